@@ -1,0 +1,140 @@
+/**
+ * Guest time: the only time a device knows. Nanoseconds since power-on as a JavaScript number (exact to 2^53 ns,
+ * some 104 days).
+ */
+
+export interface Timer {
+  readonly name: string
+  /** Guest time in ns at which it fires; Infinity while disarmed. */
+  readonly deadline: number
+  /** Arms it (again) for the guest time `ns`; a time that has passed fires as soon as the engine comes to an instruction boundary. */
+  at(ns: number): void
+  cancel(): void
+}
+
+export interface Clock {
+  /** Guest time in ns, exact to the instruction that is executing. Never runs backwards. */
+  now(): number
+  /** Makes a disarmed timer. One-shot: a periodic device arms it again in its callback, from its own deadline. */
+  timer(name: string, callback: () => void): Timer
+}
+
+class ClockTimer implements Timer {
+  deadline = Number.POSITIVE_INFINITY
+  /** Order of arming: timers with the same deadline fire in the order they were armed. */
+  order = 0
+
+  constructor(
+    readonly name: string,
+    readonly callback: () => void,
+    private readonly clock: MachineClock,
+  ) {}
+
+  at(ns: number): void {
+    this.deadline = ns
+    this.order = this.clock.nextOrder()
+    this.clock.rearmed(ns)
+  }
+
+  cancel(): void {
+    if (this.deadline === Number.POSITIVE_INFINITY) return
+    this.deadline = Number.POSITIVE_INFINITY
+    this.clock.rearmed(Number.POSITIVE_INFINITY)
+  }
+}
+
+/**
+ * The clock of a machine. Where its time comes from is the engine's matter: `source` returns guest ns (retired
+ * instructions under `soft`, the host's monotonic clock under `kvm`, a plain variable in a device test).
+ */
+export class MachineClock implements Clock {
+  private readonly timers: ClockTimer[] = []
+  private orders = 0
+  private earliest = Number.POSITIVE_INFINITY
+  private stale = false
+  /** Called when a timer is armed earlier than every other one: a running engine shortens its budget. */
+  onSooner: ((deadline: number) => void) | undefined
+
+  constructor(public source: () => number) {}
+
+  now(): number {
+    return this.source()
+  }
+
+  timer(name: string, callback: () => void): Timer {
+    const timer = new ClockTimer(name, callback, this)
+    this.timers.push(timer)
+    return timer
+  }
+
+  /** Guest time of the next timer; Infinity when none is armed. */
+  nextDeadline(): number {
+    if (this.stale) {
+      let next = Number.POSITIVE_INFINITY
+      for (const timer of this.timers) if (timer.deadline < next) next = timer.deadline
+      this.earliest = next
+      this.stale = false
+    }
+    return this.earliest
+  }
+
+  /** Fires every timer that is due, in order of deadline. */
+  runDue(): void {
+    while (this.nextDeadline() <= this.now()) {
+      let due: ClockTimer | undefined
+      for (const timer of this.timers) {
+        if (timer.deadline > this.earliest) continue
+        if (!due || timer.deadline < due.deadline || (timer.deadline === due.deadline && timer.order < due.order))
+          due = timer
+      }
+      if (!due) return
+      due.deadline = Number.POSITIVE_INFINITY
+      this.stale = true
+      due.callback()
+    }
+  }
+
+  /** Armed timers by name, for snapshots of the clock and for the "why did it stop" report. */
+  armed(): { name: string; deadline: number }[] {
+    return this.timers
+      .filter((t) => t.deadline !== Number.POSITIVE_INFINITY)
+      .sort((a, b) => a.deadline - b.deadline || a.order - b.order)
+      .map((t) => ({ name: t.name, deadline: t.deadline }))
+  }
+
+  /** @internal */
+  nextOrder(): number {
+    return this.orders++
+  }
+
+  /** @internal A timer was armed for `ns` or disarmed. */
+  rearmed(ns: number): void {
+    if (!this.stale && ns < this.earliest) {
+      this.earliest = ns
+      this.onSooner?.(ns)
+      return
+    }
+    const before = this.earliest
+    this.stale = true
+    if (ns < before) this.onSooner?.(ns)
+  }
+}
+
+/** A clock that a test turns by hand. */
+export class ManualClock extends MachineClock {
+  private time = 0
+
+  constructor() {
+    super(() => this.time)
+  }
+
+  /** Lets `ns` pass, firing what comes due at its own deadline on the way. */
+  advance(ns: number): void {
+    const end = this.time + ns
+    while (this.nextDeadline() <= end) {
+      this.time = Math.max(this.time, this.nextDeadline())
+      this.runDue()
+    }
+    this.time = end
+  }
+}

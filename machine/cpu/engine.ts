@@ -1,0 +1,126 @@
+/**
+ * The engine contract: what executes guest code (`soft` or `kvm`), what it asks of the board, and the architectural
+ * state in the one layout that both engines share.
+ */
+import type { AccessSize } from '../device.js'
+
+/** What the CPU's pins reach. Called synchronously from inside `run()`, with guest time exact to the instruction. */
+export interface CpuBus {
+  portRead(port: number, size: AccessSize): number
+  portWrite(port: number, value: number, size: AccessSize): void
+  mmioRead(address: number, size: AccessSize): number
+  mmioWrite(address: number, value: number, size: AccessSize): void
+  /** The INTA cycle: the vector of the interrupt that INTR announces. */
+  acknowledgeInterrupt(): number
+}
+
+/**
+ * How guest-physical memory looks to an engine: regions of the one arena (a `WebAssembly.Memory`), which both engines
+ * address directly. What no region covers is MMIO and goes to the bus. Regions do not overlap; the board hands in the
+ * flattened list again whenever it changes (PAM, SMRAM, BARs, A20 is not in it).
+ */
+export interface MemoryRegion {
+  /** Guest-physical address, a multiple of 4096. */
+  readonly address: number
+  /** Bytes, a multiple of 4096. */
+  readonly size: number
+  /** Byte offset in the arena. */
+  readonly offset: number
+  /** `rom`: reads from the arena, writes go to the bus. */
+  readonly kind: 'ram' | 'rom'
+}
+
+/** Why `run()` came back. */
+export type Exit =
+  /** The instruction budget is used up, or `stop()` was called. */
+  | { reason: 'budget' }
+  /** HLT (or MWAIT) with nothing to deliver: time may jump to the next timer. */
+  | { reason: 'halt' }
+  /** Triple fault; registers are as they were when the third fault hit. */
+  | { reason: 'shutdown'; detail: string }
+  /** The engine cannot go on (KVM: emulation failure, internal error); `detail` says what and where. */
+  | { reason: 'failure'; detail: string }
+
+export interface Engine {
+  readonly kind: 'soft' | 'kvm'
+  /** Runs until `deadline` (guest ns), or until another reason to come back. */
+  run(deadline: number): Exit
+  /** Guest time in ns. Exact inside bus calls. */
+  now(): number
+  /** HLT only: moves guest time forward to `ns` without executing. */
+  skipTo(ns: number): void
+  /** Retired instructions since power-on; 0 where the engine cannot count. */
+  instructions(): number
+  /** Makes a running `run()` come back soon after the present instruction: a timer was armed, or someone wants in. */
+  stop(): void
+  /** A running `run(deadline)` is to come back at this earlier guest time. */
+  shorten(deadline: number): void
+  /** The INTR pin (from the local APIC or the 8259A). */
+  setInterrupt(level: boolean): void
+  /** One edge on the NMI pin. */
+  nmi(): void
+  /** One edge on the SMI# pin. */
+  smi(): void
+  /** RESET#: architectural reset state (Intel SDM vol. 3, table 10-1). INIT keeps FPU/SSE/MTRR state and TSC. */
+  reset(kind: 'reset' | 'init'): void
+  /** The address line 20 gate. */
+  setA20(enabled: boolean): void
+  setMemory(regions: readonly MemoryRegion[]): void
+  /** Bytes of RAM were changed from outside (DMA, loader): decoded code in the arena range is dropped. */
+  memoryChanged(offset: number, length: number): void
+  getState(): CpuState
+  setState(state: CpuState): void
+  close(): void
+}
+
+/** A segment register with its hidden part. */
+export interface SegmentState {
+  selector: number
+  base: bigint
+  /** In bytes, after the granularity bit. */
+  limit: number
+  /** Descriptor bytes 5 and 6 as VMX has them: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15; unusable 16. */
+  access: number
+}
+
+export interface TableState {
+  base: bigint
+  limit: number
+}
+
+/** The whole architectural state of one CPU. */
+export interface CpuState {
+  /** RAX RCX RDX RBX RSP RBP RSI RDI R8 to R15. */
+  gpr: bigint[]
+  rip: bigint
+  rflags: bigint
+  /** ES CS SS DS FS GS. */
+  segments: SegmentState[]
+  ldtr: SegmentState
+  tr: SegmentState
+  gdtr: TableState
+  idtr: TableState
+  cr0: bigint
+  cr2: bigint
+  cr3: bigint
+  cr4: bigint
+  cr8: bigint
+  xcr0: bigint
+  /** DR0 to DR3, DR6, DR7. */
+  dr: bigint[]
+  efer: bigint
+  /** Other MSRs by number. */
+  msrs: { [index: number]: bigint }
+  /** x87, MMX and SSE in the 512 bytes of FXSAVE64 (Intel SDM vol. 1, table 10-2). */
+  fxsave: Uint8Array
+  /** Upper halves of YMM0 to YMM15, 256 bytes. */
+  ymmHigh: Uint8Array
+  /** Waiting in HLT. */
+  halted: boolean
+  /** STI or MOV SS shadow on the next instruction. */
+  interruptShadow: 'none' | 'sti' | 'mov-ss'
+  nmiMasked: boolean
+  inSmm: boolean
+  /** Time stamp counter. */
+  tsc: bigint
+}

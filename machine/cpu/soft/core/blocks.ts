@@ -1,0 +1,167 @@
+/**
+ * Decoded blocks: kept by physical address and mode, found by linear address through the jump cache, dropped when the
+ * bytes they were made from are written.
+ */
+import { decodeBlock } from './decode'
+import { ACCESS_EXECUTE, ACCESS_USER, flushWriteTlb, physMap, tlbGeneration, translate } from './memory'
+import { OP_SIZE } from './op'
+import { breakSoon } from './run'
+import {
+  BLOCK_HASH, CODE_POOL, CODE_POOL_END, CPL, CS, EFER, EFER_LMA, JUMP_CACHE, MODE, PAGE_BLOCKS, PAGE_CHUNKS, PAGE_CODE,
+  PHYS_MAP, RIP, SEG_BASE,
+} from './state'
+
+// A block's header has the size of an op and stands in front of its ops.
+export const BLOCK_PHYS: usize = 0 // u64: guest-physical address of its first byte
+export const BLOCK_MODE: usize = 8 // u32: MODE it was decoded for; BLOCK_DROPPED when its bytes have changed
+export const BLOCK_COUNT: usize = 12 // u32: ops
+export const BLOCK_HASH_NEXT: usize = 16 // u32
+export const BLOCK_PAGE_NEXT: usize = 20 // u32
+export const BLOCK_BYTES: usize = 24 // u32: bytes of code
+export const BLOCK_HEADER: usize = OP_SIZE
+
+export const BLOCK_DROPPED: u32 = 0xffffffff
+/** Ops of the longest block. */
+export const MAX_OPS: u32 = 64
+const BLOCK_ROOM: usize = BLOCK_HEADER + (<usize>MAX_OPS + 1) * OP_SIZE
+
+const JUMP_ENTRIES: u64 = 8192
+
+let pool: usize = CODE_POOL
+
+@inline function hashSlot(phys: u64): usize {
+  const h = <u32>phys ^ (<u32>phys >> 14)
+  return BLOCK_HASH + (<usize>(h & 0x3fff) << 2)
+}
+
+@inline export function jumpSlot(linear: u64): usize {
+  return JUMP_CACHE + (<usize>((linear ^ (linear >> 13)) & (JUMP_ENTRIES - 1)) << 4)
+}
+
+/** The block at CS:RIP from the jump cache, or 0. */
+@inline export function cachedBlock(linear: u64): usize {
+  const slot = jumpSlot(linear)
+  if (load<u64>(slot) != linear || load<u32>(slot, 12) != tlbGeneration) return 0
+  const block = <usize>load<u32>(slot, 8)
+  return load<u32>(block, BLOCK_MODE) == load<u32>(MODE) ? block : 0
+}
+
+@inline export function linearIp(): u64 {
+  const linear = load<u64>(CS, SEG_BASE) + load<u64>(RIP)
+  return load<u32>(EFER) & EFER_LMA ? linear : linear & 0xffffffff
+}
+
+/** The block at CS:RIP, decoded if need be; raises what the fetch raises. */
+export function findBlock(): usize {
+  const linear = linearIp()
+  let block = cachedBlock(linear)
+  if (block) return block
+  const phys = translate(linear, load<u32>(CPL) == 3 ? ACCESS_EXECUTE | ACCESS_USER : ACCESS_EXECUTE)
+  const mode = load<u32>(MODE)
+  block = load<u32>(hashSlot(phys))
+  while (block) {
+    if (load<u64>(block, BLOCK_PHYS) == phys && load<u32>(block, BLOCK_MODE) == mode) break
+    block = load<u32>(block, BLOCK_HASH_NEXT)
+  }
+  if (!block) {
+    if (pool + BLOCK_ROOM > CODE_POOL_END) dropEverything()
+    block = pool
+    const cached = decodeBlock(block, linear, phys)
+    // An instruction that crosses a page, and code outside of RAM and ROM, is decoded afresh each time.
+    if (!cached) return block
+    pool += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_COUNT) * OP_SIZE
+    enterBlock(block, phys)
+  }
+  const slot = jumpSlot(linear)
+  store<u64>(slot, linear)
+  store<u32>(slot, <u32>block, 8)
+  store<u32>(slot, tlbGeneration, 12)
+  return block
+}
+
+function chunkMask(phys: u32, bytes: u32): u64 {
+  const first = (phys & 0xfff) >> 6
+  const last = ((phys & 0xfff) + bytes - 1) >> 6
+  return (u64.MAX_VALUE << <u64>first) & (u64.MAX_VALUE >> <u64>(63 - min<u32>(last, 63)))
+}
+
+function enterBlock(block: usize, phys: u64): void {
+  const head = hashSlot(phys)
+  store<u32>(block, load<u32>(head), BLOCK_HASH_NEXT)
+  store<u32>(head, <u32>block)
+  const page = <usize>(<u32>phys >> 12)
+  store<u32>(block, load<u32>(PAGE_BLOCKS + (page << 2)), BLOCK_PAGE_NEXT)
+  store<u32>(PAGE_BLOCKS + (page << 2), <u32>block)
+  const chunks = PAGE_CHUNKS + (page << 3)
+  store<u64>(chunks, load<u64>(chunks) | chunkMask(<u32>phys, load<u32>(block, BLOCK_BYTES)))
+  const entry = physMap(phys)
+  if (!(entry & PAGE_CODE)) {
+    store<u32>(PHYS_MAP + (page << 2), entry | PAGE_CODE)
+    flushWriteTlb()
+  }
+}
+
+/** `size` bytes at `phys` (within one page) were written: the blocks made from them go. */
+export function dropCode(phys: u32, size: u32): void {
+  const page = <usize>(phys >> 12)
+  const chunks = PAGE_CHUNKS + (page << 3)
+  if (!(load<u64>(chunks) & chunkMask(phys, size))) return
+  let previous = PAGE_BLOCKS + (page << 2)
+  let block = <usize>load<u32>(previous)
+  let remaining: u64 = 0
+  let dropped = false
+  while (block) {
+    const next = <usize>load<u32>(block, BLOCK_PAGE_NEXT)
+    const start = load<u32>(block, BLOCK_PHYS)
+    const bytes = load<u32>(block, BLOCK_BYTES)
+    if (phys < start + bytes && phys + size > start) {
+      store<u32>(block, BLOCK_DROPPED, BLOCK_MODE)
+      unhash(block)
+      store<u32>(previous, <u32>next)
+      dropped = true
+    } else {
+      remaining |= chunkMask(start, bytes)
+      previous = block + BLOCK_PAGE_NEXT
+    }
+    block = next
+  }
+  store<u64>(chunks, remaining)
+  if (!remaining) {
+    const map = PHYS_MAP + (page << 2)
+    store<u32>(map, load<u32>(map) & ~PAGE_CODE)
+  }
+  if (dropped) breakSoon()
+}
+
+function unhash(block: usize): void {
+  let link = hashSlot(load<u64>(block, BLOCK_PHYS))
+  while (<usize>load<u32>(link) != block) link = <usize>load<u32>(link) + BLOCK_HASH_NEXT
+  store<u32>(link, load<u32>(block, BLOCK_HASH_NEXT))
+}
+
+/** Host side: bytes of RAM changed from outside. Any length. */
+export function dropRange(phys: u32, length: u32): void {
+  let at = phys
+  let left = length
+  while (left) {
+    const n = min<u32>(left, 0x1000 - (at & 0xfff))
+    if (load<u32>(PHYS_MAP + (<usize>(at >> 12) << 2)) & PAGE_CODE) dropCode(at, n)
+    at += n
+    left -= n
+  }
+}
+
+/** Drops every block: the pool is full, or the memory map changed. */
+export function dropEverything(): void {
+  pool = CODE_POOL
+  memory.fill(BLOCK_HASH, 0, 0x4000 << 2)
+  memory.fill(JUMP_CACHE, 0, <usize>JUMP_ENTRIES << 4)
+  for (let page: usize = 0; page < 0x100000; page++) {
+    if (!load<u32>(PAGE_BLOCKS + (page << 2))) continue
+    store<u32>(PAGE_BLOCKS + (page << 2), 0)
+    store<u64>(PAGE_CHUNKS + (page << 3), 0)
+    const map = PHYS_MAP + (page << 2)
+    store<u32>(map, load<u32>(map) & ~PAGE_CODE)
+  }
+  breakSoon()
+}

@@ -1,0 +1,207 @@
+/** Control and debug registers (Intel SDM vol. 3, 2.5 and 18.2). */
+import { cpuFeatures1, FEATURE_DE, FEATURE_MCE, FEATURE_PAE, FEATURE_PGE, FEATURE_PSE, FEATURE_VME } from './cpuid'
+import { raise, raiseNoError } from './fault'
+import { tprRead, tprWrite } from './host'
+import { flushPage, flushTlb, physRead, write } from './memory'
+import { ea, OP_REG, OP_RM, opSeg } from './op'
+import { operand16, setGpr } from './operand'
+import { nextIp } from './run'
+import { ACC_LONG, code64, longMode, setSegmentBounds, updateMode } from './segment'
+import {
+  A20_MASK, CPL, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR2, CR3,
+  CR4, CR4_DE, CR4_MCE, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_PAE, CR4_PCE, CR4_PGE, CR4_PSE, CR4_PVI, CR4_TSD, CR4_VME, CS,
+  DR, EFER, EFER_LMA, EFER_LME, EX_DB, EX_GP, EX_UD, RIP, SEG_ACCESS, SEG_BASE,
+} from './state'
+
+@inline export function ring0(): void {
+  if (load<u32>(CPL)) raise(EX_GP, 0)
+}
+
+// ---- CR0, CR3, CR4 ----
+
+const CR0_BITS: u32 =
+  CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG
+
+/** The four page-directory-pointer entries of PAE paging: false when a present one has reserved bits set. */
+export function checkPdpt(cr3: u64): bool {
+  for (let i: u64 = 0; i < 4; i++) {
+    const at = ((cr3 & 0xffffffe0) + i * 8) & ~(<u64>((load<u32>(A20_MASK) ^ 1) << 20))
+    const entry = physRead(at, 8)
+    // Reserved: bits 2:1, 8:5 and what lies above the physical address width of 40.
+    if (entry & 1 && entry & 0xffffff00000001e6) return false
+  }
+  return true
+}
+
+@inline function paePaging(cr0: u32, cr4: u32): bool {
+  return (cr0 & CR0_PG) != 0 && (cr4 & CR4_PAE) != 0 && !(load<u32>(EFER) & EFER_LME)
+}
+
+export function writeCr0(value: u64): void {
+  if (value >> 32) raise(EX_GP, 0)
+  const old = load<u32>(CR0)
+  const cr0 = (<u32>value & CR0_BITS) | CR0_ET
+  if ((cr0 & CR0_PG && !(cr0 & CR0_PE)) || (cr0 & CR0_NW && !(cr0 & CR0_CD))) raise(EX_GP, 0)
+  const changed = old ^ cr0
+  const efer = load<u32>(EFER)
+  const cr4 = load<u32>(CR4)
+  let newEfer = efer
+  if (changed & CR0_PG && efer & EFER_LME) {
+    if (cr0 & CR0_PG) {
+      if (!(cr4 & CR4_PAE) || load<u32>(CS, SEG_ACCESS) & ACC_LONG) raise(EX_GP, 0)
+      newEfer |= EFER_LMA
+    } else {
+      if (code64()) raise(EX_GP, 0)
+      newEfer &= ~EFER_LMA
+    }
+  }
+  if (changed & CR0_PG && paePaging(cr0, cr4) && !checkPdpt(load<u64>(CR3))) raise(EX_GP, 0)
+  store<u64>(CR0, cr0)
+  store<u32>(EFER, newEfer)
+  if (changed & (CR0_PG | CR0_WP | CR0_PE)) flushTlb()
+  if (changed & CR0_PE) {
+    if (!(cr0 & CR0_PE)) {
+      // Real mode knows no privilege, and its CS is a segment like the others.
+      store<u32>(CPL, 0)
+      store<u32>(CS, (load<u32>(CS, SEG_ACCESS) & 0xf000) | 0x93, SEG_ACCESS)
+      setSegmentBounds(CS)
+    }
+  }
+  updateMode()
+}
+
+export function writeCr3(value: u64): void {
+  const cr3 = longMode() ? value : value & 0xffffffff
+  if (longMode() && cr3 >> 40) raise(EX_GP, 0)
+  if (paePaging(load<u32>(CR0), load<u32>(CR4)) && !checkPdpt(cr3)) raise(EX_GP, 0)
+  store<u64>(CR3, cr3)
+  flushTlb()
+}
+
+/** The bits of CR4 whose features CPUID shows. */
+export function cr4Bits(): u32 {
+  const features = cpuFeatures1()
+  let bits: u32 = CR4_TSD | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT
+  if (features & FEATURE_VME) bits |= CR4_VME | CR4_PVI
+  if (features & FEATURE_DE) bits |= CR4_DE
+  if (features & FEATURE_PSE) bits |= CR4_PSE
+  if (features & FEATURE_PAE) bits |= CR4_PAE
+  if (features & FEATURE_MCE) bits |= CR4_MCE
+  if (features & FEATURE_PGE) bits |= CR4_PGE
+  return bits
+}
+
+export function writeCr4(value: u64): void {
+  if (value & ~(<u64>cr4Bits())) raise(EX_GP, 0)
+  const cr4 = <u32>value
+  const changed = load<u32>(CR4) ^ cr4
+  if (longMode() && !(cr4 & CR4_PAE)) raise(EX_GP, 0)
+  const paging = CR4_PSE | CR4_PAE | CR4_PGE
+  if (changed & paging && paePaging(load<u32>(CR0), cr4) && !checkPdpt(load<u64>(CR3))) raise(EX_GP, 0)
+  store<u64>(CR4, cr4)
+  if (changed & paging) flushTlb()
+}
+
+/** 0F 20: OP_REG is the number of the control register. */
+export function mov_R_C<T>(op: usize): void {
+  let value: u64 = 0
+  const n = load<u16>(op, OP_REG)
+  if (n != 0 && n != 2 && n != 3 && n != 4 && !(n == 8 && code64())) raiseNoError(EX_UD)
+  ring0()
+  if (n == 0) value = load<u64>(CR0)
+  else if (n == 2) value = load<u64>(CR2)
+  else if (n == 3) value = load<u64>(CR3)
+  else if (n == 4) value = load<u64>(CR4)
+  else value = tprRead()
+  store<u64>(<usize>load<u16>(op, OP_RM), <u64>(<T>value))
+}
+
+/** 0F 22. */
+export function mov_C_R<T>(op: usize): void {
+  const n = load<u16>(op, OP_REG)
+  if (n != 0 && n != 2 && n != 3 && n != 4 && !(n == 8 && code64())) raiseNoError(EX_UD)
+  ring0()
+  const value = <u64>load<T>(<usize>load<u16>(op, OP_RM))
+  if (n == 0) writeCr0(value)
+  else if (n == 2) store<u64>(CR2, value)
+  else if (n == 3) writeCr3(value)
+  else if (n == 4) writeCr4(value)
+  else {
+    if (value & ~15) raise(EX_GP, 0)
+    tprWrite(<u32>value)
+  }
+  store<u64>(RIP, nextIp(op))
+}
+
+/** 0F 01 /6: loads PE, MP, EM, TS; cannot clear PE. */
+export function lmsw(op: usize, memory: bool): void {
+  ring0()
+  const value = <u32>operand16(op, memory)
+  const old = load<u32>(CR0)
+  writeCr0(<u64>((old & ~(CR0_MP | CR0_EM | CR0_TS)) | (value & 15)))
+  store<u64>(RIP, nextIp(op))
+}
+
+/** 0F 01 /4: CR0, 16 bits of it to memory. */
+export function smsw<T>(op: usize, memory: bool): void {
+  if (memory) write<u16>(opSeg(op), ea(op), load<u16>(CR0))
+  else setGpr<T>(<usize>load<u16>(op, OP_RM), load<T>(CR0))
+}
+
+/** 0F 06. */
+export function clts(op: usize): void {
+  ring0()
+  store<u32>(CR0, load<u32>(CR0) & ~CR0_TS)
+  store<u64>(RIP, nextIp(op))
+}
+
+/** 0F 01 /7. */
+export function invlpg(op: usize): void {
+  ring0()
+  const linear = ea(op) + load<u64>(opSeg(op), SEG_BASE)
+  flushPage(longMode() ? linear : linear & 0xffffffff)
+  store<u64>(RIP, nextIp(op))
+}
+
+// ---- debug registers ----
+
+const DR6_FIXED: u32 = 0xffff0ff0
+const DR6_BITS: u32 = 0xe00f
+/** Bits 12:11 and 15:14 are 0, bit 10 is 1. */
+const DR7_BITS: u32 = 0xffff27ff
+const DR7_GD: u32 = 0x2000
+
+/** Checks that the access is allowed and gives the register that `n` means. */
+function debugRegister(n: u32): u32 {
+  let index = n
+  if (index > 7) raiseNoError(EX_UD)
+  if (index == 4 || index == 5) {
+    if (load<u32>(CR4) & CR4_DE) raiseNoError(EX_UD)
+    index += 2
+  }
+  ring0()
+  if (load<u32>(DR + 56) & DR7_GD) {
+    store<u32>(DR + 48, load<u32>(DR + 48) | 0x2000)
+    raiseNoError(EX_DB)
+  }
+  return index
+}
+
+/** 0F 21. */
+export function mov_R_D<T>(op: usize): void {
+  const n = debugRegister(load<u16>(op, OP_REG))
+  store<u64>(<usize>load<u16>(op, OP_RM), <u64>(<T>load<u64>(DR + <usize>n * 8)))
+}
+
+/** 0F 23. */
+export function mov_D_R<T>(op: usize): void {
+  const n = debugRegister(load<u16>(op, OP_REG))
+  const value = <u64>load<T>(<usize>load<u16>(op, OP_RM))
+  if (n >= 6) {
+    if (value >> 32) raise(EX_GP, 0)
+    store<u64>(DR + <usize>n * 8, n == 6 ? (<u32>value & DR6_BITS) | DR6_FIXED : (<u32>value & DR7_BITS) | 0x400)
+  } else store<u64>(DR + <usize>n * 8, value)
+  // Pages with data breakpoints stay out of the TLBs.
+  if (load<u32>(DR + 56) & 0xff || n == 7) flushTlb()
+  store<u64>(RIP, nextIp(op))
+}

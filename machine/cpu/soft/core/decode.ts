@@ -1,0 +1,463 @@
+/**
+ * The decoder: bytes to ops, once for each block. The opcode maps are a decision tree that the generator makes from the
+ * opcode table (`../opcodes`): by mandatory prefix, ModRM.reg, ModRM.mod, ModRM.rm and long mode down to a leaf.
+ */
+import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_MODE, BLOCK_PHYS, MAX_OPS } from './blocks'
+import { raise } from './fault'
+import { CASES, HANDLER_INVALID, LEAVES, NODES, ROOTS } from './generated/tables'
+import { ACCESS_EXECUTE, ACCESS_USER, physMap, physRead, translate } from './memory'
+import {
+  OPF_LOCK, OPF_MEM, OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_FLAGS, OP_HANDLER, OP_IMM, OP_INDEX,
+  OP_IP, OP_LENGTH, OP_NEXT, OP_REG, OP_RM, OP_SCALE, OP_SEG, OP_SIZE,
+} from './op'
+import {
+  CPL, CS, DS, EFER, EFER_LMA, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, MODE, MODE_CODE32, MODE_CODE64,
+  MODE_CS_LIMIT, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
+} from './state'
+
+// Node references: kind in bits 31:28.
+const NODE_LEAF: u32 = 1
+const NODE_PREFIX: u32 = 2
+const NODE_REG: u32 = 3
+const NODE_MOD: u32 = 4
+const NODE_RM: u32 = 5
+const NODE_LONG: u32 = 6
+
+// Leaf word 0: first case of the dispatch switch, then how many there are.
+const LEAF_MEM_VARIANTS: u32 = 1 << 16
+const LEAF_SIZES_SHIFT: u32 = 17 // 0 one, 1 by operand size (16, 32, 64), 2 by operand size (32, 64)
+// Leaf word 1.
+const LEAF_MODRM: u32 = 1
+const LEAF_END: u32 = 2
+const LEAF_LOCK: u32 = 4
+const LEAF_D64: u32 = 8
+const LEAF_F64: u32 = 16
+const LEAF_NO66: u32 = 32
+const LEAF_REG_SHIFT: u32 = 8 // operand kind, 4 bits
+const LEAF_RM_SHIFT: u32 = 12
+const LEAF_IMM_SHIFT: u32 = 16
+// Operand kinds.
+const KIND_NONE: u32 = 0
+const KIND_GPR: u32 = 1
+const KIND_GPR8: u32 = 2
+const KIND_NUMBER: u32 = 3
+const KIND_XMM: u32 = 4
+const KIND_MMX: u32 = 5
+const KIND_OPCODE_GPR: u32 = 6
+const KIND_OPCODE_GPR8: u32 = 7
+// Immediate kinds.
+const IMM_NONE: u32 = 0
+const IMM_B: u32 = 1
+const IMM_BS: u32 = 2
+const IMM_W: u32 = 3
+const IMM_Z: u32 = 4
+const IMM_V: u32 = 5
+const IMM_WB: u32 = 6
+const IMM_OFFSET: u32 = 7
+const IMM_FAR: u32 = 8
+const IMM_JB: u32 = 9
+const IMM_JZ: u32 = 10
+
+// ---- the byte window ----
+
+/** Linear address of the instruction, offset of the next byte from it, and the page it began in. */
+let instruction: u64 = 0
+let length: u32 = 0
+/** Arena address of the page's first byte, 0 where the page is not plain memory. */
+let hostPage: usize = 0
+let physPage: u64 = 0
+/** Bytes of the instruction that lie in the first page. */
+let inFirstPage: u32 = 0
+let firstOfBlock: bool = false
+/** The instruction needs bytes of the next page but is not first in its block: decoding stops in front of it. */
+let stopped: bool = false
+let secondPhys: u64 = 0
+let crossed: bool = false
+
+function nextByte(): u32 {
+  if (stopped) return 0
+  if (length >= 15) {
+    if (firstOfBlock) raise(EX_GP, 0)
+    stopped = true
+    return 0
+  }
+  if (length >= inFirstPage) {
+    if (!firstOfBlock) {
+      stopped = true
+      return 0
+    }
+    if (!crossed) {
+      const next = (instruction | 0xfff) + 1
+      secondPhys = translate(
+        load<u32>(EFER) & EFER_LMA ? next : next & 0xffffffff,
+        load<u32>(CPL) == 3 ? ACCESS_EXECUTE | ACCESS_USER : ACCESS_EXECUTE,
+      )
+      crossed = true
+    }
+    return <u32>physRead(secondPhys + (length++ - inFirstPage), 1)
+  }
+  const offset = (instruction & 0xfff) + length++
+  return hostPage ? load<u8>(hostPage + <usize>offset) : <u32>physRead(physPage + offset, 1)
+}
+
+@inline function nextWord(): u32 {
+  const low = nextByte()
+  return low | (nextByte() << 8)
+}
+
+@inline function nextDword(): u32 {
+  const low = nextWord()
+  return low | (nextWord() << 16)
+}
+
+function nextSigned(size: u32): i64 {
+  if (size == 1) return <i64>(<i8>nextByte())
+  if (size == 2) return <i64>(<i16>nextWord())
+  return <i64>(<i32>nextDword())
+}
+
+/**
+ * Decodes the block at `linear` (physical `phys`) into `block`. Returns false when it must not be kept. Raises what the
+ * fetch of its first instruction raises.
+ */
+export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
+  const entry = physMap(phys)
+  hostPage = <usize>(entry & 0xfffff000)
+  physPage = phys & ~0xfff
+  const mode = load<u32>(MODE)
+  const start = load<u64>(RIP)
+  let op = block + BLOCK_HEADER
+  let count: u32 = 0
+  let offset: u32 = 0
+  const room: u32 = 0x1000 - <u32>(phys & 0xfff)
+  firstOfBlock = true
+  crossed = false
+  stopped = false
+  while (count < MAX_OPS && offset < room) {
+    instruction = linear + offset
+    length = 0
+    inFirstPage = room - offset
+    memory.fill(op, 0, OP_SIZE)
+    const ends = decodeOne(op, offset)
+    if (stopped) break
+    if (mode & MODE_CS_LIMIT && start + offset + length - 1 > <u64>load<u32>(CS, SEG_LIMIT)) {
+      if (firstOfBlock) raise(EX_GP, 0)
+      break
+    }
+    store<u8>(op, <u8>length, OP_LENGTH)
+    store<u16>(op, <u16>offset, OP_IP)
+    offset += length
+    store<u16>(op, <u16>offset, OP_NEXT)
+    count++
+    op += OP_SIZE
+    firstOfBlock = false
+    if (ends || crossed) break
+  }
+  store<u64>(block, phys, BLOCK_PHYS)
+  store<u32>(block, count, BLOCK_COUNT)
+  store<u32>(block, offset, BLOCK_BYTES)
+  const keep = entry != 0 && !crossed
+  store<u32>(block, keep ? mode : BLOCK_DROPPED, BLOCK_MODE)
+  return keep
+}
+
+@inline function gpr(n: u32): u16 {
+  return <u16>(GPR + (<usize>n << 3))
+}
+
+/** Register address for an operand kind. */
+function register(kind: u32, n: u32, rex: u32): u16 {
+  switch (kind) {
+    case KIND_GPR:
+      return gpr(n)
+    case KIND_GPR8:
+      return rex || n < 4 ? gpr(n) : gpr(n - 4) + 1
+    case KIND_XMM:
+      return <u16>(XMM + <usize>n * XMM_SIZE)
+    case KIND_MMX:
+      return <u16>(FPR + (<usize>(n & 7) << 4))
+    default:
+      return <u16>n
+  }
+}
+
+/** One instruction at `op`; true when it ends the block. `offset` is its offset from the block's first byte. */
+function decodeOne(op: usize, offset: u32): bool {
+  const mode = load<u32>(MODE)
+  const long = (mode & MODE_CODE64) != 0
+  const defaults32 = (mode & (MODE_CODE32 | MODE_CODE64)) != 0
+  let size66 = false
+  let size67 = false
+  let rep: u32 = 0
+  let lock = false
+  let segment: usize = 0
+  let rex: u32 = 0
+  let opcode: u32
+  while (true) {
+    opcode = nextByte()
+    if (stopped) return false
+    if (long && (opcode & 0xf0) == 0x40) {
+      rex = opcode
+      opcode = nextByte()
+      // A REX prefix counts only right in front of the opcode.
+      if (!isPrefix(opcode) && (opcode & 0xf0) != 0x40) break
+      rex = 0
+      if ((opcode & 0xf0) == 0x40) {
+        rex = opcode
+        opcode = nextByte()
+        if (!isPrefix(opcode) && (opcode & 0xf0) != 0x40) break
+        rex = 0
+      }
+    }
+    if (opcode == 0x66) size66 = true
+    else if (opcode == 0x67) size67 = true
+    else if (opcode == 0xf0) lock = true
+    else if (opcode == 0xf2 || opcode == 0xf3) rep = opcode
+    else if (opcode == 0x26) segment = ES
+    else if (opcode == 0x2e) segment = CS
+    else if (opcode == 0x36) segment = SS
+    else if (opcode == 0x3e) segment = DS
+    else if (opcode == 0x64) segment = FS
+    else if (opcode == 0x65) segment = GS
+    else break
+    if (stopped) return false
+  }
+  let map: u32 = 0
+  if (opcode == 0x0f) {
+    opcode = nextByte()
+    map = 1
+    if (opcode == 0x38) {
+      opcode = nextByte()
+      map = 2
+    } else if (opcode == 0x3a) {
+      opcode = nextByte()
+      map = 3
+    }
+  }
+  let node = load<u32>(changetype<usize>(ROOTS) + (<usize>((map << 8) | opcode) << 2))
+  let modrm: u32 = 0
+  let haveModrm = false
+  while (node >> 28 > NODE_LEAF) {
+    const kind = node >> 28
+    let child: u32
+    if (kind == NODE_PREFIX) child = rep == 0xf3 ? 2 : rep == 0xf2 ? 3 : size66 ? 1 : 0
+    else if (kind == NODE_LONG) child = <u32>long
+    else {
+      if (!haveModrm) {
+        modrm = nextByte()
+        haveModrm = true
+      }
+      if (kind == NODE_REG) child = (modrm >> 3) & 7
+      else if (kind == NODE_MOD) child = <u32>(modrm >= 0xc0)
+      else child = modrm & 7
+    }
+    node = load<u32>(changetype<usize>(NODES) + (<usize>((node & 0xfffffff) + child) << 2))
+  }
+  if (stopped) return false
+  if (!node) {
+    store<u16>(op, HANDLER_INVALID, OP_HANDLER)
+    return true
+  }
+  const leaf = changetype<usize>(LEAVES) + (<usize>(node & 0xfffffff) << 3)
+  const word0 = load<u32>(leaf)
+  const word1 = load<u32>(leaf, 4)
+
+  let size: u32 = 32
+  if (long && word1 & LEAF_F64) size = 64
+  else if (long && rex & 8) size = 64
+  else if (long && word1 & LEAF_D64) size = size66 ? 16 : 64
+  else if (size66 != !defaults32 && !(word1 & LEAF_NO66)) size = 16
+  else if (word1 & LEAF_NO66 && !defaults32) size = 16
+  const addressSize: u32 = long ? (size67 ? 32 : 64) : size67 != defaults32 ? 32 : 16
+  store<u8>(op, <u8>(64 - addressSize), OP_ADDRESS_SHIFT)
+
+  let flags: u8 = size == 16 ? 1 : size == 32 ? 2 : 3
+  if (rep == 0xf3) flags |= OPF_REP
+  if (rep == 0xf2) flags |= OPF_REPNE
+  let memory = false
+  const regKind = (word1 >> LEAF_REG_SHIFT) & 15
+  const rmKind = (word1 >> LEAF_RM_SHIFT) & 15
+  let stackBase = false
+  if (word1 & LEAF_MODRM) {
+    if (!haveModrm) modrm = nextByte()
+    const reg = ((modrm >> 3) & 7) | ((rex & 4) << 1)
+    if (regKind) store<u16>(op, register(regKind, reg, rex), OP_REG)
+    memory = modrm < 0xc0
+    if (memory) {
+      stackBase = addressSize == 16 ? decodeMemory16(op, modrm) : decodeMemory32(op, modrm, rex, long)
+      flags |= OPF_MEM
+    } else {
+      store<u16>(op, register(rmKind, (modrm & 7) | ((rex & 1) << 3), rex), OP_RM)
+    }
+  } else if (rmKind == KIND_OPCODE_GPR || rmKind == KIND_OPCODE_GPR8) {
+    store<u16>(op, register(rmKind == KIND_OPCODE_GPR ? KIND_GPR : KIND_GPR8, (opcode & 7) | ((rex & 1) << 3), rex), OP_RM)
+  }
+  if (lock) {
+    flags |= OPF_LOCK
+    if (!memory || !(word1 & LEAF_LOCK)) {
+      store<u16>(op, HANDLER_INVALID, OP_HANDLER)
+      return true
+    }
+  }
+  store<u8>(op, flags, OP_FLAGS)
+
+  if (!segment) segment = stackBase ? SS : DS
+  if (long) {
+    if (segment == FS) segment = FS64
+    else if (segment == GS) segment = GS64
+    else segment = stackBase ? FLAT_SS : FLAT
+  }
+  const immKind = (word1 >> LEAF_IMM_SHIFT) & 15
+  if (immKind != IMM_JB && immKind != IMM_JZ) store<u16>(op, <u16>segment, OP_SEG)
+  switch (immKind) {
+    case IMM_NONE:
+      break
+    case IMM_B:
+      store<i64>(op, <i64>nextByte(), OP_IMM)
+      break
+    case IMM_BS:
+      store<i64>(op, nextSigned(1), OP_IMM)
+      break
+    case IMM_W:
+      store<i64>(op, <i64>nextWord(), OP_IMM)
+      break
+    case IMM_Z:
+      store<i64>(op, nextSigned(size == 16 ? 2 : 4), OP_IMM)
+      break
+    case IMM_V:
+      if (size == 64) {
+        const low = <u64>nextDword()
+        store<u64>(op, low | (<u64>nextDword() << 32), OP_IMM)
+      } else store<i64>(op, nextSigned(size == 16 ? 2 : 4), OP_IMM)
+      break
+    case IMM_WB: {
+      const word = nextWord()
+      store<u64>(op, <u64>(word | (nextByte() << 16)), OP_IMM)
+      break
+    }
+    case IMM_OFFSET: {
+      let at: u64 = addressSize == 16 ? nextWord() : nextDword()
+      if (addressSize == 64) at |= <u64>nextDword() << 32
+      store<u64>(op, at, OP_IMM)
+      break
+    }
+    case IMM_FAR: {
+      const to: u64 = size == 16 ? nextWord() : nextDword()
+      store<u64>(op, to | (<u64>nextWord() << 32), OP_IMM)
+      break
+    }
+    case IMM_JB: {
+      const by = nextSigned(1)
+      store<i64>(op, by + offset + length, OP_IMM)
+      break
+    }
+    case IMM_JZ: {
+      const by = nextSigned(size == 16 ? 2 : 4)
+      store<i64>(op, by + offset + length, OP_IMM)
+      break
+    }
+  }
+  // RIP-relative displacements count from the end of the instruction, which is known only now; the base is the block's RIP.
+  if (ripRelative) {
+    ripRelative = false
+    store<i32>(op, load<i32>(op, OP_DISP) + <i32>(offset + length), OP_DISP)
+  }
+
+  let handler = word0 & 0xffff
+  const memoryVariant: u32 = word0 & LEAF_MEM_VARIANTS ? 2 : 1
+  const sizes = (word0 >> LEAF_SIZES_SHIFT) & 3
+  if (sizes == 1) handler += (size == 16 ? 0 : size == 32 ? 1 : 2) * memoryVariant
+  else if (sizes == 2) handler += (size == 64 ? 1 : 0) * memoryVariant
+  if (memoryVariant == 2 && memory) handler++
+  store<u16>(op, load<u16>(changetype<usize>(CASES) + (<usize>handler << 1)), OP_HANDLER)
+  return (word1 & LEAF_END) != 0
+}
+
+let ripRelative: bool = false
+
+function isPrefix(b: u32): bool {
+  return b == 0x66 || b == 0x67 || b == 0xf0 || b == 0xf2 || b == 0xf3 || b == 0x26 || b == 0x2e || b == 0x36 || b == 0x3e ||
+    b == 0x64 || b == 0x65
+}
+
+/** ModRM with 16-bit addressing; true when BP is the base (the default segment is SS). */
+function decodeMemory16(op: usize, modrm: u32): bool {
+  const mod = modrm >> 6
+  const rm = modrm & 7
+  let base: u32 = 16
+  let index: u32 = 16
+  switch (rm) {
+    case 0:
+      base = 3
+      index = 6
+      break
+    case 1:
+      base = 3
+      index = 7
+      break
+    case 2:
+      base = 5
+      index = 6
+      break
+    case 3:
+      base = 5
+      index = 7
+      break
+    case 4:
+      index = 6
+      break
+    case 5:
+      index = 7
+      break
+    case 6:
+      base = mod == 0 ? 16 : 5
+      break
+    case 7:
+      base = 3
+      break
+  }
+  let disp: i32 = 0
+  if (mod == 1) disp = <i32>nextSigned(1)
+  else if (mod == 2 || (mod == 0 && rm == 6)) disp = <i32>nextSigned(2)
+  store<u16>(op, gpr(base), OP_BASE)
+  store<u16>(op, gpr(index), OP_INDEX)
+  store<i32>(op, disp, OP_DISP)
+  return base == 5
+}
+
+/** ModRM and SIB with 32- or 64-bit addressing; true when ESP or EBP is the base. */
+function decodeMemory32(op: usize, modrm: u32, rex: u32, long: bool): bool {
+  const mod = modrm >> 6
+  let base = modrm & 7
+  let index: u32 = 16
+  let scale: u32 = 0
+  let noBase = false
+  if (base == 4) {
+    const sib = nextByte()
+    base = sib & 7
+    scale = sib >> 6
+    index = ((sib >> 3) & 7) | ((rex & 2) << 2)
+    if (index == 4) {
+      index = 16
+      scale = 0
+    }
+    noBase = base == 5 && mod == 0
+  } else if (base == 5 && mod == 0) {
+    noBase = true
+    ripRelative = long
+  }
+  let disp: i32 = 0
+  if (mod == 1) disp = <i32>nextSigned(1)
+  else if (mod == 2 || noBase) disp = <i32>nextDword()
+  if (ripRelative) {
+    store<u16>(op, <u16>REG_BLOCK_IP, OP_BASE)
+    store<u16>(op, <u16>REG_ZERO, OP_INDEX)
+    store<i32>(op, disp, OP_DISP)
+    return false
+  }
+  store<u16>(op, noBase ? <u16>REG_ZERO : gpr(base | ((rex & 1) << 3)), OP_BASE)
+  store<u16>(op, gpr(index), OP_INDEX)
+  store<u8>(op, <u8>scale, OP_SCALE)
+  store<i32>(op, disp, OP_DISP)
+  return !noBase && (base == 4 || base == 5) && !(rex & 1)
+}

@@ -1,0 +1,23 @@
+/** Raising exceptions. A fault leaves the core at once: the host throws through every frame, and run() delivers it on re-entry. */
+import { unwind } from './host'
+import { syncForFault } from './run'
+import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
+
+/** Raises an exception with an error code; does not return. */
+@noInline export function raise(vector: u32, errorCode: u32): void {
+  store<u32>(PENDING_VECTOR, vector)
+  store<u32>(PENDING_ERROR, errorCode)
+  store<u32>(PENDING_HAS_ERROR, 1)
+  syncForFault()
+  unwind()
+  unreachable()
+}
+
+/** Raises an exception without an error code; does not return. */
+@noInline export function raiseNoError(vector: u32): void {
+  store<u32>(PENDING_VECTOR, vector)
+  store<u32>(PENDING_HAS_ERROR, 0)
+  syncForFault()
+  unwind()
+  unreachable()
+}

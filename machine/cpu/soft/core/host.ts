@@ -1,0 +1,22 @@
+/** What the core asks of TypeScript. All are synchronous; guest time is exact while they run. */
+
+/** Throws a JavaScript exception that unwinds every frame of the core up to the engine's run loop. */
+@external("host", "unwind") export declare function unwind(): void
+@external("host", "portRead") export declare function portRead(port: u32, size: u32): u32
+@external("host", "portWrite") export declare function portWrite(port: u32, value: u32, size: u32): void
+@external("host", "mmioRead") export declare function mmioRead(address: u32, size: u32): u32
+@external("host", "mmioWrite") export declare function mmioWrite(address: u32, value: u32, size: u32): void
+/** INTA: the vector of the pending external interrupt. */
+@external("host", "acknowledge") export declare function acknowledge(): u32
+/** MSRs that live outside the CPU core (the local APIC's). `read` returns the low half and leaves the high half for `msrHigh`. */
+@external("host", "msrRead") export declare function msrRead(index: u32): u32
+@external("host", "msrHigh") export declare function msrHigh(): u32
+@external("host", "msrWrite") export declare function msrWrite(index: u32, low: u32, high: u32): void
+/** CR8 (the task priority) lives in the local APIC. */
+@external("host", "tprRead") export declare function tprRead(): u32
+@external("host", "tprWrite") export declare function tprWrite(value: u32): void
+/** Something the core does not do, with where and what: counted and shown in the "why did it stop" report. */
+@external("host", "warn") export declare function warn(kind: u32, value: u32): void
+
+export const WARN_UNKNOWN_MSR: u32 = 1
+export const WARN_UNKNOWN_OPCODE: u32 = 2

@@ -1,0 +1,249 @@
+/**
+ * The run loop. `run()` looks at what asks for attention (interrupts, traps, HLT, budget) at an instruction boundary and
+ * then executes blocks until something asks again.
+ *
+ * The instruction count is exact at every moment: ICOUNT holds it up to the present block, and the ops of the block that
+ * lie behind are counted from their addresses. An interrupt or a timer so lands on the same instruction in every run.
+ */
+import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_MODE, cachedBlock, findBlock, linearIp } from './blocks'
+import { execute } from './generated/dispatch'
+import { acknowledge } from './host'
+import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from './interrupt'
+import { enterSmm } from './smm'
+import { raise, raiseNoError } from './fault'
+import { OP_IP, OP_NEXT, OP_SIZE } from './op'
+import {
+  ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, CS, DELIVERING, DR, EX_DB, EX_GP,
+  EXIT_BUDGET, EXIT_HALT, EXIT_REASON, EXIT_STOP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, IN_SMM, MODE,
+  MODE_CODE64, MODE_CS_LIMIT, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, REG_BLOCK_IP, RFLAGS, RIP, SEG_BASE, SEG_LIMIT, SHADOW,
+} from './state'
+
+/** First op of the block that is executing; 0 between blocks. */
+export let blockStart: usize = 0
+/** Ops from here on are not executed: the block's end, the budget's end, or 0 after breakSoon(). */
+export let limit: usize = 0
+/** The op that is executing. */
+export let currentOp: usize = 0
+
+@inline export function setCurrentOp(op: usize): void {
+  currentOp = op
+}
+
+@inline function cutIp(ip: u64): u64 {
+  return load<u32>(MODE) & MODE_CODE64 ? ip : ip & 0xffffffff
+}
+
+/** Offset in CS of the executing instruction. */
+export function instructionPointer(): u64 {
+  return blockStart ? cutIp(load<u64>(REG_BLOCK_IP) + load<u16>(currentOp, OP_IP)) : load<u64>(RIP)
+}
+
+/** Offset in CS of the instruction after `op`. */
+@inline export function nextIp(op: usize): u64 {
+  return cutIp(load<u64>(REG_BLOCK_IP) + load<u16>(op, OP_NEXT))
+}
+
+/** Retired instructions, exact inside a handler. */
+export function instructionCount(): u64 {
+  return load<u64>(ICOUNT) + (blockStart ? <u64>((currentOp - blockStart) / OP_SIZE) : 0)
+}
+
+/** Ends the block after the present instruction, so that ATTENTION and the budget are looked at. */
+export function breakSoon(): void {
+  limit = 0
+}
+
+/** Puts RIP and ICOUNT to the executing instruction: it faults. */
+export function syncForFault(): void {
+  if (!blockStart) return
+  store<u64>(ICOUNT, instructionCount())
+  store<u64>(RIP, instructionPointer())
+  blockStart = 0
+}
+
+@inline function count(op: usize): void {
+  store<u64>(ICOUNT, load<u64>(ICOUNT) + <u64>((op - blockStart) / OP_SIZE) + 1)
+}
+
+/** Starts `block`; 0 when something wants attention first or the budget is spent. RIP is the block's. */
+@inline function enter(block: usize): usize {
+  const ops = load<u32>(block, BLOCK_COUNT)
+  const left = load<u64>(ICOUNT_END) - load<u64>(ICOUNT)
+  if (<u64>ops > left || load<u32>(ATTENTION)) return enterSlow(block, left)
+  store<u64>(REG_BLOCK_IP, load<u64>(RIP))
+  blockStart = block + BLOCK_HEADER
+  limit = blockStart + <usize>ops * OP_SIZE
+  return blockStart
+}
+
+@noInline function enterSlow(block: usize, left: u64): usize {
+  blockStart = 0
+  if (load<u32>(ATTENTION) || left == 0) return 0
+  return enterLimited(block, left)
+}
+
+/** Starts `block` for at most `ops` instructions. */
+function enterLimited(block: usize, ops: u64): usize {
+  store<u64>(REG_BLOCK_IP, load<u64>(RIP))
+  blockStart = block + BLOCK_HEADER
+  limit = blockStart + <usize>min<u64>(ops, <u64>load<u32>(block, BLOCK_COUNT)) * OP_SIZE
+  return blockStart
+}
+
+/** After the last op of a block (or of what the budget or breakSoon() left of it): on to the next one. 0 leaves. */
+export function advance(op: usize): usize {
+  store<u64>(RIP, nextIp(op))
+  count(op)
+  blockStart = 0
+  return enter(findBlock())
+}
+
+/** After an op that set RIP itself and may have changed anything. 0 leaves. */
+export function leave(op: usize): usize {
+  count(op)
+  blockStart = 0
+  if (load<u32>(ATTENTION) | load<u32>(SHADOW) | load<u32>(HALTED) | (load<u32>(RFLAGS) & (FLAG_TF | FLAG_RF))) return 0
+  return enter(findBlock())
+}
+
+/** A near branch to `target`, already cut to the operand size. Returns the next op, or 0 to leave. */
+export function jumpTo(op: usize, target: u64): usize {
+  if (load<u32>(MODE) & (MODE_CS_LIMIT | MODE_CODE64)) checkTarget(target)
+  count(op)
+  store<u64>(RIP, target)
+  const block = cachedBlock(linearIp())
+  if (block) return enter(block)
+  blockStart = 0
+  return enter(findBlock())
+}
+
+function checkTarget(target: u64): void {
+  if (load<u32>(MODE) & MODE_CODE64) {
+    if (<u64>((<i64>target << 16) >> 16) != target) raise(EX_GP, 0)
+  } else if (target > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
+}
+
+/** A direct branch: through its link when it has one. `slot` is OP_LINK_TAKEN or OP_LINK_NEXT. */
+@inline export function follow(op: usize, slot: usize, target: u64): usize {
+  const block = <usize>load<u32>(op + slot)
+  if (block && load<u32>(block, BLOCK_MODE) == load<u32>(MODE)) {
+    count(op)
+    store<u64>(RIP, target)
+    return enter(block)
+  }
+  return followUnlinked(op, slot, target)
+}
+
+@noInline function followUnlinked(op: usize, slot: usize, target: u64): usize {
+  const mode = load<u32>(MODE)
+  if (mode & (MODE_CS_LIMIT | MODE_CODE64)) checkTarget(target)
+  const base = load<u64>(CS, SEG_BASE)
+  const samePage = ((base + load<u64>(REG_BLOCK_IP)) ^ (base + target)) >> 12 == 0
+  count(op)
+  store<u64>(RIP, target)
+  const source = blockStart - BLOCK_HEADER
+  blockStart = 0
+  const block = findBlock()
+  // Within a page the way from here to there is the same wherever the page is mapped. (With a limit on CS every branch is
+  // checked, and 16-bit offsets wrap: no links there.) findBlock() may have emptied the pool: then `op` is gone.
+  if (samePage && !(mode & MODE_CS_LIMIT) && load<u32>(source, BLOCK_MODE) == mode && block > source) store<u32>(op + slot, <u32>block)
+  return enter(block)
+}
+
+/** One instruction breakpoint in DR0 to DR3 matches CS:RIP. */
+function instructionBreakpoint(): bool {
+  const dr7 = load<u32>(DR + 56)
+  const linear = linearIp()
+  let hit: u32 = 0
+  for (let i: u32 = 0; i < 4; i++) {
+    if (((dr7 >> (i * 2)) & 3) && ((dr7 >> (16 + i * 4)) & 15) == 0 && load<u64>(DR + i * 8) == linear) hit |= 1 << i
+  }
+  if (!hit) return false
+  store<u32>(DR + 48, (load<u32>(DR + 48) & ~15) | hit)
+  return true
+}
+
+@inline function executeBreakpointsArmed(): bool {
+  const dr7 = load<u32>(DR + 56)
+  if (!(dr7 & 0xff)) return false
+  for (let i: u32 = 0; i < 4; i++) if ((dr7 >> (i * 2)) & 3 && !((dr7 >> (16 + i * 4)) & 3)) return true
+  return false
+}
+
+/**
+ * Runs until the budget (ICOUNT_END) is spent or something else comes up; returns EXIT_*. When the host catches an
+ * unwound fault it calls run() again: the pending exception is delivered first.
+ */
+export function run(): u32 {
+  blockStart = 0
+  // Delivering an exception costs an instruction, so that a guest that only faults still spends its budget.
+  if (load<u32>(PENDING_VECTOR) != NO_VECTOR) {
+    deliverException()
+    store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
+  }
+  while (true) {
+    if (load<u32>(EXIT_REASON)) {
+      const reason = load<u32>(EXIT_REASON)
+      store<u32>(EXIT_REASON, 0)
+      return reason
+    }
+    if (load<u64>(ICOUNT) >= load<u64>(ICOUNT_END)) return EXIT_BUDGET
+    let attention = load<u32>(ATTENTION) & ~ATTN_STEP
+    const shadow = load<u32>(SHADOW)
+    if (attention & ATTN_STOP) {
+      store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_STOP)
+      return EXIT_STOP
+    }
+    if (attention & ATTN_DEBUG && shadow != 2) {
+      store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_DEBUG)
+      deliverDebugTrap()
+      continue
+    }
+    if (attention & ATTN_SMI && !load<u32>(IN_SMM)) {
+      store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_SMI)
+      store<u32>(HALTED, 0)
+      enterSmm()
+      continue
+    }
+    if (attention & ATTN_NMI && !load<u32>(NMI_MASKED) && !shadow) {
+      store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_NMI)
+      store<u32>(HALTED, 0)
+      deliverNmi()
+      continue
+    }
+    if (attention & ATTN_INTR && !shadow && load<u32>(RFLAGS) & FLAG_IF) {
+      store<u32>(HALTED, 0)
+      deliverInterrupt(acknowledge(), 0)
+      store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
+      continue
+    }
+    if (load<u32>(HALTED)) return EXIT_HALT
+    store<u32>(SHADOW, 0)
+    const flags = load<u32>(RFLAGS)
+    const breakpoints = executeBreakpointsArmed()
+    if (flags & (FLAG_TF | FLAG_RF) || shadow || breakpoints) {
+      step((flags & FLAG_TF) != 0, breakpoints)
+      continue
+    }
+    store<u32>(ATTENTION, attention)
+    const block = findBlock()
+    execute(enterLimited(block, load<u64>(ICOUNT_END) - load<u64>(ICOUNT)))
+    blockStart = 0
+  }
+}
+
+/** One instruction, with what TF, a shadow or instruction breakpoints ask. */
+function step(trap: bool, breakpoints: bool): void {
+  if (breakpoints && !(load<u32>(RFLAGS) & FLAG_RF) && instructionBreakpoint()) raiseNoError(EX_DB)
+  store<u32>(ATTENTION, load<u32>(ATTENTION) | ATTN_STEP)
+  const flags = load<u32>(RFLAGS)
+  execute(enterLimited(findBlock(), 1))
+  blockStart = 0
+  // RF lasts for one instruction, unless that instruction (IRET, POPF) set it anew.
+  if (flags & FLAG_RF && load<u32>(RFLAGS) & FLAG_RF) store<u32>(RFLAGS, load<u32>(RFLAGS) & ~FLAG_RF)
+  store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_STEP)
+  if (trap) {
+    store<u32>(DR + 48, load<u32>(DR + 48) | 0x4000)
+    store<u32>(ATTENTION, load<u32>(ATTENTION) | ATTN_DEBUG)
+  }
+}

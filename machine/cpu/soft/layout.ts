@@ -1,0 +1,63 @@
+/** Addresses in the core's linear memory that TypeScript needs; the same as in `core/state.ts`, which describes them. */
+
+export const PHYS_MAP = 0x100000
+export const PAGE_RAM = 1
+export const PAGE_ROM = 2
+export const ARENA_GUEST = 0x5000000
+
+export const GPR = 0x1000
+export const RIP = 0x1090
+export const RFLAGS = 0x1098
+export const CR0 = 0x10b0
+export const CR2 = 0x10b8
+export const CR3 = 0x10c0
+export const CR4 = 0x10c8
+export const XCR0 = 0x10d8
+export const EFER = 0x10e0
+export const DR = 0x1100
+export const GDTR_BASE = 0x1140
+export const GDTR_LIMIT = 0x1148
+export const IDTR_BASE = 0x1150
+export const IDTR_LIMIT = 0x1158
+export const CPL = 0x1160
+export const SHADOW = 0x1168
+export const HALTED = 0x116c
+export const NMI_MASKED = 0x1170
+export const IN_SMM = 0x1174
+export const A20_MASK = 0x117c
+export const TSC_OFFSET = 0x1190
+export const ICOUNT = 0x1198
+export const ICOUNT_END = 0x11a0
+export const ATTENTION = 0x11a8
+export const PENDING_VECTOR = 0x11b0
+export const DELIVERING = 0x11bc
+export const SEGMENTS = 0x1200
+export const SEG_SIZE = 64
+export const SEG_ACCESS = 4
+export const SEG_BASE = 8
+export const SEG_LIMIT = 16
+export const LDTR = 0x1380
+export const TR = 0x13c0
+export const FPR = 0x1600
+export const FPU_CONTROL = 0x1680
+export const FPU_STATUS = 0x1684
+export const FPU_TOP = 0x1688
+export const FPU_TAGS = 0x1690
+export const FPU_OPCODE = 0x1698
+export const FPU_IP = 0x16a0
+export const FPU_DP = 0x16b0
+export const MXCSR = 0x16c0
+export const XMM = 0x1800
+export const XMM_SIZE = 32
+
+export const ATTN_INTR = 1
+export const ATTN_NMI = 2
+export const ATTN_SMI = 4
+export const ATTN_STOP = 8
+
+export const NO_VECTOR = 0xffffffff
+
+export const EXIT_BUDGET = 0
+export const EXIT_HALT = 1
+export const EXIT_SHUTDOWN = 2
+export const EXIT_STOP = 3

@@ -1,0 +1,346 @@
+/**
+ * The soft engine: an x86 in WebAssembly. This file loads the core, gives it its pins, and moves the architectural
+ * state in and out; the CPU itself is in `core/`.
+ *
+ * Guest time is counted in retired instructions, NS_PER_INSTRUCTION each, plus what HLT skipped. So it is a function of
+ * the guest's program alone.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { CpuBus, CpuState, Engine, Exit, MemoryRegion, SegmentState } from '../engine.js'
+import * as at from './layout.js'
+
+/** Guest time of an instruction: 100 million a second, about what the interpreter reaches, so that a guest's delay loops take about as long as they say. */
+export const NS_PER_INSTRUCTION = 10
+
+/** The TSC's frequency, Hz. */
+export const TSC_HZ = 1_000_000_000
+
+/** What run() does without a deadline: it comes back after this many instructions all the same. */
+const LONGEST_RUN = 100_000_000
+
+/** Thrown through the core's frames by a fault; never seen outside. */
+const UNWIND = Symbol('fault')
+
+interface Core {
+  initialize(): void
+  run(): number
+  retired(): number
+  setEnd(count: number): void
+  raiseAttention(bits: number): void
+  lowerAttention(bits: number): void
+  dropEverything(): void
+  dropRange(address: number, length: number): void
+  flushTlb(): void
+  getFlags(): number
+  setFlags(flags: number): void
+  resetCpu(init: number): void
+  setSegmentBounds(segment: number): void
+  updateMode(): void
+}
+
+/** MSRs, CR8 and FERR# of the board (the local APIC's, mostly). Optional: without it there is no local APIC. */
+export interface SoftEngineBoard extends CpuBus {
+  readMsr?(index: number): bigint
+  writeMsr?(index: number, value: bigint): void
+  readTpr?(): number
+  writeTpr?(value: number): void
+  ferr?(level: boolean): void
+  warn?(kind: number, value: number): void
+}
+
+let compiled: WebAssembly.Module | undefined
+
+/** The core's module, compiled once in a process. */
+function coreModule(): WebAssembly.Module {
+  if (compiled) return compiled
+  const here = fileURLToPath(import.meta.url)
+  const file = here.endsWith('.ts')
+    ? join(here, '../../../../dist/machine/cpu/soft/core.wasm')
+    : join(here, '../core.wasm')
+  try {
+    compiled = new WebAssembly.Module(readFileSync(file))
+  } catch (error) {
+    throw new Error(
+      `the soft engine's core is missing or broken (${file}): run "npm run build". ${(error as Error).message}`,
+    )
+  }
+  return compiled
+}
+
+export class SoftEngine implements Engine {
+  readonly kind = 'soft'
+  private readonly core: Core
+  private readonly view: DataView
+  private regions: readonly MemoryRegion[] = []
+  /** Guest time at instruction 0: what HLT skipped. */
+  private timeBase = 0
+  private msrHigh = 0
+
+  /** @param memory the machine's arena; the guest's memory lies from ARENA_GUEST (80 MiB) on. */
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    board: SoftEngineBoard,
+  ) {
+    const host = {
+      unwind: () => {
+        throw UNWIND
+      },
+      portRead: (port: number, size: 1 | 2 | 4) => board.portRead(port, size),
+      portWrite: (port: number, value: number, size: 1 | 2 | 4) => board.portWrite(port, value >>> 0, size),
+      mmioRead: (address: number, size: 1 | 2 | 4) => board.mmioRead(address >>> 0, size),
+      mmioWrite: (address: number, value: number, size: 1 | 2 | 4) => board.mmioWrite(address >>> 0, value >>> 0, size),
+      acknowledge: () => board.acknowledgeInterrupt(),
+      msrRead: (index: number) => {
+        const value = board.readMsr?.(index >>> 0) ?? 0n
+        this.msrHigh = Number(value >> 32n) | 0
+        return Number(value & 0xffffffffn) | 0
+      },
+      msrHigh: () => this.msrHigh,
+      msrWrite: (index: number, low: number, high: number) =>
+        board.writeMsr?.(index >>> 0, (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)),
+      tprRead: () => board.readTpr?.() ?? 0,
+      tprWrite: (value: number) => board.writeTpr?.(value),
+      ferr: (level: number) => board.ferr?.(level !== 0),
+      warn: (kind: number, value: number) => board.warn?.(kind, value >>> 0),
+    }
+    const instance = new WebAssembly.Instance(coreModule(), { env: { memory }, host })
+    this.core = instance.exports as unknown as Core
+    this.view = new DataView(memory.buffer)
+    this.core.initialize()
+    this.reset('reset')
+  }
+
+  run(deadline: number): Exit {
+    this.setDeadline(deadline)
+    while (true) {
+      let reason: number
+      try {
+        reason = this.core.run()
+      } catch (thrown) {
+        // A fault left the core; it is pending and is delivered when the core runs again.
+        if (thrown === UNWIND) continue
+        throw thrown
+      }
+      if (reason === at.EXIT_HALT) return { reason: 'halt' }
+      if (reason === at.EXIT_SHUTDOWN) return { reason: 'shutdown', detail: 'triple fault' }
+      return { reason: 'budget' }
+    }
+  }
+
+  now(): number {
+    return this.timeBase + this.core.retired() * NS_PER_INSTRUCTION
+  }
+
+  skipTo(ns: number): void {
+    const skipped = ns - this.now()
+    if (skipped <= 0) return
+    this.timeBase += skipped
+    const view = this.view
+    view.setBigInt64(at.TSC_OFFSET, view.getBigInt64(at.TSC_OFFSET, true) + BigInt(Math.round(skipped)), true)
+  }
+
+  instructions(): number {
+    return this.core.retired()
+  }
+
+  stop(): void {
+    this.core.raiseAttention(at.ATTN_STOP)
+  }
+
+  shorten(deadline: number): void {
+    const end = Math.ceil((deadline - this.timeBase) / NS_PER_INSTRUCTION)
+    if (end < Number(this.view.getBigUint64(at.ICOUNT_END, true))) this.core.setEnd(Math.max(0, end))
+  }
+
+  private setDeadline(deadline: number): void {
+    const end = Math.ceil((deadline - this.timeBase) / NS_PER_INSTRUCTION)
+    this.core.setEnd(Math.max(0, Math.min(end, this.core.retired() + LONGEST_RUN)))
+  }
+
+  setInterrupt(level: boolean): void {
+    if (level) this.core.raiseAttention(at.ATTN_INTR)
+    else this.core.lowerAttention(at.ATTN_INTR)
+  }
+
+  nmi(): void {
+    this.core.raiseAttention(at.ATTN_NMI)
+  }
+
+  smi(): void {
+    this.core.raiseAttention(at.ATTN_SMI)
+  }
+
+  reset(kind: 'reset' | 'init'): void {
+    this.core.resetCpu(kind === 'init' ? 1 : 0)
+  }
+
+  setA20(enabled: boolean): void {
+    if ((this.view.getUint32(at.A20_MASK, true) !== 0) === enabled) return
+    this.view.setUint32(at.A20_MASK, enabled ? 1 : 0, true)
+    this.core.flushTlb()
+    this.core.dropEverything()
+  }
+
+  setMemory(regions: readonly MemoryRegion[]): void {
+    this.regions = regions
+    this.core.dropEverything()
+    const map = new Uint32Array(this.memory.buffer, at.PHYS_MAP, 1 << 20)
+    map.fill(0)
+    for (const region of regions) {
+      const bits = region.kind === 'ram' ? at.PAGE_RAM : at.PAGE_ROM
+      const first = region.address / 4096
+      const pages = region.size / 4096
+      for (let i = 0; i < pages; i++) map[first + i] = (region.offset + i * 4096) | bits
+    }
+    this.core.flushTlb()
+  }
+
+  memoryChanged(offset: number, length: number): void {
+    for (const region of this.regions) {
+      const from = Math.max(offset, region.offset)
+      const to = Math.min(offset + length, region.offset + region.size)
+      if (from < to) this.core.dropRange(region.address + from - region.offset, to - from)
+    }
+  }
+
+  getState(): CpuState {
+    const v = this.view
+    const u64 = (address: number) => v.getBigUint64(address, true)
+    const u32 = (address: number) => v.getUint32(address, true)
+    const list = (address: number, n: number, stride = 8) =>
+      Array.from({ length: n }, (_, i) => u64(address + i * stride))
+    const segment = (address: number): SegmentState => ({
+      selector: v.getUint16(address, true),
+      base: u64(address + at.SEG_BASE),
+      limit: u32(address + at.SEG_LIMIT),
+      access: u32(address + at.SEG_ACCESS),
+    })
+    const shadow = u32(at.SHADOW)
+    return {
+      gpr: list(at.GPR, 16),
+      rip: u64(at.RIP),
+      rflags: BigInt(this.core.getFlags() >>> 0),
+      segments: Array.from({ length: 6 }, (_, i) => segment(at.SEGMENTS + i * at.SEG_SIZE)),
+      ldtr: segment(at.LDTR),
+      tr: segment(at.TR),
+      gdtr: { base: u64(at.GDTR_BASE), limit: v.getUint16(at.GDTR_LIMIT, true) },
+      idtr: { base: u64(at.IDTR_BASE), limit: v.getUint16(at.IDTR_LIMIT, true) },
+      cr0: u64(at.CR0),
+      cr2: u64(at.CR2),
+      cr3: u64(at.CR3),
+      cr4: u64(at.CR4),
+      cr8: 0n,
+      xcr0: u64(at.XCR0),
+      dr: [...list(at.DR, 4), u64(at.DR + 48), u64(at.DR + 56)],
+      efer: u64(at.EFER),
+      msrs: {},
+      fxsave: this.saveFx(),
+      ymmHigh: new Uint8Array(256),
+      halted: u32(at.HALTED) !== 0,
+      interruptShadow: shadow === 1 ? 'sti' : shadow === 2 ? 'mov-ss' : 'none',
+      nmiMasked: u32(at.NMI_MASKED) !== 0,
+      inSmm: u32(at.IN_SMM) !== 0,
+      tsc: BigInt.asUintN(
+        64,
+        BigInt(this.core.retired()) * BigInt(NS_PER_INSTRUCTION) + v.getBigInt64(at.TSC_OFFSET, true),
+      ),
+    }
+  }
+
+  setState(state: CpuState): void {
+    const v = this.view
+    const u64 = (address: number, value: bigint) => v.setBigUint64(address, BigInt.asUintN(64, value), true)
+    const u32 = (address: number, value: number) => v.setUint32(address, value, true)
+    const segment = (address: number, s: SegmentState) => {
+      v.setUint16(address, s.selector, true)
+      u64(address + at.SEG_BASE, s.base)
+      u32(address + at.SEG_LIMIT, s.limit)
+      u32(address + at.SEG_ACCESS, s.access)
+      this.core.setSegmentBounds(address)
+    }
+    state.gpr.forEach((value, i) => u64(at.GPR + i * 8, value))
+    u64(at.RIP, state.rip)
+    this.core.setFlags(Number(state.rflags & 0xffffffffn) | 0)
+    u64(at.CR0, state.cr0)
+    u64(at.CR2, state.cr2)
+    u64(at.CR3, state.cr3)
+    u64(at.CR4, state.cr4)
+    u64(at.XCR0, state.xcr0)
+    u64(at.EFER, state.efer)
+    state.segments.forEach((s, i) => segment(at.SEGMENTS + i * at.SEG_SIZE, s))
+    segment(at.LDTR, state.ldtr)
+    segment(at.TR, state.tr)
+    u64(at.GDTR_BASE, state.gdtr.base)
+    u32(at.GDTR_LIMIT, state.gdtr.limit)
+    u64(at.IDTR_BASE, state.idtr.base)
+    u32(at.IDTR_LIMIT, state.idtr.limit)
+    for (let i = 0; i < 4; i++) u64(at.DR + i * 8, state.dr[i])
+    u64(at.DR + 48, state.dr[4])
+    u64(at.DR + 56, state.dr[5])
+    this.loadFx(state.fxsave)
+    u32(at.HALTED, state.halted ? 1 : 0)
+    u32(at.SHADOW, { none: 0, sti: 1, 'mov-ss': 2 }[state.interruptShadow])
+    u32(at.NMI_MASKED, state.nmiMasked ? 1 : 0)
+    u32(at.IN_SMM, state.inSmm ? 1 : 0)
+    u32(at.PENDING_VECTOR, at.NO_VECTOR)
+    v.setBigInt64(
+      at.TSC_OFFSET,
+      BigInt.asIntN(64, state.tsc - BigInt(this.core.retired()) * BigInt(NS_PER_INSTRUCTION)),
+      true,
+    )
+    // CPL is SS.DPL, or 3 in virtual-8086 mode, or 0 in real mode.
+    const protectedMode = (state.cr0 & 1n) !== 0n
+    u32(at.CPL, !protectedMode ? 0 : state.rflags & 0x20000n ? 3 : (state.segments[2].access >> 5) & 3)
+    this.core.updateMode()
+    this.core.flushTlb()
+    this.core.dropEverything()
+  }
+
+  /** The FXSAVE64 image (Intel SDM vol. 1, table 10-2). */
+  private saveFx(): Uint8Array {
+    const image = new Uint8Array(512)
+    const out = new DataView(image.buffer)
+    const v = this.view
+    const top = v.getUint32(at.FPU_TOP, true) & 7
+    out.setUint16(0, v.getUint16(at.FPU_CONTROL, true), true)
+    out.setUint16(2, (v.getUint16(at.FPU_STATUS, true) & ~0x3800) | (top << 11), true)
+    let tags = 0
+    for (let i = 0; i < 8; i++) if (v.getUint8(at.FPU_TAGS + i)) tags |= 1 << i
+    out.setUint8(4, tags)
+    out.setUint16(6, v.getUint16(at.FPU_OPCODE, true), true)
+    out.setBigUint64(8, v.getBigUint64(at.FPU_IP, true), true)
+    out.setBigUint64(16, v.getBigUint64(at.FPU_DP, true), true)
+    out.setUint32(24, v.getUint32(at.MXCSR, true), true)
+    out.setUint32(28, 0xffff, true)
+    const bytes = new Uint8Array(this.memory.buffer)
+    for (let i = 0; i < 8; i++) {
+      const from = at.FPR + ((top + i) & 7) * 16
+      image.set(bytes.subarray(from, from + 10), 32 + i * 16)
+    }
+    for (let i = 0; i < 16; i++)
+      image.set(bytes.subarray(at.XMM + i * at.XMM_SIZE, at.XMM + i * at.XMM_SIZE + 16), 160 + i * 16)
+    return image
+  }
+
+  private loadFx(image: Uint8Array): void {
+    const from = new DataView(image.buffer, image.byteOffset, 512)
+    const v = this.view
+    const status = from.getUint16(2, true)
+    const top = (status >> 11) & 7
+    v.setUint16(at.FPU_CONTROL, from.getUint16(0, true), true)
+    v.setUint16(at.FPU_STATUS, status & ~0x3800, true)
+    v.setUint32(at.FPU_TOP, top, true)
+    for (let i = 0; i < 8; i++) v.setUint8(at.FPU_TAGS + i, (from.getUint8(4) >> i) & 1)
+    v.setUint16(at.FPU_OPCODE, from.getUint16(6, true), true)
+    v.setBigUint64(at.FPU_IP, from.getBigUint64(8, true), true)
+    v.setBigUint64(at.FPU_DP, from.getBigUint64(16, true), true)
+    v.setUint32(at.MXCSR, from.getUint32(24, true), true)
+    const bytes = new Uint8Array(this.memory.buffer)
+    for (let i = 0; i < 8; i++) bytes.set(image.subarray(32 + i * 16, 42 + i * 16), at.FPR + ((top + i) & 7) * 16)
+    for (let i = 0; i < 16; i++) bytes.set(image.subarray(160 + i * 16, 176 + i * 16), at.XMM + i * at.XMM_SIZE)
+  }
+
+  close(): void {}
+}

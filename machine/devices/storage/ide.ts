@@ -1,0 +1,300 @@
+/**
+ * The PIIX3's two IDE channels in compatibility mode: primary 1F0h-1F7h, 3F6h, IRQ 14; secondary 170h-177h, 376h,
+ * IRQ 15; two drives each, and the bus-master registers behind BAR 4 of the PCI function (82371SB data sheet, section
+ * 2.7). ATA/ATAPI-5 (T13 1321D), section 7, for the registers.
+ *
+ * Where no drive is: an empty channel reads 0, as QEMU's; the registers of a missing second drive can be written and
+ * read, its status is 0.
+ */
+import type { Clock } from '../../clock.js'
+import type { AccessSize, Device, IrqLine, PhysicalMemory, PortRange, State, Warn } from '../../device.js'
+import { BusMasterChannel } from './bus-master-ide.js'
+import { DEVICE_DEV, type IdeDrive, type IdeHost, REG_DEVICE } from './ide-drive.js'
+
+const REG_DATA = 0
+const REG_COMMAND_STATUS = 7
+
+// Device control register
+const CONTROL_HOB = 0x80
+const CONTROL_SRST = 0x04
+const CONTROL_NIEN = 0x02
+
+const CHANNELS = [
+  { name: 'primary', command: 0x1f0, control: 0x3f6 },
+  { name: 'secondary', command: 0x170, control: 0x376 },
+] as const
+
+export interface IdeOptions {
+  clock: Clock
+  memory: PhysicalMemory
+  /** IRQ 14 and 15. */
+  irq: [IrqLine, IrqLine]
+  warn: Warn
+  /** Primary master, primary slave, secondary master, secondary slave. */
+  drives: (IdeDrive | undefined)[]
+}
+
+/** The bus-master registers: 16 bytes of I/O space, for BAR 4 of the IDE function. */
+export interface BusMasterRange {
+  read(offset: number, size: AccessSize): number
+  write(offset: number, value: number, size: AccessSize): void
+}
+
+export class Ide implements Device {
+  readonly name = 'piix3-ide'
+  readonly ports: readonly PortRange[]
+  readonly busMaster: BusMasterRange
+  readonly drives: readonly (IdeDrive | undefined)[]
+  private readonly channels: readonly IdeChannel[]
+
+  constructor(options: IdeOptions) {
+    this.drives = [0, 1, 2, 3].map((index) => options.drives[index])
+    this.channels = CHANNELS.map(
+      ({ name }, i) => new IdeChannel(options, options.irq[i], [this.drives[2 * i], this.drives[2 * i + 1]], name),
+    )
+    this.ports = CHANNELS.flatMap(({ name, command, control }, i): PortRange[] => {
+      const channel = this.channels[i]
+      return [
+        {
+          name: `IDE ${name} command block`,
+          base: command,
+          count: 8,
+          width: 4,
+          read: (offset, size) => channel.read(offset, size),
+          write: (offset, value, size) => channel.write(offset, value, size),
+        },
+        {
+          name: `IDE ${name} control block`,
+          base: control,
+          count: 1,
+          read: () => channel.status(),
+          write: (_, value) => channel.writeControl(value),
+        },
+      ]
+    })
+    this.busMaster = {
+      read: (offset, size) => {
+        let value = 0
+        for (let i = size - 1; i >= 0; i--) {
+          value = (value << 8) | this.channels[((offset + i) >> 3) & 1].busMaster.readByte((offset + i) & 7)
+        }
+        return value >>> 0
+      },
+      write: (offset, value, size) => {
+        for (let i = 0; i < size; i++) {
+          const at = offset + i
+          this.channels[(at >> 3) & 1].busMaster.writeByte(at & 7, (value >>> (8 * i)) & 0xff)
+        }
+      },
+    }
+  }
+
+  /** RESET#: the drives too. */
+  reset(): void {
+    for (const channel of this.channels) channel.reset()
+  }
+
+  save(): State {
+    return { channels: this.channels.map((channel) => channel.save()) }
+  }
+
+  /** Media are restored by their owner, before. Throws an `Error` when the drives are not those that were saved. */
+  load(state: State): void {
+    this.channels.forEach((channel, i) => {
+      channel.load((state.channels as State[])[i])
+    })
+  }
+}
+
+class IdeChannel implements IdeHost {
+  readonly clock: Clock
+  readonly warn: Warn
+  readonly busMaster: BusMasterChannel
+  private selected = 0
+  private control = 0
+  /** INTRQ, before nIEN. */
+  private pending = false
+  private line = false
+  /** Registers where both drives are missing are not even that. */
+  private readonly empty: boolean
+
+  constructor(
+    options: IdeOptions,
+    private readonly irq: IrqLine,
+    private readonly drives: readonly (IdeDrive | undefined)[],
+    name: string,
+  ) {
+    this.clock = options.clock
+    this.warn = options.warn
+    this.empty = !drives[0] && !drives[1]
+    this.busMaster = new BusMasterChannel(options.memory, () => this.drives[this.selected]?.dmaStarted())
+    drives.forEach((drive, i) => {
+      drive?.attach(this, `ide-${name}${i}`)
+    })
+  }
+
+  reset(): void {
+    this.selected = this.control = 0
+    this.interrupt(false)
+    this.busMaster.reset()
+    for (const drive of this.drives) drive?.hardReset()
+  }
+
+  read(offset: number, size: AccessSize): number {
+    if (offset === REG_DATA && size > 1) return this.readData(size)
+    let value = 0
+    for (let i = size - 1; i >= 0; i--) value = (value << 8) | this.readRegister(offset + i)
+    return value >>> 0
+  }
+
+  write(offset: number, value: number, size: AccessSize): void {
+    if (offset === REG_DATA && size > 1) {
+      this.writeData(value, size)
+      return
+    }
+    for (let i = 0; i < size; i++) this.writeRegister(offset + i, (value >>> (8 * i)) & 0xff)
+  }
+
+  /** The alternate status: reading it leaves the interrupt alone. */
+  status(): number {
+    return this.drives[this.selected]?.status ?? 0
+  }
+
+  writeControl(value: number): void {
+    const before = this.control
+    this.control = value
+    if (value & CONTROL_SRST && (before & CONTROL_SRST) === 0) {
+      this.pending = false
+      for (const drive of this.drives) drive?.beginReset()
+    } else if (before & CONTROL_SRST && (value & CONTROL_SRST) === 0) {
+      this.select(0)
+      for (const drive of this.drives) drive?.endReset()
+    }
+    this.updateLine()
+  }
+
+  interrupt(level: boolean): void {
+    this.pending = level
+    this.updateLine()
+  }
+
+  dmaRunning(): boolean {
+    return this.busMaster.running
+  }
+
+  dmaTransfer(buffer: Uint8Array, length: number, toMemory: boolean): number {
+    if (this.busMaster.toMemory !== toMemory) this.warn('bus-master IDE direction unlike that of the command')
+    return this.busMaster.transfer(buffer, length, toMemory)
+  }
+
+  dmaEnd(short: boolean): void {
+    if (short) this.busMaster.abort()
+    else this.busMaster.end()
+  }
+
+  diagnose(): void {
+    this.select(0)
+    this.drives[0]?.diagnose(true)
+    this.drives[1]?.diagnose(!this.drives[0])
+  }
+
+  private select(device: number): void {
+    this.selected = device ? 1 : 0
+    for (const drive of this.drives) drive?.writeRegister(REG_DEVICE, device)
+  }
+
+  private updateLine(): void {
+    const level = this.pending && (this.control & CONTROL_NIEN) === 0
+    if (level === this.line) return
+    this.line = level
+    if (level) this.busMaster.interrupt()
+    this.irq(level)
+  }
+
+  private readRegister(offset: number): number {
+    if (this.empty) return 0
+    if (offset === REG_COMMAND_STATUS) {
+      this.interrupt(false)
+      return this.status()
+    }
+    if (offset === REG_DATA) return 0xff
+    const drive = this.drives[this.selected]
+    const other = this.drives[this.selected ^ 1] as IdeDrive
+    const hob = (this.control & CONTROL_HOB) !== 0
+    if (drive) return drive.readRegister(offset, hob)
+    // The drive that is there answers for the missing one, but has no error of its.
+    return offset === 1
+      ? 0
+      : (other.readRegister(offset, hob) & ~(offset === REG_DEVICE ? DEVICE_DEV : 0)) | this.dev(offset)
+  }
+
+  /** The DEV bit of the device register, as selected. */
+  private dev(offset: number): number {
+    return offset === REG_DEVICE && this.selected ? DEVICE_DEV : 0
+  }
+
+  private writeRegister(offset: number, value: number): void {
+    this.control &= ~CONTROL_HOB
+    const drive = this.drives[this.selected]
+    if (offset === REG_COMMAND_STATUS) {
+      drive?.command(value)
+      return
+    }
+    if (drive?.busy) return
+    if (offset === REG_DATA) {
+      this.warn('8-bit write to the IDE data register')
+      return
+    }
+    for (const each of this.drives) each?.writeRegister(offset, value)
+    if (offset === REG_DEVICE) this.selected = (value & DEVICE_DEV) !== 0 ? 1 : 0
+  }
+
+  /** A word or two from the data register: the hot path of PIO. */
+  private readData(size: number): number {
+    const drive = this.drives[this.selected]
+    if (!drive?.windowOpen || !drive.windowToHost) return 0
+    const { buffer } = drive
+    const at = drive.position
+    let value = buffer[at] | (buffer[at + 1] << 8)
+    if (size === 4) value = (value | (buffer[at + 2] << 16) | (buffer[at + 3] << 24)) >>> 0
+    drive.position = at + size
+    if (drive.position >= drive.end) drive.dataDone()
+    return value
+  }
+
+  private writeData(value: number, size: number): void {
+    const drive = this.drives[this.selected]
+    if (!drive?.windowOpen || drive.windowToHost) return
+    const { buffer } = drive
+    const at = drive.position
+    buffer[at] = value
+    buffer[at + 1] = value >> 8
+    if (size === 4) {
+      buffer[at + 2] = value >> 16
+      buffer[at + 3] = value >>> 24
+    }
+    drive.position = at + size
+    if (drive.position >= drive.end) drive.dataDone()
+  }
+
+  save(): State {
+    const { selected, control, pending, line } = this
+    return {
+      ...{ selected, control, pending, line },
+      busMaster: this.busMaster.save(),
+      drives: this.drives.map((drive) => drive?.save() ?? null),
+    }
+  }
+
+  load(state: State): void {
+    const { busMaster, drives, ...plain } = state
+    this.drives.forEach((drive, i) => {
+      const saved = (drives as (State | null)[])[i]
+      if (!saved !== !drive) throw new Error(`the snapshot's machine has other IDE drives than this one`)
+      if (saved) drive?.load(saved)
+    })
+    Object.assign(this, plain)
+    this.busMaster.load(busMaster as State)
+    this.irq(this.line)
+  }
+}

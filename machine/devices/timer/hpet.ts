@@ -1,0 +1,415 @@
+/**
+ * The high precision event timer: a 100 MHz main counter and three comparators at FED00000h.
+ *
+ * IA-PC HPET specification 1.0a. Guest-visible behaviour as QEMU 7.2's: vendor 8086h, 64-bit, every comparator
+ * periodic-capable, no FSB delivery, a one-shot comparator that has been passed already fires at once. The counter is
+ * computed from the clock, in two halves so that a read makes no BigInt; only armed comparators have timers.
+ */
+import type { Clock, Timer } from '../../clock.js'
+import type { Device, IrqLine, MmioRange, State, Warn } from '../../device.js'
+import { loadDeadline, saveDeadline, setDeadline } from './deadline.js'
+
+const COMPARATORS = 3
+/** ns of a tick; the capabilities give it in fs. */
+const TICK = 10
+const PERIOD_FEMTOSECONDS = TICK * 1_000_000
+
+// Registers
+const CAPABILITIES = 0x000
+const CAPABILITIES_HIGH = 0x004
+const CONFIGURATION = 0x010
+const INTERRUPT_STATUS = 0x020
+const COUNTER = 0x0f0
+const COUNTER_HIGH = 0x0f4
+/** First comparator; they are 20h apart. */
+const TIMERS = 0x100
+const TIMER_CONFIGURATION = 0x00
+const TIMER_CAPABILITIES_HIGH = 0x04
+const TIMER_COMPARATOR = 0x08
+const TIMER_COMPARATOR_HIGH = 0x0c
+
+/** Vendor, legacy replacement route, 64 bits, revision 1. */
+const CAPABILITIES_VALUE = 0x8086a001 + ((COMPARATORS - 1) << 8)
+
+const ENABLE = 0x01
+const LEGACY_REPLACEMENT = 0x02
+
+const TN_LEVEL = 0x0002
+const TN_INTERRUPT_ENABLE = 0x0004
+const TN_PERIODIC = 0x0008
+const TN_PERIODIC_CAPABLE = 0x0010
+const TN_SIZE_CAPABLE = 0x0020
+const TN_VALUE_SET = 0x0040
+const TN_32BIT = 0x0100
+const TN_ROUTE = 0x3e00
+const TN_WRITABLE = TN_LEVEL | TN_INTERRUPT_ENABLE | TN_PERIODIC | TN_VALUE_SET | TN_32BIT | TN_ROUTE
+
+const TWO_32 = 2 ** 32
+const NEVER = Number.POSITIVE_INFINITY
+/** Interrupts of one comparator come at most this often (ns), lest a guest stops time with a period of one tick. */
+const SHORTEST_PERIOD = 1000
+/** ISA interrupts that comparators 0 and 1 take over in legacy replacement mode. */
+const LEGACY_IRQ = [0, 8]
+
+export interface HpetOptions {
+  clock: Clock
+  /**
+   * The line of a GSI. 0 and 8 mean the ISA interrupts of the PIT and the RTC, wherever those go; asked once for each
+   * in the constructor, and for the others that `routes` names.
+   */
+  irq: (gsi: number) => IrqLine
+  /** Legacy replacement was switched: the board takes IRQ 0 from the PIT and IRQ 8 from the RTC, or gives them back. */
+  legacy: (enabled: boolean) => void
+  /** Bit n: comparators may use GSI n; default 4, GSI 2 alone, as on QEMU's i440FX. */
+  routes?: number
+  warn?: Warn
+}
+
+class Comparator {
+  config = TN_PERIODIC_CAPABLE | TN_SIZE_CAPABLE
+  /** The 64-bit comparator and period in halves. */
+  low = 0xffffffff
+  high = 0xffffffff
+  periodLow = 0
+  periodHigh = 0
+  /** The low half was written under VALUE_SET, and the high half of the same write is due. */
+  setHigh = false
+
+  constructor(readonly timer: Timer) {}
+
+  get periodic(): boolean {
+    return (this.config & TN_PERIODIC) !== 0
+  }
+
+  get period(): number {
+    return this.config & TN_32BIT ? this.periodLow : this.periodHigh * TWO_32 + this.periodLow
+  }
+
+  reset(): void {
+    this.config = TN_PERIODIC_CAPABLE | TN_SIZE_CAPABLE
+    this.low = this.high = 0xffffffff
+    this.periodLow = this.periodHigh = 0
+    this.setHigh = false
+    this.timer.cancel()
+  }
+
+  save(): State {
+    const { config, low, high, periodLow, periodHigh, setHigh } = this
+    return { config, low, high, periodLow, periodHigh, setHigh, timer: saveDeadline(this.timer) }
+  }
+
+  load(state: State): void {
+    this.config = state.config as number
+    this.low = state.low as number
+    this.high = state.high as number
+    this.periodLow = state.periodLow as number
+    this.periodHigh = state.periodHigh as number
+    this.setHigh = state.setHigh as boolean
+    loadDeadline(this.timer, state.timer)
+  }
+}
+
+export class Hpet implements Device {
+  readonly name = 'hpet'
+  readonly mmio: readonly MmioRange[]
+  private readonly clock: Clock
+  private readonly routes: number
+  private readonly lines = new Map<number, IrqLine>()
+  private readonly comparators: Comparator[]
+  private configuration = 0
+  private status = 0
+  /** The main counter when it was last started or set. */
+  private baseLow = 0
+  private baseHigh = 0
+  /** Guest ns at which it was started. */
+  private start = 0
+  /** What the RTC drives, for when it gets its line back. */
+  private rtcLevel = false
+
+  constructor(private readonly options: HpetOptions) {
+    this.clock = options.clock
+    this.routes = (options.routes ?? 4) >>> 0
+    for (let gsi = 0; gsi < 32; gsi++) {
+      if ((this.routes >>> gsi) & 1 || LEGACY_IRQ.includes(gsi)) this.lines.set(gsi, options.irq(gsi))
+    }
+    this.comparators = Array.from(
+      { length: COMPARATORS },
+      (_, n) => new Comparator(options.clock.timer(`hpet ${n}`, () => this.expire(n))),
+    )
+    this.mmio = [
+      {
+        name: 'HPET',
+        base: 0xfed00000,
+        size: 0x400,
+        read: (offset, size) => this.read(offset, size),
+        write: (offset, value, size) => this.write(offset, value, size),
+      },
+    ]
+  }
+
+  /** For the PIT's counter 0 on its way to IRQ 0: cut off in legacy replacement mode. A bound function. */
+  readonly pitInput: IrqLine = (level) => {
+    if (!this.legacy) this.lines.get(0)?.(level)
+  }
+
+  /** For the RTC on its way to IRQ 8. A bound function. */
+  readonly rtcInput: IrqLine = (level) => {
+    this.rtcLevel = level
+    if (!this.legacy) this.lines.get(8)?.(level)
+  }
+
+  /** Legacy replacement is on. */
+  get legacy(): boolean {
+    return (this.configuration & LEGACY_REPLACEMENT) !== 0
+  }
+
+  // Main counter -------------------------------------------------------------------------------------------------
+
+  private get enabled(): boolean {
+    return (this.configuration & ENABLE) !== 0
+  }
+
+  /** Ticks since the counter was started; 0 while it stands. */
+  private get ticks(): number {
+    return this.enabled ? Math.floor((this.clock.now() - this.start) / TICK) : 0
+  }
+
+  private counterLow(): number {
+    return (this.baseLow + this.ticks) % TWO_32
+  }
+
+  private counterHigh(): number {
+    return (this.baseHigh + Math.floor((this.baseLow + this.ticks) / TWO_32)) % TWO_32
+  }
+
+  // Registers ----------------------------------------------------------------------------------------------------
+
+  private read(offset: number, size: number): number {
+    const value = this.readRegister(offset & ~3)
+    if (size === 4) return value
+    return (value >>> ((offset & 3) * 8)) & (size === 1 ? 0xff : 0xffff)
+  }
+
+  private readRegister(offset: number): number {
+    if (offset >= TIMERS) {
+      const comparator = this.comparators[(offset - TIMERS) >> 5]
+      if (!comparator) return 0
+      switch (offset & 0x1f) {
+        case TIMER_CONFIGURATION:
+          return comparator.config
+        case TIMER_CAPABILITIES_HIGH:
+          return this.routes
+        case TIMER_COMPARATOR:
+          return comparator.low
+        case TIMER_COMPARATOR_HIGH:
+          return comparator.high
+        default:
+          return 0
+      }
+    }
+    switch (offset) {
+      case CAPABILITIES:
+        return CAPABILITIES_VALUE
+      case CAPABILITIES_HIGH:
+        return PERIOD_FEMTOSECONDS
+      case CONFIGURATION:
+        return this.configuration
+      case INTERRUPT_STATUS:
+        return this.status
+      case COUNTER:
+        return this.counterLow()
+      case COUNTER_HIGH:
+        return this.counterHigh()
+      default:
+        return 0
+    }
+  }
+
+  private write(offset: number, value: number, size: number): void {
+    if (size !== 4 || offset & 3) {
+      this.options.warn?.('HPET: write that is not an aligned dword', offset)
+      return
+    }
+    const dword = value >>> 0
+    if (offset >= TIMERS) {
+      const n = (offset - TIMERS) >> 5
+      if (n < COMPARATORS) this.writeComparator(n, offset & 0x1f, dword)
+      return
+    }
+    switch (offset) {
+      case CONFIGURATION:
+        this.configure(dword & (ENABLE | LEGACY_REPLACEMENT))
+        break
+      case INTERRUPT_STATUS:
+        for (let n = 0; n < COMPARATORS; n++) if (dword & this.status & (1 << n)) this.lower(n)
+        break
+      case COUNTER:
+        // Undefined while counting; left alone, as in effect in QEMU.
+        if (!this.enabled) this.baseLow = dword
+        break
+      case COUNTER_HIGH:
+        if (!this.enabled) this.baseHigh = dword
+        break
+    }
+  }
+
+  private configure(value: number): void {
+    const changed = this.configuration ^ value
+    if (changed & ENABLE) {
+      if (value & ENABLE) this.start = this.clock.now()
+      else {
+        const high = this.counterHigh()
+        this.baseLow = this.counterLow()
+        this.baseHigh = high
+      }
+    }
+    this.configuration = value
+    if (changed & LEGACY_REPLACEMENT) this.switchLegacy()
+    if (!(changed & ENABLE)) return
+    for (let n = 0; n < COMPARATORS; n++) {
+      if (value & ENABLE && this.status & (1 << n) && this.comparators[n].config & TN_INTERRUPT_ENABLE) {
+        this.lines.get(this.route(n))?.(true)
+      }
+      this.arm(n)
+    }
+  }
+
+  private switchLegacy(): void {
+    // First the lines fall, so that whoever gets them next starts from a low one.
+    this.lines.get(0)?.(false)
+    this.lines.get(8)?.(false)
+    this.options.legacy(this.legacy)
+    if (!this.legacy) this.lines.get(8)?.(this.rtcLevel)
+  }
+
+  private writeComparator(n: number, register: number, value: number): void {
+    const comparator = this.comparators[n]
+    const wide = (comparator.config & TN_32BIT) === 0
+    switch (register) {
+      case TIMER_CONFIGURATION: {
+        const old = comparator.config
+        const config = (old & ~TN_WRITABLE) | (value & TN_WRITABLE)
+        // A level that the comparator holds goes with the level mode, the enable bit or the old route.
+        const dropped = old & ~config & (TN_LEVEL | TN_INTERRUPT_ENABLE)
+        if (this.status & (1 << n) && (dropped || (old ^ config) & TN_ROUTE)) this.lower(n)
+        comparator.config = config
+        if (config & TN_32BIT) comparator.high = comparator.periodHigh = 0
+        // Only the enable bit starts a comparator: one that has fired must not fire again for a change of mode.
+        if ((old ^ config) & TN_INTERRUPT_ENABLE) this.arm(n)
+        break
+      }
+      case TIMER_COMPARATOR:
+        comparator.setHigh = comparator.periodic && (comparator.config & TN_VALUE_SET) !== 0
+        if (!comparator.periodic || comparator.setHigh) comparator.low = value
+        if (comparator.periodic) comparator.periodLow = value
+        comparator.config &= ~TN_VALUE_SET
+        this.arm(n)
+        break
+      case TIMER_COMPARATOR_HIGH: {
+        if (!wide) break
+        const set = comparator.setHigh || (comparator.config & TN_VALUE_SET) !== 0
+        if (!comparator.periodic || set) comparator.high = value
+        if (comparator.periodic) comparator.periodHigh = value
+        comparator.config &= ~TN_VALUE_SET
+        comparator.setHigh = false
+        this.arm(n)
+        break
+      }
+    }
+  }
+
+  // Comparators --------------------------------------------------------------------------------------------------
+
+  /** The line a comparator drives. */
+  private route(n: number): number {
+    return this.legacy && n < 2 ? LEGACY_IRQ[n] : (this.comparators[n].config & TN_ROUTE) >> 9
+  }
+
+  /** Ticks until the comparator matches; at least one when it has been passed. */
+  private distance(comparator: Comparator): number {
+    const low = comparator.low - this.counterLow()
+    if (comparator.config & TN_32BIT) {
+      const difference = low | 0
+      return difference > 0 ? difference : 1
+    }
+    const difference = ((comparator.high - this.counterHigh()) | 0) * TWO_32 + low
+    return difference > 0 ? difference : 1
+  }
+
+  private arm(n: number): void {
+    const comparator = this.comparators[n]
+    let next = NEVER
+    if (this.enabled && comparator.config & TN_INTERRUPT_ENABLE) {
+      next = this.start + (this.ticks + this.distance(comparator)) * TICK
+    }
+    setDeadline(comparator.timer, next)
+  }
+
+  private expire(n: number): void {
+    const comparator = this.comparators[n]
+    const { period } = comparator
+    if (comparator.periodic && period > 0) {
+      this.advance(comparator, period)
+      this.arm(n)
+    }
+    this.raise(n)
+  }
+
+  /** Moves a periodic comparator to its first multiple that is ahead, by far enough. */
+  private advance(comparator: Comparator, period: number): void {
+    const wide = (comparator.config & TN_32BIT) === 0
+    const behindLow = this.counterLow() - comparator.low
+    const behind = wide ? ((this.counterHigh() - comparator.high) | 0) * TWO_32 + behindLow : behindLow | 0
+    const ahead = period * TICK < SHORTEST_PERIOD ? SHORTEST_PERIOD / TICK - period : 0
+    const steps = Math.max(Math.floor((behind + ahead) / period) + 1, 1)
+    const sum = comparator.low + steps * period
+    comparator.high = wide ? (comparator.high + Math.floor(sum / TWO_32)) % TWO_32 : 0
+    comparator.low = sum % TWO_32
+  }
+
+  private raise(n: number): void {
+    const line = this.lines.get(this.route(n))
+    if (!line) {
+      this.options.warn?.('HPET: comparator routed to an interrupt it cannot use', this.route(n))
+      return
+    }
+    if (this.comparators[n].config & TN_LEVEL) {
+      this.status |= 1 << n
+      line(true)
+    } else {
+      line(true)
+      line(false)
+    }
+  }
+
+  private lower(n: number): void {
+    this.status &= ~(1 << n)
+    this.lines.get(this.route(n))?.(false)
+  }
+
+  reset(): void {
+    for (let n = 0; n < COMPARATORS; n++) {
+      if (this.status & (1 << n)) this.lower(n)
+      this.comparators[n].reset()
+    }
+    this.configure(0)
+    this.baseLow = this.baseHigh = this.start = 0
+  }
+
+  save(): State {
+    const { configuration, status, baseLow, baseHigh, start, rtcLevel } = this
+    const comparators = this.comparators.map((comparator) => comparator.save())
+    return { configuration, status, baseLow, baseHigh, start, rtcLevel, comparators }
+  }
+
+  /** Lines and the owners of IRQ 0 and 8 are restored by the devices that hold them. */
+  load(state: State): void {
+    this.configuration = state.configuration as number
+    this.status = state.status as number
+    this.baseLow = state.baseLow as number
+    this.baseHigh = state.baseHigh as number
+    this.start = state.start as number
+    this.rtcLevel = state.rtcLevel as boolean
+    for (const [n, comparator] of (state.comparators as State[]).entries()) this.comparators[n].load(comparator)
+  }
+}

@@ -1,0 +1,149 @@
+/** Finds the firmware a machine runs: SeaBIOS and its VGABIOS, as Linux distributions and QEMU ship them. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+export const BIOS_FILE = 'bios-256k.bin'
+export const VGA_BIOS_FILE = 'vgabios-stdvga.bin'
+
+export interface FirmwareFile {
+  readonly path: string
+  /** As the image says, e.g. `1.16.2-debian-1.16.2-1`; `unknown` where it says nothing. */
+  readonly version: string
+}
+
+export interface Firmware {
+  readonly bios: FirmwareFile
+  readonly vgaBios: FirmwareFile
+}
+
+/** What the search reads of the host, so that a test can set it up. */
+export interface FirmwareHost {
+  readonly env: { readonly [name: string]: string | undefined }
+  readonly home: string
+  exists(path: string): boolean
+  read(path: string): Uint8Array
+  /** Names in a folder; empty where there is none. */
+  list(path: string): string[]
+}
+
+/** A firmware file is nowhere to be found, or what is there is no firmware; the message is one sentence. */
+export class FirmwareMissingError extends Error {
+  override name = 'FirmwareMissingError'
+
+  constructor(
+    message: string,
+    readonly file: string,
+    /** Folders that were searched. */
+    readonly searched: readonly string[],
+  ) {
+    super(message)
+  }
+}
+
+const SYSTEM_FOLDERS = [
+  '/usr/share/seabios', // Debian, Ubuntu, Fedora (SeaBIOS)
+  '/usr/share/seavgabios', // Fedora (VGABIOS)
+  '/usr/share/qemu', // Arch, Alpine, openSUSE
+  '/usr/share/kvm',
+  '/usr/local/share/qemu',
+  '/opt/homebrew/share/qemu',
+  '/home/linuxbrew/.linuxbrew/share/qemu',
+  '/run/current-system/sw/share/qemu', // NixOS
+  '/usr/share/vgabios', // last: here it is the older VGABIOS of Bochs
+]
+
+/** `$XDG_CACHE_HOME/bootwright`, or `~/.cache/bootwright`. */
+export function cacheFolder(host: Pick<FirmwareHost, 'env' | 'home'> = realHost): string {
+  return join(host.env.XDG_CACHE_HOME || join(host.home, '.cache'), 'bootwright')
+}
+
+/** The folders that are searched, in order. With BOOTWRIGHT_FIRMWARE set, only that one. */
+export function firmwareFolders(host: FirmwareHost = realHost): string[] {
+  const own = host.env.BOOTWRIGHT_FIRMWARE
+  if (own) return [own]
+  const cache = cacheFolder(host)
+  const nixStore = host
+    .list('/nix/store')
+    .filter((name) => /^[a-z0-9]{32}-qemu-[0-9.]+$/.test(name))
+    .sort((a, b) => b.slice(33).localeCompare(a.slice(33), undefined, { numeric: true }))
+    .map((name) => `/nix/store/${name}/share/qemu`)
+  return [
+    join(cache, 'firmware'),
+    join(cache, 'packages/seabios/usr/share/seabios'),
+    ...SYSTEM_FOLDERS,
+    join(host.home, '.nix-profile/share/qemu'),
+    ...nixStore,
+  ]
+}
+
+/** Throws a FirmwareMissingError when one of the files is missing. */
+export function findFirmware(host: FirmwareHost = realHost): Firmware {
+  const folders = firmwareFolders(host)
+  return {
+    bios: find(host, folders, 'SeaBIOS', BIOS_FILE, isBios),
+    vgaBios: find(host, folders, 'VGABIOS', VGA_BIOS_FILE, isVgaBios),
+  }
+}
+
+/** The version string in a SeaBIOS or SeaVGABIOS image: `rel-1.16.3-0-ga6ed6b7` without its `rel-`, or a package's own. */
+export function firmwareVersion(image: Uint8Array): string {
+  const text = Buffer.from(image.buffer, image.byteOffset, image.byteLength).toString('latin1')
+  return /(?:^|\0)(?:rel-)?(\d+\.\d+\.\d+(?:-[\w.+~-]+)?)\0/.exec(text)?.[1] ?? 'unknown'
+}
+
+function find(
+  host: FirmwareHost,
+  folders: readonly string[],
+  what: string,
+  file: string,
+  isIt: (image: Uint8Array) => boolean,
+): FirmwareFile {
+  let broken: string | undefined
+  for (const folder of folders) {
+    const path = join(folder, file)
+    if (!host.exists(path)) continue
+    let image: Uint8Array
+    try {
+      image = host.read(path)
+    } catch {
+      broken ??= `${path} cannot be read`
+      continue
+    }
+    if (isIt(image)) return { path, version: firmwareVersion(image) }
+    broken ??= `${path} is not ${what}`
+  }
+  const own = host.env.BOOTWRIGHT_FIRMWARE
+  const where = own ? `the folder ${own} that BOOTWRIGHT_FIRMWARE names` : folders.join(', ')
+  const mend = own
+    ? "correct it, or unset it and run 'bootwright setup'"
+    : "run 'bootwright setup' or set BOOTWRIGHT_FIRMWARE"
+  throw new FirmwareMissingError(
+    `The firmware ${what} (${file}) was not found in ${where}${broken ? ` (${broken})` : ''}: ${mend}.`,
+    file,
+    folders,
+  )
+}
+
+/** Whole 64 KiB, with the reset vector's jump 16 bytes before the end. */
+function isBios(image: Uint8Array): boolean {
+  return image.length >= 65536 && image.length % 65536 === 0 && image[image.length - 16] === 0xea
+}
+
+function isVgaBios(image: Uint8Array): boolean {
+  return image.length >= 512 && image[0] === 0x55 && image[1] === 0xaa && image[2] * 512 <= image.length
+}
+
+const realHost: FirmwareHost = {
+  env: process.env,
+  home: homedir(),
+  exists: existsSync,
+  read: (path) => readFileSync(path),
+  list: (path) => {
+    try {
+      return readdirSync(path)
+    } catch {
+      return []
+    }
+  },
+}

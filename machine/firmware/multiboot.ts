@@ -1,0 +1,232 @@
+/**
+ * Direct boot of Multiboot 1 kernels: hobby kernels, kvm-unit-tests' .flat files, GRUB modules and the like.
+ * Specification: Multiboot Specification 0.6.96 (header: section 3.1, boot information: 3.3); ELF-32.
+ */
+import {
+  BootImageError,
+  type BootPlan,
+  type BootSegment,
+  MULTIBOOT_INFO_ADDRESS,
+  MULTIBOOT_INFO_BYTES,
+  MULTIBOOT_MMAP_ADDRESS,
+} from './boot-rom.js'
+import { whatItIs } from './linux-boot.js'
+
+export interface MultibootModule {
+  readonly data: Uint8Array
+  /** The module's string: by custom its file name and its arguments. */
+  readonly commandLine?: string
+}
+
+export interface MultibootOptions {
+  /** The kernel image. */
+  readonly image: Uint8Array
+  /** What stands first in the command line, as a program's own name does; default `kernel`. */
+  readonly name?: string
+  readonly append?: string
+  readonly modules?: readonly MultibootModule[]
+  /** Bytes of RAM below 4 GiB. */
+  readonly lowMemory: number
+}
+
+const HEADER_MAGIC = 0x1badb002
+const BOOTLOADER_MAGIC = 0x2badb002
+/** The header lies within the first 8192 bytes. */
+const HEADER_SEARCH_BYTES = 8192
+
+/** Flags in the header. Of bits 0 to 15 a loader must refuse what it does not know. */
+const WANTS_PAGE_ALIGN = 0x1
+const WANTS_MEMORY_INFO = 0x2
+const WANTS_VIDEO_MODE = 0x4
+const HAS_ADDRESSES = 0x10000
+const KNOWN_REQUIREMENTS = WANTS_PAGE_ALIGN | WANTS_MEMORY_INFO | WANTS_VIDEO_MODE
+
+/** Flags in the boot information. */
+const INFO_MEMORY = 0x001
+const INFO_CMDLINE = 0x004
+const INFO_MODS = 0x008
+const INFO_MMAP = 0x040
+const INFO_BOOT_LOADER_NAME = 0x200
+
+const ELF_CLASS_32 = 1
+const EM_386 = 3
+const PT_LOAD = 1
+/** The strings and the module list lie here, and may reach to where the EBDA can begin. */
+const STRINGS_ADDRESS = 0x10000
+const STRINGS_END = 0x90000
+const FIRMWARE_RESERVE = 0x100000
+const PAGE = 4096
+
+export interface MultibootHeader {
+  /** Byte offset in the file. */
+  readonly offset: number
+  readonly flags: number
+  /** The address fields, present when the flags say so (the "a.out kludge"). */
+  readonly addresses?: { header: number; load: number; loadEnd: number; bssEnd: number; entry: number }
+}
+
+/** The Multiboot header of an image, or undefined where it has none. */
+export function findMultibootHeader(image: Uint8Array): MultibootHeader | undefined {
+  const view = viewOf(image)
+  const end = Math.min(image.length, HEADER_SEARCH_BYTES)
+  for (let at = 0; at + 12 <= end; at += 4) {
+    if (view.getUint32(at, true) !== HEADER_MAGIC) continue
+    const flags = view.getUint32(at + 4, true)
+    if ((HEADER_MAGIC + flags + view.getUint32(at + 8, true)) >>> 0 !== 0) continue
+    if (!(flags & HAS_ADDRESSES)) return { offset: at, flags }
+    if (at + 32 > image.length) return undefined
+    const field = (index: number): number => view.getUint32(at + 12 + index * 4, true)
+    return {
+      offset: at,
+      flags,
+      addresses: { header: field(0), load: field(1), loadEnd: field(2), bssEnd: field(3), entry: field(4) },
+    }
+  }
+  return undefined
+}
+
+/** Lays a kernel and its modules out in memory. Throws a BootImageError for what cannot be booted. */
+export function planMultiboot(options: MultibootOptions): BootPlan {
+  const { image, modules = [], lowMemory } = options
+  const header = findMultibootHeader(image)
+  if (!header) throw new BootImageError(`The kernel file has no Multiboot header: ${describe(image)}.`)
+  const unknown = header.flags & 0xffff & ~KNOWN_REQUIREMENTS
+  if (unknown !== 0)
+    throw new BootImageError(`The Multiboot kernel requires features (flags 0x${unknown.toString(16)}) nobody defined.`)
+  const { segments, entry } = header.addresses ? loadByAddresses(image, header) : loadElf(image)
+
+  const limit = lowMemory - FIRMWARE_RESERVE
+  let top = 0x100000
+  for (const segment of segments) top = Math.max(top, segment.address + (segment.size ?? segment.data.length))
+  const placed = modules.map((module, index) => {
+    const address = Math.ceil(top / PAGE) * PAGE
+    top = address + module.data.length
+    return { name: `module ${index + 1}`, address, data: module.data }
+  })
+  if (top > limit)
+    throw new BootImageError(
+      `The Multiboot kernel and its modules reach up to ${mib(top)}, and the machine needs at least ` +
+        `${mib(top + FIRMWARE_RESERVE)} of memory for them.`,
+    )
+
+  const { info, strings } = bootInformation(options, placed)
+  if (STRINGS_ADDRESS + strings.data.length > STRINGS_END)
+    throw new BootImageError('The command lines of the Multiboot kernel and its modules are too long.')
+  return {
+    entry: { mode: 'protected', address: entry, eax: BOOTLOADER_MAGIC, ebx: MULTIBOOT_INFO_ADDRESS, info },
+    segments: [strings, ...segments, ...placed],
+  }
+}
+
+function loadByAddresses(image: Uint8Array, header: MultibootHeader): { segments: BootSegment[]; entry: number } {
+  const addresses = header.addresses
+  if (!addresses) throw new Error('no address fields')
+  const { header: headerAddress, load, loadEnd, bssEnd, entry } = addresses
+  const from = header.offset - (headerAddress - load)
+  const length = loadEnd === 0 ? image.length - from : loadEnd - load
+  if (load > headerAddress || from < 0 || length <= 0 || from + length > image.length)
+    throw new BootImageError("The Multiboot kernel's address fields do not fit its file; it may be cut short.")
+  if (bssEnd !== 0 && bssEnd < load + length)
+    throw new BootImageError("The Multiboot kernel's bss_end_addr lies inside its loaded data.")
+  return {
+    segments: [
+      {
+        name: 'kernel',
+        address: load,
+        data: image.subarray(from, from + length),
+        size: bssEnd === 0 ? length : bssEnd - load,
+      },
+    ],
+    entry,
+  }
+}
+
+function loadElf(image: Uint8Array): { segments: BootSegment[]; entry: number } {
+  const view = viewOf(image)
+  if (!isElf(image))
+    throw new BootImageError('The Multiboot kernel is no ELF file and gives no load addresses in its header.')
+  if (image[4] !== ELF_CLASS_32)
+    throw new BootImageError('The Multiboot kernel is a 64-bit ELF file; Multiboot 1 loads 32-bit ones (elf32-i386).')
+  if (image[5] !== 1 || view.getUint16(18, true) !== EM_386)
+    throw new BootImageError('The Multiboot kernel is an ELF file for another processor than the i386.')
+  const start = view.getUint32(24, true)
+  const table = view.getUint32(28, true)
+  const entryBytes = view.getUint16(42, true)
+  const count = view.getUint16(44, true)
+  if (entryBytes < 32 || table + count * entryBytes > image.length)
+    throw new BootImageError("The Multiboot kernel's ELF program headers lie beyond the end of its file.")
+
+  const segments: BootSegment[] = []
+  let entry = start
+  for (let i = 0; i < count; i++) {
+    const at = table + i * entryBytes
+    const field = (index: number): number => view.getUint32(at + index * 4, true)
+    const [type, offset, virtual, physical, fileBytes, memoryBytes] = [0, 1, 2, 3, 4, 5].map(field)
+    if (type !== PT_LOAD || memoryBytes === 0) continue
+    if (offset + fileBytes > image.length || fileBytes > memoryBytes)
+      throw new BootImageError("A segment of the Multiboot kernel's ELF file lies beyond its end; it may be cut short.")
+    if (physical + memoryBytes > 2 ** 32)
+      throw new BootImageError("A segment of the Multiboot kernel's ELF file is to be loaded above 4 GiB.")
+    segments.push({
+      name: `kernel segment ${segments.length + 1}`,
+      address: physical,
+      data: image.subarray(offset, offset + fileBytes),
+      size: memoryBytes,
+    })
+    // Paging is off: an entry point given as a virtual address means its physical place.
+    if (virtual !== physical && start >= virtual && start < virtual + memoryBytes) entry = start - virtual + physical
+  }
+  if (segments.length === 0) throw new BootImageError("The Multiboot kernel's ELF file has nothing to load.")
+  return { segments, entry }
+}
+
+/** The information structure (the boot ROM fills in the sizes of memory) and what it points to. */
+function bootInformation(
+  options: MultibootOptions,
+  modules: readonly BootSegment[],
+): { info: Uint8Array; strings: BootSegment } {
+  const { name = 'kernel', append = '' } = options
+  const bytes: number[] = new Array(modules.length * 16).fill(0)
+  const string = (text: string): number => {
+    const address = STRINGS_ADDRESS + bytes.length
+    for (const byte of new TextEncoder().encode(`${text}\0`)) bytes.push(byte)
+    return address
+  }
+  const cmdline = string(append === '' ? name : `${name} ${append}`)
+  const loaderName = string('Bootwright')
+  const moduleStrings = modules.map((_, index) => string(options.modules?.[index].commandLine ?? ''))
+  const data = Uint8Array.from(bytes)
+  const list = viewOf(data)
+  modules.forEach((module, index) => {
+    list.setUint32(index * 16, module.address, true)
+    list.setUint32(index * 16 + 4, module.address + module.data.length, true)
+    list.setUint32(index * 16 + 8, moduleStrings[index], true)
+  })
+
+  const info = new Uint8Array(MULTIBOOT_INFO_BYTES)
+  const view = viewOf(info)
+  view.setUint32(0, INFO_MEMORY | INFO_CMDLINE | INFO_MODS | INFO_MMAP | INFO_BOOT_LOADER_NAME, true)
+  view.setUint32(16, cmdline, true)
+  view.setUint32(20, modules.length, true)
+  view.setUint32(24, modules.length === 0 ? 0 : STRINGS_ADDRESS, true)
+  view.setUint32(48, MULTIBOOT_MMAP_ADDRESS, true)
+  view.setUint32(64, loaderName, true)
+  return { info, strings: { name: 'boot information', address: STRINGS_ADDRESS, data } }
+}
+
+function describe(image: Uint8Array): string {
+  if (isElf(image)) return `it is an ELF file without one in its first ${HEADER_SEARCH_BYTES} bytes`
+  return whatItIs(image).replace("there is no 'HdrS' setup header in it", 'there is no magic 0x1badb002 in it')
+}
+
+function isElf(image: Uint8Array): boolean {
+  return image.length >= 52 && image[0] === 0x7f && image[1] === 0x45 && image[2] === 0x4c && image[3] === 0x46
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function mib(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`
+}

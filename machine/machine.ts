@@ -1,0 +1,85 @@
+/**
+ * The machine as everything above it sees it: one virtual PC that can be run for a while, looked at and typed to. It
+ * lives in one thread and knows nothing of tests. `pc.ts` makes one.
+ */
+import type { BlockDevice } from './media/block-device.js'
+import type { Display } from './devices/display/display.js'
+import type { KeyEvent, MouseEvent } from './devices/input/events.js'
+
+export interface MachineOptions {
+  engine: 'auto' | 'kvm' | 'soft'
+  /** RAM in bytes: a multiple of 1 MiB, 1 MiB to 3 GiB. */
+  memory: number
+  /** A: and B:. */
+  floppies: (BlockDevice | undefined)[]
+  cdrom?: BlockDevice
+  /** IDE disks in order: primary master, primary slave, secondary slave; the CD is secondary master. */
+  disks: BlockDevice[]
+  /** QEMU's letters: a floppy, c disk, d CD, n network. Default: the kernel, else what is there in the order a, c, d. */
+  bootOrder?: string
+  /** Direct boot of a Linux bzImage or a Multiboot image. */
+  kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; append?: string }
+  /** SeaBIOS and its VGA BIOS. */
+  firmware: { bios: Uint8Array; vgaBios: Uint8Array }
+  /** Seconds since 1970 UTC at power-on, as the RTC shows it. Fixed by default, so that runs are the same. */
+  epoch?: number
+  /** Called for each byte that the guest sends; port 0 is COM1. */
+  onSerial?: (port: number, byte: number) => void
+  onParallel?: (byte: number) => void
+  /** Port 0x402 (SeaBIOS's log) and 0xE9. */
+  onDebug?: (byte: number) => void
+}
+
+/** Why a machine stopped by itself. */
+export interface MachineExit {
+  reason: 'poweroff' | 'reset' | 'triple-fault' | 'debug-exit' | 'halted' | 'failure'
+  /** debug-exit: the value that the guest wrote; QEMU's exit status for it is (code << 1) | 1. */
+  code?: number
+  /** One line more: registers of a triple fault, what failed. */
+  detail?: string
+}
+
+/** What the guest touched that this machine does not have. */
+export interface Unhandled {
+  kind: 'port' | 'mmio' | 'msr'
+  address: number
+  name?: string
+  reads: number
+  writes: number
+}
+
+export interface Machine {
+  readonly engine: 'soft' | 'kvm'
+  /** Why this engine was taken, one sentence. */
+  readonly engineReason: string
+  readonly display: Display
+  /** Guest time in ns. */
+  now(): number
+  /** Retired instructions; 0 under kvm. */
+  instructions(): number
+  /**
+   * Runs until guest time `until` (ns), until the machine stops by itself, or until `requestStop()`. Returns undefined for
+   * the first and last. After `reset` (and `triple-fault`, which resets as on a PC) the machine is in its reset state and
+   * can be run on; after `poweroff` and `halted` running returns the same at once. Never blocks longer than `hostSliceMs`
+   * of host time at a stretch under kvm; under soft it returns at the latest after 100 million instructions.
+   */
+  run(until: number): MachineExit | undefined
+  /** From a callback (serial byte, exit): makes `run` come back after the present instruction. */
+  requestStop(): void
+  key(event: KeyEvent): void
+  /** Bytes in the keyboard's buffer that the guest has not fetched: typing waits until it is 0. */
+  keyboardPending(): number
+  mouse(event: MouseEvent): void
+  mousePending(): number
+  /** Sends bytes to COM1 + port; they wait until the guest takes them. */
+  serialInput(port: number, bytes: Uint8Array): void
+  powerButton(): void
+  reset(): void
+  insertFloppy(drive: number, medium: BlockDevice | undefined): void
+  insertCdrom(medium: BlockDevice | undefined): void
+  /** What the guest touched and the machine does not have, most often first. */
+  unhandled(): Unhandled[]
+  /** Registers in one readable block of text, for failure reports. */
+  registers(): string
+  close(): void
+}

@@ -1,0 +1,83 @@
+/**
+ * A bare CPU for tests: flat RAM, no firmware, no devices. Programs come as bytes, or as nasm source where nasm is
+ * installed.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { CpuState, Exit } from '../../../machine/cpu/engine.js'
+import { ARENA_GUEST } from '../../../machine/cpu/soft/layout.js'
+import { NS_PER_INSTRUCTION, SoftEngine, type SoftEngineBoard } from '../../../machine/cpu/soft/soft-engine.js'
+
+export const haveNasm = spawnSync('nasm', ['-v']).status === 0
+
+/** Assembles nasm source to a flat binary. */
+export function assemble(source: string): Uint8Array {
+  const folder = mkdtempSync(join(tmpdir(), 'bootwright-nasm-'))
+  try {
+    writeFileSync(join(folder, 'a.asm'), source)
+    execFileSync('nasm', ['-f', 'bin', '-o', join(folder, 'a.bin'), join(folder, 'a.asm')], { stdio: 'pipe' })
+    return new Uint8Array(readFileSync(join(folder, 'a.bin')))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+export class BareCpu {
+  readonly memory: WebAssembly.Memory
+  readonly ram: Uint8Array
+  readonly engine: SoftEngine
+  /** Values written to ports, in order: [port, value, size]. */
+  readonly portWrites: [number, number, number][] = []
+  portReads: (port: number, size: number) => number = () => 0xffffffff
+  vector = 0x20
+
+  constructor(
+    readonly ramBytes = 4 << 20,
+    board: Partial<SoftEngineBoard> = {},
+  ) {
+    const pages = (ARENA_GUEST + ramBytes) / 65536
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 })
+    this.ram = new Uint8Array(this.memory.buffer, ARENA_GUEST, ramBytes)
+    this.engine = new SoftEngine(this.memory, {
+      portRead: (port, size) => this.portReads(port, size),
+      portWrite: (port, value, size) => {
+        this.portWrites.push([port, value, size])
+      },
+      mmioRead: () => 0xffffffff,
+      mmioWrite: () => {},
+      acknowledgeInterrupt: () => {
+        this.engine.setInterrupt(false)
+        return this.vector
+      },
+      ...board,
+    })
+    this.engine.setMemory([{ address: 0, size: ramBytes, offset: ARENA_GUEST, kind: 'ram' }])
+  }
+
+  /** Puts a program at `address` and points CS:IP there, in real mode with flat zero segments and SP = 0x7c00. */
+  boot(program: Uint8Array, address = 0x7c00): void {
+    this.ram.set(program, address)
+    this.engine.memoryChanged(ARENA_GUEST + address, program.length)
+    const state = this.engine.getState()
+    state.segments = state.segments.map((_, i) => ({
+      selector: 0,
+      base: 0n,
+      limit: 0xffff,
+      access: i === 1 ? 0x9b : 0x93,
+    }))
+    state.rip = BigInt(address)
+    state.gpr[4] = 0x7c00n
+    this.engine.setState(state)
+  }
+
+  /** Runs at most `instructions`. */
+  run(instructions: number): Exit {
+    return this.engine.run(this.engine.now() + instructions * NS_PER_INSTRUCTION)
+  }
+
+  get state(): CpuState {
+    return this.engine.getState()
+  }
+}

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest'
+import { IsaDebugExit } from '../../../../machine/devices/watchdog/isa-debug-exit.js'
+
+test('a write of n exits with (n << 1) | 1, whatever its width', () => {
+  const codes: number[] = []
+  const [port] = new IsaDebugExit({ onExit: (code) => codes.push(code) }).ports
+  expect([port.base, port.count, port.width]).toEqual([0xf4, 4, 4])
+  port.write(0, 0, 1)
+  port.write(0, 0x10, 4)
+  port.write(0, 0xffff_ffff, 4)
+  expect(codes).toEqual([1, 33, 0xffff_ffff])
+})
+
+test('reading does nothing', () => {
+  const codes: number[] = []
+  const [port] = new IsaDebugExit({ base: 0x501, size: 2, onExit: (code) => codes.push(code) }).ports
+  expect([port.base, port.count, port.read(0, 1), codes.length]).toEqual([0x501, 2, 0, 0])
+})
