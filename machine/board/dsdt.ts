@@ -4,11 +4,9 @@
  * Specifications: ACPI 6.5, chapters 5, 6, 7 and 9; Intel 82371SB (PIIX3) and 82371AB (PIIX4) datasheets.
  */
 
+import type { FloppyType } from '../devices/timer/cmos.js'
 import type { Aml } from './aml.js'
 import * as aml from './aml.js'
-
-/** A floppy drive's type as in CMOS register 0x10: 0 none, 1 360K, 2 1.2M, 3 720K, 4 1.44M, 5 2.88M. */
-export type FloppyType = 0 | 1 | 2 | 3 | 4 | 5
 
 export interface DsdtOptions {
   readonly cpus: number
@@ -22,7 +20,7 @@ export interface DsdtOptions {
   readonly ps2?: boolean
   /** HPET at 0xfed00000; default present. */
   readonly hpet?: boolean
-  /** Types of drives A and B; default one 1.44M drive. An empty list leaves the controller out. */
+  /** Types of drives A and B; default one of 1440 KiB. The controller is left out where there is no drive. */
   readonly floppies?: readonly FloppyType[]
 }
 
@@ -104,7 +102,7 @@ function pciRouting(): Aml {
 
 /** PIIX3, function 0, with the devices behind it. */
 function isaBridge(options: DsdtOptions): Aml {
-  const { serialPorts = 1, parallelPort = true, ps2 = true, floppies = [4] } = options
+  const { serialPorts = 1, parallelPort = true, ps2 = true, floppies = [1440] } = options
   const devices: Aml[] = [
     isaDevice('RTC', 'PNP0B00', [aml.io(0x70, 2), aml.irqNoFlags(8)]),
     aml.device(
@@ -118,7 +116,7 @@ function isaBridge(options: DsdtOptions): Aml {
     devices.push(isaDevice('KBD', 'PNP0303', [aml.io(0x60, 1), aml.io(0x64, 1), aml.irqNoFlags(1)]))
     devices.push(isaDevice('MOU', 'PNP0F13', [aml.irqNoFlags(12)]))
   }
-  if (floppies.some((type) => type !== 0)) devices.push(floppyController(floppies))
+  if (floppies.some((type) => type !== 'none')) devices.push(floppyController(floppies))
   if (parallelPort) devices.push(isaDevice('LPT1', 'PNP0400', [aml.io(0x378, 8), aml.irqNoFlags(7)], 1))
   if (serialPorts >= 1) devices.push(isaDevice('COM1', 'PNP0501', [aml.io(0x3f8, 8), aml.irqNoFlags(4)], 1))
   if (serialPorts >= 2) devices.push(isaDevice('COM2', 'PNP0501', [aml.io(0x2f8, 8), aml.irqNoFlags(3)], 2))
@@ -141,20 +139,26 @@ function isaDevice(path: string, id: string, descriptors: readonly Aml[], uid?: 
   )
 }
 
-/** _FDI after the drive's number: what INT 13h AH=08h and the diskette parameter table give for each type. */
+/** Type number as in CMOS register 0x10, and what INT 13h AH=08h and the diskette parameter table give for it. */
 const FLOPPY_GEOMETRY: {
-  readonly [type: number]: { cylinders: number; sectors: number; gap: number; formatGap: number }
+  readonly [kib in Exclude<FloppyType, 'none'>]: {
+    type: number
+    cylinders: number
+    sectors: number
+    gap: number
+    formatGap: number
+  }
 } = {
-  1: { cylinders: 40, sectors: 9, gap: 0x2a, formatGap: 0x50 },
-  2: { cylinders: 80, sectors: 15, gap: 0x1b, formatGap: 0x54 },
-  3: { cylinders: 80, sectors: 9, gap: 0x2a, formatGap: 0x50 },
-  4: { cylinders: 80, sectors: 18, gap: 0x1b, formatGap: 0x6c },
-  5: { cylinders: 80, sectors: 36, gap: 0x1b, formatGap: 0x53 },
+  360: { type: 1, cylinders: 40, sectors: 9, gap: 0x2a, formatGap: 0x50 },
+  1200: { type: 2, cylinders: 80, sectors: 15, gap: 0x1b, formatGap: 0x54 },
+  720: { type: 3, cylinders: 80, sectors: 9, gap: 0x2a, formatGap: 0x50 },
+  1440: { type: 4, cylinders: 80, sectors: 18, gap: 0x1b, formatGap: 0x6c },
+  2880: { type: 5, cylinders: 80, sectors: 36, gap: 0x1b, formatGap: 0x53 },
 }
 
 function floppyController(types: readonly FloppyType[]): Aml {
-  const present = [0, 1, 2, 3].map((drive) => ((types[drive] ?? 0) === 0 ? 0 : 1))
-  const drives = types.flatMap((type, drive) => (type === 0 ? [] : [floppyDrive(drive, type)]))
+  const present = [0, 1, 2, 3].map((drive) => ((types[drive] ?? 'none') === 'none' ? 0 : 1))
+  const drives = types.flatMap((type, drive) => (type === 'none' ? [] : [floppyDrive(drive, type)]))
   return aml.device(
     'FDC0',
     aml.named('_HID', aml.eisaId('PNP0700')),
@@ -166,9 +170,10 @@ function floppyController(types: readonly FloppyType[]): Aml {
   )
 }
 
-function floppyDrive(drive: number, type: FloppyType): Aml {
-  const { cylinders, sectors, gap, formatGap } = FLOPPY_GEOMETRY[type]
-  // Step rate and head unload, DMA mode, motor off ticks, 512-byte sectors ... of the diskette parameter table.
+function floppyDrive(drive: number, kib: Exclude<FloppyType, 'none'>): Aml {
+  const { type, cylinders, sectors, gap, formatGap } = FLOPPY_GEOMETRY[kib]
+  // Of the diskette parameter table: step rate and head unload, head load and DMA mode, motor off delay, 512-byte
+  // sectors, last sector, gap, data length, format gap and fill byte, head settle time, motor start time.
   const parameters = [0xaf, 0x02, 0x25, 0x02, sectors, gap, 0xff, formatGap, 0xf6, 0x0f, 0x08]
   return aml.device(
     `FLP${'AB'[drive]}`,

@@ -14,6 +14,21 @@ export interface CpuBus {
   acknowledgeInterrupt(): number
 }
 
+/** What the board offers a CPU beside its buses. */
+export interface CpuBoard extends CpuBus {
+  /** MSRs of the local APIC; undefined is #GP. */
+  readMsr(index: number): bigint | undefined
+  /** False is #GP. */
+  writeMsr(index: number, value: bigint): boolean
+  /** CR8, the task priority. */
+  readTpr(): number
+  writeTpr(value: number): void
+  /** The FERR# pin (IRQ 13). */
+  ferr(level: boolean): void
+  /** An MSR that the CPU does not have was touched. */
+  warnMsr(index: number): void
+}
+
 /**
  * How guest-physical memory looks to an engine: regions of the one arena (a `WebAssembly.Memory`), which both engines
  * address directly. What no region covers is MMIO and goes to the bus. Regions do not overlap; the board hands in the
@@ -55,6 +70,8 @@ export interface Engine {
   stop(): void
   /** A running `run(deadline)` is to come back at this earlier guest time. */
   shorten(deadline: number): void
+  /** EFLAGS.IF: whether INTR can end a halt. */
+  interruptsEnabled(): boolean
   /** The INTR pin (from the local APIC or the 8259A). */
   setInterrupt(level: boolean): void
   /** One edge on the NMI pin. */

@@ -69,10 +69,20 @@ const LOW_LOAD_ADDRESS = 0x10000
 const FIRMWARE_RESERVE = 0x100000
 const PAGE = 4096
 
+/** Whether a file has a Linux setup header. To be asked before looking for a Multiboot header: some images have both. */
+export function isLinuxKernel(image: Uint8Array): boolean {
+  return (
+    image.length >= 0x268 &&
+    image[AT_BOOT_FLAG] === 0x55 &&
+    image[AT_BOOT_FLAG + 1] === 0xaa &&
+    hasText(image, AT_HEADER, 'HdrS')
+  )
+}
+
 /** Reads and checks the setup header. Throws a BootImageError for what is no Linux kernel image. */
 export function parseSetupHeader(kernel: Uint8Array): SetupHeader {
   const view = new DataView(kernel.buffer, kernel.byteOffset, kernel.byteLength)
-  if (kernel.length < 0x268 || view.getUint16(AT_BOOT_FLAG, true) !== 0xaa55 || !hasText(kernel, AT_HEADER, 'HdrS'))
+  if (!isLinuxKernel(kernel))
     throw new BootImageError(`The kernel file is not a Linux/x86 kernel image (bzImage): ${whatItIs(kernel)}.`)
   const version = view.getUint16(AT_VERSION, true)
   if (version < 0x200)

@@ -181,17 +181,23 @@ function tree(choices: Leaf[], asked: Set<string>): number {
   ]
   for (const [name, kind, count] of questions) {
     if (asked.has(name) || choices.every((leaf) => leaf[name] === undefined)) continue
-    // Rows that do not care about the question stand under every answer, behind those that do.
-    const children = Array.from({ length: count }, (_, answer) => {
-      const exact = choices.filter((leaf) => leaf[name] === answer)
-      return tree(exact.length ? exact : choices.filter((leaf) => leaf[name] === undefined), new Set([...asked, name]))
-    })
+    // Rows that do not care about the question stand under every answer.
+    const children = Array.from({ length: count }, (_, answer) =>
+      tree(
+        choices.filter((leaf) => leaf[name] === undefined || leaf[name] === answer),
+        new Set([...asked, name]),
+      ),
+    )
     const at = nodes.length
     nodes.push(...children)
     return ((kind << 28) | at) >>> 0
   }
-  if (choices.length > 1) fail(`two rows for one place: ${choices.map((leaf) => leaf.text).join(' / ')}`)
-  leaves.push(choices[0].words)
+  // The row that says most wins: a mandatory prefix or a ModRM form is an exception to the row without.
+  const detail = (leaf: Leaf): number => ['prefix', 'reg', 'mod', 'rm', 'long'].filter((q) => leaf[q as 'reg'] !== undefined).length
+  const most = Math.max(...choices.map(detail))
+  const best = choices.filter((leaf) => detail(leaf) === most)
+  if (best.length > 1) fail(`two rows for one place: ${best.map((leaf) => leaf.text).join(' / ')}`)
+  leaves.push(best[0].words)
   return ((NODE.leaf << 28) | (leaves.length - 1)) >>> 0
 }
 

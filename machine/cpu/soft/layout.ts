@@ -61,3 +61,5 @@ export const EXIT_BUDGET = 0
 export const EXIT_HALT = 1
 export const EXIT_SHUTDOWN = 2
 export const EXIT_STOP = 3
+
+export const WARN_UNKNOWN_MSR = 1

@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { CpuBus, CpuState, Engine, Exit, MemoryRegion, SegmentState } from '../engine.js'
+import type { CpuBoard, CpuState, Engine, Exit, MemoryRegion, SegmentState } from '../engine.js'
 import * as at from './layout.js'
 
 /** Guest time of an instruction: 100 million a second, about what the interpreter reaches, so that a guest's delay loops take about as long as they say. */
@@ -38,16 +38,6 @@ interface Core {
   resetCpu(init: number): void
   setSegmentBounds(segment: number): void
   updateMode(): void
-}
-
-/** MSRs, CR8 and FERR# of the board (the local APIC's, mostly). Optional: without it there is no local APIC. */
-export interface SoftEngineBoard extends CpuBus {
-  readMsr?(index: number): bigint
-  writeMsr?(index: number, value: bigint): void
-  readTpr?(): number
-  writeTpr?(value: number): void
-  ferr?(level: boolean): void
-  warn?(kind: number, value: number): void
 }
 
 let compiled: WebAssembly.Module | undefined
@@ -81,7 +71,7 @@ export class SoftEngine implements Engine {
   /** @param memory the machine's arena; the guest's memory lies from ARENA_GUEST (80 MiB) on. */
   constructor(
     private readonly memory: WebAssembly.Memory,
-    board: SoftEngineBoard,
+    board: CpuBoard,
   ) {
     const host = {
       unwind: () => {
@@ -93,17 +83,19 @@ export class SoftEngine implements Engine {
       mmioWrite: (address: number, value: number, size: 1 | 2 | 4) => board.mmioWrite(address >>> 0, value >>> 0, size),
       acknowledge: () => board.acknowledgeInterrupt(),
       msrRead: (index: number) => {
-        const value = board.readMsr?.(index >>> 0) ?? 0n
+        const value = board.readMsr(index >>> 0) ?? 0n
         this.msrHigh = Number(value >> 32n) | 0
         return Number(value & 0xffffffffn) | 0
       },
       msrHigh: () => this.msrHigh,
       msrWrite: (index: number, low: number, high: number) =>
-        board.writeMsr?.(index >>> 0, (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)),
-      tprRead: () => board.readTpr?.() ?? 0,
-      tprWrite: (value: number) => board.writeTpr?.(value),
-      ferr: (level: number) => board.ferr?.(level !== 0),
-      warn: (kind: number, value: number) => board.warn?.(kind, value >>> 0),
+        board.writeMsr(index >>> 0, (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)),
+      tprRead: () => board.readTpr(),
+      tprWrite: (value: number) => board.writeTpr(value),
+      ferr: (level: number) => board.ferr(level !== 0),
+      warn: (kind: number, value: number) => {
+        if (kind === at.WARN_UNKNOWN_MSR) board.warnMsr(value >>> 0)
+      },
     }
     const instance = new WebAssembly.Instance(coreModule(), { env: { memory }, host })
     this.core = instance.exports as unknown as Core
@@ -162,6 +154,10 @@ export class SoftEngine implements Engine {
   setInterrupt(level: boolean): void {
     if (level) this.core.raiseAttention(at.ATTN_INTR)
     else this.core.lowerAttention(at.ATTN_INTR)
+  }
+
+  interruptsEnabled(): boolean {
+    return (this.view.getUint32(at.RFLAGS, true) & 0x200) !== 0
   }
 
   nmi(): void {

@@ -15,6 +15,9 @@ const MAX_CELLS = 160 * 100
 /** Bytes from one glyph to the next, and from one font bank to the next, in plane 2. */
 const GLYPH_BYTES = 32 * 4
 const FONT_BANK = 8192 * 4
+/** In a word of video memory. */
+const PLANES_0_1 = 0x0000ffff
+const PLANE_2 = 0x00ff0000
 const OPAQUE = 0xff000000 | 0
 
 /** How the video memory is shifted out. */
@@ -117,11 +120,11 @@ export class VgaRenderer {
       if (s.format === 'packed') {
         this.sum(s.start, s.lineOffset * s.height)
       } else if (s.format === 'text') {
-        this.sum(s.start, s.lineOffset * (s.rows + 1))
-        if (s.lineCompare < s.height) this.sum(0, s.lineOffset * s.rows)
+        this.sum(s.start, s.lineOffset * (s.rows + 1), PLANES_0_1)
+        if (s.lineCompare < s.height) this.sum(0, s.lineOffset * s.rows, PLANES_0_1)
         const fonts = this.registers.sr[vga.SR_CHARACTER_MAP]
-        this.sum(fontOffset(fonts, 4, 0), FONT_BANK)
-        this.sum(fontOffset(fonts, 5, 2), FONT_BANK)
+        this.sum(fontOffset(fonts, 4, 0), FONT_BANK, PLANE_2)
+        this.sum(fontOffset(fonts, 5, 2), FONT_BANK, PLANE_2)
       } else {
         this.sum(0, Math.max(0x40000, s.start + s.lineOffset * s.height))
       }
@@ -129,18 +132,18 @@ export class VgaRenderer {
     return before.some((lane, i) => lane !== this.checksum[i])
   }
 
-  /** Adds `length` bytes from `from` on, wrapping at the end of the memory, to the checksum. */
-  private sum(from: number, length: number): void {
+  /** Adds `length` bytes from `from` on, wrapping at the end of the memory, to the checksum; only `bits` of each word. */
+  private sum(from: number, length: number, bits = -1): void {
     const words = this.vram32
     const wrap = words.length - 1
-    const end = (from + Math.min(length, this.bytes) + 15) >>> 2
+    const end = (from + Math.min(length, this.bytes) + 3) >>> 2
     let [a, b, c, d] = this.checksum
     // Four lanes side by side, each a multiply-rotate chain, so that no two changes cancel by their position.
     for (let i = from >>> 2; i < end; i += 4) {
-      a = Math.imul(((a << 13) | (a >>> 19)) ^ words[i & wrap], 0x9e3779b1)
-      b = Math.imul(((b << 13) | (b >>> 19)) ^ words[(i + 1) & wrap], 0x85ebca77)
-      c = Math.imul(((c << 13) | (c >>> 19)) ^ words[(i + 2) & wrap], 0xc2b2ae3d)
-      d = Math.imul(((d << 13) | (d >>> 19)) ^ words[(i + 3) & wrap], 0x27d4eb2f)
+      a = Math.imul(((a << 13) | (a >>> 19)) ^ (words[i & wrap] & bits), 0x9e3779b1)
+      b = Math.imul(((b << 13) | (b >>> 19)) ^ (words[(i + 1) & wrap] & bits), 0x85ebca77)
+      c = Math.imul(((c << 13) | (c >>> 19)) ^ (words[(i + 2) & wrap] & bits), 0xc2b2ae3d)
+      d = Math.imul(((d << 13) | (d >>> 19)) ^ (words[(i + 3) & wrap] & bits), 0x27d4eb2f)
     }
     this.checksum[0] = a
     this.checksum[1] = b
@@ -384,6 +387,10 @@ export class VgaRenderer {
   private drawPacked(s: Scanout, pixels: Int32Array): void {
     const { vram, mask, colors, bigEndian } = this
     if (s.depth === 8) this.loadColors256()
+    if (s.depth === 32 && !bigEndian) {
+      this.draw32(s, pixels)
+      return
+    }
     const bytes = (s.depth + 7) >>> 3
     let to = 0
     for (let y = 0; y < s.height; y++) {
@@ -404,6 +411,20 @@ export class VgaRenderer {
         if (!bigEndian) pixels[to] = OPAQUE | (b0 << 16) | (b1 << 8) | b2
         else if (bytes === 3) pixels[to] = OPAQUE | (b2 << 16) | (b1 << 8) | b0
         else pixels[to] = OPAQUE | (vram[(at + 3) & mask] << 16) | (b2 << 8) | b1
+      }
+    }
+  }
+
+  /** Start and line offset are multiples of 4 here. */
+  private draw32(s: Scanout, pixels: Int32Array): void {
+    const words = this.vram32
+    const wrap = words.length - 1
+    let to = 0
+    for (let y = 0; y < s.height; y++) {
+      let from = (s.start + y * s.lineOffset) >>> 2
+      for (const end = to + s.width; to < end; to++, from++) {
+        const word = words[from & wrap]
+        pixels[to] = OPAQUE | ((word & 0xff) << 16) | (word & 0xff00) | ((word >>> 16) & 0xff)
       }
     }
   }

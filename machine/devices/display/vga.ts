@@ -417,8 +417,8 @@ export class Vga implements Device, Display {
     const { registers } = this
     const pages: StateValue[] = []
     for (let at = 0; at < this.vram.length; at += PAGE) {
-      const page = this.vram.subarray(at, at + PAGE)
-      if (new BigUint64Array(page.slice().buffer).some((word) => word !== 0n)) pages.push([at, page.slice()])
+      const words = new Int32Array(this.vram.buffer, this.vram.byteOffset + at, PAGE >>> 2)
+      if (words.some((word) => word !== 0)) pages.push([at, this.vram.slice(at, at + PAGE)])
     }
     return {
       sr: registers.sr.slice(),

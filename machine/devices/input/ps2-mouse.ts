@@ -117,8 +117,9 @@ export class Ps2Mouse implements Ps2Device {
 
   /** Takes a movement and the present buttons. Movement while the guest has the mouse off is lost. */
   move(event: MouseEvent): void {
-    const changed = event.buttons !== this.buttons
-    this.buttons = event.buttons & 0x1f
+    const buttons = event.buttons & 0x1f
+    const changed = buttons !== this.buttons
+    this.buttons = buttons
     if (!this.enabled) return
     const dx = Math.trunc(event.dx) || 0
     const dy = Math.trunc(event.dy) || 0

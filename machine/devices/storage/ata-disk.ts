@@ -5,7 +5,66 @@
  */
 import type { State } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
+import {
+  CHECK_POWER_MODE,
+  FLUSH_CACHE,
+  FLUSH_CACHE_EXT,
+  IDENTIFY_DEVICE,
+  IDLE,
+  IDLE_IMMEDIATE,
+  INITIALIZE_DEVICE_PARAMETERS,
+  NOP,
+  OLD_CHECK_POWER_MODE,
+  OLD_IDLE,
+  OLD_IDLE_IMMEDIATE,
+  OLD_SLEEP,
+  OLD_STANDBY,
+  OLD_STANDBY_IMMEDIATE,
+  POWER_ACTIVE,
+  POWER_IDLE,
+  POWER_STANDBY,
+  READ_DMA,
+  READ_DMA_EXT,
+  READ_DMA_NO_RETRY,
+  READ_MULTIPLE,
+  READ_MULTIPLE_EXT,
+  READ_NATIVE_MAX,
+  READ_NATIVE_MAX_EXT,
+  READ_SECTORS,
+  READ_SECTORS_EXT,
+  READ_SECTORS_NO_RETRY,
+  READ_VERIFY,
+  READ_VERIFY_EXT,
+  READ_VERIFY_NO_RETRY,
+  RECALIBRATE,
+  SEEK,
+  SET_FEATURES,
+  SET_MULTIPLE_MODE,
+  SLEEP,
+  SMART,
+  SMART_AUTOSAVE,
+  SMART_DISABLE,
+  SMART_ENABLE,
+  SMART_EXECUTE_OFFLINE,
+  SMART_KEY_HIGH,
+  SMART_KEY_MID,
+  SMART_READ_DATA,
+  SMART_READ_THRESHOLDS,
+  SMART_RETURN_STATUS,
+  STANDBY,
+  STANDBY_IMMEDIATE,
+  WRITE_DMA,
+  WRITE_DMA_EXT,
+  WRITE_DMA_NO_RETRY,
+  WRITE_MULTIPLE,
+  WRITE_MULTIPLE_EXT,
+  WRITE_SECTORS,
+  WRITE_SECTORS_EXT,
+  WRITE_SECTORS_NO_RETRY,
+  WRITE_VERIFY,
+} from './ata-commands.js'
 import { type DiskGeometry, guessGeometry } from './ata-geometry.js'
+import { identifyDisk, LBA28_LIMIT, MAX_MULTIPLE } from './ata-identify.js'
 import {
   DEVICE_HEAD,
   DEVICE_LBA,
@@ -13,7 +72,6 @@ import {
   ERROR_IDNF,
   ERROR_UNC,
   IdeDrive,
-  identifyString,
   REG_DEVICE,
   REG_FEATURES,
   REG_LBA_HIGH,
@@ -26,67 +84,6 @@ import {
   TASK_DRIVE,
 } from './ide-drive.js'
 
-const NOP = 0x00
-const RECALIBRATE = 0x10
-const READ_SECTORS = 0x20
-const READ_SECTORS_NO_RETRY = 0x21
-const READ_SECTORS_EXT = 0x24
-const READ_DMA_EXT = 0x25
-const READ_NATIVE_MAX_EXT = 0x27
-const READ_MULTIPLE_EXT = 0x29
-const WRITE_SECTORS = 0x30
-const WRITE_SECTORS_NO_RETRY = 0x31
-const WRITE_SECTORS_EXT = 0x34
-const WRITE_DMA_EXT = 0x35
-const WRITE_MULTIPLE_EXT = 0x39
-const WRITE_VERIFY = 0x3c
-const READ_VERIFY = 0x40
-const READ_VERIFY_NO_RETRY = 0x41
-const READ_VERIFY_EXT = 0x42
-const SEEK = 0x70
-const INITIALIZE_DEVICE_PARAMETERS = 0x91
-const SMART = 0xb0
-const READ_MULTIPLE = 0xc4
-const WRITE_MULTIPLE = 0xc5
-const SET_MULTIPLE_MODE = 0xc6
-const READ_DMA = 0xc8
-const READ_DMA_NO_RETRY = 0xc9
-const WRITE_DMA = 0xca
-const WRITE_DMA_NO_RETRY = 0xcb
-const FLUSH_CACHE = 0xe7
-const FLUSH_CACHE_EXT = 0xea
-const IDENTIFY_DEVICE = 0xec
-const SET_FEATURES = 0xef
-const READ_NATIVE_MAX = 0xf8
-
-// Power management, with the codes of ATA-1 that are still used
-const STANDBY_IMMEDIATE = 0xe0
-const IDLE_IMMEDIATE = 0xe1
-const STANDBY = 0xe2
-const IDLE = 0xe3
-const CHECK_POWER_MODE = 0xe5
-const SLEEP = 0xe6
-const OLD_STANDBY_IMMEDIATE = 0x94
-const OLD_IDLE_IMMEDIATE = 0x95
-const OLD_STANDBY = 0x96
-const OLD_IDLE = 0x97
-const OLD_CHECK_POWER_MODE = 0x98
-const OLD_SLEEP = 0x99
-const POWER_ACTIVE = 0xff
-const POWER_IDLE = 0x80
-const POWER_STANDBY = 0x00
-
-// SMART subcommands, in the features register
-const SMART_READ_DATA = 0xd0
-const SMART_READ_THRESHOLDS = 0xd1
-const SMART_AUTOSAVE = 0xd2
-const SMART_EXECUTE_OFFLINE = 0xd4
-const SMART_ENABLE = 0xd8
-const SMART_DISABLE = 0xd9
-const SMART_RETURN_STATUS = 0xda
-const SMART_KEY_MID = 0x4f
-const SMART_KEY_HIGH = 0xc2
-
 // Tasks
 const TASK_READ = TASK_DRIVE
 const TASK_WRITE = TASK_DRIVE + 1
@@ -94,15 +91,11 @@ const TASK_READ_DMA = TASK_DRIVE + 2
 const TASK_WRITE_DMA = TASK_DRIVE + 3
 
 const SECTOR = 512
-export const MAX_MULTIPLE = 16
 /** Sectors moved in one step of a DMA transfer. */
 const DMA_SECTORS = 256
 /** The time of a PIO block; of one sector by DMA (some 100 MB/s). */
 const BLOCK_NS = 10_000
 const DMA_SECTOR_NS = 5_000
-const LBA28_LIMIT = 0x0fffffff
-/** 16383 cylinders of 16 heads and 63 sectors. */
-const CHS_LIMIT = 16_514_064
 
 export interface AtaDiskOptions {
   medium: BlockDevice
@@ -592,57 +585,12 @@ export class AtaDisk extends IdeDrive {
   }
 
   private identify(): void {
-    this.buffer.fill(0, 0, SECTOR)
-    const view = new DataView(this.buffer.buffer, 0, SECTOR)
-    const word = (index: number, value: number) => view.setUint16(index * 2, value, true)
-    const { geometry, options } = this
-    word(0, 0x0040)
-    word(1, geometry.cylinders)
-    word(3, geometry.heads)
-    word(4, SECTOR * geometry.sectors)
-    word(5, SECTOR)
-    word(6, geometry.sectors)
-    identifyString(view, 10, options.serial ?? 'BW00001', 20)
-    word(20, 3)
-    word(21, 512)
-    word(22, 4)
-    identifyString(view, 23, options.firmware ?? '1.0', 8)
-    identifyString(view, 27, options.model ?? 'BOOTWRIGHT HARDDISK', 40)
-    word(47, 0x8000 | MAX_MULTIPLE)
-    word(48, 1)
-    // IORDY, LBA, DMA.
-    word(49, 0x0b00)
-    word(51, 0x0200)
-    word(52, 0x0200)
-    // Words 54 to 58, 64 to 70 and 88 are valid.
-    word(53, 0x0007)
-    const perCylinder = this.heads * this.sectorsPerTrack
-    const cylinders = Math.min(65535, Math.floor(Math.min(this.sectors, CHS_LIMIT) / perCylinder))
-    word(54, cylinders)
-    word(55, this.heads)
-    word(56, this.sectorsPerTrack)
-    view.setUint32(57 * 2, cylinders * perCylinder, true)
-    if (this.multiple > 0) word(59, 0x0100 | this.multiple)
-    view.setUint32(60 * 2, Math.min(this.sectors, LBA28_LIMIT), true)
-    word(62, this.singleWordDma)
-    word(63, this.multiWordDma)
-    // PIO modes 3 and 4, and the shortest cycles in ns.
-    word(64, 0x0003)
-    for (let index = 65; index <= 68; index++) word(index, 120)
-    // ATA-4 to ATA-7, and the revision of ATA/ATAPI-5.
-    word(80, 0x00f0)
-    word(81, 0x0016)
-    // NOP, write cache, SMART; FLUSH CACHE (EXT), 48-bit addresses; and which of them are enabled.
-    word(82, 0x4021)
-    word(83, 0x7400)
-    word(84, 0x4000)
-    word(85, 0x4000 | (this.writeCache ? 0x20 : 0) | (this.smart ? 1 : 0))
-    word(86, 0x3400)
-    word(87, 0x4000)
-    word(88, this.ultraDma)
-    // Hardware reset result: an 80-wire cable, as device 0.
-    word(93, 0x6001)
-    view.setBigUint64(100 * 2, BigInt(this.sectors), true)
+    const { options, sectors, heads, sectorsPerTrack, multiple, singleWordDma, multiWordDma, ultraDma } = this
+    identifyDisk(this.buffer, {
+      ...{ model: options.model ?? 'BOOTWRIGHT HARDDISK', serial: options.serial ?? 'BW00001' },
+      ...{ firmware: options.firmware ?? '1.0', geometry: this.geometry, sectors, heads, sectorsPerTrack },
+      ...{ multiple, singleWordDma, multiWordDma, ultraDma, writeCache: this.writeCache, smart: this.smart },
+    })
     this.reply()
   }
 

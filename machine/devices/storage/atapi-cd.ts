@@ -391,8 +391,6 @@ export class AtapiCd extends IdeDrive {
       this.endPacket()
     } else if (this.useDma) {
       this.task = TASK_DMA
-      // A reply stands in the buffer, and is part of the saved state.
-      this.end = this.fromMedium ? 0 : this.total
       this.registers[REG_SECTOR_COUNT] = REASON_TO_HOST
       if (this.dmaReady()) this.dmaStep()
     } else {
@@ -630,6 +628,11 @@ export class AtapiCd extends IdeDrive {
     word(88, 0x203f)
     this.open(0, 512, true)
     this.host.interrupt(true)
+  }
+
+  /** A reply stands in the buffer as a whole, whatever part of it the host has in hand. */
+  protected override pendingBytes(): number {
+    return this.fromMedium ? this.end : Math.max(this.end, this.total)
   }
 
   protected saveDrive(): State {

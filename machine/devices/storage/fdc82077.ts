@@ -11,23 +11,25 @@ import type { Clock, Timer } from '../../clock.js'
 import type { Device, IrqLine, PortRange, State, Warn } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'
 import {
-  DONE,
-  FdcTransfer,
-  FORMAT_TRACK,
-  READ_DATA,
-  READ_DELETED,
-  READ_TRACK,
-  SCAN_EQUAL,
-  SCAN_HIGH_OR_EQUAL,
-  SCAN_LOW_OR_EQUAL,
-  ST0_ABNORMAL,
-  ST0_SE,
-  ST1_MA,
-  VERIFY,
-  WAIT_FOR_HOST,
-  WRITE_DATA,
-  WRITE_DELETED,
-} from './fdc-transfer.js'
+  COMMANDS,
+  CONFIGURE,
+  DUMPREG,
+  LOCK,
+  PART_ID,
+  PART_ID_STEPPING_1,
+  PERPENDICULAR,
+  READ_ID,
+  RECALIBRATE,
+  RELATIVE,
+  RELATIVE_IN,
+  SEEK,
+  SENSE_DRIVE_STATUS,
+  SENSE_INTERRUPT,
+  SPECIFY,
+  VERSION,
+  VERSION_ENHANCED,
+} from './fdc-commands.js'
+import { DONE, FdcTransfer, FORMAT_TRACK, ST0_ABNORMAL, ST0_SE, ST1_MA, WAIT_FOR_HOST } from './fdc-transfer.js'
 import type { FloppyDrive } from './floppy-drive.js'
 import { rearm, savedDeadline } from './saved-timer.js'
 
@@ -68,52 +70,6 @@ const ST0_READY_CHANGED = 0xc0
 const CONFIG_EIS = 0x40
 /** FIFO disabled, polling enabled: the state after a reset. */
 const CONFIG_DEFAULT = 0x20
-
-// Commands without an execution phase of data
-const SPECIFY = 0x03
-const SENSE_DRIVE_STATUS = 0x04
-const RECALIBRATE = 0x07
-const SENSE_INTERRUPT = 0x08
-const READ_ID = 0x0a
-const DUMPREG = 0x0e
-const SEEK = 0x0f
-const VERSION = 0x10
-const PERPENDICULAR = 0x12
-const CONFIGURE = 0x13
-const LOCK = 0x14
-const PART_ID = 0x18
-
-const VERSION_ENHANCED = 0x90
-const PART_ID_STEPPING_1 = 0x41
-
-const RELATIVE = 0x80
-const RELATIVE_IN = 0x40
-
-/** Opcode's low five bits: bits that must match (mask), and parameter bytes. Opcodes that are not here are invalid. */
-const COMMANDS: { readonly [opcode: number]: { readonly mask: number; readonly parameters: number } } = {
-  [READ_TRACK]: { mask: 0xbf, parameters: 8 },
-  [SPECIFY]: { mask: 0xff, parameters: 2 },
-  [SENSE_DRIVE_STATUS]: { mask: 0xff, parameters: 1 },
-  [WRITE_DATA]: { mask: 0x3f, parameters: 8 },
-  [READ_DATA]: { mask: 0x1f, parameters: 8 },
-  [RECALIBRATE]: { mask: 0xff, parameters: 1 },
-  [SENSE_INTERRUPT]: { mask: 0xff, parameters: 0 },
-  [WRITE_DELETED]: { mask: 0x3f, parameters: 8 },
-  [READ_ID]: { mask: 0xbf, parameters: 1 },
-  [READ_DELETED]: { mask: 0x1f, parameters: 8 },
-  [FORMAT_TRACK]: { mask: 0xbf, parameters: 5 },
-  [DUMPREG]: { mask: 0xff, parameters: 0 },
-  [SEEK]: { mask: 0x3f, parameters: 2 },
-  [VERSION]: { mask: 0xff, parameters: 0 },
-  [SCAN_EQUAL]: { mask: 0x1f, parameters: 8 },
-  [PERPENDICULAR]: { mask: 0xff, parameters: 1 },
-  [CONFIGURE]: { mask: 0xff, parameters: 3 },
-  [LOCK]: { mask: 0x7f, parameters: 0 },
-  [VERIFY]: { mask: 0x1f, parameters: 8 },
-  [PART_ID]: { mask: 0xff, parameters: 0 },
-  [SCAN_LOW_OR_EQUAL]: { mask: 0x1f, parameters: 8 },
-  [SCAN_HIGH_OR_EQUAL]: { mask: 0x1f, parameters: 8 },
-}
 
 const PHASE_COMMAND = 0
 const PHASE_EXECUTION = 1

@@ -96,6 +96,11 @@ export abstract class IdeDrive {
   protected abstract saveDrive(): State
   protected abstract loadDrive(state: State): void
 
+  /** How much of the buffer still matters, for a snapshot. */
+  protected pendingBytes(): number {
+    return this.end
+  }
+
   /** @internal Called once by the channel. */
   attach(host: IdeHost, name: string): void {
     this.host = host
@@ -263,7 +268,7 @@ export abstract class IdeDrive {
       ...{ status, error, position, end, windowToHost, windowOpen, opcode, task, dmaWaiting },
       registers: this.registers.slice(),
       previous: this.previous.slice(),
-      data: this.buffer.slice(0, this.end),
+      data: this.buffer.slice(0, this.pendingBytes()),
       deadline: savedDeadline(this.timer),
       drive: this.saveDrive(),
     }

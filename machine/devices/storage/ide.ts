@@ -41,7 +41,7 @@ export interface BusMasterRange {
 }
 
 export class Ide implements Device {
-  readonly name = 'piix3-ide'
+  readonly name = 'ide'
   readonly ports: readonly PortRange[]
   readonly busMaster: BusMasterRange
   readonly drives: readonly (IdeDrive | undefined)[]

@@ -138,7 +138,7 @@ describe('ACPI tables', () => {
 
   describe.skipIf(!iasl)('as iasl (package acpica-tools) reads them', () => {
     test('all tables decompile without errors, and the DSDT compiles again', () => {
-      const acpi = link({ cpus: 4, serialPorts: 2, floppies: [4, 5] })
+      const acpi = link({ cpus: 4, serialPorts: 2, floppies: [1440, 2880] })
       const { rsdt, xsdt } = roots(acpi)
       const tables = [rsdt, xsdt, ...acpi.listedBy(rsdt), ...acpi.listedBy(xsdt)]
       for (const table of tables) expect(decompile(table)).toContain(`"${table.signature}"`)
@@ -158,6 +158,8 @@ describe('ACPI tables', () => {
       expect(source).toMatch(/Processor \(C003, 0x03, 0x00000000, 0x00\)/)
       expect(source).toMatch(/Name \(\\?_S5, Package \(0x04\)/)
       expect(source).not.toMatch(/_S3|_S4/)
+      // Drive A: number, CMOS type, last cylinder, sectors.
+      expect(source).toMatch(/_FDI, Package \(0x10\)[^{]*\{\s*Zero,\s*0x04,\s*0x4F,\s*0x12,\s*One/)
     })
 
     test('PCI interrupts rotate over the links, from LNKD at slot 0', () => {

@@ -6,9 +6,9 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { CpuState, Exit } from '../../../machine/cpu/engine.js'
+import type { CpuBoard, CpuState, Exit } from '../../../machine/cpu/engine.js'
 import { ARENA_GUEST } from '../../../machine/cpu/soft/layout.js'
-import { NS_PER_INSTRUCTION, SoftEngine, type SoftEngineBoard } from '../../../machine/cpu/soft/soft-engine.js'
+import { NS_PER_INSTRUCTION, SoftEngine } from '../../../machine/cpu/soft/soft-engine.js'
 
 export const haveNasm = spawnSync('nasm', ['-v']).status === 0
 
@@ -35,7 +35,7 @@ export class BareCpu {
 
   constructor(
     readonly ramBytes = 4 << 20,
-    board: Partial<SoftEngineBoard> = {},
+    board: Partial<CpuBoard> = {},
   ) {
     const pages = (ARENA_GUEST + ramBytes) / 65536
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 })
@@ -51,6 +51,12 @@ export class BareCpu {
         this.engine.setInterrupt(false)
         return this.vector
       },
+      readMsr: () => 0n,
+      writeMsr: () => true,
+      readTpr: () => 0,
+      writeTpr: () => {},
+      ferr: () => {},
+      warnMsr: () => {},
       ...board,
     })
     this.engine.setMemory([{ address: 0, size: ramBytes, offset: ARENA_GUEST, kind: 'ram' }])

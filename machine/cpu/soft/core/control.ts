@@ -58,7 +58,7 @@ export function writeCr0(value: u64): void {
   if (changed & CR0_PG && paePaging(cr0, cr4) && !checkPdpt(load<u64>(CR3))) raise(EX_GP, 0)
   store<u64>(CR0, cr0)
   store<u32>(EFER, newEfer)
-  if (changed & (CR0_PG | CR0_WP | CR0_PE)) flushTlb()
+  if (changed & (CR0_PG | CR0_WP | CR0_PE | CR0_AM)) flushTlb()
   if (changed & CR0_PE) {
     if (!(cr0 & CR0_PE)) {
       // Real mode knows no privilege, and its CS is a segment like the others.

@@ -64,7 +64,7 @@ const MODEL_32: StaticArray<u32> = [
   0x80000002, 0x746f6f42, 0x67697277, 0x56207468, 0x75747269,
   0x80000003, 0x43206c61, 0x00005550, 0, 0,
   0x80000004, 0, 0, 0, 0,
-  // 36 physical bits suffice for PSE-36; the core walks 40.
+  // 40 physical address bits, 32 linear ones.
   0x80000008, 0x00002028, 0, 0, 0,
   0xffffffff, 0, 0, 0, 0,
 ]

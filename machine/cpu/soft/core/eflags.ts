@@ -1,11 +1,11 @@
 /** EFLAGS as a whole: who may change which bit (Intel SDM vol. 1, 3.4.3; vol. 3, 20.3 for VME and PVI). */
 import { raise } from './fault'
 import { getFlags, setFlags } from './flags'
-import { addSp, peek, push } from './memory'
+import { addSp, flushTlb, peek, push } from './memory'
 import { nextIp } from './run'
 import { virtual8086 } from './segment'
 import {
-  CPL, CR0, CR0_PE, CR4, CR4_PVI, CR4_VME, DR, EX_GP, FLAG_AC, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_TF,
+  CPL, CR0, CR0_AM, CR0_PE, CR4, CR4_PVI, CR4_VME, DR, EX_GP, FLAG_AC, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_TF,
   FLAG_VIF, FLAG_VIP, FLAG_VM, RFLAGS, RIP, SHADOW,
 } from './state'
 
@@ -23,9 +23,12 @@ export const ALL_FLAGS: u32 = 0x3f7fd5
  * it is not set where none is armed: nothing would clear it.
  */
 export function changeFlags(value: u32, mask: u32): void {
-  let flags = (getFlags() & ~mask) | (value & mask)
+  const old = getFlags()
+  let flags = (old & ~mask) | (value & mask)
   if (!(load<u32>(DR + 56) & 0xff)) flags &= ~FLAG_RF
   setFlags(flags)
+  // Pages stay out of the user TLBs while alignment is checked.
+  if (flags & ~old & FLAG_AC && load<u32>(CR0) & CR0_AM) flushTlb()
 }
 
 /** The bits that POPF and IRET may change at this privilege, for operands of `size` bytes; IRET adds RF. */

@@ -229,7 +229,7 @@ function writeMsr(index: u32, value: u64): void {
       writeTsc(value)
       return
     case IA32_APIC_BASE:
-      // BSP (8), x2APIC (10), enable (11) and the base; what the local APIC makes of them is its affair.
+      // BSP (8), enable (11) and the base; there is no x2APIC (10). What the local APIC makes of them is its affair.
       if (value & (ABOVE_PHYSICAL | 0x6ff)) raise(EX_GP, 0)
       msrWrite(index, <u32>value, <u32>(value >> 32))
       return

@@ -37,19 +37,19 @@ export function innerStack(level: u32): void {
   let selector: u32
   if (longMode()) {
     // The new SS is null with the new level as RPL.
-    const at = 4 + level * 8
+    const at: u32 = 4 + level * 8
     if (at + 7 > limit) raise(EX_TS, load<u16>(TR, SEG_SELECTOR) & 0xfffc)
     innerSp = tableRead<u64>(base + at)
     store<u16>(NEW_SS, <u16>level, SEG_SELECTOR)
     return
   }
   if (load<u32>(TR, SEG_ACCESS) & 8) {
-    const at = 4 + level * 8
+    const at: u32 = 4 + level * 8
     if (at + 5 > limit) raise(EX_TS, load<u16>(TR, SEG_SELECTOR) & 0xfffc)
     innerSp = tableRead<u32>(base + at)
     selector = tableRead<u16>(base + at + 4)
   } else {
-    const at = 2 + level * 4
+    const at: u32 = 2 + level * 4
     if (at + 3 > limit) raise(EX_TS, load<u16>(TR, SEG_SELECTOR) & 0xfffc)
     innerSp = tableRead<u16>(base + at)
     selector = tableRead<u16>(base + at + 2)
@@ -63,7 +63,7 @@ export function innerStack(level: u32): void {
 
 /** The stack of interrupt stack table entry `ist` (1 to 7), for a handler at `level`. */
 export function interruptStackTable(ist: u32, level: u32): void {
-  const at = 36 + (ist - 1) * 8
+  const at: u32 = 36 + (ist - 1) * 8
   if (at + 7 > load<u32>(TR, SEG_LIMIT)) raise(EX_TS, load<u16>(TR, SEG_SELECTOR) & 0xfffc)
   innerSp = tableRead<u64>(load<u64>(TR, SEG_BASE) + at)
   store<u16>(NEW_SS, <u16>level, SEG_SELECTOR)

@@ -120,11 +120,9 @@ export function switchTask(selector: u32, kind: u32, next: u64, hasError: bool, 
   store<u64>(TR, newBase, SEG_BASE)
   store<u32>(TR, newLimit, SEG_LIMIT)
   store<u32>(CR0, load<u32>(CR0) | CR0_TS)
-  const dr7 = load<u32>(DR + 56)
-  if (dr7 & 0x155) {
-    store<u32>(DR + 56, dr7 & ~0x155)
-    flushTlb()
-  }
+  store<u32>(DR + 56, load<u32>(DR + 56) & ~0x155)
+  // For breakpoints that went and alignment checks that came, with or without paging.
+  flushTlb()
   let newFlags = load<u32>(IMAGE, IMAGE_EFLAGS) & ALL_FLAGS
   if (!wide) newFlags &= 0xffff
   if (kind == TASK_CALL) newFlags |= FLAG_NT

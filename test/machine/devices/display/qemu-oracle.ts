@@ -3,7 +3,7 @@
  * QEMU, which gives back the picture, the video memory and what was read. Everything is built at run time.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -19,8 +19,8 @@ export type Op =
   | { op: 'int10'; ax: number; bx: number }
   /** Byte `i` of `count` from `offset` on becomes `i * step + (i >> 8)`. */
   | { op: 'fill'; offset: number; count: number; step: number }
-  /** A picture is taken. */
-  | { op: 'shot' }
+  /** A picture is taken, `after` so many ms. */
+  | { op: 'shot'; after?: number }
 
 export interface Picture {
   width: number
@@ -38,7 +38,7 @@ export interface Shot {
 }
 
 export const haveQemu = ['qemu-system-i386', 'nasm'].every((tool) => {
-  return spawnSync(tool, ['-v'], { stdio: 'ignore' }).status !== null || existsSync(`/usr/bin/${tool}`)
+  return spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined
 })
 
 const LOADER = `
@@ -295,13 +295,14 @@ async function run(dir: string, ops: Op[], vramBytes: number): Promise<Shot[]> {
     await until('greeting', () => replies.includes('QMP'))
     await qmp('qmp_capabilities')
     const shots: Shot[] = []
-    const wanted = ops.filter((op) => op.op === 'shot').length
+    const delays = ops.filter((op) => op.op === 'shot').map((op) => op.after ?? 0)
     let lfb: string | undefined
-    for (let n = 1; n <= wanted; n++) {
+    for (let n = 1; n <= delays.length; n++) {
       await until(
         `shot ${n}`,
         () => statSync(path('debug')).size >= 1 && count(readFileSync(path('debug'), 'latin1')) >= n,
       )
+      await new Promise((resolve) => setTimeout(resolve, delays[n - 1]))
       if (!lfb) {
         lfb = (await command('info pci')).match(/prefetchable memory at (0x[0-9a-f]+)/)?.[1]
       }

@@ -199,4 +199,17 @@ describe.skipIf(!haveQemu)('the picture is that of QEMU (needs qemu-system-i386 
     }
     expect(seen.includes('none') ? 'none' : seen.join('; ')).toBe('none')
   })
+
+  test('the cursor, in its visible phase', async () => {
+    const cursor = [set(0x3d4, 0x0a, 5), set(0x3d4, 0x0b, 9), set(0x3d4, 0x0e, 3), set(0x3d4, 0x0f, 0x45)]
+    const draw = [int10(3), ...textPattern, ...cursor, ...readRegisters(true)]
+    const got = await runInQemu([...draw, { op: 'shot' }, { op: 'shot', after: 600 }], VRAM)
+    const bench = new Bench()
+    bench.run(writeRegisters(got[0].results))
+    bench.vram.set(got[0].vram)
+    const on = got.map((shot) => difference(bench.vga.frame(), shot.picture))
+    expect(on).toContain('none')
+    // The other picture lacks 9 dots on 5 lines, save those of the glyph.
+    expect(on.filter((text) => text !== 'none')).toHaveLength(1)
+  }, 60_000)
 })

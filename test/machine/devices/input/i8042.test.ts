@@ -275,6 +275,13 @@ describe('mouse port', () => {
     expect(bench.drain()).toEqual([0x1c, 0x01, 0x00])
   })
 
+  test('keyboard and mouse take turns, so neither starves', () => {
+    bench.command(0xd4, 0xf4)
+    bench.mouse.move({ dx: 1, dy: 0, dz: 0, buttons: 0 })
+    for (let i = 0; i < 3; i++) bench.keyboard.key({ code: 'KeyA', down: true })
+    expect(bench.drain()).toEqual([0x08, 0x1c, 0x01, 0x1c, 0x00, 0x1c])
+  })
+
   test('mouse bytes are never translated', () => {
     bench.command(0x60, 0x43)
     bench.command(0xd4, 0xf4)

@@ -61,9 +61,21 @@ describe('commands', () => {
   })
 
   test('a resolution beyond 3 and an unknown command get FE', () => {
-    expect(send(0xe8, 4)).toEqual([0xfe])
+    expect(send(0xe8, 4)).toEqual([0xfa, 0xfe])
     expect(send(0xe1)).toEqual([0xfe])
     expect(warnings).toHaveLength(1)
+  })
+
+  test('replies that were not fetched stay in order', () => {
+    expect(send(0xe6, 0xf2, 0xe6)).toEqual([0xfa, 0xfa, 0x00, 0xfa])
+  })
+
+  test('a reply fits behind a full queue', () => {
+    send(0xf4)
+    move(1000, 0)
+    mouse.write(0xf5)
+    const bytes = drain()
+    expect([bytes.length, bytes[15]]).toEqual([16, 0xfa])
   })
 
   test('a reset in place of an argument is obeyed', () => {

@@ -1,0 +1,118 @@
+/**
+ * What a guest sent over one serial line, as text that patterns can match at every byte. Escape sequences, carriage
+ * returns and backspaces of terminals are worked off, so that `login:` is found in colours too; a pattern that is
+ * looking for the escape sequences themselves is matched against the stream as it came.
+ */
+
+/** A pattern sees at least this many of the last characters. */
+const WINDOW = 4096
+
+const ESC = '\x1b'
+
+/** Text of which some has been matched already. */
+class Stream {
+  text = ''
+  private consumed = 0
+
+  add(characters: string): void {
+    this.text += characters
+    if (this.text.length > 2 * WINDOW) {
+      // Cut at a line's start, so that ^ does not match where no line begins.
+      const cut = this.text.indexOf('\n', this.text.length - WINDOW - 1) + 1 || this.text.length - WINDOW
+      this.text = this.text.slice(cut)
+      this.consumed = Math.max(0, this.consumed - cut)
+    }
+  }
+
+  backspace(): void {
+    if (this.text.length > this.consumed && !this.text.endsWith('\n')) this.text = this.text.slice(0, -1)
+  }
+
+  match(pattern: RegExp): string | undefined {
+    const found = pattern.exec(this.text.slice(this.consumed))
+    if (!found) return undefined
+    this.consumed += found.index + found[0].length
+    return found[0]
+  }
+
+  consumeAll(): void {
+    this.consumed = this.text.length
+  }
+}
+
+export class SerialLog {
+  /** Bytes in all. */
+  bytes = 0
+  private readonly raw = new Stream()
+  private readonly plain = new Stream()
+  private readonly decoder = new TextDecoder()
+  /** Inside a character of several bytes. */
+  private partial = false
+  /** The escape sequence that is under way. */
+  private escape = ''
+  /** Something differs between the two streams. */
+  private hasControls = false
+
+  add(byte: number): void {
+    this.bytes++
+    if (byte < 0x80 && !this.partial) {
+      this.character(String.fromCharCode(byte))
+      return
+    }
+    const characters = this.decoder.decode(Uint8Array.of(byte), { stream: true })
+    this.partial = characters === '' || characters.charCodeAt(characters.length - 1) === 0xfffd
+    for (const character of characters) this.character(character)
+  }
+
+  /**
+   * What the pattern matches in the text that came since the last match, which then counts as used; undefined if
+   * nothing.
+   */
+  match(pattern: RegExp): string | undefined {
+    const found = this.plain.match(pattern)
+    if (found !== undefined) {
+      this.raw.consumeAll()
+      return found
+    }
+    if (!this.hasControls) return undefined
+    const rawFound = this.raw.match(pattern)
+    if (rawFound !== undefined) this.plain.consumeAll()
+    return rawFound
+  }
+
+  /** The last lines without control sequences; an unfinished line is the last one. */
+  lastLines(count: number): string[] {
+    const lines = this.plain.text.split('\n')
+    if (lines.at(-1) === '') lines.pop()
+    return lines.slice(-count)
+  }
+
+  private character(character: string): void {
+    this.raw.add(character)
+    if (this.escape !== '') {
+      this.escape += character
+      if (this.escapeEnds()) this.escape = ''
+    } else if (character === ESC) {
+      this.hasControls = true
+      this.escape = ESC
+    } else if (character === '\b') {
+      this.hasControls = true
+      this.plain.backspace()
+    } else if (character >= ' ' || character === '\n' || character === '\t') {
+      this.plain.add(character)
+    } else {
+      this.hasControls = true
+    }
+  }
+
+  /** ECMA-48: CSI runs to a final byte, OSC and other strings to BEL or ST, others over intermediate bytes. */
+  private escapeEnds(): boolean {
+    const { escape } = this
+    const last = escape[escape.length - 1]
+    if (escape.length > 256) return true
+    if (escape.length === 2) return !/[[\]PX^_ -/]/.test(last)
+    if (escape[1] === '[') return last >= '@' && last <= '~'
+    if (/[\]PX^_]/.test(escape[1])) return last === '\x07' || escape.endsWith(`${ESC}\\`)
+    return last < ' ' || last > '/'
+  }
+}

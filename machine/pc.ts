@@ -1,0 +1,436 @@
+/**
+ * The PC: one table of what is where. An i440FX board as QEMU's `pc` machine has it, so that every guest finds drivers.
+ *
+ * Reading order: the constructor below is the machine; `machine.ts` says what can be done with it; `clock.ts` and
+ * `device.ts` are what each device is given; `run()` is the one loop.
+ */
+import { ApicBus } from './board/apic-bus.js'
+import { I440fx } from './board/i440fx.js'
+import { I8237Pair } from './board/i8237.js'
+import { I8259Pair } from './board/i8259.js'
+import { IoApic } from './board/io-apic.js'
+import { IrqRouter } from './board/irq-router.js'
+import { LocalApic } from './board/local-apic.js'
+import { MemoryMap } from './board/memory-map.js'
+import { PciBus, PciFunction } from './board/pci.js'
+import { Piix3 } from './board/piix3.js'
+import { Piix3Ide } from './board/piix3-ide.js'
+import { Piix4Pm } from './board/piix4-pm.js'
+import { PortBus } from './board/port-bus.js'
+import { A20Gate, SystemControl } from './board/system-control.js'
+import { MachineClock } from './clock.js'
+import { createEngine } from './cpu/create-engine.js'
+import type { CpuBoard, Engine } from './cpu/engine.js'
+import { formatRegisters } from './cpu/registers.js'
+import { ARENA_GUEST } from './cpu/soft/layout.js'
+import type { Device } from './device.js'
+import { Vga } from './devices/display/vga.js'
+import type { KeyEvent, MouseEvent } from './devices/input/events.js'
+import { I8042 } from './devices/input/i8042.js'
+import { Ps2Keyboard } from './devices/input/ps2-keyboard.js'
+import { Ps2Mouse } from './devices/input/ps2-mouse.js'
+import { DebugConsole } from './devices/serial/debug-console.js'
+import { ParallelPort } from './devices/serial/parallel.js'
+import { Uart16550 } from './devices/serial/uart16550.js'
+import { AtaDisk } from './devices/storage/ata-disk.js'
+import { AtapiCd } from './devices/storage/atapi-cd.js'
+import { Fdc82077 } from './devices/storage/fdc82077.js'
+import { FloppyDrive, type FloppyDriveType } from './devices/storage/floppy-drive.js'
+import { Ide } from './devices/storage/ide.js'
+import { describeMachine, type FloppyType } from './devices/timer/cmos.js'
+import { Hpet } from './devices/timer/hpet.js'
+import { I8254 } from './devices/timer/i8254.js'
+import { Mc146818 } from './devices/timer/mc146818.js'
+import { IsaDebugExit } from './devices/watchdog/isa-debug-exit.js'
+import { configureFirmware } from './firmware/configure.js'
+import { FwCfg } from './firmware/fw-cfg.js'
+import { findMultibootHeader } from './firmware/multiboot.js'
+import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
+import type { BlockDevice } from './media/block-device.js'
+
+const MIB = 1 << 20
+const VRAM = 16 * MIB
+/** ROMs and the like, beside RAM and video memory. */
+const ARENA_SLACK = 2 * MIB
+/** 2026-01-01 00:00:00 UTC: a fixed date by default, so that two runs are the same. */
+const DEFAULT_EPOCH = 1767225600
+
+const DRIVE_KIB: { [type in FloppyDriveType]: FloppyType } = {
+  '360K': 360,
+  '1.2M': 1200,
+  '720K': 720,
+  '1.44M': 1440,
+  '2.88M': 2880,
+}
+
+/** What a PC may have and this one does not: named, counted and reported when a guest touches it. */
+const ABSENT: [name: string, firstPort: number, count: number][] = [
+  ['tertiary IDE', 0x1e8, 8],
+  ['quaternary IDE', 0x168, 8],
+  ['game port', 0x200, 8],
+  ['Sound Blaster', 0x220, 16],
+  ['AdLib OPL', 0x388, 4],
+  ['MPU-401', 0x330, 2],
+  ['NE2000 (0x300)', 0x300, 32],
+  ['VMware backdoor', 0x5658, 4],
+  ['LPT2', 0x278, 8],
+  ['secondary floppy controller', 0x370, 6],
+  ['ISA plug and play', 0xa79, 1],
+  ['EISA', 0xc80, 4],
+  ['ACPI CPU hotplug', 0xaf00, 0x20],
+  ['ACPI PCI hotplug', 0xae00, 0x14],
+  ['memory hotplug', 0xa00, 0x18],
+]
+
+export class Pc implements Machine {
+  readonly engine: 'soft' | 'kvm'
+  readonly engineReason: string
+  readonly display: Vga
+
+  private readonly clock: MachineClock
+  private readonly cpu: Engine
+  private readonly ports: PortBus
+  private readonly memory: MemoryMap
+  private readonly devices: Device[] = []
+  private readonly keyboard: Ps2Keyboard
+  private readonly mouse_: Ps2Mouse
+  private readonly i8042: I8042
+  private readonly serial: Uart16550[]
+  private readonly fdc: Fdc82077
+  private readonly cd: AtapiCd
+  private readonly pm: Piix4Pm
+  private readonly a20: A20Gate
+  private readonly unknownMsrs = new Map<number, number>()
+  /** What a device asked for from inside an access; done when the engine is out of the instruction. */
+  private pending: MachineExit | undefined
+  private stopRequested = false
+  /** After poweroff, and after a halt that nothing can end. */
+  private over: MachineExit | undefined
+
+  constructor(options: MachineOptions) {
+    const { firmware } = options
+    const warn = () => {}
+    const arena = new WebAssembly.Memory({
+      initial: Math.ceil((ARENA_GUEST + options.memory + VRAM + firmware.bios.length + ARENA_SLACK) / 65536),
+      maximum: 65536,
+    })
+    // ---- the CPU; its pins reach what is made below ----
+    const board: CpuBoard = {
+      portRead: (port, size) => ports.read(port, size),
+      portWrite: (port, value, size) => ports.write(port, value, size),
+      mmioRead: (address, size) => memory.mmioRead(address, size),
+      mmioWrite: (address, value, size) => memory.mmioWrite(address, value, size),
+      acknowledgeInterrupt: () => apic.acknowledge(),
+      readMsr: (index) => apic.readMsr(index),
+      writeMsr: (index, value) => apic.writeMsr(index, value),
+      readTpr: () => apic.cr8,
+      writeTpr: (value) => {
+        apic.cr8 = value
+      },
+      ferr: (level) => router.isa(13)(level),
+      warnMsr: (index) => this.unknownMsrs.set(index, (this.unknownMsrs.get(index) ?? 0) + 1),
+    }
+    const { engine, reason } = createEngine(options.engine, arena, board)
+    this.cpu = engine
+    this.engine = engine.kind
+    this.engineReason = reason
+    this.clock = new MachineClock(() => engine.now())
+    const { clock } = this
+    clock.onSooner = (deadline) => engine.shorten(deadline)
+
+    // ---- buses and interrupts ----
+    const ports = new PortBus(warn)
+    const memory = new MemoryMap({ arena, base: ARENA_GUEST, warn })
+    const apicBus = new ApicBus()
+    const pic = new I8259Pair({ intr: (level) => apic.lint0(level), warn })
+    const apic = new LocalApic({
+      id: 0,
+      clock,
+      bus: apicBus,
+      intr: (level) => engine.setInterrupt(level),
+      nmi: () => engine.nmi(),
+      pic,
+      x2apic: false,
+      warn,
+    })
+    const ioApic = new IoApic({ bus: apicBus, pic, warn })
+    const router = new IrqRouter({
+      pic: (irq, level) => pic.line(irq)(level),
+      ioapic: (pin, level) => ioApic.line(pin)(level),
+    })
+    const pci = new PciBus(ports, memory)
+
+    // ---- chipset ----
+    const host = new I440fx({ pci, memory, ramSize: options.memory, bios: firmware.bios })
+    const bridge = new Piix3({ pci, ports, interrupts: router, reset: () => this.ask({ reason: 'reset' }) })
+    const floppyDrives = [0, 1].map((i) =>
+      i === 0 || options.floppies[i] ? new FloppyDrive({ medium: options.floppies[i] }) : undefined,
+    )
+    this.cd = new AtapiCd({ medium: options.cdrom })
+    const disks = options.disks.map((medium, i) => new AtaDisk({ medium, serial: `BW0000${i + 1}` }))
+    const ide = new Ide({
+      clock,
+      memory,
+      irq: [router.isa(14), router.isa(15)],
+      warn,
+      drives: [disks[0], disks[1], this.cd, disks[2]],
+    })
+    const ideFunction = new Piix3Ide({ pci, busMaster: ide.busMaster })
+    this.pm = new Piix4Pm({
+      pci,
+      ports,
+      clock,
+      sci: router.source(9),
+      powerOff: () => this.ask({ reason: 'poweroff' }),
+      present: { parallel: true, serial1: true, serial2: true },
+      warn,
+    })
+
+    // ---- timers and DMA ----
+    const hpet = new Hpet({ clock, irq: (n) => router.source(n), legacy: (on) => pit.setInterruptEnabled(!on), warn })
+    const pit = new I8254({ clock, output0: (level) => hpet.pitInput(level), warn })
+    const rtc = new Mc146818({
+      clock,
+      irq: (level) => hpet.rtcInput(level),
+      epochSeconds: options.epoch ?? DEFAULT_EPOCH,
+      warn,
+    })
+    const dma = new I8237Pair({ memory, warn })
+    this.a20 = new A20Gate((enabled) => engine.setA20(enabled))
+    const system = new SystemControl({
+      pit,
+      clock,
+      setA20: this.a20.set,
+      reset: () => this.ask({ reason: 'reset' }),
+      warn,
+    })
+
+    // ---- input, serial, floppy, display, firmware ----
+    this.keyboard = new Ps2Keyboard()
+    this.mouse_ = new Ps2Mouse()
+    this.i8042 = new I8042({
+      clock,
+      keyboard: this.keyboard,
+      mouse: this.mouse_,
+      irq1: router.isa(1),
+      irq12: router.isa(12),
+      setA20: this.a20.set,
+      getA20: () => this.a20.enabled,
+      reset: () => this.ask({ reason: 'reset' }),
+      warn,
+    })
+    // COM1 and COM3 share IRQ 4, COM2 and COM4 IRQ 3.
+    this.serial = [0x3f8, 0x2f8, 0x3e8, 0x2e8].map(
+      (base, i) =>
+        new Uart16550({
+          name: `COM${i + 1}`,
+          base,
+          irq: router.source(i % 2 ? 3 : 4),
+          clock,
+          output: (byte) => options.onSerial?.(i, byte),
+        }),
+    )
+    const parallel = new ParallelPort({ irq: router.isa(7), output: (byte) => options.onParallel?.(byte) })
+    this.fdc = new Fdc82077({ clock, irq: router.isa(6), dma: dma.channel(2), warn, drives: floppyDrives })
+    const vramOffset = memory.allocate('VGA memory', VRAM)
+    this.display = new Vga({ clock, warn, vram: new Uint8Array(arena.buffer, vramOffset, VRAM) })
+    const vgaFunction = new PciFunction({
+      name: 'VGA',
+      vendorId: 0x1234,
+      deviceId: 0x1111,
+      revision: 2,
+      classCode: 0x030000,
+    })
+    vgaFunction.addRamBar(0, { name: 'VGA frame buffer', offset: vramOffset, size: VRAM }, { prefetchable: true })
+    vgaFunction.addMemoryBar(2, this.display.mmioBar)
+    const vgaRom = new Uint8Array(Math.max(4096, 2 ** Math.ceil(Math.log2(firmware.vgaBios.length))))
+    vgaRom.set(firmware.vgaBios)
+    const vgaRomOffset = memory.allocate('VGA BIOS', vgaRom.length, true)
+    new Uint8Array(arena.buffer, vgaRomOffset, vgaRom.length).set(vgaRom)
+    vgaFunction.setRom({ name: 'VGA BIOS', offset: vgaRomOffset, size: vgaRom.length })
+    pci.add(2, 0, vgaFunction)
+    const fwCfg = new FwCfg({ memory, warn })
+    const debug = (byte: number) => options.onDebug?.(byte)
+
+    this.ports = ports
+    this.memory = memory
+    this.devices.push(
+      ...[host, pci, bridge, ideFunction, ide, this.pm],
+      ...[pic, ioApic, apic, router],
+      ...[pit, hpet, rtc, dma, system],
+      ...[this.i8042, this.fdc, this.display, ...this.serial, parallel, fwCfg],
+      ...[new DebugConsole({ base: 0x402, output: debug }), new DebugConsole({ base: 0xe9, output: debug })],
+      new IsaDebugExit({ onExit: (code) => this.ask({ reason: 'debug-exit', code: code >>> 1 }) }),
+    )
+    for (const device of this.devices) {
+      for (const range of device.ports ?? []) ports.add(device.name, range)
+      for (const range of device.mmio ?? []) memory.addMmio(range)
+    }
+    for (const [name, base, count] of ABSENT) ports.declareAbsent(name, base, count)
+
+    // ---- what the firmware is told ----
+    const order = options.bootOrder ?? defaultBootOrder(options)
+    const floppyTypes = floppyDrives.map((drive) => (drive ? DRIVE_KIB[drive.type] : 'none'))
+    const kernel = options.kernel
+    const multiboot = kernel !== undefined && findMultibootHeader(kernel.image) !== undefined
+    const append = kernel?.append
+    configureFirmware({
+      fwCfg,
+      memoryBytes: options.memory,
+      cpus: 1,
+      bootOrder: order,
+      acpi: { serialPorts: 2, floppies: floppyTypes },
+      multiboot: multiboot
+        ? {
+            image: kernel.image,
+            name: kernel.name,
+            append,
+            modules: kernel.initrd ? [{ data: kernel.initrd, commandLine: 'initrd' }] : undefined,
+          }
+        : undefined,
+      linux: kernel && !multiboot ? { kernel: kernel.image, initrd: kernel.initrd, append } : undefined,
+    })
+    const letters = { a: 'floppy', c: 'disk', d: 'cdrom', n: 'network' } as const
+    describeMachine(rtc, {
+      memoryBytes: options.memory,
+      floppyTypes,
+      bootOrder: [...order].map((letter) => letters[letter as keyof typeof letters]),
+      cpus: 1,
+      disks: [disks[0]?.geometry, disks[1]?.geometry],
+    })
+
+    memory.onChange = (regions) => engine.setMemory(regions)
+    memory.onWrite = (offset, length) => engine.memoryChanged(offset, length)
+    engine.setMemory(memory.regions())
+    this.reset()
+  }
+
+  now(): number {
+    return this.cpu.now()
+  }
+
+  instructions(): number {
+    return this.cpu.instructions()
+  }
+
+  run(until: number): MachineExit | undefined {
+    const { clock, cpu } = this
+    if (this.over) return this.over
+    this.stopRequested = false
+    while (!this.stopRequested) {
+      clock.runDue()
+      const exit = this.pending
+      if (exit) {
+        this.pending = undefined
+        if (exit.reason === 'reset') this.reset()
+        if (exit.reason === 'poweroff') this.over = exit
+        return exit
+      }
+      const now = cpu.now()
+      if (now >= until) return undefined
+      const deadline = Math.min(until, clock.nextDeadline())
+      const stop = cpu.run(deadline)
+      switch (stop.reason) {
+        case 'budget':
+          break
+        case 'halt':
+          if (!cpu.interruptsEnabled()) {
+            this.over = { reason: 'halted', detail: 'HLT with interrupts disabled: nothing can wake the CPU' }
+            return this.over
+          }
+          cpu.skipTo(Math.min(until, clock.nextDeadline()))
+          break
+        case 'shutdown': {
+          const detail = `${stop.detail}\n${this.registers()}`
+          this.reset()
+          return { reason: 'triple-fault', detail }
+        }
+        case 'failure':
+          this.over = { reason: 'failure', detail: `${stop.detail}\n${this.registers()}` }
+          return this.over
+      }
+    }
+    return undefined
+  }
+
+  requestStop(): void {
+    this.stopRequested = true
+    this.cpu.stop()
+  }
+
+  private ask(exit: MachineExit): void {
+    this.pending ??= exit
+    this.cpu.stop()
+  }
+
+  reset(): void {
+    for (const device of this.devices) device.reset()
+    this.a20.reset()
+    this.cpu.reset('reset')
+    this.pending = undefined
+    this.over = undefined
+  }
+
+  key(event: KeyEvent): void {
+    this.keyboard.key(event)
+  }
+
+  keyboardPending(): number {
+    return this.keyboard.pending()
+  }
+
+  mouse(event: MouseEvent): void {
+    this.mouse_.move(event)
+  }
+
+  mousePending(): number {
+    return this.mouse_.pending()
+  }
+
+  serialInput(port: number, bytes: Uint8Array): void {
+    this.serial[port].input(bytes)
+  }
+
+  powerButton(): void {
+    this.pm.powerButton()
+  }
+
+  insertFloppy(drive: number, medium: BlockDevice | undefined): void {
+    if (medium) this.fdc.insert(drive, medium)
+    else this.fdc.eject(drive)
+  }
+
+  insertCdrom(medium: BlockDevice | undefined): void {
+    if (medium) this.cd.insert(medium)
+    else this.cd.eject()
+  }
+
+  unhandled(): Unhandled[] {
+    const list: Unhandled[] = [
+      ...this.ports.unhandled().map(({ port, ...rest }) => ({ kind: 'port' as const, address: port, ...rest })),
+      ...this.memory
+        .unhandled()
+        .addresses.map(({ address, reads, writes }) => ({ kind: 'mmio' as const, address, reads, writes })),
+      ...[...this.unknownMsrs].map(([address, reads]) => ({ kind: 'msr' as const, address, reads, writes: 0 })),
+    ]
+    return list.sort((a, b) => b.reads + b.writes - (a.reads + a.writes))
+  }
+
+  registers(): string {
+    return formatRegisters(this.cpu.getState())
+  }
+
+  close(): void {
+    this.cpu.close()
+  }
+}
+
+function defaultBootOrder(options: MachineOptions): string {
+  const order = `${options.floppies[0] ? 'a' : ''}${options.disks.length ? 'c' : ''}${options.cdrom ? 'd' : ''}`
+  return order || 'cad'
+}
+
+/** Makes a machine. Throws an EngineUnavailableError, or a BootImageError for a kernel that cannot be booted. */
+export function createPc(options: MachineOptions): Machine {
+  return new Pc(options)
+}

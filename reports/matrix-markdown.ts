@@ -1,0 +1,93 @@
+/** The matrix as Markdown: for a repository's page or a CI summary. Screenshots are linked by path, never embedded. */
+import { type Cell, cellOf, columnsOf, type MatrixResult } from './matrix-result.js'
+import { accessName, count, duration, exitName, guestTime, progress, summary } from './words.js'
+
+const MARKS = { passed: '✅', failed: '❌', skipped: '⚪' }
+
+export function renderMatrixMarkdown(result: MatrixResult): string {
+  const columns = columnsOf(result)
+  const { run } = result
+  const lines = [
+    '# Guest support matrix',
+    '',
+    `${sentence(summary(result))} Measured on ${run.date.slice(0, 10)} with Bootwright ${run.bootwright.version}` +
+      `${run.bootwright.commit ? ` (${run.bootwright.commit})` : ''} on ${plain(run.host.os)}, ${plain(run.host.cpu)}.`,
+    '',
+    `| Guest | Family | ${columns.map((column) => plain(column.title)).join(' | ')} |`,
+    `| --- | --- |${' --- |'.repeat(columns.length)}`,
+  ]
+  for (const guest of result.guests) {
+    const cells = columns.map((column) => summarise(cellOf(result, guest.name, column.engine.id, column.device.id)))
+    lines.push(`| ${plain(guest.title)} | ${plain(guest.family)} | ${cells.join(' | ')} |`)
+  }
+  for (const guest of result.guests) {
+    lines.push('', `## ${plain(guest.title)}`, '')
+    lines.push(`\`${guest.name}\`, ${plain(guest.licence)}. Media: ${guest.media.map(plain).join('; ')}.`)
+    for (const column of columns) {
+      const cell = cellOf(result, guest.name, column.engine.id, column.device.id)
+      if (cell) lines.push(...details(cell, column.title))
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function summarise(cell: Cell | undefined): string {
+  if (!cell) return ''
+  if (cell.status === 'skipped') return `${MARKS.skipped} skipped`
+  return `${MARKS[cell.status]} ${plain(cell.level ?? 'nothing')} ${progress(cell)}`
+}
+
+function details(cell: Cell, column: string): string[] {
+  const lines = ['', `### ${MARKS[cell.status]} ${plain(column)}: ${cell.status}`, '']
+  if (cell.reason) lines.push(plain(sentence(cell.reason)), '')
+  if (cell.status === 'skipped') return lines
+  const figures = [
+    cell.guestTimeNs !== undefined && `${guestTime(cell.guestTimeNs)} of guest time`,
+    cell.hostTimeMs !== undefined && `${duration(cell.hostTimeMs)} of host time`,
+    cell.instructions ? `${count(cell.instructions)} instructions` : undefined,
+    cell.exit && `stopped by itself: ${exitName(cell.exit)}`,
+  ].filter(Boolean)
+  if (figures.length > 0) lines.push(`${figures.join(', ')}.`, '')
+  lines.push('| Level | Shown by | Result | Guest time |', '| --- | --- | --- | --- |')
+  for (const level of cell.levels) {
+    const outcome = `${MARKS[level.status]} ${level.status}${level.reason ? `: ${level.reason}` : ''}`
+    const time = level.guestTimeNs === undefined ? '' : guestTime(level.guestTimeNs)
+    lines.push(`| ${plain(level.name)} | ${plain(level.title)} | ${plain(outcome)} | ${time} |`)
+  }
+  const last = cell.levels.findLast((level) => level.evidence)
+  const path = last?.evidence?.screenshot?.path
+  if (last && path) lines.push('', `![${plain(`${cell.guest}, ${last.name}`)}](${encodeURI(path)})`)
+  if (cell.status === 'failed' && last?.evidence?.serial)
+    lines.push('', 'Last serial lines:', '', fence(last.evidence.serial))
+  if (cell.unhandled?.length)
+    lines.push(
+      '',
+      `Accesses to what the machine does not have: ${cell.unhandled
+        .map(
+          (access) =>
+            `${accessName(access)}${access.name ? ` (${plain(access.name)})` : ''} ×${access.reads + access.writes}`,
+        )
+        .join(', ')}.`,
+    )
+  return lines
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`
+}
+
+/** A code block whose fence is longer than any in the text. */
+function fence(text: string): string {
+  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((ticks) => ticks.length))
+  const ticks = '`'.repeat(longest + 1)
+  return `${ticks}text\n${text}\n${ticks}`
+}
+
+/** Text that Markdown and HTML leave alone, in a table as elsewhere. */
+function plain(text: string): string {
+  return text
+    .replace(/&/g, '&amp;')
+    .replace(/</g, '&lt;')
+    .replace(/[\\`*_[\]|#]/g, '\\$&')
+    .replace(/\r?\n/g, ' ')
+}
