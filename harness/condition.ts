@@ -5,6 +5,13 @@
 import type { Display } from '../machine/devices/display/display.js'
 import type { MachineExit } from '../machine/machine.js'
 import type { Pattern } from './boot-command.js'
+import {
+  describeScreenCondition,
+  type ModeCondition,
+  ModeWatch,
+  type PictureCondition,
+  PictureWatch,
+} from './screen-conditions.js'
 import { screenText } from './screen-text.js'
 import type { SerialLog } from './serial-log.js'
 
@@ -22,6 +29,8 @@ export type Condition =
   | { kind: 'exit'; reasons?: readonly ExitReason[] }
   /** The picture has not changed for `ns` of guest time; the cursor's blinking does not count. */
   | { kind: 'still'; ns: number }
+  | ModeCondition
+  | PictureCondition
   | { kind: 'any'; of: readonly Condition[] }
   /** All at once; serial output and an exit stay true once they came. */
   | { kind: 'all'; of: readonly Condition[] }
@@ -55,6 +64,10 @@ export function createWatch(condition: Condition, scene: Scene): Watch {
       return new ExitWatch(condition.reasons)
     case 'still':
       return new StillWatch(condition.ns, scene)
+    case 'mode':
+      return new ModeWatch(condition, scene.display)
+    case 'picture':
+      return new PictureWatch(condition, scene.display)
     case 'any':
     case 'all':
       return new SeveralWatch(
@@ -81,6 +94,9 @@ export function describeCondition(condition: Condition): string {
       return condition.reasons ? `the guest's exit (${condition.reasons.join(' or ')})` : "the guest's exit"
     case 'still':
       return `a picture that does not change for ${condition.ns / 1e9} s`
+    case 'mode':
+    case 'picture':
+      return describeScreenCondition(condition)
     case 'any':
     case 'all':
       return condition.of.map(describeCondition).join(condition.kind === 'any' ? ' or ' : ' and ')

@@ -32,7 +32,7 @@ a { color: var(--link); text-underline-offset: 2px; }
 table.matrix { border-collapse: collapse; width: 100%; }
 .matrix th, .matrix td { text-align: left; padding: 9px 14px; border-top: 1px solid var(--line); vertical-align: middle; font-weight: 400; }
 .matrix thead th { border-top: 0; background: var(--shade); font-size: .8125rem; font-weight: 600; color: var(--soft); }
-.matrix tbody th { white-space: nowrap; font-weight: 600; }
+.matrix tbody th { white-space: nowrap; font-weight: 600; position: sticky; left: 0; background: var(--card); }
 .matrix .cell { padding: 0; min-width: 11rem; }
 .cell a { display: flex; align-items: center; gap: 10px; padding: 9px 14px; color: inherit; text-decoration: none; }
 .cell a:hover { background: var(--shade); }
@@ -54,7 +54,7 @@ table.matrix { border-collapse: collapse; width: 100%; }
 .guest > .about { color: var(--soft); font-size: .875rem; margin: 2px 0 10px; overflow-wrap: anywhere; }
 article { background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); padding: 14px 16px 16px; margin: 10px 0; }
 article:target { outline: 2px solid var(--link); }
-article > .head { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 10px; }
+article > .head { display: flex; align-items: center; gap: 10px; }
 article h3 { font-size: 1rem; margin: 0; }
 .figures { color: var(--soft); font-size: .875rem; margin: 4px 0 0; }
 .reason { border-left: 3px solid var(--failed); background: var(--failed-bg); padding: 8px 12px; border-radius: 0 6px 6px 0; margin: 10px 0 0; overflow-wrap: anywhere; }

@@ -42,13 +42,17 @@ interface Core {
 
 let compiled: WebAssembly.Module | undefined
 
-/** The core's module, compiled once in a process. */
+/**
+ * The core's module, compiled once in a process. The environment variable BOOTWRIGHT_CORE names another wasm file than the
+ * built one: a core under development, or an older one to compare with.
+ */
 function coreModule(): WebAssembly.Module {
   if (compiled) return compiled
   const here = fileURLToPath(import.meta.url)
-  const file = here.endsWith('.ts')
+  const built = here.endsWith('.ts')
     ? join(here, '../../../../dist/machine/cpu/soft/core.wasm')
     : join(here, '../core.wasm')
+  const file = process.env.BOOTWRIGHT_CORE || built
   try {
     compiled = new WebAssembly.Module(readFileSync(file))
   } catch (error) {

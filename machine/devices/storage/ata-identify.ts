@@ -79,5 +79,7 @@ export function identifyDisk(into: Uint8Array, disk: DiskIdentity): void {
   word(88, disk.ultraDma)
   // Hardware reset result: an 80-wire cable, as device 0.
   word(93, 0x6001)
+  // One logical sector a physical one.
+  word(106, 0x6000)
   view.setBigUint64(100 * 2, BigInt(disk.sectors), true)
 }

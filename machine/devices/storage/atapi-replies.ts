@@ -83,10 +83,10 @@ const MODE_PAGES: { readonly [code: number]: (state: DriveState) => number[] } =
   13: () => [0x0d, 6, 0x00, 0x0d, 0x00, 60, 0x00, 75],
   // Audio control: IMMED, two channels at full volume.
   14: () => [0x0e, 14, 0x04, 0, 0, 0, 0, 75, 1, 0xff, 2, 0xff, 0, 0, 0, 0],
-  // Capabilities: reads CD-R, CD-RW, DVD-ROM; audio, mode 2 forms; lock, eject, tray; 704 kB/s, 512 KiB buffer.
+  // Capabilities: reads CD-R, CD-RW, DVD; audio, mode 2 forms; lock, eject, tray; 704 kB/s, 512 KiB buffer.
   42: (state) => [
-    ...[0x2a, 18, 0x0b, 0x00, 0x71, 0x60, 0x29 | (state.locked ? 0x02 : 0), 0x00],
-    ...[704 >> 8, 704 & 0xff, 0, 2, 512 >> 8, 512 & 0xff, 704 >> 8, 704 & 0xff, 0, 0, 0, 0],
+    ...[0x2a, 20, 0x3b, 0x00, 0x71, 0x60, 0x29 | (state.locked ? 0x02 : 0), 0x00],
+    ...[704 >> 8, 704 & 0xff, 0, 2, 512 >> 8, 512 & 0xff, 704 >> 8, 704 & 0xff, 0, 0, 0, 0, 0, 0],
   ],
 }
 

@@ -1,6 +1,6 @@
 /** Conversions between 80-bit extended floats and the other formats of the x87 (Intel SDM vol. 1, 4.2 and 4.9). */
 import {
-  BIAS, C1, DE, EXP_MAX, IE, INTEGER_BIT, PE, QUIET_BIT, clearFlags, flags, isDenormal, isInfinity, isNaN80, isSignalling,
+  BIAS, C1, DE, EXP_MAX, IE, INTEGER_BIT, PE, QUIET_BIT, clearFlags, flags, isInfinity, isNaN80, isSignalling,
   isUnsupported, normalExp, normalSig, packSmall, raiseFlags, result, resultSe, resultSig, roundsUp,
 } from './float80'
 
@@ -38,7 +38,7 @@ export function fromSmall<T>(value: T): void {
   } else if (isDenormalSmall<T>(value)) raiseFlags(DE)
 }
 
-/** Rounded to single (u32) or double (u64). */
+/** Rounded to single (u32) or double (u64). A store does not tell denormal operands. */
 export function toSmall<T>(sig: u64, se: u32): T {
   const bits: u32 = sizeof<T>() == 4 ? 24 : 53
   const exponentBits: u32 = sizeof<T>() == 4 ? 8 : 11
@@ -54,7 +54,6 @@ export function toSmall<T>(sig: u64, se: u32): T {
     return <T>(sign | infinity | quiet | ((sig << 1) >> <u64>(65 - bits)))
   }
   if (isInfinity(sig, se)) return <T>(sign | infinity)
-  if (isDenormal(sig, se)) raiseFlags(DE)
   return <T>packSmall(se >> 15, normalExp(sig, se), normalSig(sig), 0, bits, exponentBits)
 }
 

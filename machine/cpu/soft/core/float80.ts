@@ -564,7 +564,6 @@ export function div80(aSig: u64, aSe: u32, bSig: u64, bSe: u32): void {
     if (isZero(aSig, aSe)) invalid()
     else {
       flags |= ZE
-      if (isDenormal(aSig, aSe)) flags |= DE
       result(INTEGER_BIT, sign | EXP_MAX)
     }
     return

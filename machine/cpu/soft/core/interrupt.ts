@@ -10,8 +10,10 @@
 import { iopl, virtualFlags } from './eflags'
 import { raise } from './fault'
 import { arithFlags, getFlags } from './flags'
+import { unwind } from './host'
 import { linearRead } from './memory'
-import { nextIp } from './run'
+import { OP_IMM } from './op'
+import { nextIp, syncForFault } from './run'
 import {
   checkCodeOffset, descDpl, descHigh, descIsCode, descIsConforming, descIsSystem, descPresent, descType,
   fetchDescriptor, longMode, NEW_CS, prepare, setAccessed, setNull, setReal, setVirtual8086, tableRead, TYPE_TASK_GATE,
@@ -22,9 +24,9 @@ import {
   interruptStackTable,
 } from './stack-frame'
 import {
-  CPL, CR0, CR0_PE, CR4, CR4_VME, CS, DELIVERING, DELIVERING_VECTOR, DR, DS, ES, EXIT_REASON, EXIT_SHUTDOWN, EX_BP,
+  ATTENTION, ATTN_STEP, CPL, CR0, CR0_PE, CR4, CR4_VME, CS, DELIVERING, DELIVERING_VECTOR, DR, DS, ES, EXIT_REASON, EXIT_SHUTDOWN, EX_BP,
   EX_DB, EX_DF, EX_GP, EX_MC, EX_NMI, EX_NP, EX_OF, EX_PF, EX_TS, FLAG_AC, FLAG_IF, FLAG_NT, FLAG_OF,
-  FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VM, FS, GS, HALTED, IDTR_BASE, IDTR_LIMIT, NMI_MASKED, NO_VECTOR, PENDING_ERROR,
+  FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VM, FS, GS, HALTED, ICOUNT, IDTR_BASE, IDTR_LIMIT, NMI_MASKED, NO_VECTOR, PENDING_ERROR,
   PENDING_HAS_ERROR, PENDING_VECTOR, RFLAGS, RIP, RSP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR, SHADOW, SS, TR,
 } from './state'
 import { switchTask, TASK_CALL } from './task'
@@ -39,9 +41,6 @@ export const KIND_BREAKPOINT: u32 = 2
 /** INT1 (ICEBP): no DPL check. */
 export const KIND_ICEBP: u32 = 3
 const KIND_EXCEPTION: u32 = 4
-
-/** Grows with every delivery: an instruction in which it grew is not single-stepped (INT n clears TF before its trap). */
-export let deliveries: u32 = 0
 
 // ---- entries from the run loop and from handlers ----
 
@@ -112,7 +111,6 @@ function deliver(vector: u32, kind: u32, hasError: bool, errorCode: u32): void {
   store<u32>(DELIVERING, 0)
   store<u32>(SHADOW, 0)
   store<u32>(HALTED, 0)
-  deliveries++
   if (vector == EX_DB && (kind == KIND_EXCEPTION || kind == KIND_ICEBP)) {
     // General detect is off in the debug handler.
     store<u32>(DR + 56, load<u32>(DR + 56) & ~0x2000)
@@ -279,26 +277,36 @@ function throughLongGate(vector: u32, kind: u32, hasError: bool, errorCode: u32,
 
 // ---- instructions ----
 
+function interruptInstruction(op: usize, vector: u32, kind: u32): void {
+  store<u64>(RIP, nextIp(op))
+  deliver(vector, kind, false, 0)
+  if (!(load<u32>(ATTENTION) & ATTN_STEP)) return
+  // The delivery cleared TF in front of the single-step trap. So the instruction is counted here, and the step that it
+  // was executed for is left, as by a fault, before it traps.
+  const ip = load<u64>(RIP)
+  syncForFault()
+  store<u64>(RIP, ip)
+  store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
+  unwind()
+}
+
 /** CD ib. */
 export function int_I(op: usize): void {
-  store<u64>(RIP, nextIp(op))
-  deliverInterrupt(load<u32>(op, 24) & 0xff, KIND_SOFTWARE)
+  interruptInstruction(op, load<u32>(op, OP_IMM) & 0xff, KIND_SOFTWARE)
 }
 
 /** CC. */
 export function int3(op: usize): void {
-  store<u64>(RIP, nextIp(op))
-  deliverInterrupt(EX_BP, KIND_BREAKPOINT)
+  interruptInstruction(op, EX_BP, KIND_BREAKPOINT)
 }
 
 /** CE. */
 export function into(op: usize): void {
-  store<u64>(RIP, nextIp(op))
-  if (arithFlags() & FLAG_OF) deliverInterrupt(EX_OF, KIND_BREAKPOINT)
+  if (arithFlags() & FLAG_OF) interruptInstruction(op, EX_OF, KIND_BREAKPOINT)
+  else store<u64>(RIP, nextIp(op))
 }
 
 /** F1: INT1, also called ICEBP. */
 export function icebp(op: usize): void {
-  store<u64>(RIP, nextIp(op))
-  deliverInterrupt(EX_DB, KIND_ICEBP)
+  interruptInstruction(op, EX_DB, KIND_ICEBP)
 }

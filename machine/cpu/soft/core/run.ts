@@ -68,18 +68,19 @@ export function syncForFault(): void {
 /** Starts `block`; 0 when something wants attention first or the budget is spent. RIP is the block's. */
 @inline function enter(block: usize): usize {
   const ops = load<u32>(block, BLOCK_COUNT)
-  const left = load<u64>(ICOUNT_END) - load<u64>(ICOUNT)
-  if (<u64>ops > left || load<u32>(ATTENTION)) return enterSlow(block, left)
+  // Below zero where the host pulled the end in while an instruction executed.
+  const left = <i64>(load<u64>(ICOUNT_END) - load<u64>(ICOUNT))
+  if (<i64>ops > left || load<u32>(ATTENTION)) return enterSlow(block, left)
   store<u64>(REG_BLOCK_IP, load<u64>(RIP))
   blockStart = block + BLOCK_HEADER
   limit = blockStart + <usize>ops * OP_SIZE
   return blockStart
 }
 
-@noInline function enterSlow(block: usize, left: u64): usize {
+@noInline function enterSlow(block: usize, left: i64): usize {
   blockStart = 0
-  if (load<u32>(ATTENTION) || left == 0) return 0
-  return enterLimited(block, left)
+  if (load<u32>(ATTENTION) || left <= 0) return 0
+  return enterLimited(block, <u64>left)
 }
 
 /** Starts `block` for at most `ops` instructions. */
@@ -145,8 +146,10 @@ function checkTarget(target: u64): void {
   blockStart = 0
   const block = findBlock()
   // Within a page the way from here to there is the same wherever the page is mapped. (With a limit on CS every branch is
-  // checked, and 16-bit offsets wrap: no links there.) findBlock() may have emptied the pool: then `op` is gone.
-  if (samePage && !(mode & MODE_CS_LIMIT) && load<u32>(source, BLOCK_MODE) == mode && block > source) store<u32>(op + slot, <u32>block)
+  // checked, and 16-bit offsets wrap: no links there.) Neither end may be a block that is not kept, and findBlock() may
+  // have emptied the pool: then `op` is gone.
+  const kept = load<u32>(source, BLOCK_MODE) == mode && load<u32>(block, BLOCK_MODE) == mode && block > source
+  if (samePage && !(mode & MODE_CS_LIMIT) && kept) store<u32>(op + slot, <u32>block)
   return enter(block)
 }
 

@@ -1,14 +1,14 @@
 /** Far JMP, CALL, RET and IRET, and far pointers into segment registers (Intel SDM vol. 3, 5.8; vol. 2). */
 import { ALL_FLAGS, changeFlags, changeableFlags, checkVirtualFlags, iopl, setVirtualFlags } from './eflags'
 import { raise } from './fault'
-import { ea, opSeg } from './op'
-import { addSp, nonCanonical, read } from './memory'
+import { ea, OP_IMM, OP_REG, opSeg } from './op'
+import { addSp, read } from './memory'
 import { nextIp } from './run'
 import {
   ACC_BIG, ACC_LONG, checkCodeOffset, checkLongCode, code64, commit, descDpl, descHigh, descIsCode, descIsConforming,
   descIsSystem, descIsWritableData, descLow, descPresent, descType, dropInnerSegments, fetchDescriptor, fetchHighBase,
   loadSegment, longMode, NEW_CS, NEW_SS, prepare, protectedMode, setAccessed, setNullStack, setReal, setVirtual8086,
-  tryFetch, TYPE_CALL_GATE16, TYPE_CALL_GATE32, TYPE_TASK_GATE, TYPE_TSS16, TYPE_TSS32, updateMode, virtual8086,
+  tableRead, tryFetch, TYPE_CALL_GATE16, TYPE_CALL_GATE32, TYPE_TASK_GATE, TYPE_TSS16, TYPE_TSS32, updateMode, virtual8086,
 } from './segment'
 import {
   frameBegin, frameBeginInner, frameCommit, framePrepareCommit, framePush, innerStack, stackRead,
@@ -18,7 +18,6 @@ import {
   NMI_MASKED, RFLAGS, RIP, RSP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR, SS, TR,
 } from './state'
 import { switchTask, TASK_CALL, TASK_IRET, TASK_JUMP } from './task'
-import { tableRead } from './segment'
 
 /** Makes NEW_CS the code segment at `cpl` and continues at `ip`. */
 export function enterCode(ip: u64, cpl: u32): void {
@@ -188,13 +187,13 @@ function callInner(next: u64): void {
 
 /** EA: JMP ptr16:16/32. */
 export function jmp_far_A<T>(op: usize): void {
-  const pointer = load<u64>(op, 24)
+  const pointer = load<u64>(op, OP_IMM)
   farJump(<u32>(pointer >> 32), pointer & 0xffffffff, nextIp(op))
 }
 
 /** 9A: CALL ptr16:16/32. */
 export function call_far_A<T>(op: usize): void {
-  const pointer = load<u64>(op, 24)
+  const pointer = load<u64>(op, OP_IMM)
   farCall(<u32>(pointer >> 32), pointer & 0xffffffff, sizeof<T>(), nextIp(op))
 }
 
@@ -217,7 +216,7 @@ export function load_far<T>(op: usize, seg: usize): void {
   const offset = read<T>(opSeg(op), ea(op))
   const selector = <u32>read<u16>(opSeg(op), ea(op) + sizeof<T>())
   loadSegment(seg, selector)
-  const register = <usize>load<u16>(op, 8)
+  const register = <usize>load<u16>(op, OP_REG)
   if (sizeof<T>() == 2) store<u16>(register, <u16>offset)
   else store<u64>(register, <u64>offset)
 }
@@ -276,7 +275,7 @@ function returnOuter(ip: u64, sp: u64, imm: u32, rpl: u32, stack: bool): void {
 /** CA, CB. */
 export function ret_far<T>(op: usize): void {
   const size = <u32>sizeof<T>()
-  const imm = load<u32>(op, 24) & 0xffff
+  const imm = load<u32>(op, OP_IMM) & 0xffff
   const ip = stackRead(0, size)
   const selector = <u32>stackRead(size, size) & 0xffff
   if (!protectedMode()) {

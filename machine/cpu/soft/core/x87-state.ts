@@ -5,7 +5,9 @@
  * word and says whether the result may be written, which it may not when an unmasked exception came before it.
  */
 import { raiseNoError } from './fault'
-import { C1, IE, INDEFINITE_SE, INDEFINITE_SIG, PRE_COMPUTATION, flags, raiseFlags, result, useControlWord } from './float80'
+import {
+  C1, IE, INDEFINITE_SE, INDEFINITE_SIG, PE, PRE_COMPUTATION, UE, clearFlags, flags, raiseFlags, result, useControlWord,
+} from './float80'
 import { ferr } from './host-fpu'
 import { linearRead } from './memory'
 import { architecturalSegment, ea, opSeg } from './op'
@@ -125,9 +127,13 @@ export const SW_EXCEPTIONS: u32 = 0x3f
   return true
 }
 
-/** Merges the flags of a store: its overflow and underflow too forbid the result when unmasked. */
+/**
+ * Merges the flags of a store: its overflow and underflow too forbid the result when unmasked. An underflow is then
+ * found before anything was rounded.
+ */
 export function commitStore(): bool {
   const blocked = storeBlocked()
+  if (blockedBy(UE)) clearFlags(PE | C1)
   mergeStatus(flags)
   return !blocked
 }

@@ -66,10 +66,10 @@ export function fld_st(op: usize): void {
   check()
   note(op)
   const i = stNumber(op)
-  if (!isEmpty(7)) {
-    if (overflow()) push(resultSig, resultSe)
-  } else if (isEmpty(i)) {
+  if (isEmpty(i)) {
     if (underflow()) push(resultSig, resultSe)
+  } else if (!isEmpty(7)) {
+    if (overflow()) push(resultSig, resultSe)
   } else {
     const r = st(i)
     clearC1()
@@ -292,6 +292,17 @@ export function fstp_st(op: usize): void {
   storeTop(op, true)
 }
 
+/** FSTP1 (undocumented): an empty ST(0) is popped without a fault and nothing is stored. */
+export function fstpnce(op: usize): void {
+  if (!isEmpty(0)) {
+    storeTop(op, true)
+    return
+  }
+  check()
+  note(op)
+  pop()
+}
+
 // ---- moves within the stack ----
 
 export function fxch(op: usize): void {
@@ -319,7 +330,6 @@ function moveIf(op: usize, condition: bool): void {
     if (underflow()) setSt(0, resultSig, resultSe)
     return
   }
-  clearC1()
   if (condition) {
     const r = st(i)
     setSt(0, sigOf(r), seOf(r))
@@ -546,6 +556,7 @@ export function fscale(op: usize): void {
 function remainder(op: usize, nearest: bool): void {
   check()
   note(op)
+  clearC2()
   if (isEmpty(0) || isEmpty(1)) {
     if (underflow()) setSt(0, resultSig, resultSe)
     return
@@ -555,11 +566,8 @@ function remainder(op: usize, nearest: bool): void {
   rem80(sigOf(a), seOf(a), sigOf(b), seOf(b), nearest)
   if (!commit()) return
   setSt(0, resultSig, resultSe)
-  if (flags & IE || nanDecided) {
-    // The condition codes stay, but for C1.
-    setCondition(0)
-    return
-  }
+  // A NaN leaves C0 and C3.
+  if (flags & IE || nanDecided) return
   let bits: u32 = 0
   if (partial) bits = SW_C2
   else {

@@ -42,7 +42,7 @@ export const rows: Row[] = [
   ['d9 /0 reg', '', 'fld_st(op)'],
   ['d9 /1 reg', '', 'fxch(op)'],
   ['d9 /2 reg rm=0', '', 'fnop(op)'],
-  ['d9 /3 reg', '', 'fstp_st(op)'], // FSTP1, undocumented
+  ['d9 /3 reg', '', 'fstpnce(op)'], // FSTP1, undocumented
   ['d9 /4 reg rm=0', '', 'fchs(op)'],
   ['d9 /4 reg rm=1', '', 'fabs(op)'],
   ['d9 /4 reg rm=4', '', 'ftst(op)'],

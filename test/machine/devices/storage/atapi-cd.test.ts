@@ -244,10 +244,10 @@ describe('medium changes', () => {
 describe('the other commands', () => {
   test('MODE SENSE(6) and (10): pages 01, 0D, 0E, 2A, and all', () => {
     const ten = packet([0x5a, 0, 0x2a, 0, 0, 0, 0, 0, 128]).data
-    expect([ten.length, ten[1], ten[8], ten[9]]).toEqual([28, 26, 0x2a, 18])
+    expect([ten.length, ten[1], ten[8], ten[9]]).toEqual([30, 28, 0x2a, 20])
     const six = packet([0x1a, 0, 0x01, 0, 128]).data
     expect([six.length, six[0], six[4]]).toEqual([12, 11, 1])
-    expect(packet([0x5a, 0, 0x3f, 0, 0, 0, 0, 1, 0]).data.length).toBe(8 + 8 + 8 + 16 + 20)
+    expect(packet([0x5a, 0, 0x3f, 0, 0, 0, 0, 1, 0]).data.length).toBe(8 + 8 + 8 + 16 + 22)
     expect(packet([0x5a, 0, 0x05, 0, 0, 0, 0, 0, 128]).key).toBe(5)
     expect(packet([0x5a, 0, 0xea, 0, 0, 0, 0, 0, 128]).key).toBe(5)
     expect(sense()).toEqual([5, 0x39, 0])

@@ -1,0 +1,215 @@
+/** The options of `bootwright run`, from what was typed to a checked request. Touches no file. */
+import { type BootStep, type Pattern, parseBootCommand } from '../boot-command.js'
+import { tryParseDuration } from '../durations.js'
+import { nearest } from '../keys.js'
+import { DEFAULT_MEMORY, type MachineConfig } from '../machine-config.js'
+import type { Step } from '../script.js'
+import { UsageError } from './errors.js'
+
+/** As commander hands them over. */
+export interface RunFlags {
+  floppy?: string[]
+  cdrom?: string
+  disk?: string[]
+  kernel?: string
+  initrd?: string
+  append?: string
+  boot?: string
+  engine?: string
+  memory?: string
+  timeout?: string
+  screenshot?: string
+  serial?: string
+  debugcon?: string
+  json?: boolean
+}
+
+/** `--keys` and `--until-*` in the order in which they stood on the command line. */
+export type Act =
+  | { option: 'keys'; value: string }
+  | { option: 'until-text' | 'until-serial'; value: string }
+  | { option: 'until-exit' }
+
+export interface RunRequest {
+  guest: string | undefined
+  machine: MachineConfig
+  steps: Step[]
+  /** Host time in ms. */
+  timeoutMs: number
+  screenshot: string | undefined
+  /** A path, or `stdio`. */
+  serial: string | undefined
+  debugcon: string | undefined
+  json: boolean
+  /** `-m` was given, so a guest's own size does not count. */
+  memoryGiven: boolean
+}
+
+export const DEFAULT_TIMEOUT = '10m'
+const MIB = 1 << 20
+const SMALLEST_MEMORY = MIB
+const LARGEST_MEMORY = 3072 * MIB
+const MAX_FLOPPIES = 2
+const MAX_DISKS = 3
+const ENGINES = ['auto', 'kvm', 'soft'] as const
+
+export function parseRun(guest: string | undefined, flags: RunFlags, acts: readonly Act[]): RunRequest {
+  const floppies = flags.floppy ?? []
+  const disks = flags.disk ?? []
+  if (floppies.length > MAX_FLOPPIES)
+    throw new UsageError(`--floppy was given ${floppies.length} times; a PC has two floppy drives, A: and B:`)
+  if (disks.length > MAX_DISKS)
+    throw new UsageError(
+      `--disk was given ${disks.length} times; there is room for ${MAX_DISKS} disks beside the CD drive`,
+    )
+  for (const option of ['initrd', 'append'] as const) {
+    if (flags[option] !== undefined && flags.kernel === undefined)
+      throw new UsageError(`--${option} goes with a kernel; add --kernel F`)
+  }
+  const bootOrder = flags.boot === undefined ? undefined : parseBootOrder(flags.boot)
+  if (bootOrder !== undefined && flags.kernel !== undefined)
+    throw new UsageError('--boot and --kernel contradict each other: a kernel is started before any drive')
+  const machine: MachineConfig = {
+    engine: parseEngine(flags.engine ?? 'auto'),
+    memory: flags.memory === undefined ? DEFAULT_MEMORY : parseMemory(flags.memory),
+    floppies: floppies.map((path) => ({ path })),
+    cdrom: flags.cdrom === undefined ? undefined : { path: flags.cdrom },
+    disks: disks.map((path) => ({ path })),
+    bootOrder,
+    kernel:
+      flags.kernel === undefined
+        ? undefined
+        : { path: flags.kernel, initrd: flags.initrd, append: flags.append },
+  }
+  const hasMedia = guest !== undefined || floppies.length + disks.length > 0 || (flags.cdrom ?? flags.kernel) !== undefined
+  if (!hasMedia && acts.length === 0)
+    throw new UsageError('there is nothing to boot; name a guest or an image, or give --floppy, --cdrom, --disk or --kernel')
+  const request: RunRequest = {
+    guest,
+    machine,
+    steps: parseActs(acts),
+    timeoutMs: parseTimeout(flags.timeout ?? DEFAULT_TIMEOUT),
+    screenshot: flags.screenshot,
+    serial: flags.serial,
+    debugcon: flags.debugcon,
+    json: flags.json ?? false,
+    memoryGiven: flags.memory !== undefined,
+  }
+  checkOutputNames(request)
+  return request
+}
+
+/** Once all media are known, a guest's included: an order that names only empty drives boots nothing. */
+export function checkBootOrder(machine: MachineConfig): void {
+  const { bootOrder } = machine
+  if (bootOrder === undefined) return
+  const present: { readonly [letter: string]: boolean } = {
+    a: (machine.floppies ?? []).length > 0,
+    c: (machine.disks ?? []).length > 0,
+    d: machine.cdrom !== undefined,
+  }
+  if ([...bootOrder].some((letter) => present[letter])) return
+  const options: { readonly [letter: string]: string } = { a: '--floppy', c: '--disk', d: '--cdrom' }
+  const missing = [...bootOrder].flatMap((letter) => options[letter] ?? [])
+  throw new UsageError(
+    missing.length > 0
+      ? `--boot ${bootOrder} names only drives without a medium; add ${missing.join(' or ')}`
+      : '--boot n boots from the network, and this machine has no network card; use a, c or d',
+  )
+}
+
+/** `dc`, or QEMU's `order=dc`. */
+function parseBootOrder(text: string): string {
+  const order = text.replace(/^order=/, '')
+  if (!/^[acdn]+$/.test(order) || new Set(order).size < order.length || order.length > 3)
+    throw new UsageError(
+      `--boot '${text}' is no boot order; give one to three different letters of a (floppy), c (disk), d (CD), n (network)`,
+    )
+  return order
+}
+
+function parseEngine(text: string): (typeof ENGINES)[number] {
+  const engine = ENGINES.find((known) => known === text)
+  if (engine) return engine
+  const near = nearest(text, ENGINES)
+  throw new UsageError(
+    `--engine '${text}' is unknown; ${near ? `did you mean '${near}'? ` : ''}engines are auto, kvm and soft`,
+  )
+}
+
+/** `512` (MiB, as in QEMU), `512M`, `1G`, `1.5G`, `65536K`. In bytes. */
+export function parseMemory(text: string): number {
+  const found = /^(\d+(?:\.\d+)?)\s*([KMG])?i?B?$/i.exec(text.trim())
+  if (!found) throw new UsageError(`-m '${text}' is not a size; write MiB as a number, or with a unit as in 512M or 1G`)
+  const unit = { K: 1024, M: MIB, G: 1024 * MIB }[(found[2] ?? 'M').toUpperCase()] as number
+  const bytes = Number(found[1]) * unit
+  if (bytes < SMALLEST_MEMORY) throw new UsageError(`-m ${text} is too small; a machine has 1M at least`)
+  if (bytes > LARGEST_MEMORY) throw new UsageError(`-m ${text} is too large; a machine has 3G at most`)
+  if (bytes % MIB !== 0) throw new UsageError(`-m ${text} is not a whole number of MiB`)
+  return bytes
+}
+
+/** In ms. */
+function parseTimeout(text: string): number {
+  if (/^\s*-/.test(text)) throw new UsageError(`--timeout ${text} is negative; give a duration such as 30s or 5m`)
+  const ns = tryParseDuration(text)
+  if (ns === undefined)
+    throw new UsageError(
+      `--timeout '${text}' is not a duration; write seconds as a number, or units as in 500ms, 30s, 1m20s, 2h`,
+    )
+  if (ns === 0) throw new UsageError('--timeout 0 leaves no time to run; give a duration such as 30s or 5m')
+  return ns / 1e6
+}
+
+/** Without an `--until-*`, the guest runs until it stops by itself. */
+function parseActs(acts: readonly Act[]): Step[] {
+  const steps = acts.flatMap((act): Step[] => {
+    switch (act.option) {
+      case 'keys':
+        return parseKeysOption(act.value)
+      case 'until-text':
+        return [{ kind: 'until', condition: { kind: 'text', pattern: parsePattern(act.value, '--until-text') } }]
+      case 'until-serial':
+        return [
+          { kind: 'until', condition: { kind: 'serial', port: 0, pattern: parsePattern(act.value, '--until-serial') } },
+        ]
+      case 'until-exit':
+        return [{ kind: 'until', condition: { kind: 'exit' } }]
+    }
+  })
+  if (acts.every((act) => act.option === 'keys')) steps.push({ kind: 'until', condition: { kind: 'exit' } })
+  return steps
+}
+
+function parseKeysOption(value: string): BootStep[] {
+  try {
+    return parseBootCommand(value, { source: '--keys' })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** A pattern as it stands, or between slashes with flags: `/ready/i`. */
+export function parsePattern(text: string, option: string): Pattern {
+  const slashed = /^\/([\s\S]+)\/([a-z]*)$/.exec(text)
+  const [source, flags] = slashed ? [slashed[1], slashed[2]] : [text, '']
+  if (source === '') throw new UsageError(`${option} '' is empty and would match anything; give a regular expression`)
+  if (!/^[imsu]*$/.test(flags))
+    throw new UsageError(`${option} '${text}' has the flags '${flags}'; a pattern takes i, m, s and u`)
+  try {
+    new RegExp(source, flags)
+  } catch (error) {
+    const reason = (error as Error).message.replace(/^Invalid regular expression: [\s\S]*: /, '')
+    throw new UsageError(`${option} '${text}' is not a regular expression: ${reason}`)
+  }
+  return { source, flags }
+}
+
+function checkOutputNames({ screenshot, serial, debugcon }: RunRequest): void {
+  const outputs = Object.entries({ screenshot, serial, debugcon }).filter(([, path]) => path !== undefined)
+  for (const [option, path] of outputs) {
+    if (path === '') throw new UsageError(`--${option} has an empty path; name a file to write`)
+  }
+  if (screenshot !== undefined && !/\.png$/i.test(screenshot))
+    throw new UsageError(`--screenshot '${screenshot}' does not end in .png; pictures are written as PNG`)
+}

@@ -1,0 +1,79 @@
+/**
+ * The thread of one machine: makes it, runs its scripts, and tells what comes out of it. `vm-thread.ts` is the other
+ * end. While a script runs the thread is busy, and only the control port is looked at.
+ */
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { Machine, MachineOptions } from '../machine/machine.js'
+import { type OpenedMachine, openMachine } from './machine-config.js'
+import { Runner } from './runner.js'
+import { type ControlMessage, plainError, type Request, type WorkerMessage, type WorkerStart } from './vm-messages.js'
+
+const host = parentPort as MessagePort
+const start = workerData as WorkerStart
+const control = start.control as unknown as MessagePort
+
+function tell(message: WorkerMessage): void {
+  host.postMessage(message)
+}
+
+async function main(): Promise<void> {
+  const module = start.machineModule ?? new URL('../machine/pc.js', import.meta.url).href
+  const { createPc } = (await import(module)) as { createPc: (options: MachineOptions) => Machine }
+
+  let opened: OpenedMachine | undefined
+  const runner = new Runner(
+    (callbacks) => {
+      opened = openMachine(start.config, callbacks, createPc)
+      return opened.machine
+    },
+    {
+      onSerial: (port, bytes) => tell({ kind: 'serial', port, bytes }),
+      onDebug: (bytes) => tell({ kind: 'debug', bytes }),
+      onProgress: (progress) => tell({ kind: 'progress', ...progress }),
+      poll: takeControlMessages,
+    },
+  )
+  const { engine, engineReason } = runner.machine
+  tell({ kind: 'ready', engine, engineReason })
+
+  host.on('message', (request: Request) => {
+    try {
+      tell({ kind: 'reply', id: request.id, value: perform(runner, request) })
+      if (request.method !== 'close') return
+      opened?.close()
+      control.close()
+      host.close()
+    } catch (error) {
+      tell({ kind: 'error', id: request.id, error: plainError(error) })
+    }
+  })
+}
+
+function perform(runner: Runner, request: Request): unknown {
+  switch (request.method) {
+    case 'run':
+      return runner.run(request.script)
+    case 'look':
+      return runner.look()
+    case 'frame':
+      return runner.frame()
+    case 'registers':
+      return runner.machine.registers()
+    case 'close':
+      return undefined
+  }
+}
+
+function takeControlMessages(runner: Runner): void {
+  for (let received = receiveMessageOnPort(control); received; received = receiveMessageOnPort(control)) {
+    const message = received.message as ControlMessage
+    if (message.kind === 'stop') runner.stop()
+    else runner.serialInput(message.port, message.bytes)
+  }
+}
+
+main().catch((error) => {
+  tell({ kind: 'error', error: plainError(error) })
+  control.close()
+  host.close()
+})

@@ -1,0 +1,439 @@
+/**
+ * Runs scripts on a machine, in the thread of the machine. Guest time passes only while a step waits for something, and
+ * stands still at the very frame or byte at which the condition came true; the host's clock is looked at for nothing
+ * but the host time-out and the progress report.
+ */
+import type { Frame } from '../machine/devices/display/display.js'
+import type { Machine, MachineExit, MachineOptions } from '../machine/machine.js'
+import { acceptsExit, compilePattern, createWatch, describeCondition, type Scene, type Watch } from './condition.js'
+import { screenRows, screenText } from './screen-text.js'
+import type { EndReason, Look, RunResult, Script, Shot, Step } from './script.js'
+import { SerialLog } from './serial-log.js'
+import { Typist } from './typist.js'
+
+/** Guest frames a second: the screen's conditions are checked at multiples of this since power-on. */
+const FRAME_HZ = 60
+const SERIAL_PORTS = 4
+const LAST_LINES = 20
+const PROGRESS_MS = 200
+
+export interface Progress {
+  guestTimeNs: number
+  instructions: number
+  /** Host time since the script began, ms. */
+  hostMs: number
+  /** The screen's last line of text, or the mode it is in. */
+  lastLine: string
+}
+
+/** What the thread around the runner is told, and what it may say, between two slices of guest time. */
+export interface RunnerHooks {
+  onSerial?: (port: number, bytes: Uint8Array) => void
+  onDebug?: (bytes: Uint8Array) => void
+  onProgress?: (progress: Progress) => void
+  /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
+  poll?: (runner: Runner) => void
+}
+
+/** A step cannot be done; the message is one sentence. */
+class StepFailed extends Error {
+  constructor(
+    readonly outcome: 'failed' | 'timeout' | 'interrupted',
+    readonly reason: EndReason,
+    message: string,
+    readonly exit?: MachineExit,
+  ) {
+    super(message)
+  }
+}
+
+/** The exit that a later step waits for came while the last keys were typed: the script goes on behind that step. */
+class GoOnAt extends Error {
+  constructor(readonly step: number) {
+    super()
+  }
+}
+
+export class Runner {
+  readonly machine: Machine
+  private readonly logs = Array.from({ length: SERIAL_PORTS }, () => new SerialLog())
+  private readonly serialOut: number[][] = Array.from({ length: SERIAL_PORTS }, () => [])
+  private debugOut: number[] = []
+  private readonly scene: Scene
+  private readonly typist: Typist
+
+  private steps: readonly Step[] = []
+  private step = 0
+  private watch: Watch | undefined
+  /** The watch's condition came true at a serial byte. */
+  private hit = false
+  private lastExit: MachineExit | undefined
+  private resets = 0
+  private hostInput = false
+  private stopAsked = false
+  private shots: Shot[] = []
+
+  private started = 0
+  private hostDeadline = Number.POSITIVE_INFINITY
+  private nextProgress = 0
+
+  /** The screen at the last frame that showed something: a reset blanks it before anyone can look. */
+  private seen: Pick<Look, 'mode' | 'text' | 'cells'> | undefined
+  private seenGeneration = -1
+  /** The same, of the moment when the machine last reset itself. */
+  private seenBeforeReset: Pick<Look, 'mode' | 'text' | 'cells'> | undefined
+
+  /**
+   * @param create Makes the machine with these callbacks, e.g. `(callbacks) => createPc({ ...options, ...callbacks })`.
+   */
+  constructor(
+    create: (callbacks: Required<Pick<MachineOptions, 'onSerial' | 'onDebug'>>) => Machine,
+    private readonly hooks: RunnerHooks = {},
+  ) {
+    this.machine = create({
+      onSerial: (port, byte) => this.serialByte(port, byte),
+      onDebug: (byte) => {
+        this.debugOut.push(byte)
+      },
+    })
+    const { machine } = this
+    this.scene = {
+      now: () => machine.now(),
+      display: machine.display,
+      text: () => this.freshScreen().text,
+      serial: (port) => this.logs[port],
+    }
+    this.typist = new Typist(machine, (ns) => this.advance(machine.now() + ns))
+  }
+
+  run(script: Script): RunResult {
+    this.steps = script.steps
+    this.started = performance.now()
+    this.nextProgress = this.started
+    this.hostDeadline = this.started + (script.hostTimeoutMs ?? Number.POSITIVE_INFINITY)
+    this.lastExit = undefined
+    this.stopAsked = false
+    this.shots = []
+    let end: StepFailed | undefined
+    for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
+      try {
+        this.execute(this.steps[this.step])
+      } catch (thrown) {
+        if (thrown instanceof GoOnAt) this.step = thrown.step - 1
+        else if (thrown instanceof StepFailed) end = thrown
+        else throw thrown
+      } finally {
+        this.watch = undefined
+        this.flush()
+      }
+      if (end) break
+    }
+    return this.result(end)
+  }
+
+  /** Ends the script at the next slice. */
+  stop(): void {
+    this.stopAsked = true
+  }
+
+  /** Input of a person; marks the result, because it comes at no reproducible moment. */
+  serialInput(port: number, bytes: Uint8Array): void {
+    this.hostInput = true
+    this.machine.serialInput(port, bytes)
+  }
+
+  look(): Look {
+    return {
+      guestTimeNs: this.machine.now(),
+      instructions: this.machine.instructions(),
+      ...this.freshScreen(),
+      serial: this.logs.flatMap((log, port) => (log.bytes > 0 ? [{ port, lines: log.lastLines(LAST_LINES) }] : [])),
+      unhandled: this.machine.unhandled(),
+    }
+  }
+
+  frame(): Frame {
+    const { width, height, data } = this.machine.display.frame()
+    return { width, height, data: data.slice() }
+  }
+
+  private execute(step: Step): void {
+    const { machine, typist } = this
+    switch (step.kind) {
+      case 'tap':
+        return typist.tap(step.codes)
+      case 'key':
+        return typist.key(step.code, step.down)
+      case 'wait':
+        this.advance(machine.now() + step.ns)
+        return
+      case 'wait-text':
+        return this.until({ kind: 'text', pattern: step.pattern }, step.timeoutNs)
+      case 'until':
+        return this.until(step.condition, step.timeoutNs)
+      case 'mouse-move':
+        return typist.move(step.dx, step.dy)
+      case 'mouse-click':
+        return typist.click(step.button)
+      case 'click-text':
+        this.moveToText(compilePattern(step.pattern))
+        return typist.click('left')
+      case 'screenshot':
+        this.shots.push({
+          name: step.name,
+          guestTimeNs: machine.now(),
+          frame: this.frame(),
+          cells: machine.display.text(),
+        })
+        return
+      case 'serial-input':
+        return machine.serialInput(step.port, new TextEncoder().encode(step.text))
+      case 'power-button':
+        return machine.powerButton()
+      case 'reset':
+        return machine.reset()
+    }
+  }
+
+  private until(condition: Parameters<typeof createWatch>[0], timeoutNs = Number.POSITIVE_INFINITY): void {
+    this.lastExit = undefined
+    const watch = createWatch(condition, this.scene)
+    this.watch = watch
+    if (watch.atFrame()) return
+    if (this.advance(this.machine.now() + timeoutNs)) return
+    const seconds = timeoutNs / 1e9
+    throw new StepFailed('timeout', 'timeout', `waited ${seconds} s of guest time for ${describeCondition(condition)}`)
+  }
+
+  /**
+   * Runs to the guest time `until`, in slices of a guest frame. True as soon as the watch's condition is met. Throws
+   * what ends the script.
+   */
+  private advance(until: number): boolean {
+    const { machine } = this
+    while (machine.now() < until) {
+      this.attend()
+      const frame = nextFrame(machine.now())
+      this.hit = false
+      const exit = machine.run(Math.min(until, frame))
+      this.flush()
+      if (exit && this.stopped(exit)) return true
+      if (this.hit) return true
+      if (machine.now() >= frame && this.atFrame()) return true
+    }
+    return false
+  }
+
+  private atFrame(): boolean {
+    if (this.machine.display.mode().kind === 'text') this.freshScreen()
+    return this.watch?.atFrame() ?? false
+  }
+
+  /** The machine stopped by itself. True: that is what was waited for; false: it runs on. Throws if it cannot. */
+  private stopped(exit: MachineExit): boolean {
+    if (exit.reason === 'reset') this.resets++
+    if (exit.reason === 'reset' || exit.reason === 'triple-fault') this.seenBeforeReset = this.seen
+    const wasMet = this.hit
+    if (wasMet || this.watch?.atExit(exit)) {
+      this.lastExit = exit
+      return true
+    }
+    const behind = this.awaitedAhead(exit)
+    if (behind !== undefined) {
+      this.lastExit = exit
+      throw new GoOnAt(behind)
+    }
+    if (exit.reason === 'reset') return false
+    throw new StepFailed('failed', exit.reason, `${describeExit(exit)} ${this.whileWhat()}`.trim(), exit)
+  }
+
+  /**
+   * A guest may go down at once on the last key, before that key is even released: the step behind a later `exit` step
+   * that accepts this exit, if nothing but waiting and letting go of keys stands between.
+   */
+  private awaitedAhead(exit: MachineExit): number | undefined {
+    if (this.watch) return undefined
+    for (let i = this.step + 1; i < this.steps.length; i++) {
+      const step = this.steps[i]
+      if (step.kind === 'until' && step.condition.kind === 'exit')
+        return acceptsExit(step.condition.reasons, exit) ? i + 1 : undefined
+      if (step.kind !== 'wait' && !(step.kind === 'key' && !step.down)) return undefined
+    }
+    return undefined
+  }
+
+  private whileWhat(): string {
+    const step = this.steps[this.step]
+    switch (step.kind) {
+      case 'until':
+        return step.condition.kind === 'exit' ? '' : `before ${describeCondition(step.condition)} came`
+      case 'wait-text':
+        return `before ${describeCondition({ kind: 'text', pattern: step.pattern })} came`
+      case 'wait':
+        return 'while the script waited'
+      default:
+        return 'while keys were typed'
+    }
+  }
+
+  /** Between two slices: the outside. */
+  private attend(): void {
+    this.hooks.poll?.(this)
+    if (this.stopAsked) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
+    const now = performance.now()
+    if (now >= this.hostDeadline) {
+      const limit = (this.hostDeadline - this.started) / 1000
+      throw new StepFailed('timeout', 'timeout', `the time-out of ${limit} s came ${this.timeoutWhile()}`)
+    }
+    if (this.hooks.onProgress && now >= this.nextProgress) {
+      this.nextProgress = now + PROGRESS_MS
+      const { machine } = this
+      const hostMs = now - this.started
+      this.hooks.onProgress({
+        guestTimeNs: machine.now(),
+        instructions: machine.instructions(),
+        hostMs,
+        lastLine: this.lastLine(),
+      })
+    }
+  }
+
+  private timeoutWhile(): string {
+    const step = this.steps[this.step]
+    if (step.kind === 'until') return `while waiting for ${describeCondition(step.condition)}`
+    if (step.kind === 'wait-text')
+      return `while waiting for ${describeCondition({ kind: 'text', pattern: step.pattern })}`
+    const pending = this.machine.keyboardPending()
+    if ((step.kind === 'tap' || step.kind === 'key') && pending > 0)
+      return `while typing: the guest does not fetch keys (${pending} bytes wait in the keyboard)`
+    return step.kind === 'wait' ? 'during a wait' : 'while typing'
+  }
+
+  private lastLine(): string {
+    const { mode, cells } = this.freshScreen()
+    if (!cells) return mode.kind === 'off' ? 'screen off' : `graphics ${mode.width}x${mode.height}`
+    return (
+      screenRows(cells)
+        .findLast((row) => row !== '')
+        ?.trim() ?? ''
+    )
+  }
+
+  private moveToText(pattern: RegExp): void {
+    const { mode, text } = this.freshScreen()
+    if (text === undefined)
+      throw new StepFailed('failed', 'script', 'text can be clicked on in text modes only, not in graphics modes')
+    const found = pattern.exec(text)
+    if (!found)
+      throw new StepFailed('failed', 'script', `${pattern} is not on the screen, so it cannot be clicked on`)
+    const before = text.slice(0, found.index).split('\n')
+    const column = before[before.length - 1].length + found[0].split('\n')[0].length / 2
+    const row = before.length - 0.5
+    this.typist.moveTo(
+      Math.floor((column * mode.width) / mode.columns),
+      Math.floor((row * mode.height) / mode.rows),
+    )
+  }
+
+  /** The screen as it is. Text is taken apart only when something changed. */
+  private freshScreen(): Pick<Look, 'mode' | 'text' | 'cells'> {
+    const { display } = this.machine
+    const generation = display.generation()
+    if (this.seen && generation === this.seenGeneration) return this.seen
+    const mode = display.mode()
+    const cells = display.text()
+    this.seenGeneration = generation
+    this.seen = { mode, cells, text: cells && screenText(cells) }
+    return this.seen
+  }
+
+  /** For the result. After a triple fault the display has been reset: then what the last frame showed. */
+  private lastScreen(exit: MachineExit | undefined): Pick<Look, 'mode' | 'text' | 'cells'> {
+    const now = this.freshScreen()
+    const wasReset = exit?.reason === 'triple-fault' || exit?.reason === 'reset'
+    return wasReset && isBlank(now) ? (this.seenBeforeReset ?? now) : now
+  }
+
+  private serialByte(port: number, byte: number): void {
+    this.serialOut[port].push(byte)
+    this.logs[port].add(byte)
+    if (this.watch && !this.hit && this.watch.atByte(port)) {
+      this.hit = true
+      this.machine.requestStop()
+    }
+  }
+
+  private flush(): void {
+    const { hooks } = this
+    this.serialOut.forEach((bytes, port) => {
+      if (bytes.length === 0) return
+      hooks.onSerial?.(port, Uint8Array.from(bytes))
+      bytes.length = 0
+    })
+    if (this.debugOut.length > 0) {
+      hooks.onDebug?.(Uint8Array.from(this.debugOut))
+      this.debugOut = []
+    }
+  }
+
+  private result(end: StepFailed | undefined): RunResult {
+    const exit = end ? end.exit : this.lastExit
+    const screen = this.lastScreen(exit)
+    const reason = end?.reason ?? exit?.reason ?? 'condition'
+    return {
+      ...this.look(),
+      ...screen,
+      outcome: end?.outcome ?? 'ok',
+      exit: {
+        reason,
+        ...(exit?.code !== undefined && { code: exit.code }),
+        ...(exit?.detail !== undefined && { detail: exit.detail }),
+      },
+      error: end?.message,
+      step: this.step,
+      resets: this.resets,
+      hostMs: performance.now() - this.started,
+      registers: end ? this.machine.registers() : undefined,
+      shots: this.shots,
+      hostInput: this.hostInput,
+    }
+  }
+}
+
+/** Guest time in ns of the first frame after `now`. */
+function nextFrame(now: number): number {
+  let frame = Math.floor((now * FRAME_HZ) / 1e9) + 1
+  while (frameTime(frame) <= now) frame++
+  return frameTime(frame)
+}
+
+function frameTime(frame: number): number {
+  return Math.round((frame * 1e9) / FRAME_HZ)
+}
+
+function isBlank({ mode, text }: Pick<Look, 'mode' | 'text'>): boolean {
+  return mode.kind === 'off' || (text !== undefined && text.trim() === '')
+}
+
+/** The exit as the beginning of a sentence. */
+export function describeExit(exit: Pick<MachineExit, 'reason' | 'code' | 'detail'>): string {
+  switch (exit.reason) {
+    case 'poweroff':
+      return 'the guest powered off'
+    case 'reset':
+      return 'the guest reset the machine'
+    case 'triple-fault':
+      return 'the CPU shut down in a triple fault'
+    case 'debug-exit':
+      return `the guest left through isa-debug-exit with code ${exit.code} (QEMU's exit status ${qemuStatus(exit.code ?? 0)})`
+    case 'halted':
+      return 'the CPU halted for good, with interrupts disabled'
+    case 'failure':
+      return `the engine cannot go on (${exit.detail?.split('\n')[0] ?? 'no reason given'})`
+  }
+}
+
+/** What QEMU's process would exit with: a process shows the low byte. */
+export function qemuStatus(code: number): number {
+  return ((code << 1) | 1) & 0xff
+}

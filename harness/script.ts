@@ -1,0 +1,72 @@
+/** Scripts: what is done with a machine, step by step, and what came of it. Plain data, so that they cross threads. */
+import type { DisplayMode, Frame, TextScreen } from '../machine/devices/display/display.js'
+import type { MachineExit, Unhandled } from '../machine/machine.js'
+import type { BootStep } from './boot-command.js'
+import type { Condition } from './condition.js'
+
+export type Step =
+  | BootStep
+  /** Runs until the condition is met. `timeoutNs` is guest time; without it only the host time-out ends it. */
+  | { kind: 'until'; condition: Condition; timeoutNs?: number }
+  /** Keeps a picture in the result, under a name. */
+  | { kind: 'screenshot'; name: string }
+  /** Sends text to COM1 + `port`. */
+  | { kind: 'serial-input'; port: number; text: string }
+  | { kind: 'power-button' }
+  | { kind: 'reset' }
+
+export interface Script {
+  readonly steps: readonly Step[]
+  /** Host time for all steps together, in ms; unlimited by default. */
+  readonly hostTimeoutMs?: number
+}
+
+/** What the machine shows at a moment. */
+export interface Look {
+  /** Guest time in ns. */
+  guestTimeNs: number
+  /** Retired instructions; 0 under kvm. */
+  instructions: number
+  mode: DisplayMode
+  /** The text screen: rows joined by line feeds, without the spaces at their ends. undefined in graphics modes. */
+  text: string | undefined
+  cells: TextScreen | undefined
+  /** The last lines of every line that sent something; port 0 is COM1. */
+  serial: { port: number; lines: string[] }[]
+  unhandled: Unhandled[]
+}
+
+export interface Shot {
+  name: string
+  guestTimeNs: number
+  frame: Frame
+  cells: TextScreen | undefined
+}
+
+/** Why the script came to its end. */
+export type EndReason =
+  /** What the last step waited for came true, or there was nothing to wait for. */
+  | 'condition'
+  | 'timeout'
+  /** A step cannot be done: `<click 'text'>` on text that is not there. */
+  | 'script'
+  /** Stopped by the user. */
+  | 'interrupted'
+  | MachineExit['reason']
+
+export interface RunResult extends Look {
+  outcome: 'ok' | 'failed' | 'timeout' | 'interrupted'
+  exit: { reason: EndReason; code?: number; detail?: string }
+  /** What went wrong, one sentence; undefined when ok. */
+  error: string | undefined
+  /** Index of the step that did not come to its end; the number of steps when ok. */
+  step: number
+  /** Resets of the machine on the way. */
+  resets: number
+  hostMs: number
+  /** Registers when the script ended otherwise than well. */
+  registers: string | undefined
+  shots: Shot[]
+  /** Something came in from outside (a person's serial input): another run may go differently. */
+  hostInput: boolean
+}

@@ -1,0 +1,82 @@
+/**
+ * Types and moves the mouse at the pace of the guest: each event waits until the guest has fetched the one before, so
+ * no key is lost to a full buffer; and a guest that handles keys later than it fetches them gets a little time as well.
+ */
+import type { Machine } from '../machine/machine.js'
+import type { MouseButton } from './boot-command.js'
+
+// Guest time in ns. 50 ms a key is half of what Packer takes; an idle guest spends none of it executing.
+const HOLD = 20e6
+const AFTER_RELEASE = 30e6
+/** Between a modifier and its key. */
+const MODIFIER = 5e6
+/** How often it is looked whether the guest has fetched. */
+const LOOK = 1e6
+const MOUSE_STEP = 10e6
+const CLICK = 60e6
+
+/** Counts of movement in one event: no larger than what drivers take for one packet. */
+const MAX_MOVE = 100
+/** Enough to bring the pointer to the upper left corner of any screen. */
+const HOME = 4000
+
+const BUTTONS: { readonly [button in MouseButton]: number } = { left: 1, right: 2, middle: 4 }
+
+export class Typist {
+  private buttons = 0
+
+  /** @param advance Runs the machine for some ns of guest time. */
+  constructor(
+    private readonly machine: Machine,
+    private readonly advance: (ns: number) => void,
+  ) {}
+
+  /** Presses in order, releases in reverse. */
+  tap(codes: readonly string[]): void {
+    codes.forEach((code, i) => {
+      this.key(code, true, i < codes.length - 1 ? MODIFIER : HOLD)
+    })
+    for (let i = codes.length - 1; i >= 0; i--) this.key(codes[i], false, i > 0 ? MODIFIER : AFTER_RELEASE)
+  }
+
+  /** One change of a key; returns when the guest has fetched it, and after `ns` at least. */
+  key(code: string, down: boolean, ns = down ? HOLD : AFTER_RELEASE): void {
+    this.drainKeyboard()
+    this.machine.key({ code, down })
+    this.advance(ns)
+    this.drainKeyboard()
+  }
+
+  move(dx: number, dy: number): void {
+    const steps = Math.max(1, Math.ceil(Math.max(Math.abs(dx), Math.abs(dy)) / MAX_MOVE))
+    let [x, y] = [0, 0]
+    for (let i = 1; i <= steps; i++) {
+      const [nextX, nextY] = [Math.round((dx * i) / steps), Math.round((dy * i) / steps)]
+      this.mouse(nextX - x, nextY - y, MOUSE_STEP)
+      ;[x, y] = [nextX, nextY]
+    }
+  }
+
+  click(button: MouseButton): void {
+    this.buttons |= BUTTONS[button]
+    this.mouse(0, 0, CLICK)
+    this.buttons &= ~BUTTONS[button]
+    this.mouse(0, 0, CLICK)
+  }
+
+  /** Moves to a pixel by way of the upper left corner; right for guests that take one count for one pixel. */
+  moveTo(x: number, y: number): void {
+    this.move(-HOME, -HOME)
+    this.move(x, y)
+  }
+
+  private mouse(dx: number, dy: number, ns: number): void {
+    this.machine.mouse({ dx, dy, dz: 0, buttons: this.buttons })
+    this.advance(ns)
+    while (this.machine.mousePending() > 0) this.advance(LOOK)
+  }
+
+  private drainKeyboard(): void {
+    while (this.machine.keyboardPending() > 0) this.advance(LOOK)
+  }
+}

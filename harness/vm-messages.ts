@@ -1,0 +1,48 @@
+/** What a machine's thread and the thread that started it say to each other: plain data only. */
+import type { MessagePort } from 'node:worker_threads'
+import type { MachineConfig } from './machine-config.js'
+import type { Progress } from './runner.js'
+import type { Script } from './script.js'
+
+/** Sent to the worker at its start. */
+export interface WorkerStart {
+  config: MachineConfig
+  /** URL of a module whose `createPc` makes the machine; tests put another one in. */
+  machineModule?: string
+  /** Looked at between two slices, while a script runs and no other message can be taken. */
+  control: MessagePort
+}
+
+export type Command = { method: 'run'; script: Script } | { method: 'look' | 'frame' | 'registers' | 'close' }
+export type Request = Command & { id: number }
+
+/** Taken at once, even while a script runs. */
+export type ControlMessage = { kind: 'stop' } | { kind: 'serial-input'; port: number; bytes: Uint8Array }
+
+/** An error in the words of another thread: the class's name tells what kind it is. */
+export interface PlainError {
+  name: string
+  message: string
+  stack: string | undefined
+  code: string | undefined
+}
+
+export interface Ready {
+  engine: 'soft' | 'kvm'
+  engineReason: string
+}
+
+export type WorkerMessage =
+  | ({ kind: 'ready' } & Ready)
+  | { kind: 'reply'; id: number; value: unknown }
+  | { kind: 'error'; id?: number; error: PlainError }
+  | { kind: 'serial'; port: number; bytes: Uint8Array }
+  | { kind: 'debug'; bytes: Uint8Array }
+  | ({ kind: 'progress' } & Progress)
+
+export function plainError(thrown: unknown): PlainError {
+  if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown), stack: undefined, code: undefined }
+  // Not every error class gives itself a name.
+  const name = thrown.name === 'Error' ? thrown.constructor.name : thrown.name
+  return { name, message: thrown.message, stack: thrown.stack, code: (thrown as NodeJS.ErrnoException).code }
+}

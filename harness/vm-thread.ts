@@ -1,0 +1,198 @@
+/**
+ * A machine in a thread of its own, as the rest of the harness holds it. The worker is compiled JavaScript: Node 20
+ * loads no TypeScript in a worker, so under vitest or tsx, where this file is the source, the worker is the one in
+ * `dist/`, and `npm run build` must have been run.
+ */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import type { Frame } from '../machine/devices/display/display.js'
+import type { MachineConfig } from './machine-config.js'
+import type { Progress } from './runner.js'
+import type { Look, RunResult, Script } from './script.js'
+import type { Command, ControlMessage, PlainError, Ready, Request, WorkerMessage, WorkerStart } from './vm-messages.js'
+
+/** An error from the machine's thread; `name` is the name of its class there (`MediaError`, …). */
+export class VmError extends Error {
+  readonly code: string | undefined
+
+  constructor(error: PlainError) {
+    super(error.message)
+    this.name = error.name
+    this.stack = error.stack
+    this.code = error.code
+  }
+}
+
+/** The project is not built, or a thread ended that should not have. */
+export class InfrastructureError extends Error {
+  override readonly name = 'InfrastructureError'
+}
+
+export interface VmEvents {
+  onSerial?: (port: number, bytes: Uint8Array) => void
+  onDebug?: (bytes: Uint8Array) => void
+  onProgress?: (progress: Progress) => void
+}
+
+export interface VmThreadOptions extends VmEvents {
+  /** URL of a compiled module that exports `createPc`; tests put another machine in by it. */
+  machineModule?: string
+}
+
+/** How long a machine may take to end by itself before its thread is ended, ms. */
+const GRACE = 1000
+
+export class VmThread {
+  private readonly worker: Worker
+  private readonly control: MessagePort
+  private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
+  private nextId = 1
+  private ready: Ready = { engine: 'soft', engineReason: '' }
+  private readonly ended: Promise<void>
+  private failure: Error | undefined
+
+  /**
+   * Starts the thread; resolves when the machine is there, powered on and standing still.
+   * Rejects with a VmError of the name MediaError, BootImageError, FirmwareMissingError or EngineUnavailableError, or
+   * with an InfrastructureError.
+   */
+  static async start(config: MachineConfig, options: VmThreadOptions = {}): Promise<VmThread> {
+    const vm = new VmThread(config, options)
+    try {
+      vm.ready = await vm.wait<Ready>(0)
+      return vm
+    } catch (error) {
+      await vm.terminate()
+      throw error
+    }
+  }
+
+  private constructor(
+    config: MachineConfig,
+    private readonly options: VmThreadOptions,
+  ) {
+    const { port1, port2 } = new MessageChannel()
+    this.control = port1
+    const workerData: WorkerStart = { config, machineModule: options.machineModule, control: port2 as never }
+    this.worker = new Worker(workerFile(), { workerData, transferList: [port2], execArgv: [] })
+    this.worker.on('message', (message: WorkerMessage) => this.receive(message))
+    this.worker.on('error', (error) => this.fail(error))
+    this.ended = new Promise((resolve) => {
+      this.worker.once('exit', () => {
+        this.fail(new InfrastructureError("the machine's thread has ended"))
+        resolve()
+      })
+    })
+  }
+
+  get engine(): 'soft' | 'kvm' {
+    return this.ready.engine
+  }
+
+  get engineReason(): string {
+    return this.ready.engineReason
+  }
+
+  run(script: Script): Promise<RunResult> {
+    return this.ask({ method: 'run', script })
+  }
+
+  look(): Promise<Look> {
+    return this.ask({ method: 'look' })
+  }
+
+  frame(): Promise<Frame> {
+    return this.ask({ method: 'frame' })
+  }
+
+  registers(): Promise<string> {
+    return this.ask({ method: 'registers' })
+  }
+
+  /** Ends the script that runs; its `run` then resolves with the outcome `interrupted`. */
+  stop(): void {
+    this.tell({ kind: 'stop' })
+  }
+
+  /** To COM1 + `port`, while a script runs; makes the result one that another run need not give. */
+  serialInput(port: number, bytes: Uint8Array): void {
+    this.tell({ kind: 'serial-input', port, bytes })
+  }
+
+  /** Ends the machine and its thread; one that does not come back is ended by force. Never rejects. */
+  async close(): Promise<void> {
+    this.stop()
+    this.ask({ method: 'close' }).catch(() => {})
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, GRACE)
+    })
+    await Promise.race([this.ended, late])
+    clearTimeout(timer)
+    await this.terminate()
+  }
+
+  /** At once; a script that runs then is rejected. */
+  async terminate(): Promise<void> {
+    this.control.close()
+    await this.worker.terminate()
+  }
+
+  private tell(message: ControlMessage): void {
+    this.control.postMessage(message)
+  }
+
+  private ask<T>(command: Command): Promise<T> {
+    const id = this.nextId++
+    const reply = this.wait<T>(id)
+    const request: Request = { ...command, id }
+    this.worker.postMessage(request)
+    return reply
+  }
+
+  private wait<T>(id: number): Promise<T> {
+    if (this.failure) return Promise.reject(this.failure)
+    return new Promise<T>((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject })
+    })
+  }
+
+  private receive(message: WorkerMessage): void {
+    const { options } = this
+    switch (message.kind) {
+      case 'ready':
+        return this.settle(0)?.resolve({ engine: message.engine, engineReason: message.engineReason } as never)
+      case 'reply':
+        return this.settle(message.id)?.resolve(message.value as never)
+      case 'error':
+        return this.settle(message.id ?? 0)?.reject(new VmError(message.error))
+      case 'serial':
+        return options.onSerial?.(message.port, message.bytes)
+      case 'debug':
+        return options.onDebug?.(message.bytes)
+      case 'progress':
+        return options.onProgress?.(message)
+    }
+  }
+
+  private settle(id: number) {
+    const waiting = this.waiting.get(id)
+    this.waiting.delete(id)
+    return waiting
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error
+    for (const { reject } of this.waiting.values()) reject(this.failure)
+    this.waiting.clear()
+  }
+}
+
+function workerFile(): string {
+  const here = fileURLToPath(import.meta.url)
+  const url = here.endsWith('.ts') ? '../dist/harness/machine-worker.js' : './machine-worker.js'
+  const file = fileURLToPath(new URL(url, import.meta.url))
+  if (!existsSync(file)) throw new InfrastructureError(`${file} is missing; run 'npm run build'`)
+  return file
+}

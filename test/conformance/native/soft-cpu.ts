@@ -1,0 +1,119 @@
+/**
+ * The soft engine behind the same face as the native oracle: 64-bit code at CPL 0 on flat identity-mapped memory. The
+ * registers are poked straight into the core's memory, so a run costs microseconds.
+ */
+import type { CpuBoard } from '../../../machine/cpu/engine.js'
+import * as at from '../../../machine/cpu/soft/layout.js'
+import { NS_PER_INSTRUCTION, SoftEngine } from '../../../machine/cpu/soft/soft-engine.js'
+import { CODE_SIZE, type CpuSnapshot, type CpuTarget, DATA_SIZE } from './native-cpu.js'
+
+// Guest-physical layout.
+const PML4 = 0x1000
+const PDPT = 0x2000
+const PD = 0x3000
+const IDT = 0x4000
+const HANDLERS = 0x5000
+const GDT = 0x6000
+const STACK_TOP = 0x9000
+const DATA = 0xa000
+const CODE = 0x10000
+const RAM = 2 << 20
+
+const CODE64 = 0xa09b
+const DATA32 = 0xc093
+
+export class SoftCpu implements CpuTarget {
+  readonly name = 'soft'
+  readonly dataAddress = BigInt(DATA)
+  readonly engine: SoftEngine
+  private readonly ram: Uint8Array
+  private readonly bytes: Uint8Array
+  private readonly words: BigUint64Array
+  private readonly view: DataView
+  private lastCode: Uint8Array | undefined
+
+  constructor(board: Partial<CpuBoard> = {}) {
+    const memory = new WebAssembly.Memory({ initial: (at.ARENA_GUEST + RAM) / 65536, maximum: 65536 })
+    this.ram = new Uint8Array(memory.buffer, at.ARENA_GUEST, RAM)
+    this.bytes = new Uint8Array(memory.buffer)
+    this.words = new BigUint64Array(memory.buffer)
+    this.view = new DataView(memory.buffer)
+    this.engine = new SoftEngine(memory, {
+      portRead: () => 0xffffffff,
+      portWrite: () => {},
+      mmioRead: () => 0xffffffff,
+      mmioWrite: () => {},
+      acknowledgeInterrupt: () => 0xff,
+      readMsr: () => 0n,
+      writeMsr: () => true,
+      readTpr: () => 0,
+      writeTpr: () => {},
+      ferr: () => {},
+      warnMsr: () => {},
+      ...board,
+    })
+    this.engine.setMemory([{ address: 0, size: RAM, offset: at.ARENA_GUEST, kind: 'ram' }])
+    this.setUpLongMode()
+  }
+
+  private setUpLongMode(): void {
+    const ram = new DataView(this.ram.buffer, this.ram.byteOffset, RAM)
+    ram.setUint32(PML4, PDPT | 3, true)
+    ram.setUint32(PDPT, PD | 3, true)
+    ram.setUint32(PD, 0x83, true)
+    ram.setBigUint64(GDT + 8, 0x00af9b000000ffffn, true)
+    ram.setBigUint64(GDT + 16, 0x00cf93000000ffffn, true)
+    for (let vector = 0; vector < 256; vector++) {
+      const handler = HANDLERS + vector * 8
+      this.ram[handler] = 0xf4
+      ram.setUint32(IDT + vector * 16, (8 << 16) | (handler & 0xffff), true)
+      ram.setUint32(IDT + vector * 16 + 4, 0x8e00, true)
+    }
+    const state = this.engine.getState()
+    const segment = (selector: number, access: number) => ({ selector, base: 0n, limit: 0xffffffff, access })
+    state.segments = state.segments.map((_, i) => (i === 1 ? segment(8, CODE64) : segment(16, DATA32)))
+    state.gdtr = { base: BigInt(GDT), limit: 23 }
+    state.idtr = { base: BigInt(IDT), limit: 4095 }
+    // PE, MP, ET, NE, PG; PAE, OSFXSR, OSXMMEXCPT; LME, LMA.
+    state.cr0 = 0x80000033n
+    state.cr3 = BigInt(PML4)
+    state.cr4 = 0x620n
+    state.efer = 0x500n
+    this.engine.setState(state)
+  }
+
+  /** Sets CR0 and CR4 for the runs to come (long mode's bits stay). */
+  setControl(cr0: bigint, cr4: bigint): void {
+    const state = this.engine.getState()
+    state.cr0 = cr0 | 0x80000001n
+    state.cr4 = cr4 | 0x20n
+    this.engine.setState(state)
+  }
+
+  run(code: Uint8Array, input: CpuSnapshot, output: CpuSnapshot): void {
+    if (code !== this.lastCode) {
+      if (code.length > CODE_SIZE) throw new Error(`${code.length} bytes of code, more than ${CODE_SIZE}`)
+      this.ram.set(code, CODE)
+      this.ram[CODE + code.length] = 0xf4
+      this.engine.memoryChanged(at.ARENA_GUEST + CODE, code.length + 1)
+      this.lastCode = code
+    }
+    const v = this.view
+    this.words.set(input.gpr, at.GPR / 8)
+    if (input.gpr[4] === 0n) this.words[at.GPR / 8 + 4] = BigInt(STACK_TOP)
+    this.engine['core'].setFlags((input.rflags & 0xcd5) | 2)
+    v.setBigUint64(at.RIP, BigInt(CODE), true)
+    v.setUint32(at.HALTED, 0, true)
+    this.engine['loadFx'](input.fxsave)
+    this.ram.set(input.data, DATA)
+    const exit = this.engine.run(this.engine.now() + 10_000 * NS_PER_INSTRUCTION)
+    if (exit.reason !== 'halt') throw new Error(`the code did not come to its end: ${exit.reason}`)
+    output.gpr.set(this.words.subarray(at.GPR / 8, at.GPR / 8 + 16))
+    const rip = Number(v.getBigUint64(at.RIP, true))
+    output.exception = rip >= HANDLERS && rip < HANDLERS + 0x1000 ? (rip - HANDLERS) >> 3 : undefined
+    if (input.gpr[4] === 0n) output.gpr[4] -= BigInt(STACK_TOP)
+    output.rflags = this.engine['core'].getFlags() >>> 0
+    output.fxsave.set(this.engine['saveFx']())
+    output.data.set(this.ram.subarray(DATA, DATA + DATA_SIZE))
+  }
+}
