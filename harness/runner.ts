@@ -161,23 +161,30 @@ export class Runner {
     const { machine, typist } = this
     switch (step.kind) {
       case 'tap':
-        return typist.tap(step.codes)
+        typist.tap(step.codes)
+        break
       case 'key':
-        return typist.key(step.code, step.down)
+        typist.key(step.code, step.down)
+        break
       case 'wait':
         this.advance(machine.now() + step.ns)
-        return
+        break
       case 'wait-text':
-        return this.until({ kind: 'text', pattern: step.pattern }, step.timeoutNs)
+        this.until({ kind: 'text', pattern: step.pattern }, step.timeoutNs)
+        break
       case 'until':
-        return this.until(step.condition, step.timeoutNs)
+        this.until(step.condition, step.timeoutNs)
+        break
       case 'mouse-move':
-        return typist.move(step.dx, step.dy)
+        typist.move(step.dx, step.dy)
+        break
       case 'mouse-click':
-        return typist.click(step.button)
+        typist.click(step.button)
+        break
       case 'click-text':
         this.moveToText(compilePattern(step.pattern))
-        return typist.click('left')
+        typist.click('left')
+        break
       case 'screenshot':
         this.shots.push({
           name: step.name,
@@ -185,13 +192,16 @@ export class Runner {
           frame: this.frame(),
           cells: machine.display.text(),
         })
-        return
+        break
       case 'serial-input':
-        return machine.serialInput(step.port, new TextEncoder().encode(step.text))
+        machine.serialInput(step.port, new TextEncoder().encode(step.text))
+        break
       case 'power-button':
-        return machine.powerButton()
+        machine.powerButton()
+        break
       case 'reset':
-        return machine.reset()
+        machine.reset()
+        break
     }
   }
 
@@ -324,15 +334,11 @@ export class Runner {
     if (text === undefined)
       throw new StepFailed('failed', 'script', 'text can be clicked on in text modes only, not in graphics modes')
     const found = pattern.exec(text)
-    if (!found)
-      throw new StepFailed('failed', 'script', `${pattern} is not on the screen, so it cannot be clicked on`)
+    if (!found) throw new StepFailed('failed', 'script', `${pattern} is not on the screen, so it cannot be clicked on`)
     const before = text.slice(0, found.index).split('\n')
     const column = before[before.length - 1].length + found[0].split('\n')[0].length / 2
     const row = before.length - 0.5
-    this.typist.moveTo(
-      Math.floor((column * mode.width) / mode.columns),
-      Math.floor((row * mode.height) / mode.rows),
-    )
+    this.typist.moveTo(Math.floor((column * mode.width) / mode.columns), Math.floor((row * mode.height) / mode.rows))
   }
 
   /** The screen as it is. Text is taken apart only when something changed. */

@@ -107,12 +107,12 @@ export class SerialLog {
 
   /** ECMA-48: CSI runs to a final byte, OSC and other strings to BEL or ST, others over intermediate bytes. */
   private escapeEnds(): boolean {
-    const { escape } = this
-    const last = escape[escape.length - 1]
-    if (escape.length > 256) return true
-    if (escape.length === 2) return !/[[\]PX^_ -/]/.test(last)
-    if (escape[1] === '[') return last >= '@' && last <= '~'
-    if (/[\]PX^_]/.test(escape[1])) return last === '\x07' || escape.endsWith(`${ESC}\\`)
+    const sequence = this.escape
+    const last = sequence[sequence.length - 1]
+    if (sequence.length > 256) return true
+    if (sequence.length === 2) return !/[[\]PX^_ -/]/.test(last)
+    if (sequence[1] === '[') return last >= '@' && last <= '~'
+    if (/[\]PX^_]/.test(sequence[1])) return last === '\x07' || sequence.endsWith(`${ESC}\\`)
     return last < ' ' || last > '/'
   }
 }

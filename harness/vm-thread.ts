@@ -162,17 +162,23 @@ export class VmThread {
     const { options } = this
     switch (message.kind) {
       case 'ready':
-        return this.settle(0)?.resolve({ engine: message.engine, engineReason: message.engineReason } as never)
+        this.settle(0)?.resolve({ engine: message.engine, engineReason: message.engineReason } as never)
+        break
       case 'reply':
-        return this.settle(message.id)?.resolve(message.value as never)
+        this.settle(message.id)?.resolve(message.value as never)
+        break
       case 'error':
-        return this.settle(message.id ?? 0)?.reject(new VmError(message.error))
+        this.settle(message.id ?? 0)?.reject(new VmError(message.error))
+        break
       case 'serial':
-        return options.onSerial?.(message.port, message.bytes)
+        options.onSerial?.(message.port, message.bytes)
+        break
       case 'debug':
-        return options.onDebug?.(message.bytes)
+        options.onDebug?.(message.bytes)
+        break
       case 'progress':
-        return options.onProgress?.(message)
+        options.onProgress?.(message)
+        break
     }
   }
 

@@ -30,6 +30,7 @@ const HOST_ERRORS = new Set([
   'InfrastructureError',
   'FirmwareMissingError',
   'PackageError',
+  'MissingMediaError',
   'EngineUnavailableError',
   'KvmError',
 ])

@@ -49,11 +49,12 @@ export const DEFAULT_TIMEOUT = '10m'
 const MIB = 1 << 20
 const SMALLEST_MEMORY = MIB
 const LARGEST_MEMORY = 3072 * MIB
-const MAX_FLOPPIES = 2
-const MAX_DISKS = 3
+export const MAX_FLOPPIES = 2
+export const MAX_DISKS = 3
 const ENGINES = ['auto', 'kvm', 'soft'] as const
 
 export function parseRun(guest: string | undefined, flags: RunFlags, acts: readonly Act[]): RunRequest {
+  checkValues(flags)
   const floppies = flags.floppy ?? []
   const disks = flags.disk ?? []
   if (floppies.length > MAX_FLOPPIES)
@@ -76,14 +77,14 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     cdrom: flags.cdrom === undefined ? undefined : { path: flags.cdrom },
     disks: disks.map((path) => ({ path })),
     bootOrder,
-    kernel:
-      flags.kernel === undefined
-        ? undefined
-        : { path: flags.kernel, initrd: flags.initrd, append: flags.append },
+    kernel: flags.kernel === undefined ? undefined : { path: flags.kernel, initrd: flags.initrd, append: flags.append },
   }
-  const hasMedia = guest !== undefined || floppies.length + disks.length > 0 || (flags.cdrom ?? flags.kernel) !== undefined
+  const hasMedia =
+    guest !== undefined || floppies.length + disks.length > 0 || (flags.cdrom ?? flags.kernel) !== undefined
   if (!hasMedia && acts.length === 0)
-    throw new UsageError('there is nothing to boot; name a guest or an image, or give --floppy, --cdrom, --disk or --kernel')
+    throw new UsageError(
+      'there is nothing to boot; name a guest or an image, or give --floppy, --cdrom, --disk or --kernel',
+    )
   const request: RunRequest = {
     guest,
     machine,
@@ -97,6 +98,17 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   }
   checkOutputNames(request)
   return request
+}
+
+/** A forgotten value takes the next option for itself. Kernel command lines and the like may begin with dashes. */
+function checkValues(flags: RunFlags): void {
+  const { append: _, json: __, ...rest } = flags
+  for (const [name, values] of Object.entries(rest)) {
+    const option = name === 'memory' ? '-m' : `--${name}`
+    for (const value of [values].flat()) {
+      if (value?.startsWith('--')) throw new UsageError(`${option} needs a value, and '${value}' is an option`)
+    }
+  }
 }
 
 /** Once all media are known, a guest's included: an order that names only empty drives boots nothing. */
@@ -151,7 +163,7 @@ export function parseMemory(text: string): number {
 
 /** In ms. */
 function parseTimeout(text: string): number {
-  if (/^\s*-/.test(text)) throw new UsageError(`--timeout ${text} is negative; give a duration such as 30s or 5m`)
+  if (/^\s*-/.test(text)) throw new UsageError(`--timeout '${text}' is negative; give a duration such as 30s or 5m`)
   const ns = tryParseDuration(text)
   if (ns === undefined)
     throw new UsageError(
@@ -163,22 +175,24 @@ function parseTimeout(text: string): number {
 
 /** Without an `--until-*`, the guest runs until it stops by itself. */
 function parseActs(acts: readonly Act[]): Step[] {
-  const steps = acts.flatMap((act): Step[] => {
-    switch (act.option) {
-      case 'keys':
-        return parseKeysOption(act.value)
-      case 'until-text':
-        return [{ kind: 'until', condition: { kind: 'text', pattern: parsePattern(act.value, '--until-text') } }]
-      case 'until-serial':
-        return [
-          { kind: 'until', condition: { kind: 'serial', port: 0, pattern: parsePattern(act.value, '--until-serial') } },
-        ]
-      case 'until-exit':
-        return [{ kind: 'until', condition: { kind: 'exit' } }]
-    }
-  })
+  const steps = acts.flatMap(parseAct)
   if (acts.every((act) => act.option === 'keys')) steps.push({ kind: 'until', condition: { kind: 'exit' } })
   return steps
+}
+
+function parseAct(act: Act): Step[] {
+  switch (act.option) {
+    case 'keys':
+      return parseKeysOption(act.value)
+    case 'until-text':
+      return [{ kind: 'until', condition: { kind: 'text', pattern: parsePattern(act.value, '--until-text') } }]
+    case 'until-serial': {
+      const pattern = parsePattern(act.value, '--until-serial')
+      return [{ kind: 'until', condition: { kind: 'serial', port: 0, pattern } }]
+    }
+    case 'until-exit':
+      return [{ kind: 'until', condition: { kind: 'exit' } }]
+  }
 }
 
 function parseKeysOption(value: string): BootStep[] {

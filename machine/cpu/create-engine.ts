@@ -1,5 +1,8 @@
 /** Which engine a machine gets, and why. */
 import type { CpuBoard, Engine } from './engine.js'
+import { KvmError, kvmAccess } from './kvm/access.js'
+import { KvmEngine } from './kvm/kvm-engine.js'
+import { probeKvm } from './kvm/probe.js'
 import { SoftEngine } from './soft/soft-engine.js'
 
 /** `kvm` was asked for and cannot be had; the message says why and how to mend it. */
@@ -11,8 +14,34 @@ export interface ChosenEngine {
   reason: string
 }
 
-export function createEngine(wanted: 'auto' | 'kvm' | 'soft', arena: WebAssembly.Memory, board: CpuBoard): ChosenEngine {
-  if (wanted === 'kvm') throw new EngineUnavailableError('The KVM engine is not built yet; use --engine soft.')
-  const engine = new SoftEngine(arena, board)
-  return { engine, reason: wanted === 'soft' ? 'asked for' : 'soft' }
+/**
+ * `auto` takes KVM where it can be used and runs every mode of the CPU at a decent speed, else the soft engine. `kvm`
+ * takes it whatever the probe found. Throws an EngineUnavailableError where `kvm` was asked for and cannot be had.
+ */
+export function createEngine(
+  wanted: 'auto' | 'kvm' | 'soft',
+  arena: WebAssembly.Memory,
+  board: CpuBoard,
+): ChosenEngine {
+  if (wanted === 'soft') return { engine: new SoftEngine(arena, board), reason: 'asked for' }
+  const soft = (reason: string): ChosenEngine => ({ engine: new SoftEngine(arena, board), reason })
+
+  const missing = kvmAccess()
+  if (missing) {
+    if (wanted === 'auto') return soft(`${missing.why}: ${missing.mend}`)
+    throw new EngineUnavailableError(`The KVM engine cannot be used: ${missing.why}. To mend it: ${missing.mend}.`)
+  }
+  const probe = probeKvm()
+  if (wanted === 'auto' && !probe.adequate) return soft(probe.finding)
+  try {
+    return {
+      engine: new KvmEngine(arena, board),
+      reason: wanted === 'kvm' ? `asked for; ${probe.finding}` : probe.finding,
+    }
+  } catch (error) {
+    if (!(error instanceof KvmError)) throw error
+    const { message } = error
+    if (wanted === 'auto') return soft(`KVM cannot be started: ${message}`)
+    throw new EngineUnavailableError(`The KVM engine cannot be started: ${message}.`)
+  }
 }

@@ -32,8 +32,7 @@ function virtualization(): 'vmx' | 'svm' | undefined {
 }
 
 function mendMissing(): string {
-  if (existsSync('/.dockerenv') || existsSync('/run/.containerenv'))
-    return 'start the container with --device /dev/kvm'
+  if (existsSync('/.dockerenv') || existsSync('/run/.containerenv')) return 'start the container with --device /dev/kvm'
   switch (virtualization()) {
     case 'vmx':
       return 'sudo modprobe kvm_intel'

@@ -3,6 +3,7 @@
  * and let through only inside KVM_RUN (KVM_SET_SIGNAL_MASK), which then returns EINTR with the signal still pending;
  * sigtimedwait takes it away. So no signal handler is needed, and a signal that comes too early ends the next KVM_RUN.
  */
+import { KvmError } from './access.js'
 import { EAGAIN, EINTR, libc, Struct } from './libc.js'
 
 /** SIGRTMIN (34 in glibc, 35 in musl) and a few more: neither uses it, nor do libuv and V8. */
@@ -40,7 +41,7 @@ export class Alarm {
     event.view.setInt32(16, c.gettid(), true)
     const timer = new Struct(8)
     if (c.timerCreate(CLOCK_MONOTONIC, event.address, timer.address) !== 0)
-      throw new Error(`timer_create failed, errno ${c.errno()}`)
+      throw new KvmError('timer_create', c.errno())
     this.timer = Number(timer.view.getBigUint64(0, true))
   }
 

@@ -25,11 +25,12 @@ const ENTRY_SIZE = 40
 const MAX_ENTRIES = 256
 const FLAG_SIGNIFICANT_SUBLEAF = 1
 
+const bits = (...numbers: number[]): number => numbers.reduce((all, n) => all | (1 << n), 0)
+
 // Leaf 1.
 const ECX1_DTES64_MONITOR = 0x0c
 const ECX1_VMX_SMX_EIST_TM2 = 0x1e0
 const ECX1_PDCM = 1 << 15
-const ECX1_PCID = 1 << 17
 const ECX1_X2APIC = 1 << 21
 const ECX1_TSC_DEADLINE = 1 << 24
 const ECX1_HYPERVISOR = 1 << 31
@@ -39,10 +40,8 @@ const EDX1_HTT_TM_PBE = (1 << 28) | (1 << 29) | (1 << 31)
 /** EBX 31:24 is the APIC's number, 23:16 the logical processors. */
 const EBX1_KEEP = 0x0000ff00
 
-// Leaf 7: FSGSBASE, BMI1, AVX2, SMEP, BMI2, ERMS, INVPCID without PCID is no use, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB, SHA.
-const EBX7_KEEP =
-  (1 << 0) | (1 << 3) | (1 << 5) | (1 << 7) | (1 << 8) | (1 << 9) |
-  (1 << 18) | (1 << 19) | (1 << 20) | (1 << 23) | (1 << 24) | (1 << 29) // biome-ignore format: bits in order
+// Leaf 7: FSGSBASE, BMI1, AVX2, SMEP, BMI2, ERMS, INVPCID, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB, SHA.
+const EBX7_KEEP = bits(0, 3, 5, 7, 8, 9, 10, 18, 19, 20, 23, 24, 29)
 /** UMIP, GFNI, VAES, VPCLMULQDQ, RDPID. */
 const ECX7_KEEP = (1 << 2) | (1 << 8) | (1 << 9) | (1 << 10) | (1 << 22)
 /** FSRM. */
@@ -56,9 +55,7 @@ const XSAVE_SIZE_SSE = 576
 const LEAF_D1_KEEP = 7
 
 // Leaf 80000001, ECX: SVM, IBS, SKINIT, WDT, LWP, NodeId, topology and performance extensions, MWAITX.
-const ECX8_DROP =
-  (1 << 2) | (1 << 10) | (1 << 12) | (1 << 13) | (1 << 15) | (1 << 19) |
-  (1 << 22) | (1 << 23) | (1 << 24) | (1 << 28) | (1 << 29) // biome-ignore format: bits in order
+const ECX8_DROP = bits(2, 10, 12, 13, 15, 19, 22, 23, 24, 28, 29)
 
 const LEAF_HYPERVISOR = 0x40000000
 /** "Bootwright  " */
@@ -92,8 +89,7 @@ function filter(entry: CpuidEntry): CpuidEntry | undefined {
         ...entry,
         ebx: (entry.ebx & EBX1_KEEP) | 0x10000,
         ecx:
-          (entry.ecx &
-            ~(ECX1_DTES64_MONITOR | ECX1_VMX_SMX_EIST_TM2 | ECX1_PDCM | ECX1_PCID | ECX1_X2APIC | ECX1_TSC_DEADLINE)) |
+          (entry.ecx & ~(ECX1_DTES64_MONITOR | ECX1_VMX_SMX_EIST_TM2 | ECX1_PDCM | ECX1_X2APIC | ECX1_TSC_DEADLINE)) |
           ECX1_HYPERVISOR,
         edx: entry.edx & ~(EDX1_MCE_MCA | EDX1_DS_ACPI | EDX1_HTT_TM_PBE),
       }

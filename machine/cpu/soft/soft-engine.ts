@@ -2,8 +2,8 @@
  * The soft engine: an x86 in WebAssembly. This file loads the core, gives it its pins, and moves the architectural
  * state in and out; the CPU itself is in `core/`.
  *
- * Guest time is counted in retired instructions, NS_PER_INSTRUCTION each, plus what HLT skipped. So it is a function of
- * the guest's program alone.
+ * Guest time is counted in retired instructions, NS_PER_INSTRUCTION each, plus what port accesses take and what HLT
+ * skipped. So it is a function of the guest's program alone.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -27,7 +27,9 @@ interface Core {
   initialize(): void
   run(): number
   retired(): number
-  setEnd(count: number): void
+  elapsed(): number
+  setEnd(end: number): void
+  shortenEnd(end: number): void
   raiseAttention(bits: number): void
   lowerAttention(bits: number): void
   dropEverything(): void
@@ -126,7 +128,7 @@ export class SoftEngine implements Engine {
   }
 
   now(): number {
-    return this.timeBase + this.core.retired() * NS_PER_INSTRUCTION
+    return this.timeBase + this.core.elapsed() * NS_PER_INSTRUCTION
   }
 
   skipTo(ns: number): void {
@@ -146,13 +148,12 @@ export class SoftEngine implements Engine {
   }
 
   shorten(deadline: number): void {
-    const end = Math.ceil((deadline - this.timeBase) / NS_PER_INSTRUCTION)
-    if (end < Number(this.view.getBigUint64(at.ICOUNT_END, true))) this.core.setEnd(Math.max(0, end))
+    this.core.shortenEnd(Math.ceil((deadline - this.timeBase) / NS_PER_INSTRUCTION))
   }
 
   private setDeadline(deadline: number): void {
     const end = Math.ceil((deadline - this.timeBase) / NS_PER_INSTRUCTION)
-    this.core.setEnd(Math.max(0, Math.min(end, this.core.retired() + LONGEST_RUN)))
+    this.core.setEnd(Math.max(0, Math.min(end, this.core.elapsed() + LONGEST_RUN)))
   }
 
   setInterrupt(level: boolean): void {

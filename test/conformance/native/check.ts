@@ -49,7 +49,7 @@ export function check(comparison: Comparison, instruction: Instruction, options:
         break
     }
     if (instruction.name.startsWith('cvtsi2') && r.chance(2)) s.gpr[0] = randomFloat(r, 11, 52)
-    const found = comparison.run(instruction.code, s, options)
+    const found = comparison.run(instruction.code, s, { statusMask: instruction.statusMask, ...options })
     if (found.length) {
       const mxcsr = new DataView(s.fxsave.buffer).getUint32(24, true).toString(16)
       const operand = Buffer.from(s.data.subarray(0, 16)).toString('hex')

@@ -5,13 +5,19 @@ export interface Instruction {
   code: Uint8Array
   /** What its operands in memory and XMM registers are. */
   operand?: 'single' | 'double' | 'integer' | 'extended' | 'bcd' | 'word' | 'dword' | 'qword'
+  /** Bits of the x87 status word that count; the others differ from maker to maker. */
+  statusMask?: number
 }
 
-const row = (name: string, bytes: number[], operand?: Instruction['operand']): Instruction => ({
+const row = (name: string, bytes: number[], operand?: Instruction['operand'], statusMask?: number): Instruction => ({
   name,
   code: Uint8Array.from(bytes),
   operand,
+  statusMask,
 })
+
+/** All but C1. */
+const NOT_C1 = 0xfdff
 
 // ---- x87 ----
 
@@ -73,10 +79,11 @@ export const x87Other: Instruction[] = [
   row('fucom st1', [0xdd, 0xe1]),
   row('fucomp st1', [0xdd, 0xe9]),
   row('fucompp', [0xda, 0xe9]),
-  row('fcomi st1', [0xdb, 0xf1]),
-  row('fucomi st1', [0xdb, 0xe9]),
-  row('fcomip st1', [0xdf, 0xf1]),
-  row('fucomip st1', [0xdf, 0xe9]),
+  // Intel clears C1 in FCOMI and its kin, AMD leaves it.
+  row('fcomi st1', [0xdb, 0xf1], undefined, NOT_C1),
+  row('fucomi st1', [0xdb, 0xe9], undefined, NOT_C1),
+  row('fcomip st1', [0xdf, 0xf1], undefined, NOT_C1),
+  row('fucomip st1', [0xdf, 0xe9], undefined, NOT_C1),
   ...['b', 'e', 'be', 'u'].flatMap((condition, n) => [
     row(`fcmov${condition} st1`, [0xda, register(n, 1)]),
     row(`fcmovn${condition} st1`, [0xdb, register(n, 1)]),
@@ -88,15 +95,16 @@ export const x87Other: Instruction[] = [
   row('fsetpm', [0xdb, 0xe4]),
 ]
 
+/** C1 (rounded up) says little where the last bit is free to differ. */
 export const x87Transcendental: Instruction[] = [
-  row('f2xm1', [0xd9, 0xf0]),
-  row('fyl2x', [0xd9, 0xf1]),
-  row('fptan', [0xd9, 0xf2]),
-  row('fpatan', [0xd9, 0xf3]),
-  row('fyl2xp1', [0xd9, 0xf9]),
-  row('fsincos', [0xd9, 0xfb]),
-  row('fsin', [0xd9, 0xfe]),
-  row('fcos', [0xd9, 0xff]),
+  row('f2xm1', [0xd9, 0xf0], undefined, NOT_C1),
+  row('fyl2x', [0xd9, 0xf1], undefined, NOT_C1),
+  row('fptan', [0xd9, 0xf2], undefined, NOT_C1),
+  row('fpatan', [0xd9, 0xf3], undefined, NOT_C1),
+  row('fyl2xp1', [0xd9, 0xf9], undefined, NOT_C1),
+  row('fsincos', [0xd9, 0xfb], undefined, NOT_C1),
+  row('fsin', [0xd9, 0xfe], undefined, NOT_C1),
+  row('fcos', [0xd9, 0xff], undefined, NOT_C1),
 ]
 
 // ---- SSE ----
@@ -276,4 +284,53 @@ export const sse2Integer: Instruction[] = [
   row('sfence', [0x0f, 0xae, 0xf8]),
   row('clflush', [0x0f, 0xae, 0x3e], 'integer'),
   row('prefetcht0', [0x0f, 0x18, 0x0e], 'integer'),
+]
+
+// ---- state: sequences that load an image from the data and store it again behind ----
+
+export interface StateSequence {
+  name: string
+  code: Uint8Array
+  /** Bytes of the image that is loaded from offset 0. */
+  load: number
+  /** Where it stores: [offset, size]. */
+  store: [number, number]
+  /** Offsets in what is stored that do not count: pointers and opcode, which some CPUs keep for exceptions only. */
+  ignore: [number, number][]
+}
+
+const sequence = (name: string, code: number[], rest: Omit<StateSequence, 'name' | 'code'>): StateSequence => ({
+  name,
+  code: Uint8Array.from(code),
+  ...rest,
+})
+
+export const stateSequences: StateSequence[] = [
+  sequence('fldenv, fnstenv (32-bit)', [0xd9, 0x26, 0xd9, 0x76, 0x40], { load: 28, store: [64, 28], ignore: [[12, 28]] }),
+  sequence('fldenv, fnstenv (16-bit)', [0x66, 0xd9, 0x26, 0x66, 0xd9, 0x76, 0x40], {
+    load: 14,
+    store: [64, 14],
+    ignore: [[6, 14]],
+  }),
+  sequence('frstor, fnsave (32-bit)', [0xdd, 0x26, 0xdd, 0xb6, 0, 1, 0, 0], {
+    load: 108,
+    store: [256, 108],
+    ignore: [[12, 28]],
+  }),
+  sequence('frstor, fnsave (16-bit)', [0x66, 0xdd, 0x26, 0x66, 0xdd, 0xb6, 0, 1, 0, 0], {
+    load: 94,
+    store: [256, 94],
+    ignore: [[6, 14]],
+  }),
+  sequence('fxrstor, fxsave', [0x0f, 0xae, 0x0e, 0x0f, 0xae, 0x86, 0, 2, 0, 0], {
+    load: 416,
+    store: [512, 416],
+    ignore: [[6, 24]],
+  }),
+  sequence('fxrstor64, fxsave64', [0x48, 0x0f, 0xae, 0x0e, 0x48, 0x0f, 0xae, 0x86, 0, 2, 0, 0], {
+    load: 416,
+    store: [512, 416],
+    ignore: [[6, 24]],
+  }),
+  sequence('ldmxcsr, stmxcsr', [0x0f, 0xae, 0x16, 0x0f, 0xae, 0x5e, 0x40], { load: 4, store: [64, 4], ignore: [] }),
 ]

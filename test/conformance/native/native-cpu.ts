@@ -39,8 +39,8 @@ export function newSnapshot(): CpuSnapshot {
 }
 
 // ---- layout of the mapping ----
-const MAP_SIZE = 0x10000
-const BLOB = 0x400
+export const MAP_SIZE = 0x10000
+export const BLOB = 0x400
 const STATE = 0x1000
 const IN_GPR = STATE
 const OUT_GPR = STATE + 0x80
@@ -52,7 +52,7 @@ const HOST_CW = STATE + 0x11c
 const IN_FX = STATE + 0x200
 const OUT_FX = STATE + 0x400
 const STACK_TOP = 0x8000
-const DATA = 0x9000
+export const DATA = 0x9000
 
 /** Machine code with operands relative to RIP. */
 class Emitter {
@@ -162,8 +162,9 @@ export async function nativeCpu(): Promise<CpuTarget> {
   const libc = koffi.load('libc.so.6')
   const mmap = libc.func('void *mmap(void *address, size_t length, int protection, int flags, int file, long offset)')
   const PROT_READ_WRITE_EXEC = 7
-  const MAP_PRIVATE_ANONYMOUS = 0x22
-  const pointer = mmap(null, MAP_SIZE, PROT_READ_WRITE_EXEC, MAP_PRIVATE_ANONYMOUS, -1, 0)
+  // Below 2 GiB, so that 32-bit addresses reach it.
+  const MAP_PRIVATE_ANONYMOUS_32BIT = 0x62
+  const pointer = mmap(null, MAP_SIZE, PROT_READ_WRITE_EXEC, MAP_PRIVATE_ANONYMOUS_32BIT, -1, 0)
   const address = BigInt(koffi.address(pointer))
   if (address === 0xffffffffffffffffn) throw new Error('no native oracle: mmap of executable memory was refused')
   const memory = koffi.view(pointer, MAP_SIZE)

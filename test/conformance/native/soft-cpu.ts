@@ -5,7 +5,7 @@
 import type { CpuBoard } from '../../../machine/cpu/engine.js'
 import * as at from '../../../machine/cpu/soft/layout.js'
 import { NS_PER_INSTRUCTION, SoftEngine } from '../../../machine/cpu/soft/soft-engine.js'
-import { CODE_SIZE, type CpuSnapshot, type CpuTarget, DATA_SIZE } from './native-cpu.js'
+import { BLOB, CODE_SIZE, type CpuSnapshot, type CpuTarget, DATA as DATA_IN_MAP, DATA_SIZE, MAP_SIZE } from './native-cpu.js'
 
 // Guest-physical layout.
 const PML4 = 0x1000
@@ -14,9 +14,14 @@ const PD = 0x3000
 const IDT = 0x4000
 const HANDLERS = 0x5000
 const GDT = 0x6000
-const STACK_TOP = 0x9000
-const DATA = 0xa000
+const TSS = 0x6800
+const STACK_TOP = 0xa000
+const DATA = 0xb000
 const CODE = 0x10000
+/** What is mapped where the native oracle has its code and data. */
+const MIRROR = 0x20000
+const MIRROR_PD = 0x7000
+const MIRROR_PT = 0x8000
 const RAM = 2 << 20
 
 const CODE64 = 0xa09b
@@ -24,7 +29,11 @@ const DATA32 = 0xc093
 
 export class SoftCpu implements CpuTarget {
   readonly name = 'soft'
-  readonly dataAddress = BigInt(DATA)
+  readonly dataAddress: bigint
+  private readonly codeAddress: bigint
+  /** Physical addresses. */
+  private readonly data: number
+  private readonly code: number
   readonly engine: SoftEngine
   private readonly ram: Uint8Array
   private readonly bytes: Uint8Array
@@ -32,7 +41,12 @@ export class SoftCpu implements CpuTarget {
   private readonly view: DataView
   private lastCode: Uint8Array | undefined
 
-  constructor(board: Partial<CpuBoard> = {}) {
+  /** @param mirror the native oracle's mapping, below 2 GiB: code and data then have the same addresses as there. */
+  constructor(board: Partial<CpuBoard> = {}, mirror?: bigint) {
+    this.data = mirror === undefined ? DATA : MIRROR + DATA_IN_MAP
+    this.code = mirror === undefined ? CODE : MIRROR + BLOB
+    this.dataAddress = mirror === undefined ? BigInt(DATA) : mirror + BigInt(DATA_IN_MAP)
+    this.codeAddress = mirror === undefined ? BigInt(CODE) : mirror + BigInt(BLOB)
     const memory = new WebAssembly.Memory({ initial: (at.ARENA_GUEST + RAM) / 65536, maximum: 65536 })
     this.ram = new Uint8Array(memory.buffer, at.ARENA_GUEST, RAM)
     this.bytes = new Uint8Array(memory.buffer)
@@ -54,6 +68,20 @@ export class SoftCpu implements CpuTarget {
     })
     this.engine.setMemory([{ address: 0, size: RAM, offset: at.ARENA_GUEST, kind: 'ram' }])
     this.setUpLongMode()
+    if (mirror !== undefined) this.mapMirror(Number(mirror))
+  }
+
+  private mapMirror(address: number): void {
+    const ram = new DataView(this.ram.buffer, this.ram.byteOffset, RAM)
+    const pd = address >>> 30 ? MIRROR_PD : PD
+    ram.setUint32(PDPT + (address >>> 30) * 8, pd | 3, true)
+    ram.setUint32(pd + ((address >>> 21) & 511) * 8, MIRROR_PT | 3, true)
+    for (let i = 0; i < MAP_SIZE / 4096; i++) {
+      const page = (address >>> 12) + i
+      // A mapping that crosses 2 MiB would need another table.
+      if (page >>> 9 !== address >>> 21) throw new Error(`the native oracle's mapping at ${address.toString(16)} crosses 2 MiB`)
+      ram.setUint32(MIRROR_PT + (page & 511) * 8, (MIRROR + i * 4096) | 3, true)
+    }
   }
 
   private setUpLongMode(): void {
@@ -67,9 +95,12 @@ export class SoftCpu implements CpuTarget {
       const handler = HANDLERS + vector * 8
       this.ram[handler] = 0xf4
       ram.setUint32(IDT + vector * 16, (8 << 16) | (handler & 0xffff), true)
-      ram.setUint32(IDT + vector * 16 + 4, 0x8e00, true)
+      // The first interrupt stack: RSP may be anything.
+      ram.setUint32(IDT + vector * 16 + 4, 0x8e01, true)
     }
+    ram.setUint32(TSS + 0x24, STACK_TOP, true)
     const state = this.engine.getState()
+    state.tr = { selector: 24, base: BigInt(TSS), limit: 0x67, access: 0x8b }
     const segment = (selector: number, access: number) => ({ selector, base: 0n, limit: 0xffffffff, access })
     state.segments = state.segments.map((_, i) => (i === 1 ? segment(8, CODE64) : segment(16, DATA32)))
     state.gdtr = { base: BigInt(GDT), limit: 23 }
@@ -93,19 +124,19 @@ export class SoftCpu implements CpuTarget {
   run(code: Uint8Array, input: CpuSnapshot, output: CpuSnapshot): void {
     if (code !== this.lastCode) {
       if (code.length > CODE_SIZE) throw new Error(`${code.length} bytes of code, more than ${CODE_SIZE}`)
-      this.ram.set(code, CODE)
-      this.ram[CODE + code.length] = 0xf4
-      this.engine.memoryChanged(at.ARENA_GUEST + CODE, code.length + 1)
+      this.ram.set(code, this.code)
+      this.ram[this.code + code.length] = 0xf4
+      this.engine.memoryChanged(at.ARENA_GUEST + this.code, code.length + 1)
       this.lastCode = code
     }
     const v = this.view
     this.words.set(input.gpr, at.GPR / 8)
     if (input.gpr[4] === 0n) this.words[at.GPR / 8 + 4] = BigInt(STACK_TOP)
-    this.engine['core'].setFlags((input.rflags & 0xcd5) | 2)
-    v.setBigUint64(at.RIP, BigInt(CODE), true)
+    this.engine['core'].setFlags((input.rflags & 0xcd5) | 0x202)
+    v.setBigUint64(at.RIP, this.codeAddress, true)
     v.setUint32(at.HALTED, 0, true)
     this.engine['loadFx'](input.fxsave)
-    this.ram.set(input.data, DATA)
+    this.ram.set(input.data, this.data)
     const exit = this.engine.run(this.engine.now() + 10_000 * NS_PER_INSTRUCTION)
     if (exit.reason !== 'halt') throw new Error(`the code did not come to its end: ${exit.reason}`)
     output.gpr.set(this.words.subarray(at.GPR / 8, at.GPR / 8 + 16))
@@ -114,6 +145,6 @@ export class SoftCpu implements CpuTarget {
     if (input.gpr[4] === 0n) output.gpr[4] -= BigInt(STACK_TOP)
     output.rflags = this.engine['core'].getFlags() >>> 0
     output.fxsave.set(this.engine['saveFx']())
-    output.data.set(this.ram.subarray(DATA, DATA + DATA_SIZE))
+    output.data.set(this.ram.subarray(this.data, this.data + DATA_SIZE))
   }
 }

@@ -1,7 +1,7 @@
 /** The core's exports: what `soft-engine.ts` calls. */
 import { fillHandlerTable } from './generated/dispatch'
 import { breakSoon, instructionCount } from './run'
-import { ATTENTION, ICOUNT_END } from './state'
+import { ATTENTION, ICOUNT_END, STALLED } from './state'
 
 export { run } from './run'
 export { dropEverything, dropRange } from './blocks'
@@ -20,10 +20,24 @@ export function retired(): f64 {
   return <f64>instructionCount()
 }
 
-/** The instruction count at which run() is to come back. */
-export function setEnd(count: f64): void {
-  store<u64>(ICOUNT_END, <u64>count)
+/** Guest time in instructions' worth: retired ones and what the CPU waited for ports. */
+export function elapsed(): f64 {
+  return <f64>(instructionCount() + load<u64>(STALLED))
+}
+
+/** The elapsed() at which run() is to come back. */
+export function setEnd(end: f64): void {
+  const stalled = load<u64>(STALLED)
+  const count = <u64>end
+  store<u64>(ICOUNT_END, count > stalled ? count - stalled : 0)
   breakSoon()
+}
+
+/** The same, where it is sooner than what was set. */
+export function shortenEnd(end: f64): void {
+  // Inside an instruction the budget cannot end before it.
+  const least = <f64>(instructionCount() + 1 + load<u64>(STALLED))
+  if (end < <f64>(load<u64>(ICOUNT_END) + load<u64>(STALLED))) setEnd(max<f64>(end, least))
 }
 
 /** Sets ATTN_* bits and makes the executing block end after its present instruction. */

@@ -156,18 +156,18 @@ function doublesToIntegers(b: v128, truncate: bool): u64 {
 
 // ---- MMX registers ----
 
+/** From memory the x87 state is left alone. */
 export function cvtpi2ps(op: usize, mem: bool): void {
   checkSse()
-  checkMmx()
+  if (!mem) checkMmx()
   const b = mmxSource(op, mem)
   beginSse()
   const r = pair(integerToFloat<u32>(<i32>b), integerToFloat<u32>(<i32>(b >> 32)))
   commitMxcsr()
-  enterMmx()
+  if (!mem) enterMmx()
   store<u64>(regV(op), r)
 }
 
-/** From memory the x87 state is left alone. */
 export function cvtpi2pd(op: usize, mem: bool): void {
   checkSse()
   if (!mem) checkMmx()

@@ -94,6 +94,8 @@ export const TSC_OFFSET: usize = 0x1190
 export const ICOUNT: usize = 0x1198
 /** Instruction count at which run() comes back. u64. */
 export const ICOUNT_END: usize = 0x11a0
+/** Time that the CPU has waited for ports, in instructions' worth: guest time is the sum of both counts. u64. */
+export const STALLED: usize = 0x11c8
 /** A reason to look up at the next instruction boundary, u32: ATTN_* bits. */
 export const ATTENTION: usize = 0x11a8
 /** Exception waiting for delivery after an unwind: vector (u32, 0xffffffff none), error code (u32), has error code (u32). */

@@ -6,7 +6,7 @@
  */
 import { raiseNoError } from './fault'
 import {
-  C1, IE, INDEFINITE_SE, INDEFINITE_SIG, PE, PRE_COMPUTATION, UE, clearFlags, flags, raiseFlags, result, useControlWord,
+  C1, IE, INDEFINITE_SE, INDEFINITE_SIG, OE, PE, PRE_COMPUTATION, UE, clearFlags, flags, raiseFlags, result, useControlWord,
 } from './float80'
 import { ferr } from './host-fpu'
 import { linearRead } from './memory'
@@ -128,12 +128,12 @@ export const SW_EXCEPTIONS: u32 = 0x3f
 }
 
 /**
- * Merges the flags of a store: its overflow and underflow too forbid the result when unmasked. An underflow is then
- * found before anything was rounded.
+ * Merges the flags of a store: its overflow and underflow too forbid the result when unmasked. They are
+ * then found before anything was rounded.
  */
 export function commitStore(): bool {
   const blocked = storeBlocked()
-  if (blockedBy(UE)) clearFlags(PE | C1)
+  if (blockedBy(OE | UE)) clearFlags(PE | C1)
   mergeStatus(flags)
   return !blocked
 }

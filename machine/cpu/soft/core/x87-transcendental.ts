@@ -6,8 +6,8 @@
  * has, so that they agree with it near multiples of pi too. Precision control does not count here.
  */
 import {
-  BIAS, DE, EXP_MAX, IE, INTEGER_BIT, PE, ROUND_DOWN, ZE, invalid, isDenormal, isInfinity, isZero, nanOf, nanOf2,
-  raiseFlags, result, rounding, setRounding,
+  BIAS, DE, EXP_MAX, INTEGER_BIT, PE, UE, ZE, invalid, isDenormal, isInfinity, isZero, nanOf, nanOf2, raiseFlags, result,
+  resultSe, resultSig,
 } from './float80'
 import {
   WIDE_SIZE, wideAdd, wideCopy, wideDiv, wideEstimate, wideFrom80, wideFromInteger, wideIsZero, wideMul,
@@ -172,7 +172,6 @@ export function atan80(ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
   const large = steep ? Y : X
   wideDiv(T, small, large)
   const k = <i32>nearest(wideEstimate(T) * 32)
-  let exact = false
   if (k) {
     // atan t = atan c + atan((t - c) / (1 + t c)), c = k / 32
     wideFromInteger(R, k)
@@ -182,9 +181,6 @@ export function atan80(ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
     wideSub(S, small, S)
     wideAdd(U, large, U)
     wideDiv(T, S, U)
-  } else if (!steep && !xNegative) {
-    // The quotient itself where the series has nothing to add within 128 bits and more.
-    exact = false
   }
   wideMul(R2, T, T)
   widePolynomial(S, R2, table(ATAN_TABLE), 11)
@@ -193,7 +189,7 @@ export function atan80(ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
   if (steep) wideSub(S, constant(HALF_PI), S)
   if (xNegative) wideSub(S, constant(PI), S)
   wideSetSign(S, ySign)
-  widePack(S, exact)
+  widePack(S, false)
 }
 
 // ---- logarithms ----
@@ -237,6 +233,12 @@ function logOf(numerator: usize, denominator: usize): void {
   wideMul(S, S, constant(TWO_LOG2E))
 }
 
+/** Packs S. Hardware says inexact, and so underflow, for powers of two as well. */
+function packLogarithm(exact: bool): void {
+  widePack(S, exact)
+  raiseFlags(isDenormal(resultSig, resultSe) ? UE | PE : PE)
+}
+
 /** y log2 x. */
 export function yl2x80(ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
   if (nanOf2(ySig, ySe, xSig, xSe)) return
@@ -251,7 +253,6 @@ export function yl2x80(ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
       result(INTEGER_BIT, (ySign ^ 0x8000) | EXP_MAX)
       return
     }
-    if (denormal) raiseFlags(DE)
     raiseFlags(ZE)
     result(INTEGER_BIT, (ySign ^ 0x8000) | EXP_MAX)
     return
@@ -288,7 +289,7 @@ export function yl2x80(ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
   const exact = log2Wide()
   wideFrom80(Y, ySig, ySe)
   wideMul(S, S, Y)
-  widePack(S, exact)
+  packLogarithm(exact)
 }
 
 /** y log2(x + 1). */
@@ -323,8 +324,9 @@ export function yl2xp180(ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
   wideSet(R, 0, 0, INTEGER_BIT, 0)
   wideAdd(T, X, R)
   if (wideIsZero(T) || wideSign(T)) {
-    // Below -1: outside the instruction's domain.
-    invalid()
+    // Up to -1, outside the instruction's domain, x comes back.
+    raiseFlags(PE)
+    result(xSig, xSe)
     return
   }
   let exact = false
@@ -339,7 +341,7 @@ export function yl2xp180(ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
   }
   wideFrom80(Y, ySig, ySe)
   wideMul(S, S, Y)
-  widePack(S, exact)
+  packLogarithm(exact)
 }
 
 // ---- 2^x - 1 ----
@@ -358,6 +360,7 @@ export function exp2m180(sig: u64, se: u32): void {
   if (isDenormal(sig, se)) raiseFlags(DE)
   const e = <i32>(se & EXP_MAX)
   if (e >= BIAS) {
+    raiseFlags(PE)
     if (sig != INTEGER_BIT || e != BIAS) {
       // Outside -1 to 1 the result is undefined: the operand stays.
       result(sig, se)

@@ -29,11 +29,11 @@ import {
 
 // ---- loads ----
 
-/** Pushes the result, or what a stack overflow leaves. */
+/** Pushes the result, or what a stack overflow leaves. A denormal is loaded even where its exception is unmasked. */
 function pushLoaded(): void {
   if (!isEmpty(7)) {
     if (!overflow()) return
-  } else if (!commit()) return
+  } else if (!commit() && flags & IE) return
   push(resultSig, resultSe)
 }
 
@@ -300,6 +300,7 @@ export function fstpnce(op: usize): void {
   }
   check()
   note(op)
+  clearC1()
   pop()
 }
 
@@ -428,7 +429,7 @@ function computeMemory(kind: u32, denormal: bool): void {
   }
   const r = st(0)
   compute(kind, sigOf(r), seOf(r), resultSig, resultSe)
-  if (denormal && !nanDecided) raiseFlags(DE)
+  if (denormal && !nanDecided && !(flags & ZE)) raiseFlags(DE)
   if (commit()) setSt(0, resultSig, resultSe)
 }
 
@@ -635,10 +636,11 @@ export function fxtract(op: usize): void {
 
 // ---- transcendental functions ----
 
-/** True when ST(0) is beyond 2^63, which C2 tells; the register stays. */
+/** True when ST(0) is beyond 2^63, which C2 tells; the register stays, and C0 and C3. */
 function outOfRange(sig: u64, se: u32): bool {
   if (inTrigRange(sig, se) || isUnsupported(sig, se) || isNaN80(sig, se) || isInfinity(sig, se)) return false
-  setCondition(SW_C2)
+  clearC1()
+  store<u16>(FPU_STATUS, <u16>(load<u16>(FPU_STATUS) | SW_C2))
   return true
 }
 
@@ -647,12 +649,13 @@ function outOfRange(sig: u64, se: u32): bool {
 }
 
 function sineOrCosine(op: usize, cosine: u32): void {
+  check()
+  clearC2()
   if (!topOperand(op)) return
   const r = st(0)
   if (outOfRange(sigOf(r), seOf(r))) return
   sin80(sigOf(r), seOf(r), cosine)
   finishTop()
-  clearC2()
 }
 
 export function fsin(op: usize): void {
@@ -667,6 +670,7 @@ export function fcos(op: usize): void {
 function topAndRoom(op: usize): bool {
   check()
   note(op)
+  clearC2()
   const empty = isEmpty(0)
   if (empty || !isEmpty(7)) {
     if (empty ? underflow() : overflow()) {
@@ -684,7 +688,6 @@ export function fptan(op: usize): void {
   const r = st(0)
   tan80(sigOf(r), seOf(r))
   if (!commit()) return
-  clearC2()
   setSt(0, resultSig, resultSe)
   // A NaN is pushed twice, else 1 on top of the tangent.
   if (nanDecided || flags & IE) push(resultSig, resultSe)
@@ -701,7 +704,6 @@ export function fsincos(op: usize): void {
   const cosSe = resultSe
   sin80(sig, se, 0)
   if (!commit()) return
-  clearC2()
   setSt(0, resultSig, resultSe)
   push(cosSig, cosSe)
 }

@@ -320,7 +320,8 @@ describe.skipIf(!haveNasm)('page faults', () => {
   })
 
   test('a page fault on the way of a contributory one is a page fault', () => {
-    const { out } = runProtected(`${paging}
+    const { out } = runProtected(
+      `${paging}
       ; The handler of #GP is in a segment whose descriptor lies in an absent page.
       mov ax, FREE
       lldt ax
@@ -331,7 +332,9 @@ describe.skipIf(!haveNasm)('page faults', () => {
       mov ax, 0x1000
       mov ds, ax
     one:
-      emit cr2`, 'desc 0x30000, 0xfff, 0x82, 0')
+      emit cr2`,
+      'desc 0x30000, 0xfff, 0x82, 0',
+    )
     expect(out).toEqual([14, 0, CODE, 0x30008])
   })
 

@@ -239,8 +239,22 @@ describe.skipIf(!haveNasm)('returns to an outer ring', () => {
 
 describe.skipIf(!haveNasm)('privileged instructions in ring 3', () => {
   test('fault with #GP(0)', () => {
-    const forms = ['hlt', 'cli', 'sti', 'mov eax, cr0', 'mov dr7, eax', 'clts', 'lmsw ax', 'lgdt [gdtr]',
-      'invlpg [0]', 'wbinvd', 'rdmsr', 'wrmsr', 'lldt ax', 'ltr ax'] // prettier-ignore
+    const forms = [
+      'hlt',
+      'cli',
+      'sti',
+      'mov eax, cr0',
+      'mov dr7, eax',
+      'clts',
+      'lmsw ax',
+      'lgdt [gdtr]',
+      'invlpg [0]',
+      'wbinvd',
+      'rdmsr',
+      'wrmsr',
+      'lldt ax',
+      'ltr ax',
+    ] // prettier-ignore
     const { out } = runProtected(
       forms
         .map(

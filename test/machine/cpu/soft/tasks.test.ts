@@ -205,13 +205,7 @@ describe.skipIf(!haveNasm)('task switches', () => {
       emit 1`,
       'desc tss2, 0x66, 0x89, 0\ndesc tss2, 0x67, 0x09, 0',
     )
-    expect(out).toEqual([
-      ...[13, 0x38, 8],
-      ...[10, 0x48, 8],
-      ...[11, 0x50, 8],
-      ...[10, 0, 8],
-      ...[10, 0, 8, 0x40],
-    ])
+    expect(out).toEqual([...[13, 0x38, 8], ...[10, 0x48, 8], ...[11, 0x50, 8], ...[10, 0, 8], ...[10, 0, 8, 0x40]])
   })
 
   test('the T bit traps in front of the first instruction, with DR6.BT', () => {

@@ -1,0 +1,81 @@
+/** The GUEST of `bootwright run`: one of the guests, or an image whose drive is found out from what is in it. */
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { floppyGeometry } from '../../machine/media/floppy-geometry.js'
+import type { MediumKind } from '../../machine/media/open-medium.js'
+import { guestMachine, loadGuest } from '../guest.js'
+import { UsageError } from './errors.js'
+import { MAX_DISKS, MAX_FLOPPIES, type RunRequest } from './run-options.js'
+
+/** Puts the guest's machine under what the options ask for: what is given by an option counts. */
+export async function applyGuest(request: RunRequest): Promise<void> {
+  const { guest, machine } = request
+  if (guest === undefined) return
+  if (guest === '') throw new UsageError("GUEST is empty; name a guest, a guest's folder or an image")
+  if (isImage(guest)) {
+    addImage(request, guest)
+    return
+  }
+  const own = await guestMachine(await loadGuest(guest))
+  request.machine = {
+    ...machine,
+    memory: request.memoryGiven ? machine.memory : own.memory,
+    floppies: machine.floppies?.length ? machine.floppies : own.floppies,
+    cdrom: machine.cdrom ?? own.cdrom,
+    disks: machine.disks?.length ? machine.disks : own.disks,
+    kernel: machine.kernel ?? own.kernel,
+    bootOrder: machine.bootOrder ?? own.bootOrder,
+  }
+}
+
+function addImage({ machine }: RunRequest, path: string): void {
+  const { floppies = [], disks = [], cdrom } = machine
+  const kind = probeImage(path)
+  const clash = (option: string) =>
+    new UsageError(`'${path}' looks like a ${kind} image, and there is no drive left for it beside ${option}`)
+  switch (kind) {
+    case 'floppy':
+      if (floppies.length >= MAX_FLOPPIES) throw clash('--floppy')
+      machine.floppies = [{ path }, ...floppies]
+      break
+    case 'cdrom':
+      if (cdrom) throw clash('--cdrom')
+      machine.cdrom = { path }
+      break
+    case 'disk':
+      if (disks.length >= MAX_DISKS) throw clash('--disk')
+      machine.disks = [{ path }, ...disks]
+  }
+}
+
+/** A file that is no program text: guests are folders, or files that end in .js or .ts. */
+function isImage(path: string): boolean {
+  if (/\.[cm]?[jt]s$/.test(path)) return false
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats !== undefined) return !stats.isDirectory()
+  // What looks like an image's name is told as a missing image, not as an unknown guest.
+  return /\.(img|ima|iso|raw|bin|flp|vfd|dsk|hdd)$/i.test(path)
+}
+
+const DESCRIPTOR_AT = 16 * 2048 + 1
+
+/** By its contents: a CD has a volume descriptor, a floppy a floppy's size; all else is a disk. */
+export function probeImage(path: string): MediumKind {
+  let head: Buffer
+  let size: number
+  try {
+    const fd = openSync(path, 'r')
+    try {
+      size = statSync(path).size
+      head = Buffer.alloc(5)
+      readSync(fd, head, 0, 5, DESCRIPTOR_AT)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    // Opening it as a medium says in a sentence why it cannot be read.
+    return /\.iso$/i.test(path) ? 'cdrom' : 'disk'
+  }
+  const magic = head.toString('latin1')
+  if (magic === 'CD001' || magic === 'BEA01') return 'cdrom'
+  return floppyGeometry(size) ? 'floppy' : 'disk'
+}

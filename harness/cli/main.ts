@@ -1,0 +1,78 @@
+/** The `bootwright` command: one file a verb. */
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Command, CommanderError } from 'commander'
+import { nearest } from '../keys.js'
+import { doctorCommand } from './doctor.js'
+import { complain, EXIT, UsageError } from './errors.js'
+import { matrixCommand } from './matrix.js'
+import { errorJson, printJson, runCommand } from './run.js'
+import { setupCommand } from './setup.js'
+
+/**
+ * Runs the command.
+ *
+ * @param args Without the program's name.
+ * @returns The exit code.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  process.exitCode = undefined
+  try {
+    await program().parseAsync(args, { from: 'user' })
+    return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
+    const told = error instanceof CommanderError ? usageError(error, args) : error
+    if (args.includes('--json')) printJson(errorJson(told))
+    return complain(told)
+  }
+}
+
+function program(): Command {
+  const root = new Command('bootwright')
+    .description('boots operating systems in a virtual PC of its own, drives them and says which work')
+    .version(version(), '-V, --version')
+    .helpCommand(true)
+    .argument('[command]')
+    .action((name: string | undefined) => {
+      throw noCommand(name, root)
+    })
+  const commands = [runCommand(), matrixCommand(), doctorCommand(), setupCommand()]
+  for (const command of commands) root.addCommand(command)
+  for (const command of [root, ...commands]) {
+    command
+      .exitOverride()
+      .allowExcessArguments(false)
+      // The sentence is printed once, by main.
+      .configureOutput({ writeErr: () => {} })
+  }
+  return root
+}
+
+function noCommand(name: string | undefined, root: Command): UsageError {
+  if (name === undefined) return new UsageError("no command was given; 'bootwright --help' lists them")
+  const names = root.commands.map((command) => command.name())
+  const near = nearest(name, names)
+  const hint = near ? `did you mean '${near}'?` : `commands are ${names.join(', ')}`
+  return new UsageError(`there is no command '${name}'; ${hint}`)
+}
+
+/** Commander's words as one sentence. */
+function usageError(error: CommanderError, args: readonly string[]): UsageError {
+  const [words, second] = error.message.replace(/^error: /, '').split('\n')
+  const first = words.replace(/ argument missing$/, ' needs a value').replace('. Expected', ': expected')
+  const suggestion = /^\(Did you mean (?:one of )?(.+)\?\)$/.exec(second ?? '')?.[1]
+  const command = args.find((arg) => !arg.startsWith('-'))
+  const help = command === undefined ? '' : ` ${command}`
+  const hint = suggestion ? `did you mean ${suggestion}?` : `'bootwright${help} --help' shows what there is`
+  return new UsageError(`${first.replace(/\.$/, '')}; ${hint}`)
+}
+
+function version(): string {
+  // Beside the sources, or above dist.
+  const places = ['../../package.json', '../../../package.json'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  )
+  const file = places.find((path) => existsSync(path))
+  return file ? (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version : 'unknown'
+}

@@ -1,0 +1,172 @@
+/** `bootwright matrix`: boots guests on engines, shows how far each gets, and writes the support matrix. */
+import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { relative } from 'node:path'
+import { Command } from 'commander'
+import { Listr } from 'listr2'
+import { type Cell, countOf, type MatrixResult } from '../../reports/matrix-result.js'
+import { duration, guestTime, progress as levelsReached, summary } from '../../reports/words.js'
+import { writeMatrix } from '../../reports/write-matrix.js'
+import { type Guest, GuestError, guestNames, loadGuest } from '../guest.js'
+import { nearest } from '../keys.js'
+import { type EngineChoice, inParallel, matrixResult, runCell } from '../matrix-run.js'
+import { complain, EXIT, UsageError } from './errors.js'
+import { ensureFirmware } from './firmware.js'
+
+const ENGINES = ['auto', 'kvm', 'soft'] as const
+const DEFAULT_OUT = 'out/matrix'
+/** More machines at a time than this gain little and take much memory. */
+const MOST_AT_A_TIME = 4
+
+export interface MatrixFlags {
+  engine?: string[]
+  out: string
+}
+
+export function matrixCommand(): Command {
+  return new Command('matrix')
+    .description('boot guests level by level and write the support matrix with its evidence')
+    .argument('[guests...]', 'guests by name or path; default all of them')
+    .option('--engine <engine>', 'auto, kvm or soft, a column each (default: soft)', (value, before?: string[]) => [
+      ...(before ?? []),
+      value,
+    ])
+    .option('--out <folder>', 'where matrix.html, matrix.md and matrix.json go', DEFAULT_OUT)
+    .addHelpText('after', HELP)
+    .action(async (guests: string[], flags: MatrixFlags) => {
+      process.exitCode = await matrix(guests, flags)
+    })
+}
+
+const HELP = `
+A guest whose media are not on this host is skipped. 'bootwright setup --guests' gets those that are in Debian's
+packages; for the others set BOOTWRIGHT_IMAGES to a folder that has them.
+
+Exit codes: 0 every guest that was booted reached its top level, 1 one did not, 2 wrong options, 3 the host lacks
+something, 4 there was no guest to boot.`
+
+/** A guest on an engine. */
+interface Job {
+  guest: Guest
+  engine: EngineChoice
+  title: string
+}
+
+type RunJob = (job: Job, tell: (line: string) => void) => Promise<Cell>
+
+async function matrix(names: readonly string[], flags: MatrixFlags): Promise<number> {
+  try {
+    const engines = parseEngines(flags.engine ?? ['soft'])
+    const guests = await loadGuests(names.length > 0 ? names : guestNames())
+    await ensureFirmware()
+    mkdirSync(flags.out, { recursive: true })
+    const started = new Date()
+    const jobs = guests.flatMap((guest) =>
+      engines.map((engine) => ({
+        guest,
+        engine,
+        title: engines.length > 1 ? `${guest.title} on ${engine}` : guest.title,
+      })),
+    )
+    const cells = await (process.stdout.isTTY ? runWithList(jobs, runJob) : runWithLines(jobs, runJob))
+    const result = matrixResult({ guests, engines, started }, cells)
+    const written = writeMatrix(result, flags.out)
+    console.log(`\n${summary(result)} (${duration(result.run.durationMs)}).`)
+    console.log(`The matrix is in ${relative('', written.html) || written.html}`)
+    return exitCodeOf(result)
+  } catch (error) {
+    return complain(error)
+  }
+}
+
+function exitCodeOf(result: MatrixResult): number {
+  const { passed, failed } = countOf(result)
+  if (failed > 0) return EXIT.failed
+  return passed > 0 ? EXIT.ok : EXIT.noTests
+}
+
+function parseEngines(names: readonly string[]): EngineChoice[] {
+  const engines = names.map((name) => {
+    const engine = ENGINES.find((known) => known === name)
+    if (engine) return engine
+    const near = nearest(name, ENGINES)
+    throw new UsageError(
+      `--engine '${name}' is unknown; ${near ? `did you mean '${near}'? ` : ''}engines are auto, kvm and soft`,
+    )
+  })
+  return [...new Set(engines)]
+}
+
+async function loadGuests(names: readonly string[]): Promise<Guest[]> {
+  const guests: Guest[] = []
+  for (const name of new Set(names)) {
+    const guest = await loadGuest(name)
+    if (guests.some((other) => other.name === guest.name))
+      throw new GuestError(`two of the guests are called '${guest.name}'; give one of them another name`)
+    guests.push(guest)
+  }
+  return guests
+}
+
+const runJob: RunJob = ({ guest, engine }, tell) =>
+  runCell(guest, {
+    engine,
+    onProgress: (level, { guestTimeNs, lastLine }) =>
+      tell(`${level.name}? ${guestTime(guestTimeNs)} of guest time  ${lastLine}`),
+  })
+
+/** `keyboard 4/4, 3.2 s`, or why not. */
+function outcome(cell: Cell): string {
+  if (cell.status === 'skipped') return cell.reason ?? 'skipped'
+  const figures = `${cell.level ?? 'no level'} ${levelsReached(cell)}, ${duration(cell.hostTimeMs ?? 0)}`
+  return cell.reason ? `${figures}: ${cell.reason}` : figures
+}
+
+function atATime(): number {
+  return Math.max(1, Math.min(MOST_AT_A_TIME, availableParallelism()))
+}
+
+/** For a terminal: all guests at once, what each shows, and what became of it. */
+async function runWithList(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
+  const cells: Cell[] = []
+  let fatal: unknown
+  const list = new Listr(
+    jobs.map((job, i) => ({
+      title: job.title,
+      task: async (_, task) => {
+        if (fatal) return task.skip(`${job.title}: not started`)
+        let cell: Cell
+        try {
+          cell = await run(job, (line) => {
+            task.output = line
+          })
+        } catch (error) {
+          fatal ??= error
+          throw error
+        }
+        cells[i] = cell
+        if (cell.status === 'skipped') return task.skip(`${job.title}: ${outcome(cell)}`)
+        if (cell.status === 'failed') throw new Error(`${job.title}: ${outcome(cell)}`)
+        task.title = `${job.title}: ${outcome(cell)}`
+      },
+    })),
+    { concurrent: atATime(), exitOnError: false, rendererOptions: { collapseErrors: false, collapseSkips: true } },
+  )
+  await list.run()
+  if (fatal) throw fatal
+  return cells
+}
+
+const MARKS = { passed: '✓', failed: '✗', skipped: '-' }
+
+/** Elsewhere: a line when a guest is done. */
+async function runWithLines(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
+  return inParallel(
+    jobs.map((job) => async () => {
+      const cell = await run(job, () => {})
+      console.log(`${MARKS[cell.status]} ${job.title}: ${outcome(cell)}`)
+      return cell
+    }),
+    atATime(),
+  )
+}

@@ -1,0 +1,150 @@
+/** What `bootwright run` says at its end: one JSON object, or sentences. */
+import { qemuStatus } from '../runner.js'
+import type { EndReason, RunResult } from '../script.js'
+import { EXIT } from './errors.js'
+
+/** The object that `--json` prints. Its fields are kept from version to version; new ones may come. */
+export interface RunJson {
+  outcome: 'ok' | 'failed' | 'timeout' | 'error'
+  /** The exit code of the command. */
+  exitCode: number
+  /** One sentence, where the outcome is not `ok`. */
+  error?: string
+  /** The rest is there once the machine was there. */
+  exit?: { reason: EndReason; code?: number; qemuStatus?: number; detail?: string }
+  engine?: 'soft' | 'kvm'
+  engineReason?: string
+  guestTimeNs?: number
+  guestSeconds?: number
+  hostSeconds?: number
+  instructions?: number
+  /** How often the guest reset the machine. */
+  resets?: number
+  screen?: {
+    mode: 'text' | 'graphics' | 'off'
+    /** Pixels. */
+    width: number
+    height: number
+    /** Cells; 0 in graphics modes. */
+    columns: number
+    rows: number
+    /** Bits a pixel; 0 in text modes. */
+    depth: number
+    /** Rows joined by line feeds; absent in graphics modes. */
+    text?: string
+  }
+  serial?: { port: string; lines: string[] }[]
+  /** What the guest touched and the machine does not have. */
+  unhandled?: { kind: string; address: string; name?: string; reads: number; writes: number }[]
+  screenshot?: string
+  /** A person's input came in, so another run need not go the same way. */
+  hostInput?: boolean
+}
+
+export interface Engine {
+  engine: 'soft' | 'kvm'
+  engineReason: string
+}
+
+export function exitCodeOf(result: RunResult): number {
+  switch (result.outcome) {
+    case 'ok':
+      return EXIT.ok
+    case 'timeout':
+      return EXIT.timeout
+    case 'interrupted':
+      return EXIT.interrupted
+    case 'failed':
+      return result.exit.reason === 'failure' ? EXIT.infrastructure : EXIT.failed
+  }
+}
+
+export function runJson(result: RunResult, engine: Engine, screenshot: string | undefined): RunJson {
+  const { mode, exit } = result
+  return {
+    outcome: result.outcome === 'interrupted' ? 'error' : result.outcome,
+    exitCode: exitCodeOf(result),
+    ...(result.error !== undefined && { error: result.error }),
+    exit: { ...exit, ...(exit.code !== undefined && { qemuStatus: qemuStatus(exit.code) }) },
+    engine: engine.engine,
+    engineReason: engine.engineReason,
+    guestTimeNs: result.guestTimeNs,
+    guestSeconds: result.guestTimeNs / 1e9,
+    hostSeconds: Math.round(result.hostMs) / 1e3,
+    instructions: result.instructions,
+    resets: result.resets,
+    screen: {
+      mode: mode.kind,
+      width: mode.width,
+      height: mode.height,
+      columns: mode.columns,
+      rows: mode.rows,
+      depth: mode.depth,
+      ...(result.text !== undefined && { text: result.text }),
+    },
+    serial: result.serial.map(({ port, lines }) => ({ port: `COM${port + 1}`, lines })),
+    unhandled: result.unhandled.map((item) => ({ ...item, address: `0x${item.address.toString(16)}` })),
+    ...(screenshot !== undefined && { screenshot }),
+    ...(result.hostInput && { hostInput: true }),
+  }
+}
+
+/** One line on how it went, for people. */
+export function summary(result: RunResult, engine: Engine): string {
+  const { exit } = result
+  const end = exit.reason === 'condition' ? 'the script came to its end' : `exit: ${describeReason(exit)}`
+  const million = result.instructions / 1e6
+  const parts = [
+    `guest ${seconds(result.guestTimeNs / 1e9)}`,
+    `host ${seconds(result.hostMs / 1e3)}`,
+    ...(result.instructions > 0 ? [`${million.toFixed(million < 10 ? 1 : 0)} M instructions`] : []),
+    `engine ${engine.engine}${engine.engineReason ? ` (${engine.engineReason})` : ''}`,
+  ]
+  return `${result.outcome}: ${end}; ${parts.join(', ')}`
+}
+
+function describeReason({ reason, code }: RunResult['exit']): string {
+  return code === undefined ? reason : `${reason} with code ${code} (QEMU's exit status ${qemuStatus(code)})`
+}
+
+function seconds(value: number): string {
+  return `${value.toFixed(value < 10 ? 2 : 1)} s`
+}
+
+/** What the guest showed last and what it lacked, for a run that did not go well. */
+export function evidence(result: RunResult): string {
+  const lines: string[] = []
+  const { mode, text } = result
+  if (text !== undefined) {
+    lines.push(`last screen (${mode.columns}x${mode.rows}):`, ...boxed(text))
+  } else if (mode.kind === 'graphics') {
+    lines.push(`last screen: graphics mode ${mode.width}x${mode.height}x${mode.depth}; --screenshot F.png shows it`)
+  } else {
+    lines.push('last screen: off')
+  }
+  for (const { port, lines: last } of result.serial) lines.push(`last lines of COM${port + 1}:`, ...last.map(indent))
+  if (result.serial.length === 0) lines.push('no serial output')
+  const { detail } = result.exit
+  if (detail) lines.push('why:', ...detail.split('\n').map(indent))
+  else if (result.registers) lines.push('registers:', ...result.registers.trimEnd().split('\n').map(indent))
+  if (result.unhandled.length > 0) {
+    lines.push('touched, but not there:')
+    for (const { kind, address, name, reads, writes } of result.unhandled.slice(0, 10)) {
+      lines.push(
+        indent(`${kind} 0x${address.toString(16)}${name ? ` (${name})` : ''}: ${reads} reads, ${writes} writes`),
+      )
+    }
+    if (result.unhandled.length > 10) lines.push(indent(`and ${result.unhandled.length - 10} more`))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function indent(line: string): string {
+  return `  ${line}`
+}
+
+/** Without the empty rows at the end. */
+function boxed(text: string): string[] {
+  const rows = text.trimEnd().split('\n')
+  return rows.map((row) => `  | ${row}`)
+}

@@ -1,0 +1,47 @@
+/** Conditions as a test author writes them; `condition.ts` has them as data. */
+import type { Pattern } from './boot-command.js'
+import type { Condition, ExitReason } from './condition.js'
+import { parseDuration } from './durations.js'
+import type { PictureCondition } from './screen-conditions.js'
+
+function pattern(expression: RegExp | string): Pattern {
+  if (typeof expression !== 'string') return { source: expression.source, flags: expression.flags }
+  return { source: expression.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), flags: '' }
+}
+
+/** The text screen has this text, or matches; `^` and `$` are the ends of its rows. */
+export function text(expression: RegExp | string): Condition {
+  return { kind: 'text', pattern: pattern(expression) }
+}
+
+/** The guest sent this over COM1 since the last match. */
+export function serial(expression: RegExp | string, port = 0): Condition {
+  return { kind: 'serial', port, pattern: pattern(expression) }
+}
+
+/** The picture has not changed for that much guest time. */
+export function still(duration: string): Condition {
+  return { kind: 'still', ns: parseDuration(duration) }
+}
+
+/** A graphics mode, of this size where it is given. */
+export function graphics(width?: number, height?: number): Condition {
+  return { kind: 'mode', mode: 'graphics', width, height }
+}
+
+/** Areas of the screen show exactly these pixels. */
+export function picture(condition: Omit<PictureCondition, 'kind'>): Condition {
+  return { kind: 'picture', ...condition }
+}
+
+export function exit(...reasons: ExitReason[]): Condition {
+  return { kind: 'exit', reasons: reasons.length > 0 ? reasons : undefined }
+}
+
+export function any(...of: Condition[]): Condition {
+  return { kind: 'any', of }
+}
+
+export function all(...of: Condition[]): Condition {
+  return { kind: 'all', of }
+}

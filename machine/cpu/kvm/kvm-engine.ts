@@ -1,0 +1,481 @@
+/**
+ * The KVM engine: one vCPU, KVM_RUN called synchronously in the machine's thread.
+ *
+ * The interrupt controllers are the project's own: INTR reaches the guest by KVM_INTERRUPT at a moment when the CPU
+ * takes it, HLT comes back as an exit. `loop()` is the engine; what each exit asks for is below it. What KVM cannot
+ * execute goes to `rescue.ts`, guest time is in `host-clock.ts`, what ends KVM_RUN at a deadline in `alarm.ts`.
+ */
+import type { AccessSize } from '../../device.js'
+import type { CpuBoard, CpuState, Engine, Exit, MemoryRegion } from '../engine.js'
+import * as abi from './abi.js'
+import { Alarm } from './alarm.js'
+import { CoalescedWrites } from './coalesced-writes.js'
+import { cpuSignature } from './cpuid.js'
+import { HostClock } from './host-clock.js'
+import { EINTR, libc, Struct } from './libc.js'
+import { MemorySlots } from './memory-slots.js'
+import { Rescue } from './rescue.js'
+import { initState, resetState } from './reset-state.js'
+import { TimeStampCounter } from './time-stamp-counter.js'
+import { VcpuState } from './vcpu-state.js'
+import { type KvmVcpu, KvmVm } from './vm.js'
+
+const IA32_APIC_BASE = 0x1b
+const APIC_BASE_AT_RESET = 0xfee00900n
+const RFLAGS_IF = 0x200n
+
+/** Longest stretch inside run() and skipTo() in ns. */
+const LONGEST_RUN = 1e9
+/** A run makes some progress even when its deadline has passed: else timers that are always late would starve the guest. */
+const SHORTEST_RUN = 20e3
+
+/** Instructions that a rescue executes: doubled while KVM gets no further by itself. */
+const FIRST_RESCUE = 1
+const LONGEST_RESCUE = 4096
+/** Instructions in system management mode between two looks at the clock. */
+const SOFT_SLICE = 10_000
+
+const A20_BIT = 1 << 20
+const SECOND_MIB = 1
+
+const BUDGET: Exit = { reason: 'budget' }
+const HALT: Exit = { reason: 'halt' }
+
+export class KvmEngine implements Engine {
+  readonly kind = 'kvm'
+  /** How often the soft engine had to help. */
+  rescues = 0
+
+  private readonly vm: KvmVm
+  private readonly vcpu: KvmVcpu
+  private readonly page: DataView
+  private readonly state: VcpuState
+  private readonly slots: MemorySlots
+  private readonly alarm: Alarm
+  private readonly clock = new HostClock()
+  private readonly tsc: TimeStampCounter
+  private readonly coalesced: CoalescedWrites
+  private readonly rescue: Rescue
+  private readonly vector = new Struct(4)
+  private readonly signature: number
+
+  private deadline = 0
+  private running = false
+  private alarmSet = false
+  private stopRequested = false
+  private resetRequested: 'reset' | 'init' | undefined
+  private interrupt = false
+  private nmiPending = false
+  private smiPending = false
+  private halted = false
+  private inSmm = false
+  /** The last exit is complete only after KVM_RUN was entered again. */
+  private unfinished = false
+  private rescueLength = FIRST_RESCUE
+  /** What the board was last told. */
+  private cr8 = 0
+  private apicBaseLow = 0
+  /** The board may not be there yet while its engine is made. */
+  private built = false
+  private closed = false
+
+  /**
+   * Belongs to the thread that makes it. Throws a KvmError.
+   * @param arena the machine's arena; it must not grow afterwards.
+   */
+  constructor(
+    arena: WebAssembly.Memory,
+    private readonly board: CpuBoard,
+  ) {
+    this.vm = new KvmVm()
+    try {
+      this.vcpu = this.vm.createVcpu()
+    } catch (error) {
+      this.vm.close()
+      throw error
+    }
+    this.page = this.vcpu.page
+    this.signature = cpuSignature(this.vm.cpuid)
+    this.alarm = new Alarm()
+    this.vcpu.call('KVM_SET_SIGNAL_MASK', abi.KVM_SET_SIGNAL_MASK, this.alarm.signalMask().address)
+    this.slots = new MemorySlots(this.vm, libc().addressOf(arena.buffer))
+    this.coalesced = new CoalescedWrites(this.vm, this.vcpu, (address, value, size) => {
+      this.board.mmioWrite(address, value, size)
+    })
+    this.state = new VcpuState(this.vcpu, this.vm)
+    this.tsc = new TimeStampCounter(this.vcpu, this.state)
+    this.rescue = new Rescue(arena, board)
+    this.write(resetState(this.signature, this.state.msrsAtReset()), false)
+    this.built = true
+  }
+
+  // ---- running ----
+
+  run(deadline: number): Exit {
+    const pause = this.clock.start()
+    if (pause > 0) this.tsc.goBack(pause)
+    const now = this.clock.now()
+    this.deadline = Math.max(Math.min(deadline, now + LONGEST_RUN), now + SHORTEST_RUN)
+    this.alarmSet = false
+    this.running = true
+    try {
+      return this.loop()
+    } finally {
+      this.coalesced.drain()
+      this.running = false
+      this.clock.stop()
+    }
+  }
+
+  private loop(): Exit {
+    const { page } = this
+    while (true) {
+      if (this.resetRequested) this.performReset()
+      if (this.stopRequested) {
+        this.stopRequested = false
+        return BUDGET
+      }
+      const left = this.deadline - this.clock.now()
+      if (left <= 0) return BUDGET
+      if (this.smiPending || this.inSmm) {
+        const exit = this.systemManagement()
+        if (exit) return exit
+        continue
+      }
+      if (this.halted && !this.wakes()) return HALT
+      this.halted = false
+      if (!this.alarmSet) {
+        this.alarm.set(left)
+        this.alarmSet = true
+      }
+      this.deliver()
+      const errno = this.enter()
+      if (errno !== 0) {
+        if (errno !== EINTR) return this.failure(`KVM_RUN failed, errno ${errno}`)
+        this.alarm.drain()
+        this.alarmSet = false
+        continue
+      }
+      const reason = page.getUint32(abi.RUN_EXIT_REASON, true)
+      if (reason !== abi.EXIT_INTERNAL_ERROR) this.rescueLength = FIRST_RESCUE
+      switch (reason) {
+        case abi.EXIT_IO:
+          this.portAccess()
+          break
+        case abi.EXIT_MMIO:
+          this.mmioAccess()
+          break
+        case abi.EXIT_HLT:
+          this.halted = true
+          break
+        case abi.EXIT_IRQ_WINDOW_OPEN:
+        case abi.EXIT_SET_TPR:
+        case abi.EXIT_INTR:
+          break
+        case abi.EXIT_X86_RDMSR:
+        case abi.EXIT_X86_WRMSR:
+          this.unknownMsr()
+          break
+        case abi.EXIT_SHUTDOWN:
+          return { reason: 'shutdown', detail: 'triple fault' }
+        case abi.EXIT_INTERNAL_ERROR: {
+          const exit = this.internalError()
+          if (exit) return exit
+          break
+        }
+        case abi.EXIT_FAIL_ENTRY:
+          return this.failure(
+            `the processor refused to enter the guest, reason 0x${page.getBigUint64(abi.FAIL_ENTRY_REASON, true).toString(16)}`,
+          )
+        default:
+          return this.failure(`KVM came back with exit reason ${reason}`)
+      }
+    }
+  }
+
+  /** KVM_RUN, and what it left behind that concerns the board whatever the exit was. */
+  private enter(): number {
+    const { page, board } = this
+    page.setUint8(abi.RUN_CR8, board.readTpr())
+    this.cr8 = page.getUint8(abi.RUN_CR8)
+    this.unfinished = false
+    const errno = this.vcpu.run()
+    this.coalesced.drain()
+    const cr8 = page.getUint8(abi.RUN_CR8)
+    if (cr8 !== this.cr8) board.writeTpr(cr8)
+    // KVM keeps IA32_APIC_BASE itself; an access to the APIC where it then is comes here first.
+    if (page.getUint32(abi.RUN_APIC_BASE, true) !== this.apicBaseLow) {
+      this.apicBaseLow = page.getUint32(abi.RUN_APIC_BASE, true)
+      board.writeMsr(IA32_APIC_BASE, page.getBigUint64(abi.RUN_APIC_BASE, true))
+    }
+    return errno
+  }
+
+  private wakes(): boolean {
+    return this.nmiPending || (this.interrupt && this.interruptsEnabled())
+  }
+
+  /** Hands NMI and INTR to KVM, or asks for an exit when the CPU can take INTR. */
+  private deliver(): void {
+    const { page, vcpu } = this
+    if (this.nmiPending) {
+      this.nmiPending = false
+      vcpu.call('KVM_NMI', abi.KVM_NMI, 0)
+    }
+    if (this.interrupt && page.getUint8(abi.RUN_READY_FOR_INTERRUPT)) this.inject(this.board.acknowledgeInterrupt())
+    page.setUint8(abi.RUN_REQUEST_INTERRUPT_WINDOW, this.interrupt ? 1 : 0)
+  }
+
+  private inject(vector: number): void {
+    this.page.setUint8(abi.RUN_READY_FOR_INTERRUPT, 0)
+    this.vector.view.setUint32(0, vector, true)
+    this.vcpu.call('KVM_INTERRUPT', abi.KVM_INTERRUPT, this.vector.address)
+  }
+
+  // ---- exits ----
+
+  /** IN, OUT, INS and OUTS; a string's elements come together. */
+  private portAccess(): void {
+    const { page, board } = this
+    this.unfinished = true
+    const size = page.getUint8(abi.IO_SIZE) as 1 | 2 | 4
+    const port = page.getUint16(abi.IO_PORT, true)
+    const count = page.getUint32(abi.IO_COUNT, true)
+    let at = page.getUint32(abi.IO_DATA_OFFSET, true)
+    const out = page.getUint8(abi.IO_DIRECTION) === abi.IO_OUT
+    for (let i = 0; i < count; i++, at += size) {
+      if (out) board.portWrite(port, this.load(at, size), size)
+      else this.store(at, board.portRead(port, size), size)
+    }
+  }
+
+  private mmioAccess(): void {
+    const { page, board } = this
+    this.unfinished = true
+    let address = this.busAddress(
+      page.getUint32(abi.MMIO_ADDRESS, true) + page.getUint32(abi.MMIO_ADDRESS + 4, true) * 2 ** 32,
+    )
+    const end = abi.MMIO_DATA + page.getUint32(abi.MMIO_LENGTH, true)
+    const write = page.getUint8(abi.MMIO_IS_WRITE) !== 0
+    for (let at = abi.MMIO_DATA; at < end; ) {
+      const size: AccessSize = end - at >= 4 ? 4 : end - at >= 2 ? 2 : 1
+      if (write) board.mmioWrite(address, this.load(at, size), size)
+      else this.store(at, board.mmioRead(address, size), size)
+      at += size
+      address += size
+    }
+  }
+
+  /** With A20 off the second megabyte is the first; see memory-slots.ts. */
+  private busAddress(address: number): number {
+    return !this.slots.a20Enabled && Math.floor(address / A20_BIT) === SECOND_MIB ? address - A20_BIT : address
+  }
+
+  /** RDMSR and WRMSR of what KVM does not know: #GP, as on the soft engine. */
+  private unknownMsr(): void {
+    this.unfinished = true
+    this.board.warnMsr(this.page.getUint32(abi.MSR_INDEX, true))
+    this.page.setUint8(abi.MSR_ERROR, 1)
+  }
+
+  private internalError(): Exit | undefined {
+    const { page } = this
+    const suberror = page.getUint32(abi.INTERNAL_SUBERROR, true)
+    const what = abi.INTERNAL_ERRORS[suberror] ?? `internal error ${suberror}`
+    const { state: before, injected } = this.read()
+    const where = `at ${before.segments[1].selector.toString(16)}:${before.rip.toString(16)}`
+    if (suberror !== abi.INTERNAL_ERROR_EMULATION) return this.failure(`KVM: ${what} ${where}`)
+    const refusal = this.rescue.refusal(before)
+    if (refusal) return this.failure(`KVM: ${what} ${where}; ${refusal}`)
+    if (this.rescueLength > LONGEST_RESCUE)
+      return this.failure(`KVM: ${what} ${where}, and again after ${LONGEST_RESCUE} instructions of the soft engine`)
+    this.rescues++
+    const exit = this.runSoft(before, injected, this.rescueLength)
+    this.rescueLength *= 2
+    return exit
+  }
+
+  private failure(detail: string): Exit {
+    return { reason: 'failure', detail }
+  }
+
+  // ---- the soft engine's share ----
+
+  /** Executes some instructions on the soft engine. Returns what ends the run, if anything does. */
+  private runSoft(before: CpuState, injected: number | undefined, instructions: number, smi = false): Exit | undefined {
+    const { slots } = this
+    const pins = { memory: slots.current(), a20: slots.a20Enabled, smi, injected }
+    const { state, exit, undelivered } = this.rescue.run(before, instructions, pins)
+    this.write(state, true)
+    if (undelivered !== undefined) this.inject(undelivered)
+    return exit.reason === 'shutdown' || exit.reason === 'failure' ? exit : undefined
+  }
+
+  /** An SMI and what follows up to RSM: not every KVM has the mode, and none knows which memory is SMRAM. */
+  private systemManagement(): Exit | undefined {
+    this.finishAccess()
+    const { state, injected } = this.read()
+    const refusal = this.rescue.refusal(state)
+    if (refusal) return this.failure(`system management mode: ${refusal}`)
+    const smi = this.smiPending
+    this.smiPending = false
+    return this.runSoft(state, injected, SOFT_SLICE, smi)
+  }
+
+  // ---- time ----
+
+  now(): number {
+    return this.clock.now()
+  }
+
+  /** Guest time is the host's: sleeps. May wake early. */
+  skipTo(ns: number): void {
+    const pause = this.clock.start()
+    if (pause > 0) this.tsc.goBack(pause)
+    const left = Math.min(ns - this.clock.now(), LONGEST_RUN)
+    if (left > 0) this.alarm.sleep(left)
+    this.clock.stop()
+  }
+
+  /** KVM does not count. */
+  instructions(): number {
+    return 0
+  }
+
+  stop(): void {
+    this.stopRequested = true
+    this.rescue.stop()
+  }
+
+  shorten(deadline: number): void {
+    if (!this.running || deadline >= this.deadline) return
+    this.deadline = deadline
+    this.alarmSet = false
+  }
+
+  // ---- pins ----
+
+  interruptsEnabled(): boolean {
+    return this.page.getUint8(abi.RUN_IF_FLAG) !== 0
+  }
+
+  setInterrupt(level: boolean): void {
+    this.interrupt = level
+    this.rescue.setInterrupt(level)
+  }
+
+  nmi(): void {
+    this.nmiPending = true
+  }
+
+  smi(): void {
+    this.smiPending = true
+  }
+
+  reset(kind: 'reset' | 'init'): void {
+    // RESET# is the stronger one.
+    if (this.resetRequested !== 'reset') this.resetRequested = kind
+    if (!this.running) this.performReset()
+  }
+
+  private performReset(): void {
+    const kind = this.resetRequested
+    this.resetRequested = undefined
+    this.finishAccess()
+    if (kind === 'init') {
+      this.write(initState(this.signature, this.read().state), true)
+      return
+    }
+    this.nmiPending = false
+    this.smiPending = false
+    this.rescue.reset()
+    this.write(resetState(this.signature, this.state.msrsAtReset()), false)
+  }
+
+  // ---- memory ----
+
+  setA20(enabled: boolean): void {
+    this.slots.setA20(enabled)
+    this.rescue.setA20(enabled)
+  }
+
+  setMemory(regions: readonly MemoryRegion[]): void {
+    this.slots.set(regions)
+    this.rescue.setMemory(regions)
+  }
+
+  /** KVM sees memory as it is; the soft engine drops its decoded code at every rescue. */
+  memoryChanged(): void {}
+
+  // ---- state ----
+
+  /** From a callback inside `run`: the state before the instruction that accesses the board. */
+  getState(): CpuState {
+    if (this.running) return this.read().state
+    this.finishAccess()
+    const { state, injected } = this.read()
+    // An interrupt was acknowledged and KVM did not come to deliver it: `CpuState` cannot say so.
+    if (injected === undefined || this.rescue.refusal(state)) return state
+    this.runSoft(state, injected, 1)
+    return this.read().state
+  }
+
+  setState(state: CpuState): void {
+    this.finishAccess()
+    this.write(state, false)
+  }
+
+  private read(): { state: CpuState; injected: number | undefined } {
+    const { state, injected } = this.state.read()
+    return { state: { ...state, halted: this.halted, inSmm: this.inSmm }, injected }
+  }
+
+  private write(state: CpuState, keepTsc: boolean): void {
+    const { page } = this
+    const apicBase = (this.built && this.board.readMsr(IA32_APIC_BASE)) || APIC_BASE_AT_RESET
+    this.apicBaseLow = Number(apicBase & 0xffffffffn)
+    page.setBigUint64(abi.RUN_APIC_BASE, apicBase, true)
+    this.state.write(state, apicBase, keepTsc)
+    this.halted = state.halted
+    this.inSmm = state.inSmm
+    const enabled = (state.rflags & RFLAGS_IF) !== 0n
+    page.setUint8(abi.RUN_IF_FLAG, enabled ? 1 : 0)
+    // What KVM would say after a run. A halted CPU must take it before it goes on.
+    page.setUint8(abi.RUN_READY_FOR_INTERRUPT, enabled && state.interruptShadow === 'none' ? 1 : 0)
+  }
+
+  /** An access is complete only after KVM_RUN was entered again; immediate_exit lets it do that and nothing more. */
+  private finishAccess(): void {
+    const { page } = this
+    while (this.unfinished) {
+      page.setUint8(abi.RUN_IMMEDIATE_EXIT, 1)
+      const errno = this.enter()
+      page.setUint8(abi.RUN_IMMEDIATE_EXIT, 0)
+      if (errno !== 0) break
+      // An access that was split up: its next part.
+      const reason = page.getUint32(abi.RUN_EXIT_REASON, true)
+      if (reason === abi.EXIT_IO) this.portAccess()
+      else if (reason === abi.EXIT_MMIO) this.mmioAccess()
+    }
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.alarm.close()
+    this.vcpu.close()
+    this.vm.close()
+  }
+
+  private load(at: number, size: 1 | 2 | 4): number {
+    const { page } = this
+    return size === 1 ? page.getUint8(at) : size === 2 ? page.getUint16(at, true) : page.getUint32(at, true)
+  }
+
+  private store(at: number, value: number, size: 1 | 2 | 4): void {
+    const { page } = this
+    if (size === 1) page.setUint8(at, value)
+    else if (size === 2) page.setUint16(at, value, true)
+    else page.setUint32(at, value, true)
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * What KVM cannot execute: the soft engine does it, on the same memory and the same board, and KVM goes on.
+ *
+ * It is for instructions that a kernel's emulator does not know (an `fwait` in protected mode on hosts without VT-x or
+ * AMD-V), for system management mode, which not every KVM has, and to bring an interrupt that KVM has taken but not
+ * delivered to the guest before the state is read.
+ */
+import type { CpuBoard, CpuState, Exit, MemoryRegion } from '../engine.js'
+import { NS_PER_INSTRUCTION, SoftEngine } from '../soft/soft-engine.js'
+
+const EFER_LMA = 0x400n
+
+export interface Rescued {
+  state: CpuState
+  exit: Exit
+  /** The injected interrupt, when the guest could not take it yet. */
+  undelivered: number | undefined
+}
+
+interface Pins {
+  memory: readonly MemoryRegion[]
+  a20: boolean
+  injected?: number
+  smi?: boolean
+}
+
+export class Rescue {
+  private soft: SoftEngine | undefined
+  /** The soft engine calls the board only while it executes; making and loading it is not to be seen. */
+  private executing = false
+  private regions: readonly MemoryRegion[] | undefined
+  /** The INTR pin. */
+  private interrupt = false
+  /** An interrupt that was acknowledged already. */
+  private vector: number | undefined
+
+  constructor(
+    private readonly arena: WebAssembly.Memory,
+    private readonly board: CpuBoard,
+  ) {}
+
+  /** Why it cannot take over from this state; undefined where it can. */
+  refusal(state: CpuState): string | undefined {
+    if (state.efer & EFER_LMA) return 'the soft engine has no 64-bit mode yet'
+    try {
+      this.soft ??= new SoftEngine(this.arena, this.gatedBoard())
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
+  /** The board's INTR pin; like the rest up to `stop`, called from inside `run` too. */
+  setInterrupt(level: boolean): void {
+    this.interrupt = level
+    if (this.executing) this.soft?.setInterrupt(level || this.vector !== undefined)
+  }
+
+  setMemory(regions: readonly MemoryRegion[]): void {
+    this.regions = undefined
+    if (this.executing) this.load(regions)
+  }
+
+  setA20(enabled: boolean): void {
+    if (this.executing) this.soft?.setA20(enabled)
+  }
+
+  stop(): void {
+    if (this.executing) this.soft?.stop()
+  }
+
+  reset(): void {
+    this.soft?.reset('reset')
+  }
+
+  /** Executes at most `instructions`; first of all the interrupt `injected` and an SMI. Call `refusal` before. */
+  run(state: CpuState, instructions: number, pins: Pins): Rescued {
+    const soft = this.soft as SoftEngine
+    if (this.regions !== pins.memory) this.load(pins.memory)
+    soft.setA20(pins.a20)
+    soft.setState(state)
+    this.vector = pins.injected
+    soft.setInterrupt(this.interrupt || pins.injected !== undefined)
+    if (pins.smi) soft.smi()
+    this.executing = true
+    try {
+      const exit = soft.run(soft.now() + instructions * NS_PER_INSTRUCTION)
+      return { state: this.merge(state, soft.getState()), exit, undelivered: this.vector }
+    } finally {
+      this.executing = false
+      this.vector = undefined
+    }
+  }
+
+  private load(regions: readonly MemoryRegion[]): void {
+    this.soft?.setMemory(regions)
+    this.regions = regions
+  }
+
+  /** What the soft engine does not have stays as it was. */
+  private merge(before: CpuState, after: CpuState): CpuState {
+    return { ...after, ymmHigh: before.ymmHigh, cr8: before.cr8, msrs: { ...before.msrs, ...after.msrs } }
+  }
+
+  private gatedBoard(): CpuBoard {
+    const { board } = this
+    const live = (): boolean => this.executing
+    return {
+      portRead: (port, size) => (live() ? board.portRead(port, size) : 0),
+      portWrite: (port, value, size) => live() && board.portWrite(port, value, size),
+      mmioRead: (address, size) => (live() ? board.mmioRead(address, size) : 0),
+      mmioWrite: (address, value, size) => live() && board.mmioWrite(address, value, size),
+      acknowledgeInterrupt: () => this.acknowledge(),
+      readMsr: (index) => board.readMsr(index),
+      writeMsr: (index, value) => !live() || board.writeMsr(index, value),
+      readTpr: () => board.readTpr(),
+      writeTpr: (value) => live() && board.writeTpr(value),
+      ferr: (level) => live() && board.ferr(level),
+      warnMsr: (index) => live() && board.warnMsr(index),
+    }
+  }
+
+  private acknowledge(): number {
+    const injected = this.vector
+    if (injected === undefined) return this.board.acknowledgeInterrupt()
+    this.vector = undefined
+    this.soft?.setInterrupt(this.interrupt)
+    return injected
+  }
+}

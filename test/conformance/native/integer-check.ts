@@ -1,0 +1,67 @@
+/** Runs random integer instructions on the native CPU and on the soft engine and says how they differ. */
+import { CaseMaker, type IntegerCase, randomValue } from './integer-cases.js'
+import { BLOB, type CpuSnapshot, type CpuTarget, DATA, newSnapshot } from './native-cpu.js'
+import { Random } from './random-state.js'
+import { SoftCpu } from './soft-cpu.js'
+
+/** States that each instruction runs in. */
+const STATES = 6
+const DE = 0
+const DF = 0x400
+
+const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']
+
+function differences(c: IntegerCase, input: CpuSnapshot, expected: CpuSnapshot, actual: CpuSnapshot): string[] {
+  const mask = c.flags(input) | DF
+  const found: string[] = []
+  const differ = (what: string, x: number | bigint, y: number | bigint): void => {
+    if (x !== y) found.push(`${what}: native ${x.toString(16)}, soft ${y.toString(16)}`)
+  }
+  if (actual.exception !== undefined) return [`exception ${actual.exception}`]
+  differ('flags', expected.rflags & mask, actual.rflags & mask)
+  for (let i = 0; i < 16; i++) differ(REGISTERS[i], expected.gpr[i], actual.gpr[i])
+  const at = expected.data.findIndex((value, i) => value !== actual.data[i])
+  if (at >= 0) differ(`data[${at}]`, expected.data[at], actual.data[at])
+  return found
+}
+
+/** Runs `cases` random instructions in a few states each; gives descriptions of the first of each kind that fail. */
+export function checkIntegers(native: CpuTarget, cases: number, seed: number): Map<string, string[]> {
+  const map = native.dataAddress - BigInt(DATA)
+  const soft = new SoftCpu({}, map)
+  const r = new Random(seed)
+  const maker = new CaseMaker(r, { code: map + BigInt(BLOB), data: native.dataAddress })
+  const input = newSnapshot()
+  const fx = new DataView(input.fxsave.buffer)
+  fx.setUint16(0, 0x37f, true)
+  fx.setUint32(24, 0x1f80, true)
+  const expected = newSnapshot()
+  const actual = newSnapshot()
+  const failures = new Map<string, string[]>()
+  const words = new BigUint64Array(input.data.buffer)
+  for (let n = 0; n < cases; n++) {
+    const c = maker.make()
+    for (let k = 0; k < STATES; k++) {
+      for (let i = 0; i < 16; i++) input.gpr[i] = randomValue(r)
+      // Zero would mean "the target's own stack".
+      input.gpr[4] ||= 1n
+      for (let i = 0; i < words.length; i++) words[i] = randomValue(r)
+      input.rflags = (r.u32() & 0x8d5) | (r.chance(4) ? DF : 0) | 2
+      c.prepare(r, input)
+      soft.run(c.code, input, actual)
+      let found: string[]
+      if (c.divideError?.(input)) {
+        found = actual.exception === DE ? [] : ['no #DE']
+      } else {
+        native.run(c.code, input, expected)
+        found = differences(c, input, expected, actual)
+      }
+      if (found.length === 0) continue
+      const list = failures.get(c.name) ?? []
+      const registers = Array.from(input.gpr, (value, i) => `${REGISTERS[i]}=${value.toString(16)}`).join(' ')
+      list.push(`${c.name} [${Buffer.from(c.code).toString('hex')}]: ${found.join('; ')}\n    ${registers} flags=${input.rflags.toString(16)}`)
+      failures.set(c.name, list)
+    }
+  }
+  return failures
+}
