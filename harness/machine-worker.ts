@@ -12,6 +12,9 @@ const host = parentPort as MessagePort
 const start = workerData as WorkerStart
 const control = start.control as unknown as MessagePort
 
+/** The request whose script runs. */
+let running = 0
+
 function tell(message: WorkerMessage): void {
   host.postMessage(message)
 }
@@ -52,6 +55,7 @@ async function main(): Promise<void> {
 function perform(runner: Runner, request: Request): unknown {
   switch (request.method) {
     case 'run':
+      running = request.id
       return runner.run(request.script)
     case 'look':
       return runner.look()
@@ -67,8 +71,8 @@ function perform(runner: Runner, request: Request): unknown {
 function takeControlMessages(runner: Runner): void {
   for (let received = receiveMessageOnPort(control); received; received = receiveMessageOnPort(control)) {
     const message = received.message as ControlMessage
-    if (message.kind === 'stop') runner.stop()
-    else runner.serialInput(message.port, message.bytes)
+    if (message.kind !== 'stop') runner.serialInput(message.port, message.bytes)
+    else if (message.id === running) runner.stop()
   }
 }
 

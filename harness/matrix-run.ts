@@ -66,7 +66,7 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
     cell.hostTimeMs = 0
     let passed = true
     for (level of guest.levels) {
-      if (passed) passed = await climb(vm, level, cell, Math.max(1, deadline - performance.now()))
+      if (passed) passed = await climb(vm, level, cell, remaining(deadline))
       else cell.levels.push(untried(level))
     }
     cell.status = passed ? 'passed' : 'failed'
@@ -104,6 +104,11 @@ async function climb(vm: VmThread, level: Level, cell: Cell, hostTimeoutMs: numb
   const { reason, code, detail } = result.exit
   if (!['condition', 'timeout', 'script', 'interrupted'].includes(reason)) cell.exit = { reason, code, detail }
   return false
+}
+
+/** In ms, to a tenth of a second, as it is told when it is over. */
+function remaining(deadline: number): number {
+  return Math.max(100, Math.round((deadline - performance.now()) / 100) * 100)
 }
 
 function untried(level: Level): LevelResult {

@@ -16,8 +16,8 @@ export interface WorkerStart {
 export type Command = { method: 'run'; script: Script } | { method: 'look' | 'frame' | 'registers' | 'close' }
 export type Request = Command & { id: number }
 
-/** Taken at once, even while a script runs. */
-export type ControlMessage = { kind: 'stop' } | { kind: 'serial-input'; port: number; bytes: Uint8Array }
+/** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */
+export type ControlMessage = { kind: 'stop'; id: number } | { kind: 'serial-input'; port: number; bytes: Uint8Array }
 
 /** An error in the words of another thread: the class's name tells what kind it is. */
 export interface PlainError {

@@ -48,6 +48,7 @@ export class VmThread {
   private readonly control: MessagePort
   private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   private nextId = 1
+  private lastRun = 0
   private ready: Ready = { engine: 'soft', engineReason: '' }
   private readonly ended: Promise<void>
   private failure: Error | undefined
@@ -112,7 +113,7 @@ export class VmThread {
 
   /** Ends the script that runs; its `run` then resolves with the outcome `interrupted`. */
   stop(): void {
-    this.tell({ kind: 'stop' })
+    this.tell({ kind: 'stop', id: this.lastRun })
   }
 
   /** To COM1 + `port`, while a script runs; makes the result one that another run need not give. */
@@ -145,6 +146,7 @@ export class VmThread {
 
   private ask<T>(command: Command): Promise<T> {
     const id = this.nextId++
+    if (command.method === 'run') this.lastRun = id
     const reply = this.wait<T>(id)
     const request: Request = { ...command, id }
     this.worker.postMessage(request)

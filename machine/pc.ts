@@ -128,6 +128,7 @@ export class Pc implements Machine {
         apic.cr8 = value
       },
       ferr: (level) => router.isa(13)(level),
+      smmChanged: (inSmm) => host.setSmm(inSmm),
       warnMsr: (index) => this.unknownMsrs.set(index, (this.unknownMsrs.get(index) ?? 0) + 1),
     }
     const { engine, reason } = createEngine(options.engine, arena, board)

@@ -119,7 +119,7 @@ function evidence(cell: Cell, column: string, guest: GuestRow): Html {
   return html`<article id="${cellId(cell)}" class="${cell.status}" aria-label="${guest.title} on ${column}">
 <div class="head">${mark(cell.status)}<h3>${column}: ${headline(cell)}</h3></div>
 ${figures.length > 0 && html`<p class="figures">${figures.join(' · ')}</p>`}
-${cell.engineReason && html`<p class="figures">${cell.engineReason}</p>`}
+${cell.engine === 'auto' && cell.engineReason && html`<p class="figures">${cell.engineReason}</p>`}
 ${cell.reason && html`<p class="reason">${cell.reason}</p>`}
 ${cell.status !== 'skipped' && html`<ol class="levels">${cell.levels.map((level) => levelCard(level, guest))}</ol>`}
 ${last?.text && fold('Last screen as text', html`<pre tabindex="0">${last.text}</pre>`)}

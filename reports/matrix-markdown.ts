@@ -59,17 +59,19 @@ function details(cell: Cell, column: string): string[] {
   if (last && path) lines.push('', `![${plain(`${cell.guest}, ${last.name}`)}](${encodeURI(path)})`)
   if (cell.status === 'failed' && last?.evidence?.serial)
     lines.push('', 'Last serial lines:', '', fence(last.evidence.serial))
-  if (cell.unhandled?.length)
-    lines.push(
-      '',
-      `Accesses to what the machine does not have: ${cell.unhandled
-        .map(
-          (access) =>
-            `${accessName(access)}${access.name ? ` (${plain(access.name)})` : ''} ×${access.reads + access.writes}`,
-        )
-        .join(', ')}.`,
-    )
+  if (cell.unhandled?.length) lines.push('', accesses(cell.unhandled))
   return lines
+}
+
+/** The most frequent ones; the page and the data have all. */
+const MOST = 8
+
+function accesses(list: NonNullable<Cell['unhandled']>): string {
+  const words = list
+    .slice(0, MOST)
+    .map((one) => `${accessName(one)}${one.name ? ` (${plain(one.name)})` : ''} ×${one.reads + one.writes}`)
+  const more = list.length > MOST ? ` and ${list.length - MOST} more` : ''
+  return `Accesses to what the machine does not have: ${words.join(', ')}${more}.`
 }
 
 function sentence(text: string): string {

@@ -32,6 +32,7 @@ function program(): Command {
   const root = new Command('bootwright')
     .description('boots operating systems in a virtual PC of its own, drives them and says which work')
     .version(version(), '-V, --version')
+    .usage('[options] <command>')
     .helpCommand(true)
     .argument('[command]')
     .action((name: string | undefined) => {

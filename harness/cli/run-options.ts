@@ -22,6 +22,7 @@ export interface RunFlags {
   serial?: string
   debugcon?: string
   json?: boolean
+  untilExit?: boolean
 }
 
 /** `--keys` and `--until-*` in the order in which they stood on the command line. */
@@ -106,7 +107,8 @@ function checkValues(flags: RunFlags): void {
   for (const [name, values] of Object.entries(rest)) {
     const option = name === 'memory' ? '-m' : `--${name}`
     for (const value of [values].flat()) {
-      if (value?.startsWith('--')) throw new UsageError(`${option} needs a value, and '${value}' is an option`)
+      if (typeof value === 'string' && value.startsWith('--'))
+        throw new UsageError(`${option} needs a value, and '${value}' is an option`)
     }
   }
 }

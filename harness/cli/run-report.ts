@@ -91,8 +91,9 @@ export function runJson(result: RunResult, engine: Engine, screenshot: string | 
 
 /** One line on how it went, for people. */
 export function summary(result: RunResult, engine: Engine): string {
-  const { exit } = result
-  const end = exit.reason === 'condition' ? 'the script came to its end' : `exit: ${describeReason(exit)}`
+  const { exit, outcome } = result
+  const byGuest = !['condition', 'timeout', 'interrupted', 'script'].includes(exit.reason)
+  const end = byGuest ? `${outcome}, ${describeReason(exit)}` : outcome
   const million = result.instructions / 1e6
   const parts = [
     `guest ${seconds(result.guestTimeNs / 1e9)}`,
@@ -100,7 +101,7 @@ export function summary(result: RunResult, engine: Engine): string {
     ...(result.instructions > 0 ? [`${million.toFixed(million < 10 ? 1 : 0)} M instructions`] : []),
     `engine ${engine.engine}${engine.engineReason ? ` (${engine.engineReason})` : ''}`,
   ]
-  return `${result.outcome}: ${end}; ${parts.join(', ')}`
+  return `${end}: ${parts.join(', ')}`
 }
 
 function describeReason({ reason, code }: RunResult['exit']): string {

@@ -25,6 +25,8 @@ export interface CpuBoard extends CpuBus {
   writeTpr(value: number): void
   /** The FERR# pin (IRQ 13). */
   ferr(level: boolean): void
+  /** SMM was entered or left. */
+  smmChanged(inSmm: boolean): void
   /** An MSR that the CPU does not have was touched. */
   warnMsr(index: number): void
 }

@@ -14,6 +14,7 @@ import { cpuSignature } from './cpuid.js'
 import { HostClock } from './host-clock.js'
 import { EINTR, libc, Struct } from './libc.js'
 import { MemorySlots } from './memory-slots.js'
+import { probeKvm } from './probe.js'
 import { Rescue } from './rescue.js'
 import { initState, resetState } from './reset-state.js'
 import { TimeStampCounter } from './time-stamp-counter.js'
@@ -32,6 +33,13 @@ const SHORTEST_RUN = 20e3
 /** Instructions that a rescue executes: doubled while KVM gets no further by itself. */
 const FIRST_RESCUE = 1
 const LONGEST_RESCUE = 4096
+/**
+ * Where KVM does not come back when an interrupt can be delivered: instructions of the soft engine until it can, and
+ * host ns between two looks.
+ */
+const WINDOW_SEARCH = 2000
+const WINDOW_INTERVAL = 300e3
+
 /** Instructions in system management mode between two looks at the clock. */
 const SOFT_SLICE = 10_000
 
@@ -43,8 +51,10 @@ const HALT: Exit = { reason: 'halt' }
 
 export class KvmEngine implements Engine {
   readonly kind = 'kvm'
-  /** How often the soft engine had to help. */
+  /** Emulation failures that the soft engine helped over. */
   rescues = 0
+  /** Interrupts for which the soft engine had to find the moment. */
+  windowSearches = 0
 
   private readonly vm: KvmVm
   private readonly vcpu: KvmVcpu
@@ -58,6 +68,8 @@ export class KvmEngine implements Engine {
   private readonly rescue: Rescue
   private readonly vector = new Struct(4)
   private readonly signature: number
+  /** KVM does not say when it could deliver an interrupt. */
+  private readonly lookForWindow = !probeKvm().interruptWindow
 
   private deadline = 0
   private running = false
@@ -71,6 +83,8 @@ export class KvmEngine implements Engine {
   private inSmm = false
   /** The last exit is complete only after KVM_RUN was entered again. */
   private unfinished = false
+  /** KVM was given an interrupt and has not run since. */
+  private injecting = false
   private rescueLength = FIRST_RESCUE
   /** What the board was last told. */
   private cr8 = 0
@@ -135,6 +149,7 @@ export class KvmEngine implements Engine {
         this.stopRequested = false
         return BUDGET
       }
+      if (this.halted && !this.wakes()) return HALT
       const left = this.deadline - this.clock.now()
       if (left <= 0) return BUDGET
       if (this.smiPending || this.inSmm) {
@@ -142,13 +157,21 @@ export class KvmEngine implements Engine {
         if (exit) return exit
         continue
       }
-      if (this.halted && !this.wakes()) return HALT
       this.halted = false
+      this.deliver()
+      if (this.lookForWindow && this.interrupt && !this.injecting) {
+        const exit = this.findWindow()
+        if (exit) return exit
+        if (this.interrupt) {
+          this.alarm.set(Math.min(left, WINDOW_INTERVAL))
+          this.alarmSet = true
+        }
+        if (this.halted) continue
+      }
       if (!this.alarmSet) {
         this.alarm.set(left)
         this.alarmSet = true
       }
-      this.deliver()
       const errno = this.enter()
       if (errno !== 0) {
         if (errno !== EINTR) return this.failure(`KVM_RUN failed, errno ${errno}`)
@@ -199,6 +222,7 @@ export class KvmEngine implements Engine {
     page.setUint8(abi.RUN_CR8, board.readTpr())
     this.cr8 = page.getUint8(abi.RUN_CR8)
     this.unfinished = false
+    this.injecting = false
     const errno = this.vcpu.run()
     this.coalesced.drain()
     const cr8 = page.getUint8(abi.RUN_CR8)
@@ -212,7 +236,7 @@ export class KvmEngine implements Engine {
   }
 
   private wakes(): boolean {
-    return this.nmiPending || (this.interrupt && this.interruptsEnabled())
+    return this.nmiPending || this.smiPending || (this.interrupt && this.interruptsEnabled())
   }
 
   /** Hands NMI and INTR to KVM, or asks for an exit when the CPU can take INTR. */
@@ -228,6 +252,7 @@ export class KvmEngine implements Engine {
 
   private inject(vector: number): void {
     this.page.setUint8(abi.RUN_READY_FOR_INTERRUPT, 0)
+    this.injecting = true
     this.vector.view.setUint32(0, vector, true)
     this.vcpu.call('KVM_INTERRUPT', abi.KVM_INTERRUPT, this.vector.address)
   }
@@ -302,9 +327,14 @@ export class KvmEngine implements Engine {
   // ---- the soft engine's share ----
 
   /** Executes some instructions on the soft engine. Returns what ends the run, if anything does. */
-  private runSoft(before: CpuState, injected: number | undefined, instructions: number, smi = false): Exit | undefined {
+  private runSoft(
+    before: CpuState,
+    injected: number | undefined,
+    instructions: number,
+    how: { smi?: boolean; untilInterrupt?: boolean } = {},
+  ): Exit | undefined {
     const { slots } = this
-    const pins = { memory: slots.current(), a20: slots.a20Enabled, smi, injected }
+    const pins = { ...how, memory: slots.current(), a20: slots.a20Enabled, injected }
     const { state, exit, undelivered } = this.rescue.run(before, instructions, pins)
     this.write(state, true)
     if (undelivered !== undefined) this.inject(undelivered)
@@ -319,7 +349,16 @@ export class KvmEngine implements Engine {
     if (refusal) return this.failure(`system management mode: ${refusal}`)
     const smi = this.smiPending
     this.smiPending = false
-    return this.runSoft(state, injected, SOFT_SLICE, smi)
+    return this.runSoft(state, injected, SOFT_SLICE, { smi })
+  }
+
+  /** INTR is high, and the guest could not take it when KVM came back last. */
+  private findWindow(): Exit | undefined {
+    this.finishAccess()
+    const { state, injected } = this.read()
+    if (this.rescue.refusal(state)) return undefined
+    this.windowSearches++
+    return this.runSoft(state, injected, WINDOW_SEARCH, { untilInterrupt: true })
   }
 
   // ---- time ----
@@ -389,6 +428,7 @@ export class KvmEngine implements Engine {
     this.nmiPending = false
     this.smiPending = false
     this.rescue.reset()
+    if (this.inSmm) this.board.smmChanged(false)
     this.write(resetState(this.signature, this.state.msrsAtReset()), false)
   }
 

@@ -2,8 +2,9 @@
  * What KVM cannot execute: the soft engine does it, on the same memory and the same board, and KVM goes on.
  *
  * It is for instructions that a kernel's emulator does not know (an `fwait` in protected mode on hosts without VT-x or
- * AMD-V), for system management mode, which not every KVM has, and to bring an interrupt that KVM has taken but not
- * delivered to the guest before the state is read.
+ * AMD-V), for system management mode, which not every KVM has, to find the moment at which an interrupt can be delivered
+ * where KVM does not, and to bring an interrupt that KVM has taken but not delivered to the guest before the state is
+ * read.
  */
 import type { CpuBoard, CpuState, Exit, MemoryRegion } from '../engine.js'
 import { NS_PER_INSTRUCTION, SoftEngine } from '../soft/soft-engine.js'
@@ -22,6 +23,8 @@ interface Pins {
   a20: boolean
   injected?: number
   smi?: boolean
+  /** Come back as soon as an interrupt was taken. */
+  untilInterrupt?: boolean
 }
 
 export class Rescue {
@@ -33,6 +36,7 @@ export class Rescue {
   private interrupt = false
   /** An interrupt that was acknowledged already. */
   private vector: number | undefined
+  private untilInterrupt = false
 
   constructor(
     private readonly arena: WebAssembly.Memory,
@@ -80,6 +84,7 @@ export class Rescue {
     soft.setA20(pins.a20)
     soft.setState(state)
     this.vector = pins.injected
+    this.untilInterrupt = pins.untilInterrupt === true
     soft.setInterrupt(this.interrupt || pins.injected !== undefined)
     if (pins.smi) soft.smi()
     this.executing = true
@@ -116,11 +121,13 @@ export class Rescue {
       readTpr: () => board.readTpr(),
       writeTpr: (value) => live() && board.writeTpr(value),
       ferr: (level) => live() && board.ferr(level),
+      smmChanged: (inSmm) => live() && board.smmChanged(inSmm),
       warnMsr: (index) => live() && board.warnMsr(index),
     }
   }
 
   private acknowledge(): number {
+    if (this.untilInterrupt) this.soft?.stop()
     const injected = this.vector
     if (injected === undefined) return this.board.acknowledgeInterrupt()
     this.vector = undefined

@@ -99,6 +99,7 @@ export class SoftEngine implements Engine {
       tprRead: () => board.readTpr(),
       tprWrite: (value: number) => board.writeTpr(value),
       ferr: (level: number) => board.ferr(level !== 0),
+      smmChanged: (inSmm: number) => board.smmChanged(inSmm !== 0),
       warn: (kind: number, value: number) => {
         if (kind === at.WARN_UNKNOWN_MSR) board.warnMsr(value >>> 0)
       },
@@ -180,8 +181,8 @@ export class SoftEngine implements Engine {
   setA20(enabled: boolean): void {
     if ((this.view.getUint32(at.A20_MASK, true) !== 0) === enabled) return
     this.view.setUint32(at.A20_MASK, enabled ? 1 : 0, true)
+    // Blocks are kept by physical address, behind the gate: they stay.
     this.core.flushTlb()
-    this.core.dropEverything()
   }
 
   setMemory(regions: readonly MemoryRegion[]): void {

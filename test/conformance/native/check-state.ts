@@ -2,7 +2,7 @@
 import type { Comparison } from './compare.js'
 import type { StateSequence } from './instructions.js'
 import { newSnapshot } from './native-cpu.js'
-import { Random, fillFpu } from './random-state.js'
+import { fillFpu, Random } from './random-state.js'
 
 /** Random images through `sequence` on both targets; returns descriptions of the differences. */
 export function checkState(comparison: Comparison, sequence: StateSequence, cases: number, seed: number): string[] {
@@ -17,7 +17,9 @@ export function checkState(comparison: Comparison, sequence: StateSequence, case
     if (sequence.name.startsWith('fxrstor')) data.setUint32(24, r.u32() & 0xffff, true)
     // MXCSR may unmask what is pending already: only the next arithmetic would fault.
     if (sequence.name.startsWith('ldmxcsr')) data.setUint32(0, r.u32() & 0xffff, true)
-    const found = comparison.run(sequence.code, s, { ignoreData: sequence.ignore.map(([a, b]) => [a + sequence.store[0], b + sequence.store[0]]) })
+    const found = comparison.run(sequence.code, s, {
+      ignoreData: sequence.ignore.map(([a, b]) => [a + sequence.store[0], b + sequence.store[0]]),
+    })
     if (found.length) failures.push(`${sequence.name} case ${n}: ${found.join('; ')}`)
   }
   return failures

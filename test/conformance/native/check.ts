@@ -3,7 +3,15 @@ import type { CompareOptions, Comparison } from './compare.js'
 import { describeFpu } from './compare.js'
 import type { Instruction } from './instructions.js'
 import { newSnapshot } from './native-cpu.js'
-import { fillFpu, fillVectors, Random, randomBytes, randomExtended, randomFloat, type StateOptions } from './random-state.js'
+import {
+  fillFpu,
+  fillVectors,
+  Random,
+  randomBytes,
+  randomExtended,
+  randomFloat,
+  type StateOptions,
+} from './random-state.js'
 
 export interface CheckOptions extends StateOptions, CompareOptions {
   cases: number

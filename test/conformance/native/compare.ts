@@ -26,7 +26,9 @@ const hex = (n: number | bigint, digits: number): string => n.toString(16).padSt
 
 export function describeFpu(s: CpuSnapshot, registers = 8): string {
   const fx = new DataView(s.fxsave.buffer, s.fxsave.byteOffset, 512)
-  const lines = [`cw=${hex(fx.getUint16(0, true), 4)} sw=${hex(fx.getUint16(2, true), 4)} tags=${hex(fx.getUint8(4), 2)}`]
+  const lines = [
+    `cw=${hex(fx.getUint16(0, true), 4)} sw=${hex(fx.getUint16(2, true), 4)} tags=${hex(fx.getUint8(4), 2)}`,
+  ]
   for (let i = 0; i < registers; i++)
     lines.push(`st${i}=${hex(fx.getUint16(40 + i * 16, true), 4)}:${hex(fx.getBigUint64(32 + i * 16, true), 16)}`)
   return lines.join(' ')

@@ -38,10 +38,29 @@ export const x87Arithmetic: Instruction[] = KINDS.flatMap((name, n) => [
 ])
 
 const D9: readonly [string, number][] = [
-  ['fchs', 0xe0], ['fabs', 0xe1], ['ftst', 0xe4], ['fxam', 0xe5], ['fld1', 0xe8], ['fldl2t', 0xe9], ['fldl2e', 0xea],
-  ['fldpi', 0xeb], ['fldlg2', 0xec], ['fldln2', 0xed], ['fldz', 0xee], ['fxtract', 0xf4], ['fprem1', 0xf5],
-  ['fdecstp', 0xf6], ['fincstp', 0xf7], ['fprem', 0xf8], ['fsqrt', 0xfa], ['frndint', 0xfc], ['fscale', 0xfd],
-  ['fnop', 0xd0], ['fld st3', 0xc3], ['fxch st2', 0xca], ['fstp1 st2', 0xda],
+  ['fchs', 0xe0],
+  ['fabs', 0xe1],
+  ['ftst', 0xe4],
+  ['fxam', 0xe5],
+  ['fld1', 0xe8],
+  ['fldl2t', 0xe9],
+  ['fldl2e', 0xea],
+  ['fldpi', 0xeb],
+  ['fldlg2', 0xec],
+  ['fldln2', 0xed],
+  ['fldz', 0xee],
+  ['fxtract', 0xf4],
+  ['fprem1', 0xf5],
+  ['fdecstp', 0xf6],
+  ['fincstp', 0xf7],
+  ['fprem', 0xf8],
+  ['fsqrt', 0xfa],
+  ['frndint', 0xfc],
+  ['fscale', 0xfd],
+  ['fnop', 0xd0],
+  ['fld st3', 0xc3],
+  ['fxch st2', 0xca],
+  ['fstp1 st2', 0xda],
 ]
 
 export const x87Other: Instruction[] = [
@@ -112,7 +131,13 @@ export const x87Transcendental: Instruction[] = [
 const PREFIX: { [form: string]: number[] } = { ps: [], pd: [0x66], ss: [0xf3], sd: [0xf2] }
 
 /** An instruction in its register form (xmm1, xmm2) and its memory form ([rsi]). */
-function both(name: string, prefix: number[], opcode: number, operand: Instruction['operand'], ...immediate: number[]): Instruction[] {
+function both(
+  name: string,
+  prefix: number[],
+  opcode: number,
+  operand: Instruction['operand'],
+  ...immediate: number[]
+): Instruction[] {
   return [
     row(`${name} xmm1, xmm2`, [...prefix, 0x0f, opcode, 0xca, ...immediate], operand),
     row(`${name} xmm1, [rsi]`, [...prefix, 0x0f, opcode, 0x0e, ...immediate], operand),
@@ -166,7 +191,12 @@ export const sseConversions: Instruction[] = [
     row('cvtpi2pd xmm1, mm2', [0x66, 0x0f, opcode, 0xca]),
     row('cvtpi2pd xmm1, [rsi]', [0x66, 0x0f, opcode, 0x0e], 'integer'),
   ]),
-  ...([[0x2c, 'cvtt'], [0x2d, 'cvt']] as const).flatMap(([opcode, name]) => [
+  ...(
+    [
+      [0x2c, 'cvtt'],
+      [0x2d, 'cvt'],
+    ] as const
+  ).flatMap(([opcode, name]) => [
     row(`${name}ss2si eax, xmm1`, [0xf3, 0x0f, opcode, 0xc1], 'single'),
     row(`${name}ss2si rax, xmm1`, [0xf3, 0x48, 0x0f, opcode, 0xc1], 'single'),
     row(`${name}sd2si eax, xmm1`, [0xf2, 0x0f, opcode, 0xc1], 'double'),
@@ -180,15 +210,19 @@ export const sseConversions: Instruction[] = [
 ]
 
 const MMX_OPCODES = [
-  0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b, 0x74, 0x75, 0x76, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5,
-  0xd8, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xe1, 0xe2, 0xe3, 0xe4, 0xe5, 0xe8, 0xe9, 0xea, 0xeb, 0xec, 0xed,
-  0xee, 0xef, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe,
+  0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x6b, 0x74, 0x75, 0x76, 0xd1, 0xd2, 0xd3, 0xd4,
+  0xd5, 0xd8, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xe1, 0xe2, 0xe3, 0xe4, 0xe5, 0xe8, 0xe9, 0xea, 0xeb,
+  0xec, 0xed, 0xee, 0xef, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe,
 ]
 
 const hex = (n: number): string => n.toString(16).padStart(2, '0')
 
 const COUNTS = [0, 1, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 200]
-const SHIFTS: readonly [number, number[]][] = [[0x71, [2, 4, 6]], [0x72, [2, 4, 6]], [0x73, [2, 6]]]
+const SHIFTS: readonly [number, number[]][] = [
+  [0x71, [2, 4, 6]],
+  [0x72, [2, 4, 6]],
+  [0x73, [2, 6]],
+]
 
 /** `prefix` [] gives the MMX forms (mm1, mm2), [0x66] the SSE2 forms. */
 function integerForms(prefix: number[]): Instruction[] {
@@ -201,7 +235,11 @@ function integerForms(prefix: number[]): Instruction[] {
     ...SHIFTS.flatMap(([opcode, regs]) =>
       [...regs, ...(prefix.length && opcode === 0x73 ? [3, 7] : [])].flatMap((reg) =>
         COUNTS.map((count) =>
-          row(`${set} 0f ${hex(opcode)} /${reg} ${count}`, [...prefix, 0x0f, opcode, register(reg, 1), count], 'integer'),
+          row(
+            `${set} 0f ${hex(opcode)} /${reg} ${count}`,
+            [...prefix, 0x0f, opcode, register(reg, 1), count],
+            'integer',
+          ),
         ),
       ),
     ),
@@ -306,7 +344,11 @@ const sequence = (name: string, code: number[], rest: Omit<StateSequence, 'name'
 })
 
 export const stateSequences: StateSequence[] = [
-  sequence('fldenv, fnstenv (32-bit)', [0xd9, 0x26, 0xd9, 0x76, 0x40], { load: 28, store: [64, 28], ignore: [[12, 28]] }),
+  sequence('fldenv, fnstenv (32-bit)', [0xd9, 0x26, 0xd9, 0x76, 0x40], {
+    load: 28,
+    store: [64, 28],
+    ignore: [[12, 28]],
+  }),
   sequence('fldenv, fnstenv (16-bit)', [0x66, 0xd9, 0x26, 0x66, 0xd9, 0x76, 0x40], {
     load: 14,
     store: [64, 14],
@@ -325,12 +367,20 @@ export const stateSequences: StateSequence[] = [
   sequence('fxrstor, fxsave', [0x0f, 0xae, 0x0e, 0x0f, 0xae, 0x86, 0, 2, 0, 0], {
     load: 416,
     store: [512, 416],
-    ignore: [[6, 24]],
+    ignore: [
+      [6, 24],
+      // MXCSR_MASK: AMD has a bit more.
+      [28, 32],
+    ],
   }),
   sequence('fxrstor64, fxsave64', [0x48, 0x0f, 0xae, 0x0e, 0x48, 0x0f, 0xae, 0x86, 0, 2, 0, 0], {
     load: 416,
     store: [512, 416],
-    ignore: [[6, 24]],
+    ignore: [
+      [6, 24],
+      // MXCSR_MASK: AMD has a bit more.
+      [28, 32],
+    ],
   }),
   sequence('ldmxcsr, stmxcsr', [0x0f, 0xae, 0x16, 0x0f, 0xae, 0x5e, 0x40], { load: 4, store: [64, 4], ignore: [] }),
 ]

@@ -5,7 +5,15 @@
 import type { CpuBoard } from '../../../machine/cpu/engine.js'
 import * as at from '../../../machine/cpu/soft/layout.js'
 import { NS_PER_INSTRUCTION, SoftEngine } from '../../../machine/cpu/soft/soft-engine.js'
-import { BLOB, CODE_SIZE, type CpuSnapshot, type CpuTarget, DATA as DATA_IN_MAP, DATA_SIZE, MAP_SIZE } from './native-cpu.js'
+import {
+  BLOB,
+  CODE_SIZE,
+  type CpuSnapshot,
+  type CpuTarget,
+  DATA as DATA_IN_MAP,
+  DATA_SIZE,
+  MAP_SIZE,
+} from './native-cpu.js'
 
 // Guest-physical layout.
 const PML4 = 0x1000
@@ -27,6 +35,13 @@ const RAM = 2 << 20
 const CODE64 = 0xa09b
 const DATA32 = 0xc093
 
+/** What the engine keeps to itself, and what spares us its whole getState() and setState() at each run. */
+interface Internals {
+  core: { getFlags(): number; setFlags(flags: number): void }
+  loadFx(image: Uint8Array): void
+  saveFx(): Uint8Array
+}
+
 export class SoftCpu implements CpuTarget {
   readonly name = 'soft'
   readonly dataAddress: bigint
@@ -35,8 +50,9 @@ export class SoftCpu implements CpuTarget {
   private readonly data: number
   private readonly code: number
   readonly engine: SoftEngine
-  private readonly ram: Uint8Array
-  private readonly bytes: Uint8Array
+  /** Guest-physical memory. */
+  readonly ram: Uint8Array
+  private readonly internals: Internals
   private readonly words: BigUint64Array
   private readonly view: DataView
   private lastCode: Uint8Array | undefined
@@ -49,7 +65,6 @@ export class SoftCpu implements CpuTarget {
     this.codeAddress = mirror === undefined ? BigInt(CODE) : mirror + BigInt(BLOB)
     const memory = new WebAssembly.Memory({ initial: (at.ARENA_GUEST + RAM) / 65536, maximum: 65536 })
     this.ram = new Uint8Array(memory.buffer, at.ARENA_GUEST, RAM)
-    this.bytes = new Uint8Array(memory.buffer)
     this.words = new BigUint64Array(memory.buffer)
     this.view = new DataView(memory.buffer)
     this.engine = new SoftEngine(memory, {
@@ -63,9 +78,11 @@ export class SoftCpu implements CpuTarget {
       readTpr: () => 0,
       writeTpr: () => {},
       ferr: () => {},
+      smmChanged: () => {},
       warnMsr: () => {},
       ...board,
     })
+    this.internals = this.engine as unknown as Internals
     this.engine.setMemory([{ address: 0, size: RAM, offset: at.ARENA_GUEST, kind: 'ram' }])
     this.setUpLongMode()
     if (mirror !== undefined) this.mapMirror(Number(mirror))
@@ -79,7 +96,8 @@ export class SoftCpu implements CpuTarget {
     for (let i = 0; i < MAP_SIZE / 4096; i++) {
       const page = (address >>> 12) + i
       // A mapping that crosses 2 MiB would need another table.
-      if (page >>> 9 !== address >>> 21) throw new Error(`the native oracle's mapping at ${address.toString(16)} crosses 2 MiB`)
+      if (page >>> 9 !== address >>> 21)
+        throw new Error(`the native oracle's mapping at ${address.toString(16)} crosses 2 MiB`)
       ram.setUint32(MIRROR_PT + (page & 511) * 8, (MIRROR + i * 4096) | 3, true)
     }
   }
@@ -91,6 +109,10 @@ export class SoftCpu implements CpuTarget {
     ram.setUint32(PD, 0x83, true)
     ram.setBigUint64(GDT + 8, 0x00af9b000000ffffn, true)
     ram.setBigUint64(GDT + 16, 0x00cf93000000ffffn, true)
+    // Where Linux has its user segments: 0x23 is 32-bit code, 0x2b data, 0x33 64-bit code. Conforming, so that CPL 0 may enter.
+    ram.setBigUint64(GDT + 0x20, 0x00cf9f000000ffffn, true)
+    ram.setBigUint64(GDT + 0x28, 0x00cff3000000ffffn, true)
+    ram.setBigUint64(GDT + 0x30, 0x00af9f000000ffffn, true)
     for (let vector = 0; vector < 256; vector++) {
       const handler = HANDLERS + vector * 8
       this.ram[handler] = 0xf4
@@ -103,7 +125,7 @@ export class SoftCpu implements CpuTarget {
     state.tr = { selector: 24, base: BigInt(TSS), limit: 0x67, access: 0x8b }
     const segment = (selector: number, access: number) => ({ selector, base: 0n, limit: 0xffffffff, access })
     state.segments = state.segments.map((_, i) => (i === 1 ? segment(8, CODE64) : segment(16, DATA32)))
-    state.gdtr = { base: BigInt(GDT), limit: 23 }
+    state.gdtr = { base: BigInt(GDT), limit: 0x37 }
     state.idtr = { base: BigInt(IDT), limit: 4095 }
     // PE, MP, ET, NE, PG; PAE, OSFXSR, OSXMMEXCPT; LME, LMA.
     state.cr0 = 0x80000033n
@@ -132,10 +154,10 @@ export class SoftCpu implements CpuTarget {
     const v = this.view
     this.words.set(input.gpr, at.GPR / 8)
     if (input.gpr[4] === 0n) this.words[at.GPR / 8 + 4] = BigInt(STACK_TOP)
-    this.engine['core'].setFlags((input.rflags & 0xcd5) | 0x202)
+    this.internals.core.setFlags((input.rflags & 0xcd5) | 0x202)
     v.setBigUint64(at.RIP, this.codeAddress, true)
     v.setUint32(at.HALTED, 0, true)
-    this.engine['loadFx'](input.fxsave)
+    this.internals.loadFx(input.fxsave)
     this.ram.set(input.data, this.data)
     const exit = this.engine.run(this.engine.now() + 10_000 * NS_PER_INSTRUCTION)
     if (exit.reason !== 'halt') throw new Error(`the code did not come to its end: ${exit.reason}`)
@@ -143,8 +165,8 @@ export class SoftCpu implements CpuTarget {
     const rip = Number(v.getBigUint64(at.RIP, true))
     output.exception = rip >= HANDLERS && rip < HANDLERS + 0x1000 ? (rip - HANDLERS) >> 3 : undefined
     if (input.gpr[4] === 0n) output.gpr[4] -= BigInt(STACK_TOP)
-    output.rflags = this.engine['core'].getFlags() >>> 0
-    output.fxsave.set(this.engine['saveFx']())
+    output.rflags = this.internals.core.getFlags() >>> 0
+    output.fxsave.set(this.internals.saveFx())
     output.data.set(this.ram.subarray(this.data, this.data + DATA_SIZE))
   }
 }

@@ -56,6 +56,7 @@ export class BareCpu {
       readTpr: () => 0,
       writeTpr: () => {},
       ferr: () => {},
+      smmChanged: () => {},
       warnMsr: () => {},
       ...board,
     })

@@ -153,15 +153,17 @@ export function dropRange(phys: u32, length: u32): void {
 
 /** Drops every block: the pool is full, or the memory map changed. */
 export function dropEverything(): void {
-  pool = CODE_POOL
-  memory.fill(BLOCK_HASH, 0, 0x4000 << 2)
-  memory.fill(JUMP_CACHE, 0, <usize>JUMP_ENTRIES << 4)
-  for (let page: usize = 0; page < 0x100000; page++) {
-    if (!load<u32>(PAGE_BLOCKS + (page << 2))) continue
+  // The blocks stand one behind the other in the pool.
+  for (let block = CODE_POOL; block < pool; ) {
+    const page = <usize>(load<u32>(block, BLOCK_PHYS) >> 12)
     store<u32>(PAGE_BLOCKS + (page << 2), 0)
     store<u64>(PAGE_CHUNKS + (page << 3), 0)
     const map = PHYS_MAP + (page << 2)
     store<u32>(map, load<u32>(map) & ~PAGE_CODE)
+    block += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_COUNT) * OP_SIZE
   }
+  pool = CODE_POOL
+  memory.fill(BLOCK_HASH, 0, 0x4000 << 2)
+  memory.fill(JUMP_CACHE, 0, <usize>JUMP_ENTRIES << 4)
   breakSoon()
 }

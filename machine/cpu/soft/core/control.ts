@@ -8,9 +8,9 @@ import { operand16, setGpr } from './operand'
 import { nextIp } from './run'
 import { ACC_LONG, code64, longMode, setSegmentBounds, updateMode } from './segment'
 import {
-  A20_MASK, ATTENTION, ATTN_STEP, CPL, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR2, CR3,
-  CR4, CR4_DE, CR4_MCE, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_PAE, CR4_PCE, CR4_PGE, CR4_PSE, CR4_PVI, CR4_TSD, CR4_VME, CS,
-  DR, EFER, EFER_LMA, EFER_LME, EX_DB, EX_GP, EX_UD, RIP, SEG_ACCESS, SEG_BASE,
+  A20_MASK, ATTENTION, ATTN_STEP, CPL, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG,
+  CR0_TS, CR0_WP, CR2, CR3, CR4, CR4_DE, CR4_MCE, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_PAE, CR4_PCE, CR4_PGE, CR4_PSE,
+  CR4_PVI, CR4_TSD, CR4_VME, CS, DR, EFER, EFER_LMA, EFER_LME, EX_DB, EX_GP, EX_UD, RIP, SEG_ACCESS, SEG_BASE,
 } from './state'
 
 @inline export function ring0(): void {
@@ -58,7 +58,8 @@ export function writeCr0(value: u64): void {
   if (changed & CR0_PG && paePaging(cr0, cr4) && !checkPdpt(load<u64>(CR3))) raise(EX_GP, 0)
   store<u64>(CR0, cr0)
   store<u32>(EFER, newEfer)
-  if (changed & (CR0_PG | CR0_WP | CR0_PE | CR0_AM)) flushTlb()
+  // Without paging a translation is the address itself, whatever the mode.
+  if (changed & (CR0_PG | CR0_AM) || (changed & CR0_WP && cr0 & CR0_PG)) flushTlb()
   if (changed & CR0_PE) {
     if (!(cr0 & CR0_PE)) {
       // Real mode knows no privilege, and its CS is a segment like the others.

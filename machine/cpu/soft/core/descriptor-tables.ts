@@ -6,10 +6,10 @@ import { nonCanonical, read, write } from './memory'
 import { ea, OP_FLAGS, OP_REG, OP_RM, OPF_SIZE, opSeg } from './op'
 import { operand16, setGpr, storeWord } from './operand'
 import {
-  code64, commit, descAddress, descDpl, descHigh, descIsConforming, descIsReadable, descIsSystem,
-  descIsWritableData, descLimit, descPresent, descType, fetchDescriptor, fetchHighBase, longMode, NEW_SEG, prepare,
-  protectedMode, setNull, tableWrite, tryFetch, TYPE_CALL_GATE16, TYPE_CALL_GATE32, TYPE_LDT, TYPE_TASK_GATE,
-  TYPE_TSS16, TYPE_TSS16_BUSY, TYPE_TSS32, TYPE_TSS32_BUSY,
+  code64, commit, descAddress, descDpl, descHigh, descIsConforming, descIsReadable, descIsSystem, descIsWritableData,
+  descLimit, descPresent, descType, fetchDescriptor, fetchHighBase, longMode, NEW_SEG, prepare, protectedMode,
+  setNull, tableWrite, tryFetch, TYPE_CALL_GATE16, TYPE_CALL_GATE32, TYPE_LDT, TYPE_TASK_GATE, TYPE_TSS16,
+  TYPE_TSS16_BUSY, TYPE_TSS32, TYPE_TSS32_BUSY,
 } from './segment'
 import {
   CPL, EX_GP, EX_NP, EX_UD, FLAG_ZF, GDTR_BASE, GDTR_LIMIT, IDTR_BASE, IDTR_LIMIT, LDTR, SEG_ACCESS, SEG_BASE,

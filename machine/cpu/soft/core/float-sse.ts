@@ -87,6 +87,17 @@ export function commitMxcsr(): void {
   return <T>(magnitude<T>(a) - 1) < <T>(((<T>1) << <T>fractionBits<T>()) - 1)
 }
 
+/** An ordinary finite number, well above the smallest normal one: as a rounded result it raised nothing but PE. */
+@inline export function isOrdinary<T>(a: T): bool {
+  const least = <T>((<T>2) << <T>fractionBits<T>())
+  return <T>(magnitude<T>(a) - least) < <T>(infinity<T>() - least)
+}
+
+/** PE is sticky already, and the mode is the one that systems leave: WebAssembly's floats may answer. */
+@inline export function plainMode(): bool {
+  return (load<u32>(MXCSR) & (MXCSR_CONTROL | PE)) == (MXCSR_DEFAULT | PE)
+}
+
 /** A denormal operand: zero under DAZ, else flagged by the caller. */
 @inline export function squash<T>(a: T): T {
   return denormalsAreZero && isDenormal_<T>(a) ? <T>(a & signMask<T>()) : a

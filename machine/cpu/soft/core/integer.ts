@@ -396,7 +396,8 @@ export function enter<T>(op: usize): void {
   let sp = load<u64>(RSP)
   sp -= sizeof<T>()
   write<T>(seg, sp & mask, load<T>(RBP))
-  const frame = sp & mask
+  // FrameTemp is the whole stack pointer, on a 16-bit stack too.
+  const frame = (load<u64>(RSP) & ~mask) | (sp & mask)
   if (level) {
     let bp = load<u64>(RBP)
     for (let i: u32 = 1; i < level; i++) {
@@ -505,8 +506,12 @@ export function cmovcc<T>(op: usize, memory: bool, cc: i32): void {
   if (k == 2 || k == 3) {
     // Through the carry: bits + 1 positions.
     const n = sizeof<T>() == 8 || sizeof<T>() == 4 ? count : count % (bits + 1)
-    if (n == 0) return a
     let cf = getCF()
+    if (n == 0) {
+      // All the way round: OF is still taken from the result, on the 80286 as on today's CPUs.
+      setRotateFlags(cf, k == 2 ? cf ^ topBit<T>(a) : topBit<T>(a) ^ topBit<T>(<T>(a << 1)))
+      return a
+    }
     if (k == 2) {
       r = n == 1 ? <T>((<u64>a << 1) | cf) : <T>((n < bits ? <u64>a << <u64>n : 0) | (<u64>cf << <u64>(n - 1)) | (<u64>a >> <u64>(bits + 1 - n)))
       cf = <u32>(<u64>a >> <u64>(bits - n)) & 1

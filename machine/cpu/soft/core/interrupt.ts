@@ -16,18 +16,19 @@ import { OP_IMM } from './op'
 import { nextIp, syncForFault } from './run'
 import {
   checkCodeOffset, descDpl, descHigh, descIsCode, descIsConforming, descIsSystem, descPresent, descType,
-  fetchDescriptor, longMode, NEW_CS, prepare, setAccessed, setNull, setReal, setVirtual8086, tableRead, TYPE_TASK_GATE,
-  TYPE_TSS16, TYPE_TSS32, updateMode, virtual8086,
+  fetchDescriptor, longMode, NEW_CS, prepare, setAccessed, setNull, setReal, setVirtual8086, tableRead,
+  TYPE_TASK_GATE, TYPE_TSS16, TYPE_TSS32, updateMode, virtual8086,
 } from './segment'
 import {
   frameBegin, frameBeginInner, frameBeginLong, frameCommit, framePrepareCommit, framePush, innerStack,
   interruptStackTable,
 } from './stack-frame'
 import {
-  ATTENTION, ATTN_STEP, CPL, CR0, CR0_PE, CR4, CR4_VME, CS, DELIVERING, DELIVERING_VECTOR, DR, DS, ES, EXIT_REASON, EXIT_SHUTDOWN, EX_BP,
-  EX_DB, EX_DF, EX_GP, EX_MC, EX_NMI, EX_NP, EX_OF, EX_PF, EX_TS, FLAG_AC, FLAG_IF, FLAG_NT, FLAG_OF,
-  FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VM, FS, GS, HALTED, ICOUNT, IDTR_BASE, IDTR_LIMIT, NMI_MASKED, NO_VECTOR, PENDING_ERROR,
-  PENDING_HAS_ERROR, PENDING_VECTOR, RFLAGS, RIP, RSP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR, SHADOW, SS, TR,
+  ATTENTION, ATTN_STEP, CPL, CR0, CR0_PE, CR4, CR4_VME, CS, DELIVERING, DELIVERING_VECTOR, DR, DS, ES, EXIT_REASON,
+  EXIT_SHUTDOWN, EX_BP, EX_DB, EX_DF, EX_GP, EX_MC, EX_NMI, EX_NP, EX_OF, EX_PF, EX_TS, FLAG_AC, FLAG_IF, FLAG_NT,
+  FLAG_OF, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VM, FS, GS, HALTED, ICOUNT, IDTR_BASE, IDTR_LIMIT, NMI_MASKED, NO_VECTOR,
+  PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR, RFLAGS, RIP, RSP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR,
+  SHADOW, SS, TR,
 } from './state'
 import { switchTask, TASK_CALL } from './task'
 import { enterCode } from './transfer'

@@ -5,11 +5,11 @@ import { portRead, portWrite } from './host'
 import { probeWrite, read, write } from './memory'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_IMM, opSeg } from './op'
 import { setGpr } from './operand'
-import { instructionCount, instructionPointer, nextIp, stall } from './run'
+import { breakSoon, instructionCount, instructionPointer, nextIp, stall } from './run'
 import { code64, tableRead, virtual8086 } from './segment'
 import {
-  ATTENTION, ATTN_DEBUG, CPL, CR0, CR0_PE, CR4, CR4_DE, DR, ES, EX_GP, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, RAX, RCX, RDI, RDX, RFLAGS, RIP, RSI,
-  SEG_ACCESS, SEG_BASE, SEG_LIMIT, TR,
+  ATTENTION, ATTN_DEBUG, CPL, CR0, CR0_PE, CR4, CR4_DE, DR, ES, EX_GP, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, RAX, RCX,
+  RDI, RDX, RFLAGS, RIP, RSI, SEG_ACCESS, SEG_BASE, SEG_LIMIT, TR,
 } from './state'
 
 /** Raises #GP(0) where neither IOPL nor the TSS's permission bitmap lets `size` bytes of ports from `port` through. */

@@ -161,6 +161,9 @@ export function translate(linear: u64, access: u32): u64 {
   let page: u64 = 0
   let rights: u64 = PTE_W | PTE_U
   let nx: u64 = 0
+  // The directory entry of a 32-bit walk: its accessed bit is set only when nothing faults.
+  let upperAddress: u64 = 0
+  let upper: u64 = PTE_A
   if (cr4 & CR4_PAE) {
     const nxe = (efer & EFER_NXE) != 0
     const reserved: u64 = RESERVED_PHYS | (nxe ? 0 : PTE_NX)
@@ -207,7 +210,8 @@ export function translate(linear: u64, access: u32): u64 {
       if (entry & 0x200000) pageFault(linear, access, 9)
       page = (entry & 0xffc00000) | ((entry & 0x1fe000) << 19) | (linear & 0x3fffff)
     } else {
-      if (!(entry & PTE_A)) physWrite(physAddress(entryAddress), entry | PTE_A, 4)
+      upperAddress = entryAddress
+      upper = entry
       entryAddress = (entry & 0xfffff000) + ((linear >> 12) & 1023) * 4
       entry = walkRead32(entryAddress)
       if (!(entry & PTE_P)) pageFault(linear, access, 0)
@@ -230,6 +234,7 @@ export function translate(linear: u64, access: u32): u64 {
     if (!(cr0 & CR0_WP)) walkedWrite = true
   }
   if (nx && access & ACCESS_EXECUTE) pageFault(linear, access, 1)
+  if (!(upper & PTE_A)) physWrite(physAddress(upperAddress), upper | PTE_A, 4)
   const set: u64 = access & ACCESS_WRITE ? PTE_A | PTE_D : PTE_A
   if ((entry & set) != set) {
     entry |= set

@@ -8,8 +8,8 @@ import { setGpr } from './operand'
 import { instructionCount, nextIp } from './run'
 import { setFlat64 } from './segment'
 import {
-  CPL, CR0, CR0_PG, CR4, CR4_PCE, CR4_TSD, EFER, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EX_GP, FS, FS64, GS,
-  GS64, MSR_AREA, RAX, RCX, RDX, RIP, SEG_BASE, TSC_OFFSET,
+  CPL, CR0, CR0_PG, CR4, CR4_PCE, CR4_TSD, EFER, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EX_GP, FS, FS64, GS, GS64,
+  MSR_AREA, RAX, RCX, RDX, RIP, SEG_BASE, TSC_OFFSET,
 } from './state'
 
 /** TSC ticks for each retired instruction: an instruction is 10 ns of guest time, the TSC runs at 1 GHz. */

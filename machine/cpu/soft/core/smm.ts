@@ -2,7 +2,7 @@
  * System management mode (Intel SDM vol. 3, chapter 32), as far as firmware needs it: the save state of 32-bit CPUs,
  * revision 00020000, with SMBASE relocation.
  */
-import { msrWrite } from './host'
+import { smmChanged } from './host'
 import { raiseNoError } from './fault'
 import { getFlags, setFlags } from './flags'
 import { flushTlb, physRead, physWrite } from './memory'
@@ -12,12 +12,6 @@ import {
   IDTR_BASE, IDTR_LIMIT, IN_SMM, LDTR, NMI_MASKED, RIP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR, SHADOW, SMBASE,
   SS, TR,
 } from './state'
-
-/**
- * How the board learns that SMM was entered or left (its memory map changes then): a write of 1 or 0 to this number,
- * which no guest can reach.
- */
-const MSR_SMM_NOTICE: u32 = 0xfffffff0
 
 // Offsets from SMBASE + 8000.
 const SAVE_SMBASE: u32 = 0x7ef8
@@ -77,7 +71,7 @@ function getRecord(offset: u32, seg: usize, selector: u32): void {
 /** SMI#: saves the state below SMBASE + 10000 and starts at SMBASE + 8000 in a flat kind of real mode. */
 export function enterSmm(): void {
   store<u32>(IN_SMM, 1)
-  msrWrite(MSR_SMM_NOTICE, 1, 0)
+  smmChanged(1)
   const base = load<u32>(SMBASE)
   area = <u64>base + 0x8000
   put(SAVE_SMBASE, base)
@@ -146,7 +140,7 @@ export function rsm(op: usize): void {
   if (physRead(area + SAVE_HALT, 2) & 1) store<u32>(HALTED, 1)
   store<u32>(NMI_MASKED, 0)
   store<u32>(IN_SMM, 0)
-  msrWrite(MSR_SMM_NOTICE, 0, 0)
+  smmChanged(0)
   updateMode()
   flushTlb()
 }

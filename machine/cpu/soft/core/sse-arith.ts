@@ -6,21 +6,16 @@
  * then nothing but PE can have happened. Every other case goes lane by lane through float-sse.ts.
  */
 import {
-  FP_ADD, FP_DIV, FP_MAX, FP_MIN, FP_MUL, MXCSR_CONTROL, MXCSR_DEFAULT, FP_SUB, beginSse, commitMxcsr, soft, softCompare, softOrder, softSqrt,
+  FP_ADD, FP_MAX, FP_MIN, FP_MUL, FP_SUB, beginSse, commitMxcsr, isDenormal_, isOrdinary, plainMode, soft, softCompare,
+  softOrder, softSqrt,
 } from './float-sse'
-import { PE } from './float80'
 import { setArithFlags } from './flags'
 import { OP_IMM } from './op'
-import { FLAG_CF, FLAG_PF, FLAG_ZF, MXCSR } from './state'
+import { FLAG_CF, FLAG_PF, FLAG_ZF } from './state'
 import { checkSse, regV, source32, source64, sourceW } from './xmm'
 
 /** Results of the lanes of an instruction, which none may reach its register before all are known to be sound. */
 const LANES: usize = memory.data(16, 16)
-
-/** PE is sticky already, and the mode is the default one. */
-@inline function plainMode(): bool {
-  return (load<u32>(MXCSR) & (MXCSR_CONTROL | PE)) == (MXCSR_DEFAULT | PE)
-}
 
 // ---- what the fast path may vouch for ----
 
@@ -81,22 +76,6 @@ const LANES: usize = memory.data(16, 16)
   return i64x2.all_true(v128.andnot(good, operands))
 }
 
-@inline function isDenormal32(x: u32): bool {
-  return (x & 0x7fffffff) - 1 < 0x007fffff
-}
-
-@inline function isDenormal64(x: u64): bool {
-  return (x & 0x7fffffffffffffff) - 1 < 0x000fffffffffffff
-}
-
-@inline function ordinaryBits32(x: u32): bool {
-  return (x & 0x7fffffff) - 0x01000000 < 0x7f800000 - 0x01000000
-}
-
-@inline function ordinaryBits64(x: u64): bool {
-  return (x & 0x7fffffffffffffff) - 0x0020000000000000 < 0x7ff0000000000000 - 0x0020000000000000
-}
-
 // ---- packed ----
 
 export function arith_ps(op: usize, mem: bool, kind: u32): void {
@@ -146,14 +125,14 @@ export function arith_ss(op: usize, mem: bool, kind: u32): void {
   const b = source32(op, mem)
   const d = regV(op)
   const a = load<u32>(d)
-  if (plainMode() && kind != FP_MIN && kind != FP_MAX && !isDenormal32(a) && !isDenormal32(b)) {
+  if (plainMode() && kind != FP_MIN && kind != FP_MAX && !isDenormal_<u32>(a) && !isDenormal_<u32>(b)) {
     const x = reinterpret<f32>(a)
     const y = reinterpret<f32>(b)
     const r = reinterpret<u32>(kind == FP_ADD ? x + y : kind == FP_SUB ? x - y : kind == FP_MUL ? x * y : x / y)
     if (
       kind == FP_ADD || kind == FP_SUB
         ? (r & 0x7fffffff) < 0x7f800000
-        : ordinaryBits32(r) || (r << 1 == 0 && (a << 1 == 0 || (kind == FP_MUL && b << 1 == 0)))
+        : isOrdinary<u32>(r) || (r << 1 == 0 && (a << 1 == 0 || (kind == FP_MUL && b << 1 == 0)))
     ) {
       store<u32>(d, r)
       return
@@ -170,14 +149,14 @@ export function arith_sd(op: usize, mem: bool, kind: u32): void {
   const b = source64(op, mem)
   const d = regV(op)
   const a = load<u64>(d)
-  if (plainMode() && kind != FP_MIN && kind != FP_MAX && !isDenormal64(a) && !isDenormal64(b)) {
+  if (plainMode() && kind != FP_MIN && kind != FP_MAX && !isDenormal_<u64>(a) && !isDenormal_<u64>(b)) {
     const x = reinterpret<f64>(a)
     const y = reinterpret<f64>(b)
     const r = reinterpret<u64>(kind == FP_ADD ? x + y : kind == FP_SUB ? x - y : kind == FP_MUL ? x * y : x / y)
     if (
       kind == FP_ADD || kind == FP_SUB
         ? (r & 0x7fffffffffffffff) < 0x7ff0000000000000
-        : ordinaryBits64(r) || (r << 1 == 0 && (a << 1 == 0 || (kind == FP_MUL && b << 1 == 0)))
+        : isOrdinary<u64>(r) || (r << 1 == 0 && (a << 1 == 0 || (kind == FP_MUL && b << 1 == 0)))
     ) {
       store<u64>(d, r)
       return
@@ -241,7 +220,7 @@ export function sqrtss(op: usize, mem: bool): void {
 export function sqrtsd(op: usize, mem: bool): void {
   checkSse()
   const b = source64(op, mem)
-  if (plainMode() && !isDenormal64(b)) {
+  if (plainMode() && !isDenormal_<u64>(b)) {
     const r = reinterpret<u64>(Math.sqrt(reinterpret<f64>(b)))
     if ((r & 0x7fffffffffffffff) < 0x7ff0000000000000) {
       store<u64>(regV(op), r)

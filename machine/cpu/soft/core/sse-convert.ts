@@ -1,5 +1,7 @@
 /** SSE and SSE2 conversions (Intel SDM vol. 1, 11.4.1.6 and 11.4.4). */
-import { beginSse, commitMxcsr, doubleToSingle, floatToInteger, integerToFloat, singleToDouble } from './float-sse'
+import {
+  beginSse, commitMxcsr, doubleToSingle, floatToInteger, integerToFloat, isOrdinary, plainMode, singleToDouble,
+} from './float-sse'
 import { checkMmx, enterMmx, mmxSource, writeMmx } from './mmx'
 import { readEa } from './memory'
 import { checkSse, regU, regV, source32, source64, sourceW, store64Zero } from './xmm'
@@ -44,6 +46,11 @@ export function cvtpd2ps(op: usize, mem: bool): void {
 export function cvtss2sd(op: usize, mem: bool): void {
   checkSse()
   const b = source32(op, mem)
+  if (isOrdinary<u32>(b)) {
+    // Exact.
+    store<u64>(regV(op), reinterpret<u64>(<f64>reinterpret<f32>(b)))
+    return
+  }
   beginSse()
   const r = singleToDouble(b)
   commitMxcsr()
@@ -53,6 +60,13 @@ export function cvtss2sd(op: usize, mem: bool): void {
 export function cvtsd2ss(op: usize, mem: bool): void {
   checkSse()
   const b = source64(op, mem)
+  if (plainMode()) {
+    const r = reinterpret<u32>(<f32>reinterpret<f64>(b))
+    if (isOrdinary<u32>(r)) {
+      store<u32>(regV(op), r)
+      return
+    }
+  }
   beginSse()
   const r = doubleToSingle(b)
   commitMxcsr()
@@ -69,6 +83,10 @@ export function cvtsd2ss(op: usize, mem: bool): void {
 export function cvtsi2ss<I>(op: usize, mem: bool): void {
   checkSse()
   const value = integerOperand<I>(op, mem)
+  if (plainMode()) {
+    store<u32>(regV(op), reinterpret<u32>(<f32>value))
+    return
+  }
   beginSse()
   const r = integerToFloat<u32>(value)
   commitMxcsr()
@@ -78,6 +96,11 @@ export function cvtsi2ss<I>(op: usize, mem: bool): void {
 export function cvtsi2sd<I>(op: usize, mem: bool): void {
   checkSse()
   const value = integerOperand<I>(op, mem)
+  // Every doubleword is exact.
+  if (sizeof<I>() == 4 || plainMode()) {
+    store<u64>(regV(op), reinterpret<u64>(<f64>value))
+    return
+  }
   beginSse()
   const r = integerToFloat<u64>(value)
   commitMxcsr()
@@ -101,6 +124,14 @@ export function cvtss2si<I>(op: usize, mem: bool, truncate: bool): void {
 export function cvtsd2si<I>(op: usize, mem: bool, truncate: bool): void {
   checkSse()
   const b = source64(op, mem)
+  if (plainMode()) {
+    const x = reinterpret<f64>(b)
+    const rounded = truncate ? trunc(x) : nearest(x)
+    if (abs(rounded) <= (sizeof<I>() == 4 ? 2147483647.0 : 9007199254740992.0)) {
+      setGeneral<I>(op, <i64>rounded)
+      return
+    }
+  }
   beginSse()
   const r = sizeof<I>() == 4 ? <i64>floatToInteger<u64, i32>(b, truncate) : floatToInteger<u64, i64>(b, truncate)
   commitMxcsr()

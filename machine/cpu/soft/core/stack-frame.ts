@@ -5,8 +5,8 @@
 import { raise } from './fault'
 import { nonCanonical, read, write } from './memory'
 import {
-  ACC_BIG, ACC_DOWN, commit, descDpl, descIsWritableData, descPresent, fetchDescriptor, longMode, NEW_SS,
-  prepare, setAccessed, setNullStack, tableRead, tableWrite,
+  ACC_BIG, ACC_DOWN, commit, descDpl, descIsWritableData, descPresent, fetchDescriptor, longMode, NEW_SS, prepare,
+  setAccessed, setNullStack, tableRead, tableWrite,
 } from './segment'
 import {
   EX_SS, EX_TS, FLAT_SS, RSP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR, SP_MASK, SS, STACK_SEG, TR,

@@ -12,8 +12,8 @@ import { operand16, storeWord } from './operand'
 import { nextIp } from './run'
 import { code64, loadSegment, longMode, segmentAddress, setFlat, setFlat64, updateMode } from './segment'
 import {
-  CPL, CR0, CR0_PE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, GS64,
-  HALTED, RCX, RDX, RFLAGS, RIP, RSP, SEG_BASE, SEG_SELECTOR, SHADOW, SP_MASK, SS, STACK_SEG,
+  CPL, CR0, CR0_PE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, GS64, HALTED, RCX,
+  RDX, RFLAGS, RIP, RSP, SEG_BASE, SEG_SELECTOR, SHADOW, SP_MASK, SS, STACK_SEG,
 } from './state'
 
 // ---- segment registers ----

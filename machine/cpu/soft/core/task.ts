@@ -12,15 +12,15 @@ import { unwind } from './host'
 import { ACCESS_IMPLICIT, ACCESS_WRITE, flushTlb, translate } from './memory'
 import { blockStart, syncForFault } from './run'
 import {
-  checkCodeOffset, commit, descAddress, descBase, descDpl, descHigh, descIsCode, descIsConforming,
-  descIsReadable, descIsSystem, descIsWritableData, descLimit, descPresent, descType, NEW_SEG, prepare, setAccessed,
-  setNull, setVirtual8086, tableRead, tableWrite, tryFetch, TYPE_LDT, updateMode,
+  checkCodeOffset, commit, descAddress, descBase, descDpl, descHigh, descIsCode, descIsConforming, descIsReadable,
+  descIsSystem, descIsWritableData, descLimit, descPresent, descType, NEW_SEG, prepare, setAccessed, setNull,
+  setVirtual8086, tableRead, tableWrite, tryFetch, TYPE_LDT, updateMode,
 } from './segment'
 import { frameBegin, frameCommit, framePush } from './stack-frame'
 import {
   ATTENTION, ATTN_DEBUG, CPL, CR0, CR0_PG, CR0_TS, CR3, CR4, CR4_PAE, CS, DELIVERING, DR, DS, ES, EX_GP, EX_NP, EX_SS,
-  EX_TS, FLAG_NT, FLAG_RF, FLAG_VM, FS, GDTR_BASE, GPR, GS, ICOUNT, LDTR, RIP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR,
-  SEG_SIZE, SHADOW, SS, TR,
+  EX_TS, FLAG_NT, FLAG_RF, FLAG_VM, FS, GDTR_BASE, GPR, GS, ICOUNT, LDTR, RIP, SEG_ACCESS, SEG_BASE, SEG_LIMIT,
+  SEG_SELECTOR, SEG_SIZE, SHADOW, SS, TR,
 } from './state'
 
 export const TASK_JUMP: u32 = 0

@@ -8,7 +8,8 @@ import {
   ACC_BIG, ACC_LONG, checkCodeOffset, checkLongCode, code64, commit, descDpl, descHigh, descIsCode, descIsConforming,
   descIsSystem, descIsWritableData, descLow, descPresent, descType, dropInnerSegments, fetchDescriptor, fetchHighBase,
   loadSegment, longMode, NEW_CS, NEW_SS, prepare, protectedMode, setAccessed, setNullStack, setReal, setVirtual8086,
-  tableRead, tryFetch, TYPE_CALL_GATE16, TYPE_CALL_GATE32, TYPE_TASK_GATE, TYPE_TSS16, TYPE_TSS32, updateMode, virtual8086,
+  tableRead, tryFetch, TYPE_CALL_GATE16, TYPE_CALL_GATE32, TYPE_TASK_GATE, TYPE_TSS16, TYPE_TSS32, updateMode,
+  virtual8086,
 } from './segment'
 import {
   frameBegin, frameBeginInner, frameCommit, framePrepareCommit, framePush, innerStack, stackRead,

@@ -6,7 +6,12 @@ export const from = ['sse-arith', 'sse-move', 'sse-integer', 'sse-convert', 'fxs
 
 /** Opcodes 0F 58 to 0F 5F that are arithmetic. */
 const ARITHMETIC: readonly [string, string][] = [
-  ['58', 'FP_ADD'], ['59', 'FP_MUL'], ['5c', 'FP_SUB'], ['5d', 'FP_MIN'], ['5e', 'FP_DIV'], ['5f', 'FP_MAX'],
+  ['58', 'FP_ADD'],
+  ['59', 'FP_MUL'],
+  ['5c', 'FP_SUB'],
+  ['5d', 'FP_MIN'],
+  ['5e', 'FP_DIV'],
+  ['5f', 'FP_MAX'],
 ]
 
 const arithmetic: Row[] = ARITHMETIC.flatMap(([opcode, kind]): Row[] => [
@@ -33,8 +38,16 @@ const logic: Row[] = LOGIC.flatMap(([opcode, ps, pd]): Row[] => [
 
 /** Packing and unpacking, which MMX does in its own way. */
 const PACKING: readonly [string, string][] = [
-  ['60', 'PUNPCKLBW'], ['61', 'PUNPCKLWD'], ['62', 'PUNPCKLDQ'], ['63', 'PACKSSWB'], ['67', 'PACKUSWB'],
-  ['68', 'PUNPCKHBW'], ['69', 'PUNPCKHWD'], ['6a', 'PUNPCKHDQ'], ['6b', 'PACKSSDW'], ['6c', 'PUNPCKLQDQ'],
+  ['60', 'PUNPCKLBW'],
+  ['61', 'PUNPCKLWD'],
+  ['62', 'PUNPCKLDQ'],
+  ['63', 'PACKSSWB'],
+  ['67', 'PACKUSWB'],
+  ['68', 'PUNPCKHBW'],
+  ['69', 'PUNPCKHWD'],
+  ['6a', 'PUNPCKHDQ'],
+  ['6b', 'PACKSSDW'],
+  ['6c', 'PUNPCKLQDQ'],
   ['6d', 'PUNPCKHQDQ'],
 ]
 

@@ -493,9 +493,9 @@ describe.skipIf(!haveNasm)('system management mode', () => {
     const before = cpu.state
     expect(before.gpr[3]).toBe(0x12345678n)
     cpu.engine.smi()
-    cpu.run(6)
+    cpu.run(2)
     expect(cpu.state.inSmm).toBe(true)
-    cpu.run(4)
+    cpu.run(500)
     const after = cpu.state
     expect(after.inSmm).toBe(false)
     expect(after.gpr[3]).toBe(0x12345678n)
@@ -509,7 +509,7 @@ describe.skipIf(!haveNasm)('system management mode', () => {
     expect(notices).toEqual([1n, 0n])
     cpu.ram.set(assemble('bits 16\nmov ax, cs\nout 0x40, ax\nrsm'), 0x58000)
     cpu.engine.smi()
-    cpu.run(4)
+    cpu.run(200)
     expect(cpu.portWrites.at(-1)).toEqual([0x40, 0x5000, 2])
     expect(ATTN_SMI).toBe(4)
     expect(dwords(cpu)).toEqual([])

@@ -1,0 +1,50 @@
+// Builds dist/: TypeScript by tsc, the soft engine's core by AssemblyScript where its sources are newer than core.wasm.
+// With --if-stale nothing is done when dist/ is newer than every source.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const ROOMS = ['machine', 'reports', 'fixtures', 'harness', 'guests']
+const CORE_SOURCES = ['machine/cpu/soft', 'scripts/build-core.js']
+const CORE = join(root, 'dist/machine/cpu/soft/core.wasm')
+/** Written when a build has come to its end. */
+const STAMP = join(root, 'dist/.built')
+
+/** When the newest source was changed, in ms; what builds generate does not count. */
+function newest(path) {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (!stats) return 0
+  if (!stats.isDirectory()) return /\.(ts|js|json)$/.test(path) ? stats.mtimeMs : 0
+  const names = readdirSync(path).filter((name) => name !== 'generated' && name !== 'node_modules')
+  return Math.max(0, ...names.map((name) => newest(join(path, name))))
+}
+
+function isOlder(file, sources) {
+  const built = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  return sources.some((source) => newest(join(root, source)) > built)
+}
+
+export function isStale() {
+  return !existsSync(CORE) || isOlder(STAMP, [...ROOMS, 'tsconfig.json', 'tsconfig.build.json', 'package.json'])
+}
+
+/** Returns whether it went well; what is wrong has been printed. */
+export function build() {
+  const started = new Date()
+  const node = (args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0
+  const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
+  const compiled = node([tsc, '-p', 'tsconfig.build.json'])
+  const core = !isOlder(CORE, CORE_SOURCES) || node(['scripts/build-core.js'])
+  if (!compiled || !core) return false
+  mkdirSync(dirname(STAMP), { recursive: true })
+  writeFileSync(STAMP, `${started.toISOString()}\n`)
+  return true
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const skip = process.argv.includes('--if-stale') && !isStale()
+  process.exit(skip || build() ? 0 : 1)
+}

@@ -1,0 +1,16 @@
+; CALL and RET within a page.
+%define PER_ITERATION 5
+%define SETUP 2
+%define PASS 800000
+%include "frame.inc"
+
+kernel:
+    xor eax, eax
+.loop:
+    call .callee
+    dec ecx
+    jnz .loop
+    ret
+.callee:
+    lea eax, [eax * 2 + eax + 1]
+    ret

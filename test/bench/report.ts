@@ -1,0 +1,137 @@
+/** What a bench found, as plain data and as tables. */
+
+export interface Rate {
+  /** Best run. */
+  best: number
+  /** All runs in order. */
+  runs: number[]
+}
+
+export interface BenchResult {
+  format: 1
+  /** ISO 8601. */
+  date: string
+  host: { cpu: string; cpus: number; node: string; load: number }
+  /** Target to version; only those that ran. */
+  targets: { [target: string]: string }
+  /** Target to why it did not run. */
+  skipped: { [target: string]: string }
+  rounds: number
+  /** Million instructions a host second, by kernel and target. */
+  kernels: { [kernel: string]: { [target: string]: Rate } }
+  /** Host seconds to the end of a boot, by guest and target. */
+  boots: { [guest: string]: { [target: string]: Rate } }
+  /** What went wrong, one sentence each. */
+  failures: string[]
+}
+
+/** The target that the others are compared with. */
+export const OURS = 'soft'
+/** Peers in the order in which they are preferred for a comparison. */
+export const PEERS = ['tcg-icount', 'v86', 'tcg']
+/** The geometric mean of our speed to that of the peer which the interpreter is to reach at least. */
+export const BAR = { peer: 'tcg-icount', ratio: 0.25 }
+
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
+}
+
+/** Our speed as a ratio to a peer's, for each kernel (or boot, where less time is more speed) that both ran. */
+export function ratiosTo(
+  result: Pick<BenchResult, 'kernels' | 'boots'>,
+  peer: string,
+  what: 'kernels' | 'boots' = 'kernels',
+): { [name: string]: number } {
+  const ratios: { [name: string]: number } = {}
+  for (const [name, rates] of Object.entries(result[what])) {
+    const ours = rates[OURS]?.best
+    const theirs = rates[peer]?.best
+    if (ours && theirs) ratios[name] = what === 'kernels' ? ours / theirs : theirs / ours
+  }
+  return ratios
+}
+
+export function renderResult(result: BenchResult): string {
+  const lines: string[] = []
+  const { host } = result
+  lines.push(`${host.cpu}, ${host.cpus} CPUs, load ${host.load.toFixed(1)}, Node ${host.node}`)
+  lines.push(
+    `${Object.entries(result.targets)
+      .map(([name, version]) => `${name}: ${version}`)
+      .join('; ')}; best of ${result.rounds}`,
+  )
+  for (const [name, reason] of Object.entries(result.skipped)) lines.push(`skipped ${name}: ${reason}`)
+  if (Object.keys(result.kernels).length > 0) lines.push('', ...rateTable(result, 'kernels'), '', ...means(result))
+  if (Object.keys(result.boots).length > 0) lines.push('', ...rateTable(result, 'boots'))
+  for (const failure of result.failures) lines.push('', `failed: ${failure}`)
+  return lines.join('\n')
+}
+
+function rateTable(result: BenchResult, what: 'kernels' | 'boots'): string[] {
+  const targets = Object.keys(result.targets)
+  const peers = targets.includes(OURS) ? PEERS.filter((peer) => targets.includes(peer)) : []
+  const ratios = peers.map((peer) => ratiosTo(result, peer, what))
+  const unit = what === 'kernels' ? 'M instructions/s' : 'boot, seconds'
+  return table([
+    [unit, ...targets, ...peers.map((peer) => `${OURS}/${peer}`)],
+    ...Object.entries(result[what]).map(([name, rates]) => [
+      name,
+      ...targets.map((target) => (rates[target] ? digits(rates[target].best) : '–')),
+      ...ratios.map((ratio) => (ratio[name] === undefined ? '–' : ratio[name].toFixed(3))),
+    ]),
+  ])
+}
+
+function means(result: BenchResult): string[] {
+  return PEERS.flatMap((peer) => {
+    const ratios = Object.values(ratiosTo(result, peer))
+    if (ratios.length === 0) return []
+    const mean = geometricMean(ratios)
+    const bar = peer === BAR.peer ? `; the bar is ${BAR.ratio}: ${mean >= BAR.ratio ? 'reached' : 'not reached'}` : ''
+    return [`geometric mean of ${OURS}/${peer} over ${ratios.length} kernels: ${mean.toFixed(3)}${bar}`]
+  })
+}
+
+/**
+ * Two runs on hosts that may differ in speed and load: not their figures are compared but their ratios to a peer that
+ * ran beside us both times. Undefined where there is no such peer.
+ */
+export function renderComparison(before: BenchResult, after: BenchResult): string | undefined {
+  const lines: string[] = []
+  for (const what of ['kernels', 'boots'] as const) {
+    const pairs = PEERS.map((peer) => ({ peer, old: ratiosTo(before, peer, what), now: ratiosTo(after, peer, what) }))
+    const pair = pairs.find(({ old, now }) => Object.keys(now).some((name) => name in old))
+    if (!pair) continue
+    const { peer, old, now } = pair
+    const names = Object.keys(now).filter((name) => name in old)
+    lines.push(
+      ...table([
+        [`${OURS}/${peer}`, 'before', 'now', 'change'],
+        ...names.map((name) => [name, old[name].toFixed(3), now[name].toFixed(3), change(now[name] / old[name])]),
+        [
+          'geometric mean',
+          ...[old, now].map((ratios) => geometricMean(names.map((name) => ratios[name])).toFixed(3)),
+        ].concat(change(geometricMean(names.map((name) => now[name] / old[name])))),
+      ]),
+      '',
+    )
+  }
+  return lines.length > 0 ? [`against the run of ${before.date}:`, ...lines].join('\n').trimEnd() : undefined
+}
+
+function change(factor: number): string {
+  return `× ${factor.toFixed(2)}`
+}
+
+/** Three significant digits and no exponent. */
+function digits(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3)
+}
+
+/** First column to the left, the others to the right. */
+function table(rows: readonly string[][]): string[] {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
+  return rows.map((row) =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '),
+  )
+}

@@ -1,0 +1,107 @@
+/**
+ * Bootwright's soft engine, in a process of its own so that no run finds another's compiled code. The machine is that of
+ * dist/, as users run it; only the bench around it runs from its sources.
+ */
+import { readFileSync } from 'node:fs'
+import { findFirmware } from '../../machine/firmware/find-firmware.js'
+import type { MachineOptions } from '../../machine/machine.js'
+import { MemoryMedium } from '../../machine/media/memory.js'
+import type * as PcModule from '../../machine/pc.js'
+import {
+  type BootJob,
+  type BootTime,
+  type GuestJob,
+  type KernelJob,
+  lastScreenLine,
+  startGuestProcess,
+} from './guest-job.js'
+import { MarkWatch, type Measurement } from './marks.js'
+
+const { createPc } = (await import(new URL('../../dist/machine/pc.js', import.meta.url).href)) as typeof PcModule
+
+/** Guest ns between looks at the host's clock or the screen. */
+const SLICE = 10e6
+
+function machineOptions(job: GuestJob): MachineOptions {
+  const { bios, vgaBios } = findFirmware()
+  const read = (path: string) => new Uint8Array(readFileSync(path))
+  return {
+    engine: 'soft',
+    memory: job.memory << 20,
+    floppies: job.floppy ? [new MemoryMedium(read(job.floppy))] : [],
+    disks: [],
+    kernel: job.kernel ? { image: read(job.kernel), name: 'kernel', append: job.append } : undefined,
+    firmware: { bios: read(bios.path), vgaBios: read(vgaBios.path) },
+  }
+}
+
+async function runKernel(job: KernelJob): Promise<Measurement> {
+  const watch = new MarkWatch(job)
+  const byte = [0]
+  let done = false
+  let passesFrom = 0
+  let instructionsFrom = 0
+  let instructionsTo = 0
+  let marks = 0
+  const pc = createPc({
+    ...machineOptions(job),
+    onDebug: (value) => {
+      if (value < 0x80 || done) return
+      byte[0] = value
+      marks++
+      done = watch.add(byte, performance.now())
+      if (watch.measuring) {
+        instructionsTo = pc.instructions()
+        if (instructionsFrom === 0) {
+          instructionsFrom = instructionsTo
+          passesFrom = marks
+        }
+      }
+      if (done) pc.requestStop()
+    },
+  })
+  while (!done) {
+    const exit = pc.run(pc.now() + SLICE)
+    if (exit) throw new Error(`the kernel ended with ${exit.reason}: ${exit.detail ?? ''}`)
+  }
+  return { ...watch.result(), counted: (instructionsTo - instructionsFrom) / (marks - passesFrom) }
+}
+
+async function runBoot(job: BootJob): Promise<BootTime> {
+  const serial = job.serial === undefined ? undefined : new RegExp(job.serial)
+  const screen = job.screen === undefined ? undefined : new RegExp(job.screen)
+  let line = ''
+  let reached = false
+  const start = performance.now()
+  const pc = createPc({
+    ...machineOptions(job),
+    onSerial: (port, byte) => {
+      if (port !== 0 || !serial) return
+      if (byte !== 10) line += String.fromCharCode(byte)
+      else {
+        reached ||= serial.test(line)
+        line = ''
+        if (reached) pc.requestStop()
+      }
+    },
+  })
+  let generation = -1
+  while (!reached) {
+    const exit = pc.run(pc.now() + SLICE)
+    if (exit && exit.reason !== 'reset' && !reached)
+      throw new Error(`it ended with ${exit.reason}: ${exit.detail ?? ''}`)
+    if (!screen || pc.display.generation() === generation) continue
+    generation = pc.display.generation()
+    const text = pc.display.text()
+    if (text)
+      reached = screen.test(
+        lastScreenLine(
+          text.cells.map((cell) => cell.code),
+          text.columns,
+        ),
+      )
+  }
+  return { seconds: (performance.now() - start) / 1000, instructions: pc.instructions() }
+}
+
+startGuestProcess({ kernel: runKernel, boot: runBoot })

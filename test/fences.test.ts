@@ -1,0 +1,57 @@
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { check, checkTree, importsOf } from './fences.js'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+test('imports in the tree run one way', () => {
+  expect(checkTree(root).map(({ file, imports, why }) => `${file} imports ${imports}: ${why}`)).toEqual([])
+})
+
+describe('a violation is found', () => {
+  const refused = (file: string, text: string) => check(file, text, ['zod']).map(({ imports }) => imports)
+
+  test.each([
+    ['machine/pc.ts', "import { launch } from '../harness/index.js'"],
+    ['machine/devices/timer/hpet.ts', "import type { Guest } from '../../../harness/guest.js'"],
+    ['machine/devices/timer/hpet.ts', "import { IoApic } from '../../board/io-apic.js'"],
+    ['reports/matrix-html.ts', "import type { Machine } from '../machine/machine.js'"],
+    ['fixtures/iso.ts', "import { createPc } from '../machine/pc.js'"],
+    ['harness/guest.ts', "import freedos from '../guests/freedos/guest.js'"],
+    ['guests/elks/guest.ts', "import { createPc } from '../../machine/pc.js'"],
+    ['machine/pc.ts', "export * from '../test/fences.js'"],
+    ['machine/pc.ts', "const late = await import('../harness/guest.js')"],
+    ['machine/pc.ts', "import '../harness/guest.js'"],
+    ['machine/pc.ts', "import {\n  a,\n  b,\n} from '../reports/words.js'"],
+    ['harness/cli/main.ts', "import chalk from 'chalk'"],
+  ])('%s: %s', (file, text) => {
+    expect(refused(file, text)).toHaveLength(1)
+  })
+
+  test.each([
+    ['machine/pc.ts', "import { MachineClock } from './clock.js'"],
+    ['machine/devices/timer/hpet.ts', "import type { Clock } from '../../clock.js'"],
+    ['machine/devices/storage/ata-disk.ts', "import type { BlockDevice } from '../../media/block-device.js'"],
+    ['fixtures/iso.ts', "import { floppyGeometry } from '../machine/media/floppy-geometry.js'"],
+    ['harness/matrix-run.ts', "import type { Cell } from '../reports/matrix-result.js'"],
+    ['guests/elks/guest.ts', "import { defineGuest } from '../../harness/guest.js'"],
+    ['test/x.test.ts', "import { test } from 'vitest'\nimport { Pc } from '../machine/pc.js'"],
+    ['reports/matrix-result.ts', "import { z } from 'zod'\nimport { join } from 'node:path'"],
+    ['machine/pc.ts', "// like import x from '../harness/x.js'\n/* import y from '../harness/y.js' */"],
+  ])('and none in %s: %s', (file, text) => {
+    expect(refused(file, text)).toEqual([])
+  })
+})
+
+test('every form of import is seen', () => {
+  const text = [
+    "import a from './a.js'",
+    "import type { B } from './b.js'",
+    "export { c } from './c.js'",
+    "import './d.js'",
+    "const e = await import('./e.js')",
+    "type F = import('./f.js').F",
+  ].join('\n')
+  expect(importsOf(text)).toEqual(['./a.js', './b.js', './c.js', './d.js', './e.js', './f.js'])
+})

@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { RunJson } from '../../../harness/cli/run-report.js'
+import { readPng } from '../../../harness/screenshot.js'
+import { PROGRAM_NAMES, programFloppy } from '../boot-programs.js'
+import { bootwright, type CommandOptions, type Ended } from './command.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'bootwright-run-'))
+const at = (name: string) => join(folder, name)
+for (const name of PROGRAM_NAMES) writeFileSync(at(`${name}.img`), programFloppy(name))
+
+/** Runs a program's floppy on the soft engine. */
+function run(name: string, args: string[] = [], options?: CommandOptions): Promise<Ended> {
+  return bootwright(['run', '--engine', 'soft', '--floppy', at(`${name}.img`), '--timeout', '60s', ...args], options)
+}
+
+async function runJson(name: string, args: string[] = []): Promise<RunJson & { ended: Ended }> {
+  const ended = await run(name, ['--json', ...args])
+  return { ...(JSON.parse(ended.stdout) as RunJson), ended }
+}
+
+describe('exits', () => {
+  test('power-off is a success, and is waited for without being asked', async () => {
+    const { ended, ...json } = await runJson('poweroff')
+    expect(ended.code).toBe(0)
+    expect(json).toMatchObject({
+      outcome: 'ok',
+      exitCode: 0,
+      exit: { reason: 'poweroff' },
+      engine: 'soft',
+      resets: 0,
+      serial: [{ port: 'COM1', lines: ['bye'] }],
+      screen: { mode: 'text', columns: 80, rows: 25 },
+    })
+    expect(json.screen?.text).toContain('SeaBIOS')
+    expect(json.instructions).toBeGreaterThan(1e5)
+    expect(json.guestSeconds).toBeGreaterThan(0)
+    expect(json).not.toHaveProperty('error')
+  })
+
+  test('debug-exit is one with code 0, and a failure with QEMU’s status for others', async () => {
+    expect(await runJson('exit0', ['--until-exit'])).toMatchObject({
+      outcome: 'ok',
+      exit: { reason: 'debug-exit', code: 0, qemuStatus: 1 },
+    })
+    const { ended, ...json } = await runJson('exit16', ['--until-exit'])
+    expect(ended.code).toBe(1)
+    expect(json).toMatchObject({ outcome: 'failed', exit: { reason: 'debug-exit', code: 16, qemuStatus: 33 } })
+    expect(json.error).toContain('code 16')
+  })
+
+  test('a triple fault and an end in HLT are failures, with the evidence on standard error', async () => {
+    const fault = await runJson('tripleFault', ['--until-exit'])
+    expect(fault).toMatchObject({ outcome: 'failed', exitCode: 1, exit: { reason: 'triple-fault' } })
+    expect(fault.ended.stderr).toMatch(/^bootwright: the CPU shut down in a triple fault\n/)
+    expect(fault.ended.stderr).toContain('last screen')
+    const halt = await runJson('halt', ['--until-exit'])
+    expect(halt).toMatchObject({ outcome: 'failed', exitCode: 1, exit: { reason: 'halted' } })
+    expect(halt.screen?.text).toContain('halting')
+  })
+
+  test('a reset is an exit when one is waited for', async () => {
+    expect(await runJson('reset', ['--until-exit'])).toMatchObject({ outcome: 'ok', exit: { reason: 'reset' } })
+  })
+})
+
+describe('waiting', () => {
+  test('acts in the order given, and stops at the byte', async () => {
+    const args = ['--until-serial', '>', '--keys', 'abc', '--until-serial', 'b', '--keys', 'd', '--until-serial', 'd$']
+    const json = await runJson('echo', args)
+    expect(json).toMatchObject({ outcome: 'ok', exit: { reason: 'condition' } })
+    expect(json.serial).toEqual([{ port: 'COM1', lines: ['>abcd'] }])
+  })
+
+  test('<wait> with a pattern in keys, and text that comes', async () => {
+    const ended = await run('idle', ['--keys', "<wait 'idle HERE'i>", '--until-text', '/^IDLE here$/i'])
+    expect([ended.code, ended.stdout]).toEqual([0, ''])
+    expect(ended.stderr).toMatch(/^ok: /)
+  })
+
+  test('a time-out prints the last screen and serial lines, and is 124', async () => {
+    const json = await runJson('idle', ['--until-text', 'never', '--timeout', '1.5s'])
+    expect(json).toMatchObject({ outcome: 'timeout', exitCode: 124, exit: { reason: 'timeout' } })
+    expect(json.ended.code).toBe(124)
+    const { stderr } = json.ended
+    expect(stderr).toContain('the time-out of 1.5 s came while waiting for the text /never/ on the screen')
+    expect(stderr).toContain('idle here')
+    expect(stderr).toMatch(/last lines of COM1:\n {2}idle/)
+  })
+
+  test('a <wait> that is not met in its guest time is one too', async () => {
+    const json = await runJson('idle', ['--keys', "<wait 'never' 2s>", '--until-exit'])
+    expect(json).toMatchObject({ outcome: 'timeout', exitCode: 124 })
+    expect(json.error).toBe('waited 2 s of guest time for the text /never/ on the screen')
+  })
+})
+
+test('two runs of the same are the same', async () => {
+  const args = ['--until-serial', '>', '--keys', 'abc<wait>x', '--until-serial', 'x']
+  const [one, two] = [await runJson('echo', args), await runJson('echo', args)]
+  expect(one.instructions).toBe(two.instructions)
+  expect(one.guestTimeNs).toBe(two.guestTimeNs)
+  expect(one.screen).toEqual(two.screen)
+})
+
+describe('outputs', () => {
+  test('a screenshot at the resolution of the guest', async () => {
+    const json = await runJson('idle', ['--until-text', 'idle here', '--screenshot', at('idle.png')])
+    expect(json.screenshot).toBe(at('idle.png'))
+    expect(await readPng(at('idle.png'))).toMatchObject({ width: 720, height: 400 })
+  })
+
+  test('a screenshot of a run that failed, too', async () => {
+    await run('idle', ['--until-text', 'never', '--timeout', '1s', '--screenshot', at('failed.png')])
+    expect(existsSync(at('failed.png'))).toBe(true)
+  })
+
+  test('serial output and the debug console in files', async () => {
+    const ended = await run('chatter', ['--serial', at('serial.log'), '--debugcon', at('debug.log')])
+    expect(ended.code).toBe(0)
+    expect(readFileSync(at('serial.log'), 'utf8')).toBe('x'.repeat(8192))
+    expect(readFileSync(at('debug.log'), 'utf8')).toContain('SeaBIOS')
+  })
+
+  test('serial output on standard output, and on standard error beside JSON', async () => {
+    expect((await run('poweroff', ['--serial', 'stdio'])).stdout).toBe('bye\n')
+    const { ended } = await runJson('poweroff', ['--serial', 'stdio'])
+    expect(ended.stderr).toContain('bye\n')
+  })
+})
+
+describe('the command line', () => {
+  test('takes an image without an option for what it is', async () => {
+    const ended = await bootwright(['run', at('poweroff.img'), '-m', '16', '--boot', 'order=a', '--engine=soft'])
+    expect(ended.stderr).toMatch(/^ok, poweroff: guest /)
+  })
+
+  test('is interrupted by Ctrl+C with 130 and one object', async () => {
+    let sent = false
+    const ended = await run('idle', ['--until-text', 'never', '--serial', 'stdio', '--json'], {
+      onOutput: (text, signal) => {
+        if (!sent && text.includes('idle')) signal('SIGINT')
+        sent ||= text.includes('idle')
+      },
+    })
+    expect(ended.code).toBe(130)
+    expect(JSON.parse(ended.stdout)).toMatchObject({ outcome: 'error', exitCode: 130, exit: { reason: 'interrupted' } })
+  })
+
+  test('--version and --help go to standard output', async () => {
+    expect(await bootwright(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' })
+    const help = await bootwright(['run', '--help'])
+    expect(help.code).toBe(0)
+    expect(help.stdout).toContain('--until-serial')
+    expect(help.stdout).toContain('Exit codes')
+  })
+
+  test('doctor says a line each', async () => {
+    const ended = await bootwright(['doctor'])
+    expect(ended.stdout).toMatch(/✓ Node\.js/)
+    expect(ended.stdout).toMatch(/KVM|\/dev\/kvm/)
+    expect(ended.code).toBe(0)
+    const without = await bootwright(['doctor'], { env: { BOOTWRIGHT_FIRMWARE: folder } })
+    expect(without.stdout).toMatch(/✗ .*BOOTWRIGHT_FIRMWARE/)
+    expect(without.code).toBe(3)
+  })
+})
+
+test('no medium has changed by one byte', () => {
+  const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+  for (const name of PROGRAM_NAMES) expect(hash(readFileSync(at(`${name}.img`)))).toBe(hash(programFloppy(name)))
+})

@@ -1,0 +1,262 @@
+/**
+ * A machine whose guest is a list of things that happen at guest times: for tests of the runner and of the thread around
+ * it. As a module for a worker, `?scenario=NAME` in its URL says which guest it runs.
+ */
+import type { Display, DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
+import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
+import type { Machine, MachineExit, MachineOptions, Unhandled } from '../../machine/machine.js'
+
+export const MS = 1e6
+
+/** Happens at guest time `at`, in ms. */
+export interface Happening {
+  at: number
+  does: (machine: FakeMachine) => MachineExit | undefined | void
+}
+
+export interface FakeOptions {
+  happenings?: readonly Happening[]
+  /** Guest time that the guest takes for a byte from the keyboard; Infinity: it never fetches one. */
+  fetchMs?: number
+  /** What the guest does with a key. */
+  onKey?: (machine: FakeMachine, event: KeyEvent) => MachineExit | undefined
+  onSerialInput?: (machine: FakeMachine, text: string) => void
+  /** Host time that 1 ms of guest time takes, in ms. */
+  hostPerGuest?: number
+}
+
+export class FakeMachine implements Machine {
+  readonly engine = 'soft' as const
+  readonly engineReason = 'a fake'
+  readonly display: FakeDisplay
+  /** Every key event with its guest time in ms. */
+  readonly keys: (KeyEvent & { at: number })[] = []
+  readonly mouseEvents: MouseEvent[] = []
+  /** How far each call of run() was let go, ns. */
+  readonly slices: number[] = []
+  closed = false
+  private time = 0
+  private waiting: Happening[]
+  private queue: KeyEvent[] = []
+  private fetchAt = Number.POSITIVE_INFINITY
+  private over: MachineExit | undefined
+  private stopRequested = false
+
+  constructor(
+    private readonly options: FakeOptions,
+    private readonly callbacks: Pick<MachineOptions, 'onSerial' | 'onDebug'> = {},
+  ) {
+    this.display = new FakeDisplay()
+    this.waiting = [...(options.happenings ?? [])].sort((a, b) => a.at - b.at)
+  }
+
+  now(): number {
+    return this.time
+  }
+
+  instructions(): number {
+    return this.time / 10
+  }
+
+  run(until: number): MachineExit | undefined {
+    if (this.over) return this.over
+    this.slices.push(until)
+    this.stopRequested = false
+    const from = this.time
+    while (!this.stopRequested) {
+      const next = this.waiting[0]
+      const at = Math.min(next ? next.at * MS : Number.POSITIVE_INFINITY, this.fetchAt)
+      if (at > until) {
+        this.time = Math.max(this.time, until)
+        break
+      }
+      this.time = Math.max(this.time, at)
+      const exit = this.fetchAt <= this.time ? this.fetch() : (this.waiting.shift()?.does(this) ?? undefined)
+      if (!exit) continue
+      if (exit.reason === 'triple-fault' || exit.reason === 'reset') this.display.off()
+      else this.over = exit
+      return exit
+    }
+    const end = performance.now() + ((this.time - from) / MS) * (this.options.hostPerGuest ?? 0)
+    while (performance.now() < end);
+    return undefined
+  }
+
+  requestStop(): void {
+    this.stopRequested = true
+  }
+
+  key(event: KeyEvent): void {
+    this.keys.push({ ...event, at: this.time / MS })
+    this.queue.push(event)
+    if (this.queue.length === 1) this.fetchAt = this.time + (this.options.fetchMs ?? 0.1) * MS
+  }
+
+  keyboardPending(): number {
+    return this.queue.length
+  }
+
+  private fetch(): MachineExit | undefined {
+    const event = this.queue.shift() as KeyEvent
+    this.fetchAt = this.queue.length > 0 ? this.time + (this.options.fetchMs ?? 0.1) * MS : Number.POSITIVE_INFINITY
+    return this.options.onKey?.(this, event)
+  }
+
+  mouse(event: MouseEvent): void {
+    this.mouseEvents.push(event)
+  }
+
+  mousePending(): number {
+    return 0
+  }
+
+  /** The guest sends text over a serial line. */
+  send(text: string, port = 0): void {
+    for (const byte of new TextEncoder().encode(text)) this.sendByte(byte, port)
+  }
+
+  /** As a UART does: the byte after a requestStop() is not sent before the next run. */
+  sendByte(byte: number, port = 0): void {
+    this.callbacks.onSerial?.(port, byte)
+  }
+
+  debug(text: string): void {
+    for (const byte of new TextEncoder().encode(text)) this.callbacks.onDebug?.(byte)
+  }
+
+  serialInput(_port: number, bytes: Uint8Array): void {
+    this.options.onSerialInput?.(this, new TextDecoder().decode(bytes))
+  }
+
+  powerButton(): void {
+    this.waiting.unshift({ at: this.time / MS + 1, does: () => ({ reason: 'poweroff' }) })
+  }
+
+  reset(): void {}
+  insertFloppy(): void {}
+  insertCdrom(): void {}
+
+  unhandled(): Unhandled[] {
+    return [{ kind: 'port', address: 0x388, name: 'AdLib', reads: 2, writes: 1 }]
+  }
+
+  registers(): string {
+    return 'EIP 0000FFF0'
+  }
+
+  close(): void {
+    this.closed = true
+  }
+}
+
+export class FakeDisplay implements Display {
+  private generations = 0
+  private screen: TextScreen | undefined
+  private picture: Frame = { width: 2, height: 1, data: new Uint8Array(8) }
+  private kind: DisplayMode['kind'] = 'off'
+
+  /** Shows rows of text on 20 columns. */
+  show(...rows: string[]): void {
+    const [columns, count] = [20, 4]
+    const cells = Array.from({ length: columns * count }, (_, i) => ({
+      code: rows[Math.floor(i / columns)]?.charCodeAt(i % columns) || 0x20,
+      foreground: 7,
+      background: 0,
+      blink: false,
+    }))
+    this.screen = { columns, rows: count, cells, cursor: { column: 0, row: 0 } }
+    this.kind = 'text'
+    this.generations++
+  }
+
+  /** Shows two grey pixels. */
+  paint(grey: number): void {
+    this.screen = undefined
+    this.kind = 'graphics'
+    this.picture = { width: 2, height: 1, data: Uint8Array.of(grey, grey, grey, 255, grey, grey, grey, 255) }
+    this.generations++
+  }
+
+  /** Something may have changed, and has not. */
+  touch(): void {
+    this.generations++
+  }
+
+  off(): void {
+    this.screen = undefined
+    this.kind = 'off'
+    this.generations++
+  }
+
+  mode(): DisplayMode {
+    const { screen, kind } = this
+    if (screen) return { kind, width: 160, height: 64, columns: screen.columns, rows: screen.rows, depth: 0 }
+    return { kind, width: this.picture.width, height: this.picture.height, columns: 0, rows: 0, depth: 32 }
+  }
+
+  frame(): Frame {
+    return this.picture
+  }
+
+  text(): TextScreen | undefined {
+    return this.screen
+  }
+
+  generation(): number {
+    return this.generations
+  }
+}
+
+/** Guests for the tests of the thread. */
+const SCENARIOS: { readonly [name: string]: FakeOptions } = {
+  /** Says hello on COM1 and on the screen after 100 ms, and powers off after a second. */
+  hello: {
+    happenings: [
+      {
+        at: 100,
+        does: (machine) => {
+          machine.display.show('hello')
+          machine.send('hello\n')
+          machine.debug('debug')
+        },
+      },
+      { at: 1000, does: () => ({ reason: 'poweroff' }) },
+    ],
+  },
+  /** Runs for ever, as fast in guest time as in host time. */
+  idle: {
+    hostPerGuest: 1,
+    onSerialInput: (machine, text) => {
+      machine.send(`got ${text}`)
+    },
+  },
+  /** Never comes back from a slice. */
+  stuck: {
+    happenings: [
+      {
+        at: 1,
+        does: () => {
+          for (;;);
+        },
+      },
+    ],
+  },
+  broken: {
+    happenings: [
+      {
+        at: 1,
+        does: () => {
+          throw new TypeError('the device is broken')
+        },
+      },
+    ],
+  },
+}
+
+export function createPc(options: MachineOptions): Machine {
+  const scenario = new URL(import.meta.url).searchParams.get('scenario') ?? 'hello'
+  if (scenario === 'no-engine') throw new EngineUnavailableError('The engine is not to be had; use another.')
+  return new FakeMachine(SCENARIOS[scenario], options)
+}
+
+class EngineUnavailableError extends Error {}

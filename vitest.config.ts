@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+const long = process.env.BOOTWRIGHT_LONG === '1'
+
+export default defineConfig({
+  test: {
+    // `npm run test:long` adds the files named *.long.test.ts.
+    include: ['test/**/*.test.ts'],
+    exclude: ['node_modules/**', ...(long ? [] : ['test/**/*.long.test.ts'])],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: long ? 30 * 60_000 : 60_000,
+    hookTimeout: 120_000,
+  },
+})
