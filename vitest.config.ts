@@ -7,6 +7,7 @@ export default defineConfig({
     // `npm run test:long` adds the files named *.long.test.ts.
     include: ['test/**/*.test.ts'],
     exclude: ['node_modules/**', ...(long ? [] : ['test/**/*.long.test.ts'])],
+    reporters: ['default', './scripts/vitest-skipped.js'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: long ? 30 * 60_000 : 60_000,

@@ -292,7 +292,7 @@ export class Runner {
     if (this.stopAsked) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
     const now = performance.now()
     if (now >= this.hostDeadline) {
-      const limit = (this.hostDeadline - this.started) / 1000
+      const limit = Math.round(this.hostDeadline - this.started) / 1000
       throw new StepFailed('timeout', 'timeout', `the time-out of ${limit} s came ${this.timeoutWhile()}`)
     }
     if (this.hooks.onProgress && now >= this.nextProgress) {

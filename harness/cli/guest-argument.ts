@@ -2,7 +2,6 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { floppyGeometry } from '../../machine/media/floppy-geometry.js'
 import type { MediumKind } from '../../machine/media/open-medium.js'
-import { guestMachine, loadGuest } from '../guest.js'
 import { UsageError } from './errors.js'
 import { MAX_DISKS, MAX_FLOPPIES, type RunRequest } from './run-options.js'
 
@@ -15,6 +14,7 @@ export async function applyGuest(request: RunRequest): Promise<void> {
     addImage(request, guest)
     return
   }
+  const { guestMachine, loadGuest } = await import('../guest.js')
   const own = await guestMachine(await loadGuest(guest))
   request.machine = {
     ...machine,

@@ -3,11 +3,16 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { nearest } from '../keys.js'
-import { doctorCommand } from './doctor.js'
 import { complain, EXIT, UsageError } from './errors.js'
-import { matrixCommand } from './matrix.js'
-import { errorJson, printJson, runCommand } from './run.js'
-import { setupCommand } from './setup.js'
+import { errorJson, printJson } from './run-report.js'
+
+/** Loaded when they are needed: the libraries of one verb take longer to load than another takes to run. */
+const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
+  run: async () => (await import('./run.js')).runCommand(),
+  matrix: async () => (await import('./matrix.js')).matrixCommand(),
+  doctor: async () => (await import('./doctor.js')).doctorCommand(),
+  setup: async () => (await import('./setup.js')).setupCommand(),
+}
 
 /**
  * Runs the command.
@@ -18,7 +23,7 @@ import { setupCommand } from './setup.js'
 export async function main(args: readonly string[]): Promise<number> {
   process.exitCode = undefined
   try {
-    await program().parseAsync(args, { from: 'user' })
+    await (await program(args)).parseAsync(args, { from: 'user' })
     return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
@@ -28,7 +33,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function program(): Command {
+async function program(args: readonly string[]): Promise<Command> {
   const root = new Command('bootwright')
     .description('boots operating systems in a virtual PC of its own, drives them and says which work')
     .version(version(), '-V, --version')
@@ -36,9 +41,10 @@ function program(): Command {
     .helpCommand(true)
     .argument('[command]')
     .action((name: string | undefined) => {
-      throw noCommand(name, root)
+      throw noCommand(name)
     })
-  const commands = [runCommand(), matrixCommand(), doctorCommand(), setupCommand()]
+  const wanted = Object.hasOwn(VERBS, args[0] ?? '') ? [args[0]] : Object.keys(VERBS)
+  const commands = await Promise.all(wanted.map((verb) => VERBS[verb]()))
   for (const command of commands) root.addCommand(command)
   for (const command of [root, ...commands]) {
     command
@@ -50,9 +56,9 @@ function program(): Command {
   return root
 }
 
-function noCommand(name: string | undefined, root: Command): UsageError {
+function noCommand(name: string | undefined): UsageError {
   if (name === undefined) return new UsageError("no command was given; 'bootwright --help' lists them")
-  const names = root.commands.map((command) => command.name())
+  const names = Object.keys(VERBS)
   const near = nearest(name, names)
   const hint = near ? `did you mean '${near}'?` : `commands are ${names.join(', ')}`
   return new UsageError(`there is no command '${name}'; ${hint}`)

@@ -205,9 +205,9 @@ function parseKeysOption(value: string): BootStep[] {
   }
 }
 
-/** A pattern as it stands, or between slashes with flags: `/ready/i`. */
+/** A pattern as it stands, or between slashes with flags: `/ready/i`. What is no flags, as in `/usr/bin`, is text. */
 export function parsePattern(text: string, option: string): Pattern {
-  const slashed = /^\/([\s\S]+)\/([a-z]*)$/.exec(text)
+  const slashed = /^\/([\s\S]+)\/([dgimsuvy]*)$/.exec(text)
   const [source, flags] = slashed ? [slashed[1], slashed[2]] : [text, '']
   if (source === '') throw new UsageError(`${option} '' is empty and would match anything; give a regular expression`)
   if (!/^[imsu]*$/.test(flags))

@@ -1,7 +1,7 @@
 /** What `bootwright run` says at its end: one JSON object, or sentences. */
 import { qemuStatus } from '../runner.js'
 import type { EndReason, RunResult } from '../script.js'
-import { EXIT } from './errors.js'
+import { complaint, EXIT } from './errors.js'
 
 /** The object that `--json` prints. Its fields are kept from version to version; new ones may come. */
 export interface RunJson {
@@ -148,4 +148,14 @@ function indent(line: string): string {
 function boxed(text: string): string[] {
   const rows = text.trimEnd().split('\n')
   return rows.map((row) => `  | ${row}`)
+}
+
+/** For what went wrong before there was a machine. */
+export function errorJson(error: unknown): RunJson {
+  const { message, exitCode } = complaint(error)
+  return { outcome: 'error', exitCode, error: message }
+}
+
+export function printJson(value: object): void {
+  process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
 }

@@ -4,16 +4,15 @@ import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { checkBootFile, type MachineConfig } from '../machine-config.js'
-import { encodePng } from '../screenshot.js'
 import type { RunResult } from '../script.js'
 import { VmThread } from '../vm-thread.js'
-import { complain, complaint, EXIT } from './errors.js'
+import { complain, EXIT } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { applyGuest } from './guest-argument.js'
 import { checkOutputs, openSink, type Sink, streamSink, withPath } from './outputs.js'
 import { progressLine } from './progress.js'
 import { type Act, checkBootOrder, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from './run-options.js'
-import { evidence, exitCodeOf, type RunJson, runJson, summary } from './run-report.js'
+import { errorJson, evidence, exitCodeOf, printJson, type RunJson, runJson, summary } from './run-report.js'
 
 const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value]
 
@@ -73,15 +72,6 @@ async function run(guest: string | undefined, flags: RunFlags, acts: readonly Ac
     if (flags.json) printJson(errorJson(error))
     return complain(error)
   }
-}
-
-export function errorJson(error: unknown): RunJson {
-  const { message, exitCode } = complaint(error)
-  return { outcome: 'error', exitCode, error: message }
-}
-
-export function printJson(value: object): void {
-  process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
 }
 
 /** Here rather than in the machine's thread alone, so that a wrong path is told at once and before firmware is sought. */
@@ -200,6 +190,7 @@ async function takeScreenshot(vm: VmThread, result: RunResult, path: string): Pr
     process.stderr.write(`bootwright: the screen is ${result.mode.kind}, so ${path} was not written\n`)
     return false
   }
+  const { encodePng } = await import('../screenshot.js')
   try {
     await writeFile(path, await encodePng(frame))
   } catch (error) {

@@ -7,6 +7,7 @@ import type { BlockDevice } from './block-device.js'
 import { FLOPPY_GEOMETRIES, type FloppyGeometry, floppyGeometry, floppySize } from './floppy-geometry.js'
 import { foreignFormat, hasMagic } from './image-format.js'
 import { Overlay } from './overlay.js'
+import { Padded } from './padded.js'
 import { RawImage } from './raw-image.js'
 
 export type MediumKind = 'floppy' | 'cdrom' | 'disk'
@@ -50,7 +51,14 @@ export function openMedium(path: string, options: { as: MediumKind; write?: bool
   try {
     checkSize(file.size, what)
     const geometry = checkContents(file, as, what)
-    const overlay = write || as === 'cdrom' ? undefined : new Overlay(file)
+    // A boot floppy that ends behind its last used sector (GRUB's rescue floppy) is read as the floppy it is written to.
+    const short = geometry !== undefined && file.size < floppySize(geometry)
+    if (short && write)
+      throw new MediaError(
+        `${what} is shorter than a ${geometry.name} floppy and cannot be written; pad it to ${number(floppySize(geometry))} bytes`,
+      )
+    const overlay =
+      write || as === 'cdrom' ? undefined : new Overlay(short ? new Padded(file, floppySize(geometry)) : file)
     return { path, as, format: 'raw', device: overlay ?? file, overlay, geometry }
   } catch (error) {
     file.close()
@@ -101,11 +109,23 @@ function checkFloppy(file: RawImage, what: string): FloppyGeometry {
   if (geometry) return geometry
   if (isIso(file)) throw new MediaError(`${what} is a CD image (ISO 9660); open it as "cdrom"`)
   const next = FLOPPY_GEOMETRIES.find((candidate) => floppySize(candidate) > file.size)
+  if (next && isShortBootFloppy(file))
+    return FLOPPY_GEOMETRIES.find(({ name }) => name === '1.44M' && floppySize(next) <= 1474560) ?? next
   const hint = next
     ? `the next larger floppy, ${next.name}, has ${number(floppySize(next))}: complete or pad the file`
     : 'a hard disk image is opened as "disk"'
   const sizes = FLOPPY_GEOMETRIES.map((known) => known.name).join(', ')
   throw new MediaError(`${what} is ${bytes(file.size)} long, which no floppy is (${sizes}); ${hint}`)
+}
+
+/** Whole sectors with a boot signature, and no FAT that says there should be more. */
+function isShortBootFloppy(file: RawImage): boolean {
+  if (file.size < SECTOR || file.size % SECTOR !== 0) return false
+  const boot = bytesAt(file, 0, SECTOR)
+  const view = new DataView(boot.buffer)
+  if (view.getUint16(510, true) !== 0xaa55) return false
+  const isFat = view.getUint16(11, true) === SECTOR && boot[16] > 0 && boot[16] <= 2 && boot[21] >= 0xf0
+  return !isFat || view.getUint16(19, true) * SECTOR <= file.size
 }
 
 /** Sector 16 and up hold volume descriptors, ECMA-119, section 6.7.1 and ECMA-167, part 2, section 8.3.1. */

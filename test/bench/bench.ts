@@ -2,7 +2,7 @@
  * `npm run bench`: how fast the soft engine is, beside QEMU's TCG and v86 in the same run. Targets take turns, so that
  * what else the host does falls on all alike, and the best of several rounds counts.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
@@ -18,6 +18,7 @@ interface Options {
   target: string[]
   seconds: number
   rounds: number
+  cpuTime: boolean
   boots: boolean
   list: boolean
   json: boolean
@@ -36,6 +37,8 @@ const PASS_SHARE = 1 / 16
 const PROBE = { warmUp: 300, measure: 100 }
 
 async function bench(options: Options): Promise<void> {
+  if (options.cpuTime && !existsSync('/proc/self/schedstat'))
+    throw new UsageError('--cpu-time needs /proc/self/schedstat, which only Linux has')
   const before = options.compare === undefined ? undefined : readResult(options.compare)
   const targets = TARGETS.filter(({ name }) => options.target.length === 0 || options.target.includes(name))
   const names = options.kernel.length > 0 ? options.kernel : kernelNames()
@@ -55,6 +58,7 @@ async function bench(options: Options): Promise<void> {
     targets: {},
     skipped: {},
     rounds: options.rounds,
+    clock: options.cpuTime ? 'cpu' : 'host',
     kernels: {},
     boots: {},
     failures: [],
@@ -120,7 +124,7 @@ async function benchKernel(
   const floppy = join(scratch, 'kernel.img')
   const run = async (target: Target, count: number, time: { warmUp: number; measure: number }) => {
     writeFileSync(floppy, kernelFloppy(kernel, { iterations: count, markPort: target.markPort }))
-    const job = { kind: 'kernel' as const, memory: MEMORY, floppy, ...time }
+    const job = { kind: 'kernel' as const, memory: MEMORY, floppy, cpuTime: options.cpuTime, ...time }
     return target.kernel(job, GRACE + time.warmUp + time.measure)
   }
 
@@ -228,6 +232,7 @@ const program = new Command('bench')
   .option('--target <name>', 'only this target (may be repeated)', oneOf(TARGETS.map((t) => t.name)), [])
   .option('--seconds <n>', 'host seconds a run measures', positive(false), 1)
   .option('--rounds <n>', 'runs of each kernel on each target, of which the best counts', positive(true), 3)
+  .option('--cpu-time', "on a busy Linux host: divide by the guest thread's CPU time, not by host time", false)
   .option('--boots', 'also time whole boots', false)
   .option('--list', 'list kernels, boots and targets', false)
   .option('--json', 'print one JSON object instead of tables', false)

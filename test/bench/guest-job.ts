@@ -16,6 +16,8 @@ export interface GuestJob {
 /** Run a kernel's floppy and watch its marks. */
 export interface KernelJob extends GuestJob, MarkOptions {
   kind: 'kernel'
+  /** Take the time that the guest's thread had a CPU, not the time that passed. */
+  cpuTime: boolean
 }
 
 /** Boot a guest until a line on COM1, or the last line on the screen, matches. */
@@ -47,7 +49,7 @@ type Answer = { result: Measurement | BootTime } | { error: string }
 
 /** In the target's process: takes one job, answers it, ends. */
 export function startGuestProcess(handlers: JobHandlers): void {
-  // A bench that is interrupted or killed takes its targets along.
+  // For a bench that was killed; reaches only a target that gives its event loop a turn.
   process.on('disconnect', () => process.exit(1))
   process.once('message', async (job: KernelJob | BootJob) => {
     const answer: Answer = await (job.kind === 'kernel' ? handlers.kernel(job) : handlers.boot(job)).then(
@@ -64,6 +66,7 @@ export function runInProcess<Result>(name: string, job: KernelJob | BootJob, tim
   const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url))
   return new Promise((resolve, reject) => {
     const child = fork(file, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    endWithBench(child)
     const timer = endAfter(child, timeout, reject)
     let complaint = ''
     child.stderr?.on('data', (chunk) => {
@@ -80,6 +83,17 @@ export function runInProcess<Result>(name: string, job: KernelJob | BootJob, tim
     })
     child.send(job)
   })
+}
+
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/** No target outlives the bench, whether that ends by itself or is interrupted. */
+export function endWithBench(child: ChildProcess): void {
+  running.add(child)
+  child.on('close', () => running.delete(child))
 }
 
 /** Kills a process that takes too long; with a synchronous engine nothing softer reaches it. */

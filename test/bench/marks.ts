@@ -29,10 +29,16 @@ export class MarkWatch {
   readonly firstMarks: number[] = []
   private firstAt = Number.NaN
   private from = Number.NaN
-  private to = Number.NaN
   private passes = 0
 
-  constructor(private readonly options: MarkOptions) {}
+  private clockFrom = 0
+  private clockTo = 0
+
+  /** @param clock What the result's seconds are taken from (ms); left out, the host time that `add` is given. */
+  constructor(
+    private readonly options: MarkOptions,
+    private readonly clock?: () => number,
+  ) {}
 
   /**
    * Bytes that were seen at host time `now` (ms). Other bytes than marks are firmware's messages and are passed over.
@@ -49,12 +55,16 @@ export class MarkWatch {
     if (marks === 0) return false
     if (Number.isNaN(this.firstAt)) this.firstAt = now
     if (Number.isNaN(this.from)) {
-      if (now - this.firstAt >= this.options.warmUp) this.from = now
+      if (now - this.firstAt >= this.options.warmUp) {
+        this.from = now
+        this.clockFrom = this.clock?.() ?? now
+      }
       return false
     }
     this.passes += marks
-    this.to = now
-    return now - this.from >= this.options.measure
+    if (now - this.from < this.options.measure) return false
+    this.clockTo = this.clock?.() ?? now
+    return true
   }
 
   /** True from the first mark that counts on. */
@@ -62,7 +72,8 @@ export class MarkWatch {
     return !Number.isNaN(this.from)
   }
 
+  /** To be asked for when `add` has returned true. */
   result(): Measurement {
-    return { passes: this.passes, seconds: (this.to - this.from) / 1000, firstMarks: this.firstMarks }
+    return { passes: this.passes, seconds: (this.clockTo - this.clockFrom) / 1000, firstMarks: this.firstMarks }
   }
 }

@@ -2,10 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { cpuClock } from './cpu-clock.js'
 import {
   type BootJob,
   type BootTime,
   endAfter,
+  endWithBench,
   type GuestJob,
   type KernelJob,
   lastScreenLine,
@@ -19,11 +21,6 @@ const SCREEN_INTERVAL = 50
 const TEXT_BUFFER = 0xb8000
 const TEXT_BYTES = 80 * 25 * 2
 
-const running = new Set<ChildProcess>()
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-})
-
 function start(job: GuestJob, icount: boolean, extra: string[]): ChildProcess {
   const child = spawn(
     QEMU,
@@ -36,8 +33,7 @@ function start(job: GuestJob, icount: boolean, extra: string[]): ChildProcess {
     ],
     { stdio: ['pipe', 'pipe', 'pipe'] },
   )
-  running.add(child)
-  child.on('close', () => running.delete(child))
+  endWithBench(child)
   return child
 }
 
@@ -71,7 +67,7 @@ export function qemuKernel(job: KernelJob, icount: boolean, timeout: number): Pr
     ...['-no-reboot', '-chardev', 'stdio,id=marks,signal=off', '-device', 'isa-debugcon,iobase=0xe9,chardev=marks'],
   ])
   return withQemu(child, timeout, (resolve) => {
-    const watch = new MarkWatch(job)
+    const watch = new MarkWatch(job, job.cpuTime && child.pid ? cpuClock(child.pid) : undefined)
     let done = false
     child.stdout?.on('data', (bytes: Buffer) => {
       if (done) return

@@ -17,6 +17,8 @@ export interface BenchResult {
   /** Target to why it did not run. */
   skipped: { [target: string]: string }
   rounds: number
+  /** What the kernels' seconds are: host time, or CPU time of the guest's thread. */
+  clock: 'host' | 'cpu'
   /** Million instructions a host second, by kernel and target. */
   kernels: { [kernel: string]: { [target: string]: Rate } }
   /** Host seconds to the end of a boot, by guest and target. */
@@ -71,7 +73,8 @@ function rateTable(result: BenchResult, what: 'kernels' | 'boots'): string[] {
   const targets = Object.keys(result.targets)
   const peers = targets.includes(OURS) ? PEERS.filter((peer) => targets.includes(peer)) : []
   const ratios = peers.map((peer) => ratiosTo(result, peer, what))
-  const unit = what === 'kernels' ? 'M instructions/s' : 'boot, seconds'
+  const kernelUnit = result.clock === 'cpu' ? 'M instructions/CPU s' : 'M instructions/s'
+  const unit = what === 'kernels' ? kernelUnit : 'boot, seconds'
   return table([
     [unit, ...targets, ...peers.map((peer) => `${OURS}/${peer}`)],
     ...Object.entries(result[what]).map(([name, rates]) => [

@@ -7,6 +7,7 @@ import { findFirmware } from '../../machine/firmware/find-firmware.js'
 import type { MachineOptions } from '../../machine/machine.js'
 import { MemoryMedium } from '../../machine/media/memory.js'
 import type * as PcModule from '../../machine/pc.js'
+import { cpuClock } from './cpu-clock.js'
 import {
   type BootJob,
   type BootTime,
@@ -36,7 +37,7 @@ function machineOptions(job: GuestJob): MachineOptions {
 }
 
 async function runKernel(job: KernelJob): Promise<Measurement> {
-  const watch = new MarkWatch(job)
+  const watch = new MarkWatch(job, job.cpuTime ? cpuClock(process.pid) : undefined)
   const byte = [0]
   let done = false
   let passesFrom = 0

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { findFirmware } from '../../machine/firmware/find-firmware.js'
+import { cpuClock } from './cpu-clock.js'
 import {
   type BootJob,
   type BootTime,
@@ -43,7 +44,7 @@ async function start(job: GuestJob): Promise<V86> {
 
 async function runKernel(job: KernelJob): Promise<Measurement> {
   const emulator = await start(job)
-  const watch = new MarkWatch(job)
+  const watch = new MarkWatch(job, job.cpuTime ? cpuClock(process.pid) : undefined)
   const byte = [0]
   return new Promise((resolve) => {
     let done = false

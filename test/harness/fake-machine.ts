@@ -11,6 +11,7 @@ export const MS = 1e6
 /** Happens at guest time `at`, in ms. */
 export interface Happening {
   at: number
+  // biome-ignore lint/suspicious/noConfusingVoidType: most happenings return nothing
   does: (machine: FakeMachine) => MachineExit | undefined | void
 }
 

@@ -19,6 +19,7 @@ export interface Libc {
   timerSettime(timer: number, flags: number, value: number, old: number): number
   timerDelete(timer: number): number
   pthreadSigmask(how: number, set: number, old: number): number
+  clockGettime(clock: number, time: number): number
   sigtimedwait(set: number, info: number, timeout: number): number
   /** Of the call before. */
   errno(): number
@@ -69,6 +70,7 @@ function bind(koffi: Koffi): Libc {
     timerSettime: process.func('int timer_settime(uintptr_t timer, int flags, uintptr_t value, uintptr_t old)'),
     timerDelete: process.func('int timer_delete(uintptr_t timer)'),
     pthreadSigmask: process.func('int pthread_sigmask(int how, uintptr_t set, uintptr_t old)'),
+    clockGettime: process.func('int clock_gettime(int clock, uintptr_t time)'),
     sigtimedwait: process.func('int sigtimedwait(uintptr_t set, uintptr_t info, uintptr_t timeout)'),
     errno: () => koffi.errno(),
     view: (address, length) => koffi.view(BigInt(address), length),

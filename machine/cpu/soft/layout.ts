@@ -31,6 +31,9 @@ export const ICOUNT_END = 0x11a0
 export const ATTENTION = 0x11a8
 export const PENDING_VECTOR = 0x11b0
 export const DELIVERING = 0x11bc
+/** Which CPU CPUID describes; see `core/cpuid.ts`. */
+export const CPU_MODEL = 0x1540
+export const CPU_MODEL_64 = 1
 export const SEGMENTS = 0x1200
 export const SEG_SIZE = 64
 export const SEG_ACCESS = 4

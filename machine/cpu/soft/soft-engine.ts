@@ -108,6 +108,7 @@ export class SoftEngine implements Engine {
     this.core = instance.exports as unknown as Core
     this.view = new DataView(memory.buffer)
     this.core.initialize()
+    this.view.setUint32(at.CPU_MODEL, at.CPU_MODEL_64, true)
     this.reset('reset')
   }
 

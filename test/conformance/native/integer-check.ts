@@ -1,5 +1,6 @@
 /** Runs random integer instructions on the native CPU and on the soft engine and says how they differ. */
-import { CaseMaker, type IntegerCase, randomValue } from './integer-cases.js'
+import { GROUPS, GROUPS_32, SEQUENCE_GROUPS } from './integer-cases.js'
+import { CaseMaker, type IntegerCase, randomValue } from './integer-maker.js'
 import { BLOB, type CpuSnapshot, type CpuTarget, DATA, newSnapshot } from './native-cpu.js'
 import { Random } from './random-state.js'
 import { SoftCpu } from './soft-cpu.js'
@@ -73,7 +74,11 @@ export function checkIntegers(native: CpuTarget, { cases, seed, kind }: IntegerC
   const r = new Random(seed)
   const long = kind !== 'compatibility'
   const code = map + BigInt(BLOB)
-  const maker = new CaseMaker(r, { code: long ? code : code + BigInt(COMPATIBILITY_START), data: native.dataAddress }, long)
+  const maker = new CaseMaker(
+    r,
+    { code: long ? code : code + BigInt(COMPATIBILITY_START), data: native.dataAddress },
+    long,
+  )
   const input = newSnapshot()
   const fx = new DataView(input.fxsave.buffer)
   fx.setUint16(0, 0x37f, true)
@@ -83,7 +88,7 @@ export function checkIntegers(native: CpuTarget, { cases, seed, kind }: IntegerC
   const failures = new Map<string, string[]>()
   const words = new BigUint64Array(input.data.buffer)
   for (let n = 0; n < cases; n++) {
-    const c = kind === 'sequences' ? maker.sequence(12) : maker.make()
+    const c = kind === 'sequences' ? maker.sequence(SEQUENCE_GROUPS, 12) : maker.make(long ? GROUPS : GROUPS_32)
     const bytes = long ? c.code : compatibility(c.code, Number(code))
     for (let k = 0; k < STATES; k++) {
       for (let i = 0; i < 16; i++) input.gpr[i] = randomValue(r)

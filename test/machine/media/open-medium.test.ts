@@ -187,3 +187,32 @@ describe('refusing a medium', () => {
     }
   })
 })
+
+describe('a boot floppy that ends behind its last used sector', () => {
+  const bootSector = (size: number, fatSectors?: number) => {
+    const image = new Uint8Array(size)
+    image[510] = 0x55
+    image[511] = 0xaa
+    if (fatSectors !== undefined) {
+      const view = new DataView(image.buffer)
+      view.setUint16(11, 512, true)
+      image[16] = 2
+      view.setUint16(19, fatSectors, true)
+      image[21] = 0xf0
+    }
+    return image
+  }
+
+  test('is read as the floppy it is written to, with zeros behind its end', () => {
+    const medium = openMedium(file('short.img', bootSector(1296384)), { as: 'floppy' })
+    expect(medium.device.size).toBe(1474560)
+    const sector = new Uint8Array(512).fill(1)
+    medium.device.read(1474560 - 512, sector)
+    expect(sector.every((byte) => byte === 0)).toBe(true)
+    medium.device.close()
+  })
+
+  test('is refused where its FAT says that there is more', () => {
+    expect(refusal(file('cut.img', bootSector(1296384, 2880)), 'floppy')).toMatch(/which no floppy is/)
+  })
+})

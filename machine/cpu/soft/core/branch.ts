@@ -2,12 +2,17 @@
 import { condition } from './integer'
 import { addSp, peek, push, readEa } from './memory'
 import { OP_ADDRESS_SHIFT, OP_IMM, OP_LINK_NEXT, OP_LINK_TAKEN, OP_RM } from './op'
-import { follow, jumpTo, nextIp } from './run'
-import { RCX, REG_BLOCK_IP } from './state'
+import { checkTarget, follow, jumpTo, nextIp } from './run'
+import { MODE, MODE_CODE64, MODE_CS_LIMIT, RCX, REG_BLOCK_IP } from './state'
 import { getZF } from './flags'
 
 @inline function relativeTarget<T>(op: usize): u64 {
   return <u64>(<T>(load<u64>(REG_BLOCK_IP) + load<u64>(op, OP_IMM)))
+}
+
+/** Before SP or the count change: a branch that faults is restarted (OpenBSD moves CS's limit up in its #GP handler). */
+@inline function checkFirst(target: u64): void {
+  if (load<u32>(MODE) & (MODE_CS_LIMIT | MODE_CODE64)) checkTarget(target)
 }
 
 @inline export function jcc<T>(op: usize, cc: i32): usize {
@@ -20,8 +25,10 @@ import { getZF } from './flags'
 }
 
 @inline export function call_J<T>(op: usize): usize {
+  const target = relativeTarget<T>(op)
+  checkFirst(target)
   push<T>(<T>nextIp(op))
-  return follow(op, OP_LINK_TAKEN, relativeTarget<T>(op))
+  return follow(op, OP_LINK_TAKEN, target)
 }
 
 @inline export function jmp_E<T>(op: usize, memory: bool): usize {
@@ -29,21 +36,24 @@ import { getZF } from './flags'
 }
 
 @inline export function call_E<T>(op: usize, memory: bool): usize {
-  const target = memory ? readEa<T>(op) : load<T>(<usize>load<u16>(op, OP_RM))
+  const target = <u64>(memory ? readEa<T>(op) : load<T>(<usize>load<u16>(op, OP_RM)))
+  checkFirst(target)
   push<T>(<T>nextIp(op))
-  return jumpTo(op, <u64>target)
+  return jumpTo(op, target)
 }
 
 @inline export function ret<T>(op: usize): usize {
-  const target = peek<T>(0)
+  const target = <u64>peek<T>(0)
+  checkFirst(target)
   addSp(sizeof<T>())
-  return jumpTo(op, <u64>target)
+  return jumpTo(op, target)
 }
 
 export function ret_I<T>(op: usize): usize {
-  const target = peek<T>(0)
+  const target = <u64>peek<T>(0)
+  checkFirst(target)
   addSp(sizeof<T>() + <u64>load<u16>(op, OP_IMM))
-  return jumpTo(op, <u64>target)
+  return jumpTo(op, target)
 }
 
 /** (E/R)CX by address size. */
@@ -53,12 +63,14 @@ export function ret_I<T>(op: usize): usize {
 
 /** LOOPNE 0, LOOPE 1, LOOP 2. */
 export function loop<T>(op: usize, k: i32): usize {
-  const n = counter(op) - 1
   const shift = load<u8>(op, OP_ADDRESS_SHIFT)
+  const n = (counter(op) - 1) & (u64.MAX_VALUE >> <u64>shift)
+  const taken = n != 0 && (k == 2 || getZF() == (k == 1))
+  const target = relativeTarget<T>(op)
+  if (taken) checkFirst(target)
   if (shift == 48) store<u16>(RCX, <u16>n)
-  else store<u64>(RCX, shift == 32 ? n & 0xffffffff : n)
-  const taken = counter(op) != 0 && (k == 2 || getZF() == (k == 1))
-  if (taken) return follow(op, OP_LINK_TAKEN, relativeTarget<T>(op))
+  else store<u64>(RCX, n)
+  if (taken) return follow(op, OP_LINK_TAKEN, target)
   return follow(op, OP_LINK_NEXT, nextIp(op))
 }
 

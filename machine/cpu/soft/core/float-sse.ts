@@ -1,13 +1,11 @@
 /**
- * Single and double arithmetic as SSE does it, with every exception flag (Intel SDM vol. 1, chapter 11.5): the soft path,
- * taken where the fast path of sse-arith.ts cannot vouch for the flags. T is u32 for single and u64 for double; values
+ * Single and double arithmetic as SSE does it, with every exception flag (Intel SDM vol. 1, chapter 11.5): the soft
+ * path, taken where the fast path of sse-arith.ts cannot vouch for the flags. T is u32 for single and u64 for double; values
  * are their bits. Flags gather in float80.ts' `flags` over the lanes of an instruction; `commitMxcsr()` ends it.
  */
 import { raiseNoError } from './fault'
-import {
-  BIAS, DE, IE, PE, PRE_COMPUTATION, ZE, addCore, divCore, flags, mulCore, packSmall, raiseFlags, roundsUp, sqrtCore, useMxcsr,
-  zExp, zLow, zSig, zSign,
-} from './float80'
+import { addCore, divCore, mulCore, sqrtCore, zExp, zLow, zSig, zSign } from './float-core'
+import { BIAS, DE, IE, PE, PRE_COMPUTATION, ZE, flags, packSmall, raiseFlags, roundsUp, useMxcsr } from './float80'
 import { CR4, CR4_OSXMMEXCPT, EX_UD, EX_XM, MXCSR } from './state'
 
 // Kinds, as the low bits of the opcodes 0F 58 to 0F 5F.
@@ -273,10 +271,11 @@ export function integerToFloat<T>(value: i64): T {
   if (value == 0) return 0
   const m = value < 0 ? 0 - <u64>value : <u64>value
   const places = <u32>clz(m)
-  return <T>packSmall(<u32>(value < 0), BIAS + 63 - <i32>places, m << places, 0, <u32>fractionBits<T>() + 1, exponentBits<T>())
+  const bits = <u32>fractionBits<T>() + 1
+  return <T>packSmall(<u32>(value < 0), BIAS + 63 - <i32>places, m << places, 0, bits, exponentBits<T>())
 }
 
-/** T to a signed integer of I's size (i32 or i64), rounded or truncated; what does not fit is the indefinite integer. */
+/** T to a signed integer of I's size (i32 or i64), rounded or truncated; what does not fit is the indefinite one. */
 export function floatToInteger<T, I>(aIn: T, truncate: bool): I {
   const a = squash<T>(aIn)
   const e = exponent<T>(a)

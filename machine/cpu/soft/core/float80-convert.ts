@@ -1,7 +1,8 @@
 /** Conversions between 80-bit extended floats and the other formats of the x87 (Intel SDM vol. 1, 4.2 and 4.9). */
+import { normalExp, normalSig } from './float-core'
 import {
   BIAS, C1, DE, EXP_MAX, IE, INTEGER_BIT, PE, QUIET_BIT, clearFlags, flags, isInfinity, isNaN80, isSignalling,
-  isUnsupported, normalExp, normalSig, packSmall, raiseFlags, result, resultSe, resultSig, roundsUp,
+  isUnsupported, packSmall, raiseFlags, result, resultSe, resultSig, roundsUp,
 } from './float80'
 
 /** Float of the bits in `value` (T is u32 for single, u64 for double), exactly and without exceptions. */

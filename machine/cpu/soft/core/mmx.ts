@@ -6,9 +6,7 @@ import { raiseNoError } from './fault'
 import { lanes, shiftLanes } from './lanes'
 import { readEa, write, writeEa } from './memory'
 import { OP_ADDRESS_SHIFT, OP_IMM, OP_REG, OP_RM, opSeg } from './op'
-import {
-  CR0, CR0_EM, CR0_TS, EX_NM, EX_UD, FPU_STATUS, FPU_TAGS, FPU_TOP, RDI,
-} from './state'
+import { CR0, CR0_EM, CR0_TS, EX_NM, EX_UD, FPU_STATUS, FPU_TAGS, FPU_TOP, RDI } from './state'
 import { SW_ES, pendingException } from './x87-state'
 
 /** What every MMX instruction asks first. */

@@ -136,7 +136,8 @@ export function jumpTo(op: usize, target: u64): usize {
   return enter(findBlock())
 }
 
-function checkTarget(target: u64): void {
+/** Raises #GP for a branch target beyond CS's limit or not canonical; to be asked where MODE has CS_LIMIT or CODE64. */
+export function checkTarget(target: u64): void {
   if (load<u32>(MODE) & MODE_CODE64) {
     if (<u64>((<i64>target << 16) >> 16) != target) raise(EX_GP, 0)
   } else if (target > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)

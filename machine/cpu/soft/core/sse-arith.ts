@@ -84,7 +84,14 @@ export function arith_ps(op: usize, mem: bool, kind: u32): void {
   const d = regV(op)
   const a = v128.load(d)
   if (plainMode() && kind != FP_MIN && kind != FP_MAX) {
-    const r = kind == FP_ADD ? f32x4.add(a, b) : kind == FP_SUB ? f32x4.sub(a, b) : kind == FP_MUL ? f32x4.mul(a, b) : f32x4.div(a, b)
+    const r =
+      kind == FP_ADD
+        ? f32x4.add(a, b)
+        : kind == FP_SUB
+          ? f32x4.sub(a, b)
+          : kind == FP_MUL
+            ? f32x4.mul(a, b)
+            : f32x4.div(a, b)
     if (sound32(kind, a, b, r)) {
       v128.store(d, r)
       return
@@ -105,7 +112,14 @@ export function arith_pd(op: usize, mem: bool, kind: u32): void {
   const d = regV(op)
   const a = v128.load(d)
   if (plainMode() && kind != FP_MIN && kind != FP_MAX) {
-    const r = kind == FP_ADD ? f64x2.add(a, b) : kind == FP_SUB ? f64x2.sub(a, b) : kind == FP_MUL ? f64x2.mul(a, b) : f64x2.div(a, b)
+    const r =
+      kind == FP_ADD
+        ? f64x2.add(a, b)
+        : kind == FP_SUB
+          ? f64x2.sub(a, b)
+          : kind == FP_MUL
+            ? f64x2.mul(a, b)
+            : f64x2.div(a, b)
     if (sound64(kind, a, b, r)) {
       v128.store(d, r)
       return

@@ -129,7 +129,8 @@ function bulk<T>(op: usize, kind: i32, mask: u64, most: u64): u64 {
       store<u64>(RIP, nextIp(op))
       return
     }
-    if (n >= room || load<u32>(ATTENTION)) {
+    // Looked at anew: a device that was written may have pulled the end in.
+    if (<i64>(load<u64>(ICOUNT_END) - instructionCount() - n) <= 0 || load<u32>(ATTENTION)) {
       store<u64>(ICOUNT, load<u64>(ICOUNT) + n - 1)
       store<u64>(RIP, instructionPointer())
       return

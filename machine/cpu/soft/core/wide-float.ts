@@ -3,7 +3,8 @@
  * below the last bit of a result. A number is 24 bytes in memory: high and low half of the significand (its top bit
  * set; high half 0 is zero), exponent (i32; the top bit weighs 2^exponent), sign (u32).
  */
-import { BIAS, normalExp, normalSig, pack80 } from './float80'
+import { normalExp, normalSig } from './float-core'
+import { BIAS, pack80 } from './float80'
 import { divWide, mulWide, wideHigh, wideRemainder } from './wide'
 
 export const WIDE_SIZE: usize = 24
@@ -137,8 +138,9 @@ export function wideAdd(z: usize, aIn: usize, bIn: usize): void {
     const carry = u64(sumLow < aLow)
     const part = aHigh + high
     const sum = part + carry
-    if (part < aHigh || sum < part) wideSet(z, sign, exp + 1, (sum >> 1) | 0x8000000000000000, (sumLow >> 1) | (sum << 63) | (sumLow & 1))
-    else wideSet(z, sign, exp, sum, sumLow)
+    if (part < aHigh || sum < part) {
+      wideSet(z, sign, exp + 1, (sum >> 1) | 0x8000000000000000, (sumLow >> 1) | (sum << 63) | (sumLow & 1))
+    } else wideSet(z, sign, exp, sum, sumLow)
     return
   }
   wideNormalise(z, sign, exp, aHigh - high - u64(aLow < low), aLow - low)

@@ -19,7 +19,9 @@ export function mulWide(a: u64, b: u64): u64 {
   return (middle << 32) | (p00 & 0xffffffff)
 }
 
-/** (high:low) / d, for high < d and d with its top bit set; the remainder is left in `wideRemainder` (Knuth, algorithm D). */
+/**
+ * (high:low) / d, for high < d and d with its top bit set; the remainder is left in `wideRemainder` (Knuth, algorithm D).
+ */
 export function divWide(high: u64, low: u64, d: u64): u64 {
   const d1 = d >> 32
   const d0 = d & 0xffffffff

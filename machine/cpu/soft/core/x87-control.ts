@@ -1,4 +1,6 @@
-/** x87 control: FINIT, control and status word, environment and whole state in its four formats (Intel SDM vol. 1, 8.1.10). */
+/**
+ * x87 control: FINIT, control and status word, environment and whole state in its four formats (Intel SDM vol. 1, 8.1.10).
+ */
 import { linearOf, probeWrite, read, readEa, write, writeEa } from './memory'
 import { OPF_SIZE, OP_FLAGS, ea, opSeg } from './op'
 import { raiseNoError } from './fault'

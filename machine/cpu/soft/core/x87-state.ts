@@ -6,11 +6,12 @@
  */
 import { raiseNoError } from './fault'
 import {
-  C1, IE, INDEFINITE_SE, INDEFINITE_SIG, OE, PE, PRE_COMPUTATION, UE, clearFlags, flags, raiseFlags, result, useControlWord,
+  C1, IE, INDEFINITE_SE, INDEFINITE_SIG, OE, PE, PRE_COMPUTATION, UE, clearFlags, flags, raiseFlags, result,
+  useControlWord,
 } from './float80'
 import { ferr } from './host-fpu'
 import { linearRead } from './memory'
-import { architecturalSegment, ea, opSeg } from './op'
+import { OP_RM, architecturalSegment, ea, opSeg } from './op'
 import { breakSoon, instructionPointer } from './run'
 import {
   CR0, CR0_EM, CR0_NE, CR0_TS, CS, EX_MF, EX_NM, FPR, FPU_CONTROL, FPU_CS, FPU_DP, FPU_DS, FPU_IP, FPU_OPCODE,
@@ -211,4 +212,9 @@ export function overflow(): bool {
 @inline function stackFault(condition: u32): void {
   raiseFlags(IE | SW_SF | condition)
   result(INDEFINITE_SIG, INDEFINITE_SE)
+}
+
+/** i of ST(i). */
+@inline export function stNumber(op: usize): u32 {
+  return load<u16>(op, OP_RM)
 }

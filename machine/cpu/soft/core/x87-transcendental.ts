@@ -6,12 +6,12 @@
  * has, so that they agree with it near multiples of pi too. Precision control does not count here.
  */
 import {
-  BIAS, DE, EXP_MAX, INTEGER_BIT, PE, UE, ZE, invalid, isDenormal, isInfinity, isZero, nanOf, nanOf2, raiseFlags, result,
-  resultSe, resultSig,
+  BIAS, DE, EXP_MAX, INTEGER_BIT, PE, UE, ZE, invalid, isDenormal, isInfinity, isZero, nanOf, nanOf2, raiseFlags,
+  result, resultSe, resultSig,
 } from './float80'
 import {
-  WIDE_SIZE, wideAdd, wideCopy, wideDiv, wideEstimate, wideFrom80, wideFromInteger, wideIsZero, wideMul,
-  wideNormalise, widePack, widePolynomial, wideScale, wideSet, wideSetSign, wideSign, wideSub,
+  WIDE_SIZE, wideAdd, wideCopy, wideDiv, wideEstimate, wideFrom80, wideFromInteger, wideIsZero, wideMul, wideNormalise,
+  widePack, widePolynomial, wideScale, wideSet, wideSetSign, wideSign, wideSub,
 } from './wide-float'
 import {
   ATANH_TABLE, ATAN_KNOTS, ATAN_TABLE, CONSTANTS, COS_TABLE, EXP2_KNOTS, EXPM1_TABLE, LOG2_KNOTS, SIN_TABLE,

@@ -1,7 +1,7 @@
 /** x87 rows: opcodes D8 to DF (Intel SDM vol. 2, tables) and WAIT. Undocumented aliases are marked. */
 import type { Row } from './row.js'
 
-export const from = ['x87', 'x87-control']
+export const from = ['x87-move', 'x87-arithmetic', 'x87-function', 'x87-control']
 
 /** ModRM.reg of the arithmetic opcodes; 2 and 3 are FCOM and FCOMP. */
 const ARITHMETIC: readonly [number, string][] = [

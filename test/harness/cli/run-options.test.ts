@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest'
+import { type Act, checkBootOrder, parseMemory, parsePattern, parseRun } from '../../../harness/cli/run-options.js'
+
+const MIB = 1 << 20
+
+test.each([
+  ['512', 512 * MIB],
+  ['512M', 512 * MIB],
+  ['512m', 512 * MIB],
+  ['512MiB', 512 * MIB],
+  ['1G', 1024 * MIB],
+  ['1.5G', 1536 * MIB],
+  ['3G', 3072 * MIB],
+  ['1', MIB],
+  ['65536K', 64 * MIB],
+])('-m %s', (text, bytes) => {
+  expect(parseMemory(text)).toBe(bytes)
+})
+
+test.each(['', '0', '1023K', '3.1G', '3073', '-1', '1T', '0x10', '1.0001M'])('-m %s is refused', (text) => {
+  expect(() => parseMemory(text)).toThrow(`-m ${text === '' ? "''" : ''}`)
+})
+
+describe('patterns', () => {
+  test('stand as they are, or between slashes with flags', () => {
+    expect(parsePattern('A:\\\\>', '--until-text')).toEqual({ source: 'A:\\\\>', flags: '' })
+    expect(parsePattern('/usr/bin', '--until-text')).toEqual({ source: '/usr/bin', flags: '' })
+    expect(parsePattern('/ready/i', '--until-text')).toEqual({ source: 'ready', flags: 'i' })
+  })
+})
+
+describe('the script', () => {
+  const acts: Act[] = [
+    { option: 'until-text', value: 'a' },
+    { option: 'keys', value: 'x<wait2>' },
+    { option: 'until-serial', value: 'b' },
+  ]
+
+  test('is in the order given', () => {
+    expect(parseRun('g', {}, acts).steps.map(({ kind }) => kind)).toEqual(['until', 'tap', 'wait', 'until'])
+  })
+
+  test('ends with the exit where nothing else is waited for', () => {
+    const exit = { kind: 'until', condition: { kind: 'exit' } }
+    expect(parseRun('g', {}, []).steps).toEqual([exit])
+    expect(parseRun('g', {}, [{ option: 'keys', value: 'x' }]).steps).toEqual([{ kind: 'tap', codes: ['KeyX'] }, exit])
+  })
+})
+
+describe('the machine', () => {
+  test('has QEMU’s defaults', () => {
+    expect(parseRun('g', {}, [])).toMatchObject({
+      machine: { engine: 'auto', memory: 128 * MIB, floppies: [], disks: [] },
+      timeoutMs: 600_000,
+      json: false,
+      memoryGiven: false,
+    })
+  })
+
+  test.each([
+    ['dc', 'dc'],
+    ['order=dc', 'dc'],
+    ['n', 'n'],
+  ])('--boot %s', (boot, order) => {
+    expect(parseRun('g', { boot }, []).machine.bootOrder).toBe(order)
+  })
+
+  test('boots from what has a medium', () => {
+    const floppies = [{ path: 'a' }]
+    expect(() => checkBootOrder({ floppies, bootOrder: 'ca' })).not.toThrow()
+    expect(() => checkBootOrder({ floppies, bootOrder: 'cd' })).toThrow('add --disk or --cdrom')
+    expect(() => checkBootOrder({ floppies })).not.toThrow()
+  })
+
+  test('may have nothing to boot where the firmware is what is waited for', () => {
+    expect(() => parseRun(undefined, {}, [{ option: 'until-text', value: 'No bootable device' }])).not.toThrow()
+  })
+
+  test('--append may begin with dashes, and --keys too', () => {
+    const flags = { kernel: 'k', append: '--verbose' }
+    expect(parseRun(undefined, flags, [{ option: 'keys', value: '--' }]).machine.kernel?.append).toBe('--verbose')
+  })
+})
