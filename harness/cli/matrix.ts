@@ -68,7 +68,7 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
         title: engines.length > 1 ? `${guest.title} on ${engine}` : guest.title,
       })),
     )
-    const cells = await (process.stdout.isTTY ? runWithList(jobs, runJob) : runWithLines(jobs, runJob))
+    const cells = await (hasTerminal() ? runWithList(jobs, runJob) : runWithLines(jobs, runJob))
     const result = matrixResult({ guests, engines, started }, cells)
     const written = writeMatrix(result, flags.out)
     console.log(`\n${summary(result)} (${duration(result.run.durationMs)}).`)
@@ -77,6 +77,11 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
   } catch (error) {
     return complain(error)
   }
+}
+
+/** One that says how wide it is: lists are wrapped to that. */
+function hasTerminal(): boolean {
+  return process.stdout.isTTY && process.stdout.columns > 0
 }
 
 function exitCodeOf(result: MatrixResult): number {

@@ -5,10 +5,10 @@
  * takes it, HLT comes back as an exit. `loop()` is the engine; what each exit asks for is below it. What KVM cannot
  * execute goes to `rescue.ts`, guest time is in `host-clock.ts`, what ends KVM_RUN at a deadline in `alarm.ts`.
  */
-import type { AccessSize } from '../../device.js'
 import type { CpuBoard, CpuState, Engine, Exit, MemoryRegion } from '../engine.js'
 import * as abi from './abi.js'
 import { Alarm } from './alarm.js'
+import { BusExits } from './bus-exits.js'
 import { CoalescedWrites } from './coalesced-writes.js'
 import { cpuSignature } from './cpuid.js'
 import { HostClock } from './host-clock.js'
@@ -30,7 +30,7 @@ const LONGEST_RUN = 1e9
 /** A run makes some progress even when its deadline has passed: else timers that are always late would starve the guest. */
 const SHORTEST_RUN = 20e3
 
-/** Instructions that a rescue executes: doubled while KVM gets no further by itself. */
+/** Instructions that a rescue executes: doubled while one emulation failure follows the other. */
 const FIRST_RESCUE = 1
 const LONGEST_RESCUE = 4096
 /**
@@ -42,9 +42,6 @@ const WINDOW_INTERVAL = 300e3
 
 /** Instructions in system management mode between two looks at the clock. */
 const SOFT_SLICE = 10_000
-
-const A20_BIT = 1 << 20
-const SECOND_MIB = 1
 
 const BUDGET: Exit = { reason: 'budget' }
 const HALT: Exit = { reason: 'halt' }
@@ -64,6 +61,7 @@ export class KvmEngine implements Engine {
   private readonly alarm: Alarm
   private readonly clock = new HostClock()
   private readonly tsc: TimeStampCounter
+  private readonly bus: BusExits
   private readonly coalesced: CoalescedWrites
   private readonly rescue: Rescue
   private readonly vector = new Struct(4)
@@ -113,6 +111,7 @@ export class KvmEngine implements Engine {
     this.alarm = new Alarm()
     this.vcpu.call('KVM_SET_SIGNAL_MASK', abi.KVM_SET_SIGNAL_MASK, this.alarm.signalMask().address)
     this.slots = new MemorySlots(this.vm, libc().addressOf(arena.buffer))
+    this.bus = new BusExits(this.page, board)
     this.coalesced = new CoalescedWrites(this.vm, this.vcpu, (address, value, size) => {
       this.board.mmioWrite(address, value, size)
     })
@@ -177,16 +176,17 @@ export class KvmEngine implements Engine {
         if (errno !== EINTR) return this.failure(`KVM_RUN failed, errno ${errno}`)
         this.alarm.drain()
         this.alarmSet = false
+        this.rescueLength = FIRST_RESCUE
         continue
       }
       const reason = page.getUint32(abi.RUN_EXIT_REASON, true)
       if (reason !== abi.EXIT_INTERNAL_ERROR) this.rescueLength = FIRST_RESCUE
       switch (reason) {
         case abi.EXIT_IO:
-          this.portAccess()
+          this.access('port')
           break
         case abi.EXIT_MMIO:
-          this.mmioAccess()
+          this.access('mmio')
           break
         case abi.EXIT_HLT:
           this.halted = true
@@ -259,41 +259,10 @@ export class KvmEngine implements Engine {
 
   // ---- exits ----
 
-  /** IN, OUT, INS and OUTS; a string's elements come together. */
-  private portAccess(): void {
-    const { page, board } = this
+  private access(what: 'port' | 'mmio'): void {
     this.unfinished = true
-    const size = page.getUint8(abi.IO_SIZE) as 1 | 2 | 4
-    const port = page.getUint16(abi.IO_PORT, true)
-    const count = page.getUint32(abi.IO_COUNT, true)
-    let at = page.getUint32(abi.IO_DATA_OFFSET, true)
-    const out = page.getUint8(abi.IO_DIRECTION) === abi.IO_OUT
-    for (let i = 0; i < count; i++, at += size) {
-      if (out) board.portWrite(port, this.load(at, size), size)
-      else this.store(at, board.portRead(port, size), size)
-    }
-  }
-
-  private mmioAccess(): void {
-    const { page, board } = this
-    this.unfinished = true
-    let address = this.busAddress(
-      page.getUint32(abi.MMIO_ADDRESS, true) + page.getUint32(abi.MMIO_ADDRESS + 4, true) * 2 ** 32,
-    )
-    const end = abi.MMIO_DATA + page.getUint32(abi.MMIO_LENGTH, true)
-    const write = page.getUint8(abi.MMIO_IS_WRITE) !== 0
-    for (let at = abi.MMIO_DATA; at < end; ) {
-      const size: AccessSize = end - at >= 4 ? 4 : end - at >= 2 ? 2 : 1
-      if (write) board.mmioWrite(address, this.load(at, size), size)
-      else this.store(at, board.mmioRead(address, size), size)
-      at += size
-      address += size
-    }
-  }
-
-  /** With A20 off the second megabyte is the first; see memory-slots.ts. */
-  private busAddress(address: number): number {
-    return !this.slots.a20Enabled && Math.floor(address / A20_BIT) === SECOND_MIB ? address - A20_BIT : address
+    if (what === 'port') this.bus.port()
+    else this.bus.mmio(this.slots.a20Enabled)
   }
 
   /** RDMSR and WRMSR of what KVM does not know: #GP, as on the soft engine. */
@@ -312,11 +281,9 @@ export class KvmEngine implements Engine {
     if (suberror !== abi.INTERNAL_ERROR_EMULATION) return this.failure(`KVM: ${what} ${where}`)
     const refusal = this.rescue.refusal(before)
     if (refusal) return this.failure(`KVM: ${what} ${where}; ${refusal}`)
-    if (this.rescueLength > LONGEST_RESCUE)
-      return this.failure(`KVM: ${what} ${where}, and again after ${LONGEST_RESCUE} instructions of the soft engine`)
     this.rescues++
     const exit = this.runSoft(before, injected, this.rescueLength)
-    this.rescueLength *= 2
+    this.rescueLength = Math.min(this.rescueLength * 2, LONGEST_RESCUE)
     return exit
   }
 
@@ -494,8 +461,8 @@ export class KvmEngine implements Engine {
       if (errno !== 0) break
       // An access that was split up: its next part.
       const reason = page.getUint32(abi.RUN_EXIT_REASON, true)
-      if (reason === abi.EXIT_IO) this.portAccess()
-      else if (reason === abi.EXIT_MMIO) this.mmioAccess()
+      if (reason === abi.EXIT_IO) this.access('port')
+      else if (reason === abi.EXIT_MMIO) this.access('mmio')
     }
   }
 
@@ -505,17 +472,5 @@ export class KvmEngine implements Engine {
     this.alarm.close()
     this.vcpu.close()
     this.vm.close()
-  }
-
-  private load(at: number, size: 1 | 2 | 4): number {
-    const { page } = this
-    return size === 1 ? page.getUint8(at) : size === 2 ? page.getUint16(at, true) : page.getUint32(at, true)
-  }
-
-  private store(at: number, value: number, size: 1 | 2 | 4): void {
-    const { page } = this
-    if (size === 1) page.setUint8(at, value)
-    else if (size === 2) page.setUint16(at, value, true)
-    else page.setUint32(at, value, true)
   }
 }

@@ -45,9 +45,13 @@ const PRESENT_WRITABLE = 3
 // Both count ECX down from ffffffff: dec ecx; jnz; hlt.
 const LOOP_16 = [0x66, 0xff, 0xc9, 0x75, 0xfb, 0xf4]
 const LOOP_32 = [0xff, 0xc9, 0x75, 0xfc, 0xf4]
-/** cli; 1000 turns of loop; sti; nop; and again: interrupts are taken at one instruction in a thousand. */
-const NARROW_WINDOW = [0xfa, 0xb9, 0xe8, 0x03, 0xe2, 0xfe, 0xfb, 0x90, 0xeb, 0xf6]
+/** cli; 1000 turns of loop; inc bx; sti; nop; and again: interrupts are taken at one instruction in a thousand. */
+const NARROW_WINDOW = [0xfa, 0xb9, 0xe8, 0x03, 0xe2, 0xfe, 0x43, 0xfb, 0x90, 0xeb, 0xf5]
+/** So often the very first window has to be met: once may be chance. */
+const WINDOW_TRIALS = 3
 const START = 0xffffffff
+const RCX = 1
+const RBX = 3
 const INSTRUCTIONS_PER_TURN = 2
 
 const CR0_PE = 1n
@@ -124,7 +128,7 @@ function enterMode(vcpu: KvmVcpu, mode: Mode): void {
   view.setBigUint64(abi.SREGS_EFER, mode.efer, true)
   vcpu.call('KVM_SET_SREGS', abi.KVM_SET_SREGS, sregs.address)
   const regs = new Struct(abi.REGS_SIZE)
-  regs.view.setBigUint64(abi.REGS_GPR[1], BigInt(START), true)
+  regs.view.setBigUint64(abi.REGS_GPR[RCX], BigInt(START), true)
   regs.view.setBigUint64(abi.REGS_RIP, BigInt(CODE), true)
   regs.view.setBigUint64(abi.REGS_RFLAGS, 2n, true)
   vcpu.call('KVM_SET_REGS', abi.KVM_SET_REGS, regs.address)
@@ -135,6 +139,13 @@ function threadTime(): number {
   const time = new Struct(16)
   libc().clockGettime(CLOCK_THREAD_CPUTIME_ID, time.address)
   return Number(time.view.getBigInt64(0, true)) * 1e9 + Number(time.view.getBigInt64(8, true))
+}
+
+/** The low half of a register. */
+function register(vcpu: KvmVcpu, number: number): number {
+  const regs = new Struct(abi.REGS_SIZE)
+  vcpu.call('KVM_GET_REGS', abi.KVM_GET_REGS, regs.address)
+  return regs.view.getUint32(abi.REGS_GPR[number], true)
 }
 
 /** What KVM_RUN came back for, if that was not the alarm. */
@@ -204,9 +215,7 @@ function probeMode(mode: Mode): ProbedMode {
     return withMachine(mode, (vcpu, alarm) => {
       const { ended, time } = runAWhile(vcpu, alarm)
       if (ended) return { name, mips: 0, failure: ended }
-      const regs = new Struct(abi.REGS_SIZE)
-      vcpu.call('KVM_GET_REGS', abi.KVM_GET_REGS, regs.address)
-      const turns = START - regs.view.getUint32(abi.REGS_GPR[1], true)
+      const turns = START - register(vcpu, RCX)
       return { name, mips: (turns * INSTRUCTIONS_PER_TURN * 1e3) / time }
     })
   } catch (error) {
@@ -214,12 +223,17 @@ function probeMode(mode: Mode): ProbedMode {
   }
 }
 
+function meetsFirstWindow(): boolean {
+  return withMachine({ ...MODES[0], program: NARROW_WINDOW }, (vcpu, alarm) => {
+    vcpu.page.setUint8(abi.RUN_REQUEST_INTERRUPT_WINDOW, 1)
+    return runAWhile(vcpu, alarm).ended === WINDOW && register(vcpu, RBX) === 1
+  })
+}
+
 function probeInterruptWindow(): boolean {
   try {
-    return withMachine({ ...MODES[0], program: NARROW_WINDOW }, (vcpu, alarm) => {
-      vcpu.page.setUint8(abi.RUN_REQUEST_INTERRUPT_WINDOW, 1)
-      return runAWhile(vcpu, alarm).ended === WINDOW
-    })
+    for (let trial = 0; trial < WINDOW_TRIALS; trial++) if (!meetsFirstWindow()) return false
+    return true
   } catch {
     return false
   }

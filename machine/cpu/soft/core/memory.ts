@@ -386,7 +386,7 @@ export function probeWrite(seg: usize, offset: u64, size: u32): void {
   const linear = linearOf(seg, offset, size, true)
   const access = cpuAccess() | ACCESS_WRITE
   translate(linear, access)
-  if ((linear & 0xfff) + size > 0x1000) translate(cut(linear + size - 1), access)
+  if ((linear & 0xfff) + size > 0x1000) translate(cut((linear | 0xfff) + 1), access)
 }
 
 let rmwLinear: u64 = 0
@@ -405,7 +405,7 @@ let rmwLinear: u64 = 0
   rmwLinear = linear
   const access = cpuAccess()
   translate(linear, access | ACCESS_WRITE)
-  if ((linear & 0xfff) + size > 0x1000) translate(cut(linear + size - 1), access | ACCESS_WRITE)
+  if ((linear & 0xfff) + size > 0x1000) translate(cut((linear | 0xfff) + 1), access | ACCESS_WRITE)
   store<u64>(SCRATCH, linearReadSlow(linear, size, access))
   return SCRATCH
 }

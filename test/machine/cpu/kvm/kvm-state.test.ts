@@ -186,6 +186,16 @@ describe.skipIf(unusable || noCore)(`KVM and the soft engine on one memory${skip
     expect(machine.engine.rescues).toBeLessThanOrEqual(5)
   })
 
+  test('a loop of FWAIT goes on for as long as it takes', () => {
+    const machine = new KvmCpu()
+    const state = protectedMode(machine, PROGRAM)
+    // mov ecx, 5000; fwait; dec ecx; jnz; out 80h, al; hlt
+    machine.ram.set([0xb9, 0x88, 0x13, 0, 0, 0x9b, 0x49, 0x75, 0xfc, 0xe6, 0x80, HLT], PROGRAM)
+    machine.engine.setState(state)
+    expect(machine.run(5000)).toEqual({ reason: 'halt' })
+    expect(machine.log).toEqual(['out 80 1 0'])
+  })
+
   test('an SMI is served by the soft engine, and RSM comes back to KVM', () => {
     const machine = new KvmCpu()
     // SMBASE is 30000h: its handler at 38000h.
