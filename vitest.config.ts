@@ -7,6 +7,8 @@ export default defineConfig({
     // `npm run test:long` adds the files named *.long.test.ts.
     include: ['test/**/*.test.ts'],
     exclude: ['node_modules/**', ...(long ? [] : ['test/**/*.long.test.ts'])],
+    // Machines' threads run what is in dist/.
+    globalSetup: ['scripts/vitest-setup.js'],
     reporters: ['default', './scripts/vitest-skipped.js'],
     pool: 'forks',
     maxWorkers: 2,

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
+import { basename, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../machine/firmware/find-firmware.js'
 
@@ -51,13 +51,13 @@ export class MissingMediaError extends Error {
   override name = 'MissingMediaError'
 }
 
-/** `freedos722.img`, `/boot/x.bin of the package y`, `z.iso, made of w.img`. */
+/** `freedos722.img`, `x.bin of Debian's package y`, `z.iso, made of w.img`. */
 export function describeMedium(medium: GuestMedium): string {
   switch (medium.kind) {
     case 'image':
       return medium.file
     case 'package':
-      return `${medium.file} of Debian's package ${medium.package}`
+      return `${basename(medium.file)} of Debian's package ${medium.package}`
     case 'file':
       return medium.path
     case 'built':

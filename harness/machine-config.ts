@@ -15,6 +15,8 @@ export interface MediumConfig {
 export interface MachineConfig {
   /** Default `auto`. */
   engine?: 'auto' | 'kvm' | 'soft'
+  /** The soft engine's CPU, as `--cpu` takes it; default `max`. */
+  cpu?: string
   /** RAM in bytes; default 128 MiB, as QEMU has it. */
   memory?: number
   /** A: and B:. */
@@ -64,6 +66,7 @@ export function openMachine(
   try {
     const machine = create({
       engine: config.engine ?? 'auto',
+      cpu: config.cpu,
       memory: config.memory ?? DEFAULT_MEMORY,
       floppies: (config.floppies ?? []).map((floppy) => open(floppy, 'floppy')),
       cdrom: config.cdrom && open(config.cdrom, 'cdrom'),

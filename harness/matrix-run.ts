@@ -22,11 +22,14 @@ export type EngineChoice = 'auto' | 'kvm' | 'soft'
 const DEVICES = { id: 'standard', title: 'standard PC' }
 const DEFAULT_HOST_TIMEOUT = '10m'
 const SERIAL_COM1 = 0
+const GRACE_MS = 10_000
 
 export interface CellOptions extends Pick<VmThreadOptions, 'machineModule'> {
   engine: EngineChoice
   /** Told several times a second, with the level that is waited for. */
   onProgress?: (level: Level, progress: Progress) => void
+  /** Host time beyond the guest's after which a machine that does not come back is ended, ms; default 10 s. */
+  graceMs?: number
 }
 
 /**
@@ -60,26 +63,31 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
     if (!(error instanceof VmError) || !/^(MediaError|BootImageError)$/.test(error.name)) throw error
     return { ...cell, status: 'failed', reason: error.message, levels: guest.levels.map((one) => untried(one)) }
   }
+  cell.engineReason = vm.engineReason
   try {
-    cell.engineReason = vm.engineReason
-    const deadline = performance.now() + parseDuration(guest.hostTimeout ?? DEFAULT_HOST_TIMEOUT) / 1e6
+    const deadline = performance.now() + hostTimeoutMs(guest)
     cell.hostTimeMs = 0
     let passed = true
     for (level of guest.levels) {
-      if (passed) passed = await climb(vm, level, cell, remaining(deadline))
+      if (passed) passed = await climb(vm, level, cell, remaining(deadline), options.graceMs ?? GRACE_MS)
       else cell.levels.push(untried(level))
     }
     cell.status = passed ? 'passed' : 'failed'
     return cell
+  } catch (error) {
+    // The machine broke, not the host: the other guests go on.
+    const failure = { status: 'failed' as const, reason: (error as Error).message }
+    const rest = guest.levels.slice(cell.levels.length + 1).map(untried)
+    return { ...cell, ...failure, levels: [...cell.levels, { ...untried(level), ...failure }, ...rest] }
   } finally {
     await vm.close()
   }
 }
 
 /** One level; adds it and what it says of the machine to the cell. True when it was reached. */
-async function climb(vm: VmThread, level: Level, cell: Cell, hostTimeoutMs: number): Promise<boolean> {
+async function climb(vm: VmThread, level: Level, cell: Cell, hostTimeoutMs: number, graceMs: number): Promise<boolean> {
   const steps = [...levelSteps(level), { kind: 'screenshot' as const, name: level.name }]
-  const result = await vm.run({ steps, hostTimeoutMs })
+  const result = await withGrace(vm, vm.run({ steps, hostTimeoutMs }), hostTimeoutMs + graceMs)
   const passed = result.outcome === 'ok'
   cell.hostTimeMs = (cell.hostTimeMs ?? 0) + result.hostMs
   cell.guestTimeNs = result.guestTimeNs
@@ -104,6 +112,21 @@ async function climb(vm: VmThread, level: Level, cell: Cell, hostTimeoutMs: numb
   const { reason, code, detail } = result.exit
   if (!['condition', 'timeout', 'script', 'interrupted'].includes(reason)) cell.exit = { reason, code, detail }
   return false
+}
+
+/** The host time that a guest may take for all its levels. */
+export function hostTimeoutMs(guest: Guest): number {
+  return parseDuration(guest.hostTimeout ?? DEFAULT_HOST_TIMEOUT) / 1e6
+}
+
+/** A machine looks at the host's clock between two slices; one that never comes back from a slice is ended by force. */
+async function withGrace<T>(vm: VmThread, work: Promise<T>, ms: number): Promise<T> {
+  const timer = setTimeout(() => vm.terminate(), ms)
+  try {
+    return await work
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** In ms, to a tenth of a second, as it is told when it is over. */

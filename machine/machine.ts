@@ -2,12 +2,15 @@
  * The machine as everything above it sees it: one virtual PC that can be run for a while, looked at and typed to. It
  * lives in one thread and knows nothing of tests. `pc.ts` makes one.
  */
-import type { BlockDevice } from './media/block-device.js'
+
 import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
+import type { BlockDevice } from './media/block-device.js'
 
 export interface MachineOptions {
   engine: 'auto' | 'kvm' | 'soft'
+  /** The soft engine's CPU: a model and changes to it, as in `pentium3,+sse2` (`cpu/models.ts`). Default: `max`. */
+  cpu?: string
   /** RAM in bytes: a multiple of 1 MiB, 1 MiB to 3 GiB. */
   memory: number
   /** A: and B:. */

@@ -131,7 +131,7 @@ export class Pc implements Machine {
       smmChanged: (inSmm) => host.setSmm(inSmm),
       warnMsr: (index) => this.unknownMsrs.set(index, (this.unknownMsrs.get(index) ?? 0) + 1),
     }
-    const { engine, reason } = createEngine(options.engine, arena, board)
+    const { engine, reason } = createEngine(options.engine, arena, board, options.cpu)
     this.cpu = engine
     this.engine = engine.kind
     this.engineReason = reason

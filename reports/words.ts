@@ -29,10 +29,11 @@ export function progress(cell: Cell): string {
 }
 
 export function summary(result: MatrixResult): string {
-  const counts = countOf(result)
-  const parts = [`${counts.passed} of ${result.cells.length - counts.skipped} reached their top level`]
-  if (counts.failed > 0) parts.push(`${counts.failed} did not`)
-  if (counts.skipped > 0) parts.push(`${counts.skipped} skipped for want of media`)
+  const { passed, failed, skipped } = countOf(result)
+  const booted = passed + failed
+  const parts = [booted === 0 ? 'No guest was booted' : `${passed} of ${booted} reached their top level`]
+  if (failed > 0) parts.push(`${failed} did not`)
+  if (skipped > 0) parts.push(`${skipped} skipped for want of media`)
   return parts.join(', ')
 }
 

@@ -1,6 +1,6 @@
 /** Writes a matrix into a folder: `matrix.html`, `matrix.md`, `matrix.json` and the screenshots that the last two name. */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { renderMatrixHtml } from './matrix-html.js'
 import { renderMatrixMarkdown } from './matrix-markdown.js'
 import { cellId, MatrixResult, type Screenshot } from './matrix-result.js'
@@ -16,7 +16,7 @@ export interface WrittenMatrix {
  * @throws The host's error when the folder cannot be written.
  */
 export function writeMatrix(result: MatrixResult, folder: string): WrittenMatrix {
-  mkdirSync(join(folder, 'screenshots'), { recursive: true })
+  makeFolder(join(folder, 'screenshots'))
   const byPath = withPaths(result, (path, png) => writeFileSync(join(folder, path), png))
   const paths = {
     html: join(folder, 'matrix.html'),
@@ -27,6 +27,18 @@ export function writeMatrix(result: MatrixResult, folder: string): WrittenMatrix
   writeFileSync(paths.markdown, renderMatrixMarkdown(byPath))
   writeFileSync(paths.json, `${JSON.stringify(MatrixResult.parse(byPath), undefined, 2)}\n`)
   return paths
+}
+
+/**
+ * Makes a folder and those above it. Node's own recursive way never returns in places like /proc.
+ *
+ * @throws The host's error.
+ */
+export function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return
+  const parent = dirname(resolve(path))
+  if (parent !== resolve(path)) makeFolder(parent)
+  mkdirSync(path)
 }
 
 /** The result with each embedded screenshot handed to `put` and replaced by its path. */

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const ROOMS = ['machine', 'reports', 'fixtures', 'harness', 'guests']
 const CORE_SOURCES = ['machine/cpu/soft', 'scripts/build-core.js']
-const CORE = join(root, 'dist/machine/cpu/soft/core.wasm')
+export const CORE = join(root, 'dist/machine/cpu/soft/core.wasm')
 /** Written when a build has come to its end. */
 const STAMP = join(root, 'dist/.built')
 
@@ -31,13 +31,23 @@ export function isStale() {
   return !existsSync(CORE) || isOlder(STAMP, [...ROOMS, 'tsconfig.json', 'tsconfig.build.json', 'package.json'])
 }
 
-/** Returns whether it went well; what is wrong has been printed. */
+export function isCoreStale() {
+  return isOlder(CORE, CORE_SOURCES)
+}
+
+const node = (args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0
+
+/** The TypeScript alone, within seconds. Returns whether it went well; what is wrong has been printed. */
+export function compile() {
+  const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
+  return node([tsc, '-p', 'tsconfig.build.json'])
+}
+
+/** Both. Returns whether it went well. */
 export function build() {
   const started = new Date()
-  const node = (args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0
-  const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
-  const compiled = node([tsc, '-p', 'tsconfig.build.json'])
-  const core = !isOlder(CORE, CORE_SOURCES) || node(['scripts/build-core.js'])
+  const compiled = compile()
+  const core = !isCoreStale() || node(['scripts/build-core.js'])
   if (!compiled || !core) return false
   mkdirSync(dirname(STAMP), { recursive: true })
   writeFileSync(STAMP, `${started.toISOString()}\n`)

@@ -1,15 +1,14 @@
 /** `bootwright matrix`: boots guests on engines, shows how far each gets, and writes the support matrix. */
-import { mkdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { relative } from 'node:path'
 import { Command } from 'commander'
 import { Listr } from 'listr2'
 import { type Cell, countOf, type MatrixResult } from '../../reports/matrix-result.js'
 import { duration, guestTime, progress as levelsReached, summary } from '../../reports/words.js'
-import { writeMatrix } from '../../reports/write-matrix.js'
+import { makeFolder, writeMatrix } from '../../reports/write-matrix.js'
 import { type Guest, GuestError, guestNames, loadGuest } from '../guest.js'
 import { nearest } from '../keys.js'
-import { type EngineChoice, inParallel, matrixResult, runCell } from '../matrix-run.js'
+import { type EngineChoice, hostTimeoutMs, inParallel, matrixResult, runCell } from '../matrix-run.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 
@@ -59,9 +58,11 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
     const engines = parseEngines(flags.engine ?? ['soft'])
     const guests = await loadGuests(names.length > 0 ? names : guestNames())
     await ensureFirmware()
-    mkdirSync(flags.out, { recursive: true })
+    checkOut(flags.out)
     const started = new Date()
-    const jobs = guests.flatMap((guest) =>
+    // Those that take longest come last, so that there is soon something to see.
+    const byTime = [...guests].sort((a, b) => hostTimeoutMs(a) - hostTimeoutMs(b))
+    const jobs = byTime.flatMap((guest) =>
       engines.map((engine) => ({
         guest,
         engine,
@@ -76,6 +77,18 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
     return exitCodeOf(result)
   } catch (error) {
     return complain(error)
+  }
+}
+
+/** Before an hour of booting, not after it. */
+function checkOut(folder: string): void {
+  if (folder === '') throw new UsageError('--out has an empty path; name a folder')
+  try {
+    makeFolder(folder)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (!['EEXIST', 'ENOTDIR', 'ENOENT'].includes(code ?? '')) throw error
+    throw new UsageError(`--out '${folder}' cannot be a folder: a part of it is a file or cannot be made; name another`)
   }
 }
 

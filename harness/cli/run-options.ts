@@ -1,4 +1,6 @@
 /** The options of `bootwright run`, from what was typed to a checked request. Touches no file. */
+
+import { CpuModelError, parseCpu } from '../../machine/cpu/models.js'
 import { type BootStep, type Pattern, parseBootCommand } from '../boot-command.js'
 import { tryParseDuration } from '../durations.js'
 import { nearest } from '../keys.js'
@@ -16,6 +18,7 @@ export interface RunFlags {
   append?: string
   boot?: string
   engine?: string
+  cpu?: string
   memory?: string
   timeout?: string
   screenshot?: string
@@ -73,6 +76,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     throw new UsageError('--boot and --kernel contradict each other: a kernel is started before any drive')
   const machine: MachineConfig = {
     engine: parseEngine(flags.engine ?? 'auto'),
+    cpu: flags.cpu === undefined ? undefined : parseCpuOption(flags.cpu),
     memory: flags.memory === undefined ? DEFAULT_MEMORY : parseMemory(flags.memory),
     floppies: floppies.map((path) => ({ path })),
     cdrom: flags.cdrom === undefined ? undefined : { path: flags.cdrom },
@@ -130,6 +134,16 @@ export function checkBootOrder(machine: MachineConfig): void {
       ? `--boot ${bootOrder} names only drives without a medium; add ${missing.join(' or ')}`
       : '--boot n boots from the network, and this machine has no network card; use a, c or d',
   )
+}
+
+function parseCpuOption(text: string): string {
+  try {
+    parseCpu(text)
+  } catch (error) {
+    if (error instanceof CpuModelError) throw new UsageError(`--cpu ${text}: ${error.message}`)
+    throw error
+  }
+  return text
 }
 
 /** `dc`, or QEMU's `order=dc`. */

@@ -3,6 +3,7 @@ import type { CpuBoard, Engine } from './engine.js'
 import { KvmError, kvmAccess } from './kvm/access.js'
 import { KvmEngine } from './kvm/kvm-engine.js'
 import { probeKvm } from './kvm/probe.js'
+import { parseCpu } from './models.js'
 import { SoftEngine } from './soft/soft-engine.js'
 
 /** `kvm` was asked for and cannot be had; the message says why and how to mend it. */
@@ -16,15 +17,18 @@ export interface ChosenEngine {
 
 /**
  * `auto` takes KVM where it can be used and runs every mode of the CPU at a decent speed, else the soft engine. `kvm`
- * takes it whatever the probe found. Throws an EngineUnavailableError where `kvm` was asked for and cannot be had.
+ * takes it whatever the probe found. `cpu` is the soft engine's CPU model (`models.ts`). Throws an EngineUnavailableError where `kvm` was asked for and cannot be had.
  */
 export function createEngine(
   wanted: 'auto' | 'kvm' | 'soft',
   arena: WebAssembly.Memory,
   board: CpuBoard,
+  cpu?: string,
 ): ChosenEngine {
-  if (wanted === 'soft') return { engine: new SoftEngine(arena, board), reason: 'asked for' }
-  const soft = (reason: string): ChosenEngine => ({ engine: new SoftEngine(arena, board), reason })
+  // A wrong model is told whatever engine it would be for.
+  if (cpu !== undefined) parseCpu(cpu)
+  const soft = (reason: string): ChosenEngine => ({ engine: new SoftEngine(arena, board, cpu), reason })
+  if (wanted === 'soft') return soft('asked for')
 
   const missing = kvmAccess()
   if (missing) {

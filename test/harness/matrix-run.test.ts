@@ -76,6 +76,16 @@ describe('a cell', () => {
     expect(cell.reason).toMatch(/time-out of 0\.3 s/)
   })
 
+  test.each([
+    ['breaks', 'broken', /the device is broken/],
+    ['never comes back', 'stuck', /thread has ended/],
+  ])('fails where the machine %s, and tells the levels before', { timeout: 30_000 }, async (_, scenario, reason) => {
+    const two = defineGuest({ ...guest([hello, never]), hostTimeout: '200ms' })
+    const cell = await runCell(two, { engine: 'soft', machineModule: `${fake}?scenario=${scenario}`, graceMs: 300 })
+    expect(cell).toMatchObject({ status: 'failed', reason: expect.stringMatching(reason) })
+    expect(cell.levels.map(({ status }) => status)).toEqual(['failed', 'skipped'])
+  })
+
   test('is skipped where its media are missing', async () => {
     const cell = await runCell(guest([hello], '/nowhere/a.img'), { engine: 'soft', machineModule: fake })
     expect(cell).toMatchObject({ status: 'skipped', reason: '/nowhere/a.img does not exist.', levels: [] })

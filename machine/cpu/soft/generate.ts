@@ -8,20 +8,49 @@
  *
  * A row is [where, operands, call, flags]:
  * - where: mandatory prefix (np 66 f2 f3), map (0f, 0f38, 0f3a), opcode byte (`+`: register in its low bits), `/n` for
- *   ModRM.reg, `mem` or `reg` for ModRM.mod, `rm=n`;
+ *   ModRM.reg, `mem` or `reg` for ModRM.mod, `rm=n`; with VEX first `vex` (any VEX.L), `vex.128` or `vex.256`, and at
+ *   the end `w0` or `w1` where VEX.W counts;
  * - operands as the Intel SDM names them (vol. 2, appendix A): E G M R Z S C D V W U P Q N with a size letter
- *   b w d q v y, immediates Ib Ibs Iw Iz Iv, O, A, Jb, Jz;
+ *   b w d q v y, immediates Ib Ibs Iw Iz Iv, O, A, Jb, Jz; H and B are the XMM and the general register of VEX.vvvv;
  * - call: the handler, `T` standing for the operand size's type and `MEM` for "the operand is in memory";
- * - flags: `end` (ends a block, sets RIP), `jump` (returns the next op), `hot`, `lock`, `i64`, `o64`, `d64`, `f64`, `noprefix66`.
+ * - flags: `end` (ends a block, sets RIP), `jump` (returns the next op), `branch` (the call is a condition), `hot`, `lock`,
+ *   `i64`, `o64`, `d64`, `f64`, `noprefix66`; `if=NAME`: #UD where the CPU model has not this feature.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { FEATURES } from '../features.js'
 import { tables } from './opcodes/index.js'
 
 const KIND = { none: 0, gpr: 1, gpr8: 2, number: 3, xmm: 4, mmx: 5, opcodeGpr: 6, opcodeGpr8: 7 }
 const IMM: { [form: string]: number } = { Ib: 1, Ibs: 2, Iw: 3, Iz: 4, Iv: 5, IwIb: 6, O: 7, A: 8, Jb: 9, Jz: 10 }
-const NODE = { leaf: 1, prefix: 2, reg: 3, mod: 4, rm: 5, long: 6 }
+const VVVV: { [form: string]: number } = { B: 1, H: 2 }
+const NODE = { leaf: 1, prefix: 2, reg: 3, mod: 4, rm: 5, long: 6, vexL: 7, vexW: 8 }
+/** Maps in the order of ROOTS; those of VEX stand behind the legacy ones. */
+const MAPS = ['', '0f', '0f38', '0f3a', 'vex 0f', 'vex 0f38', 'vex 0f3a']
+/**
+ * What stands for MEM, variant by variant: a register, any memory operand, and for hot rows a memory operand without an
+ * index in a flat segment, which needs no segment check. For STACK: any stack, and a flat 32-bit one.
+ */
+const FORMS = { one: ['0'], memory: ['false', 'true'], flat: ['0', '1', '2'], stack: ['false', 'true'] }
+/** Comparisons that get one case together with the conditional branch behind them, and the conditions that do. */
+const FUSED_FIRSTS = [
+  'cmp_E_G<u32>(op, 0)',
+  'cmp_E_G<u32>(op, 2)',
+  'cmp_G_E<u32>(op, 2)',
+  'cmp_E_I<u32>(op, 0)',
+  'cmp_E_I<u32>(op, 2)',
+  'cmp_E_I<u8>(op, 2)',
+  'test_E_G<u32>(op, 0)',
+  'test_E_G<u8>(op, 0)',
+  'inc_dec_R<u32>(op, true)',
+  'cmp_E_G<u64>(op, 0)',
+  'cmp_E_I<u64>(op, 0)',
+  'test_E_G<u64>(op, 0)',
+]
+const FUSED_CONDITIONS = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15]
+type Forms = keyof typeof FORMS
+const FORM_BITS: { [forms in Forms]: number } = { one: 0, memory: 1 << 16, flat: 1 << 19, stack: 1 << 20 }
 const SIZE_TYPES = [[''], ['u16', 'u32', 'u64'], ['u32', 'u64']]
 
 interface Leaf {
@@ -31,6 +60,8 @@ interface Leaf {
   mod?: number
   rm?: number
   long?: number
+  vexL?: number
+  vexW?: number
   words: [number, number]
 }
 
@@ -38,7 +69,8 @@ const fail = (text: string): never => {
   throw new Error(`opcode table: ${text}`)
 }
 
-type Ending = 'plain' | 'end' | 'jump'
+/** `branch`: the call is a condition, and the op has links for both ways. */
+type Ending = 'plain' | 'end' | 'jump' | 'branch'
 interface Variant {
   text: string
   code: string
@@ -49,34 +81,57 @@ const variants: Variant[] = []
 const variantsOfCall = new Map<string, number>()
 const leaves: [number, number][] = []
 const nodes: number[] = []
-const roots = new Array<number>(4 * 256).fill(0)
+const roots = new Array<number>(MAPS.length * 256).fill(0)
 const byOpcode = new Map<number, Leaf[]>()
 const imports = new Map<string, Set<string>>()
 
-function addVariants(text: string, call: string, flags: string[], sizes: number, memoryForms: boolean): number {
+function addVariants(text: string, call: string, flags: string[], sizes: number, memoryForms: Forms): number {
   // Rows that call the same handler in the same way (81 and 83, 70 and 0F 80) share its variants.
-  const key = [call, flags.filter((f) => f === 'end' || f === 'jump'), sizes, memoryForms].join('|')
+  const key = [call, flags.filter((f) => f === 'end' || f === 'jump' || f === 'branch'), sizes, memoryForms].join('|')
   const known = variantsOfCall.get(key)
   if (known !== undefined) return known
   const first = variants.length
   variantsOfCall.set(key, first)
-  const ending: Ending = flags.includes('jump') ? 'jump' : flags.includes('end') ? 'end' : 'plain'
+  const ending: Ending = flags.includes('branch') ? 'branch' : flags.includes('jump') ? 'jump' : flags.includes('end') ? 'end' : 'plain'
   for (const type of SIZE_TYPES[sizes]) {
-    for (const memory of memoryForms ? ['false', 'true'] : ['false']) {
-      const code = call.replace(/\bT\b/g, type).replace(/\bMEM\b/g, memory)
-      // 16-bit forms are never hot: they would only make the switch larger.
-      variants.push({ text, code, ending, hot: flags.includes('hot') && type !== 'u16' })
+    for (const memory of FORMS[memoryForms]) {
+      const code = call.replace(/\bT\b/g, type).replace(/\b(MEM|STACK)\b/g, memory)
+      variants.push({ text, code, ending, hot: flags.includes('hot') && isHot(code, type, memory) })
     }
   }
   return first
 }
 
+/**
+ * Which variants of a hot row are cases of the switch: not 16-bit forms, not memory operands in segments that want
+ * checks, not shifts of memory. V8 must optimise the whole switch at once, and takes minutes where it is too large.
+ */
+function isHot(code: string, type: string, form: string): boolean {
+  if (type === 'u16' || form === '1') return false
+  return form !== '2' || !/^shift_E/.test(code)
+}
+
+/**
+ * A comparison and the conditional branch behind it, in one case: the branch's op follows, and is left to itself where
+ * the block ends between the two.
+ */
+function fusedCase(first: Variant, cc: number, label: string): string {
+  return `      case ${label}: // ${first.text}; j${cc}
+        ${first.code}
+        if (op + OP_SIZE >= limit) continue
+        op += OP_SIZE
+        setCurrentOp(op)
+        link = condition(${cc}) ? OP_LINK_TAKEN : OP_LINK_NEXT
+        break`
+}
+
 /** One case of the switch. */
 function caseOf({ text, code, ending }: Variant, label: string): string {
   const then = {
-    plain: `${code}\n        break`,
-    end: `${code}\n        op = leave(op)\n        if (!op) return\n        continue`,
-    jump: `op = ${code}\n        if (!op) return\n        continue`,
+    plain: `${code}\n        continue`,
+    end: `${code}\n        op = leave(op)\n        if (!op) return\n        op -= OP_SIZE\n        continue`,
+    jump: `op = ${code}\n        if (!op) return\n        op -= OP_SIZE\n        continue`,
+    branch: `link = ${code} ? OP_LINK_TAKEN : OP_LINK_NEXT\n        break`,
   }[ending]
   return `      case ${label}: // ${text}\n        ${then}`
 }
@@ -86,6 +141,11 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
   const flags = flagText.split(' ').filter(Boolean)
   const words = where.split(' ')
   const leaf: Leaf = { text, words: [0, 0] }
+  const vex = /^vex(?:\.(128|256))?$/.exec(words[0])
+  if (vex) {
+    if (vex[1]) leaf.vexL = vex[1] === '256' ? 1 : 0
+    words.shift()
+  }
   const prefix = ['np', '66', 'f3', 'f2'].indexOf(words[0])
   if (prefix >= 0 && words.length > 1 && /^[0-9a-f]{2}/.test(words[1])) {
     leaf.prefix = prefix
@@ -93,13 +153,18 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
   }
   let map = 0
   if (/^0f(38|3a)?$/.test(words[0]) && words.length > 1 && /^[0-9a-f]{2}\+?$/.test(words[1])) {
-    map = { '0f': 1, '0f38': 2, '0f3a': 3 }[words.shift() as '0f']
+    map = MAPS.indexOf(`${vex ? 'vex ' : ''}${words.shift()}`)
   }
+  if (vex && map < 4) fail(`${text}: no map`)
   const opcodeWord = words.shift() ?? fail(text)
   const match = /^([0-9a-f]{2})(\+?)$/.exec(opcodeWord) ?? fail(`${text}: no opcode`)
   const opcode = Number.parseInt(match[1], 16)
   let modrm = false
   for (const word of words) {
+    if (word === 'w0' || word === 'w1') {
+      leaf.vexW = Number(word[1])
+      continue
+    }
     modrm = true
     if (word[0] === '/') leaf.reg = Number(word[1])
     else if (word === 'mem') leaf.mod = 0
@@ -109,6 +174,7 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
   }
   let regKind = KIND.none
   let rmKind = KIND.none
+  let vvvv = 0
   let imm = 0
   let sizes = 0
   const forms = operands.split(',').filter(Boolean)
@@ -125,7 +191,8 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
       }
       if (size === 'v') sizes = 1
       if (size === 'y') sizes = 2
-      if (letter === 'Z') rmKind = size === 'b' ? KIND.opcodeGpr8 : KIND.opcodeGpr
+      if (VVVV[letter]) vvvv = VVVV[letter]
+      else if (letter === 'Z') rmKind = size === 'b' ? KIND.opcodeGpr8 : KIND.opcodeGpr
       else {
         modrm = true
         if (letter === 'G') regKind = size === 'b' ? KIND.gpr8 : KIND.gpr
@@ -146,21 +213,27 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
   if (!/\bT\b/.test(call)) sizes = 0
   if (flags.includes('i64')) leaf.long = 0
   if (flags.includes('o64')) leaf.long = 1
-  const memoryForms = /\bMEM\b/.test(call)
+  const inMemory = /\bMEM\b/.test(call)
+  const memoryForms: Forms = /\bSTACK\b/.test(call) ? 'stack' : !inMemory ? 'one' : flags.includes('hot') ? 'flat' : 'memory'
+  if (inMemory && memoryForms === 'stack') fail(`${text}: MEM and STACK`)
   const first = addVariants(text, call, flags, sizes, memoryForms)
-  leaf.words[0] = first | (memoryForms ? 1 << 16 : 0) | (sizes << 17)
+  leaf.words[0] = first | FORM_BITS[memoryForms] | (sizes << 17)
+  const gate = flags.find((flag) => flag.startsWith('if='))?.slice(3)
+  if (gate && !FEATURES.has(gate)) fail(`${text}: no feature ${gate}`)
   const has = (flag: string, bit: number): number => (flags.includes(flag) ? bit : 0)
   leaf.words[1] =
     (modrm ? 1 : 0) |
     has('end', 2) |
-    has('jump', 2) |
+    has('jump', 2) | has('branch', 2) |
     has('lock', 4) |
     has('d64', 8) |
     has('f64', 16) |
     has('noprefix66', 32) |
     (regKind << 8) |
     (rmKind << 12) |
-    (imm << 16)
+    (imm << 16) |
+    ((gate ? (FEATURES.get(gate) as number) + 1 : 0) << 20) |
+    (vvvv << 29)
   for (let i = 0; i < (match[2] ? 8 : 1); i++) {
     const key = map * 256 + opcode + i
     const list = byOpcode.get(key) ?? []
@@ -172,9 +245,11 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
 /** The decision tree over `choices`, which agree in all that was asked so far. */
 function tree(choices: Leaf[], asked: Set<string>): number {
   if (choices.length === 0) return 0
-  const questions: ['prefix' | 'long' | 'reg' | 'mod' | 'rm', number, number][] = [
+  const questions: ['prefix' | 'long' | 'reg' | 'mod' | 'rm' | 'vexL' | 'vexW', number, number][] = [
     ['long', NODE.long, 2],
     ['prefix', NODE.prefix, 4],
+    ['vexL', NODE.vexL, 2],
+    ['vexW', NODE.vexW, 2],
     ['mod', NODE.mod, 2],
     ['reg', NODE.reg, 8],
     ['rm', NODE.rm, 8],
@@ -193,7 +268,7 @@ function tree(choices: Leaf[], asked: Set<string>): number {
     return ((kind << 28) | at) >>> 0
   }
   // The row that says most wins: a mandatory prefix or a ModRM form is an exception to the row without.
-  const detail = (leaf: Leaf): number => ['prefix', 'reg', 'mod', 'rm', 'long'].filter((q) => leaf[q as 'reg'] !== undefined).length
+  const detail = (leaf: Leaf): number => ['prefix', 'reg', 'mod', 'rm', 'long', 'vexL', 'vexW'].filter((q) => leaf[q as 'reg'] !== undefined).length
   const most = Math.max(...choices.map(detail))
   const best = choices.filter((leaf) => detail(leaf) === most)
   if (best.length > 1) fail(`two rows for one place: ${best.map((leaf) => leaf.text).join(' / ')}`)
@@ -215,7 +290,7 @@ export function generate(folder: string): void {
       }
     }
   }
-  const invalid = addVariants('invalid opcode', 'invalidOpcode()', [], 0, false)
+  const invalid = addVariants('invalid opcode', 'invalidOpcode()', [], 0, 'one')
   for (const [key, choices] of byOpcode) roots[key] = tree(choices, new Set())
   const list = (numbers: number[]): string => numbers.map(String).join(', ')
   const head = '// Made by machine/cpu/soft/generate.ts from the opcode table. Do not edit.\n'
@@ -225,10 +300,17 @@ export function generate(folder: string): void {
     ...(['plain', 'end', 'jump'] as const).flatMap((ending) => variants.filter((v) => !v.hot && v.ending === ending)),
   ]
   const hotCount = variants.filter((v) => v.hot).length
+  // Then come the fused pairs, in the order of FUSED_FIRSTS and FUSED_CONDITIONS. The switch must have no gap: only then
+  // does it become one br_table.
+  const byCode = (code: string): Variant => variants.find((v) => v.code === code) ?? fail(`no variant ${code} to fuse`)
+  const firsts = FUSED_FIRSTS.map(byCode)
+  const fusedBase = hotCount
+  const calledBase = hotCount + FUSED_FIRSTS.length * FUSED_CONDITIONS.length
+  const fusedPlace = new Map(firsts.map((v, i) => [order.indexOf(v), i]))
   const called = order.slice(hotCount)
-  const endFrom = hotCount + called.filter((v) => v.ending === 'plain').length
+  const endFrom = calledBase + called.filter((v) => v.ending === 'plain').length
   const jumpFrom = endFrom + called.filter((v) => v.ending === 'end').length
-  const number = new Map(order.map((variant, i) => [variant, i]))
+  const number = new Map(order.map((variant, i) => [variant, i < hotCount ? i : calledBase + i - hotCount]))
   mkdirSync(folder, { recursive: true })
   writeFileSync(
     join(folder, 'tables.ts'),
@@ -236,12 +318,25 @@ export function generate(folder: string): void {
 export const ROOTS: StaticArray<u32> = [${list(roots)}]
 export const NODES: StaticArray<u32> = [${list(nodes)}]
 export const LEAVES: StaticArray<u32> = [${list(leaves.flat())}]
+/** First case of the fused pairs, and for each case before it its place among them (255: none). */
+export const FUSED_BASE: u32 = ${fusedBase}
+export const FUSED_PLACE: StaticArray<u8> = [${list(order.slice(0, hotCount).map((_, i) => fusedPlace.get(i) ?? 255))}]
+/** Case of jcc<u32> for condition 0; the others follow in order. */
+export const JCC_FIRST: u32 = ${number.get(byCode('condition(0)'))}
+/** Place among the fused conditions by condition code (255: none), and how many there are. */
+export const FUSED_CONDITION: StaticArray<u8> = [${list(Array.from({ length: 16 }, (_, cc) => (FUSED_CONDITIONS.includes(cc) ? FUSED_CONDITIONS.indexOf(cc) : 255)))}]
+export const FUSED_CONDITIONS: u32 = ${FUSED_CONDITIONS.length}
 /** Case of the dispatch switch by variant. */
 export const CASES: StaticArray<u16> = [${list(variants.map((v) => number.get(v) as number))}]
 `,
   )
+  writeFileSync(
+    join(folder, 'features.ts'),
+    `${head}${[...FEATURES].map(([name, n]) => `export const F_${name.toUpperCase().replace(/\W/g, '_')}: u32 = ${n}`).join('\n')}\n`,
+  )
   const importLines = [...imports]
-    .filter(([, names]) => names.size)
+    .map(([file, names]) => [file, [...names].filter((name) => name !== 'condition' && name !== 'invalidOpcode')] as const)
+    .filter(([, names]) => names.length)
     .map(([file, names]) => `import { ${[...names].sort().join(', ')} } from '../${file}'`)
   const signature = (v: Variant, i: number): string =>
     v.ending === 'jump'
@@ -249,24 +344,26 @@ export const CASES: StaticArray<u16> = [${list(variants.map((v) => number.get(v)
       : `function h${i}(op: usize): void {\n  ${v.code}\n}`
   writeFileSync(
     join(folder, 'dispatch.ts'),
-    `${head}import { OP_HANDLER, OP_SIZE } from '../op'
-import { advance, leave, limit, setCurrentOp } from '../run'
+    `${head}import { OP_HANDLER, OP_LINK_NEXT, OP_LINK_TAKEN, OP_SIZE } from '../op'
+import { advance, branch, leave, limit, setCurrentOp } from '../run'
 import { HANDLER_TABLE } from '../state'
-import { invalidOpcode } from '../integer'
+import { condition, invalidOpcode } from '../integer'
 ${importLines.join('\n')}
 
 ${called.map((v, i) => `// ${v.text}\n${signature(v, i)}`).join('\n')}
 
 /** Enters the handlers that are not cases of the switch into HANDLER_TABLE. */
 export function fillHandlerTable(): void {
-${called.map((_, i) => `  store<u16>(HANDLER_TABLE, <u16>h${i}.index, ${2 * (hotCount + i)})`).join('\n')}
+${called.map((_, i) => `  store<u16>(HANDLER_TABLE, <u16>h${i}.index, ${2 * (calledBase + i)})`).join('\n')}
 }
 
 /** Executes from \`op\` on until something wants attention; 0 is nothing to execute. */
 export function execute(first: usize): void {
   let op = first
   if (!op) return
-  while (true) {
+  let link: usize = OP_LINK_NEXT
+  // A case of a plain op goes on with the loop's condition; a branch says which way and breaks out of the switch.
+  do {
     setCurrentOp(op)
     const handler = <u32>load<u16>(op, OP_HANDLER)
     switch (handler) {
@@ -274,25 +371,26 @@ ${order
   .slice(0, hotCount)
   .map((v, i) => caseOf(v, String(i)))
   .join('\n')}
+${firsts
+  .flatMap((first, i) => FUSED_CONDITIONS.map((cc, k) => fusedCase(first, cc, String(fusedBase + i * FUSED_CONDITIONS.length + k))))
+  .join('\n')}
       default:
         if (handler < ${endFrom}) {
           call_indirect<void>(<u32>load<u16>(HANDLER_TABLE + (<usize>handler << 1)), op)
-          break
+          continue
         }
         if (handler < ${jumpFrom}) {
           call_indirect<void>(<u32>load<u16>(HANDLER_TABLE + (<usize>handler << 1)), op)
           op = leave(op)
         } else op = call_indirect<usize>(<u32>load<u16>(HANDLER_TABLE + (<usize>handler << 1)), op)
         if (!op) return
+        op -= OP_SIZE
         continue
     }
-    if (op + OP_SIZE < limit) {
-      op += OP_SIZE
-      continue
-    }
-    op = advance(op)
+    op = branch(op, link)
     if (!op) return
-  }
+    op -= OP_SIZE
+  } while ((op += OP_SIZE) < limit || (op = advance(op - OP_SIZE)) != 0)
 }
 `,
   )

@@ -31,9 +31,16 @@ export const ICOUNT_END = 0x11a0
 export const ATTENTION = 0x11a8
 export const PENDING_VECTOR = 0x11b0
 export const DELIVERING = 0x11bc
-/** Which CPU CPUID describes; see `core/cpuid.ts`. */
+/** Cores from before the models (BOOTWRIGHT_CORE may name one) show a 64-bit CPU where this is 1. */
 export const CPU_MODEL = 0x1540
-export const CPU_MODEL_64 = 1
+/** What CPUID shows; see `core/features.ts`. */
+export const CPU_SIGNATURE = 0x1544
+export const CPU_LEVEL = 0x1548
+export const CPU_EXTENDED_LEVEL = 0x154c
+export const CPU_APIC_ID = 0x1550
+export const CPU_COUNT = 0x1554
+export const RANDOM_STATE = 0x1558
+export const CPU_FEATURES = 0x1560
 export const SEGMENTS = 0x1200
 export const SEG_SIZE = 64
 export const SEG_ACCESS = 4

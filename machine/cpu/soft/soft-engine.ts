@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CpuBoard, CpuState, Engine, Exit, MemoryRegion, SegmentState } from '../engine.js'
+import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import * as at from './layout.js'
 
 /** Guest time of an instruction: 100 million a second, about what the interpreter reaches, so that a guest's delay loops take about as long as they say. */
@@ -74,11 +75,16 @@ export class SoftEngine implements Engine {
   private timeBase = 0
   private msrHigh = 0
 
-  /** @param memory the machine's arena; the guest's memory lies from ARENA_GUEST (80 MiB) on. */
+  /**
+   * @param memory the machine's arena; the guest's memory lies from ARENA_GUEST (80 MiB) on.
+   * @param cpu the CPU model as `--cpu` takes it; a CpuModelError where there is no such.
+   */
   constructor(
     private readonly memory: WebAssembly.Memory,
     board: CpuBoard,
+    cpu: string = DEFAULT_CPU,
   ) {
+    const model = parseCpu(cpu)
     const host = {
       unwind: () => {
         throw UNWIND
@@ -108,8 +114,19 @@ export class SoftEngine implements Engine {
     this.core = instance.exports as unknown as Core
     this.view = new DataView(memory.buffer)
     this.core.initialize()
-    this.view.setUint32(at.CPU_MODEL, at.CPU_MODEL_64, true)
+    this.setModel(model)
     this.reset('reset')
+  }
+
+  private setModel(model: CpuModel): void {
+    const v = this.view
+    v.setUint32(at.CPU_MODEL, 1, true)
+    v.setUint32(at.CPU_SIGNATURE, model.signature, true)
+    v.setUint32(at.CPU_LEVEL, model.level, true)
+    v.setUint32(at.CPU_EXTENDED_LEVEL, model.extendedLevel, true)
+    v.setUint32(at.CPU_APIC_ID, 0, true)
+    v.setUint32(at.CPU_COUNT, 1, true)
+    for (const [i, word] of model.features.entries()) v.setUint32(at.CPU_FEATURES + i * 4, word, true)
   }
 
   run(deadline: number): Exit {

@@ -11,6 +11,8 @@ export interface CompareOptions {
   ulps?: number
   /** Bits of the status word that count. */
   statusMask?: number
+  /** Arithmetic flags that count. */
+  flagMask?: number
   /** Ranges of the data that do not count: [first, end]. */
   ignoreData?: [number, number][]
 }
@@ -49,7 +51,8 @@ export function differences(
     if (x !== y) found.push(`${what}: native ${hex(x, digits)}, soft ${hex(y, digits)}`)
   }
   if (actual.exception !== undefined) return [`exception ${actual.exception}`]
-  differ('flags', expected.rflags & ARITHMETIC_FLAGS, actual.rflags & ARITHMETIC_FLAGS, 4)
+  const flagMask = options.flagMask ?? ARITHMETIC_FLAGS
+  differ('flags', expected.rflags & flagMask, actual.rflags & flagMask, 4)
   for (let i = 0; i < 16; i++) {
     const pointer = i === RSI || i === RDI
     const x = BigInt.asUintN(64, expected.gpr[i] - (pointer ? expectedData : 0n))

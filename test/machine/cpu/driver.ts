@@ -36,30 +36,35 @@ export class BareCpu {
   constructor(
     readonly ramBytes = 4 << 20,
     board: Partial<CpuBoard> = {},
+    cpu?: string,
   ) {
     const pages = (ARENA_GUEST + ramBytes) / 65536
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 })
     this.ram = new Uint8Array(this.memory.buffer, ARENA_GUEST, ramBytes)
-    this.engine = new SoftEngine(this.memory, {
-      portRead: (port, size) => this.portReads(port, size),
-      portWrite: (port, value, size) => {
-        this.portWrites.push([port, value, size])
+    this.engine = new SoftEngine(
+      this.memory,
+      {
+        portRead: (port, size) => this.portReads(port, size),
+        portWrite: (port, value, size) => {
+          this.portWrites.push([port, value, size])
+        },
+        mmioRead: () => 0xffffffff,
+        mmioWrite: () => {},
+        acknowledgeInterrupt: () => {
+          this.engine.setInterrupt(false)
+          return this.vector
+        },
+        readMsr: () => 0n,
+        writeMsr: () => true,
+        readTpr: () => 0,
+        writeTpr: () => {},
+        ferr: () => {},
+        smmChanged: () => {},
+        warnMsr: () => {},
+        ...board,
       },
-      mmioRead: () => 0xffffffff,
-      mmioWrite: () => {},
-      acknowledgeInterrupt: () => {
-        this.engine.setInterrupt(false)
-        return this.vector
-      },
-      readMsr: () => 0n,
-      writeMsr: () => true,
-      readTpr: () => 0,
-      writeTpr: () => {},
-      ferr: () => {},
-      smmChanged: () => {},
-      warnMsr: () => {},
-      ...board,
-    })
+      cpu,
+    )
     this.engine.setMemory([{ address: 0, size: ramBytes, offset: ARENA_GUEST, kind: 'ram' }])
   }
 

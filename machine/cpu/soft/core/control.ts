@@ -1,16 +1,19 @@
 /** Control and debug registers (Intel SDM vol. 3, 2.5 and 18.2). */
-import { cpuFeatures1, FEATURE_DE, FEATURE_MCE, FEATURE_PAE, FEATURE_PGE, FEATURE_PSE, FEATURE_VME } from './cpuid'
 import { raise, raiseNoError } from './fault'
+import { has } from './features'
+import {
+  F_DE, F_FSGSBASE, F_FXSR, F_MCE, F_PAE, F_PCID, F_PGE, F_PSE, F_SMAP, F_SMEP, F_SSE, F_TSC, F_UMIP, F_VME, F_XSAVE,
+} from './generated/features'
 import { tprRead, tprWrite } from './host'
-import { flushPage, flushTlb, physRead, write } from './memory'
+import { flushPage, flushTlb, physRead, privilegeChanged, read, nonCanonical, write } from './memory'
 import { ea, OP_REG, OP_RM, opSeg } from './op'
 import { operand16, setGpr } from './operand'
 import { nextIp } from './run'
 import { ACC_LONG, code64, longMode, setSegmentBounds, updateMode } from './segment'
 import {
   A20_MASK, ATTENTION, ATTN_STEP, CPL, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG,
-  CR0_TS, CR0_WP, CR2, CR3, CR4, CR4_DE, CR4_MCE, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_PAE, CR4_PCE, CR4_PGE, CR4_PSE,
-  CR4_PVI, CR4_TSD, CR4_VME, CS, DR, EFER, EFER_LMA, EFER_LME, EX_DB, EX_GP, EX_UD, RIP, SEG_ACCESS, SEG_BASE,
+  CR0_TS, CR0_WP, CR2, CR3, CR4, CR4_DE, CR4_FSGSBASE, CR4_MCE, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_OSXSAVE, CR4_PAE,
+  CR4_PCE, CR4_PCIDE, CR4_PGE, CR4_PSE, CR4_PVI, CR4_SMAP, CR4_SMEP, CR4_TSD, CR4_UMIP, CR4_VME, CS, DR, EFER, EFER_LMA, EFER_LME, EX_DB, EX_GP, EX_UD, RIP, SEG_ACCESS, SEG_BASE,
 } from './state'
 
 @inline export function ring0(): void {
@@ -51,7 +54,7 @@ export function writeCr0(value: u64): void {
       if (!(cr4 & CR4_PAE) || load<u32>(CS, SEG_ACCESS) & ACC_LONG) raise(EX_GP, 0)
       newEfer |= EFER_LMA
     } else {
-      if (code64()) raise(EX_GP, 0)
+      if (code64() || cr4 & CR4_PCIDE) raise(EX_GP, 0)
       newEfer &= ~EFER_LMA
     }
   }
@@ -72,7 +75,9 @@ export function writeCr0(value: u64): void {
 }
 
 export function writeCr3(value: u64): void {
-  const cr3 = longMode() ? value : value & 0xffffffff
+  let cr3 = longMode() ? value : value & 0xffffffff
+  // Bit 63 only says that the PCID's translations may stay; there is none that would have to.
+  if (load<u32>(CR4) & CR4_PCIDE) cr3 &= 0x7fffffffffffffff
   if (longMode() && cr3 >> 40) raise(EX_GP, 0)
   if (paePaging(load<u32>(CR0), load<u32>(CR4)) && !checkPdpt(cr3)) raise(EX_GP, 0)
   store<u64>(CR3, cr3)
@@ -81,14 +86,22 @@ export function writeCr3(value: u64): void {
 
 /** The bits of CR4 whose features CPUID shows. */
 export function cr4Bits(): u32 {
-  const features = cpuFeatures1()
-  let bits: u32 = CR4_TSD | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT
-  if (features & FEATURE_VME) bits |= CR4_VME | CR4_PVI
-  if (features & FEATURE_DE) bits |= CR4_DE
-  if (features & FEATURE_PSE) bits |= CR4_PSE
-  if (features & FEATURE_PAE) bits |= CR4_PAE
-  if (features & FEATURE_MCE) bits |= CR4_MCE
-  if (features & FEATURE_PGE) bits |= CR4_PGE
+  let bits: u32 = 0
+  if (has(F_TSC)) bits |= CR4_TSD | CR4_PCE
+  if (has(F_FXSR)) bits |= CR4_OSFXSR
+  if (has(F_SSE)) bits |= CR4_OSXMMEXCPT
+  if (has(F_VME)) bits |= CR4_VME | CR4_PVI
+  if (has(F_DE)) bits |= CR4_DE
+  if (has(F_PSE)) bits |= CR4_PSE
+  if (has(F_PAE)) bits |= CR4_PAE
+  if (has(F_MCE)) bits |= CR4_MCE
+  if (has(F_PGE)) bits |= CR4_PGE
+  if (has(F_UMIP)) bits |= CR4_UMIP
+  if (has(F_FSGSBASE)) bits |= CR4_FSGSBASE
+  if (has(F_PCID)) bits |= CR4_PCIDE
+  if (has(F_XSAVE)) bits |= CR4_OSXSAVE
+  if (has(F_SMEP)) bits |= CR4_SMEP
+  if (has(F_SMAP)) bits |= CR4_SMAP
   return bits
 }
 
@@ -97,10 +110,12 @@ export function writeCr4(value: u64): void {
   const cr4 = <u32>value
   const changed = load<u32>(CR4) ^ cr4
   if (longMode() && !(cr4 & CR4_PAE)) raise(EX_GP, 0)
+  if (changed & cr4 & CR4_PCIDE && (!longMode() || load<u32>(CR3) & 0xfff)) raise(EX_GP, 0)
   const paging = CR4_PSE | CR4_PAE | CR4_PGE
   if (changed & paging && paePaging(load<u32>(CR0), cr4) && !checkPdpt(load<u64>(CR3))) raise(EX_GP, 0)
   store<u64>(CR4, cr4)
-  if (changed & paging) flushTlb()
+  if (changed & (paging | CR4_PCIDE | CR4_SMEP | CR4_SMAP)) flushTlb()
+  privilegeChanged()
 }
 
 /** 0F 20: OP_REG is the number of the control register. */
@@ -134,6 +149,11 @@ export function mov_C_R<T>(op: usize): void {
   store<u64>(RIP, nextIp(op))
 }
 
+/** User-mode instruction prevention: the addresses of the system's tables are not for programs. */
+export function checkUmip(): void {
+  if (load<u32>(CR4) & CR4_UMIP && load<u32>(CPL) == 3) raise(EX_GP, 0)
+}
+
 /** 0F 01 /6: loads PE, MP, EM, TS; cannot clear PE. */
 export function lmsw(op: usize, memory: bool): void {
   ring0()
@@ -145,6 +165,7 @@ export function lmsw(op: usize, memory: bool): void {
 
 /** 0F 01 /4: CR0, 16 bits of it to memory. */
 export function smsw<T>(op: usize, memory: bool): void {
+  checkUmip()
   if (memory) write<u16>(opSeg(op), ea(op), load<u16>(CR0))
   else setGpr<T>(<usize>load<u16>(op, OP_RM), load<T>(CR0))
 }
@@ -161,6 +182,23 @@ export function invlpg(op: usize): void {
   ring0()
   const linear = ea(op) + load<u64>(opSeg(op), SEG_BASE)
   flushPage(longMode() ? linear : linear & 0xffffffff)
+  store<u64>(RIP, nextIp(op))
+}
+
+/** 66 0F 38 82: every type flushes all; what is checked is the descriptor. */
+export function invpcid<T>(op: usize): void {
+  ring0()
+  const type = load<u64>(<usize>load<u16>(op, OP_REG)) & (sizeof<T>() == 8 ? u64.MAX_VALUE : 0xffffffff)
+  const seg = opSeg(op)
+  const at = ea(op)
+  const pcid = read<u64>(seg, at)
+  const linear = read<u64>(seg, at + 8)
+  if (type > 3) raise(EX_GP, 0)
+  if (type < 2) {
+    if (pcid >> 12 || (pcid && !(load<u32>(CR4) & CR4_PCIDE))) raise(EX_GP, 0)
+    if (type == 0 && nonCanonical(linear)) raise(EX_GP, 0)
+  }
+  flushTlb()
   store<u64>(RIP, nextIp(op))
 }
 

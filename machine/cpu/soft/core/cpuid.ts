@@ -1,127 +1,159 @@
 /**
- * CPUID (Intel SDM vol. 2, CPUID). A model is a table of leaves: what it shows is what the core does, and what the rest
- * of the core lets through (bits of CR4, MSRs) is asked of the same table.
+ * CPUID (Intel SDM vol. 2, CPUID). Feature bits, signature and levels are the model's (features.ts); the other leaves
+ * describe what every model has in common.
  */
+import { XCR0_AVX, xcr0Bits, xsaveSize } from './xsave'
+import {
+  CPU_APIC_ID, CPU_COUNT, CPU_EXTENDED_LEVEL, CPU_LEVEL, CPU_SIGNATURE, featureWord, has,
+} from './features'
+import { F_LM, F_MONITOR, F_XSAVE } from './generated/features'
 import { msrRead } from './host'
 import { setGpr } from './operand'
-import { RAX, RBX, RCX, RDX } from './state'
+import { CR4, CR4_OSXSAVE, RAX, RBX, RCX, RDX, XCR0 } from './state'
 
-/** Which of MODELS the CPU is, u32: 0 is the 32-bit model, 1 the 64-bit one. The engine sets it before a reset. */
-export const CPU_MODEL: usize = 0x1540
-
-// Leaf 1, EDX.
-const FEATURE_FPU: u32 = 1 << 0
-export const FEATURE_VME: u32 = 1 << 1
-export const FEATURE_DE: u32 = 1 << 2
-export const FEATURE_PSE: u32 = 1 << 3
-const FEATURE_TSC: u32 = 1 << 4
-const FEATURE_MSR: u32 = 1 << 5
-export const FEATURE_PAE: u32 = 1 << 6
-export const FEATURE_MCE: u32 = 1 << 7
-const FEATURE_CX8: u32 = 1 << 8
 const FEATURE_APIC: u32 = 1 << 9
-const FEATURE_SEP: u32 = 1 << 11
-const FEATURE_MTRR: u32 = 1 << 12
-export const FEATURE_PGE: u32 = 1 << 13
-const FEATURE_CMOV: u32 = 1 << 15
-const FEATURE_PAT: u32 = 1 << 16
-const FEATURE_PSE36: u32 = 1 << 17
-const FEATURE_CLFSH: u32 = 1 << 19
-const FEATURE_MMX: u32 = 1 << 23
-const FEATURE_FXSR: u32 = 1 << 24
-const FEATURE_SSE: u32 = 1 << 25
-const FEATURE_SSE2: u32 = 1 << 26
-// Leaf 80000001, EDX.
-export const FEATURE_SYSCALL: u32 = 1 << 11
-export const FEATURE_NX: u32 = 1 << 20
-export const FEATURE_LM: u32 = 1 << 29
-// Leaf 80000001, ECX.
-const FEATURE_LAHF: u32 = 1
+const FEATURE_OSXSAVE: u32 = 1 << 27
 
-const FEATURES_SSE2: u32 =
-  FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR | FEATURE_PAE | FEATURE_CX8 |
-  FEATURE_APIC | FEATURE_SEP | FEATURE_MTRR | FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT | FEATURE_PSE36 |
-  FEATURE_CLFSH | FEATURE_MMX | FEATURE_FXSR | FEATURE_SSE | FEATURE_SSE2
-
-/** Family 6, model 13, stepping 8: the last family 6 without 64 bits and SSE3. */
-const SIGNATURE_32: u32 = 0x6d8
-const SIGNATURE_64: u32 = 0x6fb
-
-/** CLFLUSH lines of 64 bytes, one logical processor, APIC ID 0. */
-const LEAF1_EBX: u32 = 0x00010800
+/** Physical address bits; memory.ts and msr.ts refuse the others. */
+const PHYSICAL_BITS: u32 = 40
 
 const ROW: usize = 5
-/** Leaf, EAX, EBX, ECX, EDX. Ends with the leaf ffffffff. */
-const MODEL_32: StaticArray<u32> = [
-  // 'GenuineIntel'
-  0x00000000, 2, 0x756e6547, 0x6c65746e, 0x49656e69,
-  0x00000001, SIGNATURE_32, LEAF1_EBX, 0, FEATURES_SSE2,
+/** Leaf, EAX, EBX, ECX, EDX of what never changes. Ends with the leaf ffffffff. */
+const FIXED: StaticArray<u32> = [
+  // 'GenuineIntel'; EAX is the level.
+  0x00000000, 0, 0x756e6547, 0x6c65746e, 0x49656e69,
   // L1: 32 KiB data, 32 KiB instructions; L2: 2 MiB.
   0x00000002, 1, 0, 0, 0x002c307d,
-  0x80000000, 0x80000008, 0, 0, 0,
-  0x80000001, 0, 0, 0, 0,
   // 'Bootwright Virtual CPU'
   0x80000002, 0x746f6f42, 0x67697277, 0x56207468, 0x75747269,
   0x80000003, 0x43206c61, 0x00005550, 0, 0,
-  0x80000004, 0, 0, 0, 0,
-  // 40 physical address bits, 32 linear ones.
-  0x80000008, 0x00002028, 0, 0, 0,
-  0xffffffff, 0, 0, 0, 0,
-]
-const MODEL_64: StaticArray<u32> = [
-  0x00000000, 2, 0x756e6547, 0x6c65746e, 0x49656e69,
-  0x00000001, SIGNATURE_64, LEAF1_EBX, 0, FEATURES_SSE2,
-  0x00000002, 1, 0, 0, 0x002c307d,
-  0x80000000, 0x80000008, 0, 0, 0,
-  0x80000001, 0, 0, FEATURE_LAHF, FEATURE_SYSCALL | FEATURE_NX | FEATURE_LM,
-  0x80000002, 0x746f6f42, 0x67697277, 0x56207468, 0x75747269,
-  0x80000003, 0x43206c61, 0x00005550, 0, 0,
-  0x80000004, 0, 0, 0, 0,
-  0x80000008, 0x00003028, 0, 0, 0,
+  // L2: 2 MiB, 8 ways, lines of 64 bytes.
+  0x80000006, 0, 0, 0x08006040, 0,
+  // The TSC runs on at one rate.
+  0x80000007, 0, 0, 0, 0x100,
   0xffffffff, 0, 0, 0, 0,
 ]
 
-@inline function model(): usize {
-  return load<u32>(CPU_MODEL) ? changetype<usize>(MODEL_64) : changetype<usize>(MODEL_32)
-}
+/** Leaf 4: L1 data, L1 instructions, L2. EAX, EBX (ways, line size), ECX (sets - 1). */
+const CACHES: StaticArray<u32> = [
+  0x00000121, 0x01c0003f, 63,
+  0x00000122, 0x01c0003f, 63,
+  0x00000143, 0x01c0003f, 4095,
+]
 
-/** Address of the row of `leaf`, or 0. */
-function findRow(leaf: u32): usize {
-  let row = model()
-  while (load<u32>(row) != 0xffffffff) {
-    if (load<u32>(row) == leaf) return row
-    row += ROW * 4
-  }
-  return 0
-}
+let a: u32 = 0
+let b: u32 = 0
+let c: u32 = 0
+let d: u32 = 0
 
-/** Leaf 1's EDX as the model has it. */
-export function cpuFeatures1(): u32 {
-  return load<u32>(findRow(1), 16)
-}
-
-/** Leaf 80000001's EDX. */
-export function cpuFeaturesExtended(): u32 {
-  return load<u32>(findRow(0x80000001), 16)
+@inline function answer(eax: u32, ebx: u32, ecx: u32, edx: u32): void {
+  a = eax
+  b = ebx
+  c = ecx
+  d = edx
 }
 
 /** What EDX holds after a reset. */
 export function cpuSignature(): u32 {
-  return load<u32>(findRow(1), 4)
+  return load<u32>(CPU_SIGNATURE)
+}
+
+function fixed(leaf: u32): void {
+  let row = changetype<usize>(FIXED)
+  answer(0, 0, 0, 0)
+  while (load<u32>(row) != 0xffffffff) {
+    if (load<u32>(row) == leaf) {
+      answer(load<u32>(row, 4), load<u32>(row, 8), load<u32>(row, 12), load<u32>(row, 16))
+      return
+    }
+    row += ROW * 4
+  }
+}
+
+/** The number of bits that count up to `n` values. */
+@inline function bitsFor(n: u32): u32 {
+  return n <= 1 ? 0 : 32 - clz(n - 1)
+}
+
+/** Leaf 0Bh: every CPU is a core of one package. */
+function topology(sub: u32): void {
+  const count = max<u32>(load<u32>(CPU_COUNT), 1)
+  const id = load<u32>(CPU_APIC_ID)
+  if (sub == 0) answer(0, 1, 0x100, id)
+  else if (sub == 1) answer(bitsFor(count), count, 0x201, id)
+  else answer(0, 0, sub, id)
+}
+
+/** Leaf 0Dh: what XSAVE saves. */
+function extendedState(sub: u32): void {
+  answer(0, 0, 0, 0)
+  if (!has(F_XSAVE)) return
+  const all = xcr0Bits()
+  if (sub == 0) answer(all, xsaveSize(load<u32>(XCR0)), xsaveSize(all), 0)
+  else if (sub == 1) answer(featureWord(7), xsaveSize(load<u32>(XCR0)), 0, 0)
+  else if (sub == 2 && all & XCR0_AVX) answer(256, 576, 0, 0)
 }
 
 /** 0F A2. */
 export function cpuid(op: usize): void {
   let leaf = load<u32>(RAX)
+  const sub = load<u32>(RCX)
+  const level = load<u32>(CPU_LEVEL)
+  const extended = load<u32>(CPU_EXTENDED_LEVEL)
   const base = leaf & 0x80000000
-  const highest = base == 0 || base == 0x80000000 ? load<u32>(findRow(base), 4) : 0
+  const highest: u32 = base == 0 ? level : extended
   // Past the last leaf Intel's CPUs answer as for the last basic one.
-  if (leaf > highest) leaf = load<u32>(findRow(0), 4)
-  const row = findRow(leaf)
-  let edx: u32 = row ? load<u32>(row, 16) : 0
-  if (leaf == 1 && !(msrRead(0x1b) & 0x800)) edx &= ~FEATURE_APIC
-  setGpr<u32>(RAX, row ? load<u32>(row, 4) : 0)
-  setGpr<u32>(RBX, row ? load<u32>(row, 8) : 0)
-  setGpr<u32>(RCX, row ? load<u32>(row, 12) : 0)
-  setGpr<u32>(RDX, edx)
+  if (leaf > highest) leaf = level
+  switch (leaf) {
+    case 1: {
+      answer(load<u32>(CPU_SIGNATURE), (load<u32>(CPU_APIC_ID) << 24) | 0x0800, featureWord(1), featureWord(0))
+      // CPUs in the package, where there is more than one: HTT.
+      const count = load<u32>(CPU_COUNT)
+      if (count > 1) {
+        b |= (1 << bitsFor(count)) << 16
+        d |= 1 << 28
+      } else b |= 0x10000
+      if (!(msrRead(0x1b) & 0x800)) d &= ~FEATURE_APIC
+      if (load<u32>(CR4) & CR4_OSXSAVE) c |= FEATURE_OSXSAVE
+      break
+    }
+    case 4: {
+      if (sub < 3) {
+        const row = changetype<usize>(CACHES) + <usize>sub * 12
+        // Bits 31:26: cores of the package - 1.
+        const cores = (1 << bitsFor(max<u32>(load<u32>(CPU_COUNT), 1))) - 1
+        answer(load<u32>(row) | (cores << 26), load<u32>(row, 4), load<u32>(row, 8), 0)
+      } else answer(0, 0, 0, 0)
+      break
+    }
+    case 5:
+      // Lines of 64 bytes, no sub-states.
+      if (has(F_MONITOR)) answer(64, 64, 0, 0)
+      else answer(0, 0, 0, 0)
+      break
+    case 7:
+      if (sub) answer(0, 0, 0, 0)
+      else answer(0, featureWord(2), featureWord(3), featureWord(4))
+      break
+    case 0xb:
+      topology(sub)
+      break
+    case 0xd:
+      extendedState(sub)
+      break
+    case 0x80000001:
+      answer(0, 0, featureWord(6), featureWord(5))
+      break
+    case 0x80000008:
+      answer(PHYSICAL_BITS | ((has(F_LM) ? 48 : 32) << 8), 0, 0, 0)
+      break
+    default:
+      fixed(leaf)
+      if (leaf == 0) a = level
+      else if (leaf == 0x80000000) a = extended
+  }
+  setGpr<u32>(RAX, a)
+  setGpr<u32>(RBX, b)
+  setGpr<u32>(RCX, c)
+  setGpr<u32>(RDX, d)
 }

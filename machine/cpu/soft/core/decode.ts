@@ -4,15 +4,18 @@
  */
 import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_MODE, BLOCK_PHYS, MAX_OPS } from './blocks'
 import { raise } from './fault'
-import { CASES, HANDLER_INVALID, LEAVES, NODES, ROOTS } from './generated/tables'
+import { has } from './features'
+import {
+  CASES, FUSED_BASE, FUSED_CONDITION, FUSED_CONDITIONS, FUSED_PLACE, HANDLER_INVALID, JCC_FIRST, LEAVES, NODES, ROOTS,
+} from './generated/tables'
 import { ACCESS_EXECUTE, ACCESS_USER, physMap, physRead, translate } from './memory'
 import {
   OPF_LOCK, OPF_MEM, OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_FLAGS, OP_HANDLER, OP_IMM, OP_INDEX,
-  OP_IP, OP_LENGTH, OP_NEXT, OP_REG, OP_RM, OP_SCALE, OP_SEG, OP_SIZE,
+  OP_IP, OP_LENGTH, OP_NEXT, OP_REG, OP_RM, OP_SCALE, OP_SEG, OP_SIZE, OP_VVVV,
 } from './op'
 import {
   CPL, CS, DS, EFER, EFER_LMA, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, MODE, MODE_CODE32, MODE_CODE64,
-  MODE_CS_LIMIT, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
+  MODE_CS_LIMIT, MODE_FLAT, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
 } from './state'
 
 // Node references: kind in bits 31:28.
@@ -22,9 +25,17 @@ const NODE_REG: u32 = 3
 const NODE_MOD: u32 = 4
 const NODE_RM: u32 = 5
 const NODE_LONG: u32 = 6
+const NODE_VEX_L: u32 = 7
+const NODE_VEX_W: u32 = 8
+
+/** The maps 0F, 0F 38 and 0F 3A behind a VEX prefix stand this far behind those without. */
+const VEX_MAPS: u32 = 3
 
 // Leaf word 0: first case of the dispatch switch, then how many there are.
-const LEAF_MEM_VARIANTS: u32 = 1 << 16
+// Forms that a leaf has a variant for: register and memory; register, memory and flat memory; any and a flat 32-bit stack.
+const LEAF_MEMORY: u32 = 1 << 16
+const LEAF_FLAT: u32 = 1 << 19
+const LEAF_STACK: u32 = 1 << 20
 const LEAF_SIZES_SHIFT: u32 = 17 // 0 one, 1 by operand size (16, 32, 64), 2 by operand size (32, 64)
 // Leaf word 1.
 const LEAF_MODRM: u32 = 1
@@ -36,6 +47,8 @@ const LEAF_NO66: u32 = 32
 const LEAF_REG_SHIFT: u32 = 8 // operand kind, 4 bits
 const LEAF_RM_SHIFT: u32 = 12
 const LEAF_IMM_SHIFT: u32 = 16
+const LEAF_FEATURE_SHIFT: u32 = 20 // feature number + 1, or 0; 9 bits
+const LEAF_VVVV_SHIFT: u32 = 29 // operand in VEX.vvvv: 0 none, KIND_GPR, or 2 for XMM
 // Operand kinds.
 const KIND_NONE: u32 = 0
 const KIND_GPR: u32 = 1
@@ -153,12 +166,24 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
     firstOfBlock = false
     if (ends || crossed) break
   }
+  if (count >= 2) fuse(op - 2 * OP_SIZE)
   store<u64>(block, phys, BLOCK_PHYS)
   store<u32>(block, count, BLOCK_COUNT)
   store<u32>(block, offset, BLOCK_BYTES)
   const keep = entry != 0 && !crossed
   store<u32>(block, keep ? mode : BLOCK_DROPPED, BLOCK_MODE)
   return keep
+}
+
+/** A comparison whose conditional branch follows gets a case that does both. */
+function fuse(op: usize): void {
+  const first = <u32>load<u16>(op, OP_HANDLER)
+  const cc = <u32>load<u16>(op + OP_SIZE, OP_HANDLER) - JCC_FIRST
+  if (cc > 15 || first >= FUSED_BASE) return
+  const place = <u32>load<u8>(changetype<usize>(FUSED_PLACE) + first)
+  const condition = <u32>load<u8>(changetype<usize>(FUSED_CONDITION) + cc)
+  if (place == 255 || condition == 255) return
+  store<u16>(op, <u16>(FUSED_BASE + place * FUSED_CONDITIONS + condition), OP_HANDLER)
 }
 
 @inline function gpr(n: u32): u16 {
@@ -223,7 +248,47 @@ function decodeOne(op: usize, offset: u32): bool {
     if (stopped) return false
   }
   let map: u32 = 0
-  if (opcode == 0x0f) {
+  let modrm: u32 = 0
+  let haveModrm = false
+  let vex = false
+  let vexL: u32 = 0
+  let vexW: u32 = 0
+  let vvvv: u32 = 0
+  if (opcode == 0xc4 || opcode == 0xc5) {
+    // VEX prefixes; outside 64-bit code only where LES and LDS would have a register as their operand.
+    const second = nextByte()
+    if (long || second >= 0xc0) {
+      vex = true
+      // Neither REX, 66, F2, F3 nor LOCK may stand in front, and there are three maps.
+      const prefixed = rex != 0 || size66 || rep != 0 || lock
+      let last = second
+      map = 1
+      rex = 0
+      if (opcode == 0xc4) {
+        last = nextByte()
+        map = second & 31
+        if (long) rex = ((second >> 5) ^ 7) & 7
+        vexW = last >> 7
+      } else if (long) rex = ((second >> 5) & 4) ^ 4
+      const pp = last & 3
+      size66 = pp == 1
+      rep = pp == 2 ? 0xf3 : pp == 3 ? 0xf2 : 0
+      vexL = (last >> 2) & 1
+      vvvv = ((last >> 3) & 15) ^ 15
+      if (!long) vvvv &= 7
+      if (long && vexW) rex |= 8
+      opcode = nextByte()
+      if (prefixed || map < 1 || map > 3) {
+        if (stopped) return false
+        store<u16>(op, HANDLER_INVALID, OP_HANDLER)
+        return true
+      }
+      map += VEX_MAPS
+    } else {
+      modrm = second
+      haveModrm = true
+    }
+  } else if (opcode == 0x0f) {
     opcode = nextByte()
     map = 1
     if (opcode == 0x38) {
@@ -235,13 +300,13 @@ function decodeOne(op: usize, offset: u32): bool {
     }
   }
   let node = load<u32>(changetype<usize>(ROOTS) + (<usize>((map << 8) | opcode) << 2))
-  let modrm: u32 = 0
-  let haveModrm = false
   while (node >> 28 > NODE_LEAF) {
     const kind = node >> 28
     let child: u32
     if (kind == NODE_PREFIX) child = rep == 0xf3 ? 2 : rep == 0xf2 ? 3 : size66 ? 1 : 0
     else if (kind == NODE_LONG) child = <u32>long
+    else if (kind == NODE_VEX_L) child = vexL
+    else if (kind == NODE_VEX_W) child = vexW
     else {
       if (!haveModrm) {
         modrm = nextByte()
@@ -261,9 +326,16 @@ function decodeOne(op: usize, offset: u32): bool {
   const leaf = changetype<usize>(LEAVES) + (<usize>(node & 0xfffffff) << 3)
   const word0 = load<u32>(leaf)
   const word1 = load<u32>(leaf, 4)
+  const feature = (word1 >> LEAF_FEATURE_SHIFT) & 511
+  const vvvvKind = (word1 >> LEAF_VVVV_SHIFT) & 3
+  if ((feature && !has(feature - 1)) || (vvvv && !vvvvKind)) {
+    store<u16>(op, HANDLER_INVALID, OP_HANDLER)
+    return true
+  }
 
   let size: u32 = 32
-  if (long && word1 & LEAF_F64) size = 64
+  if (vex) size = rex & 8 ? 64 : 32
+  else if (long && word1 & LEAF_F64) size = 64
   else if (long && rex & 8) size = 64
   else if (long && word1 & LEAF_D64) size = size66 ? 16 : 64
   else if (size66 != !defaults32 && !(word1 & LEAF_NO66)) size = 16
@@ -357,6 +429,9 @@ function decodeOne(op: usize, offset: u32): bool {
       break
     }
   }
+  if (vvvvKind) {
+    store<u16>(op, register(vvvvKind == KIND_GPR ? KIND_GPR : KIND_XMM, vvvv, 0), OP_VVVV)
+  }
   // RIP-relative displacements count from the end of the instruction, which is known only now; the base is the block's RIP.
   if (ripRelative) {
     ripRelative = false
@@ -364,11 +439,24 @@ function decodeOne(op: usize, offset: u32): bool {
   }
 
   let handler = word0 & 0xffff
-  const memoryVariant: u32 = word0 & LEAF_MEM_VARIANTS ? 2 : 1
+  let forms: u32 = 1
+  let form: u32 = 0
+  if (word0 & LEAF_MEMORY) {
+    forms = 2
+    form = <u32>memory
+  } else if (word0 & LEAF_FLAT) {
+    forms = 3
+    const flat = (mode & MODE_FLAT) != 0 && addressSize != 16 && load<u16>(op, OP_INDEX) == REG_ZERO &&
+      (segment == DS || segment == SS || segment == ES || segment == FLAT || segment == FLAT_SS)
+    if (memory) form = flat ? 2 : 1
+  } else if (word0 & LEAF_STACK) {
+    forms = 2
+    form = <u32>((mode & (MODE_FLAT | MODE_CODE64)) == MODE_FLAT)
+  }
   const sizes = (word0 >> LEAF_SIZES_SHIFT) & 3
-  if (sizes == 1) handler += (size == 16 ? 0 : size == 32 ? 1 : 2) * memoryVariant
-  else if (sizes == 2) handler += (size == 64 ? 1 : 0) * memoryVariant
-  if (memoryVariant == 2 && memory) handler++
+  if (sizes == 1) handler += (size == 16 ? 0 : size == 32 ? 1 : 2) * forms
+  else if (sizes == 2) handler += (size == 64 ? 1 : 0) * forms
+  handler += form
   store<u16>(op, load<u16>(changetype<usize>(CASES) + (<usize>handler << 1)), OP_HANDLER)
   return (word1 & LEAF_END) != 0
 }

@@ -1,5 +1,5 @@
 /** GDTR, IDTR, LDTR, TR, and what looks descriptors up without loading them: LAR, LSL, VERR, VERW, ARPL. */
-import { ring0 } from './control'
+import { checkUmip, ring0 } from './control'
 import { raise, raiseNoError } from './fault'
 import { arithFlags, setArithFlags } from './flags'
 import { nonCanonical, read, write } from './memory'
@@ -45,11 +45,13 @@ import {
 
 /** 0F 01 /0. The base is stored whole with either operand size, as every CPU since the 386 does. */
 export function sgdt(op: usize): void {
+  checkUmip()
   storeTable(op, load<u64>(GDTR_BASE), load<u32>(GDTR_LIMIT))
 }
 
 /** 0F 01 /1. */
 export function sidt(op: usize): void {
+  checkUmip()
   storeTable(op, load<u64>(IDTR_BASE), load<u32>(IDTR_LIMIT))
 }
 
@@ -72,12 +74,14 @@ export function lidt(op: usize): void {
 /** 0F 00 /0. */
 export function sldt<T>(op: usize, memory: bool): void {
   protectedOnly()
+  checkUmip()
   storeWord<T>(op, memory, load<u16>(LDTR, SEG_SELECTOR))
 }
 
 /** 0F 00 /1. */
 export function str<T>(op: usize, memory: bool): void {
   protectedOnly()
+  checkUmip()
   storeWord<T>(op, memory, load<u16>(TR, SEG_SELECTOR))
 }
 

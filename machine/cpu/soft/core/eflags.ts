@@ -1,7 +1,7 @@
 /** EFLAGS as a whole: who may change which bit (Intel SDM vol. 1, 3.4.3; vol. 3, 20.3 for VME and PVI). */
 import { raise } from './fault'
 import { getFlags, setFlags } from './flags'
-import { addSp, flushTlb, peek, push } from './memory'
+import { addSp, flushTlb, peek, privilegeChanged, push } from './memory'
 import { nextIp } from './run'
 import { virtual8086 } from './segment'
 import {
@@ -27,6 +27,7 @@ export function changeFlags(value: u32, mask: u32): void {
   let flags = (old & ~mask) | (value & mask)
   if (!(load<u32>(DR + 56) & 0xff)) flags &= ~FLAG_RF
   setFlags(flags)
+  if ((flags ^ old) & FLAG_AC) privilegeChanged()
   // Pages stay out of the user TLBs while alignment is checked.
   if (flags & ~old & FLAG_AC && load<u32>(CR0) & CR0_AM) flushTlb()
 }

@@ -209,6 +209,43 @@ export function softSqrt<T>(aIn: T): T {
   return pack<T>()
 }
 
+/**
+ * ROUNDPS and its kin, with the rounding mode 0 to 3 as MXCSR has it: an integer as a float. Raises IE for signalling NaNs
+ * and, unless `quiet`, PE; denormals are not told.
+ */
+export function softRound<T>(aIn: T, mode: u32, quiet: bool): T {
+  const a = squash<T>(aIn)
+  if (isNaN_<T>(a)) return propagate<T>(a, a)
+  const e = exponent<T>(a) - BIAS
+  if (magnitude<T>(a) == 0 || e >= <i32>fractionBits<T>()) return a
+  const s = <T>(a & signMask<T>())
+  const negative = s != 0
+  let whole: T
+  let inexact: bool
+  // More than half, half, or less, of the last place that stays.
+  let up: bool
+  if (e < 0) {
+    whole = 0
+    inexact = true
+    const half = <T>((<u64>((1 << (exponentBits<T>() - 1)) - 2)) << fractionBits<T>())
+    up = mode == 0 ? magnitude<T>(a) > half : mode == 1 ? negative : mode == 2 ? !negative : false
+    if (up) whole = <T>((<u64>((1 << (exponentBits<T>() - 1)) - 1)) << fractionBits<T>())
+  } else {
+    const cutBits = <u64>fractionBits<T>() - <u64>e
+    const mask = <T>((((<u64>1) << cutBits) - 1))
+    const rest = <u64>(a & mask)
+    const half = ((<u64>1) << cutBits) >> 1
+    whole = <T>(magnitude<T>(a) & ~mask)
+    inexact = rest != 0
+    const odd = (((<u64>a >> cutBits) & 1) | u64(e == 0)) != 0
+    if (mode == 0) up = rest > half || (rest == half && odd)
+    else up = rest != 0 && (mode == 1 ? negative : mode == 2 ? !negative : false)
+    if (up) whole = <T>(whole + <T>((<u64>1) << cutBits))
+  }
+  if (inexact && !quiet) raiseFlags(PE)
+  return <T>(whole | s)
+}
+
 /** CMPccPS and its kin; `predicate` 0 to 7. */
 export function softCompare<T>(predicate: u32, aIn: T, bIn: T): bool {
   const a = squash<T>(aIn)

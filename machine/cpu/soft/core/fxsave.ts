@@ -3,7 +3,7 @@ import { raise, raiseNoError } from './fault'
 import { ACCESS_USER, linearOf, probeWrite, read, readEa, translate, write, writeEa } from './memory'
 import { OPF_SIZE, OP_FLAGS, ea, opSeg } from './op'
 import {
-  CPL, CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, FPU_CONTROL, FPU_CS, FPU_DP, FPU_DS, FPU_IP, FPU_OPCODE,
+  CPL, CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, FPR, FPU_CONTROL, FPU_CS, FPU_DP, FPU_DS, FPU_IP, FPU_OPCODE,
   FPU_TAGS, MODE, MODE_CODE64, MXCSR, XMM, XMM_SIZE,
 } from './state'
 import { read128, write128, checkSse } from './xmm'
@@ -25,7 +25,7 @@ export function stmxcsr(op: usize): void {
   writeEa<u32>(op, load<u32>(MXCSR))
 }
 
-@inline function xmmCount(): u32 {
+@inline export function xmmCount(): u32 {
   return load<u32>(MODE) & MODE_CODE64 ? 16 : 8
 }
 
@@ -44,13 +44,21 @@ export function fxsave(op: usize): void {
   const seg = opSeg(op)
   const at = ea(op)
   probeWrite(seg, at, 512)
+  saveX87(seg, at, wide(op))
+  write<u32>(seg, at + 24, load<u32>(MXCSR))
+  write<u32>(seg, at + 28, MXCSR_MASK)
+  if (load<u32>(CR4) & CR4_OSFXSR) saveXmm(seg, at)
+}
+
+/** The x87 part of the area at `at`; with `wide64` the pointers have 64 bits and no selectors. */
+export function saveX87(seg: usize, at: u64, wide64: bool): void {
   let tags: u32 = 0
   for (let i: u32 = 0; i < 8; i++) tags |= <u32>load<u8>(FPU_TAGS + i) << i
   write<u16>(seg, at, load<u16>(FPU_CONTROL))
   write<u16>(seg, at + 2, statusWord())
   write<u16>(seg, at + 4, <u16>tags)
   write<u16>(seg, at + 6, load<u16>(FPU_OPCODE))
-  if (wide(op)) {
+  if (wide64) {
     write<u64>(seg, at + 8, load<u64>(FPU_IP))
     write<u64>(seg, at + 16, load<u64>(FPU_DP))
   } else {
@@ -59,15 +67,15 @@ export function fxsave(op: usize): void {
     write<u32>(seg, at + 16, load<u32>(FPU_DP))
     write<u32>(seg, at + 20, load<u16>(FPU_DS))
   }
-  write<u32>(seg, at + 24, load<u32>(MXCSR))
-  write<u32>(seg, at + 28, MXCSR_MASK)
   for (let i: u32 = 0; i < 8; i++) {
     const r = st(i)
     const to = at + 32 + (<u64>i << 4)
     write<u64>(seg, to, sigOf(r))
     write<u64>(seg, to + 8, <u64>seOf(r))
   }
-  if (!(load<u32>(CR4) & CR4_OSFXSR)) return
+}
+
+export function saveXmm(seg: usize, at: u64): void {
   const count = xmmCount()
   for (let i: u32 = 0; i < count; i++) {
     write128(seg, at + 160 + (<u64>i << 4), v128.load(XMM + <usize>i * XMM_SIZE), false)
@@ -83,11 +91,32 @@ export function fxrstor(op: usize): void {
   const mxcsr = read<u32>(seg, at + 24)
   const sse = (load<u32>(CR4) & CR4_OSFXSR) != 0
   if (sse && mxcsr & ~MXCSR_MASK) raise(EX_GP, 0)
+  loadX87(seg, at, wide(op))
+  if (!sse) return
+  store<u32>(MXCSR, mxcsr)
+  loadXmm(seg, at)
+}
+
+/** FNINIT's state. */
+export function initX87(): void {
+  setControlWord(0x37f)
+  setStatusWord(0)
+  store<u64>(FPU_TAGS, 0)
+  store<u16>(FPU_OPCODE, 0)
+  store<u64>(FPU_IP, 0)
+  store<u16>(FPU_CS, 0)
+  store<u64>(FPU_DP, 0)
+  store<u16>(FPU_DS, 0)
+  memory.fill(FPR, 0, 128)
+  updateSummary()
+}
+
+export function loadX87(seg: usize, at: u64, wide64: bool): void {
   setControlWord(read<u16>(seg, at))
   setStatusWord(read<u16>(seg, at + 2))
   const tags = <u32>read<u8>(seg, at + 4)
   store<u16>(FPU_OPCODE, read<u16>(seg, at + 6) & 0x7ff)
-  if (wide(op)) {
+  if (wide64) {
     store<u64>(FPU_IP, read<u64>(seg, at + 8))
     store<u64>(FPU_DP, read<u64>(seg, at + 16))
     store<u16>(FPU_CS, 0)
@@ -106,8 +135,9 @@ export function fxrstor(op: usize): void {
     store<u16>(r, read<u16>(seg, from + 8), 8)
   }
   updateSummary()
-  if (!sse) return
-  store<u32>(MXCSR, mxcsr)
+}
+
+export function loadXmm(seg: usize, at: u64): void {
   const count = xmmCount()
   for (let i: u32 = 0; i < count; i++) {
     v128.store(XMM + <usize>i * XMM_SIZE, read128(seg, at + 160 + (<u64>i << 4), false))

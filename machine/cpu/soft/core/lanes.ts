@@ -1,7 +1,9 @@
 /**
  * Integer SIMD on 16 bytes, shared by MMX (which uses the low half) and SSE2: `lanes()` for two-operand instructions,
- * `shiftLanes()` for shifts. Kinds carry the mnemonics of the Intel SDM; the opcode table passes them to the handlers.
+ * `shiftLanes()` for shifts; later sets are in
+ * lanes-more.ts. Kinds carry the mnemonics of the Intel SDM; the opcode table passes them to the handlers.
  */
+import { moreLanes } from './lanes-more'
 
 export const PADDB: u32 = 0
 export const PADDW: u32 = 1
@@ -108,7 +110,7 @@ export function lanes(kind: u32, a: v128, b: v128): v128 {
     case PACKSSWB: return i8x16.narrow_i16x8_s(a, b)
     case PACKSSDW: return i16x8.narrow_i32x4_s(a, b)
     case PACKUSWB: return i8x16.narrow_i16x8_u(a, b)
-    default: return a
+    default: return moreLanes(kind, a, b)
   }
 }
 

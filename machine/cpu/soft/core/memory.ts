@@ -9,18 +9,23 @@
 import { mmioRead, mmioWrite } from './host'
 import { dropCode } from './blocks'
 import { raise, raiseNoError } from './fault'
+import { has } from './features'
+import { F_PDPE1GB } from './generated/features'
 import { checkDataBreakpoint, dataBreakpoints } from './debug'
-import { ea, isStackSegment, opSeg } from './op'
+import { ea, flatEa, isStackSegment, opSeg } from './op'
+import { blockStart, currentOp } from './run'
 import {
   A20_MASK, CPL, CR0, CR0_AM, CR0_PG, CR0_WP, CR2, CR3, CR4, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER,
   EFER_LMA, EFER_NXE, EX_AC, EX_GP, EX_PF, EX_SS, FLAG_AC, FLAT, FLAT_SS, FS64, GS64, MODE, MODE_CODE64, PAGE_CODE,
   PAGE_RAM, PHYS_MAP, RFLAGS, SCRATCH, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_READ_BOUND, SP_MASK, STACK_SEG,
-  SEG_WRITE_BOUND, RSP, TLB_READ_SUPER, TLB_READ_USER, TLB_WRITE_SUPER, TLB_WRITE_USER, DELIVERING,
+  SEG_WRITE_BOUND, RSP, TLB_READ_SUPER, TLB_READ_LIFTED, TLB_READ_USER, TLB_WRITE_LIFTED, TLB_WRITE_SUPER, TLB_WRITE_USER, DELIVERING,
 } from './state'
 
 /** The TLBs of the present privilege level. */
 export let tlbRead: usize = TLB_READ_SUPER
 export let tlbWrite: usize = TLB_WRITE_SUPER
+/** Something may have been entered in the TLBs of a lifted SMAP: most guests never do. */
+let liftedUsed: bool = true
 /** Grows with every flush: what remembers a translation elsewhere (the jump cache) compares it. */
 export let tlbGeneration: u32 = 1
 
@@ -32,16 +37,30 @@ export const ACCESS_IMPLICIT: u32 = 8
 
 // ---- TLB upkeep ----
 
-/** To be called whenever CPL changes. */
+/** To be called whenever CPL, EFLAGS.AC or CR4.SMAP changes. */
 export function privilegeChanged(): void {
-  const user = load<u32>(CPL) == 3
-  tlbRead = user ? TLB_READ_USER : TLB_READ_SUPER
-  tlbWrite = user ? TLB_WRITE_USER : TLB_WRITE_SUPER
+  if (load<u32>(CPL) == 3) {
+    tlbRead = TLB_READ_USER
+    tlbWrite = TLB_WRITE_USER
+  } else if (smapLifted()) {
+    tlbRead = TLB_READ_LIFTED
+    tlbWrite = TLB_WRITE_LIFTED
+  } else {
+    tlbRead = TLB_READ_SUPER
+    tlbWrite = TLB_WRITE_SUPER
+  }
+}
+
+/** SMAP is on and EFLAGS.AC lets the supervisor at user pages all the same: these translations hold only so long. */
+@inline function smapLifted(): bool {
+  return (load<u32>(CR4) & CR4_SMAP) != 0 && (load<u32>(RFLAGS) & FLAG_AC) != 0
 }
 
 /** Forgets every translation: CR3, CR0.PG/WP, CR4 paging bits, EFER.NXE, A20, the memory map changed. */
 export function flushTlb(): void {
   memory.fill(TLB_READ_SUPER, 0xff, 0x10000)
+  if (liftedUsed) memory.fill(TLB_READ_LIFTED, 0xff, 0x8000)
+  liftedUsed = false
   tlbGeneration++
 }
 
@@ -56,12 +75,15 @@ export function flushPage(linear: u64): void {
   store<u64>(TLB_READ_USER + i, -1)
   store<u64>(TLB_WRITE_SUPER + i, -1)
   store<u64>(TLB_WRITE_USER + i, -1)
+  store<u64>(TLB_READ_LIFTED + i, -1)
+  store<u64>(TLB_WRITE_LIFTED + i, -1)
   tlbGeneration++
 }
 
 /** No page may be written without the slow path seeing it: code was decoded from a page that was not code before. */
 export function flushWriteTlb(): void {
   memory.fill(TLB_WRITE_SUPER, 0xff, 0x8000)
+  if (liftedUsed) memory.fill(TLB_WRITE_LIFTED, 0xff, 0x4000)
 }
 
 @inline function alignmentChecked(): bool {
@@ -182,7 +204,7 @@ export function translate(linear: u64, access: u32): u64 {
       entryAddress = table + ((linear >> <u64>(12 + (level - 1) * 9)) & 511) * 8
       entry = walkRead64(entryAddress)
       if (!(entry & PTE_P)) pageFault(linear, access, 0)
-      if (entry & reserved || (level == 4 && entry & PTE_PS)) pageFault(linear, access, 9)
+      if (entry & reserved || ((level == 4 || (level == 3 && !has(F_PDPE1GB))) && entry & PTE_PS)) pageFault(linear, access, 9)
       rights &= entry
       nx |= entry & PTE_NX
       if (level == 1) {
@@ -255,11 +277,13 @@ function translateAndFill(linear: u64, access: u32): u64 {
   if (user && alignmentChecked()) return phys
   const i = <usize>((linear >> 12) & 1023) << 4
   const addend = (entry & 0xfffff000) - <u32>tag
-  const read = (user ? TLB_READ_USER : TLB_READ_SUPER) + i
+  const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()
+  if (lifted) liftedUsed = true
+  const read = (user ? TLB_READ_USER : lifted ? TLB_READ_LIFTED : TLB_READ_SUPER) + i
   store<u64>(read, tag)
   store<u64>(read, addend, 8)
   if (walkedWrite && walkedDirty && (entry & (PAGE_RAM | PAGE_CODE)) == PAGE_RAM) {
-    const write = (user ? TLB_WRITE_USER : TLB_WRITE_SUPER) + i
+    const write = (user ? TLB_WRITE_USER : lifted ? TLB_WRITE_LIFTED : TLB_WRITE_SUPER) + i
     store<u64>(write, tag)
     store<u64>(write, addend, 8)
   }
@@ -282,8 +306,15 @@ function translateAndFill(linear: u64, access: u32): u64 {
   return load<u32>(EFER) & EFER_LMA ? linear : linear & 0xffffffff
 }
 
+/** In long mode: a flat operand was not checked for canonical form before. */
+@inline function checkCanonical(linear: u64, size: u32): void {
+  if (load<u32>(EFER) & EFER_LMA && (nonCanonical(linear) || nonCanonical(linear + size - 1)))
+    raise(blockStart && isStackSegment(opSeg(currentOp)) ? EX_SS : EX_GP, 0)
+}
+
 @noInline function linearReadSlow(linearIn: u64, size: u32, access: u32): u64 {
   const linear = cut(linearIn)
+  checkCanonical(linear, size)
   if (access & ACCESS_USER && alignmentChecked() && linear & (size - 1)) raise(EX_AC, 0)
   checkDataBreakpoint(linear, size, 3)
   if ((linear & 0xfff) + size <= 0x1000) return physRead(translateAndFill(linear, access), size)
@@ -297,6 +328,7 @@ function translateAndFill(linear: u64, access: u32): u64 {
 
 @noInline function linearWriteSlow(linearIn: u64, value: u64, size: u32, access: u32): void {
   const linear = cut(linearIn)
+  checkCanonical(linear, size)
   if (access & ACCESS_USER && alignmentChecked() && linear & (size - 1)) raise(EX_AC, 0)
   checkDataBreakpoint(linear, size, 1)
   if ((linear & 0xfff) + size <= 0x1000) {
@@ -372,13 +404,25 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
   linearWrite<T>(offset + load<u64>(seg, SEG_BASE), value)
 }
 
+/** How a handler's variant finds its E operand: the values of MEM in the opcode table. */
+export const IN_REGISTER: i32 = 0
+export const IN_MEMORY: i32 = 1
+/** In memory without an index, in a segment that needs no check. */
+export const IN_FLAT_MEMORY: i32 = 2
+
 /** The memory operand of a decoded instruction. */
-@inline export function readEa<T>(op: usize): T {
-  return read<T>(opSeg(op), ea(op))
+@inline export function readEa<T>(op: usize, place: i32 = IN_MEMORY): T {
+  return place == IN_FLAT_MEMORY ? linearRead<T>(flatEa(op)) : read<T>(opSeg(op), ea(op))
 }
 
-@inline export function writeEa<T>(op: usize, value: T): void {
-  write<T>(opSeg(op), ea(op), value)
+@inline export function writeEa<T>(op: usize, value: T, place: i32 = IN_MEMORY): void {
+  if (place == IN_FLAT_MEMORY) linearWrite<T>(flatEa(op), value)
+  else write<T>(opSeg(op), ea(op), value)
+}
+
+/** rmwBegin() for the memory operand of a decoded instruction. */
+@inline export function rmwEa<T>(op: usize, place: i32): usize {
+  return place == IN_FLAT_MEMORY ? rmwLinearBegin<T>(flatEa(op)) : rmwBegin<T>(opSeg(op), ea(op))
 }
 
 /** Checks that the whole of [offset, offset + size) can be written, so that a store in pieces cannot fault half-way. */
@@ -394,7 +438,10 @@ let rmwLinear: u64 = 0
 /** A place to read and write: host memory itself where it is plain RAM, else SCRATCH, which rmwEnd writes out. The write cannot fault later. */
 @inline export function rmwBegin<T>(seg: usize, offset: u64): usize {
   if (offset + sizeof<T>() > load<u64>(seg, SEG_WRITE_BOUND)) checkSegment(seg, offset, sizeof<T>(), true)
-  const linear = offset + load<u64>(seg, SEG_BASE)
+  return rmwLinearBegin<T>(offset + load<u64>(seg, SEG_BASE))
+}
+
+@inline function rmwLinearBegin<T>(linear: u64): usize {
   const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return <u32>linear + load<u32>(e, 8)
   return rmwSlow(linear, sizeof<T>())
@@ -402,6 +449,7 @@ let rmwLinear: u64 = 0
 
 @noInline function rmwSlow(linearIn: u64, size: u32): usize {
   const linear = cut(linearIn)
+  checkCanonical(linear, size)
   rmwLinear = linear
   const access = cpuAccess()
   translate(linear, access | ACCESS_WRITE)
@@ -422,6 +470,13 @@ let rmwLinear: u64 = 0
   const sp = (load<u64>(RSP) - sizeof<T>()) & mask
   write<T>(<usize>load<u32>(STACK_SEG), sp, value)
   store<u64>(RSP, (load<u64>(RSP) & ~mask) | sp)
+}
+
+/** push() for a flat 32-bit stack. */
+@inline export function pushFlat<T>(value: T): void {
+  const sp = load<u32>(RSP) - <u32>sizeof<T>()
+  linearWrite<T>(<u64>sp, value)
+  store<u64>(RSP, <u64>sp)
 }
 
 /** Reads the top of the stack plus `displacement` bytes without popping. */

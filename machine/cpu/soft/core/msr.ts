@@ -1,9 +1,11 @@
 /** Model-specific registers (Intel SDM vol. 4) and the time stamp counter. */
-import { cpuFeaturesExtended, FEATURE_LM, FEATURE_NX, FEATURE_SYSCALL } from './cpuid'
 import { ring0 } from './control'
 import { raise } from './fault'
+import { has } from './features'
+import { F_ARCH_CAPABILITIES, F_LM, F_NX, F_RDTSCP, F_SYSCALL } from './generated/features'
 import { msrHigh, msrRead, msrWrite, warn, WARN_UNKNOWN_MSR } from './host'
 import { flushTlb, nonCanonical } from './memory'
+import { OP_RM } from './op'
 import { setGpr } from './operand'
 import { instructionCount, nextIp } from './run'
 import { setFlat64 } from './segment'
@@ -47,6 +49,8 @@ const IA32_FMASK: u32 = 0xc0000084
 const IA32_FS_BASE: u32 = 0xc0000100
 const IA32_GS_BASE: u32 = 0xc0000101
 const IA32_KERNEL_GS_BASE: u32 = 0xc0000102
+const IA32_TSC_AUX: u32 = 0xc0000103
+const IA32_ARCH_CAPABILITIES: u32 = 0x10a
 
 // Where they are kept.
 export const MSR_SYSENTER_CS: usize = MSR_AREA
@@ -62,6 +66,7 @@ export const MSR_CSTAR: usize = MSR_AREA + 72
 export const MSR_FMASK: usize = MSR_AREA + 80
 export const MSR_KERNEL_GS_BASE: usize = MSR_AREA + 88
 export const MSR_DEBUGCTL: usize = MSR_AREA + 96
+export const MSR_TSC_AUX: usize = MSR_AREA + 104
 /** 250, 258, 259, 268 to 26f. */
 export const MSR_MTRR_FIXED: usize = MSR_AREA + 128
 /** 200 to 20f. */
@@ -72,6 +77,11 @@ const PAT_AT_RESET: u64 = 0x0007040600070406
 const MISC_ENABLE_AT_RESET: u64 = 1
 /** Eight variable ranges, fixed ranges, write-combining. */
 const MTRRCAP: u64 = 0x508
+/**
+ * None of the faults in speculation: RDCL, L1TF (SKIP_L1DFL), SSB, MDS, page size change, TAA, MMIO stale data (three
+ * bits), BHI, PBRSB, GDS, RFDS.
+ */
+const ARCH_CAPABILITIES: u64 = 0xd10e179
 /** Bits above the physical address width of 40. */
 const ABOVE_PHYSICAL: u64 = 0xffffff0000000000
 
@@ -90,16 +100,12 @@ export function resetMsrs(): void {
   store<u64>(MSR_MISC_ENABLE, MISC_ENABLE_AT_RESET)
 }
 
-@inline function extended(feature: u32): bool {
-  return (cpuFeaturesExtended() & feature) != 0
-}
-
 /** The bits of EFER that the model knows; 0 where it has no EFER. */
 function eferBits(): u32 {
   let bits: u32 = 0
-  if (extended(FEATURE_SYSCALL)) bits |= EFER_SCE
-  if (extended(FEATURE_LM)) bits |= EFER_LME | EFER_LMA
-  if (extended(FEATURE_NX)) bits |= EFER_NXE
+  if (has(F_SYSCALL)) bits |= EFER_SCE
+  if (has(F_LM)) bits |= EFER_LME | EFER_LMA
+  if (has(F_NX)) bits |= EFER_NXE
   return bits
 }
 
@@ -132,19 +138,21 @@ export function msrStorage(index: u32): usize {
     case IA32_DEBUGCTL:
       return MSR_DEBUGCTL
     case IA32_STAR:
-      return extended(FEATURE_SYSCALL) ? MSR_STAR : 0
+      return has(F_SYSCALL) ? MSR_STAR : 0
     case IA32_LSTAR:
-      return extended(FEATURE_LM) ? MSR_LSTAR : 0
+      return has(F_LM) ? MSR_LSTAR : 0
     case IA32_CSTAR:
-      return extended(FEATURE_LM) ? MSR_CSTAR : 0
+      return has(F_LM) ? MSR_CSTAR : 0
     case IA32_FMASK:
-      return extended(FEATURE_SYSCALL) ? MSR_FMASK : 0
+      return has(F_SYSCALL) ? MSR_FMASK : 0
     case IA32_KERNEL_GS_BASE:
-      return extended(FEATURE_LM) ? MSR_KERNEL_GS_BASE : 0
+      return has(F_LM) ? MSR_KERNEL_GS_BASE : 0
     case IA32_FS_BASE:
-      return extended(FEATURE_LM) ? FS + SEG_BASE : 0
+      return has(F_LM) ? FS + SEG_BASE : 0
     case IA32_GS_BASE:
-      return extended(FEATURE_LM) ? GS + SEG_BASE : 0
+      return has(F_LM) ? GS + SEG_BASE : 0
+    case IA32_TSC_AUX:
+      return has(F_RDTSCP) ? MSR_TSC_AUX : 0
   }
   return 0
 }
@@ -163,6 +171,9 @@ function readMsr(index: u32): u64 {
     case IA32_MCG_CAP:
     case IA32_MCG_STATUS:
       return 0
+    case IA32_ARCH_CAPABILITIES:
+      if (has(F_ARCH_CAPABILITIES)) return ARCH_CAPABILITIES
+      break
     case IA32_EFER:
       if (eferBits()) return load<u64>(EFER)
       break
@@ -207,6 +218,7 @@ function validMsr(index: u32, value: u64): bool {
       return !nonCanonical(value)
     case IA32_SYSENTER_CS:
     case IA32_FMASK:
+    case IA32_TSC_AUX:
       return value >> 32 == 0
   }
   return true
@@ -276,6 +288,17 @@ export function rdtsc(op: usize): void {
   const tsc = readTsc()
   setGpr<u32>(RAX, <u32>tsc)
   setGpr<u32>(RDX, <u32>(tsc >> 32))
+}
+
+/** 0F 01 F9. */
+export function rdtscp(op: usize): void {
+  rdtsc(op)
+  setGpr<u32>(RCX, load<u32>(MSR_TSC_AUX))
+}
+
+/** F3 0F C7 /7. */
+export function rdpid(op: usize): void {
+  store<u64>(<usize>load<u16>(op, OP_RM), <u64>load<u32>(MSR_TSC_AUX))
 }
 
 /** 0F 33: two counters that never count. */

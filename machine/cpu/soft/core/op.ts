@@ -19,6 +19,8 @@ export const OP_ADDRESS_SHIFT: usize = 17 // u8: 48, 32 or 0: 64 - address size
 export const OP_SEG: usize = 18 // u16: address of the segment record of the memory operand
 export const OP_DISP: usize = 20 // i32
 export const OP_IMM: usize = 24 // i64: immediate, sign- or zero-extended; for relative branches the target's offset from the block's first byte
+/** u16: address of the register in VEX.vvvv, above an immediate byte; such instructions have no longer immediate. */
+export const OP_VVVV: usize = 30
 /** Direct branches have no memory operand: their links stand in its place. u32 addresses of blocks, 0 unlinked. */
 export const OP_LINK_TAKEN: usize = 12
 export const OP_LINK_NEXT: usize = 20
@@ -40,6 +42,12 @@ export const OPF_MEM: u8 = 32 // ModRM has a memory operand
     load<u64>(load<u16>(op, OP_BASE)) +
     (load<u64>(load<u16>(op, OP_INDEX)) << (<u64>load<u8>(op, OP_SCALE))) +
     <u64>(<i64>load<i32>(op, OP_DISP))
+  return a & (u64.MAX_VALUE >> (<u64>load<u8>(op, OP_ADDRESS_SHIFT)))
+}
+
+/** Linear address of a memory operand without index in a flat segment. */
+@inline export function flatEa(op: usize): u64 {
+  const a = load<u64>(load<u16>(op, OP_BASE)) + <u64>(<i64>load<i32>(op, OP_DISP))
   return a & (u64.MAX_VALUE >> (<u64>load<u8>(op, OP_ADDRESS_SHIFT)))
 }
 

@@ -1,5 +1,6 @@
 /** The CPU after RESET# and INIT# (Intel SDM vol. 3, table 10-1). */
 import { cpuSignature } from './cpuid'
+import { RANDOM_STATE } from './features'
 import { setFlags } from './flags'
 import { flushTlb } from './memory'
 import { resetMsrs, writeTsc } from './msr'
@@ -11,6 +12,9 @@ import {
   MXCSR, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, RDX, REG_ZERO, RIP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR,
   SHADOW, SMBASE, TR, XCR0, XMM, XMM_SIZE,
 } from './state'
+
+/** RDRAND and RDSEED give the same numbers in every run. */
+const RANDOM_SEED: u64 = 0x9e3779b97f4a7c15
 
 function setRecord(seg: usize, selector: u32, base: u64, access: u32): void {
   store<u16>(seg, <u16>selector, SEG_SELECTOR)
@@ -63,6 +67,7 @@ export function resetCpu(init: bool): void {
     store<u64>(XCR0, 1)
     resetMsrs()
     writeTsc(0)
+    store<u64>(RANDOM_STATE, RANDOM_SEED)
     resetFpu()
   }
   updateMode()

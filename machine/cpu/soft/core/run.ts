@@ -2,8 +2,8 @@
  * The run loop. `run()` looks at what asks for attention (interrupts, traps, HLT, budget) at an instruction boundary and
  * then executes blocks until something asks again.
  *
- * The instruction count is exact at every moment: ICOUNT holds it up to the present block, and the ops of the block that
- * lie behind are counted from their addresses. An interrupt or a timer so lands on the same instruction in every run.
+ * The instruction count is exact at every moment: ICOUNT counts a block when it is entered, and what is left of it is
+ * known from the addresses of its ops. An interrupt or a timer so lands on the same instruction in every run.
  */
 import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_MODE, cachedBlock, findBlock, linearIp } from './blocks'
 import { execute } from './generated/dispatch'
@@ -12,10 +12,10 @@ import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from
 import { TSC_PER_INSTRUCTION } from './msr'
 import { enterSmm } from './smm'
 import { raise, raiseNoError } from './fault'
-import { OP_IP, OP_NEXT, OP_SIZE } from './op'
+import { OPF_SIZE, OP_FLAGS, OP_IMM, OP_IP, OP_LINK_TAKEN, OP_NEXT, OP_SIZE } from './op'
 import {
   ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, CS, DELIVERING, DR, EX_DB, EX_GP,
-  EXIT_BUDGET, EXIT_HALT, EXIT_REASON, EXIT_STOP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, IN_SMM, MODE,
+  EXIT_BUDGET, EXIT_HALT, EXIT_REASON, EXIT_STOP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, ICOUNT_LIMIT, IN_SMM, MODE,
   MODE_CODE64, MODE_CS_LIMIT, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, REG_BLOCK_IP, RFLAGS, RIP, SEG_BASE, SEG_LIMIT, SHADOW, STALLED, TSC_OFFSET,
 } from './state'
 
@@ -23,6 +23,8 @@ import {
 export let blockStart: usize = 0
 /** Ops from here on are not executed: the block's end, the budget's end, or 0 after breakSoon(). */
 export let limit: usize = 0
+/** Where the executing block ends, or its part that the budget allows: ICOUNT counts up to here. */
+let blockEnd: usize = 0
 /** The op that is executing. */
 export let currentOp: usize = 0
 
@@ -46,7 +48,7 @@ export function instructionPointer(): u64 {
 
 /** Retired instructions, exact inside a handler. */
 export function instructionCount(): u64 {
-  return load<u64>(ICOUNT) + (blockStart ? <u64>((currentOp - blockStart) / OP_SIZE) : 0)
+  return load<u64>(ICOUNT) - (blockStart ? <u64>((blockEnd - currentOp) / OP_SIZE) : 0)
 }
 
 /** The CPU waits for a slower bus as long as `instructions` would have taken: time passes, nothing is retired. */
@@ -58,6 +60,7 @@ export function stall(instructions: u64): void {
   const end = load<u64>(ICOUNT_END)
   if (end > least + instructions) {
     store<u64>(ICOUNT_END, end - instructions)
+    if (load<u64>(ICOUNT_LIMIT)) store<u64>(ICOUNT_LIMIT, end - instructions)
     const left = end - instructions - least
     if (blockStart && limit > currentOp && left < <u64>((limit - currentOp) / OP_SIZE)) breakSoon()
   } else {
@@ -69,6 +72,7 @@ export function stall(instructions: u64): void {
 /** Ends the block after the present instruction, so that ATTENTION and the budget are looked at. */
 export function breakSoon(): void {
   limit = 0
+  store<u64>(ICOUNT_LIMIT, 0)
 }
 
 /** Puts RIP and ICOUNT to the executing instruction: it faults. */
@@ -79,61 +83,69 @@ export function syncForFault(): void {
   blockStart = 0
 }
 
-@inline function count(op: usize): void {
-  store<u64>(ICOUNT, load<u64>(ICOUNT) + <u64>((op - blockStart) / OP_SIZE) + 1)
+/** Starts `block`, whose first byte is at `ip`; 0 when something wants attention first or the budget is spent. */
+@inline function enter(block: usize, ip: u64): usize {
+  const ops = load<u32>(block, BLOCK_COUNT)
+  const after = load<u64>(ICOUNT) + <u64>ops
+  if (after > load<u64>(ICOUNT_LIMIT)) return enterSlow(block, ip)
+  store<u64>(ICOUNT, after)
+  store<u64>(REG_BLOCK_IP, ip)
+  blockStart = block + BLOCK_HEADER
+  limit = blockEnd = blockStart + <usize>ops * OP_SIZE
+  return blockStart
 }
 
-/** Starts `block`; 0 when something wants attention first or the budget is spent. RIP is the block's. */
-@inline function enter(block: usize): usize {
-  const ops = load<u32>(block, BLOCK_COUNT)
+@noInline function enterSlow(block: usize, ip: u64): usize {
+  blockStart = 0
+  store<u64>(RIP, ip)
+  if (load<u32>(ATTENTION)) return 0
   // Below zero where the host pulled the end in while an instruction executed.
   const left = <i64>(load<u64>(ICOUNT_END) - load<u64>(ICOUNT))
-  if (<i64>ops > left || load<u32>(ATTENTION)) return enterSlow(block, left)
-  store<u64>(REG_BLOCK_IP, load<u64>(RIP))
-  blockStart = block + BLOCK_HEADER
-  limit = blockStart + <usize>ops * OP_SIZE
-  return blockStart
+  return left > 0 ? enterLimited(block, <u64>left) : 0
 }
 
-@noInline function enterSlow(block: usize, left: i64): usize {
-  blockStart = 0
-  if (load<u32>(ATTENTION) || left <= 0) return 0
-  return enterLimited(block, <u64>left)
-}
-
-/** Starts `block` for at most `ops` instructions. */
+/** Starts `block` at RIP for at most `ops` instructions. */
 function enterLimited(block: usize, ops: u64): usize {
+  const n = min<u64>(ops, <u64>load<u32>(block, BLOCK_COUNT))
+  store<u64>(ICOUNT, load<u64>(ICOUNT) + n)
+  store<u64>(ICOUNT_LIMIT, load<u32>(ATTENTION) ? 0 : load<u64>(ICOUNT_END))
   store<u64>(REG_BLOCK_IP, load<u64>(RIP))
   blockStart = block + BLOCK_HEADER
-  limit = blockStart + <usize>min<u64>(ops, <u64>load<u32>(block, BLOCK_COUNT)) * OP_SIZE
+  limit = blockEnd = blockStart + <usize>n * OP_SIZE
   return blockStart
+}
+
+/** On to the block at RIP. 0 leaves. */
+@inline function proceed(): usize {
+  blockStart = 0
+  const ip = load<u64>(RIP)
+  return enter(findBlock(), ip)
 }
 
 /** After the last op of a block (or of what the budget or breakSoon() left of it): on to the next one. 0 leaves. */
 export function advance(op: usize): usize {
   store<u64>(RIP, nextIp(op))
-  count(op)
-  blockStart = 0
-  return enter(findBlock())
+  store<u64>(ICOUNT, load<u64>(ICOUNT) + 1 - <u64>((blockEnd - op) / OP_SIZE))
+  return proceed()
 }
 
-/** After an op that set RIP itself and may have changed anything. 0 leaves. */
+/** After an op that set RIP itself and may have changed anything; it is its block's last. 0 leaves. */
 export function leave(op: usize): usize {
-  count(op)
-  blockStart = 0
-  if (load<u32>(ATTENTION) | load<u32>(SHADOW) | load<u32>(HALTED) | (load<u32>(RFLAGS) & (FLAG_TF | FLAG_RF))) return 0
-  return enter(findBlock())
+  if (load<u32>(ATTENTION) | load<u32>(SHADOW) | load<u32>(HALTED) | (load<u32>(RFLAGS) & (FLAG_TF | FLAG_RF))) {
+    blockStart = 0
+    return 0
+  }
+  return proceed()
 }
 
 /** A near branch to `target`, already cut to the operand size. Returns the next op, or 0 to leave. */
 export function jumpTo(op: usize, target: u64): usize {
   if (load<u32>(MODE) & (MODE_CS_LIMIT | MODE_CODE64)) checkTarget(target)
-  count(op)
+  const linear = target + load<u64>(CS, SEG_BASE)
+  const block = cachedBlock(load<u32>(MODE) & MODE_CODE64 ? linear : linear & 0xffffffff)
+  if (block) return enter(block, target)
   store<u64>(RIP, target)
-  const block = cachedBlock(linearIp())
-  if (block) return enter(block)
-  blockStart = 0
-  return enter(findBlock())
+  return proceed()
 }
 
 /** Raises #GP for a branch target beyond CS's limit or not canonical; to be asked where MODE has CS_LIMIT or CODE64. */
@@ -146,12 +158,16 @@ export function checkTarget(target: u64): void {
 /** A direct branch: through its link when it has one. `slot` is OP_LINK_TAKEN or OP_LINK_NEXT. */
 @inline export function follow(op: usize, slot: usize, target: u64): usize {
   const block = <usize>load<u32>(op + slot)
-  if (block && load<u32>(block, BLOCK_MODE) == load<u32>(MODE)) {
-    count(op)
-    store<u64>(RIP, target)
-    return enter(block)
-  }
+  if (block && load<u32>(block, BLOCK_MODE) == load<u32>(MODE)) return enter(block, target)
   return followUnlinked(op, slot, target)
+}
+
+/** A conditional branch, the way that `slot` says. A target of 16 bits is cut: such a branch is never linked. */
+@inline export function branch(op: usize, slot: usize): usize {
+  const offset = slot == OP_LINK_TAKEN ? load<i64>(op, OP_IMM) : <i64>load<u16>(op, OP_NEXT)
+  let target = cutIp(load<u64>(REG_BLOCK_IP) + offset)
+  if (slot == OP_LINK_TAKEN && (load<u8>(op, OP_FLAGS) & OPF_SIZE) == 1) target &= 0xffff
+  return follow(op, slot, target)
 }
 
 @noInline function followUnlinked(op: usize, slot: usize, target: u64): usize {
@@ -159,7 +175,6 @@ export function checkTarget(target: u64): void {
   if (mode & (MODE_CS_LIMIT | MODE_CODE64)) checkTarget(target)
   const base = load<u64>(CS, SEG_BASE)
   const samePage = ((base + load<u64>(REG_BLOCK_IP)) ^ (base + target)) >> 12 == 0
-  count(op)
   store<u64>(RIP, target)
   const source = blockStart - BLOCK_HEADER
   blockStart = 0
@@ -169,7 +184,7 @@ export function checkTarget(target: u64): void {
   // have emptied the pool: then `op` is gone.
   const kept = load<u32>(source, BLOCK_MODE) == mode && load<u32>(block, BLOCK_MODE) == mode && block > source
   if (samePage && !(mode & MODE_CS_LIMIT) && kept) store<u32>(op + slot, <u32>block)
-  return enter(block)
+  return enter(block, target)
 }
 
 /** One instruction breakpoint in DR0 to DR3 matches CS:RIP. */

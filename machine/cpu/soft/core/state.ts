@@ -14,6 +14,9 @@ export const TLB_READ_SUPER: usize = 0x80000
 export const TLB_READ_USER: usize = 0x84000
 export const TLB_WRITE_SUPER: usize = 0x88000
 export const TLB_WRITE_USER: usize = 0x8c000
+/** The supervisor's while SMAP is lifted by EFLAGS.AC. */
+export const TLB_READ_LIFTED: usize = 0x98000
+export const TLB_WRITE_LIFTED: usize = 0x9c000
 /** A u16 function-table index for each case of the dispatch switch that is a function. */
 export const HANDLER_TABLE: usize = 0x90000
 /** 8,192 entries of 16 bytes: where a linear address's block is. */
@@ -90,10 +93,12 @@ export const SP_MASK: usize = 0x1180
 export const STACK_SEG: usize = 0x1188
 /** Offset added to the retired-instruction count (times TSC_PER_INSTRUCTION) to give the TSC. i64. */
 export const TSC_OFFSET: usize = 0x1190
-/** Retired instructions up to the start of the present block. u64. */
+/** Retired instructions, those of the whole executing block counted already; see `instructionCount()`. u64. */
 export const ICOUNT: usize = 0x1198
 /** Instruction count at which run() comes back. u64. */
 export const ICOUNT_END: usize = 0x11a0
+/** ICOUNT_END, or 0 while something wants attention: the one thing that is compared between blocks. u64. */
+export const ICOUNT_LIMIT: usize = 0x11d0
 /** Time that the CPU has waited for ports, in instructions' worth: guest time is the sum of both counts. u64. */
 export const STALLED: usize = 0x11c8
 /** A reason to look up at the next instruction boundary, u32: ATTN_* bits. */
@@ -165,6 +170,8 @@ export const MODE_CODE64: u32 = 2 // CS.L in long mode
 export const MODE_USER: u32 = 4 // CPL 3
 /** CS.limit is not 4 GiB - 1: branches check it. */
 export const MODE_CS_LIMIT: u32 = 8
+/** DS, ES and SS have base 0 and all 4 GiB, readable and writable, and the stack is a 32-bit one; or 64-bit code. */
+export const MODE_FLAT: u32 = 16
 
 export const ATTN_INTR: u32 = 1
 export const ATTN_NMI: u32 = 2

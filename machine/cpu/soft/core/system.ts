@@ -2,9 +2,10 @@
 import { ring0 } from './control'
 import { ALL_FLAGS } from './eflags'
 import { raise, raiseNoError } from './fault'
+import { CPU_COUNT } from './features'
 import { getFlags, setFlags } from './flags'
-import { addSp, nonCanonical, peek, read, write } from './memory'
-import { ea, OP_REG, opSeg } from './op'
+import { addSp, nonCanonical, peek, privilegeChanged, read, write } from './memory'
+import { ea, OP_ADDRESS_SHIFT, OP_REG, OP_RM, opSeg } from './op'
 import {
   MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_STAR, MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_SYSENTER_ESP,
 } from './msr'
@@ -12,7 +13,7 @@ import { operand16, storeWord } from './operand'
 import { nextIp } from './run'
 import { code64, loadSegment, longMode, segmentAddress, setFlat, setFlat64, updateMode } from './segment'
 import {
-  CPL, CR0, CR0_PE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, GS64, HALTED, RCX,
+  CPL, CR0, CR0_PE, CR4, CR4_FSGSBASE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, FLAG_AC, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, GS64, HALTED, RAX, RCX,
   RDX, RFLAGS, RIP, RSP, SEG_BASE, SEG_SELECTOR, SHADOW, SP_MASK, SS, STACK_SEG,
 } from './state'
 
@@ -161,6 +162,52 @@ export function sysret<T>(op: usize): void {
   setFlags(load<u32>(GPR + 11 * 8) & ALL_FLAGS & ~(FLAG_RF | FLAG_VM))
   const base = load<u32>(MSR_STAR, 4) >> 16
   enterFlat((base + (long ? 16 : 0)) | 3, long ? CODE_64 : CODE_32, (base + 8) | 3, 3, ip)
+}
+
+/** 0F 01 CA and CB. */
+export function clac_stac(op: usize, on: bool): void {
+  if (load<u32>(CPL)) raiseNoError(EX_UD)
+  const flags = load<u32>(RFLAGS) & ~FLAG_AC
+  store<u32>(RFLAGS, on ? flags | FLAG_AC : flags)
+  privilegeChanged()
+}
+
+/** 0F 01 C8: only the address is looked at. */
+export function monitor(op: usize): void {
+  if (load<u32>(CPL)) raiseNoError(EX_UD)
+  if (load<u32>(RCX)) raise(EX_GP, 0)
+  const mask = u64.MAX_VALUE >> (<u64>load<u8>(op, OP_ADDRESS_SHIFT))
+  read<u8>(opSeg(op), load<u64>(RAX) & mask)
+}
+
+/**
+ * 0F 01 C9. With one CPU only an interrupt can end the wait, so it is HLT; where none can come it ends at once, as it may
+ * for any reason.
+ */
+export function mwait(op: usize): void {
+  if (load<u32>(CPL)) raiseNoError(EX_UD)
+  if (load<u32>(RCX)) raise(EX_GP, 0)
+  if (load<u32>(RFLAGS) & FLAG_IF && load<u32>(CPU_COUNT) <= 1) store<u32>(HALTED, 1)
+  store<u64>(RIP, nextIp(op))
+}
+
+@inline function checkFsGsBase(): void {
+  if (!(load<u32>(CR4) & CR4_FSGSBASE)) raiseNoError(EX_UD)
+}
+
+/** F3 0F AE /0 and /1. */
+export function rd_base<T>(op: usize, seg: usize): void {
+  checkFsGsBase()
+  store<u64>(<usize>load<u16>(op, OP_RM), <u64>load<T>(seg, SEG_BASE))
+}
+
+/** F3 0F AE /2 and /3. */
+export function wr_base<T>(op: usize, seg: usize, flat: usize): void {
+  checkFsGsBase()
+  const base = <u64>load<T>(<usize>load<u16>(op, OP_RM))
+  if (nonCanonical(base)) raise(EX_GP, 0)
+  store<u64>(seg, base, SEG_BASE)
+  setFlat64(flat, base)
 }
 
 /** 0F 01 F8, 64-bit mode only. */

@@ -216,19 +216,19 @@ export function fbstp(op: usize): void {
 }
 
 /** Rounds ST(0) to an integer of T's size, with the flags of a store. */
-function integerOfTop<T>(): i64 {
+function integerOfTop<T>(truncate: bool): i64 {
   if (isEmpty(0)) {
     raiseFlags(IE | SW_SF)
     return integerIndefinite<T>()
   }
   const r = st(0)
-  return toInteger<T>(sigOf(r), seOf(r), false)
+  return toInteger<T>(sigOf(r), seOf(r), truncate)
 }
 
-function storeInteger<T>(op: usize, popping: bool): void {
+function storeInteger<T>(op: usize, popping: bool, truncate: bool = false): void {
   check()
   note(op)
-  const value = integerOfTop<T>()
+  const value = integerOfTop<T>(truncate)
   if (!storeBlocked()) {
     if (sizeof<T>() == 2) writeEa<u16>(op, <u16>value)
     else if (sizeof<T>() == 4) writeEa<u32>(op, <u32>value)
@@ -256,6 +256,18 @@ export function fistp_m32(op: usize): void {
 
 export function fistp_m64(op: usize): void {
   storeInteger<i64>(op, true)
+}
+
+export function fisttp_m16(op: usize): void {
+  storeInteger<i16>(op, true, true)
+}
+
+export function fisttp_m32(op: usize): void {
+  storeInteger<i32>(op, true, true)
+}
+
+export function fisttp_m64(op: usize): void {
+  storeInteger<i64>(op, true, true)
 }
 
 function storeTop(op: usize, popping: bool): void {

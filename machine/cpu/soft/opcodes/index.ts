@@ -1,8 +1,10 @@
 /** The opcode table, by theme. */
+import * as bits from './bits.js'
 import * as integer from './integer.js'
 import * as mmx from './mmx.js'
 import * as sse from './sse.js'
+import * as sseLater from './sse-later.js'
 import * as system from './system.js'
 import * as x87 from './x87.js'
 
-export const tables = [integer, system, x87, mmx, sse]
+export const tables = [integer, system, x87, mmx, sse, sseLater, bits]

@@ -32,10 +32,10 @@ const shiftRows: Row[] = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((k): Row[] => [
 ])
 
 const conditionRows: Row[] = Array.from({ length: 16 }, (_, cc) => cc).flatMap((cc): Row[] => [
-  [hex(0x70 + cc), 'Jb', `jcc<T>(op, ${cc})`, 'jump f64 hot'],
-  [`0f ${hex(0x80 + cc)}`, 'Jz', `jcc<T>(op, ${cc})`, 'jump f64'],
+  [hex(0x70 + cc), 'Jb', `condition(${cc})`, 'branch f64 hot'],
+  [`0f ${hex(0x80 + cc)}`, 'Jz', `condition(${cc})`, 'branch f64 hot'],
   [`0f ${hex(0x90 + cc)}`, 'Eb', `setcc(op, MEM, ${cc})`],
-  [`0f ${hex(0x40 + cc)}`, 'Gv,Ev', `cmovcc<T>(op, MEM, ${cc})`],
+  [`0f ${hex(0x40 + cc)}`, 'Gv,Ev', `cmovcc<T>(op, MEM, ${cc})`, 'if=cmov'],
 ])
 
 const bitRows: Row[] = ['a3', 'ab', 'b3', 'bb'].flatMap((opcode, k): Row[] => [
@@ -78,8 +78,8 @@ export const rows: Row[] = [
   ['3f', '', 'aas()', 'i64'],
   ['40+', 'Zv', 'inc_dec_R<T>(op, false)', 'i64 hot'],
   ['48+', 'Zv', 'inc_dec_R<T>(op, true)', 'i64 hot'],
-  ['50+', 'Zv', 'push_R<T>(op)', 'd64 hot'],
-  ['58+', 'Zv', 'pop_R<T>(op)', 'd64 hot'],
+  ['50+', 'Zv', 'push_R<T>(op, STACK)', 'd64 hot'],
+  ['58+', 'Zv', 'pop_R<T>(op, STACK)', 'd64 hot'],
   ['60', '', 'pusha<T>()', 'i64'],
   ['61', '', 'popa<T>()', 'i64'],
   ['63', 'Gv,Ev', 'movsxd<T>(op, MEM)', 'o64'],
@@ -111,7 +111,7 @@ export const rows: Row[] = [
   ['b0+', 'Zb,Ib', 'mov_R_I<u8>(op)'],
   ['b8+', 'Zv,Iv', 'mov_R_I<T>(op)', 'hot'],
   ['c2', 'Iw', 'ret_I<T>(op)', 'jump f64'],
-  ['c3', '', 'ret<T>(op)', 'jump f64 hot'],
+  ['c3', '', 'ret<T>(op, STACK)', 'jump f64 hot'],
   ['c6 /0', 'Eb,Ib', 'mov_E_I<u8>(op, MEM)'],
   ['c7 /0', 'Ev,Iz', 'mov_E_I<T>(op, MEM)', 'hot'],
   ['c8', 'Iw,Ib', 'enter<T>(op)', 'd64'],
@@ -124,7 +124,7 @@ export const rows: Row[] = [
   ['e1', 'Jb', 'loop<T>(op, 1)', 'jump f64'],
   ['e2', 'Jb', 'loop<T>(op, 2)', 'jump f64'],
   ['e3', 'Jb', 'jcxz<T>(op)', 'jump f64'],
-  ['e8', 'Jz', 'call_J<T>(op)', 'jump f64 hot'],
+  ['e8', 'Jz', 'call_J<T>(op, STACK)', 'jump f64 hot'],
   ['e9', 'Jz', 'jmp_J<T>(op)', 'jump f64 hot'],
   ['eb', 'Jb', 'jmp_J<T>(op)', 'jump f64 hot'],
   ['f5', '', 'cmc()'],
@@ -178,6 +178,6 @@ export const rows: Row[] = [
   ['0f bd', 'Gv,Ev', 'bsr<T>(op, MEM)'],
   ['0f c0', 'Eb,Gb', 'xadd<u8>(op, MEM)', 'lock'],
   ['0f c1', 'Ev,Gv', 'xadd<T>(op, MEM)', 'lock'],
-  ['0f c7 /1 mem', 'My', 'cmpxchg8_16b<T>(op)', 'lock'],
+  ['0f c7 /1 mem', 'My', 'cmpxchg8_16b<T>(op)', 'lock if=cx8'],
   ['0f c8+', 'Zv', 'bswap<T>(op)'],
 ]

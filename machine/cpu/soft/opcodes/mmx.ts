@@ -68,7 +68,11 @@ export const IMMEDIATE_SHIFTS: readonly [string, string][] = [
   ['73 /6', 'PSLLQ'],
 ]
 
-export const rows: Row[] = [
+/** Opcodes that SSE and SSE2 added to MMX. */
+const SSE_OPCODES = /^np 0f (70|c4|c5|d7|da|de|e0|e3|e4|e7|ea|ee|f6|f7)$/
+const SSE2_OPCODES = /^np 0f (d4|f4|fb)$/
+
+const all: Row[] = [
   ...INTEGER.map(([opcode, kind]): Row => [`np 0f ${opcode}`, 'P,Q', `packed_P_Q(op, MEM, ${kind})`]),
   ...SHIFTS.map(([opcode, kind]): Row => [`np 0f ${opcode}`, 'P,Q', `shift_P_Q(op, MEM, ${kind})`]),
   ...IMMEDIATE_SHIFTS.map(([where, kind]): Row => [`np 0f ${where}`, 'N,Ib', `shift_N_I(op, ${kind})`]),
@@ -95,3 +99,8 @@ export const rows: Row[] = [
   ['np 0f e7', 'M,P', 'movntq(op)'],
   ['np 0f f7', 'P,N', 'maskmovq(op)'],
 ]
+
+export const rows: Row[] = all.map(([where, operands, call]): Row => {
+  const feature = SSE_OPCODES.test(where) ? 'sse' : SSE2_OPCODES.test(where) ? 'sse2' : 'mmx'
+  return [where, operands, call, `if=${feature}`]
+})

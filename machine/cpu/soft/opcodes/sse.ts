@@ -164,4 +164,16 @@ const state: Row[] = [
   ['0f 18', 'Eb', 'fence()'],
 ]
 
-export const rows: Row[] = [...moves, ...arithmetic, ...arithmeticRest, ...logic, ...integer, ...conversions, ...state]
+/** Rows without 66 or F2 that SSE2 brought; those with 66 or F2 are all SSE2's. */
+const SSE2_ROWS = /^np 0f (5a|5b|c3)|^f3 0f (5a|5b|6f|7f|7e|70|e6|d6)|^np 0f ae \/[56] reg/
+
+function gateOf(where: string): string {
+  if (where.startsWith('0f 18')) return ''
+  if (/^np 0f ae \/[01] mem/.test(where)) return 'if=fxsr'
+  if (where === 'np 0f ae /7 mem') return 'if=clflush'
+  return /^(66|f2) /.test(where) || SSE2_ROWS.test(where) ? 'if=sse2' : 'if=sse'
+}
+
+const all: Row[] = [...moves, ...arithmetic, ...arithmeticRest, ...logic, ...integer, ...conversions, ...state]
+
+export const rows: Row[] = all.map(([where, operands, call]): Row => [where, operands, call, gateOf(where)])

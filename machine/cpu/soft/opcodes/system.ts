@@ -12,6 +12,7 @@ export const from = [
   'smm',
   'state',
   'system',
+  'xsave',
   'transfer',
 ]
 
@@ -52,10 +53,10 @@ const transfers: Row[] = [
   ['ce', '', 'into(op)', 'i64 end'],
   ['cf', '', 'iret<T>(op)', 'end'],
   ['f1', '', 'icebp(op)', 'end'],
-  ['0f 05', '', 'syscall(op)', 'end'],
-  ['0f 07', '', 'sysret<T>(op)', 'end'],
-  ['0f 34', '', 'sysenter(op)', 'end'],
-  ['0f 35', '', 'sysexit<T>(op)', 'end'],
+  ['0f 05', '', 'syscall(op)', 'end if=syscall'],
+  ['0f 07', '', 'sysret<T>(op)', 'end if=syscall'],
+  ['0f 34', '', 'sysenter(op)', 'end if=sep'],
+  ['0f 35', '', 'sysexit<T>(op)', 'end if=sep'],
   ['0f aa', '', 'rsm(op)', 'end'],
 ]
 
@@ -82,6 +83,27 @@ const io: Row[] = [
   ['ef', '', 'out_DX<T>(op)'],
 ]
 
+/** What came with later CPUs. */
+const later: Row[] = [
+  ['0f 01 /1 reg rm=0', '', 'monitor(op)', 'if=monitor'],
+  ['0f 01 /1 reg rm=1', '', 'mwait(op)', 'if=monitor end'],
+  ['0f 01 /1 reg rm=2', '', 'clac_stac(op, false)', 'if=smap'],
+  ['0f 01 /1 reg rm=3', '', 'clac_stac(op, true)', 'if=smap'],
+  ['0f 01 /2 reg rm=0', '', 'xgetbv()', 'if=xsave'],
+  ['0f 01 /2 reg rm=1', '', 'xsetbv(op)', 'if=xsave end'],
+  ['0f 01 /7 reg rm=1', '', 'rdtscp(op)', 'if=rdtscp'],
+  ['f3 0f c7 /7 reg', 'Ry', 'rdpid(op)', 'if=rdpid f64'],
+  ['66 0f38 82', 'Gy,M', 'invpcid<T>(op)', 'if=invpcid f64 noprefix66 end'],
+  ['f3 0f ae /0 reg', 'Ry', 'rd_base<T>(op, FS)', 'if=fsgsbase o64'],
+  ['f3 0f ae /1 reg', 'Ry', 'rd_base<T>(op, GS)', 'if=fsgsbase o64'],
+  ['f3 0f ae /2 reg', 'Ry', 'wr_base<T>(op, FS, FS64)', 'if=fsgsbase o64'],
+  ['f3 0f ae /3 reg', 'Ry', 'wr_base<T>(op, GS, GS64)', 'if=fsgsbase o64'],
+  ['np 0f ae /4 mem', 'M', 'xsave(op)', 'if=xsave'],
+  ['np 0f ae /5 mem', 'M', 'xrstor(op)', 'if=xsave'],
+  ['np 0f ae /6 mem', 'M', 'xsave(op)', 'if=xsaveopt'],
+  ['np 0f c7 /4 mem', 'M', 'xsavec(op)', 'if=xsavec'],
+]
+
 const protection: Row[] = [
   ['62', 'Gv,M', 'bound<T>(op)', 'i64'],
   ['63', 'Ew,Gw', 'arpl(op, MEM)', 'i64'],
@@ -98,7 +120,7 @@ const protection: Row[] = [
   ['0f 01 /4', 'Ev', 'smsw<T>(op, MEM)'],
   ['0f 01 /6', 'Ew', 'lmsw(op, MEM)', 'end'],
   ['0f 01 /7 mem', 'M', 'invlpg(op)', 'end'],
-  ['0f 01 /7 reg rm=0', '', 'swapgs(op)', 'o64'],
+  ['0f 01 /7 reg rm=0', '', 'swapgs(op)', 'o64 if=lm'],
   ['0f 02', 'Gv,Ew', 'lar<T>(op, MEM)'],
   ['0f 03', 'Gv,Ew', 'lsl<T>(op, MEM)'],
   ['0f 06', '', 'clts(op)', 'end'],
@@ -111,11 +133,11 @@ const protection: Row[] = [
   ['0f 21', 'Ry,D', 'mov_R_D<T>(op)', 'f64 noprefix66'],
   ['0f 22', 'Ry,C', 'mov_C_R<T>(op)', 'f64 noprefix66 end'],
   ['0f 23', 'Ry,D', 'mov_D_R<T>(op)', 'f64 noprefix66 end'],
-  ['0f 30', '', 'wrmsr(op)', 'end'],
-  ['0f 31', '', 'rdtsc(op)'],
-  ['0f 32', '', 'rdmsr(op)'],
-  ['0f 33', '', 'rdpmc(op)'],
+  ['0f 30', '', 'wrmsr(op)', 'end if=msr'],
+  ['0f 31', '', 'rdtsc(op)', 'if=tsc'],
+  ['0f 32', '', 'rdmsr(op)', 'if=msr'],
+  ['0f 33', '', 'rdpmc(op)', 'if=tsc'],
   ['0f a2', '', 'cpuid(op)'],
 ]
 
-export const rows: Row[] = [...segments, ...transfers, ...flags, ...io, ...protection]
+export const rows: Row[] = [...segments, ...transfers, ...flags, ...io, ...protection, ...later]

@@ -71,12 +71,16 @@ export const rows: Row[] = [
   ['d9 /7 reg rm=6', '', 'fsin(op)'],
   ['d9 /7 reg rm=7', '', 'fcos(op)'],
 
+  ['db /1 mem', 'M', 'fisttp_m32(op)', 'if=sse3'],
+  ['dd /1 mem', 'M', 'fisttp_m64(op)', 'if=sse3'],
+  ['df /1 mem', 'M', 'fisttp_m16(op)', 'if=sse3'],
+
   ['da /2 mem', 'M', 'fcom_mi32(op, false)'],
   ['da /3 mem', 'M', 'fcom_mi32(op, true)'],
-  ['da /0 reg', '', 'fcmovb(op)'],
-  ['da /1 reg', '', 'fcmove(op)'],
-  ['da /2 reg', '', 'fcmovbe(op)'],
-  ['da /3 reg', '', 'fcmovu(op)'],
+  ['da /0 reg', '', 'fcmovb(op)', 'if=cmov'],
+  ['da /1 reg', '', 'fcmove(op)', 'if=cmov'],
+  ['da /2 reg', '', 'fcmovbe(op)', 'if=cmov'],
+  ['da /3 reg', '', 'fcmovu(op)', 'if=cmov'],
   ['da /5 reg rm=1', '', 'fucom_st(op, 2)'],
 
   ['db /0 mem', 'M', 'fild_m32(op)'],
@@ -84,10 +88,10 @@ export const rows: Row[] = [
   ['db /3 mem', 'M', 'fistp_m32(op)'],
   ['db /5 mem', 'M', 'fld_m80(op)'],
   ['db /7 mem', 'M', 'fstp_m80(op)'],
-  ['db /0 reg', '', 'fcmovnb(op)'],
-  ['db /1 reg', '', 'fcmovne(op)'],
-  ['db /2 reg', '', 'fcmovnbe(op)'],
-  ['db /3 reg', '', 'fcmovnu(op)'],
+  ['db /0 reg', '', 'fcmovnb(op)', 'if=cmov'],
+  ['db /1 reg', '', 'fcmovne(op)', 'if=cmov'],
+  ['db /2 reg', '', 'fcmovnbe(op)', 'if=cmov'],
+  ['db /3 reg', '', 'fcmovnu(op)', 'if=cmov'],
   ['db /4 reg rm=0', '', 'fnop_control(op)'], // FENI
   ['db /4 reg rm=1', '', 'fnop_control(op)'], // FDISI
   ['db /4 reg rm=2', '', 'fnclex(op)'],

@@ -1,0 +1,66 @@
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { main } from '../../../harness/cli/main.js'
+import { parseMatrix } from '../../../reports/matrix-result.js'
+
+let folder: string
+let said: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'matrix-command-'))
+  said = ''
+  const take = (text: string | Uint8Array) => {
+    said += text
+    return true
+  }
+  vi.spyOn(process.stderr, 'write').mockImplementation(take)
+  vi.spyOn(console, 'log').mockImplementation((line) => take(`${line}\n`))
+  vi.stubEnv('BOOTWRIGHT_IMAGES', '')
+})
+
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+  process.exitCode = undefined
+})
+
+const matrix = (...args: string[]) => main(['matrix', ...args])
+
+describe('bootwright matrix', () => {
+  test.each<[string, string[], RegExp]>([
+    ['an unknown guest', ['fredos'], /no guest 'fredos'; did you mean 'freedos'\?/],
+    ['a path without a guest', ['./nowhere/guest.js'], /\.\/nowhere\/guest\.js does not exist/],
+    ['an unknown engine', ['--engine', 'sof'], /--engine 'sof' is unknown; did you mean 'soft'\?/],
+    ['an empty folder name', ['freedos', '--out', ''], /--out has an empty path/],
+    ['a folder that is a file', ['freedos', '--out', '/dev/null'], /--out '\/dev\/null' cannot be a folder/],
+    ['a folder that cannot be made', ['freedos', '--out', '/proc/matrix'], /--out '\/proc\/matrix' cannot be a folder/],
+    ['an unknown option', ['--device', 'e1000'], /unknown option '--device'/],
+  ])('refuses %s with one sentence and exit code 2', async (_, args, message) => {
+    expect(await matrix(...args)).toBe(2)
+    expect(said).toMatch(message)
+    expect(said.trim().split('\n')).toHaveLength(1)
+  })
+
+  test('has nothing to boot without media: it says what is missing, writes the matrix, and exits with 4', async () => {
+    expect(await matrix('freedos', 'elks', '--out', join(folder, 'a/b'))).toBe(4)
+    expect(said).toContain('- FreeDOS: freedos722.img is needed: set BOOTWRIGHT_IMAGES to a folder that has it.')
+    expect(said).toContain('No guest was booted, 2 skipped for want of media')
+    const result = parseMatrix(JSON.parse(readFileSync(join(folder, 'a/b/matrix.json'), 'utf8')))
+    expect(result.cells.map(({ guest, status }) => [guest, status])).toEqual([
+      ['freedos', 'skipped'],
+      ['elks', 'skipped'],
+    ])
+    expect(existsSync(join(folder, 'a/b/matrix.html'))).toBe(true)
+  })
+
+  test('refuses two guests of one name', async () => {
+    const guest = { name: 'freedos', title: 'Other', family: 'DOS', licence: 'MIT', machine: {} }
+    const levels = [{ name: 'kernel', title: 'x', until: { kind: 'exit' } }]
+    const path = join(folder, 'mine.mjs')
+    writeFileSync(path, `export default ${JSON.stringify({ ...guest, levels })}`)
+    expect(await matrix('freedos', path, '--out', folder)).toBe(2)
+    expect(said).toMatch(/two of the guests are called 'freedos'/)
+  })
+})
