@@ -13,7 +13,7 @@
  * - operands as the Intel SDM names them (vol. 2, appendix A): E G M R Z S C D V W U P Q N with a size letter
  *   b w d q v y, immediates Ib Ibs Iw Iz Iv, O, A, Jb, Jz; H and B are the XMM and the general register of VEX.vvvv;
  * - call: the handler, `T` standing for the operand size's type and `MEM` for "the operand is in memory";
- * - flags: `end` (ends a block, sets RIP), `jump` (returns the next op), `branch` (the call is a condition), `hot`, `lock`,
+ * - flags: `end` (ends a block, sets RIP), `jump` (returns the next op), `hot`, `lock`,
  *   `i64`, `o64`, `d64`, `f64`, `noprefix66`; `if=NAME`: #UD where the CPU model has not this feature.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -32,23 +32,7 @@ const MAPS = ['', '0f', '0f38', '0f3a', 'vex 0f', 'vex 0f38', 'vex 0f3a']
  * What stands for MEM, variant by variant: a register, any memory operand, and for hot rows a memory operand without an
  * index in a flat segment, which needs no segment check. For STACK: any stack, and a flat 32-bit one.
  */
-const FORMS = { one: ['0'], memory: ['false', 'true'], flat: ['0', '1', '2'], stack: ['false', 'true'] }
-/** Comparisons that get one case together with the conditional branch behind them, and the conditions that do. */
-const FUSED_FIRSTS = [
-  'cmp_E_G<u32>(op, 0)',
-  'cmp_E_G<u32>(op, 2)',
-  'cmp_G_E<u32>(op, 2)',
-  'cmp_E_I<u32>(op, 0)',
-  'cmp_E_I<u32>(op, 2)',
-  'cmp_E_I<u8>(op, 2)',
-  'test_E_G<u32>(op, 0)',
-  'test_E_G<u8>(op, 0)',
-  'inc_dec_R<u32>(op, true)',
-  'cmp_E_G<u64>(op, 0)',
-  'cmp_E_I<u64>(op, 0)',
-  'test_E_G<u64>(op, 0)',
-]
-const FUSED_CONDITIONS = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15]
+const FORMS = { one: ['false'], memory: ['false', 'true'], flat: ['0', '1', '2'], stack: ['false', 'true'] }
 type Forms = keyof typeof FORMS
 const FORM_BITS: { [forms in Forms]: number } = { one: 0, memory: 1 << 16, flat: 1 << 19, stack: 1 << 20 }
 const SIZE_TYPES = [[''], ['u16', 'u32', 'u64'], ['u32', 'u64']]
@@ -69,8 +53,7 @@ const fail = (text: string): never => {
   throw new Error(`opcode table: ${text}`)
 }
 
-/** `branch`: the call is a condition, and the op has links for both ways. */
-type Ending = 'plain' | 'end' | 'jump' | 'branch'
+type Ending = 'plain' | 'end' | 'jump'
 interface Variant {
   text: string
   code: string
@@ -87,12 +70,12 @@ const imports = new Map<string, Set<string>>()
 
 function addVariants(text: string, call: string, flags: string[], sizes: number, memoryForms: Forms): number {
   // Rows that call the same handler in the same way (81 and 83, 70 and 0F 80) share its variants.
-  const key = [call, flags.filter((f) => f === 'end' || f === 'jump' || f === 'branch'), sizes, memoryForms].join('|')
+  const key = [call, flags.filter((f) => f === 'end' || f === 'jump'), sizes, memoryForms].join('|')
   const known = variantsOfCall.get(key)
   if (known !== undefined) return known
   const first = variants.length
   variantsOfCall.set(key, first)
-  const ending: Ending = flags.includes('branch') ? 'branch' : flags.includes('jump') ? 'jump' : flags.includes('end') ? 'end' : 'plain'
+  const ending: Ending = flags.includes('jump') ? 'jump' : flags.includes('end') ? 'end' : 'plain'
   for (const type of SIZE_TYPES[sizes]) {
     for (const memory of FORMS[memoryForms]) {
       const code = call.replace(/\bT\b/g, type).replace(/\b(MEM|STACK)\b/g, memory)
@@ -111,27 +94,12 @@ function isHot(code: string, type: string, form: string): boolean {
   return form !== '2' || !/^shift_E/.test(code)
 }
 
-/**
- * A comparison and the conditional branch behind it, in one case: the branch's op follows, and is left to itself where
- * the block ends between the two.
- */
-function fusedCase(first: Variant, cc: number, label: string): string {
-  return `      case ${label}: // ${first.text}; j${cc}
-        ${first.code}
-        if (op + OP_SIZE >= limit) continue
-        op += OP_SIZE
-        setCurrentOp(op)
-        link = condition(${cc}) ? OP_LINK_TAKEN : OP_LINK_NEXT
-        break`
-}
-
 /** One case of the switch. */
 function caseOf({ text, code, ending }: Variant, label: string): string {
   const then = {
-    plain: `${code}\n        continue`,
-    end: `${code}\n        op = leave(op)\n        if (!op) return\n        op -= OP_SIZE\n        continue`,
-    jump: `op = ${code}\n        if (!op) return\n        op -= OP_SIZE\n        continue`,
-    branch: `link = ${code} ? OP_LINK_TAKEN : OP_LINK_NEXT\n        break`,
+    plain: `${code}\n        break`,
+    end: `${code}\n        op = leave(op)\n        if (!op) return\n        continue`,
+    jump: `op = ${code}\n        if (!op) return\n        continue`,
   }[ending]
   return `      case ${label}: // ${text}\n        ${then}`
 }
@@ -214,7 +182,7 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
   if (flags.includes('i64')) leaf.long = 0
   if (flags.includes('o64')) leaf.long = 1
   const inMemory = /\bMEM\b/.test(call)
-  const memoryForms: Forms = /\bSTACK\b/.test(call) ? 'stack' : !inMemory ? 'one' : flags.includes('hot') ? 'flat' : 'memory'
+  const memoryForms: Forms = /\bSTACK\b/.test(call) ? 'one' : !inMemory ? 'one' : 'memory'
   if (inMemory && memoryForms === 'stack') fail(`${text}: MEM and STACK`)
   const first = addVariants(text, call, flags, sizes, memoryForms)
   leaf.words[0] = first | FORM_BITS[memoryForms] | (sizes << 17)
@@ -224,7 +192,7 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
   leaf.words[1] =
     (modrm ? 1 : 0) |
     has('end', 2) |
-    has('jump', 2) | has('branch', 2) |
+    has('jump', 2) |
     has('lock', 4) |
     has('d64', 8) |
     has('f64', 16) |
@@ -300,17 +268,10 @@ export function generate(folder: string): void {
     ...(['plain', 'end', 'jump'] as const).flatMap((ending) => variants.filter((v) => !v.hot && v.ending === ending)),
   ]
   const hotCount = variants.filter((v) => v.hot).length
-  // Then come the fused pairs, in the order of FUSED_FIRSTS and FUSED_CONDITIONS. The switch must have no gap: only then
-  // does it become one br_table.
-  const byCode = (code: string): Variant => variants.find((v) => v.code === code) ?? fail(`no variant ${code} to fuse`)
-  const firsts = FUSED_FIRSTS.map(byCode)
-  const fusedBase = hotCount
-  const calledBase = hotCount + FUSED_FIRSTS.length * FUSED_CONDITIONS.length
-  const fusedPlace = new Map(firsts.map((v, i) => [order.indexOf(v), i]))
   const called = order.slice(hotCount)
-  const endFrom = calledBase + called.filter((v) => v.ending === 'plain').length
+  const endFrom = hotCount + called.filter((v) => v.ending === 'plain').length
   const jumpFrom = endFrom + called.filter((v) => v.ending === 'end').length
-  const number = new Map(order.map((variant, i) => [variant, i < hotCount ? i : calledBase + i - hotCount]))
+  const number = new Map(order.map((variant, i) => [variant, i]))
   mkdirSync(folder, { recursive: true })
   writeFileSync(
     join(folder, 'tables.ts'),
@@ -318,14 +279,6 @@ export function generate(folder: string): void {
 export const ROOTS: StaticArray<u32> = [${list(roots)}]
 export const NODES: StaticArray<u32> = [${list(nodes)}]
 export const LEAVES: StaticArray<u32> = [${list(leaves.flat())}]
-/** First case of the fused pairs, and for each case before it its place among them (255: none). */
-export const FUSED_BASE: u32 = ${fusedBase}
-export const FUSED_PLACE: StaticArray<u8> = [${list(order.slice(0, hotCount).map((_, i) => fusedPlace.get(i) ?? 255))}]
-/** Case of jcc<u32> for condition 0; the others follow in order. */
-export const JCC_FIRST: u32 = ${number.get(byCode('condition(0)'))}
-/** Place among the fused conditions by condition code (255: none), and how many there are. */
-export const FUSED_CONDITION: StaticArray<u8> = [${list(Array.from({ length: 16 }, (_, cc) => (FUSED_CONDITIONS.includes(cc) ? FUSED_CONDITIONS.indexOf(cc) : 255)))}]
-export const FUSED_CONDITIONS: u32 = ${FUSED_CONDITIONS.length}
 /** Case of the dispatch switch by variant. */
 export const CASES: StaticArray<u16> = [${list(variants.map((v) => number.get(v) as number))}]
 `,
@@ -335,7 +288,7 @@ export const CASES: StaticArray<u16> = [${list(variants.map((v) => number.get(v)
     `${head}${[...FEATURES].map(([name, n]) => `export const F_${name.toUpperCase().replace(/\W/g, '_')}: u32 = ${n}`).join('\n')}\n`,
   )
   const importLines = [...imports]
-    .map(([file, names]) => [file, [...names].filter((name) => name !== 'condition' && name !== 'invalidOpcode')] as const)
+    .map(([file, names]) => [file, [...names].filter((name) => name !== 'invalidOpcode')] as const)
     .filter(([, names]) => names.length)
     .map(([file, names]) => `import { ${[...names].sort().join(', ')} } from '../${file}'`)
   const signature = (v: Variant, i: number): string =>
@@ -344,26 +297,24 @@ export const CASES: StaticArray<u16> = [${list(variants.map((v) => number.get(v)
       : `function h${i}(op: usize): void {\n  ${v.code}\n}`
   writeFileSync(
     join(folder, 'dispatch.ts'),
-    `${head}import { OP_HANDLER, OP_LINK_NEXT, OP_LINK_TAKEN, OP_SIZE } from '../op'
-import { advance, branch, leave, limit, setCurrentOp } from '../run'
+    `${head}import { OP_HANDLER, OP_SIZE } from '../op'
+import { advance, leave, limit, setCurrentOp } from '../run'
 import { HANDLER_TABLE } from '../state'
-import { condition, invalidOpcode } from '../integer'
+import { invalidOpcode } from '../integer'
 ${importLines.join('\n')}
 
 ${called.map((v, i) => `// ${v.text}\n${signature(v, i)}`).join('\n')}
 
 /** Enters the handlers that are not cases of the switch into HANDLER_TABLE. */
 export function fillHandlerTable(): void {
-${called.map((_, i) => `  store<u16>(HANDLER_TABLE, <u16>h${i}.index, ${2 * (calledBase + i)})`).join('\n')}
+${called.map((_, i) => `  store<u16>(HANDLER_TABLE, <u16>h${i}.index, ${2 * (hotCount + i)})`).join('\n')}
 }
 
 /** Executes from \`op\` on until something wants attention; 0 is nothing to execute. */
 export function execute(first: usize): void {
   let op = first
   if (!op) return
-  let link: usize = OP_LINK_NEXT
-  // A case of a plain op goes on with the loop's condition; a branch says which way and breaks out of the switch.
-  do {
+  while (true) {
     setCurrentOp(op)
     const handler = <u32>load<u16>(op, OP_HANDLER)
     switch (handler) {
@@ -371,26 +322,25 @@ ${order
   .slice(0, hotCount)
   .map((v, i) => caseOf(v, String(i)))
   .join('\n')}
-${firsts
-  .flatMap((first, i) => FUSED_CONDITIONS.map((cc, k) => fusedCase(first, cc, String(fusedBase + i * FUSED_CONDITIONS.length + k))))
-  .join('\n')}
       default:
         if (handler < ${endFrom}) {
           call_indirect<void>(<u32>load<u16>(HANDLER_TABLE + (<usize>handler << 1)), op)
-          continue
+          break
         }
         if (handler < ${jumpFrom}) {
           call_indirect<void>(<u32>load<u16>(HANDLER_TABLE + (<usize>handler << 1)), op)
           op = leave(op)
         } else op = call_indirect<usize>(<u32>load<u16>(HANDLER_TABLE + (<usize>handler << 1)), op)
         if (!op) return
-        op -= OP_SIZE
         continue
     }
-    op = branch(op, link)
+    if (op + OP_SIZE < limit) {
+      op += OP_SIZE
+      continue
+    }
+    op = advance(op)
     if (!op) return
-    op -= OP_SIZE
-  } while ((op += OP_SIZE) < limit || (op = advance(op - OP_SIZE)) != 0)
+  }
 }
 `,
   )

@@ -1,4 +1,5 @@
 /** Near branches. Each returns the op to go on with, or 0 to leave the loop. */
+import { condition } from './integer'
 import { addSp, linearRead, peek, push, pushFlat, readEa } from './memory'
 import { OP_ADDRESS_SHIFT, OP_IMM, OP_LINK_NEXT, OP_LINK_TAKEN, OP_RM } from './op'
 import { checkTarget, follow, jumpTo, nextIp } from './run'
@@ -12,6 +13,11 @@ import { getZF } from './flags'
 /** Before SP or the count change: a branch that faults is restarted (OpenBSD moves CS's limit up in its #GP handler). */
 @inline function checkFirst(target: u64): void {
   if (load<u32>(MODE) & (MODE_CS_LIMIT | MODE_CODE64)) checkTarget(target)
+}
+
+@inline export function jcc<T>(op: usize, cc: i32): usize {
+  if (condition(cc)) return follow(op, OP_LINK_TAKEN, relativeTarget<T>(op))
+  return follow(op, OP_LINK_NEXT, nextIp(op))
 }
 
 @inline export function jmp_J<T>(op: usize): usize {

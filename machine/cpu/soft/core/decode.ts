@@ -5,9 +5,7 @@
 import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_MODE, BLOCK_PHYS, MAX_OPS } from './blocks'
 import { raise } from './fault'
 import { has } from './features'
-import {
-  CASES, FUSED_BASE, FUSED_CONDITION, FUSED_CONDITIONS, FUSED_PLACE, HANDLER_INVALID, JCC_FIRST, LEAVES, NODES, ROOTS,
-} from './generated/tables'
+import { CASES, HANDLER_INVALID, LEAVES, NODES, ROOTS } from './generated/tables'
 import { ACCESS_EXECUTE, ACCESS_USER, physMap, physRead, translate } from './memory'
 import {
   OPF_LOCK, OPF_MEM, OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_FLAGS, OP_HANDLER, OP_IMM, OP_INDEX,
@@ -166,24 +164,12 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
     firstOfBlock = false
     if (ends || crossed) break
   }
-  if (count >= 2) fuse(op - 2 * OP_SIZE)
   store<u64>(block, phys, BLOCK_PHYS)
   store<u32>(block, count, BLOCK_COUNT)
   store<u32>(block, offset, BLOCK_BYTES)
   const keep = entry != 0 && !crossed
   store<u32>(block, keep ? mode : BLOCK_DROPPED, BLOCK_MODE)
   return keep
-}
-
-/** A comparison whose conditional branch follows gets a case that does both. */
-function fuse(op: usize): void {
-  const first = <u32>load<u16>(op, OP_HANDLER)
-  const cc = <u32>load<u16>(op + OP_SIZE, OP_HANDLER) - JCC_FIRST
-  if (cc > 15 || first >= FUSED_BASE) return
-  const place = <u32>load<u8>(changetype<usize>(FUSED_PLACE) + first)
-  const condition = <u32>load<u8>(changetype<usize>(FUSED_CONDITION) + cc)
-  if (place == 255 || condition == 255) return
-  store<u16>(op, <u16>(FUSED_BASE + place * FUSED_CONDITIONS + condition), OP_HANDLER)
 }
 
 @inline function gpr(n: u32): u16 {

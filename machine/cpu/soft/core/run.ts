@@ -12,7 +12,7 @@ import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from
 import { TSC_PER_INSTRUCTION } from './msr'
 import { enterSmm } from './smm'
 import { raise, raiseNoError } from './fault'
-import { OPF_SIZE, OP_FLAGS, OP_IMM, OP_IP, OP_LINK_TAKEN, OP_NEXT, OP_SIZE } from './op'
+import { OP_IP, OP_NEXT, OP_SIZE } from './op'
 import {
   ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, CS, DELIVERING, DR, EX_DB, EX_GP,
   EXIT_BUDGET, EXIT_HALT, EXIT_REASON, EXIT_STOP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, ICOUNT_LIMIT, IN_SMM, MODE,
@@ -160,14 +160,6 @@ export function checkTarget(target: u64): void {
   const block = <usize>load<u32>(op + slot)
   if (block && load<u32>(block, BLOCK_MODE) == load<u32>(MODE)) return enter(block, target)
   return followUnlinked(op, slot, target)
-}
-
-/** A conditional branch, the way that `slot` says. A target of 16 bits is cut: such a branch is never linked. */
-@inline export function branch(op: usize, slot: usize): usize {
-  const offset = slot == OP_LINK_TAKEN ? load<i64>(op, OP_IMM) : <i64>load<u16>(op, OP_NEXT)
-  let target = cutIp(load<u64>(REG_BLOCK_IP) + offset)
-  if (slot == OP_LINK_TAKEN && (load<u8>(op, OP_FLAGS) & OPF_SIZE) == 1) target &= 0xffff
-  return follow(op, slot, target)
 }
 
 @noInline function followUnlinked(op: usize, slot: usize, target: u64): usize {

@@ -32,8 +32,8 @@ const shiftRows: Row[] = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((k): Row[] => [
 ])
 
 const conditionRows: Row[] = Array.from({ length: 16 }, (_, cc) => cc).flatMap((cc): Row[] => [
-  [hex(0x70 + cc), 'Jb', `condition(${cc})`, 'branch f64 hot'],
-  [`0f ${hex(0x80 + cc)}`, 'Jz', `condition(${cc})`, 'branch f64 hot'],
+  [hex(0x70 + cc), 'Jb', `jcc<T>(op, ${cc})`, 'jump f64 hot'],
+  [`0f ${hex(0x80 + cc)}`, 'Jz', `jcc<T>(op, ${cc})`, 'jump f64 hot'],
   [`0f ${hex(0x90 + cc)}`, 'Eb', `setcc(op, MEM, ${cc})`],
   [`0f ${hex(0x40 + cc)}`, 'Gv,Ev', `cmovcc<T>(op, MEM, ${cc})`, 'if=cmov'],
 ])
