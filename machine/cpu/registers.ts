@@ -15,13 +15,21 @@ export function formatRegisters(state: CpuState): string {
   const lines: string[] = []
   const registers = state.gpr.slice(0, long ? 16 : 8).map((value, i) => `${name(i)}=${hex(value, digits)}`)
   for (let i = 0; i < registers.length; i += 4) lines.push(registers.slice(i, i + 4).join(' '))
-  lines.push(`${long ? 'RIP' : 'EIP'}=${hex(state.rip, digits)} ${long ? 'RFLAGS' : 'EFLAGS'}=${hex(state.rflags, 8)}${state.halted ? ' halted' : ''}`)
+  lines.push(
+    `${long ? 'RIP' : 'EIP'}=${hex(state.rip, digits)} ${long ? 'RFLAGS' : 'EFLAGS'}=${hex(state.rflags, 8)}${state.halted ? ' halted' : ''}`,
+  )
   const segments = [...state.segments, state.ldtr, state.tr]
   segments.forEach((s, i) => {
     const label = [...SEGMENT_NAMES, 'LDT', 'TR'][i].padEnd(3)
-    lines.push(`${label}=${hex(s.selector, 4)} base=${hex(s.base, digits)} limit=${hex(s.limit, 8)} access=${hex(s.access, 5)}`)
+    lines.push(
+      `${label}=${hex(s.selector, 4)} base=${hex(s.base, digits)} limit=${hex(s.limit, 8)} access=${hex(s.access, 5)}`,
+    )
   })
-  lines.push(`GDT=${hex(state.gdtr.base, digits)}:${hex(state.gdtr.limit, 4)} IDT=${hex(state.idtr.base, digits)}:${hex(state.idtr.limit, 4)}`)
-  lines.push(`CR0=${hex(state.cr0, 8)} CR2=${hex(state.cr2, digits)} CR3=${hex(state.cr3, digits)} CR4=${hex(state.cr4, 8)} EFER=${hex(state.efer, 4)}`)
+  lines.push(
+    `GDT=${hex(state.gdtr.base, digits)}:${hex(state.gdtr.limit, 4)} IDT=${hex(state.idtr.base, digits)}:${hex(state.idtr.limit, 4)}`,
+  )
+  lines.push(
+    `CR0=${hex(state.cr0, 8)} CR2=${hex(state.cr2, digits)} CR3=${hex(state.cr3, digits)} CR4=${hex(state.cr4, 8)} EFER=${hex(state.efer, 4)}`,
+  )
   return lines.join('\n')
 }

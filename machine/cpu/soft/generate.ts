@@ -28,13 +28,6 @@ const VVVV: { [form: string]: number } = { B: 1, H: 2 }
 const NODE = { leaf: 1, prefix: 2, reg: 3, mod: 4, rm: 5, long: 6, vexL: 7, vexW: 8 }
 /** Maps in the order of ROOTS; those of VEX stand behind the legacy ones. */
 const MAPS = ['', '0f', '0f38', '0f3a', 'vex 0f', 'vex 0f38', 'vex 0f3a']
-/**
- * What stands for MEM, variant by variant: a register, any memory operand, and for hot rows a memory operand without an
- * index in a flat segment, which needs no segment check. For STACK: any stack, and a flat 32-bit one.
- */
-const FORMS = { one: ['false'], memory: ['false', 'true'], flat: ['0', '1', '2'], stack: ['false', 'true'] }
-type Forms = keyof typeof FORMS
-const FORM_BITS: { [forms in Forms]: number } = { one: 0, memory: 1 << 16, flat: 1 << 19, stack: 1 << 20 }
 const SIZE_TYPES = [[''], ['u16', 'u32', 'u64'], ['u32', 'u64']]
 
 interface Leaf {
@@ -68,7 +61,7 @@ const roots = new Array<number>(MAPS.length * 256).fill(0)
 const byOpcode = new Map<number, Leaf[]>()
 const imports = new Map<string, Set<string>>()
 
-function addVariants(text: string, call: string, flags: string[], sizes: number, memoryForms: Forms): number {
+function addVariants(text: string, call: string, flags: string[], sizes: number, memoryForms: boolean): number {
   // Rows that call the same handler in the same way (81 and 83, 70 and 0F 80) share its variants.
   const key = [call, flags.filter((f) => f === 'end' || f === 'jump'), sizes, memoryForms].join('|')
   const known = variantsOfCall.get(key)
@@ -77,21 +70,13 @@ function addVariants(text: string, call: string, flags: string[], sizes: number,
   variantsOfCall.set(key, first)
   const ending: Ending = flags.includes('jump') ? 'jump' : flags.includes('end') ? 'end' : 'plain'
   for (const type of SIZE_TYPES[sizes]) {
-    for (const memory of FORMS[memoryForms]) {
-      const code = call.replace(/\bT\b/g, type).replace(/\b(MEM|STACK)\b/g, memory)
-      variants.push({ text, code, ending, hot: flags.includes('hot') && isHot(code, type, memory) })
+    for (const memory of memoryForms ? ['false', 'true'] : ['false']) {
+      const code = call.replace(/\bT\b/g, type).replace(/\bMEM\b/g, memory)
+      // 16-bit forms are never hot: they would only make the switch larger.
+      variants.push({ text, code, ending, hot: flags.includes('hot') && type !== 'u16' })
     }
   }
   return first
-}
-
-/**
- * Which variants of a hot row are cases of the switch: not 16-bit forms, not memory operands in segments that want
- * checks, not shifts of memory. V8 must optimise the whole switch at once, and takes minutes where it is too large.
- */
-function isHot(code: string, type: string, form: string): boolean {
-  if (type === 'u16' || form === '1') return false
-  return form !== '2' || !/^shift_E/.test(code)
 }
 
 /** One case of the switch. */
@@ -181,11 +166,9 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
   if (!/\bT\b/.test(call)) sizes = 0
   if (flags.includes('i64')) leaf.long = 0
   if (flags.includes('o64')) leaf.long = 1
-  const inMemory = /\bMEM\b/.test(call)
-  const memoryForms: Forms = /\bSTACK\b/.test(call) ? 'one' : !inMemory ? 'one' : 'memory'
-  if (inMemory && memoryForms === 'stack') fail(`${text}: MEM and STACK`)
+  const memoryForms = /\bMEM\b/.test(call)
   const first = addVariants(text, call, flags, sizes, memoryForms)
-  leaf.words[0] = first | FORM_BITS[memoryForms] | (sizes << 17)
+  leaf.words[0] = first | (memoryForms ? 1 << 16 : 0) | (sizes << 17)
   const gate = flags.find((flag) => flag.startsWith('if='))?.slice(3)
   if (gate && !FEATURES.has(gate)) fail(`${text}: no feature ${gate}`)
   const has = (flag: string, bit: number): number => (flags.includes(flag) ? bit : 0)
@@ -236,7 +219,8 @@ function tree(choices: Leaf[], asked: Set<string>): number {
     return ((kind << 28) | at) >>> 0
   }
   // The row that says most wins: a mandatory prefix or a ModRM form is an exception to the row without.
-  const detail = (leaf: Leaf): number => ['prefix', 'reg', 'mod', 'rm', 'long', 'vexL', 'vexW'].filter((q) => leaf[q as 'reg'] !== undefined).length
+  const detail = (leaf: Leaf): number =>
+    ['prefix', 'reg', 'mod', 'rm', 'long', 'vexL', 'vexW'].filter((q) => leaf[q as 'reg'] !== undefined).length
   const most = Math.max(...choices.map(detail))
   const best = choices.filter((leaf) => detail(leaf) === most)
   if (best.length > 1) fail(`two rows for one place: ${best.map((leaf) => leaf.text).join(' / ')}`)
@@ -245,7 +229,7 @@ function tree(choices: Leaf[], asked: Set<string>): number {
 }
 
 export function generate(folder: string): void {
-  for (const { rows, from } of tables) for (const file of from) imports.set(file, new Set())
+  for (const { from } of tables) for (const file of from) imports.set(file, new Set())
   const exported = new Map<string, string>()
   for (const { from } of tables)
     for (const file of from) for (const name of exportsOf(join(folder, '..', `${file}.ts`))) exported.set(name, file)
@@ -258,7 +242,7 @@ export function generate(folder: string): void {
       }
     }
   }
-  const invalid = addVariants('invalid opcode', 'invalidOpcode()', [], 0, 'one')
+  const invalid = addVariants('invalid opcode', 'invalidOpcode()', [], 0, false)
   for (const [key, choices] of byOpcode) roots[key] = tree(choices, new Set())
   const list = (numbers: number[]): string => numbers.map(String).join(', ')
   const head = '// Made by machine/cpu/soft/generate.ts from the opcode table. Do not edit.\n'

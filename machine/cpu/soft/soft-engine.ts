@@ -280,7 +280,7 @@ export class SoftEngine implements Engine {
       u32(address + at.SEG_ACCESS, s.access)
       this.core.setSegmentBounds(address)
     }
-    state.gpr.forEach((value, i) => u64(at.GPR + i * 8, value))
+    for (const [i, value] of state.gpr.entries()) u64(at.GPR + i * 8, value)
     u64(at.RIP, state.rip)
     this.core.setFlags(Number(state.rflags & 0xffffffffn) | 0)
     u64(at.CR0, state.cr0)
@@ -289,7 +289,7 @@ export class SoftEngine implements Engine {
     u64(at.CR4, state.cr4)
     u64(at.XCR0, state.xcr0)
     u64(at.EFER, state.efer)
-    state.segments.forEach((s, i) => segment(at.SEGMENTS + i * at.SEG_SIZE, s))
+    for (const [i, s] of state.segments.entries()) segment(at.SEGMENTS + i * at.SEG_SIZE, s)
     segment(at.LDTR, state.ldtr)
     segment(at.TR, state.tr)
     u64(at.GDTR_BASE, state.gdtr.base)

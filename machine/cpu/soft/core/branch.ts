@@ -1,9 +1,9 @@
 /** Near branches. Each returns the op to go on with, or 0 to leave the loop. */
 import { condition } from './integer'
-import { addSp, linearRead, peek, push, pushFlat, readEa } from './memory'
+import { addSp, peek, push, readEa } from './memory'
 import { OP_ADDRESS_SHIFT, OP_IMM, OP_LINK_NEXT, OP_LINK_TAKEN, OP_RM } from './op'
 import { checkTarget, follow, jumpTo, nextIp } from './run'
-import { MODE, MODE_CODE64, MODE_CS_LIMIT, RCX, REG_BLOCK_IP, RSP } from './state'
+import { MODE, MODE_CODE64, MODE_CS_LIMIT, RCX, REG_BLOCK_IP } from './state'
 import { getZF } from './flags'
 
 @inline function relativeTarget<T>(op: usize): u64 {
@@ -24,30 +24,28 @@ import { getZF } from './flags'
   return follow(op, OP_LINK_TAKEN, relativeTarget<T>(op))
 }
 
-@inline export function call_J<T>(op: usize, flat: bool): usize {
+@inline export function call_J<T>(op: usize): usize {
   const target = relativeTarget<T>(op)
   checkFirst(target)
-  if (flat) pushFlat<T>(<T>nextIp(op))
-  else push<T>(<T>nextIp(op))
+  push<T>(<T>nextIp(op))
   return follow(op, OP_LINK_TAKEN, target)
 }
 
-@inline export function jmp_E<T>(op: usize, place: i32): usize {
-  return jumpTo(op, <u64>(place ? readEa<T>(op, place) : load<T>(<usize>load<u16>(op, OP_RM))))
+@inline export function jmp_E<T>(op: usize, memory: bool): usize {
+  return jumpTo(op, <u64>(memory ? readEa<T>(op) : load<T>(<usize>load<u16>(op, OP_RM))))
 }
 
-@inline export function call_E<T>(op: usize, place: i32): usize {
-  const target = <u64>(place ? readEa<T>(op, place) : load<T>(<usize>load<u16>(op, OP_RM)))
+@inline export function call_E<T>(op: usize, memory: bool): usize {
+  const target = <u64>(memory ? readEa<T>(op) : load<T>(<usize>load<u16>(op, OP_RM)))
   checkFirst(target)
   push<T>(<T>nextIp(op))
   return jumpTo(op, target)
 }
 
-@inline export function ret<T>(op: usize, flat: bool): usize {
-  const target = flat ? <u64>linearRead<T>(<u64>load<u32>(RSP)) : <u64>peek<T>(0)
+@inline export function ret<T>(op: usize): usize {
+  const target = <u64>peek<T>(0)
   checkFirst(target)
-  if (flat) store<u64>(RSP, <u64>(load<u32>(RSP) + <u32>sizeof<T>()))
-  else addSp(sizeof<T>())
+  addSp(sizeof<T>())
   return jumpTo(op, target)
 }
 

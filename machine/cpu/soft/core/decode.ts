@@ -13,7 +13,7 @@ import {
 } from './op'
 import {
   CPL, CS, DS, EFER, EFER_LMA, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, MODE, MODE_CODE32, MODE_CODE64,
-  MODE_CS_LIMIT, MODE_FLAT, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
+  MODE_CS_LIMIT, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
 } from './state'
 
 // Node references: kind in bits 31:28.
@@ -30,10 +30,7 @@ const NODE_VEX_W: u32 = 8
 const VEX_MAPS: u32 = 3
 
 // Leaf word 0: first case of the dispatch switch, then how many there are.
-// Forms that a leaf has a variant for: register and memory; register, memory and flat memory; any and a flat 32-bit stack.
 const LEAF_MEMORY: u32 = 1 << 16
-const LEAF_FLAT: u32 = 1 << 19
-const LEAF_STACK: u32 = 1 << 20
 const LEAF_SIZES_SHIFT: u32 = 17 // 0 one, 1 by operand size (16, 32, 64), 2 by operand size (32, 64)
 // Leaf word 1.
 const LEAF_MODRM: u32 = 1
@@ -425,24 +422,11 @@ function decodeOne(op: usize, offset: u32): bool {
   }
 
   let handler = word0 & 0xffff
-  let forms: u32 = 1
-  let form: u32 = 0
-  if (word0 & LEAF_MEMORY) {
-    forms = 2
-    form = <u32>memory
-  } else if (word0 & LEAF_FLAT) {
-    forms = 3
-    const flat = (mode & MODE_FLAT) != 0 && addressSize != 16 && load<u16>(op, OP_INDEX) == REG_ZERO &&
-      (segment == DS || segment == SS || segment == ES || segment == FLAT || segment == FLAT_SS)
-    if (memory) form = flat ? 2 : 1
-  } else if (word0 & LEAF_STACK) {
-    forms = 2
-    form = <u32>((mode & (MODE_FLAT | MODE_CODE64)) == MODE_FLAT)
-  }
+  const memoryVariant: u32 = word0 & LEAF_MEMORY ? 2 : 1
   const sizes = (word0 >> LEAF_SIZES_SHIFT) & 3
-  if (sizes == 1) handler += (size == 16 ? 0 : size == 32 ? 1 : 2) * forms
-  else if (sizes == 2) handler += (size == 64 ? 1 : 0) * forms
-  handler += form
+  if (sizes == 1) handler += (size == 16 ? 0 : size == 32 ? 1 : 2) * memoryVariant
+  else if (sizes == 2) handler += (size == 64 ? 1 : 0) * memoryVariant
+  if (memoryVariant == 2 && memory) handler++
   store<u16>(op, load<u16>(changetype<usize>(CASES) + (<usize>handler << 1)), OP_HANDLER)
   return (word1 & LEAF_END) != 0
 }

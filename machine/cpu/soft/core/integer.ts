@@ -8,9 +8,7 @@ import { raise, raiseNoError } from './fault'
 import {
   AUX_KEEP, arithFlags, getAF, getCF, getOF, getPF, getSF, getZF, setArithFlags, setCF, setLazy,
 } from './flags'
-import {
-  addSp, IN_MEMORY, IN_REGISTER, linearRead, peek, probeWrite, push, pushFlat, read, readEa, rmwBegin, rmwEa, rmwEnd, write, writeEa,
-} from './memory'
+import { addSp, peek, probeWrite, push, read, readEa, rmwBegin, rmwEnd, write, writeEa } from './memory'
 import {
   OP_ADDRESS_SHIFT, OP_BASE, OP_IMM, OP_REG, OP_RM, ea, opSeg,
 } from './op'
@@ -40,8 +38,8 @@ export function invalidOpcode(): void {
 }
 
 /** The E operand's value. */
-@inline function readE<T>(op: usize, place: i32): T {
-  if (place) return readEa<T>(op, place)
+@inline function readE<T>(op: usize, memory: bool): T {
+  if (memory) return readEa<T>(op)
   return load<T>(rmOf(op))
 }
 
@@ -118,10 +116,10 @@ export const XOR: i32 = 6
   return r
 }
 
-@inline export function alu_E_G<T>(op: usize, place: i32, k: i32): void {
+@inline export function alu_E_G<T>(op: usize, memory: bool, k: i32): void {
   const b = load<T>(regOf(op))
-  if (place) {
-    const p = rmwEa<T>(op, place)
+  if (memory) {
+    const p = rmwBegin<T>(opSeg(op), ea(op))
     // ADC and SBB read CF, which the (possible) write back cannot disturb: it cannot fault.
     store<T>(p, alu<T>(k, load<T>(p), b))
     rmwEnd<T>(p)
@@ -131,16 +129,16 @@ export const XOR: i32 = 6
   }
 }
 
-@inline export function alu_G_E<T>(op: usize, place: i32, k: i32): void {
-  const b = readE<T>(op, place)
+@inline export function alu_G_E<T>(op: usize, memory: bool, k: i32): void {
+  const b = readE<T>(op, memory)
   const d = regOf(op)
   setReg<T>(d, alu<T>(k, load<T>(d), b))
 }
 
-@inline export function alu_E_I<T>(op: usize, place: i32, k: i32): void {
+@inline export function alu_E_I<T>(op: usize, memory: bool, k: i32): void {
   const b = imm<T>(op)
-  if (place) {
-    const p = rmwEa<T>(op, place)
+  if (memory) {
+    const p = rmwBegin<T>(opSeg(op), ea(op))
     store<T>(p, alu<T>(k, load<T>(p), b))
     rmwEnd<T>(p)
   } else {
@@ -153,20 +151,20 @@ export const XOR: i32 = 6
   setReg<T>(RAX, alu<T>(k, load<T>(RAX), imm<T>(op)))
 }
 
-@inline export function cmp_E_G<T>(op: usize, place: i32): void {
-  const a = readE<T>(op, place)
+@inline export function cmp_E_G<T>(op: usize, memory: bool): void {
+  const a = readE<T>(op, memory)
   const b = load<T>(regOf(op))
   flagsSub<T>(a, b, <T>(a - b))
 }
 
-@inline export function cmp_G_E<T>(op: usize, place: i32): void {
-  const b = readE<T>(op, place)
+@inline export function cmp_G_E<T>(op: usize, memory: bool): void {
+  const b = readE<T>(op, memory)
   const a = load<T>(regOf(op))
   flagsSub<T>(a, b, <T>(a - b))
 }
 
-@inline export function cmp_E_I<T>(op: usize, place: i32): void {
-  const a = readE<T>(op, place)
+@inline export function cmp_E_I<T>(op: usize, memory: bool): void {
+  const a = readE<T>(op, memory)
   const b = imm<T>(op)
   flagsSub<T>(a, b, <T>(a - b))
 }
@@ -177,12 +175,12 @@ export const XOR: i32 = 6
   flagsSub<T>(a, b, <T>(a - b))
 }
 
-@inline export function test_E_G<T>(op: usize, place: i32): void {
-  flagsLogic<T>(<T>(readE<T>(op, place) & load<T>(regOf(op))))
+@inline export function test_E_G<T>(op: usize, memory: bool): void {
+  flagsLogic<T>(<T>(readE<T>(op, memory) & load<T>(regOf(op))))
 }
 
-@inline export function test_E_I<T>(op: usize, place: i32): void {
-  flagsLogic<T>(<T>(readE<T>(op, place) & imm<T>(op)))
+@inline export function test_E_I<T>(op: usize, memory: bool): void {
+  flagsLogic<T>(<T>(readE<T>(op, memory) & imm<T>(op)))
 }
 
 @inline export function test_A_I<T>(op: usize): void {
@@ -240,18 +238,18 @@ export function neg_E<T>(op: usize, memory: bool): void {
 
 // ---- moves ----
 
-@inline export function mov_E_G<T>(op: usize, place: i32): void {
+@inline export function mov_E_G<T>(op: usize, memory: bool): void {
   const v = load<T>(regOf(op))
-  if (place) writeEa<T>(op, v, place)
+  if (memory) writeEa<T>(op, v)
   else setReg<T>(rmOf(op), v)
 }
 
-@inline export function mov_G_E<T>(op: usize, place: i32): void {
-  setReg<T>(regOf(op), readE<T>(op, place))
+@inline export function mov_G_E<T>(op: usize, memory: bool): void {
+  setReg<T>(regOf(op), readE<T>(op, memory))
 }
 
-@inline export function mov_E_I<T>(op: usize, place: i32): void {
-  if (place) writeEa<T>(op, imm<T>(op), place)
+@inline export function mov_E_I<T>(op: usize, memory: bool): void {
+  if (memory) writeEa<T>(op, imm<T>(op))
   else setReg<T>(rmOf(op), imm<T>(op))
 }
 
@@ -271,12 +269,12 @@ export function mov_O_A<T>(op: usize): void {
   setReg<T>(regOf(op), <T>ea(op))
 }
 
-@inline export function movzx<T, S>(op: usize, place: i32): void {
-  setReg<T>(regOf(op), <T>readE<S>(op, place))
+@inline export function movzx<T, S>(op: usize, memory: bool): void {
+  setReg<T>(regOf(op), <T>readE<S>(op, memory))
 }
 
-@inline export function movsx<T, S>(op: usize, place: i32): void {
-  setReg<T>(regOf(op), <T>extend<S>(readE<S>(op, place)))
+@inline export function movsx<T, S>(op: usize, memory: bool): void {
+  setReg<T>(regOf(op), <T>extend<S>(readE<S>(op, memory)))
 }
 
 export function movsxd<T>(op: usize, memory: bool): void {
@@ -331,9 +329,8 @@ export function nop(): void {}
 
 // ---- stack ----
 
-@inline export function push_R<T>(op: usize, flat: bool): void {
-  if (flat) pushFlat<T>(load<T>(rmOf(op)))
-  else push<T>(load<T>(rmOf(op)))
+@inline export function push_R<T>(op: usize): void {
+  push<T>(load<T>(rmOf(op)))
 }
 
 export function push_E<T>(op: usize, memory: bool): void {
@@ -344,17 +341,10 @@ export function push_I<T>(op: usize): void {
   push<T>(imm<T>(op))
 }
 
-@inline export function pop_R<T>(op: usize, flat: bool): void {
-  if (flat) {
-    const sp = load<u32>(RSP)
-    const v = linearRead<T>(<u64>sp)
-    store<u64>(RSP, <u64>(sp + <u32>sizeof<T>()))
-    setReg<T>(rmOf(op), v)
-  } else {
-    const v = peek<T>(0)
-    addSp(sizeof<T>())
-    setReg<T>(rmOf(op), v)
-  }
+@inline export function pop_R<T>(op: usize): void {
+  const v = peek<T>(0)
+  addSp(sizeof<T>())
+  setReg<T>(rmOf(op), v)
 }
 
 export function pop_E<T>(op: usize, memory: bool): void {
@@ -557,9 +547,9 @@ export function cmovcc<T>(op: usize, memory: bool, cc: i32): void {
   return r
 }
 
-export function shift_E<T>(op: usize, place: i32, k: i32, count: u32): void {
-  if (place) {
-    const p = rmwEa<T>(op, place)
+export function shift_E<T>(op: usize, memory: bool, k: i32, count: u32): void {
+  if (memory) {
+    const p = rmwBegin<T>(opSeg(op), ea(op))
     store<T>(p, shiftBy<T>(k, load<T>(p), count))
     rmwEnd<T>(p)
   } else {
@@ -588,8 +578,8 @@ function shiftBy<T>(k: i32, a: T, count: u32): T {
   }
 }
 
-@inline export function shift_E_I<T>(op: usize, place: i32, k: i32): void {
-  if (place) shift_E<T>(op, place, k, load<u8>(op, OP_IMM))
+@inline export function shift_E_I<T>(op: usize, memory: bool, k: i32): void {
+  if (memory) shift_E<T>(op, true, k, load<u8>(op, OP_IMM))
   else {
     const d = rmOf(op)
     setReg<T>(d, shift<T>(k, load<T>(d), load<u8>(op, OP_IMM)))
@@ -597,7 +587,7 @@ function shiftBy<T>(k: i32, a: T, count: u32): T {
 }
 
 @inline export function shift_E_1<T>(op: usize, memory: bool, k: i32): void {
-  if (memory) shift_E<T>(op, IN_MEMORY, k, 1)
+  if (memory) shift_E<T>(op, true, k, 1)
   else {
     const d = rmOf(op)
     setReg<T>(d, shift<T>(k, load<T>(d), 1))
@@ -605,7 +595,7 @@ function shiftBy<T>(k: i32, a: T, count: u32): T {
 }
 
 @inline export function shift_E_CL<T>(op: usize, memory: bool, k: i32): void {
-  shift_E<T>(op, memory ? IN_MEMORY : IN_REGISTER, k, load<u8>(RCX))
+  shift_E<T>(op, memory, k, load<u8>(RCX))
 }
 
 /** SHLD and SHRD. A count above the operand size (16-bit only) rotates the pair, as Intel's CPUs do. */

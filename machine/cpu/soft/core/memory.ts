@@ -12,8 +12,7 @@ import { raise, raiseNoError } from './fault'
 import { has } from './features'
 import { F_PDPE1GB } from './generated/features'
 import { checkDataBreakpoint, dataBreakpoints } from './debug'
-import { ea, flatEa, isStackSegment, opSeg } from './op'
-import { blockStart, currentOp } from './run'
+import { ea, isStackSegment, opSeg } from './op'
 import {
   A20_MASK, CPL, CR0, CR0_AM, CR0_PG, CR0_WP, CR2, CR3, CR4, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER,
   EFER_LMA, EFER_NXE, EX_AC, EX_GP, EX_PF, EX_SS, FLAG_AC, FLAT, FLAT_SS, FS64, GS64, MODE, MODE_CODE64, PAGE_CODE,
@@ -306,15 +305,8 @@ function translateAndFill(linear: u64, access: u32): u64 {
   return load<u32>(EFER) & EFER_LMA ? linear : linear & 0xffffffff
 }
 
-/** In long mode: a flat operand was not checked for canonical form before. */
-@inline function checkCanonical(linear: u64, size: u32): void {
-  if (load<u32>(EFER) & EFER_LMA && (nonCanonical(linear) || nonCanonical(linear + size - 1)))
-    raise(blockStart && isStackSegment(opSeg(currentOp)) ? EX_SS : EX_GP, 0)
-}
-
 @noInline function linearReadSlow(linearIn: u64, size: u32, access: u32): u64 {
   const linear = cut(linearIn)
-  checkCanonical(linear, size)
   if (access & ACCESS_USER && alignmentChecked() && linear & (size - 1)) raise(EX_AC, 0)
   checkDataBreakpoint(linear, size, 3)
   if ((linear & 0xfff) + size <= 0x1000) return physRead(translateAndFill(linear, access), size)
@@ -328,7 +320,6 @@ function translateAndFill(linear: u64, access: u32): u64 {
 
 @noInline function linearWriteSlow(linearIn: u64, value: u64, size: u32, access: u32): void {
   const linear = cut(linearIn)
-  checkCanonical(linear, size)
   if (access & ACCESS_USER && alignmentChecked() && linear & (size - 1)) raise(EX_AC, 0)
   checkDataBreakpoint(linear, size, 1)
   if ((linear & 0xfff) + size <= 0x1000) {
@@ -404,25 +395,13 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
   linearWrite<T>(offset + load<u64>(seg, SEG_BASE), value)
 }
 
-/** How a handler's variant finds its E operand: the values of MEM in the opcode table. */
-export const IN_REGISTER: i32 = 0
-export const IN_MEMORY: i32 = 1
-/** In memory without an index, in a segment that needs no check. */
-export const IN_FLAT_MEMORY: i32 = 2
-
 /** The memory operand of a decoded instruction. */
-@inline export function readEa<T>(op: usize, place: i32 = IN_MEMORY): T {
-  return place == IN_FLAT_MEMORY ? linearRead<T>(flatEa(op)) : read<T>(opSeg(op), ea(op))
+@inline export function readEa<T>(op: usize): T {
+  return read<T>(opSeg(op), ea(op))
 }
 
-@inline export function writeEa<T>(op: usize, value: T, place: i32 = IN_MEMORY): void {
-  if (place == IN_FLAT_MEMORY) linearWrite<T>(flatEa(op), value)
-  else write<T>(opSeg(op), ea(op), value)
-}
-
-/** rmwBegin() for the memory operand of a decoded instruction. */
-@inline export function rmwEa<T>(op: usize, place: i32): usize {
-  return place == IN_FLAT_MEMORY ? rmwLinearBegin<T>(flatEa(op)) : rmwBegin<T>(opSeg(op), ea(op))
+@inline export function writeEa<T>(op: usize, value: T): void {
+  write<T>(opSeg(op), ea(op), value)
 }
 
 /** Checks that the whole of [offset, offset + size) can be written, so that a store in pieces cannot fault half-way. */
@@ -438,10 +417,7 @@ let rmwLinear: u64 = 0
 /** A place to read and write: host memory itself where it is plain RAM, else SCRATCH, which rmwEnd writes out. The write cannot fault later. */
 @inline export function rmwBegin<T>(seg: usize, offset: u64): usize {
   if (offset + sizeof<T>() > load<u64>(seg, SEG_WRITE_BOUND)) checkSegment(seg, offset, sizeof<T>(), true)
-  return rmwLinearBegin<T>(offset + load<u64>(seg, SEG_BASE))
-}
-
-@inline function rmwLinearBegin<T>(linear: u64): usize {
+  const linear = offset + load<u64>(seg, SEG_BASE)
   const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return <u32>linear + load<u32>(e, 8)
   return rmwSlow(linear, sizeof<T>())
@@ -449,7 +425,6 @@ let rmwLinear: u64 = 0
 
 @noInline function rmwSlow(linearIn: u64, size: u32): usize {
   const linear = cut(linearIn)
-  checkCanonical(linear, size)
   rmwLinear = linear
   const access = cpuAccess()
   translate(linear, access | ACCESS_WRITE)
@@ -470,13 +445,6 @@ let rmwLinear: u64 = 0
   const sp = (load<u64>(RSP) - sizeof<T>()) & mask
   write<T>(<usize>load<u32>(STACK_SEG), sp, value)
   store<u64>(RSP, (load<u64>(RSP) & ~mask) | sp)
-}
-
-/** push() for a flat 32-bit stack. */
-@inline export function pushFlat<T>(value: T): void {
-  const sp = load<u32>(RSP) - <u32>sizeof<T>()
-  linearWrite<T>(<u64>sp, value)
-  store<u64>(RSP, <u64>sp)
 }
 
 /** Reads the top of the stack plus `displacement` bytes without popping. */

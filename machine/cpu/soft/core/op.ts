@@ -45,12 +45,6 @@ export const OPF_MEM: u8 = 32 // ModRM has a memory operand
   return a & (u64.MAX_VALUE >> (<u64>load<u8>(op, OP_ADDRESS_SHIFT)))
 }
 
-/** Linear address of a memory operand without index in a flat segment. */
-@inline export function flatEa(op: usize): u64 {
-  const a = load<u64>(load<u16>(op, OP_BASE)) + <u64>(<i64>load<i32>(op, OP_DISP))
-  return a & (u64.MAX_VALUE >> (<u64>load<u8>(op, OP_ADDRESS_SHIFT)))
-}
-
 @inline export function opSeg(op: usize): usize {
   return <usize>load<u16>(op, OP_SEG)
 }

@@ -8,10 +8,9 @@
  */
 import { raise } from './fault'
 import { nonCanonical, privilegeChanged, systemRead, systemWrite } from './memory'
-import { breakSoon } from './run'
 import {
   CPL, CR0, CR0_PE, CS, DS, EFER, EFER_LMA, ES, EX_GP, EX_NP, EX_SS, FLAG_VM, FLAT_SS, FS, FS64, GDTR_BASE,
-  GDTR_LIMIT, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_FLAT, MODE_USER, RFLAGS, SEG_ACCESS, SEG_BASE,
+  GDTR_LIMIT, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, RFLAGS, SEG_ACCESS, SEG_BASE,
   SEG_LIMIT, SEG_READ_BOUND, SEG_SELECTOR, SEG_SIZE, SEG_WRITE_BOUND, SP_MASK, SS, STACK_SEG, TLB_READ_SUPER,
   TLB_WRITE_SUPER,
 } from './state'
@@ -245,25 +244,6 @@ export function setSegmentBounds(seg: usize): void {
   store<u64>(seg, writeBound, SEG_WRITE_BOUND)
   if (seg == FS) setFlat64(FS64, load<u64>(FS, SEG_BASE))
   else if (seg == GS) setFlat64(GS64, load<u64>(GS, SEG_BASE))
-  else if (seg == DS || seg == ES) {
-    const mode = load<u32>(MODE)
-    const flat = flatMode(mode)
-    // The rest of the block was decoded for the segments as they were.
-    if ((mode & MODE_FLAT) != flat) {
-      store<u32>(MODE, (mode & ~MODE_FLAT) | flat)
-      breakSoon()
-    }
-  }
-}
-
-@inline function isFlat(seg: usize): bool {
-  return load<u64>(seg, SEG_BASE) == 0 && load<u64>(seg, SEG_READ_BOUND) == 0x100000000 && load<u64>(seg, SEG_WRITE_BOUND) == 0x100000000
-}
-
-/** MODE_FLAT where it holds for `mode`, else 0. */
-function flatMode(mode: u32): u32 {
-  if (mode & MODE_CODE64) return MODE_FLAT
-  return isFlat(DS) && isFlat(SS) && isFlat(ES) && load<u32>(SS, SEG_ACCESS) & ACC_BIG ? MODE_FLAT : 0
 }
 
 /** A pseudo-segment of 64-bit code: what is below the canonical hole needs no further check. */
@@ -286,7 +266,7 @@ export function updateMode(): void {
     if (load<u32>(CS, SEG_LIMIT) != 0xffffffff) mode |= MODE_CS_LIMIT
   }
   if (load<u32>(CPL) == 3) mode |= MODE_USER
-  store<u32>(MODE, mode | flatMode(mode))
+  store<u32>(MODE, mode)
   if (mode & MODE_CODE64) {
     store<u64>(SP_MASK, u64.MAX_VALUE)
     store<u32>(STACK_SEG, <u32>FLAT_SS)

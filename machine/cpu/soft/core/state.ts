@@ -170,8 +170,6 @@ export const MODE_CODE64: u32 = 2 // CS.L in long mode
 export const MODE_USER: u32 = 4 // CPL 3
 /** CS.limit is not 4 GiB - 1: branches check it. */
 export const MODE_CS_LIMIT: u32 = 8
-/** DS, ES and SS have base 0 and all 4 GiB, readable and writable, and the stack is a 32-bit one; or 64-bit code. */
-export const MODE_FLAT: u32 = 16
 
 export const ATTN_INTR: u32 = 1
 export const ATTN_NMI: u32 = 2
