@@ -62,8 +62,8 @@ export interface Machine {
   instructions(): number
   /**
    * Runs until guest time `until` (ns), until the machine stops by itself, or until `requestStop()`. Returns undefined for
-   * the first and last. After `reset` (and `triple-fault`, which resets as on a PC) the machine is in its reset state and
-   * can be run on; after `poweroff` and `halted` running returns the same at once. Never blocks longer than `hostSliceMs`
+   * the first and last. After `reset` (and `triple-fault`, which resets as on a PC) the screen and the registers are
+   * as they were until the machine is run on, which resets it first; after `poweroff` and `halted` running returns the same at once. Never blocks longer than `hostSliceMs`
    * of host time at a stretch under kvm; under soft it returns at the latest after 100 million instructions.
    */
   run(until: number): MachineExit | undefined

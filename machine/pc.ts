@@ -104,6 +104,8 @@ export class Pc implements Machine {
   /** What a device asked for from inside an access; done when the engine is out of the instruction. */
   private pending: MachineExit | undefined
   private stopRequested = false
+  /** The last run ended in a reset: it is done when the machine runs on, so that what was on the screen can be looked at. */
+  private resetDue = false
   /** After poweroff, and after a halt that nothing can end. */
   private over: MachineExit | undefined
 
@@ -317,13 +319,14 @@ export class Pc implements Machine {
   run(until: number): MachineExit | undefined {
     const { clock, cpu } = this
     if (this.over) return this.over
+    if (this.resetDue) this.reset()
     this.stopRequested = false
     while (!this.stopRequested) {
       clock.runDue()
       const exit = this.pending
       if (exit) {
         this.pending = undefined
-        if (exit.reason === 'reset') this.reset()
+        this.resetDue = exit.reason === 'reset'
         if (exit.reason === 'poweroff') this.over = exit
         return exit
       }
@@ -343,7 +346,7 @@ export class Pc implements Machine {
           break
         case 'shutdown': {
           const detail = `${stop.detail}\n${this.registers()}`
-          this.reset()
+          this.resetDue = true
           return { reason: 'triple-fault', detail }
         }
         case 'failure':
@@ -370,6 +373,7 @@ export class Pc implements Machine {
     this.cpu.reset('reset')
     this.pending = undefined
     this.over = undefined
+    this.resetDue = false
   }
 
   key(event: KeyEvent): void {
