@@ -17,6 +17,9 @@ import {
 /** TSC ticks for each retired instruction: an instruction is 10 ns of guest time, the TSC runs at 1 GHz. */
 export const TSC_PER_INSTRUCTION: u64 = 10
 
+/** The Pentium's machine check registers: every CPU with MCE has them, and Plan 9 reads them. */
+const IA32_P5_MC_ADDR: u32 = 0x0
+const IA32_P5_MC_TYPE: u32 = 0x1
 const IA32_TIME_STAMP_COUNTER: u32 = 0x10
 const IA32_PLATFORM_ID: u32 = 0x17
 const IA32_APIC_BASE: u32 = 0x1b
@@ -168,6 +171,8 @@ function readMsr(index: u32): u64 {
     case IA32_MTRRCAP:
       return MTRRCAP
     case IA32_PLATFORM_ID:
+    case IA32_P5_MC_ADDR:
+    case IA32_P5_MC_TYPE:
     case IA32_MCG_CAP:
     case IA32_MCG_STATUS:
       return 0
@@ -248,6 +253,8 @@ function writeMsr(index: u32, value: u64): void {
     case IA32_EFER:
       writeEfer(value)
       return
+    case IA32_P5_MC_ADDR:
+    case IA32_P5_MC_TYPE:
     case IA32_BIOS_UPDT_TRIG:
     case IA32_MCG_STATUS:
       return
