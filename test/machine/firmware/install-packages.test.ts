@@ -110,7 +110,7 @@ describe('ensuring a package', () => {
 
   test.each([
     [
-      failed("W: Failed to fetch http://x\nE: Temporary failure resolving 'deb.debian.org'"),
+      failed("W: Failed to fetch http://x\nE: Temporary failure resolving 'mirror.example'"),
       /server cannot be reached/,
     ],
     [failed('E: Unable to locate package x-tool.'), /failed: Unable to locate package x-tool\.$/],
@@ -128,7 +128,7 @@ describe('ensuring a package', () => {
   test('a root offline hears that from the failed update', async () => {
     const { options } = host((line) =>
       line === 'apt-get update'
-        ? failed('W: Could not connect to deb.debian.org:80')
+        ? failed('W: Could not connect to mirror.example:80')
         : failed('E: Unable to locate package'),
     )
     await expect(ensurePackage('x-tool', { files: ['/x'], ...options })).rejects.toThrow(/server cannot be reached/)
