@@ -6,6 +6,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { extname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
+import { MAX_CPUS } from '../machine/machine.js'
 import { parseBootCommand } from './boot-command.js'
 import type { Condition } from './condition.js'
 import { parseDuration } from './durations.js'
@@ -38,6 +39,9 @@ export interface GuestDefinition {
   machine: {
     /** MiB; default 128. */
     memory?: number
+    /** The soft engine's CPU, as `--cpu` takes it, and how many there are; default one `max`. */
+    cpu?: string
+    cpus?: number
     floppies?: readonly GuestMedium[]
     cdrom?: GuestMedium
     disks?: readonly GuestMedium[]
@@ -66,6 +70,8 @@ const Definition = z.object({
   licence: z.string().min(1),
   machine: z.object({
     memory: z.number().int().min(1).max(3072).optional(),
+    cpu: z.string().optional(),
+    cpus: z.number().int().min(1).max(MAX_CPUS).optional(),
     floppies: z.array(Medium).max(2).optional(),
     cdrom: Medium.optional(),
     disks: z.array(Medium).max(3).optional(),
@@ -211,9 +217,11 @@ export function allMedia(guest: Guest): GuestMedium[] {
  * @throws MissingMediaError with what is missing and how to get it.
  */
 export async function guestMachine(guest: Guest): Promise<MachineConfig> {
-  const { memory = 128, floppies = [], cdrom, disks = [], kernel, bootOrder } = guest.machine
+  const { memory = 128, cpu, cpus, floppies = [], cdrom, disks = [], kernel, bootOrder } = guest.machine
   const find = async (medium: GuestMedium) => ({ path: await findMedium(medium) })
   return {
+    cpu,
+    cpus,
     memory: memory << 20,
     floppies: await Promise.all(floppies.map(find)),
     cdrom: cdrom && (await find(cdrom)),

@@ -17,6 +17,8 @@ export interface MachineConfig {
   engine?: 'auto' | 'kvm' | 'soft'
   /** The soft engine's CPU, as `--cpu` takes it; default `max`. */
   cpu?: string
+  /** How many CPUs; default 1. */
+  cpus?: number
   /** RAM in bytes; default 128 MiB, as QEMU has it. */
   memory?: number
   /** A: and B:. */
@@ -67,6 +69,7 @@ export function openMachine(
     const machine = create({
       engine: config.engine ?? 'auto',
       cpu: config.cpu,
+      cpus: config.cpus,
       memory: config.memory ?? DEFAULT_MEMORY,
       floppies: (config.floppies ?? []).map((floppy) => open(floppy, 'floppy')),
       cdrom: config.cdrom && open(config.cdrom, 'cdrom'),

@@ -7,10 +7,15 @@ import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import type { BlockDevice } from './media/block-device.js'
 
+/** APIC ids are 8 bits wide, and the last ones are the I/O APIC's and the broadcast's. */
+export const MAX_CPUS = 32
+
 export interface MachineOptions {
   engine: 'auto' | 'kvm' | 'soft'
   /** The soft engine's CPU: a model and changes to it, as in `pentium3,+sse2` (`cpu/models.ts`). Default: `max`. */
   cpu?: string
+  /** The number of CPUs, 1 to MAX_CPUS; default 1. */
+  cpus?: number
   /** RAM in bytes: a multiple of 1 MiB, 1 MiB to 3 GiB. */
   memory: number
   /** A: and B:. */

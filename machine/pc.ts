@@ -10,7 +10,7 @@ import { I8237Pair } from './board/i8237.js'
 import { I8259Pair } from './board/i8259.js'
 import { IoApic } from './board/io-apic.js'
 import { IrqRouter } from './board/irq-router.js'
-import { LocalApic } from './board/local-apic.js'
+import { LocalApic, localApicWindow } from './board/local-apic.js'
 import { MemoryMap } from './board/memory-map.js'
 import { PciBus, PciFunction } from './board/pci.js'
 import { Piix3 } from './board/piix3.js'
@@ -112,6 +112,7 @@ export class Pc implements Machine {
   constructor(options: MachineOptions) {
     const { firmware } = options
     const warn = () => {}
+    const cpus = options.cpus ?? 1
     const arena = new WebAssembly.Memory({
       initial: Math.ceil((ARENA_GUEST + options.memory + VRAM + firmware.bios.length + ARENA_SLACK) / 65536),
       maximum: 65536,
@@ -122,18 +123,18 @@ export class Pc implements Machine {
       portWrite: (port, value, size) => ports.write(port, value, size),
       mmioRead: (address, size) => memory.mmioRead(address, size),
       mmioWrite: (address, value, size) => memory.mmioWrite(address, value, size),
-      acknowledgeInterrupt: () => apic.acknowledge(),
-      readMsr: (index) => apic.readMsr(index),
-      writeMsr: (index, value) => apic.writeMsr(index, value),
-      readTpr: () => apic.cr8,
+      acknowledgeInterrupt: () => apic().acknowledge(),
+      readMsr: (index) => apic().readMsr(index),
+      writeMsr: (index, value) => apic().writeMsr(index, value),
+      readTpr: () => apic().cr8,
       writeTpr: (value) => {
-        apic.cr8 = value
+        apic().cr8 = value
       },
       ferr: (level) => router.isa(13)(level),
       smmChanged: (inSmm) => host.setSmm(inSmm),
       warnMsr: (index) => this.unknownMsrs.set(index, (this.unknownMsrs.get(index) ?? 0) + 1),
     }
-    const { engine, reason } = createEngine(options.engine, arena, board, options.cpu)
+    const { engine, reason } = createEngine(options.engine, arena, board, options.cpu, cpus)
     this.cpu = engine
     this.engine = engine.kind
     this.engineReason = reason
@@ -145,17 +146,33 @@ export class Pc implements Machine {
     const ports = new PortBus(warn)
     const memory = new MemoryMap({ arena, base: ARENA_GUEST, warn })
     const apicBus = new ApicBus()
-    const pic = new I8259Pair({ intr: (level) => apic.lint0(level), warn })
-    const apic = new LocalApic({
-      id: 0,
-      clock,
-      bus: apicBus,
-      intr: (level) => engine.setInterrupt(level),
-      nmi: () => engine.nmi(),
-      pic,
-      x2apic: false,
+    const pic = new I8259Pair({
+      intr: (level) => {
+        for (const each of apics) each.lint0(level)
+      },
       warn,
     })
+    const tscToNs = engine.tscToNs?.bind(engine)
+    const apics = Array.from(
+      { length: cpus },
+      (_, cpu) =>
+        new LocalApic({
+          id: cpu,
+          clock,
+          bus: apicBus,
+          intr: (level) => engine.setInterrupt(level, cpu),
+          nmi: () => engine.nmi(cpu),
+          smi: () => engine.smi(cpu),
+          init: () => engine.init(cpu),
+          sipi: (vector) => engine.startUp(cpu, vector),
+          pic,
+          tsc: tscToNs && { toNs: (tsc) => tscToNs(tsc, cpu) },
+          x2apic: engine.kind === 'soft',
+          warn,
+        }),
+    )
+    // Each CPU finds its own local APIC at the same address.
+    const apic = () => apics[engine.current]
     const ioApic = new IoApic({ bus: apicBus, pic, warn })
     const router = new IrqRouter({
       pic: (irq, level) => pic.line(irq)(level),
@@ -259,7 +276,7 @@ export class Pc implements Machine {
     this.memory = memory
     this.devices.push(
       ...[host, pci, bridge, ideFunction, ide, this.pm],
-      ...[pic, ioApic, apic, router],
+      ...[pic, ioApic, ...apics, router],
       ...[pit, hpet, rtc, dma, system],
       ...[this.i8042, this.fdc, this.display, ...this.serial, parallel, fwCfg],
       ...[new DebugConsole({ base: 0x402, output: debug }), new DebugConsole({ base: 0xe9, output: debug })],
@@ -269,6 +286,7 @@ export class Pc implements Machine {
       for (const range of device.ports ?? []) ports.add(device.name, range)
       for (const range of device.mmio ?? []) memory.addMmio(range)
     }
+    memory.addMmio(localApicWindow(apic))
     for (const [name, base, count] of ABSENT) ports.declareAbsent(name, base, count)
 
     // ---- what the firmware is told ----
@@ -280,7 +298,7 @@ export class Pc implements Machine {
     configureFirmware({
       fwCfg,
       memoryBytes: options.memory,
-      cpus: 1,
+      cpus,
       bootOrder: order,
       acpi: { serialPorts: 2, floppies: floppyTypes },
       multiboot: multiboot
@@ -298,7 +316,7 @@ export class Pc implements Machine {
       memoryBytes: options.memory,
       floppyTypes,
       bootOrder: [...order].map((letter) => letters[letter as keyof typeof letters]),
-      cpus: 1,
+      cpus,
       disks: [disks[0]?.geometry, disks[1]?.geometry],
     })
 
@@ -370,7 +388,7 @@ export class Pc implements Machine {
   reset(): void {
     for (const device of this.devices) device.reset()
     this.a20.reset()
-    this.cpu.reset('reset')
+    this.cpu.reset()
     this.pending = undefined
     this.over = undefined
     this.resetDue = false
@@ -422,7 +440,9 @@ export class Pc implements Machine {
   }
 
   registers(): string {
-    return formatRegisters(this.cpu.getState())
+    const { cpu } = this
+    if (cpu.cpus === 1) return formatRegisters(cpu.getState())
+    return Array.from({ length: cpu.cpus }, (_, i) => `CPU ${i}:\n${formatRegisters(cpu.getState(i))}`).join('\n')
   }
 
   close(): void {

@@ -18,6 +18,8 @@ export async function applyGuest(request: RunRequest): Promise<void> {
   const own = await guestMachine(await loadGuest(guest))
   request.machine = {
     ...machine,
+    cpu: machine.cpu ?? own.cpu,
+    cpus: machine.cpus ?? own.cpus,
     memory: request.memoryGiven ? machine.memory : own.memory,
     floppies: machine.floppies?.length ? machine.floppies : own.floppies,
     cdrom: machine.cdrom ?? own.cdrom,

@@ -1,6 +1,7 @@
 /** The options of `bootwright run`, from what was typed to a checked request. Touches no file. */
 
 import { CpuModelError, parseCpu } from '../../machine/cpu/models.js'
+import { MAX_CPUS } from '../../machine/machine.js'
 import { type BootStep, type Pattern, parseBootCommand } from '../boot-command.js'
 import { tryParseDuration } from '../durations.js'
 import { nearest } from '../keys.js'
@@ -19,6 +20,7 @@ export interface RunFlags {
   boot?: string
   engine?: string
   cpu?: string
+  smp?: string
   memory?: string
   timeout?: string
   screenshot?: string
@@ -77,6 +79,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   const machine: MachineConfig = {
     engine: parseEngine(flags.engine ?? 'auto'),
     cpu: flags.cpu === undefined ? undefined : parseCpuOption(flags.cpu),
+    cpus: flags.smp === undefined ? undefined : parseSmp(flags.smp),
     memory: flags.memory === undefined ? DEFAULT_MEMORY : parseMemory(flags.memory),
     floppies: floppies.map((path) => ({ path })),
     cdrom: flags.cdrom === undefined ? undefined : { path: flags.cdrom },
@@ -144,6 +147,14 @@ function parseCpuOption(text: string): string {
     throw error
   }
   return text
+}
+
+/** `4`, or QEMU's `cpus=4`. */
+function parseSmp(text: string): number {
+  const cpus = /^(?:cpus=)?(\d+)$/.exec(text)?.[1]
+  if (cpus === undefined || Number(cpus) < 1 || Number(cpus) > MAX_CPUS)
+    throw new UsageError(`--smp '${text}' is no number of CPUs; give 1 to ${MAX_CPUS}`)
+  return Number(cpus)
 }
 
 /** `dc`, or QEMU's `order=dc`. */

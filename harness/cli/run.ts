@@ -30,6 +30,7 @@ export function runCommand(): Command {
     .option('--boot <order>', 'drives to boot from: letters of a (floppy), c (disk), d (CD), n (network)')
     .option('--engine <engine>', 'auto, kvm or soft', 'auto')
     .option('--cpu <model>', "the soft engine's CPU: a model and changes to it, as in pentium3,+sse2 (default: max)")
+    .option('--smp <n>', 'how many CPUs (default: 1; several run on the soft engine)')
     .option('-m, --memory <size>', 'RAM: MiB, or with a unit as in 512M or 1G (default: 128M)')
     .option('--keys <script>', "type, in Packer's boot-command language and with <wait 'regex'>; several act in order")
     .option('--until-text <regex>', "run until the screen's text matches; in order with --keys")

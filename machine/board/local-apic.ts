@@ -67,6 +67,7 @@ const ESR_ILLEGAL_REGISTER = 0x80
 
 export const IA32_APIC_BASE = 0x1b
 export const IA32_TSC_DEADLINE = 0x6e0
+const IA32_TIME_STAMP_COUNTER = 0x10
 const X2APIC_FIRST = 0x800
 const X2APIC_LAST = 0x8ff
 const BASE_BSP = 0x100
@@ -101,6 +102,17 @@ export interface LocalApicOptions {
   warn?: Warn
 }
 
+/** The page at FEE00000h, where each CPU finds its own local APIC. */
+export function localApicWindow(ofCurrentCpu: () => LocalApic): MmioRange {
+  return {
+    name: 'local APIC',
+    base: BASE_ADDRESS,
+    size: 0x1000,
+    read: (offset, size) => ofCurrentCpu().readMmio(offset, size),
+    write: (offset, value, size) => ofCurrentCpu().writeMmio(offset, value, size),
+  }
+}
+
 /** Number of the highest bit set in 256 bits, -1 for none. */
 function highest(bits: Uint32Array): number {
   for (let i = 7; i >= 0; i--) if (bits[i]) return i * 32 + 31 - Math.clz32(bits[i])
@@ -109,7 +121,6 @@ function highest(bits: Uint32Array): number {
 
 export class LocalApic implements Device, ApicTarget {
   readonly name: string
-  readonly mmio: readonly MmioRange[]
   readonly timer: LocalApicTimer
   private readonly bootstrap: boolean
   private baseLow = 0
@@ -140,15 +151,6 @@ export class LocalApic implements Device, ApicTarget {
     this.timer = new LocalApicTimer(options.clock, options.tsc, `apic${options.id} timer`, () =>
       this.localInterrupt(LVT_TIMER),
     )
-    this.mmio = [
-      {
-        name: 'local APIC',
-        base: BASE_ADDRESS,
-        size: 0x1000,
-        read: (offset, size) => this.readMmio(offset, size),
-        write: (offset, value, size) => this.writeMmio(offset, value, size),
-      },
-    ]
     options.bus.attach(this)
     this.powerOn()
   }
@@ -371,7 +373,8 @@ export class LocalApic implements Device, ApicTarget {
     return (((this.id >>> 4) << 16) | (1 << (this.id & 0x0f))) >>> 0
   }
 
-  private readMmio(offset: number, size: number): number {
+  /** In the page at FEE00000h. */
+  readMmio(offset: number, size: number): number {
     if (!this.hardwareEnabled || this.x2apicMode) return size === 4 ? 0xffffffff : 2 ** (size * 8) - 1
     // Registers are 32 bits wide on 16-byte boundaries; the rest is reserved.
     if (offset & 0x0c) return 0
@@ -380,7 +383,7 @@ export class LocalApic implements Device, ApicTarget {
     return (value >>> ((offset & 3) * 8)) & (size === 1 ? 0xff : 0xffff)
   }
 
-  private writeMmio(offset: number, value: number, size: number): void {
+  writeMmio(offset: number, value: number, size: number): void {
     if (!this.hardwareEnabled || this.x2apicMode) return
     if (size !== 4 || offset & 0x0f) {
       this.options.warn?.('local APIC: write that is not an aligned dword', offset)
@@ -501,7 +504,7 @@ export class LocalApic implements Device, ApicTarget {
 
   // MSRs -----------------------------------------------------------------------------------------------------------
 
-  /** IA32_APIC_BASE, IA32_TSC_DEADLINE and 800h to 8FFh; undefined is #GP. */
+  /** IA32_APIC_BASE, IA32_TSC_DEADLINE, 800h to 8FFh; undefined is #GP. */
   readMsr(index: number): bigint | undefined {
     if (index === IA32_APIC_BASE) return (BigInt(this.baseHigh) << 32n) | BigInt(this.baseLow)
     if (index === IA32_TSC_DEADLINE) return this.timer.deadline
@@ -526,6 +529,10 @@ export class LocalApic implements Device, ApicTarget {
     if (index === IA32_APIC_BASE) return this.writeBase(value)
     if (index === IA32_TSC_DEADLINE) {
       this.timer.deadline = value
+      return true
+    }
+    if (index === IA32_TIME_STAMP_COUNTER) {
+      this.timer.tscChanged()
       return true
     }
     if (!this.x2apicMode || index < X2APIC_FIRST || index > X2APIC_LAST) return false

@@ -17,18 +17,26 @@ export interface ChosenEngine {
 
 /**
  * `auto` takes KVM where it can be used and runs every mode of the CPU at a decent speed, else the soft engine. `kvm`
- * takes it whatever the probe found. `cpu` is the soft engine's CPU model (`models.ts`). Throws an EngineUnavailableError where `kvm` was asked for and cannot be had.
+ * takes it whatever the probe found. `cpu` is the soft engine's CPU model (`models.ts`), `cpus` how many there are: several
+ * are the soft engine's matter. Throws an EngineUnavailableError where `kvm` was asked for and cannot be had.
  */
 export function createEngine(
   wanted: 'auto' | 'kvm' | 'soft',
   arena: WebAssembly.Memory,
   board: CpuBoard,
   cpu?: string,
+  cpus = 1,
 ): ChosenEngine {
   // A wrong model is told whatever engine it would be for.
   if (cpu !== undefined) parseCpu(cpu)
-  const soft = (reason: string): ChosenEngine => ({ engine: new SoftEngine(arena, board, cpu), reason })
+  const soft = (reason: string): ChosenEngine => ({ engine: new SoftEngine(arena, board, cpu, cpus), reason })
   if (wanted === 'soft') return soft('asked for')
+  if (cpus > 1) {
+    if (wanted === 'auto') return soft(`the KVM engine has one CPU, and the machine is to have ${cpus}`)
+    throw new EngineUnavailableError(
+      `The KVM engine has one CPU, and the machine is to have ${cpus}: take --engine soft, or --smp 1.`,
+    )
+  }
 
   const missing = kvmAccess()
   if (missing) {

@@ -72,23 +72,37 @@ export interface Engine {
   stop(): void
   /** A running `run(deadline)` is to come back at this earlier guest time. */
   shorten(deadline: number): void
-  /** EFLAGS.IF: whether INTR can end a halt. */
+  /** The number of CPUs; they are numbered from 0, the bootstrap processor. */
+  readonly cpus: number
+  /** The CPU that executes: whose accesses the board sees, and whose local APIC answers them. */
+  readonly current: number
+  /** EFLAGS.IF: whether INTR can end a halt of any CPU. */
   interruptsEnabled(): boolean
   /** The INTR pin (from the local APIC or the 8259A). */
-  setInterrupt(level: boolean): void
+  setInterrupt(level: boolean, cpu?: number): void
   /** One edge on the NMI pin. */
-  nmi(): void
+  nmi(cpu?: number): void
   /** One edge on the SMI# pin. */
-  smi(): void
-  /** RESET#: architectural reset state (Intel SDM vol. 3, table 10-1). INIT keeps FPU/SSE/MTRR state and TSC. */
-  reset(kind: 'reset' | 'init'): void
+  smi(cpu?: number): void
+  /** INIT reached one CPU. All but the bootstrap processor then wait for a start-up IPI. */
+  init(cpu?: number): void
+  /** A start-up IPI: a CPU that waits for it begins at VV00:0000. */
+  startUp(cpu: number, vector: number): void
+  /** RESET# of all CPUs: architectural reset state (Intel SDM vol. 3, table 10-1). */
+  reset(): void
+  /**
+   * The guest time in ns at which the time stamp counter of a CPU reaches `tsc`; may lie in the past. Absent where the
+   * CPUs show no TSC-deadline timer.
+   */
+  tscToNs?(tsc: bigint, cpu: number): number
   /** The address line 20 gate. */
   setA20(enabled: boolean): void
   setMemory(regions: readonly MemoryRegion[]): void
   /** Bytes of RAM were changed from outside (DMA, loader): decoded code in the arena range is dropped. */
   memoryChanged(offset: number, length: number): void
-  getState(): CpuState
-  setState(state: CpuState): void
+  /** Without `cpu`, of the one that executes. */
+  getState(cpu?: number): CpuState
+  setState(state: CpuState, cpu?: number): void
   close(): void
 }
 

@@ -48,6 +48,8 @@ const HALT: Exit = { reason: 'halt' }
 
 export class KvmEngine implements Engine {
   readonly kind = 'kvm'
+  readonly cpus = 1
+  readonly current = 0
   /** Emulation failures that the soft engine helped over. */
   rescues = 0
   /** Interrupts for which the soft engine had to find the moment. */
@@ -378,9 +380,17 @@ export class KvmEngine implements Engine {
     this.smiPending = true
   }
 
-  reset(kind: 'reset' | 'init'): void {
+  init(): void {
     // RESET# is the stronger one.
-    if (this.resetRequested !== 'reset') this.resetRequested = kind
+    this.resetRequested ??= 'init'
+    if (!this.running) this.performReset()
+  }
+
+  /** The only CPU never waits for one. */
+  startUp(): void {}
+
+  reset(): void {
+    this.resetRequested = 'reset'
     if (!this.running) this.performReset()
   }
 

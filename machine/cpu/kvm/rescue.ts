@@ -74,7 +74,7 @@ export class Rescue {
   }
 
   reset(): void {
-    this.soft?.reset('reset')
+    this.soft?.reset()
   }
 
   /** Executes at most `instructions`; first of all the interrupt `injected` and an SMI. Call `refusal` before. */

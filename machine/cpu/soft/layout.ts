@@ -5,6 +5,9 @@ export const PAGE_RAM = 1
 export const PAGE_ROM = 2
 export const ARENA_GUEST = 0x5000000
 
+/** The executing CPU's own state. */
+export const STATE = 0x1000
+export const STATE_SIZE = 0x1000
 export const GPR = 0x1000
 export const RIP = 0x1090
 export const RFLAGS = 0x1098
@@ -24,23 +27,22 @@ export const SHADOW = 0x1168
 export const HALTED = 0x116c
 export const NMI_MASKED = 0x1170
 export const IN_SMM = 0x1174
-export const A20_MASK = 0x117c
+export const A20_MASK = 0x3028
+export const TSC_SKIPPED = 0x3020
 export const TSC_OFFSET = 0x1190
-export const ICOUNT = 0x1198
-export const ICOUNT_END = 0x11a0
+export const ICOUNT = 0x3000
+export const ICOUNT_END = 0x3008
 export const ATTENTION = 0x11a8
 export const PENDING_VECTOR = 0x11b0
 export const DELIVERING = 0x11bc
-/** Cores from before the models (BOOTWRIGHT_CORE may name one) show a 64-bit CPU where this is 1. */
-export const CPU_MODEL = 0x1540
 /** What CPUID shows; see `core/features.ts`. */
-export const CPU_SIGNATURE = 0x1544
-export const CPU_LEVEL = 0x1548
-export const CPU_EXTENDED_LEVEL = 0x154c
+export const CPU_SIGNATURE = 0x3040
+export const CPU_LEVEL = 0x3044
+export const CPU_EXTENDED_LEVEL = 0x3048
 export const CPU_APIC_ID = 0x1550
-export const CPU_COUNT = 0x1554
-export const RANDOM_STATE = 0x1558
-export const CPU_FEATURES = 0x1560
+export const CPU_COUNT = 0x304c
+export const RANDOM_STATE = 0x3030
+export const CPU_FEATURES = 0x3060
 export const SEGMENTS = 0x1200
 export const SEG_SIZE = 64
 export const SEG_ACCESS = 4
@@ -71,5 +73,6 @@ export const EXIT_BUDGET = 0
 export const EXIT_HALT = 1
 export const EXIT_SHUTDOWN = 2
 export const EXIT_STOP = 3
+export const EXIT_YIELD = 4
 
 export const WARN_UNKNOWN_MSR = 1

@@ -9,14 +9,19 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CpuBoard, CpuState, Engine, Exit, MemoryRegion, SegmentState } from '../engine.js'
+import { FEATURES } from '../features.js'
 import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import * as at from './layout.js'
+import { type ProcessorCore, Processors, QUANTUM } from './processors.js'
 
 /** Guest time of an instruction: 100 million a second, about what the interpreter reaches, so that a guest's delay loops take about as long as they say. */
 export const NS_PER_INSTRUCTION = 10
 
 /** The TSC's frequency, Hz. */
 export const TSC_HZ = 1_000_000_000
+const NS_PER_TICK = 1e9 / TSC_HZ
+
+const MONITOR = FEATURES.get('monitor') as number
 
 /** What run() does without a deadline: it comes back after this many instructions all the same. */
 const LONGEST_RUN = 100_000_000
@@ -24,22 +29,20 @@ const LONGEST_RUN = 100_000_000
 /** Thrown through the core's frames by a fault; never seen outside. */
 const UNWIND = Symbol('fault')
 
-interface Core {
+interface Core extends ProcessorCore {
   initialize(): void
   run(): number
   retired(): number
   elapsed(): number
   setEnd(end: number): void
   shortenEnd(end: number): void
-  raiseAttention(bits: number): void
-  lowerAttention(bits: number): void
   dropEverything(): void
   dropRange(address: number, length: number): void
   flushTlb(): void
+  readTsc(): bigint
+  writeTsc(value: bigint): void
   getFlags(): number
   setFlags(flags: number): void
-  resetCpu(init: number): void
-  setSegmentBounds(segment: number): void
   updateMode(): void
 }
 
@@ -73,16 +76,23 @@ export class SoftEngine implements Engine {
   private regions: readonly MemoryRegion[] = []
   /** Guest time at instruction 0: what HLT skipped. */
   private timeBase = 0
-  private msrHigh = 0
+  private msr = 0n
+  private readonly processors: Processors
+  /** Guest time, in instructions' worth, at which the present CPU's turn ends, and at which run() comes back. */
+  private turnEnd = 0
+  private end = 0
+  private stopAsked = false
 
   /**
    * @param memory the machine's arena; the guest's memory lies from ARENA_GUEST (80 MiB) on.
    * @param cpu the CPU model as `--cpu` takes it; a CpuModelError where there is no such.
+   * @param cpus how many of them.
    */
   constructor(
     private readonly memory: WebAssembly.Memory,
     board: CpuBoard,
     cpu: string = DEFAULT_CPU,
+    readonly cpus = 1,
   ) {
     const model = parseCpu(cpu)
     const host = {
@@ -95,11 +105,12 @@ export class SoftEngine implements Engine {
       mmioWrite: (address: number, value: number, size: 1 | 2 | 4) => board.mmioWrite(address >>> 0, value >>> 0, size),
       acknowledge: () => board.acknowledgeInterrupt(),
       msrRead: (index: number) => {
-        const value = board.readMsr(index >>> 0) ?? 0n
-        this.msrHigh = Number(value >> 32n) | 0
-        return Number(value & 0xffffffffn) | 0
+        const value = board.readMsr(index >>> 0)
+        this.msr = value ?? 0n
+        return value !== undefined
       },
-      msrHigh: () => this.msrHigh,
+      msrLow: () => Number(this.msr & 0xffffffffn) | 0,
+      msrHigh: () => Number(this.msr >> 32n) | 0,
       msrWrite: (index: number, low: number, high: number) =>
         board.writeMsr(index >>> 0, (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)),
       tprRead: () => board.readTpr(),
@@ -115,35 +126,72 @@ export class SoftEngine implements Engine {
     this.view = new DataView(memory.buffer)
     this.core.initialize()
     this.setModel(model)
-    this.reset('reset')
+    this.processors = new Processors(memory, this.core, cpus)
+    this.processors.reset()
   }
 
   private setModel(model: CpuModel): void {
     const v = this.view
-    v.setUint32(at.CPU_MODEL, 1, true)
     v.setUint32(at.CPU_SIGNATURE, model.signature, true)
     v.setUint32(at.CPU_LEVEL, model.level, true)
     v.setUint32(at.CPU_EXTENDED_LEVEL, model.extendedLevel, true)
-    v.setUint32(at.CPU_APIC_ID, 0, true)
-    v.setUint32(at.CPU_COUNT, 1, true)
-    for (const [i, word] of model.features.entries()) v.setUint32(at.CPU_FEATURES + i * 4, word, true)
+    v.setUint32(at.CPU_COUNT, this.cpus, true)
+    for (const [i, word] of model.features.entries()) {
+      // MWAIT waits for another CPU's write, which the turns of several do not watch for: HLT is what is left.
+      const hidden = this.cpus > 1 && i === MONITOR >> 5 ? 1 << (MONITOR & 31) : 0
+      v.setUint32(at.CPU_FEATURES + i * 4, word & ~hidden, true)
+    }
   }
 
   run(deadline: number): Exit {
-    this.setDeadline(deadline)
+    this.end = Math.min(this.countAt(deadline), this.core.elapsed() + LONGEST_RUN)
     while (true) {
-      let reason: number
+      if (this.processors.posted) this.processors.settle()
+      if (this.cpus > 1 && !this.takeTurn()) return { reason: 'halt' }
+      this.core.setEnd(this.cpus > 1 ? Math.min(this.end, this.turnEnd) : this.end)
+      switch (this.runCore()) {
+        case at.EXIT_HALT:
+          if (this.cpus === 1) return { reason: 'halt' }
+          this.turnEnd = 0
+          break
+        case at.EXIT_YIELD:
+          this.turnEnd = 0
+          break
+        case at.EXIT_SHUTDOWN:
+          return { reason: 'shutdown', detail: 'triple fault' }
+        default:
+          // Beside the deadline and stop() there are INIT and start-up IPIs, and the end of a turn.
+          if (!this.stopAsked && this.core.elapsed() < this.end) break
+          this.stopAsked = false
+          return { reason: 'budget' }
+      }
+    }
+  }
+
+  private runCore(): number {
+    while (true) {
       try {
-        reason = this.core.run()
+        return this.core.run()
       } catch (thrown) {
         // A fault left the core; it is pending and is delivered when the core runs again.
-        if (thrown === UNWIND) continue
-        throw thrown
+        if (thrown !== UNWIND) throw thrown
       }
-      if (reason === at.EXIT_HALT) return { reason: 'halt' }
-      if (reason === at.EXIT_SHUTDOWN) return { reason: 'shutdown', detail: 'triple fault' }
-      return { reason: 'budget' }
     }
+  }
+
+  /** Whose turn it is now; false where every CPU waits. */
+  private takeTurn(): boolean {
+    const { processors } = this
+    const now = this.core.elapsed()
+    const goesOn = processors.keepsTurn() || (now < this.turnEnd && processors.runnable(processors.current))
+    if (!goesOn && !processors.next()) return false
+    if (now >= this.turnEnd) this.turnEnd = now + QUANTUM
+    return true
+  }
+
+  /** The CPU that executes: whose accesses the board sees. */
+  get current(): number {
+    return this.processors.current
   }
 
   now(): number {
@@ -155,7 +203,7 @@ export class SoftEngine implements Engine {
     if (skipped <= 0) return
     this.timeBase += skipped
     const view = this.view
-    view.setBigInt64(at.TSC_OFFSET, view.getBigInt64(at.TSC_OFFSET, true) + BigInt(Math.round(skipped)), true)
+    view.setBigUint64(at.TSC_SKIPPED, view.getBigUint64(at.TSC_SKIPPED, true) + BigInt(Math.round(skipped)), true)
   }
 
   instructions(): number {
@@ -163,37 +211,55 @@ export class SoftEngine implements Engine {
   }
 
   stop(): void {
+    this.stopAsked = true
     this.core.raiseAttention(at.ATTN_STOP)
   }
 
   shorten(deadline: number): void {
-    this.core.shortenEnd(Math.ceil((deadline - this.timeBase) / NS_PER_INSTRUCTION))
+    const end = this.countAt(deadline)
+    this.end = Math.min(this.end, end)
+    this.core.shortenEnd(end)
   }
 
-  private setDeadline(deadline: number): void {
-    const end = Math.ceil((deadline - this.timeBase) / NS_PER_INSTRUCTION)
-    this.core.setEnd(Math.max(0, Math.min(end, this.core.elapsed() + LONGEST_RUN)))
+  /** A guest time in instructions' worth. */
+  private countAt(ns: number): number {
+    return Math.max(0, Math.ceil((ns - this.timeBase) / NS_PER_INSTRUCTION))
   }
 
-  setInterrupt(level: boolean): void {
-    if (level) this.core.raiseAttention(at.ATTN_INTR)
-    else this.core.lowerAttention(at.ATTN_INTR)
+  setInterrupt(level: boolean, cpu = 0): void {
+    if (level) this.processors.raise(cpu, at.ATTN_INTR)
+    else this.processors.lower(cpu, at.ATTN_INTR)
   }
 
   interruptsEnabled(): boolean {
-    return (this.view.getUint32(at.RFLAGS, true) & 0x200) !== 0
+    return this.processors.interruptsEnabled()
   }
 
-  nmi(): void {
-    this.core.raiseAttention(at.ATTN_NMI)
+  nmi(cpu = 0): void {
+    this.processors.raise(cpu, at.ATTN_NMI)
   }
 
-  smi(): void {
-    this.core.raiseAttention(at.ATTN_SMI)
+  smi(cpu = 0): void {
+    this.processors.raise(cpu, at.ATTN_SMI)
   }
 
-  reset(kind: 'reset' | 'init'): void {
-    this.core.resetCpu(kind === 'init' ? 1 : 0)
+  init(cpu = 0): void {
+    this.processors.post(cpu)
+    this.core.raiseAttention(at.ATTN_STOP)
+  }
+
+  startUp(cpu: number, vector: number): void {
+    this.processors.post(cpu, vector)
+    this.core.raiseAttention(at.ATTN_STOP)
+  }
+
+  tscToNs(tsc: bigint, cpu: number): number {
+    const now = this.core.readTsc() - this.processors.tscOffset(this.current) + this.processors.tscOffset(cpu)
+    return this.now() + Number(BigInt.asIntN(64, tsc - now)) * NS_PER_TICK
+  }
+
+  reset(): void {
+    this.processors.reset()
   }
 
   setA20(enabled: boolean): void {
@@ -225,7 +291,22 @@ export class SoftEngine implements Engine {
     }
   }
 
-  getState(): CpuState {
+  getState(cpu = this.current): CpuState {
+    const { current } = this
+    this.processors.switchTo(cpu)
+    const state = this.readState()
+    this.processors.switchTo(current)
+    return state
+  }
+
+  setState(state: CpuState, cpu = this.current): void {
+    const { current } = this
+    this.processors.switchTo(cpu)
+    this.writeState(state)
+    this.processors.switchTo(current)
+  }
+
+  private readState(): CpuState {
     const v = this.view
     const u64 = (address: number) => v.getBigUint64(address, true)
     const u32 = (address: number) => v.getUint32(address, true)
@@ -262,14 +343,11 @@ export class SoftEngine implements Engine {
       interruptShadow: shadow === 1 ? 'sti' : shadow === 2 ? 'mov-ss' : 'none',
       nmiMasked: u32(at.NMI_MASKED) !== 0,
       inSmm: u32(at.IN_SMM) !== 0,
-      tsc: BigInt.asUintN(
-        64,
-        BigInt(this.core.retired()) * BigInt(NS_PER_INSTRUCTION) + v.getBigInt64(at.TSC_OFFSET, true),
-      ),
+      tsc: BigInt.asUintN(64, this.core.readTsc()),
     }
   }
 
-  setState(state: CpuState): void {
+  private writeState(state: CpuState): void {
     const v = this.view
     const u64 = (address: number, value: bigint) => v.setBigUint64(address, BigInt.asUintN(64, value), true)
     const u32 = (address: number, value: number) => v.setUint32(address, value, true)
@@ -305,11 +383,7 @@ export class SoftEngine implements Engine {
     u32(at.NMI_MASKED, state.nmiMasked ? 1 : 0)
     u32(at.IN_SMM, state.inSmm ? 1 : 0)
     u32(at.PENDING_VECTOR, at.NO_VECTOR)
-    v.setBigInt64(
-      at.TSC_OFFSET,
-      BigInt.asIntN(64, state.tsc - BigInt(this.core.retired()) * BigInt(NS_PER_INSTRUCTION)),
-      true,
-    )
+    this.core.writeTsc(BigInt.asIntN(64, state.tsc))
     // CPL is SS.DPL, or 3 in virtual-8086 mode, or 0 in real mode.
     const protectedMode = (state.cr0 & 1n) !== 0n
     u32(at.CPL, !protectedMode ? 0 : state.rflags & 0x20000n ? 3 : (state.segments[2].access >> 5) & 3)

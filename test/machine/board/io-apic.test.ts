@@ -36,7 +36,7 @@ function setup() {
     write(0x11 + pin * 2, high)
     write(0x10 + pin * 2, low)
   }
-  const lapicWrite = (offset: number, value: number) => apic.mmio[0].write(offset, value, 4)
+  const lapicWrite = (offset: number, value: number) => apic.writeMmio(offset, value, 4)
   lapicWrite(0xf0, 0x1ff)
   const eoi = () => lapicWrite(0xb0, 0)
   return { clock, bus, apic, io, pic, pit, warn, range, read, write, redirect, eoi, lapicWrite }

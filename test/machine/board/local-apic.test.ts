@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { ApicBus } from '../../../machine/board/apic-bus.js'
 import { I8259Pair } from '../../../machine/board/i8259.js'
-import { LocalApic, type LocalApicOptions } from '../../../machine/board/local-apic.js'
+import { LocalApic, type LocalApicOptions, localApicWindow } from '../../../machine/board/local-apic.js'
 import { ManualClock } from '../../../machine/clock.js'
 
 function makeApic(clock: ManualClock, bus: ApicBus, options: Partial<LocalApicOptions> = {}) {
@@ -15,9 +15,9 @@ function makeApic(clock: ManualClock, bus: ApicBus, options: Partial<LocalApicOp
     level = next
   }
   const apic = new LocalApic({ id: 0, clock, bus, intr, nmi, smi, init, sipi, warn, ...options })
-  const range = apic.mmio[0]
-  const read = (offset: number) => range.read(offset, 4)
-  const write = (offset: number, value: number) => range.write(offset, value, 4)
+  const range = localApicWindow(() => apic)
+  const read = (offset: number) => apic.readMmio(offset, 4)
+  const write = (offset: number, value: number) => apic.writeMmio(offset, value, 4)
   return { apic, range, read, write, nmi, smi, init, sipi, warn, intr: () => level }
 }
 

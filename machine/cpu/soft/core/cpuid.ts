@@ -7,7 +7,7 @@ import {
   CPU_APIC_ID, CPU_COUNT, CPU_EXTENDED_LEVEL, CPU_LEVEL, CPU_SIGNATURE, featureWord, has,
 } from './features'
 import { F_LM, F_MONITOR, F_XSAVE } from './generated/features'
-import { msrRead } from './host'
+import { msrLow, msrRead } from './host'
 import { setGpr } from './operand'
 import { CR4, CR4_OSXSAVE, RAX, RBX, RCX, RDX, XCR0 } from './state'
 
@@ -113,7 +113,7 @@ export function cpuid(op: usize): void {
         b |= (1 << bitsFor(count)) << 16
         d |= 1 << 28
       } else b |= 0x10000
-      if (!(msrRead(0x1b) & 0x800)) d &= ~FEATURE_APIC
+      if (!(msrRead(0x1b) && msrLow() & 0x800)) d &= ~FEATURE_APIC
       if (load<u32>(CR4) & CR4_OSXSAVE) c |= FEATURE_OSXSAVE
       break
     }

@@ -4,17 +4,17 @@
  */
 
 /** Words by FEATURE_WORDS of `machine/cpu/features.ts`, u32 each. */
-export const CPU_FEATURES: usize = 0x1560
+export const CPU_FEATURES: usize = 0x3060
 /** CPUID 1 EAX, u32: family, model, stepping. */
-export const CPU_SIGNATURE: usize = 0x1544
+export const CPU_SIGNATURE: usize = 0x3040
 /** Highest basic and extended leaf, u32 each; an extended one of 0 is none. */
-export const CPU_LEVEL: usize = 0x1548
-export const CPU_EXTENDED_LEVEL: usize = 0x154c
-/** Local APIC ID and the number of CPUs, u32 each. */
+export const CPU_LEVEL: usize = 0x3044
+export const CPU_EXTENDED_LEVEL: usize = 0x3048
+/** Local APIC ID (a CPU's own) and the number of CPUs, u32 each. */
 export const CPU_APIC_ID: usize = 0x1550
-export const CPU_COUNT: usize = 0x1554
+export const CPU_COUNT: usize = 0x304c
 /** State of RDRAND and RDSEED, u64. */
-export const RANDOM_STATE: usize = 0x1558
+export const RANDOM_STATE: usize = 0x3030
 
 /** True where the model has the feature `F_*`. */
 @inline export function has(feature: u32): bool {

@@ -8,10 +8,11 @@
 @external("host", "mmioWrite") export declare function mmioWrite(address: u32, value: u32, size: u32): void
 /** INTA: the vector of the pending external interrupt. */
 @external("host", "acknowledge") export declare function acknowledge(): u32
-/** MSRs that live outside the CPU core (the local APIC's). `read` returns the low half and leaves the high half for `msrHigh`. */
-@external("host", "msrRead") export declare function msrRead(index: u32): u32
+/** MSRs that live outside the CPU core (the local APIC's). False is #GP; what was read is then in `msrLow` and `msrHigh`. */
+@external("host", "msrRead") export declare function msrRead(index: u32): bool
+@external("host", "msrLow") export declare function msrLow(): u32
 @external("host", "msrHigh") export declare function msrHigh(): u32
-@external("host", "msrWrite") export declare function msrWrite(index: u32, low: u32, high: u32): void
+@external("host", "msrWrite") export declare function msrWrite(index: u32, low: u32, high: u32): bool
 /** CR8 (the task priority) lives in the local APIC. */
 @external("host", "tprRead") export declare function tprRead(): u32
 @external("host", "tprWrite") export declare function tprWrite(value: u32): void

@@ -1,18 +1,27 @@
 /** The core's exports: what `soft-engine.ts` calls. */
 import { fillHandlerTable } from './generated/dispatch'
+import { flushTlb } from './memory'
 import { breakSoon, instructionCount } from './run'
+import { updateMode } from './segment'
 import { ATTENTION, ICOUNT_END, STALLED } from './state'
 
 export { run } from './run'
 export { dropEverything, dropRange } from './blocks'
-export { flushTlb } from './memory'
+export { readTsc, writeTsc } from './msr'
 export { getFlags, setFlags } from './flags'
 export { resetCpu } from './reset'
-export { setSegmentBounds, updateMode } from './segment'
+export { setSegmentBounds } from './segment'
+export { flushTlb, updateMode }
 
 /** Once, before anything runs. */
 export function initialize(): void {
   fillHandlerTable()
+}
+
+/** Another CPU's state is in place. */
+export function cpuSwitched(): void {
+  updateMode()
+  flushTlb()
 }
 
 /** Retired instructions, exact inside host calls. A double holds them for three years at a billion a second. */

@@ -9,8 +9,9 @@ import {
   AUX_KEEP, arithFlags, getAF, getCF, getOF, getPF, getSF, getZF, setArithFlags, setCF, setLazy,
 } from './flags'
 import { addSp, peek, probeWrite, push, read, readEa, rmwBegin, rmwEnd, write, writeEa } from './memory'
+import { pause } from './system'
 import {
-  OP_ADDRESS_SHIFT, OP_BASE, OP_IMM, OP_REG, OP_RM, ea, opSeg,
+  OPF_REP, OP_ADDRESS_SHIFT, OP_BASE, OP_FLAGS, OP_IMM, OP_REG, OP_RM, ea, opSeg,
 } from './op'
 import {
   EX_DE, EX_GP, EX_UD, FLAG_DF, FLAG_ZF, LAZY_AUX, LAZY_RESULT, RAX, RBP, RBX, RCX,
@@ -299,10 +300,13 @@ export function xchg_E_G<T>(op: usize, memory: bool): void {
   }
 }
 
-/** XCHG with the accumulator; 90 itself is NOP and must not clear the upper half of RAX. */
+/** XCHG with the accumulator; 90 itself is NOP and must not clear the upper half of RAX, F3 90 is PAUSE. */
 export function xchg_A_R<T>(op: usize): void {
   const d = rmOf(op)
-  if (d == RAX) return
+  if (d == RAX) {
+    if (load<u8>(op, OP_FLAGS) & OPF_REP) pause()
+    return
+  }
   const v = load<T>(d)
   setReg<T>(d, load<T>(RAX))
   setReg<T>(RAX, v)

@@ -2,8 +2,8 @@
 import { ring0 } from './control'
 import { raise } from './fault'
 import { has } from './features'
-import { F_ARCH_CAPABILITIES, F_LM, F_NX, F_RDTSCP, F_SYSCALL } from './generated/features'
-import { msrHigh, msrRead, msrWrite, warn, WARN_UNKNOWN_MSR } from './host'
+import { F_ARCH_CAPABILITIES, F_LM, F_NX, F_RDTSCP, F_SYSCALL, F_TSC_DEADLINE, F_X2APIC } from './generated/features'
+import { msrHigh, msrLow, msrRead, msrWrite, warn, WARN_UNKNOWN_MSR } from './host'
 import { flushTlb, nonCanonical } from './memory'
 import { OP_RM } from './op'
 import { setGpr } from './operand'
@@ -11,7 +11,7 @@ import { instructionCount, nextIp } from './run'
 import { setFlat64 } from './segment'
 import {
   CPL, CR0, CR0_PG, CR4, CR4_PCE, CR4_TSD, EFER, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EX_GP, FS, FS64, GS, GS64,
-  MSR_AREA, RAX, RCX, RDX, RIP, SEG_BASE, TSC_OFFSET,
+  MSR_AREA, RAX, RCX, RDX, RIP, SEG_BASE, STALLED, TSC_OFFSET, TSC_SKIPPED,
 } from './state'
 
 /** TSC ticks for each retired instruction: an instruction is 10 ns of guest time, the TSC runs at 1 GHz. */
@@ -44,6 +44,9 @@ const IA32_MTRR_FIX4K_C0000: u32 = 0x268
 const IA32_MTRR_FIX4K_F8000: u32 = 0x26f
 const IA32_PAT: u32 = 0x277
 const IA32_MTRR_DEF_TYPE: u32 = 0x2ff
+const IA32_TSC_DEADLINE: u32 = 0x6e0
+const X2APIC_FIRST: u32 = 0x800
+const X2APIC_LAST: u32 = 0x8ff
 const IA32_EFER: u32 = 0xc0000080
 const IA32_STAR: u32 = 0xc0000081
 const IA32_LSTAR: u32 = 0xc0000082
@@ -88,12 +91,17 @@ const ARCH_CAPABILITIES: u64 = 0xd10e179
 /** Bits above the physical address width of 40. */
 const ABOVE_PHYSICAL: u64 = 0xffffff0000000000
 
+/** Ticks since power-on: they run alike on all CPUs. */
+function ticks(): u64 {
+  return (instructionCount() + load<u64>(STALLED)) * TSC_PER_INSTRUCTION + load<u64>(TSC_SKIPPED)
+}
+
 export function readTsc(): u64 {
-  return instructionCount() * TSC_PER_INSTRUCTION + load<u64>(TSC_OFFSET)
+  return ticks() + load<u64>(TSC_OFFSET)
 }
 
 export function writeTsc(value: u64): void {
-  store<u64>(TSC_OFFSET, value - instructionCount() * TSC_PER_INSTRUCTION)
+  store<u64>(TSC_OFFSET, value - ticks())
 }
 
 /** MSRs at power-on. INIT leaves them alone. */
@@ -160,14 +168,23 @@ export function msrStorage(index: u32): usize {
   return 0
 }
 
+/** The registers of the x2APIC, and the deadline of the local APIC's timer. */
+function ofApic(index: u32): bool {
+  if (index == IA32_TSC_DEADLINE) return has(F_TSC_DEADLINE)
+  return index >= X2APIC_FIRST && index <= X2APIC_LAST && has(F_X2APIC)
+}
+
+function apicMsr(index: u32): u64 {
+  if (!msrRead(index)) raise(EX_GP, 0)
+  return <u64>msrLow() | (<u64>msrHigh() << 32)
+}
+
 function readMsr(index: u32): u64 {
   switch (index) {
     case IA32_TIME_STAMP_COUNTER:
       return readTsc()
-    case IA32_APIC_BASE: {
-      const low = <u64>msrRead(index)
-      return low | (<u64>msrHigh() << 32)
-    }
+    case IA32_APIC_BASE:
+      return apicMsr(index)
     case IA32_MTRRCAP:
       return MTRRCAP
     case IA32_PLATFORM_ID:
@@ -184,6 +201,7 @@ function readMsr(index: u32): u64 {
       break
   }
   if (index >= LAST_BRANCH_FROM && index <= LAST_INT_TO) return 0
+  if (ofApic(index)) return apicMsr(index)
   const at = msrStorage(index)
   if (at) return load<u64>(at)
   warn(WARN_UNKNOWN_MSR, index)
@@ -244,11 +262,13 @@ function writeMsr(index: u32, value: u64): void {
   switch (index) {
     case IA32_TIME_STAMP_COUNTER:
       writeTsc(value)
+      // The local APIC's timer may wait for a value of it.
+      if (has(F_TSC_DEADLINE)) msrWrite(index, <u32>value, <u32>(value >> 32))
       return
     case IA32_APIC_BASE:
-      // BSP (8), enable (11) and the base; there is no x2APIC (10). What the local APIC makes of them is its affair.
-      if (value & (ABOVE_PHYSICAL | 0x6ff)) raise(EX_GP, 0)
-      msrWrite(index, <u32>value, <u32>(value >> 32))
+      // BSP (8), x2APIC (10), enable (11) and the base. What the local APIC makes of them is its affair.
+      if (value & (ABOVE_PHYSICAL | 0x2ff) || (value & 0x400 && !has(F_X2APIC))) raise(EX_GP, 0)
+      if (!msrWrite(index, <u32>value, <u32>(value >> 32))) raise(EX_GP, 0)
       return
     case IA32_EFER:
       writeEfer(value)
@@ -262,6 +282,10 @@ function writeMsr(index: u32, value: u64): void {
       // Software clears it, CPUID would load the update's signature: there is none.
       store<u64>(MSR_BIOS_SIGN_ID, 0)
       return
+  }
+  if (ofApic(index)) {
+    if (!msrWrite(index, <u32>value, <u32>(value >> 32))) raise(EX_GP, 0)
+    return
   }
   const at = msrStorage(index)
   if (!at) {

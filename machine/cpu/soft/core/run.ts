@@ -9,14 +9,13 @@ import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_MODE, cachedBlock, findBlock, linearIp
 import { execute } from './generated/dispatch'
 import { acknowledge } from './host'
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from './interrupt'
-import { TSC_PER_INSTRUCTION } from './msr'
 import { enterSmm } from './smm'
 import { raise, raiseNoError } from './fault'
 import { OP_IP, OP_NEXT, OP_SIZE } from './op'
 import {
   ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, CS, DELIVERING, DR, EX_DB, EX_GP,
   EXIT_BUDGET, EXIT_HALT, EXIT_REASON, EXIT_STOP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, ICOUNT_LIMIT, IN_SMM, MODE,
-  MODE_CODE64, MODE_CS_LIMIT, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, REG_BLOCK_IP, RFLAGS, RIP, SEG_BASE, SEG_LIMIT, SHADOW, STALLED, TSC_OFFSET,
+  MODE_CODE64, MODE_CS_LIMIT, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, REG_BLOCK_IP, RFLAGS, RIP, SEG_BASE, SEG_LIMIT, SHADOW, STALLED,
 } from './state'
 
 /** First op of the block that is executing; 0 between blocks. */
@@ -54,7 +53,6 @@ export function instructionCount(): u64 {
 /** The CPU waits for a slower bus as long as `instructions` would have taken: time passes, nothing is retired. */
 export function stall(instructions: u64): void {
   store<u64>(STALLED, load<u64>(STALLED) + instructions)
-  store<u64>(TSC_OFFSET, load<u64>(TSC_OFFSET) + instructions * TSC_PER_INSTRUCTION)
   // The present instruction still counts: the budget never falls behind it.
   const least = instructionCount() + 1
   const end = load<u64>(ICOUNT_END)

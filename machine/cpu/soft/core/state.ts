@@ -6,7 +6,11 @@
  */
 
 // ---- the map of linear memory below the guest's ----
-/** CPU state, 0x1000 to 0x3fff. The AssemblyScript statics start at 0x10000 (asc --memoryBase). */
+/**
+ * The state of the executing CPU, 0x1000 to 0x1fff: where there are several, the engine puts each one's here when its turn
+ * comes. Behind it scratch space, and from 0x3000 on what all CPUs share. The AssemblyScript statics start at 0x10000
+ * (asc --memoryBase).
+ */
 export const STATE: usize = 0x1000
 export const STATE_END: usize = 0x4000
 /** TLBs: 1,024 entries of 16 bytes (u64 tag, u64 addend) each. */
@@ -85,22 +89,12 @@ export const HALTED: usize = 0x116c
 export const NMI_MASKED: usize = 0x1170
 export const IN_SMM: usize = 0x1174
 export const SMBASE: usize = 0x1178
-/** 1 when A20 is enabled; the mask is applied to physical addresses. */
-export const A20_MASK: usize = 0x117c
 /** Stack pointer mask: 0xffff, 0xffffffff or all ones, u64 (from SS.B and long mode). */
 export const SP_MASK: usize = 0x1180
 /** Address of the segment record that stack accesses use: SS, or FLAT_SS in 64-bit code. u32. */
 export const STACK_SEG: usize = 0x1188
-/** Offset added to the retired-instruction count (times TSC_PER_INSTRUCTION) to give the TSC. i64. */
+/** What WRMSR added to the TSC of this CPU; see readTsc(). i64. */
 export const TSC_OFFSET: usize = 0x1190
-/** Retired instructions, those of the whole executing block counted already; see `instructionCount()`. u64. */
-export const ICOUNT: usize = 0x1198
-/** Instruction count at which run() comes back. u64. */
-export const ICOUNT_END: usize = 0x11a0
-/** ICOUNT_END, or 0 while something wants attention: the one thing that is compared between blocks. u64. */
-export const ICOUNT_LIMIT: usize = 0x11d0
-/** Time that the CPU has waited for ports, in instructions' worth: guest time is the sum of both counts. u64. */
-export const STALLED: usize = 0x11c8
 /** A reason to look up at the next instruction boundary, u32: ATTN_* bits. */
 export const ATTENTION: usize = 0x11a8
 /** Exception waiting for delivery after an unwind: vector (u32, 0xffffffff none), error code (u32), has error code (u32). */
@@ -163,6 +157,20 @@ export const MSR_AREA: usize = 0x1c00
 
 /** 64 bytes for read-modify-write and page-crossing accesses. */
 export const SCRATCH: usize = 0x2000
+
+// ---- what all CPUs share; features.ts has more of it from 0x3030 on ----
+/** Retired instructions, those of the whole executing block counted already; see `instructionCount()`. u64. */
+export const ICOUNT: usize = 0x3000
+/** Instruction count at which run() comes back. u64. */
+export const ICOUNT_END: usize = 0x3008
+/** ICOUNT_END, or 0 while something wants attention: the one thing that is compared between blocks. u64. */
+export const ICOUNT_LIMIT: usize = 0x3010
+/** Time that the CPU has waited for ports, in instructions' worth: guest time is the sum of both counts. u64. */
+export const STALLED: usize = 0x3018
+/** TSC ticks that HLT skipped. u64. */
+export const TSC_SKIPPED: usize = 0x3020
+/** 1 when A20 is enabled; the mask is applied to physical addresses. */
+export const A20_MASK: usize = 0x3028
 
 // ---- bits ----
 export const MODE_CODE32: u32 = 1 // CS.D
@@ -259,3 +267,5 @@ export const EXIT_BUDGET: u32 = 0
 export const EXIT_HALT: u32 = 1
 export const EXIT_SHUTDOWN: u32 = 2
 export const EXIT_STOP: u32 = 3
+/** PAUSE: the CPU waits for another one, whose turn it may be. */
+export const EXIT_YIELD: u32 = 4

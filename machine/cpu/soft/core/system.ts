@@ -10,10 +10,10 @@ import {
   MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_STAR, MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_SYSENTER_ESP,
 } from './msr'
 import { operand16, storeWord } from './operand'
-import { nextIp } from './run'
+import { breakSoon, nextIp } from './run'
 import { code64, loadSegment, longMode, segmentAddress, setFlat, setFlat64, updateMode } from './segment'
 import {
-  CPL, CR0, CR0_PE, CR4, CR4_FSGSBASE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, FLAG_AC, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, GS64, HALTED, RAX, RCX,
+  CPL, CR0, CR0_PE, CR4, CR4_FSGSBASE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, EXIT_REASON, EXIT_YIELD, FLAG_AC, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, GS64, HALTED, RAX, RCX,
   RDX, RFLAGS, RIP, RSP, SEG_BASE, SEG_SELECTOR, SHADOW, SP_MASK, SS, STACK_SEG,
 } from './state'
 
@@ -69,6 +69,13 @@ export function hlt(op: usize): void {
   ring0()
   store<u32>(HALTED, 1)
   store<u64>(RIP, nextIp(op))
+}
+
+/** F3 90. A CPU that spins waits for another one: where there is another one, it may be its turn now. */
+export function pause(): void {
+  if (load<u32>(CPU_COUNT) <= 1) return
+  store<u32>(EXIT_REASON, EXIT_YIELD)
+  breakSoon()
 }
 
 /** INVD and WBINVD: there are no caches. */

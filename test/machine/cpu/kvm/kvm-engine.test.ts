@@ -212,7 +212,7 @@ describe.skipIf(unusable)(`KVM: interrupts and halts${skipped}`, () => {
     machine.ram.set([0x0f, 0x0b], PROGRAM) // ud2
     machine.engine.setState(state)
     expect(machine.run().reason).toBe('shutdown')
-    machine.engine.reset('reset')
+    machine.engine.reset()
     const after = machine.state
     expect(after.rip).toBe(0xfff0n)
     expect(after.segments[1]).toMatchObject({ selector: 0xf000, base: 0xffff0000n })

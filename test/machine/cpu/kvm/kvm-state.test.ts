@@ -102,7 +102,7 @@ describe.skipIf(unusable)(`KVM: state${skipped}`, () => {
     state.cr0 = 0x11n
     state.fxsave[0] = 0x7f
     machine.engine.setState(state)
-    machine.engine.reset('init')
+    machine.engine.init()
     const after = machine.state
     expect(after.msrs[0x174]).toBe(0x18n)
     expect(after.fxsave[0]).toBe(0x7f)

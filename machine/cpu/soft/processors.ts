@@ -1,0 +1,166 @@
+/**
+ * Several CPUs on one core: each has its turn in linear memory, the others' states wait here. The turns are counted in
+ * guest time, so a run with several CPUs is as reproducible as one with a single CPU.
+ *
+ * A CPU gives its turn away when the quantum is over, in HLT, and at PAUSE, where it waits for another CPU. Out of reset
+ * all but the first wait for a start-up IPI (Intel SDM vol. 3, 9.4 "Multiple-Processor (MP) Initialization").
+ */
+import * as at from './layout.js'
+
+/** Guest time of a turn, in instructions' worth. */
+export const QUANTUM = 50_000
+
+const INTERRUPT_FLAG = 0x200
+
+/** What the core offers for it. */
+export interface ProcessorCore {
+  resetCpu(init: number): void
+  cpuSwitched(): void
+  setSegmentBounds(segment: number): void
+  raiseAttention(bits: number): void
+  lowerAttention(bits: number): void
+}
+
+interface Message {
+  cpu: number
+  /** A start-up IPI's vector; undefined is INIT. */
+  vector?: number
+}
+
+const CS = at.SEGMENTS + at.SEG_SIZE
+
+export class Processors {
+  /** Whose state is in linear memory. */
+  current = 0
+  /** Waits for a start-up IPI. */
+  readonly waiting: boolean[]
+  private readonly state: Uint8Array
+  private readonly banks: Uint8Array[]
+  private readonly views: DataView[]
+  private messages: Message[] = []
+
+  constructor(
+    memory: WebAssembly.Memory,
+    private readonly core: ProcessorCore,
+    readonly count: number,
+  ) {
+    this.state = new Uint8Array(memory.buffer, at.STATE, at.STATE_SIZE)
+    this.banks = Array.from({ length: count }, () => new Uint8Array(at.STATE_SIZE))
+    this.views = this.banks.map((bank) => new DataView(bank.buffer))
+    this.views[0] = new DataView(memory.buffer, at.STATE, at.STATE_SIZE)
+    this.waiting = this.banks.map((_, cpu) => cpu > 0)
+  }
+
+  /** RESET# of all of them. */
+  reset(): void {
+    this.messages = []
+    for (let cpu = this.count - 1; cpu >= 0; cpu--) {
+      this.switchTo(cpu)
+      this.write(cpu, at.CPU_APIC_ID, cpu)
+      this.core.resetCpu(0)
+      this.waiting[cpu] = cpu > 0
+    }
+  }
+
+  switchTo(cpu: number): void {
+    const { current, state, banks, views } = this
+    if (cpu === current) return
+    banks[current].set(state)
+    state.set(banks[cpu])
+    views[cpu] = views[current]
+    views[current] = new DataView(banks[current].buffer)
+    this.current = cpu
+    this.core.cpuSwitched()
+  }
+
+  raise(cpu: number, bits: number): void {
+    if (cpu === this.current) this.core.raiseAttention(bits)
+    else this.write(cpu, at.ATTENTION, this.read(cpu, at.ATTENTION) | bits)
+  }
+
+  lower(cpu: number, bits: number): void {
+    if (cpu === this.current) this.core.lowerAttention(bits)
+    else this.write(cpu, at.ATTENTION, this.read(cpu, at.ATTENTION) & ~bits)
+  }
+
+  /** INIT, or a start-up IPI with its vector. They arrive between two turns, in order: `settle()`. */
+  post(cpu: number, vector?: number): void {
+    this.messages.push({ cpu, vector })
+  }
+
+  get posted(): boolean {
+    return this.messages.length > 0
+  }
+
+  /** Carries out what was posted. */
+  settle(): void {
+    const { messages } = this
+    this.messages = []
+    for (const { cpu, vector } of messages) {
+      if (vector === undefined) {
+        this.switchTo(cpu)
+        this.core.resetCpu(1)
+        this.waiting[cpu] = cpu > 0
+      } else if (this.waiting[cpu]) this.start(cpu, vector)
+    }
+  }
+
+  /** From VV00:0000. */
+  private start(cpu: number, vector: number): void {
+    this.switchTo(cpu)
+    const view = this.views[cpu]
+    view.setUint16(CS - at.STATE, vector << 8, true)
+    view.setBigUint64(CS + at.SEG_BASE - at.STATE, BigInt(vector << 12), true)
+    this.core.setSegmentBounds(CS)
+    view.setBigUint64(at.RIP - at.STATE, 0n, true)
+    this.core.cpuSwitched()
+    this.waiting[cpu] = false
+  }
+
+  /** It is not in HLT, or something is there that ends HLT. */
+  runnable(cpu: number): boolean {
+    if (this.waiting[cpu]) return false
+    if (!this.read(cpu, at.HALTED)) return true
+    const attention = this.read(cpu, at.ATTENTION)
+    if (attention & at.ATTN_INTR && this.read(cpu, at.RFLAGS) & INTERRUPT_FLAG) return true
+    if (attention & at.ATTN_NMI && !this.read(cpu, at.NMI_MASKED)) return true
+    return (attention & at.ATTN_SMI) !== 0 && !this.read(cpu, at.IN_SMM)
+  }
+
+  /** The next one's turn, round robin; false where none can run. */
+  next(): boolean {
+    for (let i = 1; i <= this.count; i++) {
+      const cpu = (this.current + i) % this.count
+      if (!this.runnable(cpu)) continue
+      this.switchTo(cpu)
+      return true
+    }
+    return false
+  }
+
+  /** What WRMSR added to its TSC. */
+  tscOffset(cpu: number): bigint {
+    return this.views[cpu].getBigInt64(at.TSC_OFFSET - at.STATE, true)
+  }
+
+  /** SMRAM is in the memory map of them all while one is in SMM: it keeps its turn. */
+  keepsTurn(): boolean {
+    return this.read(this.current, at.IN_SMM) !== 0 && this.runnable(this.current)
+  }
+
+  /** An interrupt could end the halt of one of them. */
+  interruptsEnabled(): boolean {
+    for (let cpu = 0; cpu < this.count; cpu++) {
+      if (!this.waiting[cpu] && this.read(cpu, at.RFLAGS) & INTERRUPT_FLAG) return true
+    }
+    return false
+  }
+
+  private read(cpu: number, address: number): number {
+    return this.views[cpu].getUint32(address - at.STATE, true)
+  }
+
+  private write(cpu: number, address: number, value: number): void {
+    this.views[cpu].setUint32(address - at.STATE, value, true)
+  }
+}
