@@ -1,0 +1,130 @@
+/** Several CPUs of a whole machine: a boot sector that wakes them, counts them and sends them interrupts. */
+
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { findFirmware } from '../../machine/firmware/find-firmware.js'
+import type { Machine } from '../../machine/machine.js'
+import { MemoryMedium } from '../../machine/media/memory.js'
+import { createPc } from '../../machine/pc.js'
+import { assemble, haveNasm } from './cpu/driver.js'
+
+/**
+ * Every woken CPU adds one to [600h], enables its local APIC and halts; an IPI of vector 40h makes it add one to [602h].
+ * The bootstrap processor leaves with both numbers through debug-exit.
+ */
+const COUNT_CPUS = `
+        bits 16
+        org 7c00h
+start:  cli
+        xor ax, ax
+        mov ds, ax
+        mov es, ax
+        mov ss, ax
+        mov sp, 7c00h
+        mov dword [600h], 0
+        mov word [40h*4], handler
+        mov word [40h*4+2], 0
+        mov si, trampoline          ; to 8000h, where the start-up IPI sends them
+        mov di, 8000h
+        mov cx, trampoline_end - trampoline
+        rep movsb
+        call unreal
+        mov esi, 0fee00000h
+        mov dword [esi+0f0h], 1ffh
+        mov dword [esi+300h], 0c4500h   ; INIT to all but self
+        mov ecx, 1000
+.init:  loop .init
+        mov dword [esi+300h], 0c4608h   ; start-up at 0800:0000, twice
+        mov dword [esi+300h], 0c4608h
+        mov cx, [count]
+.wait:  pause
+        cmp [600h], cx
+        jne .wait
+        mov dword [esi+300h], 0c4040h   ; fixed, vector 40h
+.ipis:  pause
+        cmp [602h], cx
+        jne .ipis
+        mov al, [600h]
+        shl al, 4
+        or al, [602h]
+        out 0f4h, al
+        hlt
+
+unreal: lgdt [gdt]
+        mov eax, cr0
+        or al, 1
+        mov cr0, eax
+        mov bx, 8
+        mov ds, bx
+        and al, 0feh
+        mov cr0, eax
+        xor bx, bx
+        mov ds, bx
+        ret
+
+handler:
+        lock inc word [602h]
+        mov dword [esi+0b0h], 0
+        iret
+
+trampoline:
+        jmp 0:ap
+trampoline_end:
+
+ap:     cli
+        xor ax, ax
+        mov ds, ax
+        mov ss, ax
+        mov ax, 1                       ; a stack of its own
+        lock xadd [600h], ax
+        mov sp, ax
+        shl sp, 8
+        add sp, 6000h
+        call unreal
+        mov esi, 0fee00000h
+        mov dword [esi+0f0h], 1ffh
+        sti
+.rest:  hlt
+        jmp .rest
+
+        align 8
+gdt:    dw 15
+        dd gdt
+        dw 0
+        dq 00cf92000000ffffh
+count:  dw CPUS - 1
+        times 510-($-$$) db 0
+        dw 0aa55h
+`
+
+function machine(cpus: number): Machine {
+  const { bios, vgaBios } = findFirmware()
+  const floppy = new Uint8Array(737280)
+  floppy.set(assemble(COUNT_CPUS.replace('CPUS', String(cpus))))
+  return createPc({
+    engine: 'soft',
+    cpus,
+    memory: 8 << 20,
+    floppies: [new MemoryMedium(floppy)],
+    disks: [],
+    firmware: { bios: readFileSync(bios.path), vgaBios: readFileSync(vgaBios.path) },
+  })
+}
+
+describe.skipIf(!haveNasm)('several CPUs', () => {
+  test.each([2, 4, 16])('%i are woken, counted and interrupted', (cpus) => {
+    const pc = machine(cpus)
+    const exit = pc.run(20e9)
+    expect(exit).toMatchObject({ reason: 'debug-exit', code: (cpus - 1) * 17 })
+    expect(pc.registers()).toContain(`CPU ${cpus - 1}:`)
+    pc.close()
+  })
+
+  test('take their turns in the same order in every run', () => {
+    const runs = [machine(4), machine(4)].map((pc) => {
+      pc.run(20e9)
+      return { instructions: pc.instructions(), registers: pc.registers() }
+    })
+    expect(runs[1]).toEqual(runs[0])
+  })
+})
