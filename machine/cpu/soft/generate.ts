@@ -284,7 +284,7 @@ export const CASES: StaticArray<u16> = [${list(variants.map((v) => number.get(v)
     `${head}import { OP_HANDLER, OP_SIZE } from '../op'
 import { advance, leave, limit, setCurrentOp } from '../run'
 import { HANDLER_TABLE } from '../state'
-import { invalidOpcode } from '../integer'
+import { invalidOpcode } from '../system'
 ${importLines.join('\n')}
 
 ${called.map((v, i) => `// ${v.text}\n${signature(v, i)}`).join('\n')}

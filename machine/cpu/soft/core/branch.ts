@@ -1,5 +1,5 @@
 /** Near branches. Each returns the op to go on with, or 0 to leave the loop. */
-import { condition } from './integer'
+import { condition } from './condition'
 import { addSp, peek, push, readEa } from './memory'
 import { OP_ADDRESS_SHIFT, OP_IMM, OP_LINK_NEXT, OP_LINK_TAKEN, OP_RM } from './op'
 import { checkTarget, follow, jumpTo, nextIp } from './run'

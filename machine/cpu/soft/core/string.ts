@@ -3,7 +3,8 @@
  * and goes on where it stopped. Runs inside plain RAM are done in one go; each ends its block.
  */
 import { arithFlags } from './flags'
-import { cmpSub, setReg } from './integer'
+import { cmpSub } from './arithmetic'
+import { setReg } from './operand'
 import { read, tlbRead, tlbWrite, write } from './memory'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_SEG } from './op'
 import { instructionCount, instructionPointer, nextIp } from './run'

@@ -83,6 +83,11 @@ export function invd(op: usize): void {
   ring0()
 }
 
+/** What the opcode table does not have. */
+export function invalidOpcode(): void {
+  raiseNoError(EX_UD)
+}
+
 /** UD0, UD1, UD2. */
 export function ud(op: usize): void {
   raiseNoError(EX_UD)

@@ -1,7 +1,10 @@
 /** Integer instructions and near branches (Intel SDM vol. 2, appendix A). */
 import type { Row } from './row.js'
 
-export const from = ['integer', 'branch', 'string']
+export const from = [
+  ...['arithmetic', 'move', 'stack', 'condition', 'shift', 'multiply', 'bit-test', 'exchange', 'flag-moves', 'decimal'],
+  ...['branch', 'string'],
+]
 
 const hex = (n: number): string => n.toString(16).padStart(2, '0')
 const ALU = ['ADD', 'OR', 'ADC', 'SBB', 'AND', 'SUB', 'XOR']
