@@ -29,6 +29,8 @@ export interface MachineOptions {
   kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; append?: string }
   /** SeaBIOS and its VGA BIOS. */
   firmware: { bios: Uint8Array; vgaBios: Uint8Array }
+  /** QEMU's `pc-testdev` is there, for kernels that test the machine itself. */
+  testDevice?: boolean
   /** Seconds since 1970 UTC at power-on, as the RTC shows it. Fixed by default, so that runs are the same. */
   epoch?: number
   /** Called for each byte that the guest sends; port 0 is COM1. */

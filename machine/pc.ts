@@ -42,6 +42,7 @@ import { Hpet } from './devices/timer/hpet.js'
 import { I8254 } from './devices/timer/i8254.js'
 import { Mc146818 } from './devices/timer/mc146818.js'
 import { IsaDebugExit } from './devices/watchdog/isa-debug-exit.js'
+import { PcTestdev } from './devices/watchdog/pc-testdev.js'
 import { configureFirmware } from './firmware/configure.js'
 import { FwCfg } from './firmware/fw-cfg.js'
 import { findMultibootHeader } from './firmware/multiboot.js'
@@ -282,6 +283,7 @@ export class Pc implements Machine {
       ...[new DebugConsole({ base: 0x402, output: debug }), new DebugConsole({ base: 0xe9, output: debug })],
       new IsaDebugExit({ onExit: (code) => this.ask({ reason: 'debug-exit', code: code >>> 1 }) }),
     )
+    if (options.testDevice) this.devices.push(new PcTestdev({ irq: (n) => router.source(n) }))
     for (const device of this.devices) {
       for (const range of device.ports ?? []) ports.add(device.name, range)
       for (const range of device.mmio ?? []) memory.addMmio(range)

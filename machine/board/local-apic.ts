@@ -589,7 +589,8 @@ export class LocalApic implements Device, ApicTarget {
     this.baseLow = low
     this.baseHigh = Number(value >> 32n)
     if (this.address !== BASE_ADDRESS) this.options.warn?.('local APIC moved; its registers stay at FEE00000h', low)
-    if (!enable && had) this.init()
+    // Software may lose what it had set up when it switches the APIC off (Intel SDM vol. 3, 11.4.3): only the id is.
+    if (enable && !had) this.id = this.options.id
     // The x2APIC's id is the initial one, whatever the guest wrote to the xAPIC's.
     if (x2apic) this.id = this.options.id
     this.update()

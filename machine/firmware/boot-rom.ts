@@ -7,12 +7,12 @@
  * Multiboot says. So the firmware has run as on any other boot, and e820 and ACPI come from it.
  * Specifications: Plug and Play BIOS 1.0A (appendix B: option ROM header, BEV); BIOS Boot Specification 1.01.
  *
- * Low memory while the ROM runs:
- *   0x07000  stack, down from 0x7c00
- *   0x07c00  scratch: DMA descriptor, directory entry, GDTR, far pointer
- *   0x08000  header of the boot image; the Multiboot information structure stands in it
- *   0x09000  memory map for Multiboot, read by INT 15h E820h
- *   0x0a000  free for segments
+ * Low memory while the ROM runs, below the EBDA, where kernels seldom want to lie:
+ *   0x9b000  stack, down from 0x9bc00
+ *   0x9bc00  scratch: DMA descriptor, directory entry, GDTR, far pointer
+ *   0x9c000  header of the boot image; the Multiboot information structure stands in it
+ *   0x9d000  memory map for Multiboot, read by INT 15h E820h
+ *   0x9e000  free for segments
  */
 import { Assembler } from './assembler.js'
 
@@ -23,18 +23,23 @@ export const BOOT_ROM_BOOTORDER = `/rom@${BOOT_ROM_FILE}`
 export const BOOT_IMAGE_FILE = 'opt/bootwright/boot'
 
 /** Memory that the ROM itself works in: no segment may touch it. */
-export const ROM_WORK_AREA = { start: 0x7000, end: 0xa000 } as const
+export const ROM_WORK_AREA = { start: 0x9b000, end: 0x9e000 } as const
+const WORK = ROM_WORK_AREA.start
 /** Guest-physical address of the Multiboot information structure. */
-export const MULTIBOOT_INFO_ADDRESS = 0x8020
+export const MULTIBOOT_INFO_ADDRESS = WORK + 0x1020
 export const MULTIBOOT_INFO_BYTES = 0x80
-export const MULTIBOOT_MMAP_ADDRESS = 0x9000
+export const MULTIBOOT_MMAP_ADDRESS = WORK + 0x2000
 
-const DMA = 0x7c00
-const ENTRY = 0x7c10
-const GDTR = 0x7c50
-const FAR_POINTER = 0x7c58
-const HEADER = 0x8000
-const MMAP_END = 0xa000
+// Offsets in the work area, whose segment DS, ES and SS hold.
+const STACK_TOP = 0xc00
+const DMA = 0xc00
+const ENTRY = 0xc10
+const GDTR = 0xc50
+const FAR_POINTER = 0xc58
+const HEADER = 0x1000
+const INFO = MULTIBOOT_INFO_ADDRESS - WORK
+const MMAP = MULTIBOOT_MMAP_ADDRESS - WORK
+const MMAP_END = 0x3000
 
 /** The header of a boot image. */
 const HEADER_BYTES = 4096
@@ -48,7 +53,7 @@ const AT_SP = 0x0c
 const AT_ENTRY = 0x10
 const AT_EAX = 0x14
 const AT_EBX = 0x18
-const AT_INFO = MULTIBOOT_INFO_ADDRESS - HEADER
+const AT_INFO = INFO - HEADER
 const AT_SEGMENTS = 0xa0
 const SEGMENT_BYTES = 8
 const MODE_REAL = 0
@@ -194,9 +199,9 @@ function header(a: Assembler): void {
 function findBootImage(a: Assembler): void {
   a.label('boot')
   a.op(0xfa) // cli
-  a.op(0x31, 0xc0) // xor ax, ax
+  a.op(0xb8).u16(WORK >> 4) // mov ax, work area
   a.op(0x8e, 0xd0) // mov ss, ax
-  a.op(0xbc).u16(0x7c00) // mov sp, 0x7c00
+  a.op(0xbc).u16(STACK_TOP) // mov sp, STACK_TOP
   a.op(0x8e, 0xd8) // mov ds, ax
   a.op(0x8e, 0xc0) // mov es, ax
   a.op(0xfb) // sti
@@ -238,7 +243,7 @@ function findBootImage(a: Assembler): void {
 
 function loadSegments(a: Assembler): void {
   a.op(0x66, 0xb8).u32(HEADER_BYTES) // mov eax, HEADER_BYTES
-  a.op(0x66, 0xbb).u32(HEADER) // mov ebx, HEADER
+  a.op(0x66, 0xbb).u32(WORK + HEADER) // mov ebx, WORK+HEADER
   a.near(0xe8, 'load') // call load
   a.op(0x66, 0x81, 0x3e)
     .u16(HEADER + AT_MAGIC)
@@ -280,7 +285,6 @@ function enterRealMode(a: Assembler): void {
 
 /** Multiboot: A20 on, mem_lower from INT 12h, the memory map and mem_upper from INT 15h E820h. */
 function readMemoryMap(a: Assembler): void {
-  const INFO = MULTIBOOT_INFO_ADDRESS
   const SMAP = 0x534d4150
   a.label('protected')
   a.op(0xb8).u16(0x2401) // mov ax, 0x2401       enable A20
@@ -288,7 +292,7 @@ function readMemoryMap(a: Assembler): void {
   a.op(0xcd, 0x12) // int 0x12             KiB below the EBDA
   a.op(0x66, 0x0f, 0xb7, 0xc0) // movzx eax, ax
   a.op(0x66, 0xa3).u16(INFO + 4) // mov [mem_lower], eax
-  a.op(0xbf).u16(MULTIBOOT_MMAP_ADDRESS + 4) // mov di, map+4
+  a.op(0xbf).u16(MMAP + 4) // mov di, MMAP+4
   a.op(0x66, 0x31, 0xdb) // xor ebx, ebx
   a.label('next range')
   a.op(0x66, 0xb8).u32(0xe820) // mov eax, 0xe820
@@ -313,7 +317,7 @@ function readMemoryMap(a: Assembler): void {
   a.op(0x66, 0x85, 0xdb) // test ebx, ebx
   a.jump(0x75, 'next range') // jnz next range
   a.label('map read')
-  a.op(0x81, 0xef).u16(MULTIBOOT_MMAP_ADDRESS + 4) // sub di, map+4
+  a.op(0x81, 0xef).u16(MMAP + 4) // sub di, MMAP+4
   a.op(0x66, 0x0f, 0xb7, 0xc7) // movzx eax, di
   a.op(0x66, 0xa3).u16(INFO + 44) // mov [mmap_length], eax
 }
@@ -345,10 +349,10 @@ function enterProtectedMode(a: Assembler): void {
   a.op(0x8e, 0xd0) // mov ss, ax
   a.op(0x8e, 0xe0) // mov fs, ax
   a.op(0x8e, 0xe8) // mov gs, ax
-  a.op(0xbc).u32(0x7c00) // mov esp, 0x7c00
-  a.op(0x8b, 0x0d).u32(HEADER + AT_ENTRY) // mov ecx, [entry]
-  a.op(0x8b, 0x1d).u32(HEADER + AT_EBX) // mov ebx, [ebx]
-  a.op(0xa1).u32(HEADER + AT_EAX) // mov eax, [eax]
+  a.op(0xbc).u32(WORK + STACK_TOP) // mov esp, WORK+STACK_TOP
+  a.op(0x8b, 0x0d).u32(WORK + HEADER + AT_ENTRY) // mov ecx, [entry]
+  a.op(0x8b, 0x1d).u32(WORK + HEADER + AT_EBX) // mov ebx, [ebx]
+  a.op(0xa1).u32(WORK + HEADER + AT_EAX) // mov eax, [eax]
   a.op(0xff, 0xe1) // jmp ecx
 }
 
@@ -366,7 +370,7 @@ function loadRoutine(a: Assembler): void {
   a.op(0x66, 0x31, 0xc0) // xor eax, eax
   a.op(0xba).u16(0x514) // mov dx, 0x514
   a.op(0x66, 0xef) // out dx, eax          descriptor's address, high
-  a.op(0x66, 0xb8).op(0, 0, DMA >> 8, DMA) // mov eax, DMA, big-endian
+  a.op(0x66, 0xb8).op(0, WORK >> 16, ((WORK + DMA) >> 8) & 0xff, DMA & 0xff) // mov eax, WORK+DMA, big-endian
   a.op(0xba).u16(0x518) // mov dx, 0x518
   a.op(0x66, 0xef) // out dx, eax          low: starts the transfer
   a.label('wait')

@@ -1,7 +1,11 @@
 /** `npm run conformance -- SUITE ...`: dispatches to the suites. */
+import { kvmUnitTests } from './kvm-unit-tests/run.js'
 import { singlestep } from './singlestep/run.js'
 
-const suites: { [name: string]: (args: string[]) => number } = { singlestep }
+const suites: { [name: string]: (args: string[]) => number } = {
+  'kvm-unit-tests': kvmUnitTests,
+  singlestep,
+}
 
 const [name, ...args] = process.argv.slice(2)
 const suite = suites[name]

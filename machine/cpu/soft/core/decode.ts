@@ -282,6 +282,11 @@ function decodeOne(op: usize, offset: u32): bool {
       map = 3
     }
   }
+  // MOV to and from CRn and DRn ignore ModRM.mod: there are no forms with memory.
+  if (map == 1 && opcode >= 0x20 && opcode <= 0x23) {
+    modrm = nextByte() | 0xc0
+    haveModrm = true
+  }
   let node = load<u32>(changetype<usize>(ROOTS) + (<usize>((map << 8) | opcode) << 2))
   while (node >> 28 > NODE_LEAF) {
     const kind = node >> 28
