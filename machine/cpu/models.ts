@@ -72,7 +72,7 @@ const DEFINITIONS: { readonly [name: string]: Definition } = {
 }
 
 /** In the table of features, but the core does not execute it yet: no model shows it, and `+NAME` is refused. */
-const MISSING: ReadonlySet<string> = new Set(['avx', 'avx2', 'fma', 'f16c'])
+const MISSING: ReadonlySet<string> = new Set()
 
 const implemented = [...FEATURES.keys()].filter((name) => !MISSING.has(name))
 

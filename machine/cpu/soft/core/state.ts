@@ -163,6 +163,8 @@ export const MSR_AREA: usize = 0x1c00
 
 /** 64 bytes for read-modify-write and page-crossing accesses. */
 export const SCRATCH: usize = 0x2000
+/** An op and operands of its own for the halves of a VEX instruction, 256 bytes; see vex.ts. */
+export const VEX_SCRATCH: usize = 0x2e00
 
 // ---- bits ----
 export const MODE_CODE32: u32 = 1 // CS.D
