@@ -5,7 +5,7 @@
 import { IMMEDIATE_SHIFTS, INTEGER, SHIFTS } from './mmx.js'
 import type { Row } from './row.js'
 import { PACKING, rows as sseRows } from './sse.js'
-import { SSE41, SSSE3, rows as laterRows } from './sse-later.js'
+import { rows as laterRows, SSE41, SSSE3 } from './sse-later.js'
 
 export const from = ['vex', 'avx-move', 'avx-permute', 'float-half', 'xmm', 'state', 'lanes-more']
 
@@ -127,7 +127,14 @@ const same = (vex: string, then: string, ...places: string[]): Row[] =>
 
 const unchanged: Row[] = [
   ...same('vex', '', 'np 0f 2e', '66 0f 2e', 'np 0f 2f', '66 0f 2f', 'f3 0f 2c', 'f2 0f 2c', 'f3 0f 2d', 'f2 0f 2d'),
-  ...same('vex.128', '', '66 0f 7e', ...cross(['66 0f3a'], ['14', '15', '16', '17', '61', '63']), '66 0f c5', '66 0f f7'),
+  ...same(
+    'vex.128',
+    '',
+    '66 0f 7e',
+    ...cross(['66 0f3a'], ['14', '15', '16', '17', '61', '63']),
+    '66 0f c5',
+    '66 0f f7',
+  ),
   ...same('vex.128', '', 'np 0f 13', '66 0f 13', 'np 0f 17', '66 0f 17', 'np 0f ae /2 mem', 'np 0f ae /3 mem'),
   ...same('vex.128', '; clearUpper(regV(op))', '66 0f 6e', 'f3 0f 7e'),
   ...same('vex.128', '; clearUpper(XMM)', '66 0f3a 60', '66 0f3a 62'),
