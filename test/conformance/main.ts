@@ -1,7 +1,8 @@
 /** `npm run conformance -- SUITE ...`: dispatches to the suites. */
+import { fex } from './fex/run.js'
 import { singlestep } from './singlestep/run.js'
 
-const suites: { [name: string]: (args: string[]) => number } = { singlestep }
+const suites: { [name: string]: (args: string[]) => number } = { fex, singlestep }
 
 const [name, ...args] = process.argv.slice(2)
 const suite = suites[name]

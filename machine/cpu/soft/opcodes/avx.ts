@@ -98,9 +98,9 @@ const integers: Row[] = [
   ...two(INTEGERS, { bytes: [8, 16], source: 8 }, ...cross(['66 0f38'], ['20', '23', '25', '30', '33', '35'])),
   ...two(INTEGERS, { bytes: [4, 8], source: 4 }, ...cross(['66 0f38'], ['21', '24', '31', '34'])),
   ...two(INTEGERS, { bytes: [2, 4], source: 2 }, '66 0f38 22', '66 0f38 32'),
-  ...three(['aes'], {}, ...cross(['66 0f38'], ['dc', 'dd', 'de', 'df'])),
+  ...three(['aes', 'vaes'], {}, ...cross(['66 0f38'], ['dc', 'dd', 'de', 'df'])),
   ...two(['aes'], {}, '66 0f38 db', '66 0f3a df'),
-  ...three(['pclmulqdq'], {}, '66 0f3a 44'),
+  ...three(['pclmulqdq', 'vpclmulqdq'], {}, '66 0f3a 44'),
 ]
 
 /** One run of the SSE form, which leaves the upper part of VEX.vvvv's register in the result. */
