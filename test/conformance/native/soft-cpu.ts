@@ -60,7 +60,7 @@ export class SoftCpu implements CpuTarget {
   private lastCode: Uint8Array | undefined
 
   /** @param mirror the native oracle's mapping, below 2 GiB: code and data then have the same addresses as there. */
-  constructor(board: Partial<CpuBoard> = {}, mirror?: bigint) {
+  constructor(board: Partial<CpuBoard> = {}, mirror?: bigint, model?: string) {
     this.data = mirror === undefined ? DATA : MIRROR + DATA_IN_MAP
     this.code = mirror === undefined ? CODE : MIRROR + BLOB
     this.dataAddress = mirror === undefined ? BigInt(DATA) : mirror + BigInt(DATA_IN_MAP)
@@ -69,21 +69,25 @@ export class SoftCpu implements CpuTarget {
     this.ram = new Uint8Array(memory.buffer, at.ARENA_GUEST, RAM)
     this.words = new BigUint64Array(memory.buffer)
     this.view = new DataView(memory.buffer)
-    this.engine = new SoftEngine(memory, {
-      portRead: () => 0xffffffff,
-      portWrite: () => {},
-      mmioRead: () => 0xffffffff,
-      mmioWrite: () => {},
-      acknowledgeInterrupt: () => 0xff,
-      readMsr: () => 0n,
-      writeMsr: () => true,
-      readTpr: () => 0,
-      writeTpr: () => {},
-      ferr: () => {},
-      smmChanged: () => {},
-      warnMsr: () => {},
-      ...board,
-    })
+    this.engine = new SoftEngine(
+      memory,
+      {
+        portRead: () => 0xffffffff,
+        portWrite: () => {},
+        mmioRead: () => 0xffffffff,
+        mmioWrite: () => {},
+        acknowledgeInterrupt: () => 0xff,
+        readMsr: () => 0n,
+        writeMsr: () => true,
+        readTpr: () => 0,
+        writeTpr: () => {},
+        ferr: () => {},
+        smmChanged: () => {},
+        warnMsr: () => {},
+        ...board,
+      },
+      model,
+    )
     this.internals = this.engine as unknown as Internals
     this.engine.setMemory([{ address: 0, size: RAM, offset: at.ARENA_GUEST, kind: 'ram' }])
     this.setUpLongMode()
