@@ -71,17 +71,13 @@ const DEFINITIONS: { readonly [name: string]: Definition } = {
   },
 }
 
-/** In the table of features, but the core does not execute it yet: no model shows it, and `+NAME` is refused. */
-const MISSING: ReadonlySet<string> = new Set(['avx', 'avx2', 'fma', 'f16c'])
-
-const implemented = [...FEATURES.keys()].filter((name) => !MISSING.has(name))
+const allFeatures = [...FEATURES.keys()]
 
 export const DEFAULT_CPU = 'max'
 
 /** Names of the models, the smallest first. */
 export function cpuModelNames(): string[] {
-  const names = Object.keys(DEFINITIONS).filter((name) => !featuresOf(name).some((feature) => MISSING.has(feature)))
-  return [...names, 'max']
+  return [...Object.keys(DEFINITIONS), 'max']
 }
 
 function featuresOf(name: string): string[] {
@@ -100,7 +96,7 @@ export function parseCpu(text: string): CpuModel {
       `There is no CPU model "${name}": did you mean "${nearest(name, cpuModelNames())}"? The models are ${cpuModelNames().join(', ')}.`,
     )
   }
-  const present = new Set(name === 'max' ? implemented : featuresOf(name))
+  const present = new Set(name === 'max' ? allFeatures : featuresOf(name))
   for (const change of changes) {
     const sign = change[0]
     if (sign !== '+' && sign !== '-') {
@@ -108,9 +104,9 @@ export function parseCpu(text: string): CpuModel {
     }
     const asked = change.slice(1).toLowerCase()
     const feature = FEATURE_ALIASES.get(asked) ?? asked
-    if (!implemented.includes(feature)) {
+    if (!allFeatures.includes(feature)) {
       throw new CpuModelError(
-        `There is no CPU feature "${change.slice(1)}": did you mean "${nearest(feature, implemented)}"?`,
+        `There is no CPU feature "${change.slice(1)}": did you mean "${nearest(feature, allFeatures)}"?`,
       )
     }
     if (sign === '+') addWithNeeds(present, feature)

@@ -1,8 +1,10 @@
 /** `npm run conformance -- SUITE ...`: dispatches to the suites. */
+import { fex } from './fex/run.js'
 import { kvmUnitTests } from './kvm-unit-tests/run.js'
 import { singlestep } from './singlestep/run.js'
 
 const suites: { [name: string]: (args: string[]) => number } = {
+  fex,
   'kvm-unit-tests': kvmUnitTests,
   singlestep,
 }

@@ -11,7 +11,8 @@
  *   ModRM.reg, `mem` or `reg` for ModRM.mod, `rm=n`; with VEX first `vex` (any VEX.L), `vex.128` or `vex.256`, and at
  *   the end `w0` or `w1` where VEX.W counts;
  * - operands as the Intel SDM names them (vol. 2, appendix A): E G M R Z S C D V W U P Q N with a size letter
- *   b w d q v y, immediates Ib Ibs Iw Iz Iv, O, A, Jb, Jz; H and B are the XMM and the general register of VEX.vvvv;
+ *   b w d q v y, immediates Ib Ibs Iw Iz Iv, O, A, Jb, Jz; H and B are the XMM and the general register of VEX.vvvv,
+ *   X is memory whose index is an XMM register;
  * - call: the handler, `T` standing for the operand size's type and `MEM` for "the operand is in memory";
  * - flags: `end` (ends a block, sets RIP), `jump` (returns the next op), `hot`, `lock`,
  *   `i64`, `o64`, `d64`, `f64`, `noprefix66`; `if=NAME`: #UD where the CPU model has not this feature.
@@ -22,7 +23,7 @@ import { fileURLToPath } from 'node:url'
 import { FEATURES } from '../features.js'
 import { tables } from './opcodes/index.js'
 
-const KIND = { none: 0, gpr: 1, gpr8: 2, number: 3, xmm: 4, mmx: 5, opcodeGpr: 6, opcodeGpr8: 7 }
+const KIND = { none: 0, gpr: 1, gpr8: 2, number: 3, xmm: 4, mmx: 5, opcodeGpr: 6, opcodeGpr8: 7, vectorIndex: 8 }
 const IMM: { [form: string]: number } = { Ib: 1, Ibs: 2, Iw: 3, Iz: 4, Iv: 5, IwIb: 6, O: 7, A: 8, Jb: 9, Jz: 10 }
 const VVVV: { [form: string]: number } = { B: 1, H: 2 }
 const NODE = { leaf: 1, prefix: 2, reg: 3, mod: 4, rm: 5, long: 6, vexL: 7, vexW: 8 }
@@ -155,8 +156,9 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
         else if (letter === 'E' || letter === 'R') rmKind = size === 'b' ? KIND.gpr8 : KIND.gpr
         else if (letter === 'W' || letter === 'U') rmKind = KIND.xmm
         else if (letter === 'Q' || letter === 'N') rmKind = KIND.mmx
+        else if (letter === 'X') rmKind = KIND.vectorIndex
         else if (letter !== 'M') fail(`${text}: operand ${form}?`)
-        if (letter === 'M') leaf.mod = 0
+        if (letter === 'M' || letter === 'X') leaf.mod = 0
         if (letter === 'R' || letter === 'U' || letter === 'N') leaf.mod = 1
       }
     }

@@ -338,7 +338,7 @@ export class SoftEngine implements Engine {
       efer: u64(at.EFER),
       msrs: {},
       fxsave: this.saveFx(),
-      ymmHigh: new Uint8Array(256),
+      ymmHigh: this.saveYmmHigh(),
       halted: u32(at.HALTED) !== 0,
       interruptShadow: shadow === 1 ? 'sti' : shadow === 2 ? 'mov-ss' : 'none',
       nmiMasked: u32(at.NMI_MASKED) !== 0,
@@ -378,6 +378,7 @@ export class SoftEngine implements Engine {
     u64(at.DR + 48, state.dr[4])
     u64(at.DR + 56, state.dr[5])
     this.loadFx(state.fxsave)
+    this.loadYmmHigh(state.ymmHigh)
     u32(at.HALTED, state.halted ? 1 : 0)
     u32(at.SHADOW, { none: 0, sti: 1, 'mov-ss': 2 }[state.interruptShadow])
     u32(at.NMI_MASKED, state.nmiMasked ? 1 : 0)
@@ -434,6 +435,22 @@ export class SoftEngine implements Engine {
     const bytes = new Uint8Array(this.memory.buffer)
     for (let i = 0; i < 8; i++) bytes.set(image.subarray(32 + i * 16, 42 + i * 16), at.FPR + ((top + i) & 7) * 16)
     for (let i = 0; i < 16; i++) bytes.set(image.subarray(160 + i * 16, 176 + i * 16), at.XMM + i * at.XMM_SIZE)
+  }
+
+  /** The upper halves of YMM0 to YMM15. */
+  private saveYmmHigh(): Uint8Array {
+    const image = new Uint8Array(256)
+    const bytes = new Uint8Array(this.memory.buffer)
+    for (let i = 0; i < 16; i++) {
+      const from = at.XMM + i * at.XMM_SIZE + 16
+      image.set(bytes.subarray(from, from + 16), i * 16)
+    }
+    return image
+  }
+
+  private loadYmmHigh(image: Uint8Array): void {
+    const bytes = new Uint8Array(this.memory.buffer)
+    for (let i = 0; i < 16; i++) bytes.set(image.subarray(i * 16, i * 16 + 16), at.XMM + i * at.XMM_SIZE + 16)
   }
 
   close(): void {}

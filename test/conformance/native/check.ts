@@ -34,10 +34,7 @@ export function check(comparison: Comparison, instruction: Instruction, options:
     s.gpr[7] = BigInt(r.below(16))
     s.rflags = r.u32() & 0x8d5
     switch (instruction.operand) {
-      case 'single':
-      case 'double':
-      case 'integer':
-        fillVectors(r, s, instruction.operand)
+      case undefined:
         break
       case 'extended': {
         const [sig, se] = randomExtended(r)
@@ -55,15 +52,17 @@ export function check(comparison: Comparison, instruction: Instruction, options:
       case 'qword':
         data.setBigUint64(0, r.chance(4) ? BigInt(r.below(4)) : randomBytes(r), true)
         break
+      default:
+        fillVectors(r, s, instruction.operand)
     }
     if (instruction.name.startsWith('cvtsi2') && r.chance(2)) s.gpr[0] = randomFloat(r, 11, 52)
     const found = comparison.run(instruction.code, s, { statusMask: instruction.statusMask, ...options })
     if (found.length) {
       const mxcsr = new DataView(s.fxsave.buffer).getUint32(24, true).toString(16)
-      const operand = Buffer.from(s.data.subarray(0, 16)).toString('hex')
-      const xmm = [1, 2].map((i) => Buffer.from(s.fxsave.subarray(160 + i * 16, 176 + i * 16)).toString('hex'))
+      const operand = Buffer.from(s.data.subarray(0, 32)).toString('hex')
+      const xmm = [1, 2, 3].map((i) => Buffer.from(s.fxsave.subarray(160 + i * 16, 176 + i * 16)).toString('hex'))
       failures.push(
-        `${instruction.name} case ${n}: ${found.join('; ')}\n    ${describeFpu(s, 4)} mxcsr=${mxcsr} xmm1=${xmm[0]} xmm2=${xmm[1]} [rsi]=${operand}`,
+        `${instruction.name} case ${n}: ${found.join('; ')}\n    ${describeFpu(s, 4)} mxcsr=${mxcsr} xmm1=${xmm[0]} xmm2=${xmm[1]} xmm3=${xmm[2]} [rsi]=${operand}`,
       )
     }
   }

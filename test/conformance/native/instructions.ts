@@ -1,10 +1,12 @@
 /** The x87, MMX, SSE and SSE2 instructions that the oracle can run, as 64-bit machine code. Memory operands are [rsi]. */
 
+import type { VectorOperand } from './random-state.js'
+
 export interface Instruction {
   name: string
   code: Uint8Array
   /** What its operands in memory and XMM registers are. */
-  operand?: 'single' | 'double' | 'integer' | 'extended' | 'bcd' | 'word' | 'dword' | 'qword'
+  operand?: VectorOperand | 'extended' | 'bcd' | 'word' | 'dword' | 'qword'
   /** Bits of the x87 status word that count; the others differ from maker to maker. */
   statusMask?: number
 }

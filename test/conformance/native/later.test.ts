@@ -1,13 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { check } from './check.js'
 import { checkBits, checkStrings } from './later-check.js'
 import { bits, crypto, sse3Floats, sse4Floats, sse4Integers, strings } from './later-instructions.js'
+import { hostHas } from './native-cpu.js'
 import { cases, comparison, LONGEST, note, seed, skip } from './targets.js'
 
-const hostFlags = skip ? '' : (/^flags.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0] ?? '')
 const missing = ['sse4_2', 'movbe', 'aes', 'pclmulqdq', 'sha_ni', 'abm', 'bmi1', 'bmi2', 'adx'].filter(
-  (name) => !hostFlags.split(' ').includes(name),
+  (name) => !skip && !hostHas(name),
 )
 const no = skip || missing.length > 0
 const why = skip ? note : missing.length ? ` (skipped: the host's CPU lacks ${missing.join(', ')})` : ''

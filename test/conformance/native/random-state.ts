@@ -184,19 +184,80 @@ export function fillFpu(r: Random, s: CpuSnapshot, options: StateOptions = {}): 
     fx.setUint16(40 + i * 16, se, true)
   }
   for (let i = 0; i < 32; i++) fx.setBigUint64(160 + i * 8, r.u64(), true)
+  const high = new DataView(s.ymmHigh.buffer, s.ymmHigh.byteOffset, 256)
+  for (let i = 0; i < 32; i++) high.setBigUint64(i * 8, r.u64(), true)
 }
 
-/** Fills all XMM registers and the first 256 bytes of data with singles, doubles or bytes. */
-export function fillVectors(r: Random, s: CpuSnapshot, kind: 'single' | 'double' | 'integer'): void {
+/**
+ * What vectors hold. `product` is for a * b + c: c is often nearly -a * b; `index` is small, for addresses; `counts` are
+ * small or huge.
+ */
+export type VectorOperand =
+  | 'single'
+  | 'double'
+  | 'integer'
+  | 'half'
+  | 'counts'
+  | 'product32'
+  | 'product64'
+  | 'index32'
+  | 'index64'
+
+/** Fills all XMM and YMM registers, and the first 256 bytes of data, all of them for `index`. */
+export function fillVectors(r: Random, s: CpuSnapshot, kind: VectorOperand): void {
   const fx = new DataView(s.fxsave.buffer, s.fxsave.byteOffset, 512)
+  const high = new DataView(s.ymmHigh.buffer, s.ymmHigh.byteOffset, 256)
   const data = new DataView(s.data.buffer, s.data.byteOffset)
-  const value = (): bigint => {
-    if (kind === 'single') return (randomFloat(r, 8, 23) << 32n) | randomFloat(r, 8, 23)
-    if (kind === 'double') return randomFloat(r, 11, 52)
-    return randomBytes(r)
-  }
+  const value = vectorValue(r, kind)
   for (let i = 0; i < 32; i++) fx.setBigUint64(160 + i * 8, value(), true)
-  for (let i = 0; i < 32; i++) data.setBigUint64(i * 8, value(), true)
+  for (let i = 0; i < 32; i++) high.setBigUint64(i * 8, value(), true)
+  if (kind === 'product32' || kind === 'product64') {
+    for (const part of [new DataView(fx.buffer, fx.byteOffset + 160, 256), high]) cancel(r, part, kind === 'product64')
+  }
+  const index = kind.startsWith('index')
+  for (let i = 0; i < (index ? 128 : 32); i++) data.setBigUint64(i * 8, index ? r.u64() : value(), true)
+}
+
+function vectorValue(r: Random, kind: VectorOperand): () => bigint {
+  const pair = (part: () => bigint) => () => (BigInt.asUintN(32, part()) << 32n) | BigInt.asUintN(32, part())
+  const small = () => BigInt(r.below(120) - 60)
+  switch (kind) {
+    case 'single':
+    case 'product32':
+      return pair(() => randomFloat(r, 8, 23))
+    case 'double':
+    case 'product64':
+      return () => randomFloat(r, 11, 52)
+    case 'half':
+      return pair(() => (randomFloat(r, 5, 10) << 16n) | randomFloat(r, 5, 10))
+    case 'counts':
+      return () => (r.chance(3) ? randomBytes(r) : BigInt(r.below(70)) | (BigInt(r.below(40)) << 32n))
+    case 'index32':
+      return pair(small)
+    case 'index64':
+      return () => BigInt.asUintN(64, small())
+    default:
+      return () => randomBytes(r)
+  }
+}
+
+/** Makes one of registers 1 to 3 (and 9 to 11) the rounded product of the others, or its negation, in some lanes. */
+function cancel(r: Random, registers: DataView, double: boolean): void {
+  const size = double ? 8 : 4
+  const get = (at: number) => (double ? registers.getFloat64(at, true) : registers.getFloat32(at, true))
+  for (const base of [1, 9]) {
+    for (let lane = 0; lane < 16; lane += size) {
+      if (r.chance(2)) continue
+      const addend = r.below(3)
+      const [a, b, c] = [1, 2, 0].map((n) => (base + ((addend + n) % 3)) * 16 + lane)
+      const product = get(a) * get(b) * (r.chance(2) ? 1 : -1)
+      if (Number.isNaN(product)) continue
+      if (double) registers.setFloat64(c, product, true)
+      else registers.setFloat32(c, product, true)
+      // One unit off, now and then.
+      if (r.chance(4)) registers.setUint8(c, registers.getUint8(c) ^ 1)
+    }
+  }
 }
 
 /** Eight bytes with many extreme ones. */

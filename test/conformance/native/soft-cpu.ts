@@ -40,6 +40,8 @@ interface Internals {
   core: { getFlags(): number; setFlags(flags: number): void }
   loadFx(image: Uint8Array): void
   saveFx(): Uint8Array
+  loadYmmHigh(image: Uint8Array): void
+  saveYmmHigh(): Uint8Array
 }
 
 export class SoftCpu implements CpuTarget {
@@ -58,7 +60,7 @@ export class SoftCpu implements CpuTarget {
   private lastCode: Uint8Array | undefined
 
   /** @param mirror the native oracle's mapping, below 2 GiB: code and data then have the same addresses as there. */
-  constructor(board: Partial<CpuBoard> = {}, mirror?: bigint) {
+  constructor(board: Partial<CpuBoard> = {}, mirror?: bigint, model?: string) {
     this.data = mirror === undefined ? DATA : MIRROR + DATA_IN_MAP
     this.code = mirror === undefined ? CODE : MIRROR + BLOB
     this.dataAddress = mirror === undefined ? BigInt(DATA) : mirror + BigInt(DATA_IN_MAP)
@@ -67,21 +69,25 @@ export class SoftCpu implements CpuTarget {
     this.ram = new Uint8Array(memory.buffer, at.ARENA_GUEST, RAM)
     this.words = new BigUint64Array(memory.buffer)
     this.view = new DataView(memory.buffer)
-    this.engine = new SoftEngine(memory, {
-      portRead: () => 0xffffffff,
-      portWrite: () => {},
-      mmioRead: () => 0xffffffff,
-      mmioWrite: () => {},
-      acknowledgeInterrupt: () => 0xff,
-      readMsr: () => 0n,
-      writeMsr: () => true,
-      readTpr: () => 0,
-      writeTpr: () => {},
-      ferr: () => {},
-      smmChanged: () => {},
-      warnMsr: () => {},
-      ...board,
-    })
+    this.engine = new SoftEngine(
+      memory,
+      {
+        portRead: () => 0xffffffff,
+        portWrite: () => {},
+        mmioRead: () => 0xffffffff,
+        mmioWrite: () => {},
+        acknowledgeInterrupt: () => 0xff,
+        readMsr: () => 0n,
+        writeMsr: () => true,
+        readTpr: () => 0,
+        writeTpr: () => {},
+        ferr: () => {},
+        smmChanged: () => {},
+        warnMsr: () => {},
+        ...board,
+      },
+      model,
+    )
     this.internals = this.engine as unknown as Internals
     this.engine.setMemory([{ address: 0, size: RAM, offset: at.ARENA_GUEST, kind: 'ram' }])
     this.setUpLongMode()
@@ -127,10 +133,11 @@ export class SoftCpu implements CpuTarget {
     state.segments = state.segments.map((_, i) => (i === 1 ? segment(8, CODE64) : segment(16, DATA32)))
     state.gdtr = { base: BigInt(GDT), limit: 0x37 }
     state.idtr = { base: BigInt(IDT), limit: 4095 }
-    // PE, MP, ET, NE, PG; PAE, OSFXSR, OSXMMEXCPT; LME, LMA.
+    // PE, MP, ET, NE, PG; PAE, OSFXSR, OSXMMEXCPT, OSXSAVE; x87, SSE, AVX; LME, LMA.
     state.cr0 = 0x80000033n
     state.cr3 = BigInt(PML4)
-    state.cr4 = 0x620n
+    state.cr4 = 0x40620n
+    state.xcr0 = 7n
     state.efer = 0x500n
     this.engine.setState(state)
   }
@@ -158,6 +165,7 @@ export class SoftCpu implements CpuTarget {
     v.setBigUint64(at.RIP, this.codeAddress, true)
     v.setUint32(at.HALTED, 0, true)
     this.internals.loadFx(input.fxsave)
+    this.internals.loadYmmHigh(input.ymmHigh)
     this.ram.set(input.data, this.data)
     const exit = this.engine.run(this.engine.now() + 10_000 * NS_PER_INSTRUCTION)
     if (exit.reason !== 'halt') throw new Error(`the code did not come to its end: ${exit.reason}`)
@@ -167,6 +175,7 @@ export class SoftCpu implements CpuTarget {
     if (input.gpr[4] === 0n) output.gpr[4] -= BigInt(STACK_TOP)
     output.rflags = this.internals.core.getFlags() >>> 0
     output.fxsave.set(this.internals.saveFx())
+    output.ymmHigh.set(this.internals.saveYmmHigh())
     output.data.set(this.ram.subarray(this.data, this.data + DATA_SIZE))
   }
 }

@@ -8,7 +8,7 @@ import { has } from './features'
 import { CASES, HANDLER_INVALID, LEAVES, NODES, ROOTS } from './generated/tables'
 import { ACCESS_EXECUTE, ACCESS_USER, physMap, physRead, translate } from './memory'
 import {
-  OPF_LOCK, OPF_MEM, OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_FLAGS, OP_HANDLER, OP_IMM, OP_INDEX,
+  OPF_LOCK, OPF_MEM, OPF_REP, OPF_REPNE, OPF_WIDE, OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_FLAGS, OP_HANDLER, OP_IMM, OP_INDEX,
   OP_IP, OP_LENGTH, OP_NEXT, OP_REG, OP_RM, OP_SCALE, OP_SEG, OP_SIZE, OP_VVVV,
 } from './op'
 import {
@@ -53,6 +53,8 @@ const KIND_XMM: u32 = 4
 const KIND_MMX: u32 = 5
 const KIND_OPCODE_GPR: u32 = 6
 const KIND_OPCODE_GPR8: u32 = 7
+/** A memory operand whose index is an XMM register. */
+const KIND_VECTOR_INDEX: u32 = 8
 // Immediate kinds.
 const IMM_NONE: u32 = 0
 const IMM_B: u32 = 1
@@ -334,6 +336,7 @@ function decodeOne(op: usize, offset: u32): bool {
   let flags: u8 = size == 16 ? 1 : size == 32 ? 2 : 3
   if (rep == 0xf3) flags |= OPF_REP
   if (rep == 0xf2) flags |= OPF_REPNE
+  if (vexL) flags |= OPF_WIDE
   let memory = false
   const regKind = (word1 >> LEAF_REG_SHIFT) & 15
   const rmKind = (word1 >> LEAF_RM_SHIFT) & 15
@@ -343,6 +346,11 @@ function decodeOne(op: usize, offset: u32): bool {
     const reg = ((modrm >> 3) & 7) | ((rex & 4) << 1)
     if (regKind) store<u16>(op, register(regKind, reg, rex), OP_REG)
     memory = modrm < 0xc0
+    vectorIndex = rmKind == KIND_VECTOR_INDEX
+    if (vectorIndex && (addressSize == 16 || (modrm & 7) != 4)) {
+      store<u16>(op, HANDLER_INVALID, OP_HANDLER)
+      return true
+    }
     if (memory) {
       stackBase = addressSize == 16 ? decodeMemory16(op, modrm) : decodeMemory32(op, modrm, rex, long)
       flags |= OPF_MEM
@@ -437,6 +445,7 @@ function decodeOne(op: usize, offset: u32): bool {
 }
 
 let ripRelative: bool = false
+let vectorIndex: bool = false
 
 function isPrefix(b: u32): bool {
   return b == 0x66 || b == 0x67 || b == 0xf0 || b == 0xf2 || b == 0xf3 || b == 0x26 || b == 0x2e || b == 0x36 || b == 0x3e ||
@@ -500,7 +509,7 @@ function decodeMemory32(op: usize, modrm: u32, rex: u32, long: bool): bool {
     base = sib & 7
     scale = sib >> 6
     index = ((sib >> 3) & 7) | ((rex & 2) << 2)
-    if (index == 4) {
+    if (index == 4 && !vectorIndex) {
       index = 16
       scale = 0
     }
@@ -519,7 +528,7 @@ function decodeMemory32(op: usize, modrm: u32, rex: u32, long: bool): bool {
     return false
   }
   store<u16>(op, noBase ? <u16>REG_ZERO : gpr(base | ((rex & 1) << 3)), OP_BASE)
-  store<u16>(op, gpr(index), OP_INDEX)
+  store<u16>(op, vectorIndex ? register(KIND_XMM, index, 0) : gpr(index), OP_INDEX)
   store<u8>(op, <u8>scale, OP_SCALE)
   store<i32>(op, disp, OP_DISP)
   return !noBase && (base == 4 || base == 5) && !(rex & 1)

@@ -104,6 +104,80 @@ export function mulCore(aSign: u32, aExp: i32, aSig: u64, bSign: u32, bExp: i32,
   }
 }
 
+/** a * b + c of finite numbers, exactly as far as rounding can see; a zero product or c is a significand of 0. */
+export function mulAddCore(
+  aSign: u32, aExp: i32, aSig: u64, bSign: u32, bExp: i32, bSig: u64, cSign: u32, cExp: i32, cSig: u64,
+): void {
+  mulCore(aSign, aExp, aSig, bSign, bExp, bSig)
+  if (zSig == 0 || cSig == 0) {
+    // A sum with a zero; that of two zeros has its own sign.
+    if (zSig == 0) addCore(zSign, 0, 0, cSign, cExp, cSig)
+    return
+  }
+  let xSign = zSign
+  let xExp = zExp
+  let x = zSig
+  let xLow = zLow
+  let ySign = cSign
+  let yExp = cExp
+  let y = cSig
+  let yLow: u64 = 0
+  if (xExp < yExp || (xExp == yExp && x < y)) {
+    xSign = cSign
+    xExp = cExp
+    x = cSig
+    xLow = 0
+    ySign = zSign
+    yExp = zExp
+    y = zSig
+    yLow = zLow
+  }
+  const distance = <u32>(xExp - yExp)
+  if (distance > 63) {
+    yLow = shiftRightJam(y, distance - 64) | u64(yLow != 0)
+    y = 0
+  } else if (distance) {
+    yLow = (yLow >> distance) | (y << (64 - distance)) | u64((yLow << (64 - distance)) != 0)
+    y >>= distance
+  }
+  zSign = xSign
+  zExp = xExp
+  if (xSign == ySign) {
+    zLow = xLow + yLow
+    const carry = u64(zLow < xLow)
+    zSig = x + y + carry
+    if (zSig < x || (carry && zSig == x)) {
+      zLow = (zLow >> 1) | (zLow & 1) | (zSig << 63)
+      zSig = (zSig >> 1) | INTEGER_BIT
+      zExp++
+    }
+    return
+  }
+  zLow = xLow - yLow
+  zSig = x - y - u64(xLow < yLow)
+  if (zSig >> 63 && x == y) {
+    // Equal but for the low parts, and y's was the larger.
+    zSign = ySign
+    zSig = 0
+    zLow = yLow - xLow
+  }
+  if (zSig == 0) {
+    if (zLow == 0) {
+      zSign = u32(rounding == ROUND_DOWN)
+      return
+    }
+    zSig = zLow
+    zLow = 0
+    zExp -= 64
+  }
+  const places = clz(zSig)
+  if (places) {
+    zSig = (zSig << places) | (zLow >> (64 - places))
+    zLow <<= places
+    zExp -= <i32>places
+  }
+}
+
 /** Quotient of a finite number by a finite number that is not zero. */
 export function divCore(aSign: u32, aExp: i32, aSig: u64, bSign: u32, bExp: i32, bSig: u64): void {
   zSign = aSign ^ bSign

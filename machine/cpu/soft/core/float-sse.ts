@@ -4,8 +4,10 @@
  * are their bits. Flags gather in float80.ts' `flags` over the lanes of an instruction; `commitMxcsr()` ends it.
  */
 import { raiseNoError } from './fault'
-import { addCore, divCore, mulCore, sqrtCore, zExp, zLow, zSig, zSign } from './float-core'
-import { BIAS, DE, IE, PE, PRE_COMPUTATION, ZE, flags, packSmall, raiseFlags, roundsUp, useMxcsr } from './float80'
+import { addCore, divCore, mulAddCore, mulCore, sqrtCore, zExp, zLow, zSig, zSign } from './float-core'
+import {
+  BIAS, DE, IE, PE, PRE_COMPUTATION, ZE, clearFlags, flags, packSmall, raiseFlags, roundsUp, useMxcsr,
+} from './float80'
 import { CR4, CR4_OSXMMEXCPT, EX_UD, EX_XM, MXCSR } from './state'
 
 // Kinds, as the low bits of the opcodes 0F 58 to 0F 5F.
@@ -31,8 +33,37 @@ export function beginSse(): void {
   useMxcsr(mxcsr)
 }
 
+/** Starts a conversion to half precision: `mode` 0 to 3 is a rounding, 4 is MXCSR's; FTZ does not count. */
+export function beginHalf(mode: u32): void {
+  const mxcsr = load<u32>(MXCSR) & ~0x8000
+  denormalsAreZero = (mxcsr & MXCSR_DAZ) != 0
+  useMxcsr(mode & 4 ? mxcsr : (mxcsr & ~0x6000) | (mode << 13))
+}
+
+/** A VEX instruction runs in halves (vex.ts): their flags are gathered and count together. */
+export let gathering: bool = false
+let gathered: u32 = 0
+
+export function gatherFlags(): void {
+  gathering = true
+  gathered = 0
+}
+
+/** Ends the halves: what they have raised goes to MXCSR. */
+export function commitGathered(): void {
+  gathering = false
+  if (!gathered) return
+  clearFlags(flags)
+  raiseFlags(gathered)
+  commitMxcsr()
+}
+
 /** Merges the flags into MXCSR; raises #XM (#UD where the system has not said it takes it) when one is unmasked. */
 export function commitMxcsr(): void {
+  if (gathering) {
+    gathered |= flags
+    return
+  }
   const mxcsr = load<u32>(MXCSR)
   const unmasked = flags & 0x3f & ~(mxcsr >> 7)
   if (unmasked) {
@@ -106,14 +137,14 @@ export function commitMxcsr(): void {
 }
 
 /** Normalised significand with its top bit set, or 0. */
-function sig<T>(a: T): u64 {
+export function sig<T>(a: T): u64 {
   const fraction = <u64>a << (64 - fractionBits<T>())
   if (<u64>magnitude<T>(a) >> fractionBits<T>()) return (fraction >> 1) | 0x8000000000000000
   return fraction ? fraction << clz(fraction) : 0
 }
 
 /** Exponent biased as for extended floats. */
-function exponent<T>(a: T): i32 {
+export function exponent<T>(a: T): i32 {
   const bias = (1 << (exponentBits<T>() - 1)) - 1
   const e = <i32>(<u64>magnitude<T>(a) >> fractionBits<T>())
   if (e) return e - bias + BIAS
@@ -173,6 +204,33 @@ export function soft<T>(kind: u32, aIn: T, bIn: T): T {
   if (aInfinite) return s | infinity<T>()
   if (bInfinite || aZero) return s
   divCore(sign<T>(a), exponent<T>(a), sig<T>(a), sign<T>(b), exponent<T>(b), sig<T>(b))
+  return pack<T>()
+}
+
+/** a * b + c, rounded once; `negateProduct` and `negateAddend` give the other forms. */
+export function softMulAdd<T>(aIn: T, bIn: T, cIn: T, negateProduct: bool, negateAddend: bool): T {
+  const a = squash<T>(aIn)
+  const b = squash<T>(bIn)
+  const c = squash<T>(cIn)
+  const aMagnitude = magnitude<T>(a)
+  const bMagnitude = magnitude<T>(b)
+  if (isNaN_<T>(a) || isNaN_<T>(b)) {
+    if (isSignalling_<T>(c)) raiseFlags(IE)
+    return propagate<T>(a, b)
+  }
+  const infiniteProduct = aMagnitude == infinity<T>() || bMagnitude == infinity<T>()
+  const noProduct = infiniteProduct && (aMagnitude == 0 || bMagnitude == 0)
+  if (isNaN_<T>(c)) return propagate<T>(c, c)
+  if (noProduct) return invalid<T>()
+  const productSign = sign<T>(a) ^ sign<T>(b) ^ u32(negateProduct)
+  const addendSign = sign<T>(c) ^ u32(negateAddend)
+  const infiniteAddend = magnitude<T>(c) == infinity<T>()
+  if (infiniteProduct && infiniteAddend && productSign != addendSign) return invalid<T>()
+  if (isDenormal_<T>(a) || isDenormal_<T>(b) || isDenormal_<T>(c)) raiseFlags(DE)
+  if (infiniteProduct || infiniteAddend) {
+    return infinity<T>() | ((infiniteProduct ? productSign : addendSign) ? signMask<T>() : 0)
+  }
+  mulAddCore(productSign, exponent<T>(a), sig<T>(a), 0, exponent<T>(b), sig<T>(b), addendSign, exponent<T>(c), sig<T>(c))
   return pack<T>()
 }
 
@@ -246,23 +304,22 @@ export function softRound<T>(aIn: T, mode: u32, quiet: bool): T {
   return <T>(whole | s)
 }
 
-/** CMPccPS and its kin; `predicate` 0 to 7. */
+/** Which of less (1), equal (2), greater (4) and unordered (8) satisfy predicate 0 to 15, a nibble each. */
+const SATISFIED: u64 = 0xf4650b9a7ced8312
+
+/** CMPccPS and its kin; `predicate` 0 to 31, of which SSE has 0 to 7. */
 export function softCompare<T>(predicate: u32, aIn: T, bIn: T): bool {
   const a = squash<T>(aIn)
   const b = squash<T>(bIn)
-  const negated = (predicate & 4) != 0
-  const kind = predicate & 3
+  const satisfied = <u32>(SATISFIED >> <u64>((predicate & 15) << 2))
   if (isNaN_<T>(a) || isNaN_<T>(b)) {
-    // LT, LE and their negations signal on quiet NaNs too.
-    if (kind == 1 || kind == 2 || isSignalling_<T>(a) || isSignalling_<T>(b)) raiseFlags(IE)
-    return (kind == 3) != negated
+    // LT, LE and what is made of them signal on quiet NaNs too; bit 4 turns that about.
+    const signals = (((predicate + 1) & 2) != 0) != ((predicate & 16) != 0)
+    if (signals || isSignalling_<T>(a) || isSignalling_<T>(b)) raiseFlags(IE)
+    return (satisfied & 8) != 0
   }
   if (isDenormal_<T>(a) || isDenormal_<T>(b)) raiseFlags(DE)
-  let holds = false
-  if (kind == 0) holds = isEqual<T>(a, b)
-  else if (kind == 1) holds = isLess<T>(a, b)
-  else if (kind == 2) holds = isLess<T>(a, b) || isEqual<T>(a, b)
-  return holds != negated
+  return (satisfied & (isLess<T>(a, b) ? 1 : isEqual<T>(a, b) ? 2 : 4)) != 0
 }
 
 /** COMISS and UCOMISS: -1, 0, 1, or 2 for unordered. */

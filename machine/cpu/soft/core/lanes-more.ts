@@ -1,5 +1,5 @@
 /**
- * Integer SIMD that SSSE3, SSE4.1 and SSE4.2 added to lanes.ts. For MMX, horizontal operations take both sources as one
+ * Integer SIMD that SSSE3, SSE4.1, SSE4.2, AVX and AVX2 added to lanes.ts. For MMX, horizontal operations take both sources as one
  * vector (pack_P_Q), the others as in lanes.ts.
  */
 export const PSHUFB: u32 = 64
@@ -33,6 +33,14 @@ export const PCMPGTQ: u32 = 91
 export const PHMINPOSUW: u32 = 92
 /** PSHUFB on eight bytes. */
 export const PSHUFB_MMX: u32 = 93
+// AVX and AVX2: counts and orders in b.
+export const PSLLVD: u32 = 94
+export const PSLLVQ: u32 = 95
+export const PSRLVD: u32 = 96
+export const PSRLVQ: u32 = 97
+export const PSRAVD: u32 = 98
+export const PERMILPS: u32 = 99
+export const PERMILPD: u32 = 100
 
 /** What lanes() leaves to this file. */
 export function moreLanes(kind: u32, a: v128, b: v128): v128 {
@@ -84,7 +92,15 @@ export function moreLanes(kind: u32, a: v128, b: v128): v128 {
     case PMULLD: return i32x4.mul(a, b)
     case PCMPGTQ: return i64x2.gt_s(a, b)
     case PHMINPOSUW: return leastWord(b)
-    default: return a
+    case PERMILPS: {
+      // Byte k of a lane comes from byte k of the lane that bits 1:0 name.
+      const order = i32x4.mul(v128.and(b, i32x4.splat(3)), i32x4.splat(0x04040404))
+      return i8x16.swizzle(a, i8x16.add(order, i32x4.splat(0x03020100)))
+    }
+    case PERMILPD: return v128.bitselect(
+      v128.shuffle<i64>(a, a, 1, 1), v128.shuffle<i64>(a, a, 0, 0), i64x2.shr_s(i64x2.shl(b, 62), 63),
+    )
+    default: return shiftEach(kind, a, b)
   }
 }
 
@@ -115,6 +131,25 @@ function leastWord(b: v128): v128 {
   return i64x2.replace_lane(i64x2.splat(0), 0, <i64>((<u64>(least & 7) << 16) | (least >> 3)))
 }
 
+/** Shifts each lane by its own count. */
+function shiftEach(kind: u32, a: v128, b: v128): v128 {
+  v128.store(BYTES, a)
+  v128.store(BYTES, b, 16)
+  if (kind == PSLLVQ || kind == PSRLVQ) {
+    for (let p = BYTES; p < BYTES + 16; p += 8) {
+      const n = load<u64>(p, 16)
+      store<u64>(p, n > 63 ? 0 : kind == PSLLVQ ? load<u64>(p) << n : load<u64>(p) >> n)
+    }
+  } else {
+    for (let p = BYTES; p < BYTES + 16; p += 4) {
+      const n = load<u32>(p, 16)
+      if (kind == PSRAVD) store<i32>(p, load<i32>(p) >> <i32>min<u32>(n, 31))
+      else store<u32>(p, n > 31 ? 0 : kind == PSLLVD ? load<u32>(p) << n : load<u32>(p) >> n)
+    }
+  }
+  return v128.load(BYTES)
+}
+
 // ---- with an immediate ----
 
 export const PALIGNR: u32 = 0
@@ -122,6 +157,8 @@ export const BLENDPS: u32 = 1
 export const BLENDPD: u32 = 2
 export const PBLENDW: u32 = 3
 export const MPSADBW: u32 = 4
+/** Of b alone: bit n of the immediate chooses lane n's source. */
+export const PERMILPD_I: u32 = 5
 
 const BYTES: usize = memory.data(48, 16)
 
@@ -138,6 +175,11 @@ export function lanesImmediate(kind: u32, a: v128, b: v128, imm: u32): v128 {
     case BLENDPD: return v128.bitselect(b, a, maskOf(imm, 8))
     case PBLENDW: return v128.bitselect(b, a, maskOf(imm, 2))
     case MPSADBW: return slidingDifferences(a, b, imm)
+    case PERMILPD_I: {
+      const low = imm & 1 ? i64x2.extract_lane(b, 1) : i64x2.extract_lane(b, 0)
+      const high = imm & 2 ? i64x2.extract_lane(b, 1) : i64x2.extract_lane(b, 0)
+      return i64x2.replace_lane(i64x2.splat(low), 1, high)
+    }
     default: return a
   }
 }

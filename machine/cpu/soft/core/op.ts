@@ -30,6 +30,7 @@ export const OPF_REP: u8 = 4 // F3
 export const OPF_REPNE: u8 = 8 // F2
 export const OPF_LOCK: u8 = 16
 export const OPF_MEM: u8 = 32 // ModRM has a memory operand
+export const OPF_WIDE: u8 = 64 // VEX.L: 256 bits
 
 /** Register number of OP_REG or OP_RM when it is a general register of 16 bits or more. */
 @inline export function gprNumber(address: usize): u32 {

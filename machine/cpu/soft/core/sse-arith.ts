@@ -299,12 +299,13 @@ export function reciprocal_ss(op: usize, mem: bool, root: bool): void {
   return softCompare<u64>(predicate, a, b) ? 0xffffffffffffffff : 0
 }
 
-export function cmpps(op: usize, mem: bool): void {
+/** `predicates`: the bits of the immediate that count. */
+export function cmpps(op: usize, mem: bool, predicates: u32): void {
   checkSse()
   const b = sourceW(op, mem)
   const d = regV(op)
   const a = v128.load(d)
-  const predicate = load<u32>(op, OP_IMM) & 7
+  const predicate = load<u32>(op, OP_IMM) & predicates
   beginSse()
   store<u32>(LANES, mask32(predicate, i32x4.extract_lane(a, 0), i32x4.extract_lane(b, 0)))
   store<u32>(LANES, mask32(predicate, i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1)), 4)
@@ -314,12 +315,12 @@ export function cmpps(op: usize, mem: bool): void {
   v128.store(d, v128.load(LANES))
 }
 
-export function cmppd(op: usize, mem: bool): void {
+export function cmppd(op: usize, mem: bool, predicates: u32): void {
   checkSse()
   const b = sourceW(op, mem)
   const d = regV(op)
   const a = v128.load(d)
-  const predicate = load<u32>(op, OP_IMM) & 7
+  const predicate = load<u32>(op, OP_IMM) & predicates
   beginSse()
   store<u64>(LANES, mask64(predicate, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0)))
   store<u64>(LANES, mask64(predicate, i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1)), 8)
@@ -327,22 +328,22 @@ export function cmppd(op: usize, mem: bool): void {
   v128.store(d, v128.load(LANES))
 }
 
-export function cmpss(op: usize, mem: bool): void {
+export function cmpss(op: usize, mem: bool, predicates: u32): void {
   checkSse()
   const b = source32(op, mem)
   const d = regV(op)
   beginSse()
-  const r = mask32(load<u32>(op, OP_IMM) & 7, load<u32>(d), b)
+  const r = mask32(load<u32>(op, OP_IMM) & predicates, load<u32>(d), b)
   commitMxcsr()
   store<u32>(d, r)
 }
 
-export function cmpsd_xmm(op: usize, mem: bool): void {
+export function cmpsd_xmm(op: usize, mem: bool, predicates: u32): void {
   checkSse()
   const b = source64(op, mem)
   const d = regV(op)
   beginSse()
-  const r = mask64(load<u32>(op, OP_IMM) & 7, load<u64>(d), b)
+  const r = mask64(load<u32>(op, OP_IMM) & predicates, load<u64>(d), b)
   commitMxcsr()
   store<u64>(d, r)
 }

@@ -157,6 +157,8 @@ export const MSR_AREA: usize = 0x1c00
 
 /** 64 bytes for read-modify-write and page-crossing accesses. */
 export const SCRATCH: usize = 0x2000
+/** An op and operands of its own for the halves of a VEX instruction, 256 bytes; see vex.ts. */
+export const VEX_SCRATCH: usize = 0x2e00
 
 // ---- what all CPUs share; features.ts has more of it from 0x3030 on ----
 /** Retired instructions, those of the whole executing block counted already; see `instructionCount()`. u64. */

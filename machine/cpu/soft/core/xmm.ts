@@ -1,5 +1,6 @@
 /** Operands of SSE instructions, and what each asks before it starts (Intel SDM vol. 3, 2.5 and 13.1). */
 import { raise, raiseNoError } from './fault'
+import { gathering } from './float-sse'
 import { linearOf, linearRead, linearWrite, probeWrite, readEa, tlbRead, tlbWrite } from './memory'
 import { OP_REG, OP_RM, ea, opSeg } from './op'
 import { CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, EX_UD } from './state'
@@ -10,6 +11,8 @@ import { CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, EX_UD } from './sta
 }
 
 @noInline function refuseSse(): void {
+  // VEX instructions ask for something else, and have done so.
+  if (gathering) return
   if (load<u32>(CR0) & CR0_EM || !(load<u32>(CR4) & CR4_OSFXSR)) raiseNoError(EX_UD)
   raiseNoError(EX_NM)
 }

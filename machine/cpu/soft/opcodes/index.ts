@@ -1,5 +1,7 @@
 /** The opcode table, by theme. */
+import * as avx from './avx.js'
 import * as bits from './bits.js'
+import * as fma from './fma.js'
 import * as integer from './integer.js'
 import * as mmx from './mmx.js'
 import * as sse from './sse.js'
@@ -7,4 +9,4 @@ import * as sseLater from './sse-later.js'
 import * as system from './system.js'
 import * as x87 from './x87.js'
 
-export const tables = [integer, system, x87, mmx, sse, sseLater, bits]
+export const tables = [integer, system, x87, mmx, sse, sseLater, bits, avx, fma]

@@ -4,7 +4,7 @@ import type { Row } from './row.js'
 export const from = ['sse-later', 'sse-strings', 'crypto', 'sse-integer', 'fxsave', 'mmx', 'float-sse', 'lanes-more']
 
 /** Two-operand lane operations of SSSE3, which MMX has too; horizontal ones take both sources there as one vector. */
-const SSSE3: readonly [string, string, 'horizontal'?][] = [
+export const SSSE3: readonly [string, string, 'horizontal'?][] = [
   ['00', 'PSHUFB'],
   ['01', 'PHADDW', 'horizontal'],
   ['02', 'PHADDD', 'horizontal'],

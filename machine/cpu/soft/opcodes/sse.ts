@@ -37,7 +37,7 @@ const logic: Row[] = LOGIC.flatMap(([opcode, ps, pd]): Row[] => [
 ])
 
 /** Packing and unpacking, which MMX does in its own way. */
-const PACKING: readonly [string, string][] = [
+export const PACKING: readonly [string, string][] = [
   ['60', 'PUNPCKLBW'],
   ['61', 'PUNPCKLWD'],
   ['62', 'PUNPCKLDQ'],
@@ -120,10 +120,10 @@ const arithmeticRest: Row[] = [
   ['66 0f 2e', 'V,W', 'comisd(op, MEM, true)'],
   ['np 0f 2f', 'V,W', 'comiss(op, MEM, false)'],
   ['66 0f 2f', 'V,W', 'comisd(op, MEM, false)'],
-  ['np 0f c2', 'V,W,Ib', 'cmpps(op, MEM)'],
-  ['66 0f c2', 'V,W,Ib', 'cmppd(op, MEM)'],
-  ['f3 0f c2', 'V,W,Ib', 'cmpss(op, MEM)'],
-  ['f2 0f c2', 'V,W,Ib', 'cmpsd_xmm(op, MEM)'],
+  ['np 0f c2', 'V,W,Ib', 'cmpps(op, MEM, 7)'],
+  ['66 0f c2', 'V,W,Ib', 'cmppd(op, MEM, 7)'],
+  ['f3 0f c2', 'V,W,Ib', 'cmpss(op, MEM, 7)'],
+  ['f2 0f c2', 'V,W,Ib', 'cmpsd_xmm(op, MEM, 7)'],
 ]
 
 const conversions: Row[] = [
