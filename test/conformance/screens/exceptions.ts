@@ -1,0 +1,45 @@
+/**
+ * What need not be the same on our machine's screen and on QEMU's, for each guest, and why. Everything that is not named
+ * here is compared, every pixel of it.
+ */
+import type { Exception } from './compare.js'
+import type { Settle } from './pair.js'
+
+export interface LevelRules {
+  /** Not compared, for this reason. */
+  passing?: string
+  /** How both come to rest; default: until nothing but the cursor changes. */
+  settle?: Settle
+  except?: readonly Exception[]
+}
+
+export interface GuestRules {
+  /** Kernel options added on both sides. */
+  append?: string
+  levels: { readonly [level: string]: LevelRules }
+}
+
+const TRANSIENT = 'passes by; what it leaves is on the next screen'
+const PASSING: LevelRules = { passing: TRANSIENT }
+
+export const RULES: { readonly [guest: string]: GuestRules } = {
+  freedos: { levels: { kernel: PASSING } },
+  'freedos-installer': { levels: { shell: PASSING } },
+  elks: { levels: { loader: PASSING, kernel: PASSING } },
+  kolibri: { levels: { kernel: PASSING, desktop: { settle: { ns: 3e9 } }, mouse: { settle: { ns: 2e9 } } } },
+  'openbsd-installer': { levels: { kernel: PASSING } },
+  'plan9-2004': { levels: { kernel: PASSING, userland: PASSING } },
+  'memtest86plus-ia32': { levels: { kernel: { settle: { ns: 2e9 } }, testing: { settle: { ns: 1e9 } } } },
+  'grub-rescue-floppy': { levels: {} },
+  'grub-rescue-disk': { levels: {} },
+  'grub-rescue-cd': { levels: {} },
+  ipxe: { levels: { loader: PASSING, kernel: PASSING } },
+  'debian-12-i386-kernel': { levels: { kernel: PASSING, screen: PASSING, devices: PASSING } },
+  'debian-12-i386-installer': { levels: { kernel: PASSING, userland: PASSING } },
+}
+
+/** SeaBIOS's first screen is gone before it is complete; its text stands above the guest's. */
+export function rulesFor(guest: string, level: string): LevelRules {
+  if (level === 'firmware') return PASSING
+  return RULES[guest]?.levels[level] ?? {}
+}
