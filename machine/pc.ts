@@ -282,6 +282,7 @@ export class Pc implements Machine {
       memoryBytes: options.memory,
       cpus: 1,
       bootOrder: order,
+      bootMenu: options.bootMenu,
       acpi: { serialPorts: 2, floppies: floppyTypes },
       multiboot: multiboot
         ? {

@@ -92,7 +92,8 @@ function areasOf(exception: Exception, ours: Screen, theirs: Screen): Area[] {
     const pattern = new RegExp(exception.text, 'dg')
     return screenRows(cells).flatMap((line, row) =>
       [...line.matchAll(pattern)].flatMap((found) => {
-        const [from, to] = (found.indices?.[1] ?? found.indices?.[0]) as [number, number]
+        const indices = found.indices as RegExpIndicesArray
+        const [from, to] = indices[1] ?? indices[0]
         return [{ x: from * wide, y: Math.floor(row * tall), width: (to - from) * wide, height: Math.ceil(tall) }]
       }),
     )

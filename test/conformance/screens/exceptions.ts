@@ -22,17 +22,34 @@ export interface GuestRules {
 const TRANSIENT = 'passes by; what it leaves is on the next screen'
 const PASSING: LevelRules = { passing: TRANSIENT }
 
+/** A menu that waits for a key and counts the seconds. */
+const COUNTING: LevelRules = {
+  settle: { ns: 0.3e9 },
+  except: [
+    { text: /automatically in (\d+s)/, why: 'seconds that are left' },
+    { text: /\(\d+ sec\)/, why: 'seconds that are left' },
+  ],
+}
+
+/** At the right end of its task bar. */
+const KOLIBRI_TASKBAR: Exception[] = [
+  { area: { x: 750, y: 575, width: 6, height: 21 }, why: "meter of the CPU's load" },
+  { area: { x: 760, y: 576, width: 36, height: 19 }, why: 'clock, its colon blinks' },
+]
+
 export const RULES: { readonly [guest: string]: GuestRules } = {
   freedos: { levels: { kernel: PASSING } },
   'freedos-installer': { levels: { shell: PASSING } },
   elks: { levels: { loader: PASSING, kernel: PASSING } },
-  kolibri: { levels: { kernel: PASSING, desktop: { settle: { ns: 3e9 } }, mouse: { settle: { ns: 2e9 } } } },
+  kolibri: {
+    levels: { loader: COUNTING, kernel: PASSING, desktop: { settle: { ns: 3e9 } }, mouse: { settle: { ns: 2e9 } } },
+  },
   'openbsd-installer': { levels: { kernel: PASSING } },
   'plan9-2004': { levels: { kernel: PASSING, userland: PASSING } },
   'memtest86plus-ia32': { levels: { kernel: { settle: { ns: 2e9 } }, testing: { settle: { ns: 1e9 } } } },
-  'grub-rescue-floppy': { levels: {} },
-  'grub-rescue-disk': { levels: {} },
-  'grub-rescue-cd': { levels: {} },
+  'grub-rescue-floppy': { levels: { loader: COUNTING } },
+  'grub-rescue-disk': { levels: { loader: COUNTING } },
+  'grub-rescue-cd': { levels: { loader: COUNTING } },
   ipxe: { levels: { loader: PASSING, kernel: PASSING } },
   'debian-12-i386-kernel': { levels: { kernel: PASSING, screen: PASSING, devices: PASSING } },
   'debian-12-i386-installer': { levels: { kernel: PASSING, userland: PASSING } },

@@ -60,7 +60,9 @@ export class Pair {
   async look(settle: Settle, matches: (ours: Screen, theirs: Screen) => boolean): Promise<[Screen, Screen]> {
     const condition: Condition = { kind: 'still', ns: STILL_NS }
     const rest: Step[] =
-      settle === 'still' ? [{ kind: 'until', condition, timeoutNs: STILL_TIMEOUT_NS }] : [{ kind: 'wait', ns: settle.ns }]
+      settle === 'still'
+        ? [{ kind: 'until', condition, timeoutNs: STILL_TIMEOUT_NS }]
+        : [{ kind: 'wait', ns: settle.ns }]
     const [ours] = await Promise.all([this.ours(rest), this.qemu.run(rest)])
     let theirs = await this.qemu.look()
     for (let i = 1; i < CURSOR_LOOKS && !matches(ours, theirs); i++) {

@@ -62,9 +62,10 @@ export function qemuArguments(config: MachineConfig): string[] {
   return [
     ...['-M', 'pc', '-accel', 'tcg', '-m', `${memory >> 20}`, '-nodefaults', '-vga', 'std', '-display', 'none'],
     ...['-rtc', `base=${date},clock=vm`, '-parallel', 'null'],
-    ...floppies.flatMap(({ path }, i) => drive(path, `if=floppy,index=${i}`)),
+    // Our machine has A: and a CD drive always.
+    ...drive(floppies[0]?.path, 'if=floppy,index=0'),
+    ...floppies.slice(1).flatMap(({ path }) => drive(path, 'if=floppy,index=1')),
     ...disks.flatMap(({ path }, i) => drive(path, `if=ide,index=${[0, 1, 3][i]}`)),
-    // Our machine has a CD drive always.
     ...drive(cdrom?.path, 'if=ide,index=2,media=cdrom'),
     ...(kernel
       ? [
@@ -91,6 +92,7 @@ export class Qemu {
   private nextId = 1
   private complaint = ''
   private serialSeen = 0
+  private readonly endWithProcess = () => this.end()
 
   private constructor(config: MachineConfig) {
     const { folder } = this
@@ -101,6 +103,7 @@ export class Qemu {
     this.child = spawn(QEMU, [...qemuArguments(config), ...serials, '-qmp', 'stdio'], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
+    process.once('exit', this.endWithProcess)
     this.child.stderr?.on('data', (chunk) => {
       this.complaint = `${this.complaint}${chunk}`.slice(-2000)
     })
@@ -141,6 +144,7 @@ export class Qemu {
   }
 
   end(): void {
+    process.off('exit', this.endWithProcess)
     this.child.kill('SIGKILL')
     rmSync(this.folder, { recursive: true, force: true })
   }
