@@ -66,7 +66,7 @@ export class Pair {
     const [ours] = await Promise.all([this.ours(rest), this.qemu.run(rest)])
     let theirs = await this.qemu.look()
     for (let i = 1; i < CURSOR_LOOKS && !matches(ours, theirs); i++) {
-      await sleep(CURSOR_MS)
+      await this.qemu.run([{ kind: 'wait', ns: CURSOR_MS * 1e6 }])
       theirs = await this.qemu.look()
     }
     return [ours, theirs]
@@ -79,7 +79,7 @@ export class Pair {
   }
 }
 
-/** Carries out the harness's steps on QEMU. */
+/** Carries out the harness's steps on QEMU, which stands still in between as our machine does. */
 class QemuDriver {
   private readonly log = new SerialLog()
   private readonly started = performance.now()
@@ -97,7 +97,9 @@ class QemuDriver {
   }
 
   async run(steps: readonly Step[]): Promise<void> {
+    await this.qemu.resume()
     for (const step of steps) await this.step(step)
+    await this.qemu.pause()
   }
 
   private async step(step: Step): Promise<void> {
@@ -153,6 +155,7 @@ class QemuDriver {
     const end = now() + timeoutNs
     const watch = createWatch(condition, { now, display: qemu.screen, text, serial: () => log })
     for (;;) {
+      await qemu.pause()
       await qemu.look()
       for (const byte of qemu.serial()) log.add(byte)
       if (watch.atFrame()) return
@@ -160,6 +163,7 @@ class QemuDriver {
         const seconds = timeoutNs / 1e9
         throw new Error(`QEMU: waited ${seconds} s for ${describeCondition(condition)}\n${text() ?? ''}`)
       }
+      await qemu.resume()
       await sleep(LOOK_MS)
     }
   }

@@ -61,7 +61,7 @@ export function qemuArguments(config: MachineConfig): string[] {
   const present = `${floppies.length ? 'a' : ''}${disks.length ? 'c' : ''}${cdrom ? 'd' : ''}` || 'cad'
   return [
     ...['-M', 'pc', '-accel', 'tcg', '-m', `${memory >> 20}`, '-nodefaults', '-vga', 'std', '-display', 'none'],
-    ...['-rtc', `base=${date},clock=vm`, '-parallel', 'null'],
+    ...['-S', '-rtc', `base=${date},clock=vm`, '-parallel', 'null'],
     // Our machine has A: and a CD drive always.
     ...drive(floppies[0]?.path, 'if=floppy,index=0'),
     ...floppies.slice(1).flatMap(({ path }) => drive(path, 'if=floppy,index=1')),
@@ -130,7 +130,7 @@ export class Qemu {
     })
   }
 
-  /** Started and running. Rejects with QEMU's own words where it does not start. */
+  /** Started, and paused. Rejects with QEMU's own words where it does not start. */
   static async start(config: MachineConfig): Promise<Qemu> {
     const qemu = new Qemu(config)
     try {
@@ -195,14 +195,20 @@ export class Qemu {
     return this.qmp('input-send-event', { events })
   }
 
-  /** Picture and text of one and the same moment, in `screen`. */
+  pause(): Promise<unknown> {
+    return this.qmp('stop')
+  }
+
+  resume(): Promise<unknown> {
+    return this.qmp('cont')
+  }
+
+  /** Picture and text of the moment at which it is paused, in `screen`. */
   async look(): Promise<void> {
-    await this.qmp('stop')
     const path = join(this.folder, 'screen.ppm')
     await this.qmp('screendump', { filename: path })
     const picture = parsePpm(readFileSync(path))
     this.screen.set(picture, await this.cells(picture))
-    await this.qmp('cont')
   }
 
   /**
