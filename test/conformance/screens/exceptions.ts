@@ -8,6 +8,8 @@ import type { Settle } from './pair.js'
 export interface LevelRules {
   /** Not compared, for this reason. */
   passing?: string
+  /** Text that is waited for as well, where the level's condition comes true before the screen is complete. */
+  until?: RegExp
   /** How both come to rest; default: until nothing but the cursor changes. */
   settle?: Settle
   except?: readonly Exception[]
@@ -22,14 +24,34 @@ export interface GuestRules {
 const TRANSIENT = 'passes by; what it leaves is on the next screen'
 const PASSING: LevelRules = { passing: TRANSIENT }
 
-/** A menu that waits for a key and counts the seconds. */
-const COUNTING: LevelRules = {
+/** Menus that wait for a key and count the seconds. */
+const GRUB_MENU: LevelRules = {
+  until: /automatically in \d+s/,
   settle: { ns: 0.3e9 },
-  except: [
-    { text: /automatically in (\d+s)/, why: 'seconds that are left' },
-    { text: /\(\d+ sec\)/, why: 'seconds that are left' },
-  ],
+  except: [{ text: /automatically in (\d+s)/, why: 'seconds that are left' }],
 }
+/** `ls` looks into an empty floppy drive for seconds. */
+const GRUB: GuestRules = { levels: { loader: GRUB_MENU, disk: { until: /^grub> ls\n[\s\S]*^grub>$/ } } }
+const KOLIBRI_MENU: LevelRules = {
+  settle: { ns: 0.3e9 },
+  except: [{ text: /\(\d+ sec\)/, why: 'seconds that are left' }],
+}
+
+/** Memtest86+ shows what the CPU is and how far it is. */
+const MEMTEST: Exception[] = [
+  { text: /CLK\/Temp: +(\d+MHz)/, why: "TSC's speed" },
+  { text: /L2 Cache: +(\S+)/, why: "the CPU models' L2" },
+  { text: /L\d Cache: +\S+ +(\d\S+)/, why: 'speed of memory' },
+  { text: /Memory +: +\S+ +(\d\S+)/, why: 'speed of memory' },
+]
+const MEMTEST_RUNNING: Exception[] = [
+  ...MEMTEST,
+  { text: /│ (Pass.*)$/, why: 'progress' },
+  { text: /│ (Test.*)$/, why: 'progress' },
+  { text: /│ (Pattern.*)$/, why: 'progress' },
+  { text: /Time: +(\S+)/, why: 'time' },
+  { text: /Status: Testing +(\S)/, why: 'a bar that turns' },
+]
 
 /** At the right end of its task bar. */
 const KOLIBRI_TASKBAR: Exception[] = [
@@ -43,7 +65,7 @@ export const RULES: { readonly [guest: string]: GuestRules } = {
   elks: { levels: { loader: PASSING, kernel: PASSING } },
   kolibri: {
     levels: {
-      loader: COUNTING,
+      loader: KOLIBRI_MENU,
       kernel: PASSING,
       desktop: { settle: { ns: 3e9 }, except: KOLIBRI_TASKBAR },
       mouse: { settle: { ns: 2e9 }, except: KOLIBRI_TASKBAR },
@@ -51,10 +73,15 @@ export const RULES: { readonly [guest: string]: GuestRules } = {
   },
   'openbsd-installer': { levels: { kernel: PASSING } },
   'plan9-2004': { levels: { kernel: PASSING, userland: PASSING } },
-  'memtest86plus-ia32': { levels: { kernel: { settle: { ns: 2e9 } }, testing: { settle: { ns: 1e9 } } } },
-  'grub-rescue-floppy': { levels: { loader: COUNTING } },
-  'grub-rescue-disk': { levels: { loader: COUNTING } },
-  'grub-rescue-cd': { levels: { loader: COUNTING } },
+  'memtest86plus-ia32': {
+    levels: {
+      kernel: { settle: { ns: 2e9 }, except: MEMTEST },
+      testing: { settle: { ns: 0.1e9 }, except: MEMTEST_RUNNING },
+    },
+  },
+  'grub-rescue-floppy': GRUB,
+  'grub-rescue-disk': GRUB,
+  'grub-rescue-cd': GRUB,
   ipxe: { levels: { loader: PASSING, kernel: PASSING } },
   'debian-12-i386-kernel': { levels: { kernel: PASSING, screen: PASSING, devices: PASSING } },
   'debian-12-i386-installer': { levels: { kernel: PASSING, userland: PASSING } },

@@ -1,6 +1,7 @@
 /** One guest in our machine and in QEMU side by side: both are brought to the same level, and stand there. */
 import type { BootStep } from '../../../harness/boot-command.js'
 import { type Condition, createWatch, describeCondition } from '../../../harness/condition.js'
+import { text } from '../../../harness/conditions.js'
 import { type Guest, guestMachine, type Level, levelSteps } from '../../../harness/guest.js'
 import type { MachineConfig } from '../../../harness/machine-config.js'
 import { screenText } from '../../../harness/screen-text.js'
@@ -47,9 +48,10 @@ export class Pair {
     await this.vm.close()
   }
 
-  /** Types a level's keys on both and waits until both have reached it. */
-  async climb(level: Level): Promise<void> {
+  /** Types a level's keys on both and waits until both have reached it, and show `until` as well. */
+  async climb(level: Level, until?: RegExp): Promise<void> {
     const steps = levelSteps(level)
+    if (until) steps.push({ kind: 'until', condition: text(until), timeoutNs: STILL_TIMEOUT_NS })
     await Promise.all([this.ours(steps), this.qemu.run(steps)])
   }
 
@@ -147,13 +149,13 @@ class QemuDriver {
 
   private async until(condition: Condition, timeoutNs: number): Promise<void> {
     const { qemu, log } = this
-    const text = () => {
+    const shown = () => {
       const cells = qemu.screen.text()
       return cells && screenText(cells)
     }
     const now = () => (performance.now() - this.started) * 1e6
     const end = now() + timeoutNs
-    const watch = createWatch(condition, { now, display: qemu.screen, text, serial: () => log })
+    const watch = createWatch(condition, { now, display: qemu.screen, text: shown, serial: () => log })
     for (;;) {
       await qemu.pause()
       await qemu.look()
@@ -161,7 +163,7 @@ class QemuDriver {
       if (watch.atFrame()) return
       if (now() > end) {
         const seconds = timeoutNs / 1e9
-        throw new Error(`QEMU: waited ${seconds} s for ${describeCondition(condition)}\n${text() ?? ''}`)
+        throw new Error(`QEMU: waited ${seconds} s for ${describeCondition(condition)}\n${shown() ?? ''}`)
       }
       await qemu.resume()
       await sleep(LOOK_MS)

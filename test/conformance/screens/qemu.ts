@@ -8,7 +8,8 @@ import { findKey } from '../../../harness/keys.js'
 import type { MachineConfig } from '../../../harness/machine-config.js'
 import type { Display, DisplayMode, Frame, TextScreen } from '../../../machine/devices/display/display.js'
 
-export const QEMU = 'qemu-system-i386'
+/** The one with 64 bits, as our machine's CPU has them too. */
+export const QEMU = 'qemu-system-x86_64'
 
 export function haveQemu(): boolean {
   return spawnSync(QEMU, ['--version'], { stdio: 'ignore' }).status === 0
@@ -50,7 +51,11 @@ export class QemuScreen implements Display {
   }
 }
 
-/** The same machine as ours: memory, drives and where they are, ports, boot order, the RTC's date. */
+/** How our CPU and our machine call themselves (`machine/cpu/models.ts`, `machine/board/smbios-tables.ts`). */
+const CPU = 'max,vendor=GenuineIntel,family=6,model=126,stepping=5,model-id=Bootwright Virtual CPU,l3-cache=off'
+const SMBIOS = 'type=1,manufacturer=Bootwright,version=pc-i440fx'
+
+/** The same machine as ours: names, memory, drives and where they are, ports, boot order, the RTC's date. */
 export function qemuArguments(config: MachineConfig): string[] {
   const { memory = 0, floppies = [], cdrom, disks = [], kernel, epoch = 1767225600 } = config
   const drive = (path: string | undefined, where: string) => [
@@ -61,7 +66,7 @@ export function qemuArguments(config: MachineConfig): string[] {
   const present = `${floppies.length ? 'a' : ''}${disks.length ? 'c' : ''}${cdrom ? 'd' : ''}` || 'cad'
   return [
     ...['-M', 'pc', '-accel', 'tcg', '-m', `${memory >> 20}`, '-nodefaults', '-vga', 'std', '-display', 'none'],
-    ...['-S', '-rtc', `base=${date},clock=vm`, '-parallel', 'null'],
+    ...['-cpu', CPU, '-smbios', SMBIOS, '-S', '-rtc', `base=${date},clock=vm`, '-parallel', 'null'],
     // Our machine has A: and a CD drive always.
     ...drive(floppies[0]?.path, 'if=floppy,index=0'),
     ...floppies.slice(1).flatMap(({ path }) => drive(path, 'if=floppy,index=1')),
