@@ -9,9 +9,10 @@ import { findMedium, image } from '../../harness/guest-media.js'
 import type { MachineConfig } from '../../harness/machine-config.js'
 import { VmThread } from '../../harness/vm-thread.js'
 import { kvmAccess } from '../../machine/cpu/kvm/access.js'
+import { noFirmware } from '../firmware-here.js'
 
 const floppy = await findMedium(image('freedos722.img')).catch((error: Error) => error)
-const missing = kvmAccess()?.why ?? (floppy instanceof Error ? floppy.message : undefined)
+const missing = kvmAccess()?.why ?? noFirmware ?? (floppy instanceof Error ? floppy.message : undefined)
 
 async function prompt(config: MachineConfig, until: RegExp): Promise<string | undefined> {
   const vm = await VmThread.start({ engine: 'kvm', memory: 16 << 20, ...config })

@@ -9,6 +9,7 @@ import type { MachineConfig } from '../../harness/machine-config.js'
 import type { RunResult, Step } from '../../harness/script.js'
 import { VmThread } from '../../harness/vm-thread.js'
 import { kvmAccess } from '../../machine/cpu/kvm/access.js'
+import { noFirmware } from '../firmware-here.js'
 import { programFloppy } from './boot-programs.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-menu-'))
@@ -33,8 +34,8 @@ async function run(config: MachineConfig, steps: Step[]): Promise<RunResult> {
 }
 
 describe.each([
-  { engine: 'soft' as const, skipped: undefined },
-  { engine: 'kvm' as const, skipped: noKvm },
+  { engine: 'soft' as const, skipped: noFirmware },
+  { engine: 'kvm' as const, skipped: noKvm ?? noFirmware },
 ])('the boot menu on $engine', ({ engine, skipped }) => {
   test.skipIf(skipped)(
     `opens by Escape and boots what is chosen${skipped ? ` (skipped: ${skipped})` : ''}`,
@@ -52,7 +53,7 @@ describe.each([
   )
 })
 
-test('the boot menu is offered for as long as asked, then the first drive boots', async () => {
+test.skipIf(noFirmware)('the boot menu is offered for as long as asked, then the first drive boots', async () => {
   const booted: Step[] = [
     { kind: 'until', condition: { kind: 'serial', port: 0, pattern: { source: '>', flags: '' } } },
   ]
