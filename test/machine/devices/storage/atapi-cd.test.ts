@@ -316,7 +316,7 @@ describe('save and load', () => {
     bench.readData(20, BASE)
     bench = copyOf(bench)
     bench.untilIrq(1)
-    expect(Buffer.from(bench.readData(12, BASE)).toString()).toBe('WRIGHT CDROM')
+    expect(Buffer.from(bench.readData(12, BASE)).toString()).toBe('OM          ')
   })
 
   test('while a DMA reply waits for the bus master', () => {
