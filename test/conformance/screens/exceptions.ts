@@ -67,7 +67,10 @@ const OPENBSD: Exception[] = [
   },
 ]
 
-const PLAN9: Exception[] = [{ text: /^cpu0: (\d+MHz)/, why: "TSC's speed" }]
+const PLAN9: Exception[] = [
+  { text: /^cpu0: (\d+MHz)/, why: "TSC's speed" },
+  { text: /^cpu0: .* DX 0x(\w+)\)/, why: "CPUID's features: TCG has no VME, and shows ACPI and SS" },
+]
 
 /** At the right end of its task bar. */
 const KOLIBRI_TASKBAR: Exception[] = [
