@@ -28,6 +28,8 @@ export interface MachineConfig {
   disks?: MediumConfig[]
   /** Letters of a, c, d, n. */
   bootOrder?: string
+  /** The firmware's boot menu is offered, for so many milliseconds of guest time. */
+  bootMenu?: { waitMs?: number }
   kernel?: { path: string; initrd?: string; append?: string }
   /** Paths; default what `findFirmware` finds. */
   firmware?: { bios: string; vgaBios: string }
@@ -75,6 +77,7 @@ export function openMachine(
       cdrom: config.cdrom && open(config.cdrom, 'cdrom'),
       disks: (config.disks ?? []).map((disk) => open(disk, 'disk')),
       bootOrder: config.bootOrder,
+      bootMenu: config.bootMenu,
       kernel: config.kernel && readKernel(config.kernel),
       firmware: readFirmware(config.firmware),
       epoch: config.epoch,

@@ -5,7 +5,7 @@ import { availableParallelism, cpus, type as osType, release } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DisplayMode, Frame } from '../machine/devices/display/display.js'
-import { findFirmware } from '../machine/firmware/find-firmware.js'
+import { FirmwareMissingError, findFirmware } from '../machine/firmware/find-firmware.js'
 import type { Cell, Evidence, GuestRow, LevelResult, MatrixResult } from '../reports/matrix-result.js'
 import { parseDuration } from './durations.js'
 import { type Guest, guestMachine, guestMedia, type Level, levelSteps } from './guest.js'
@@ -186,12 +186,22 @@ export function matrixResult({ guests, engines, started }: MatrixFrame, cells: C
         node: process.versions.node,
       },
       bootwright: ownVersion(),
-      firmware: `SeaBIOS ${findFirmware().bios.version}`,
+      firmware: firmwareWords(),
     },
     guests: guests.map(guestRow),
     engines: engines.map((engine) => ({ id: engine, title: engine })),
     devices: [DEVICES],
     cells,
+  }
+}
+
+/** Where no guest has media, nothing ran and firmware may be missing. */
+function firmwareWords(): string {
+  try {
+    return `SeaBIOS ${findFirmware().bios.version}`
+  } catch (error) {
+    if (error instanceof FirmwareMissingError) return 'none'
+    throw error
   }
 }
 

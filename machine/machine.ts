@@ -25,6 +25,8 @@ export interface MachineOptions {
   disks: BlockDevice[]
   /** QEMU's letters: a floppy, c disk, d CD, n network. Default: the kernel, else what is there in the order a, c, d. */
   bootOrder?: string
+  /** SeaBIOS offers its boot menu (Escape) for `waitMs` of guest time, its own 2500 ms by default. */
+  bootMenu?: { waitMs?: number }
   /** Direct boot of a Linux bzImage or a Multiboot image. */
   kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; append?: string }
   /** SeaBIOS and its VGA BIOS. */

@@ -302,6 +302,7 @@ export class Pc implements Machine {
       memoryBytes: options.memory,
       cpus,
       bootOrder: order,
+      bootMenu: options.bootMenu,
       acpi: { serialPorts: 2, floppies: floppyTypes },
       multiboot: multiboot
         ? {

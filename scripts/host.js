@@ -16,11 +16,16 @@ export function fail(sentence, code = 3) {
   process.exit(code)
 }
 
-/** Runs a command with the terminal; true when it went well. */
-export function run(command, args, env = {}) {
+/** Runs a command with the terminal; its exit code. */
+export function exitCode(command, args, env = {}) {
   const result = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } })
   if (result.error) process.stderr.write(`${command}: ${result.error.message}\n`)
-  return result.status === 0
+  return result.status ?? 1
+}
+
+/** Runs a command with the terminal; true when it went well. */
+export function run(command, args, env = {}) {
+  return exitCode(command, args, env) === 0
 }
 
 /** Runs a program of a package in node_modules. */

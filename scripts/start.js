@@ -1,10 +1,10 @@
 // `npm start`: from a fresh clone to the support matrix. Needs Node and npm; gets the rest. Arguments go to
 // `bootwright matrix`.
-import { build, checkNode, installPackages, run, setup } from './host.js'
+import { build, checkNode, exitCode, installPackages, setup } from './host.js'
 
 checkNode()
 installPackages()
 await build()
 setup()
 const matrix = ['bin/bootwright.js', 'matrix', ...process.argv.slice(2)]
-process.exit(run(process.execPath, matrix, { BOOTWRIGHT_NO_BUILD: '1' }) ? 0 : 1)
+process.exit(exitCode(process.execPath, matrix, { BOOTWRIGHT_NO_BUILD: '1' }))

@@ -6,7 +6,7 @@ import { Listr } from 'listr2'
 import { type Cell, countOf, type MatrixResult } from '../../reports/matrix-result.js'
 import { duration, guestTime, progress as levelsReached, summary } from '../../reports/words.js'
 import { makeFolder, writeMatrix } from '../../reports/write-matrix.js'
-import { type Guest, GuestError, guestNames, loadGuest } from '../guest.js'
+import { type Guest, GuestError, guestMachine, guestNames, loadGuest } from '../guest.js'
 import { nearest } from '../keys.js'
 import { type EngineChoice, hostTimeoutMs, inParallel, matrixResult, runCell } from '../matrix-run.js'
 import { complain, EXIT, UsageError } from './errors.js'
@@ -57,8 +57,9 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
   try {
     const engines = parseEngines(flags.engine ?? ['soft'])
     const guests = await loadGuests(names.length > 0 ? names : guestNames())
-    await ensureFirmware()
     checkOut(flags.out)
+    // Without media nothing runs, and what is missing can be told all the same.
+    if (await anyMedia(guests)) await ensureFirmware()
     const started = new Date()
     // Those that take longest come last, so that there is soon something to see.
     const byTime = [...guests].sort((a, b) => hostTimeoutMs(a) - hostTimeoutMs(b))
@@ -78,6 +79,11 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
   } catch (error) {
     return complain(error)
   }
+}
+
+async function anyMedia(guests: readonly Guest[]): Promise<boolean> {
+  const machines = await Promise.allSettled(guests.map(guestMachine))
+  return machines.some(({ status }) => status === 'fulfilled')
 }
 
 /** Before an hour of booting, not after it. */

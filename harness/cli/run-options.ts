@@ -73,7 +73,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     if (flags[option] !== undefined && flags.kernel === undefined)
       throw new UsageError(`--${option} goes with a kernel; add --kernel F`)
   }
-  const bootOrder = flags.boot === undefined ? undefined : parseBootOrder(flags.boot)
+  const { bootOrder, bootMenu } = flags.boot === undefined ? {} : parseBoot(flags.boot)
   if (bootOrder !== undefined && flags.kernel !== undefined)
     throw new UsageError('--boot and --kernel contradict each other: a kernel is started before any drive')
   const machine: MachineConfig = {
@@ -85,6 +85,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     cdrom: flags.cdrom === undefined ? undefined : { path: flags.cdrom },
     disks: disks.map((path) => ({ path })),
     bootOrder,
+    bootMenu,
     kernel: flags.kernel === undefined ? undefined : { path: flags.kernel, initrd: flags.initrd, append: flags.append },
   }
   const hasMedia =
@@ -157,9 +158,35 @@ function parseSmp(text: string): number {
   return Number(cpus)
 }
 
-/** `dc`, or QEMU's `order=dc`. */
-function parseBootOrder(text: string): string {
-  const order = text.replace(/^order=/, '')
+/** The largest value of SeaBIOS's file, which has 16 bits in QEMU. */
+const LONGEST_MENU_MS = 0xffff
+
+/** `dc`, or QEMU's `order=dc,menu=on,splash-time=5000`. */
+function parseBoot(text: string): Pick<MachineConfig, 'bootOrder' | 'bootMenu'> {
+  if (!/[=,]/.test(text)) return { bootOrder: parseBootOrder(text, text) }
+  const given = new Map<string, string>()
+  for (const part of text.split(',')) {
+    const [name, value] = part.includes('=') ? part.split(/=(.*)/s, 2) : ['order', part]
+    if (!['order', 'menu', 'splash-time'].includes(name))
+      throw new UsageError(`--boot '${text}': there is no '${name}'; it takes order=, menu=on and splash-time=`)
+    if (given.has(name)) throw new UsageError(`--boot '${text}' has ${name} twice`)
+    given.set(name, value)
+  }
+  const order = given.get('order')
+  const menu = given.get('menu') ?? 'off'
+  if (menu !== 'on' && menu !== 'off') throw new UsageError(`--boot '${text}': menu is on or off, not '${menu}'`)
+  const time = given.get('splash-time')
+  if (time !== undefined && menu === 'off')
+    throw new UsageError(`--boot '${text}': splash-time is how long the menu is offered; add menu=on`)
+  if (time !== undefined && !(/^\d+$/.test(time) && Number(time) <= LONGEST_MENU_MS))
+    throw new UsageError(`--boot '${text}': splash-time is in milliseconds, 0 to ${LONGEST_MENU_MS}, not '${time}'`)
+  return {
+    bootOrder: order === undefined ? undefined : parseBootOrder(order, text),
+    bootMenu: menu === 'on' ? { waitMs: time === undefined ? undefined : Number(time) } : undefined,
+  }
+}
+
+function parseBootOrder(order: string, text: string): string {
   if (!/^[acdn]+$/.test(order) || new Set(order).size < order.length || order.length > 3)
     throw new UsageError(
       `--boot '${text}' is no boot order; give one to three different letters of a (floppy), c (disk), d (CD), n (network)`,

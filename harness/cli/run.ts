@@ -27,7 +27,10 @@ export function runCommand(): Command {
     .option('--kernel <file>', 'Linux bzImage or Multiboot image to start directly')
     .option('--initrd <file>', 'initial RAM disk for the kernel')
     .option('--append <string>', "the kernel's command line")
-    .option('--boot <order>', 'drives to boot from: letters of a (floppy), c (disk), d (CD), n (network)')
+    .option(
+      '--boot <order>',
+      "drives to boot from: letters of a (floppy), c (disk), d (CD), n (network); with the firmware's menu: order=adc,menu=on",
+    )
     .option('--engine <engine>', 'auto, kvm or soft', 'auto')
     .option('--cpu <model>', "the soft engine's CPU: a model and changes to it, as in pentium3,+sse2 (default: max)")
     .option('--smp <n>', 'how many CPUs (default: 1; several run on the soft engine)')

@@ -15,10 +15,16 @@ export function setupCommand(): Command {
 }
 
 async function setup(guests: boolean): Promise<number> {
-  const { bios, vgaBios } = await installFirmware()
-  console.log(`✓ SeaBIOS ${bios.version}: ${bios.path}`)
-  console.log(`✓ VGABIOS ${vgaBios.version}: ${vgaBios.path}`)
   let code: number = EXIT.ok
+  try {
+    const { bios, vgaBios } = await installFirmware()
+    console.log(`✓ SeaBIOS ${bios.version}: ${bios.path}`)
+    console.log(`✓ VGABIOS ${vgaBios.version}: ${vgaBios.path}`)
+  } catch (error) {
+    // The guests' packages may be had all the same.
+    console.log('✗ SeaBIOS')
+    code = complain(error)
+  }
   if (!guests) return code
   for (const [name, files] of await guestPackages()) {
     try {

@@ -25,11 +25,8 @@ export interface FirmwareOptions {
   readonly cpus: number
   /** QEMU's -boot letters: a floppy, c hard disk, d CD, n network; default `cad`. */
   readonly bootOrder?: string
-  readonly bootMenu?: {
-    readonly enabled: boolean
-    /** Milliseconds that the menu's prompt stays; default SeaBIOS's own 2500. */
-    readonly waitMs?: number
-  }
+  /** Escape opens a menu of the drives. `waitMs`: milliseconds that this is offered; default SeaBIOS's own 2500. */
+  readonly bootMenu?: { readonly waitMs?: number }
   /** Milliseconds until the machine restarts when nothing could be booted; default never. */
   readonly bootFailWaitMs?: number
   /** Lines for SeaBIOS's `bootorder`, in its notation (`/pci@i0cf8/ide@1,1/drive@0/disk@0`), first one first. */
@@ -116,7 +113,7 @@ function addLegacyItems(fwCfg: FwCfg, options: FirmwareOptions): void {
   fwCfg.addInteger(FW_CFG.NB_CPUS, cpus, 2)
   fwCfg.addInteger(FW_CFG.MAX_CPUS, cpus, 2)
   fwCfg.addInteger(FW_CFG.BOOT_DEVICE, bootOrder.charCodeAt(0), 2)
-  fwCfg.addInteger(FW_CFG.BOOT_MENU, options.bootMenu?.enabled ? 1 : 0, 2)
+  fwCfg.addInteger(FW_CFG.BOOT_MENU, options.bootMenu ? 1 : 0, 2)
   // No NUMA nodes: their number, and a node for each CPU.
   fwCfg.addItem(FW_CFG.NUMA, new Uint8Array(8 * (1 + cpus)))
   // ISA IRQ 0 is wired to I/O APIC pin 2; SeaBIOS's MP table says so.

@@ -1,11 +1,14 @@
 /** `npm run conformance -- SUITE ...`: dispatches to the suites. */
 import { fex } from './fex/run.js'
 import { kvmUnitTests } from './kvm-unit-tests/run.js'
+import { screens } from './screens/run.js'
 import { singlestep } from './singlestep/run.js'
 
-const suites: { [name: string]: (args: string[]) => number } = {
+/** Each takes its arguments and returns how many of its cases failed. */
+const suites: { [name: string]: (args: string[]) => number | Promise<number> } = {
   fex,
   'kvm-unit-tests': kvmUnitTests,
+  screens,
   singlestep,
 }
 
@@ -13,14 +16,14 @@ const [name, ...args] = process.argv.slice(2)
 const suite = suites[name]
 if (suite) {
   try {
-    process.exitCode = suite(args) ? 1 : 0
+    process.exitCode = (await suite(args)) ? 1 : 0
   } catch (error) {
     console.error((error as Error).message)
     process.exitCode = 2
   }
 } else {
   console.error(
-    `usage: npm run conformance -- ${Object.keys(suites).join('|')} PATH [options] (see test/conformance/README.md)`,
+    `usage: npm run conformance -- ${Object.keys(suites).join('|')} [arguments] (see test/conformance/README.md)`,
   )
   process.exitCode = 2
 }

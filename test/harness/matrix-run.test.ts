@@ -1,11 +1,12 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { any, exit, serial, text } from '../../harness/conditions.js'
 import { defineGuest, type Guest, type Level } from '../../harness/guest.js'
 import { file } from '../../harness/guest-media.js'
 import { inParallel, matrixResult, runCell } from '../../harness/matrix-run.js'
+import { BIOS_FILE, VGA_BIOS_FILE } from '../../machine/firmware/find-firmware.js'
 import { parseMatrix } from '../../reports/matrix-result.js'
 import { compiledFakeMachine } from './compiled.js'
 
@@ -16,6 +17,14 @@ beforeAll(() => {
   fake = compiledFakeMachine()
   floppy = join(mkdtempSync(join(tmpdir(), 'matrix-run-')), 'a.img')
   writeFileSync(floppy, new Uint8Array(737_280))
+  // The fake machine runs no firmware, but one is read.
+  const firmware = mkdtempSync(join(tmpdir(), 'matrix-run-'))
+  const bios = new Uint8Array(65_536)
+  bios[bios.length - 16] = 0xea
+  writeFileSync(join(firmware, BIOS_FILE), bios)
+  writeFileSync(join(firmware, VGA_BIOS_FILE), Uint8Array.of(0x55, 0xaa, 1, ...new Uint8Array(509)))
+  vi.stubEnv('BOOTWRIGHT_FIRMWARE', firmware)
+  return () => vi.unstubAllEnvs()
 })
 
 function guest(levels: Level[], path = floppy): Guest {

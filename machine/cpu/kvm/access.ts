@@ -1,5 +1,5 @@
 /** Whether this host lets us use /dev/kvm at all, and if not, why and how to mend it. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { API_VERSION, KVM_CREATE_VM, KVM_GET_API_VERSION } from './abi.js'
 import { EACCES, EBUSY, ENOENT, EPERM, libc, O_CLOEXEC, O_RDWR } from './libc.js'
 
@@ -43,13 +43,32 @@ function mendMissing(): string {
   }
 }
 
+/** By its group, where that may open the device and is not root's own. */
+function mendPermission(): string {
+  const { mode, gid } = statSync(KVM_DEVICE)
+  // Open to all, and yet refused: by a container.
+  if ((mode & 0o006) === 0o006) return mendMissing()
+  const group = (mode & 0o060) === 0o060 && gid !== 0 ? groupName(gid) : undefined
+  return group
+    ? `add yourself to the group ${group} (sudo usermod -aG ${group} $USER, then log in again)`
+    : `let users open it (sudo chmod 666 ${KVM_DEVICE})`
+}
+
+function groupName(gid: number): string | undefined {
+  try {
+    return new RegExp(`^([^:]+):[^:]*:${gid}:`, 'm').exec(readFileSync('/etc/group', 'utf8'))?.[1]
+  } catch {
+    return undefined
+  }
+}
+
 /** What an errno of open or of KVM_CREATE_VM means. */
 function explain(call: string, errno: number): NoAccess {
   if (call === 'open' && errno === ENOENT) return { why: `there is no ${KVM_DEVICE}`, mend: mendMissing() }
   if (call === 'open' && (errno === EACCES || errno === EPERM))
     return {
       why: `no permission to open ${KVM_DEVICE}`,
-      mend: 'add yourself to the group kvm (sudo usermod -aG kvm $USER, then log in again)',
+      mend: mendPermission(),
     }
   if (call === 'open') return { why: `${KVM_DEVICE} cannot be opened (errno ${errno})`, mend: mendMissing() }
   if (errno === EBUSY)

@@ -500,7 +500,7 @@ export class AtapiCd extends IdeDrive {
     const packet = this.command12
     if ((packet[1] & 1) === 0) {
       if (packet[2] !== 0) this.check(ILLEGAL_REQUEST, ASC_INVALID_FIELD)
-      else this.reply(inquiry(this.buffer, 'BOOTWRIGHT CDROM', this.options.firmware ?? '1.0'), packet[4])
+      else this.reply(inquiry(this.buffer, 'CD-ROM', this.options.firmware ?? '1.0'), packet[4])
       return
     }
     const length = vitalProductData(this.buffer, packet[2], this.options.serial ?? 'BW00002')

@@ -197,9 +197,15 @@ export async function nativeCpu(): Promise<CpuTarget> {
   const PROT_READ_WRITE_EXEC = 7
   // Below 2 GiB, so that 32-bit addresses reach it.
   const MAP_PRIVATE_ANONYMOUS_32BIT = 0x62
-  const pointer = mmap(null, MAP_SIZE, PROT_READ_WRITE_EXEC, MAP_PRIVATE_ANONYMOUS_32BIT, -1, 0)
-  const address = BigInt(koffi.address(pointer))
-  if (address === 0xffffffffffffffffn) throw new Error('no native oracle: mmap of executable memory was refused')
+  const map = () => {
+    const pointer = mmap(null, MAP_SIZE, PROT_READ_WRITE_EXEC, MAP_PRIVATE_ANONYMOUS_32BIT, -1, 0)
+    const address = BigInt(koffi.address(pointer))
+    if (address === 0xffffffffffffffffn) throw new Error('no native oracle: mmap of executable memory was refused')
+    return { pointer, address }
+  }
+  let { pointer, address } = map()
+  // The soft engine's mirror of it has one page table, so it must not cross 2 MiB; the next one lies beside it.
+  while (address >> 21n !== (address + BigInt(MAP_SIZE - 1)) >> 21n) ({ pointer, address } = map())
   const memory = koffi.view(pointer, MAP_SIZE)
   const call = koffi.decode(pointer, koffi.proto('void bootwright_native_blob()')) as () => void
   return new NativeCpu(memory, address, address + BigInt(STACK_TOP), call, hostHas('avx'))

@@ -61,8 +61,26 @@ describe('the machine', () => {
     ['dc', 'dc'],
     ['order=dc', 'dc'],
     ['n', 'n'],
+    ['menu=off,order=c', 'c'],
+    ['ca,menu=off', 'ca'],
   ])('--boot %s', (boot, order) => {
-    expect(parseRun('g', { boot }, []).machine.bootOrder).toBe(order)
+    const { machine } = parseRun('g', { boot }, [])
+    expect(machine.bootOrder).toBe(order)
+    expect(machine.bootMenu).toBeUndefined()
+  })
+
+  test.each([
+    ['order=adc,menu=on,splash-time=60000', { bootOrder: 'adc', bootMenu: { waitMs: 60000 } }],
+    ['menu=on,order=a', { bootOrder: 'a', bootMenu: {} }],
+    ['menu=on', { bootOrder: undefined, bootMenu: {} }],
+  ])('--boot %s offers the menu', (boot, machine) => {
+    expect(parseRun('g', { boot }, []).machine).toMatchObject(machine)
+  })
+
+  test('the menu goes with a kernel, which an order does not', () => {
+    const flags = { kernel: 'k', boot: 'menu=on' }
+    expect(parseRun(undefined, flags, []).machine.bootMenu).toEqual({ waitMs: undefined })
+    expect(() => parseRun(undefined, { ...flags, boot: 'order=c,menu=on' }, [])).toThrow('contradict each other')
   })
 
   test('boots from what has a medium', () => {

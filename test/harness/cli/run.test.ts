@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { RunJson } from '../../../harness/cli/run-report.js'
 import { readPng } from '../../../harness/screenshot.js'
+import { firmwareNote, noFirmware } from '../../firmware-here.js'
 import { PROGRAM_NAMES, programFloppy } from '../boot-programs.js'
 import { bootwright, type CommandOptions, type Ended } from './command.js'
 
@@ -22,7 +23,7 @@ async function runJson(name: string, args: string[] = []): Promise<RunJson & { e
   return { ...(JSON.parse(ended.stdout) as RunJson), ended }
 }
 
-describe('exits', () => {
+describe.skipIf(noFirmware)(`exits${firmwareNote}`, () => {
   test('power-off is a success, and is waited for without being asked', async () => {
     const { ended, ...json } = await runJson('poweroff')
     expect(ended.code).toBe(0)
@@ -67,7 +68,7 @@ describe('exits', () => {
   })
 })
 
-describe('waiting', () => {
+describe.skipIf(noFirmware)(`waiting${firmwareNote}`, () => {
   test('acts in the order given, and stops at the byte', async () => {
     const args = ['--until-serial', '>', '--keys', 'abc', '--until-serial', 'b', '--keys', 'd', '--until-serial', 'd$']
     const json = await runJson('echo', args)
@@ -106,7 +107,7 @@ test('two runs of the same are the same', async () => {
   expect(one.screen).toEqual(two.screen)
 })
 
-describe('outputs', () => {
+describe.skipIf(noFirmware)(`outputs${firmwareNote}`, () => {
   test('a screenshot at the resolution of the guest', async () => {
     const json = await runJson('idle', ['--until-text', 'idle here', '--screenshot', at('idle.png')])
     expect(json.screenshot).toBe(at('idle.png'))
@@ -133,12 +134,12 @@ describe('outputs', () => {
 })
 
 describe('the command line', () => {
-  test('takes an image without an option for what it is', async () => {
+  test.skipIf(noFirmware)('takes an image without an option for what it is', async () => {
     const ended = await bootwright(['run', at('poweroff.img'), '-m', '16', '--boot', 'order=a', '--engine=soft'])
     expect(ended.stderr).toMatch(/^ok, poweroff: guest /)
   })
 
-  test('is interrupted by Ctrl+C with 130 and one object', async () => {
+  test.skipIf(noFirmware)('is interrupted by Ctrl+C with 130 and one object', async () => {
     let sent = false
     const ended = await run('idle', ['--until-text', 'never', '--serial', 'stdio', '--json'], {
       onOutput: (text, signal) => {
@@ -158,7 +159,7 @@ describe('the command line', () => {
     expect(help.stdout).toContain('Exit codes')
   })
 
-  test('doctor says a line each', async () => {
+  test.skipIf(noFirmware)('doctor says a line each', async () => {
     const ended = await bootwright(['doctor'])
     expect(ended.stdout).toMatch(/✓ Node\.js/)
     expect(ended.stdout).toMatch(/KVM|\/dev\/kvm/)

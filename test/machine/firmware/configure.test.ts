@@ -48,9 +48,9 @@ describe('the firmware configuration', () => {
   })
 
   test('offers the boot menu for as long as asked', () => {
-    const { number } = configure({ bootMenu: { enabled: true, waitMs: 500 }, bootFailWaitMs: 1000 })
+    const { number } = configure({ bootMenu: { waitMs: 500 }, bootFailWaitMs: 1000 })
     expect([FW_CFG.BOOT_MENU, 'etc/boot-menu-wait', 'etc/boot-fail-wait'].map(number)).toEqual([1n, 500n, 1000n])
-    expect(configure({ bootMenu: { enabled: true } }).names()).not.toContain('etc/boot-menu-wait')
+    expect(configure({ bootMenu: {} }).names()).not.toContain('etc/boot-menu-wait')
   })
 
   test('a machine without ACPI has no tables', () => {

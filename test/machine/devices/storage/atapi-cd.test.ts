@@ -92,7 +92,7 @@ describe('identification', () => {
   test('INQUIRY and its vital product data', () => {
     const { data } = packet([0x12, 0, 0, 0, 96])
     expect([data.length, data[0], data[1]]).toEqual([36, 5, 0x80])
-    expect(Buffer.from(data.subarray(8, 32)).toString()).toBe('BOOTWRT BOOTWRIGHT CDROM')
+    expect(Buffer.from(data.subarray(8, 32)).toString()).toBe('BOOTWRT CD-ROM          ')
     expect(packet([0x12, 0, 0, 0, 5]).data.length).toBe(5)
     expect(packet([0x12, 1, 0x83, 0, 96]).data[1]).toBe(0x83)
     expect(packet([0x12, 1, 0x55, 0, 96]).key).toBe(5)
@@ -316,7 +316,7 @@ describe('save and load', () => {
     bench.readData(20, BASE)
     bench = copyOf(bench)
     bench.untilIrq(1)
-    expect(Buffer.from(bench.readData(12, BASE)).toString()).toBe('WRIGHT CDROM')
+    expect(Buffer.from(bench.readData(12, BASE)).toString()).toBe('OM          ')
   })
 
   test('while a DMA reply waits for the bus master', () => {
@@ -326,7 +326,7 @@ describe('save and load', () => {
     bench.prepareDma([[0x20000, 36]], 1)
     bench.ide.busMaster.write(8, 0x09, 1)
     expect(bench.untilIrq(1)).toBe(IDLE)
-    expect(Buffer.from(bench.memory.bytes.subarray(0x20010, 0x20020)).toString()).toBe('BOOTWRIGHT CDROM')
+    expect(Buffer.from(bench.memory.bytes.subarray(0x20010, 0x20020)).toString()).toBe('CD-ROM          ')
   })
 
   test('is refused without the medium', () => {
