@@ -144,9 +144,9 @@ export class Pc implements Machine {
     }
     this.guestMemory = new GuestMemory(arena, ARENA_GUEST)
     this.shapeBase = { cpu: options.cpu ?? DEFAULT_CPU, ram: options.memory }
-    options.floppies.forEach((medium, i) => this.hold(`floppy${i}`, medium))
+    for (const [i, medium] of options.floppies.entries()) this.hold(`floppy${i}`, medium)
     this.hold('cdrom', options.cdrom)
-    options.disks.forEach((medium, i) => this.hold(`disk${i}`, medium))
+    for (const [i, medium] of options.disks.entries()) this.hold(`disk${i}`, medium)
     const { engine, reason } = createEngine(options.engine, arena, board, options.cpu)
     this.cpu = engine
     this.engine = engine.kind

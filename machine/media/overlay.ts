@@ -175,6 +175,7 @@ export function flattened({ layers, clusterSize }: OverlayImage): OverlayLayer {
   if (layers.length === 1) return layers[0]
   const clusters = new Map<number, Uint8Array>()
   for (const { indexes, data } of layers)
-    indexes.forEach((index, i) => clusters.set(index, data.subarray(i * clusterSize, (i + 1) * clusterSize)))
+    for (const [i, index] of indexes.entries())
+      clusters.set(index, data.subarray(i * clusterSize, (i + 1) * clusterSize))
   return layerOf(clusters, clusterSize)
 }

@@ -73,7 +73,7 @@ export class GuestMemory {
     if (image.size !== this.bytes.length)
       throw new Error(`a memory image of ${image.size} bytes does not fit a memory of ${this.bytes.length}`)
     const mappable = this.mapping && image.layers.length > 0 && image.layers.every(({ fd }) => fd !== undefined)
-    if (mappable) image.layers.forEach((layer, i) => this.map(layer, i === 0))
+    if (mappable) for (const [i, layer] of image.layers.entries()) this.map(layer, i === 0)
     else this.copyIn(image)
     this.base = image
   }

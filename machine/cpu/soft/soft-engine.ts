@@ -6,6 +6,7 @@
  * skipped. So it is a function of the guest's program alone.
  */
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { State } from '../../device.js'
@@ -69,17 +70,10 @@ const SOFT_FIELDS = {
 
 let compiled: WebAssembly.Module | undefined
 
-/**
- * The core's module, compiled once in a process. The environment variable BOOTWRIGHT_CORE names another wasm file than the
- * built one: a core under development, or an older one to compare with.
- */
+/** The core's module, compiled once in a thread, or in another thread and handed in by `useCore`. */
 function coreModule(): WebAssembly.Module {
   if (compiled) return compiled
-  const here = fileURLToPath(import.meta.url)
-  const built = here.endsWith('.ts')
-    ? join(here, '../../../../dist/machine/cpu/soft/core.wasm')
-    : join(here, '../core.wasm')
-  const file = process.env.BOOTWRIGHT_CORE || built
+  const file = coreFile()
   try {
     compiled = new WebAssembly.Module(readFileSync(file))
   } catch (error) {
@@ -88,6 +82,30 @@ function coreModule(): WebAssembly.Module {
     )
   }
   return compiled
+}
+
+/** For threads: what one has compiled (and V8 has optimised since) runs in all. */
+export function useCore(module: WebAssembly.Module): void {
+  compiled = module
+}
+
+/** Rejects where there is no core. */
+export async function compileCore(): Promise<WebAssembly.Module> {
+  const module = compiled ?? (await WebAssembly.compile(await readFile(coreFile())))
+  compiled = module
+  return module
+}
+
+/**
+ * The environment variable BOOTWRIGHT_CORE names another wasm file than the
+ * built one: a core under development, or an older one to compare with.
+ */
+function coreFile(): string {
+  const here = fileURLToPath(import.meta.url)
+  const built = here.endsWith('.ts')
+    ? join(here, '../../../../dist/machine/cpu/soft/core.wasm')
+    : join(here, '../core.wasm')
+  return process.env.BOOTWRIGHT_CORE || built
 }
 
 export class SoftEngine implements Engine {
@@ -228,16 +246,17 @@ export class SoftEngine implements Engine {
   }
 
   setMemory(regions: readonly MemoryRegion[]): void {
-    this.regions = regions
     this.core.dropEverything()
     const map = new Uint32Array(this.memory.buffer, at.PHYS_MAP, 1 << 20)
-    map.fill(0)
-    for (const region of regions) {
+    // Most of it, the RAM above 1 MiB, stays where it is.
+    for (const { address, size } of minus(this.regions, regions)) map.fill(0, address / 4096, (address + size) / 4096)
+    for (const region of minus(regions, this.regions)) {
       const bits = region.kind === 'ram' ? at.PAGE_RAM : at.PAGE_ROM
       const first = region.address / 4096
       const pages = region.size / 4096
       for (let i = 0; i < pages; i++) map[first + i] = (region.offset + i * 4096) | bits
     }
+    this.regions = regions
     this.core.flushTlb()
   }
 
@@ -465,4 +484,21 @@ export class SoftEngine implements Engine {
   }
 
   close(): void {}
+}
+
+/** What `regions` show and `others` do not show in the same place. */
+function minus(regions: readonly MemoryRegion[], others: readonly MemoryRegion[]): MemoryRegion[] {
+  let left = [...regions]
+  for (const other of others) {
+    const end = other.address + other.size
+    left = left.flatMap((region) => {
+      const regionEnd = region.address + region.size
+      const alike = region.kind === other.kind && region.offset - region.address === other.offset - other.address
+      if (!alike || end <= region.address || other.address >= regionEnd) return [region]
+      const piece = (from: number, to: number): MemoryRegion[] =>
+        from < to ? [{ ...region, address: from, size: to - from, offset: region.offset + from - region.address }] : []
+      return [...piece(region.address, other.address), ...piece(end, regionEnd)]
+    })
+  }
+  return left
 }
