@@ -195,6 +195,14 @@ export class VmThread {
     this.images = [image]
   }
 
+  /** @internal Saves and loads once, so that V8 has compiled what a fork needs when it comes. */
+  async rehearse(): Promise<void> {
+    const parts = await this.ask<SnapshotParts>({ method: 'snapshot' })
+    const snapshot = keepSnapshot(parts)
+    await this.restore(snapshot)
+    snapshot.release()
+  }
+
   /** @internal A machine that nobody uses does not keep the process. */
   unref(): void {
     this.worker.unref()
@@ -293,6 +301,7 @@ function kindOf(config: MachineConfig, machineModule: string | undefined): strin
 async function startSpare(config: MachineConfig, machineModule: string | undefined): Promise<VmThread> {
   const vm = await VmThread.start(config, { machineModule })
   vm.unref()
+  await vm.rehearse()
   return vm
 }
 
