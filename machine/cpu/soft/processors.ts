@@ -5,6 +5,7 @@
  * A CPU gives its turn away when the quantum is over, in HLT, and at PAUSE, where it waits for another CPU. Out of reset
  * all but the first wait for a start-up IPI (Intel SDM vol. 3, 9.4 "Multiple-Processor (MP) Initialization").
  */
+import type { State } from '../../device.js'
 import * as at from './layout.js'
 
 /** Guest time of a turn, in instructions' worth. */
@@ -115,6 +116,25 @@ export class Processors {
     view.setBigUint64(at.RIP - at.STATE, 0n, true)
     this.core.cpuSwitched()
     this.waiting[cpu] = false
+  }
+
+  /** Whose turn it is, and what is on its way; the CPUs' states are saved by themselves. */
+  save(): State {
+    const { current, waiting, messages } = this
+    return {
+      current,
+      waiting: [...waiting],
+      messages: messages.map(({ cpu, vector }) => ({ cpu, vector: vector ?? null })),
+    }
+  }
+
+  load(state: State): void {
+    this.switchTo(state.current as number)
+    for (const [cpu, waits] of (state.waiting as boolean[]).entries()) this.waiting[cpu] = waits
+    this.messages = (state.messages as { cpu: number; vector: number | null }[]).map(({ cpu, vector }) => ({
+      cpu,
+      vector: vector ?? undefined,
+    }))
   }
 
   /** It is not in HLT, or something is there that ends HLT. */

@@ -62,7 +62,7 @@ export class UserMachine {
     this.pages.clear()
     for (let page = 0; page < FIRST_FREE; page += 4096) this.mapPage(SYSTEM + BigInt(page), page, false)
     this.writeTables()
-    cpu.engine.reset('reset')
+    cpu.engine.reset()
     cpu.engine.setState(this.initialState(cpu.engine.getState(), bits, rip))
   }
 

@@ -7,7 +7,7 @@ import { ATTENTION, ICOUNT_END, STALLED } from './state'
 
 export { run } from './run'
 export { dropEverything, dropRange } from './blocks'
-export { readTsc, writeTsc } from './msr'
+export { msrStorage, readTsc, writeTsc } from './msr'
 export { getFlags, setFlags } from './flags'
 export { resetCpu } from './reset'
 export { setSegmentBounds } from './segment'
