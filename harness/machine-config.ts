@@ -5,6 +5,7 @@ import { findFirmware } from '../machine/firmware/find-firmware.js'
 import type { Machine, MachineOptions } from '../machine/machine.js'
 import type { BlockDevice } from '../machine/media/block-device.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../machine/media/open-medium.js'
+import { type BitmapFont, romFonts } from './bitmap-font.js'
 
 export interface MediumConfig {
   path: string
@@ -33,12 +34,17 @@ export interface MachineConfig {
   epoch?: number
 }
 
+/** A drive whose medium can be changed while the machine runs. */
+export type Drive = 'a' | 'b' | 'cdrom'
+
 export const DEFAULT_MEMORY = 128 << 20
 
 type Callbacks = Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onParallel'>
 
 export interface OpenedMachine {
   machine: Machine
+  /** Puts a medium into a drive, or takes out what is in it. Throws a MediaError. */
+  insert(drive: Drive, medium?: MediumConfig): void
   /** Closes the machine and its media. */
   close(): void
 }
@@ -79,6 +85,11 @@ export function openMachine(
     })
     return {
       machine,
+      insert(drive, medium) {
+        const device = medium && open(medium, drive === 'cdrom' ? 'cdrom' : 'floppy')
+        if (drive === 'cdrom') machine.insertCdrom(device)
+        else machine.insertFloppy(drive === 'a' ? 0 : 1, device)
+      },
       close() {
         machine.close()
         close()
@@ -129,6 +140,11 @@ export function checkBootFile(path: string, as: 'kernel' | 'initrd'): void {
 function readFirmware(paths: MachineConfig['firmware']): MachineOptions['firmware'] {
   const found = paths ?? firmwarePaths()
   return { bios: readFileSync(found.bios), vgaBios: readFileSync(found.vgaBios) }
+}
+
+/** The fonts that the machine's VGA BIOS has. */
+export function machineFonts(config: MachineConfig): BitmapFont[] {
+  return romFonts(readFileSync((config.firmware ?? firmwarePaths()).vgaBios))
 }
 
 function firmwarePaths(): { bios: string; vgaBios: string } {

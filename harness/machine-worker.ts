@@ -4,7 +4,7 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Machine, MachineOptions } from '../machine/machine.js'
-import { type OpenedMachine, openMachine } from './machine-config.js'
+import { machineFonts, type OpenedMachine, openMachine } from './machine-config.js'
 import { Runner } from './runner.js'
 import { type ControlMessage, plainError, type Request, type WorkerMessage, type WorkerStart } from './vm-messages.js'
 
@@ -30,10 +30,11 @@ async function main(): Promise<void> {
       return opened.machine
     },
     {
-      onSerial: (port, bytes) => tell({ kind: 'serial', port, bytes }),
+      onSerial: (port, bytes, guestTimeNs) => tell({ kind: 'serial', port, bytes, guestTimeNs }),
       onDebug: (bytes) => tell({ kind: 'debug', bytes }),
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
       poll: takeControlMessages,
+      fonts: () => machineFonts(start.config),
     },
   )
   const { engine, engineReason } = runner.machine
@@ -41,7 +42,7 @@ async function main(): Promise<void> {
 
   host.on('message', (request: Request) => {
     try {
-      tell({ kind: 'reply', id: request.id, value: perform(runner, request) })
+      tell({ kind: 'reply', id: request.id, value: perform(runner, opened, request) })
       if (request.method !== 'close') return
       opened?.close()
       control.close()
@@ -52,7 +53,7 @@ async function main(): Promise<void> {
   })
 }
 
-function perform(runner: Runner, request: Request): unknown {
+function perform(runner: Runner, opened: OpenedMachine | undefined, request: Request): unknown {
   switch (request.method) {
     case 'run':
       running = request.id
@@ -61,6 +62,10 @@ function perform(runner: Runner, request: Request): unknown {
       return runner.look()
     case 'frame':
       return runner.frame()
+    case 'read':
+      return runner.read(request.area)
+    case 'insert':
+      return opened?.insert(request.drive, request.medium)
     case 'registers':
       return runner.machine.registers()
     case 'close':

@@ -35,6 +35,10 @@ class Stream {
     return found[0]
   }
 
+  has(pattern: RegExp): boolean {
+    return pattern.test(this.text)
+  }
+
   consumeAll(): void {
     this.consumed = this.text.length
   }
@@ -78,6 +82,11 @@ export class SerialLog {
     const rawFound = this.raw.match(pattern)
     if (rawFound !== undefined) this.plain.consumeAll()
     return rawFound
+  }
+
+  /** Whether the text that came lately matches, used or not; nothing is used by it. */
+  has(pattern: RegExp): boolean {
+    return this.plain.has(pattern) || (this.hasControls && this.raw.has(pattern))
   }
 
   /** The last lines without control sequences; an unfinished line is the last one. */

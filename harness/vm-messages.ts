@@ -1,6 +1,7 @@
 /** What a machine's thread and the thread that started it say to each other: plain data only. */
 import type { MessagePort } from 'node:worker_threads'
-import type { MachineConfig } from './machine-config.js'
+import type { Area } from './compare-pictures.js'
+import type { Drive, MachineConfig, MediumConfig } from './machine-config.js'
 import type { Progress } from './runner.js'
 import type { Script } from './script.js'
 
@@ -13,7 +14,12 @@ export interface WorkerStart {
   control: MessagePort
 }
 
-export type Command = { method: 'run'; script: Script } | { method: 'look' | 'frame' | 'registers' | 'close' }
+export type Command =
+  | { method: 'run'; script: Script }
+  | { method: 'look' | 'frame' | 'registers' | 'close' }
+  | { method: 'read'; area?: Area }
+  /** Without a medium, what is in the drive is taken out. */
+  | { method: 'insert'; drive: Drive; medium?: MediumConfig }
 export type Request = Command & { id: number }
 
 /** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */
@@ -36,7 +42,7 @@ export type WorkerMessage =
   | ({ kind: 'ready' } & Ready)
   | { kind: 'reply'; id: number; value: unknown }
   | { kind: 'error'; id?: number; error: PlainError }
-  | { kind: 'serial'; port: number; bytes: Uint8Array }
+  | { kind: 'serial'; port: number; bytes: Uint8Array; guestTimeNs: number }
   | { kind: 'debug'; bytes: Uint8Array }
   | ({ kind: 'progress' } & Progress)
 
