@@ -103,6 +103,15 @@ export function learnFont(frame: Frame, area: Area, text: string, options: Learn
   return { name, height, advance, space: advance ?? Math.max(2, Math.round(height / 4)), glyphs: unique(glyphs) }
 }
 
+/** Fonts with one more in front, or with its characters added to the one that has its name and size. */
+export function withFont(fonts: readonly BitmapFont[], font: BitmapFont): BitmapFont[] {
+  const same = (other: BitmapFont) =>
+    other.name === font.name && other.height === font.height && other.advance === font.advance
+  const known = fonts.find(same)
+  const old = known?.glyphs.filter(({ character }) => !font.glyphs.some((glyph) => glyph.character === character)) ?? []
+  return [{ ...font, glyphs: [...font.glyphs, ...old] }, ...fonts.filter((other) => other !== known)]
+}
+
 /** 1 where a pixel is not the background, which is the colour that most pixels have. */
 function inkOf(frame: Frame, { x, y, width, height }: Area): Uint8Array {
   const pixels = new Uint32Array(width * height)

@@ -29,6 +29,8 @@ export type Condition =
   | { kind: 'text'; pattern: Pattern; area?: Area }
   /** What the guest sent over COM1 + `port` since the last match matches; with `peek`, all that it sent lately. */
   | { kind: 'serial'; port: number; pattern: Pattern; peek?: boolean }
+  /** The guest sends something over COM1 + `port`. */
+  | { kind: 'output'; port: number }
   /**
    * The machine stops by itself. Without `reasons`, a clean stop: power-off, reset, or debug-exit with code 0. A
    * panic shall not pass for a success.
@@ -70,6 +72,8 @@ export function createWatch(condition: Condition, scene: Scene): Watch {
       return new TextWatch(compilePattern(condition.pattern), condition.area, scene)
     case 'serial':
       return new SerialWatch(condition.port, compilePattern(condition.pattern), condition.peek ?? false, scene)
+    case 'output':
+      return new OutputWatch(condition.port)
     case 'exit':
       return new ExitWatch(condition.reasons)
     case 'still':
@@ -104,6 +108,8 @@ export function describeCondition(condition: Condition): string {
       return `the text ${describePattern(condition.pattern)} ${describePlace(condition.area)}`
     case 'serial':
       return `${describePattern(condition.pattern)} on COM${condition.port + 1}`
+    case 'output':
+      return `output on COM${condition.port + 1}`
     case 'exit':
       return condition.reasons ? `the guest's exit (${condition.reasons.join(' or ')})` : "the guest's exit"
     case 'still':
@@ -174,6 +180,25 @@ class SerialWatch implements Watch {
 
   atByte(port: number): boolean {
     return this.met || (port === this.port && this.atFrame())
+  }
+
+  atExit(): boolean {
+    return this.met
+  }
+}
+
+class OutputWatch implements Watch {
+  private met = false
+
+  constructor(private readonly port: number) {}
+
+  atFrame(): boolean {
+    return this.met
+  }
+
+  atByte(port: number): boolean {
+    this.met ||= port === this.port
+    return this.met
   }
 
   atExit(): boolean {

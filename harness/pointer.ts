@@ -15,9 +15,14 @@ const NOISE_TIME = 600e6
 const NOISE_LOOKS = 4
 /** Enough to bring the pointer to the upper left corner of any screen. */
 const HOME = 4000
-/** Counts in one event: few enough that no guest accelerates much, and always the same, so that all do alike. */
+/** Counts in one event, always the same, so that all are accelerated alike. */
 const EVENT = 4
-const FINE_EVENT = 1
+/** Pixels, or cells, from which on the pointer is moved count by count. */
+const NEAR = 8
+/** Before each of those counts, ns: KolibriOS triples what comes within less than 100 ms. */
+const REST = 120e6
+/** Pixels; guests that take no smaller steps are taken to be there. */
+const CLOSE = 2
 /** How often the pointer is corrected before it is given up. */
 const TRIES = 40
 /** Movements away from the corner until the pointer is seen apart from it. */
@@ -111,46 +116,45 @@ export class Pointer {
     return false
   }
 
-  /** Corrects what is left of the way until nothing is. */
+  /**
+   * Corrects what is left of the way until nothing is: first in bursts of events as long as the gain measured before
+   * says, then, near the target, one count at a time with rests between, as guests accelerate by speed.
+   */
   private steer(target: Point): boolean {
-    // Pixels for one count, by the counts in an event.
-    const gain = new Map([
-      [EVENT, 1],
-      [FINE_EVENT, 1],
-    ])
-    let [unmoved, lost] = [0, 0]
+    const { scaleX } = this.background as Picture
+    // A cell of a text mode takes as many counts as it has pixels.
+    let gain = 1 / scaleX
+    let lost = 0
     for (let i = 0; i < TRIES; i++) {
       const left = { x: target.x - this.at.x, y: target.y - this.at.y }
       const far = Math.max(Math.abs(left.x), Math.abs(left.y))
       if (far === 0) return true
-      const event = far > 4 * EVENT ? EVENT : FINE_EVENT
-      const factor = gain.get(event) as number
-      const counts = { x: countsFor(left.x, factor), y: countsFor(left.y, factor) }
+      const near = far <= NEAR
+      const fine = Math.max(1, Math.round(0.5 / gain))
+      const counts = near
+        ? { x: Math.sign(left.x) * fine, y: Math.sign(left.y) * fine }
+        : { x: Math.round(left.x / gain), y: Math.round(left.y / gain) }
       const before = { ...this.at }
-      this.typist.move(counts.x, counts.y, event)
+      if (near) this.advance(REST)
+      this.typist.move(counts.x, counts.y, EVENT)
       this.advance(SETTLE)
-      const expected = { x: before.x + counts.x * factor, y: before.y + counts.y * factor }
+      const expected = near ? before : { x: before.x + counts.x * gain, y: before.y + counts.y * gain }
       const seen = this.observe(this.look(), expected)
       if (!seen) {
         // Over what has just changed it may not show: a little away it does.
         if (++lost > 3) return false
-        this.typist.move(left.x < 0 ? 8 : -8, left.y < 0 ? 8 : -8, FINE_EVENT)
+        this.typist.move(left.x < 0 ? 8 : -8, left.y < 0 ? 8 : -8, 1)
         this.advance(SETTLE)
-        if (!this.observe(this.look(), before)) continue
-      }
-      const moved = { x: this.at.x - before.x, y: this.at.y - before.y }
-      if (moved.x === 0 && moved.y === 0) {
-        // A cell of a text mode takes several counts.
-        if (++unmoved > 4) break
-        gain.set(event, factor / 2)
+        this.observe(this.look(), before)
         continue
       }
-      unmoved = 0
       const axis = Math.abs(counts.x) > Math.abs(counts.y) ? 'x' : 'y'
-      const measured = moved[axis] / counts[axis]
-      if (seen && Math.abs(counts[axis]) >= 4 && measured > 0.05) gain.set(event, Math.min(10, measured))
+      const measured = (this.at[axis] - before[axis]) / counts[axis]
+      // Half at most at once: at the screen's edge the pointer stops short.
+      if (!near) gain = Math.min(10, Math.max(gain / 2, 0.02, measured))
     }
-    return Math.abs(target.x - this.at.x) <= 1 && Math.abs(target.y - this.at.y) <= 1
+    const close = scaleX > 1 ? 0 : CLOSE
+    return Math.abs(target.x - this.at.x) <= close && Math.abs(target.y - this.at.y) <= close
   }
 
   /** Finds the pointer near where it is expected, and takes what else has changed into the background. */
@@ -204,11 +208,6 @@ export class Pointer {
     const pixels = new Uint32Array(data.slice().buffer, 0, width * height)
     return { width, height, pixels, scaleX: 1, scaleY: 1 }
   }
-}
-
-function countsFor(pixels: number, factor: number): number {
-  const counts = Math.round(pixels / factor)
-  return counts === 0 ? Math.sign(pixels) : counts
 }
 
 function isAtCorner(blob: Area): boolean {

@@ -5,7 +5,7 @@
  */
 import type { Frame } from '../machine/devices/display/display.js'
 import type { Machine, MachineExit, MachineOptions } from '../machine/machine.js'
-import type { BitmapFont } from './bitmap-font.js'
+import { type BitmapFont, withFont } from './bitmap-font.js'
 import type { Area } from './compare-pictures.js'
 import { acceptsExit, compilePattern, createWatch, describeCondition, type Scene, type Watch } from './condition.js'
 import { GlyphReader } from './glyph-reader.js'
@@ -85,9 +85,12 @@ export class Runner {
   private hostInput = false
   private stopAsked = false
   private shots: Shot[] = []
+  private matched: string[] | undefined
 
   private started = 0
   private hostDeadline = Number.POSITIVE_INFINITY
+  private guestDeadline = Number.POSITIVE_INFINITY
+  private guestTimeout = Number.POSITIVE_INFINITY
   private nextProgress = 0
 
   /** The screen at the last frame that showed something: a reset blanks it before anyone can look. */
@@ -127,10 +130,13 @@ export class Runner {
     this.steps = script.steps
     this.started = performance.now()
     this.nextProgress = this.started
+    this.guestTimeout = script.timeoutNs ?? Number.POSITIVE_INFINITY
+    this.guestDeadline = this.machine.now() + this.guestTimeout
     this.hostDeadline = this.started + (script.hostTimeoutMs ?? Number.POSITIVE_INFINITY)
     this.lastExit = undefined
     this.stopAsked = false
     this.shots = []
+    this.matched = undefined
     let end: StepFailed | undefined
     for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
       try {
@@ -237,7 +243,7 @@ export class Runner {
         typist.click(step.button ?? 'left', step.count)
         break
       case 'learn-font':
-        this.reader = new GlyphReader([step.font, ...this.glyphs().fonts.filter(({ name }) => name !== step.font.name)])
+        this.reader = new GlyphReader(withFont(this.glyphs().fonts, step.font))
         this.readGeneration = -1
         break
       case 'screenshot':
@@ -264,8 +270,10 @@ export class Runner {
     this.lastExit = undefined
     const watch = createWatch(condition, this.scene)
     this.watch = watch
-    if (watch.atFrame()) return
-    if (this.advance(this.machine.now() + timeoutNs)) return
+    if (watch.atFrame() || this.advance(this.machine.now() + timeoutNs)) {
+      if (condition.kind === 'serial') this.matched = this.logs[condition.port].lastMatch
+      return
+    }
     const seconds = timeoutNs / 1e9
     throw new StepFailed('timeout', 'timeout', `waited ${seconds} s of guest time for ${describeCondition(condition)}`)
   }
@@ -345,6 +353,10 @@ export class Runner {
   private attend(): void {
     this.hooks.poll?.(this)
     if (this.stopAsked) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
+    if (this.machine.now() >= this.guestDeadline) {
+      const limit = `${this.guestTimeout / 1e9} s of guest time`
+      throw new StepFailed('timeout', 'timeout', `the time-out of ${limit} came ${this.timeoutWhile()}`)
+    }
     const now = performance.now()
     if (now >= this.hostDeadline) {
       const limit = Math.round(this.hostDeadline - this.started) / 1000
@@ -463,6 +475,7 @@ export class Runner {
       },
       error: end?.message,
       step: this.step,
+      matched: this.matched,
       resets: this.resets,
       hostMs: performance.now() - this.started,
       registers: end ? this.machine.registers() : undefined,

@@ -26,6 +26,8 @@ export type Step =
 
 export interface Script {
   readonly steps: readonly Step[]
+  /** Guest time for all steps together, in ns; unlimited by default. */
+  readonly timeoutNs?: number
   /** Host time for all steps together, in ms; unlimited by default. */
   readonly hostTimeoutMs?: number
 }
@@ -70,6 +72,8 @@ export interface RunResult extends Look {
   error: string | undefined
   /** Index of the step that did not come to its end; the number of steps when ok. */
   step: number
+  /** What the last serial condition matched, and its groups. */
+  matched: string[] | undefined
   /** Resets of the machine on the way. */
   resets: number
   hostMs: number

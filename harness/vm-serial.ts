@@ -1,0 +1,117 @@
+/** `vm.serial`: what goes over one serial line, as a stream, as a terminal, as a shell, and as a recording. */
+import { asciicast, type CastEvent } from './asciicast.js'
+import { toPattern } from './conditions.js'
+import { Shell, type ShellOptions } from './serial-shell.js'
+import { SerialTerminal } from './serial-terminal.js'
+import type { TimeoutOptions, VmDriver } from './vm-driver.js'
+import { GuestExitError } from './vm-errors.js'
+
+const COLUMNS = 80
+const ROWS = 24
+
+export class SerialLine {
+  readonly terminal = new SerialTerminal(COLUMNS, ROWS)
+  private readonly decoder = new TextDecoder()
+  private readonly bytes: Uint8Array[] = []
+  private readonly events: CastEvent[] = []
+  private decoded = ''
+  private nowNs = 0
+
+  /** @param port 0 is COM1. */
+  constructor(
+    private readonly driver: VmDriver,
+    readonly port: number,
+  ) {}
+
+  /** All that the guest sent, byte for byte. */
+  raw(): Uint8Array {
+    return Buffer.concat(this.bytes)
+  }
+
+  /** All that the guest sent, as UTF-8, carriage returns and escape sequences included. */
+  text(): string {
+    return this.decoded
+  }
+
+  /** Sends text, as UTF-8, or bytes; the guest takes them when it runs on. A terminal's Enter is `\r`. */
+  async write(data: string | Uint8Array): Promise<void> {
+    const text = typeof data === 'string' ? data : new TextDecoder().decode(data)
+    this.events.push({ timeNs: this.nowNs, kind: 'i', text })
+    await this.driver.run([{ kind: 'serial-input', port: this.port, text: data }])
+  }
+
+  /**
+   * Waits until what came since the last match matches. Escape sequences and carriage returns do not count, unless the
+   * pattern has them itself; `^` and `$` are the ends of lines. Resolves with the match and its groups.
+   */
+  async waitFor(expression: RegExp | string, options?: TimeoutOptions): Promise<string[]> {
+    const pattern = toPattern(expression)
+    const { matched } = await this.driver.until({ kind: 'serial', port: this.port, pattern }, options)
+    return matched ?? []
+  }
+
+  /** The last lines that the guest sent, without escape sequences; an unfinished line is the last one. */
+  async lastLines(): Promise<string[]> {
+    const { serial } = await this.driver.ask((thread) => thread.look())
+    return serial.find(({ port }) => port === this.port)?.lines ?? []
+  }
+
+  /** A shell, after a login where one is asked for. */
+  shell(options?: ShellOptions): Promise<Shell> {
+    return Shell.open(this, options)
+  }
+
+  /** The session as asciicast v2, times in guest time; the same run gives the same file. */
+  asciicast(title?: string): string {
+    return asciicast(this.events, COLUMNS, ROWS, title)
+  }
+
+  /** Chunks from the first one on; the machine runs while the next is awaited, and its end is the end of the stream. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (let next = 0; ; next++) {
+      if (next >= this.bytes.length) {
+        try {
+          await this.driver.until({ kind: 'output', port: this.port })
+        } catch (error) {
+          if (error instanceof GuestExitError && next >= this.bytes.length) return
+          if (next >= this.bytes.length) throw error
+        }
+      }
+      yield this.bytes[next]
+    }
+  }
+
+  /** Begins with what went over another machine's line. */
+  adopt(parent: SerialLine): void {
+    for (const { timeNs, kind, text } of parent.events) this.events.push({ timeNs, kind, text })
+    for (const chunk of parent.bytes) {
+      this.bytes.push(chunk)
+      this.decoded += this.decoder.decode(chunk, { stream: true })
+      this.terminal.write(chunk)
+    }
+    this.nowNs = parent.nowNs
+  }
+
+  /** What `vm.ts` hands on from the machine's thread. */
+  receive(bytes: Uint8Array, guestTimeNs: number): void {
+    this.bytes.push(bytes)
+    this.nowNs = guestTimeNs
+    const text = this.decoder.decode(bytes, { stream: true })
+    this.decoded += text
+    this.events.push({ timeNs: guestTimeNs, kind: 'o', text })
+    this.terminal.write(bytes)
+  }
+}
+
+/** What a fork's lines begin with: what came over its parent's. */
+export function adoptSerial(from: SerialLines, to: SerialLines, count: number): void {
+  for (let port = 0; port < count; port++) to[port].adopt(from[port])
+}
+
+/** COM1, with COM1 to COM4 as `[0]` to `[3]`. */
+export type SerialLines = SerialLine & { readonly [port: number]: SerialLine }
+
+export function serialLines(driver: VmDriver, count: number): SerialLines {
+  const lines = Array.from({ length: count }, (_, port) => new SerialLine(driver, port))
+  return Object.assign(lines[0], { ...lines })
+}
