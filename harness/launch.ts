@@ -82,6 +82,7 @@ export function vmSettings(options: LaunchOptions): VmSettings {
   }
   return {
     timeout: duration('timeout', options.timeout ?? DEFAULT_TIMEOUT),
+    givenTimeout: options.timeout,
     hostTimeout: duration('hostTimeout', options.hostTimeout ?? DEFAULT_HOST_TIMEOUT),
     outputFolder: options.outputFolder ?? join(tmpdir(), 'bootwright'),
     layout: layoutNamed(options.layout ?? 'us'),

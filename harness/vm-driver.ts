@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Condition } from './condition.js'
 import { parseDuration } from './durations.js'
 import { writePng } from './screenshot.js'
-import type { RunResult, Step } from './script.js'
+import type { Look, RunResult, Step } from './script.js'
 import { failureOf, MachineClosedError, TimeoutError } from './vm-errors.js'
 import type { VmThread } from './vm-thread.js'
 
@@ -23,6 +23,8 @@ export interface TimeoutOptions {
 
 export interface DriverSettings {
   timeout: Duration
+  /** The time-out that the user gave; assertions have a shorter one of their own otherwise. */
+  givenTimeout: Duration | undefined
   hostTimeout: Duration
   /** Where pictures of failures go. */
   outputFolder: string
@@ -32,6 +34,9 @@ export const DEFAULT_TIMEOUT = '5m'
 export const DEFAULT_HOST_TIMEOUT = '10m'
 /** Guest time between two looks at what only this thread can judge, ns. */
 const POLL = 100e6
+
+/** Guest time that a key may take beyond the time-out, ns. */
+const TAP = 200e6
 
 /** Machines in a process get numbers, so that their pictures do not overwrite each other. */
 let drivers = 0
@@ -54,11 +59,13 @@ export class VmDriver {
    * Steps that wait without a time-out of their own get the one given here.
    */
   run(steps: readonly Step[], options: TimeoutOptions = {}): Promise<RunResult> {
-    const timeoutNs = parseDuration(options.timeout ?? this.settings.timeout)
+    const limitNs = parseDuration(options.timeout ?? this.settings.timeout)
+    // Many keys take long without anything being wrong.
+    const timeoutNs = limitNs + steps.filter(({ kind }) => kind === 'tap').length * TAP
     const hostTimeoutMs = parseDuration(options.hostTimeout ?? this.settings.hostTimeout) / 1e6
     const waits = steps.some((step) => step.kind === 'until' || step.kind === 'wait-text' || step.kind === 'wait')
     const timed = steps.map((step) =>
-      step.kind === 'until' || step.kind === 'wait-text' ? { timeoutNs, ...step } : step,
+      step.kind === 'until' || step.kind === 'wait-text' ? { ...step, timeoutNs: step.timeoutNs ?? limitNs } : step,
     )
     return this.exclusively(async () => {
       const script = { steps: timed, hostTimeoutMs, timeoutNs: waits ? undefined : timeoutNs }
@@ -118,7 +125,7 @@ export class VmDriver {
   }
 
   /** The path of a picture of the last screen, for graphics modes: text is shown as text. */
-  private async keepPicture(result: RunResult): Promise<string | undefined> {
+  async keepPicture(result: Pick<Look, 'mode'>): Promise<string | undefined> {
     if (result.mode.kind !== 'graphics') return undefined
     const path = join(this.settings.outputFolder, `last-screen-${process.pid}-${this.number}-${++this.pictures}.png`)
     try {

@@ -15,7 +15,6 @@ export class SerialLine {
   private readonly bytes: Uint8Array[] = []
   private readonly events: CastEvent[] = []
   private decoded = ''
-  private nowNs = 0
 
   /** @param port 0 is COM1. */
   constructor(
@@ -36,8 +35,8 @@ export class SerialLine {
   /** Sends text, as UTF-8, or bytes; the guest takes them when it runs on. A terminal's Enter is `\r`. */
   async write(data: string | Uint8Array): Promise<void> {
     const text = typeof data === 'string' ? data : new TextDecoder().decode(data)
-    this.events.push({ timeNs: this.nowNs, kind: 'i', text })
-    await this.driver.run([{ kind: 'serial-input', port: this.port, text: data }])
+    const { guestTimeNs } = await this.driver.run([{ kind: 'serial-input', port: this.port, text: data }])
+    this.events.push({ timeNs: guestTimeNs, kind: 'i', text })
   }
 
   /**
@@ -89,13 +88,11 @@ export class SerialLine {
       this.decoded += this.decoder.decode(chunk, { stream: true })
       this.terminal.write(chunk)
     }
-    this.nowNs = parent.nowNs
   }
 
   /** What `vm.ts` hands on from the machine's thread. */
   receive(bytes: Uint8Array, guestTimeNs: number): void {
     this.bytes.push(bytes)
-    this.nowNs = guestTimeNs
     const text = this.decoder.decode(bytes, { stream: true })
     this.decoded += text
     this.events.push({ timeNs: guestTimeNs, kind: 'o', text })
