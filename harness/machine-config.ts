@@ -36,6 +36,7 @@ export interface MachineConfig {
 
 /** A drive whose medium can be changed while the machine runs. */
 export type Drive = 'a' | 'b' | 'cdrom'
+export type DriveMedia = { readonly [drive in Drive]?: MediumConfig }
 
 export const DEFAULT_MEMORY = 128 << 20
 
@@ -43,6 +44,8 @@ type Callbacks = Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onParallel'>
 
 export interface OpenedMachine {
   machine: Machine
+  /** What is in the drives now. */
+  readonly media: DriveMedia
   /** Puts a medium into a drive, or takes out what is in it. Throws a MediaError. */
   insert(drive: Drive, medium?: MediumConfig): void
   /** Closes the machine and its media. */
@@ -83,12 +86,17 @@ export function openMachine(
       epoch: config.epoch,
       ...callbacks,
     })
+    let media: DriveMedia = { a: config.floppies?.[0], b: config.floppies?.[1], cdrom: config.cdrom }
     return {
       machine,
+      get media() {
+        return media
+      },
       insert(drive, medium) {
         const device = medium && open(medium, drive === 'cdrom' ? 'cdrom' : 'floppy')
         if (drive === 'cdrom') machine.insertCdrom(device)
         else machine.insertFloppy(drive === 'a' ? 0 : 1, device)
+        media = { ...media, [drive]: medium }
       },
       close() {
         machine.close()
@@ -98,6 +106,14 @@ export function openMachine(
   } catch (error) {
     close()
     throw error
+  }
+}
+
+/** Brings the drives of a running machine to these media; what is in them already stays. */
+export function changeMedia(opened: OpenedMachine, wanted: DriveMedia): void {
+  for (const drive of ['a', 'b', 'cdrom'] as const) {
+    const [here, there] = [opened.media[drive], wanted[drive]]
+    if (here?.path !== there?.path || !here?.write !== !there?.write) opened.insert(drive, there)
   }
 }
 

@@ -3,9 +3,11 @@
  * end. While a script runs the thread is busy, and only the control port is looked at.
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { useCore } from '../machine/cpu/soft/soft-engine.js'
 import type { Machine, MachineOptions } from '../machine/machine.js'
-import { machineFonts, type OpenedMachine, openMachine } from './machine-config.js'
+import { changeMedia, machineFonts, type OpenedMachine, openMachine } from './machine-config.js'
 import { Runner } from './runner.js'
+import type { SnapshotParts } from './snapshot.js'
 import { type ControlMessage, plainError, type Request, type WorkerMessage, type WorkerStart } from './vm-messages.js'
 
 const host = parentPort as MessagePort
@@ -20,10 +22,11 @@ function tell(message: WorkerMessage): void {
 }
 
 async function main(): Promise<void> {
+  if (start.core) useCore(start.core)
   const module = start.machineModule ?? new URL('../machine/pc.js', import.meta.url).href
   const { createPc } = (await import(module)) as { createPc: (options: MachineOptions) => Machine }
 
-  let opened: OpenedMachine | undefined
+  let opened!: OpenedMachine
   const runner = new Runner(
     (callbacks) => {
       opened = openMachine(start.config, callbacks, createPc)
@@ -44,7 +47,7 @@ async function main(): Promise<void> {
     try {
       tell({ kind: 'reply', id: request.id, value: perform(runner, opened, request) })
       if (request.method !== 'close') return
-      opened?.close()
+      opened.close()
       control.close()
       host.close()
     } catch (error) {
@@ -53,7 +56,7 @@ async function main(): Promise<void> {
   })
 }
 
-function perform(runner: Runner, opened: OpenedMachine | undefined, request: Request): unknown {
+function perform(runner: Runner, opened: OpenedMachine, request: Request): unknown {
   switch (request.method) {
     case 'run':
       running = request.id
@@ -65,9 +68,21 @@ function perform(runner: Runner, opened: OpenedMachine | undefined, request: Req
     case 'read':
       return runner.read(request.area)
     case 'insert':
-      return opened?.insert(request.drive, request.medium)
+      return opened.insert(request.drive, request.medium)
     case 'registers':
       return runner.machine.registers()
+    case 'snapshot':
+      return {
+        state: runner.machine.save(),
+        runner: runner.save(),
+        config: start.config,
+        media: opened.media,
+      } satisfies SnapshotParts
+    case 'restore':
+      changeMedia(opened, request.parts.media)
+      runner.machine.load(request.parts.state)
+      runner.load(request.parts.runner)
+      return undefined
     case 'close':
       return undefined
   }

@@ -3,6 +3,7 @@
  * stands still at the very frame or byte at which the condition came true; the host's clock is looked at for nothing
  * but the host time-out and the progress report.
  */
+import type { State } from '../machine/device.js'
 import type { Frame } from '../machine/devices/display/display.js'
 import type { Machine, MachineExit, MachineOptions } from '../machine/machine.js'
 import { type BitmapFont, withFont } from './bitmap-font.js'
@@ -203,6 +204,27 @@ export class Runner {
   frame(): Frame {
     const { width, height, data } = this.machine.display.frame()
     return { width, height, data: data.slice() }
+  }
+
+  /** What the runner itself knows of the guest, for snapshots. Between scripts. */
+  save(): State {
+    const { resets, hostInput, seen, seenBeforeReset } = this
+    const screens = { seen: seen ?? null, seenBeforeReset: seenBeforeReset ?? null } as unknown as State
+    return { logs: this.logs.map((log) => log.save()), typist: this.typist.save(), resets, hostInput, screens }
+  }
+
+  load(state: State): void {
+    for (const [i, log] of (state.logs as State[]).entries()) this.logs[i].load(log)
+    this.typist.load(state.typist as State)
+    this.resets = state.resets as number
+    this.hostInput = state.hostInput as boolean
+    const screens = state.screens as unknown as { [name: string]: Runner['seen'] | null }
+    this.seen = screens.seen ?? undefined
+    this.seenBeforeReset = screens.seenBeforeReset ?? undefined
+    this.seenGeneration = -1
+    this.readGeneration = -1
+    for (const bytes of this.serialOut) bytes.length = 0
+    this.debugOut = []
   }
 
   private execute(step: Step): void {

@@ -4,6 +4,8 @@
  * looking for the escape sequences themselves is matched against the stream as it came.
  */
 
+import type { State } from '../machine/device.js'
+
 /** A pattern sees at least this many of the last characters. */
 const WINDOW = 4096
 
@@ -13,6 +15,15 @@ const ESC = '\x1b'
 class Stream {
   text = ''
   private consumed = 0
+
+  save(): State {
+    return { text: this.text, consumed: this.consumed }
+  }
+
+  load(state: State): void {
+    this.text = state.text as string
+    this.consumed = state.consumed as number
+  }
 
   add(characters: string): void {
     this.text += characters
@@ -52,9 +63,9 @@ export class SerialLog {
   lastMatch: string[] | undefined
   private readonly raw = new Stream()
   private readonly plain = new Stream()
-  private readonly decoder = new TextDecoder()
-  /** Inside a character of several bytes. */
-  private partial = false
+  private decoder = new TextDecoder()
+  /** The bytes so far of a character of several bytes. */
+  private partial: number[] = []
   /** The escape sequence that is under way. */
   private escape = ''
   /** Something differs between the two streams. */
@@ -62,12 +73,14 @@ export class SerialLog {
 
   add(byte: number): void {
     this.bytes++
-    if (byte < 0x80 && !this.partial) {
+    if (byte < 0x80 && this.partial.length === 0) {
       this.character(String.fromCharCode(byte))
       return
     }
     const characters = this.decoder.decode(Uint8Array.of(byte), { stream: true })
-    this.partial = characters === '' || characters.charCodeAt(characters.length - 1) === 0xfffd
+    if (characters === '') this.partial.push(byte)
+    // A byte that ends a broken character may begin the next one.
+    else this.partial = characters.charCodeAt(characters.length - 1) === 0xfffd ? [byte] : []
     for (const character of characters) this.character(character)
   }
 
@@ -100,6 +113,22 @@ export class SerialLog {
     const lines = this.plain.text.split('\n')
     if (lines.at(-1) === '') lines.pop()
     return lines.slice(-count)
+  }
+
+  save(): State {
+    const { bytes, raw, plain, partial, hasControls } = this
+    return { bytes, raw: raw.save(), plain: plain.save(), partial: [...partial], escape: this.escape, hasControls }
+  }
+
+  load(state: State): void {
+    this.bytes = state.bytes as number
+    this.raw.load(state.raw as State)
+    this.plain.load(state.plain as State)
+    this.escape = state.escape as string
+    this.hasControls = state.hasControls as boolean
+    this.partial = [...(state.partial as number[])]
+    this.decoder = new TextDecoder()
+    this.decoder.decode(Uint8Array.from(this.partial), { stream: true })
   }
 
   private character(character: string): void {

@@ -2,6 +2,7 @@
  * Types and moves the mouse at the pace of the guest: each event waits until the guest has fetched the one before, so
  * no key is lost to a full buffer; and a guest that handles keys later than it fetches them gets a little time as well.
  */
+import type { State } from '../machine/device.js'
 import type { Machine } from '../machine/machine.js'
 import type { MouseButton } from './boot-command.js'
 
@@ -30,6 +31,15 @@ export class Typist {
     private readonly machine: Machine,
     private readonly advance: (ns: number) => void,
   ) {}
+
+  /** The mouse buttons that are held. */
+  save(): State {
+    return { buttons: this.buttons }
+  }
+
+  load(state: State): void {
+    this.buttons = state.buttons as number
+  }
 
   /** Presses in order, releases in reverse. */
   tap(codes: readonly string[]): void {

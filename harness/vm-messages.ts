@@ -4,22 +4,26 @@ import type { Area } from './compare-pictures.js'
 import type { Drive, MachineConfig, MediumConfig } from './machine-config.js'
 import type { Progress } from './runner.js'
 import type { Script } from './script.js'
+import type { SnapshotParts } from './snapshot.js'
 
 /** Sent to the worker at its start. */
 export interface WorkerStart {
   config: MachineConfig
   /** URL of a module whose `createPc` makes the machine; tests put another one in. */
   machineModule?: string
+  /** The soft engine's core, compiled. */
+  core?: WebAssembly.Module
   /** Looked at between two slices, while a script runs and no other message can be taken. */
   control: MessagePort
 }
 
 export type Command =
   | { method: 'run'; script: Script }
-  | { method: 'look' | 'frame' | 'registers' | 'close' }
+  | { method: 'look' | 'frame' | 'registers' | 'snapshot' | 'close' }
   | { method: 'read'; area?: Area }
   /** Without a medium, what is in the drive is taken out. */
   | { method: 'insert'; drive: Drive; medium?: MediumConfig }
+  | { method: 'restore'; parts: SnapshotParts }
 export type Request = Command & { id: number }
 
 /** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */

@@ -9,18 +9,33 @@ import { GuestExitError } from './vm-errors.js'
 const COLUMNS = 80
 const ROWS = 24
 
+/** What came and went over a line. */
+export interface SerialRecord {
+  bytes: readonly Uint8Array[]
+  events: readonly CastEvent[]
+}
+
 export class SerialLine {
-  readonly terminal = new SerialTerminal(COLUMNS, ROWS)
-  private readonly decoder = new TextDecoder()
-  private readonly bytes: Uint8Array[] = []
-  private readonly events: CastEvent[] = []
+  private decoder = new TextDecoder()
+  private bytes: Uint8Array[] = []
+  private events: CastEvent[] = []
   private decoded = ''
+  private rendered: SerialTerminal | undefined
 
   /** @param port 0 is COM1. */
   constructor(
-    private readonly driver: VmDriver,
+    readonly driver: VmDriver,
     readonly port: number,
   ) {}
+
+  /** What a terminal on the line shows. */
+  get terminal(): SerialTerminal {
+    if (!this.rendered) {
+      this.rendered = new SerialTerminal(COLUMNS, ROWS)
+      for (const chunk of this.bytes) this.rendered.write(chunk)
+    }
+    return this.rendered
+  }
 
   /** All that the guest sent, byte for byte. */
   raw(): Uint8Array {
@@ -80,14 +95,18 @@ export class SerialLine {
     }
   }
 
-  /** Begins with what went over another machine's line. */
-  adopt(parent: SerialLine): void {
-    for (const { timeNs, kind, text } of parent.events) this.events.push({ timeNs, kind, text })
-    for (const chunk of parent.bytes) {
-      this.bytes.push(chunk)
-      this.decoded += this.decoder.decode(chunk, { stream: true })
-      this.terminal.write(chunk)
-    }
+  /** What went over the line so far. */
+  record(): SerialRecord {
+    return { bytes: [...this.bytes], events: [...this.events] }
+  }
+
+  /** Goes on from what went over the line of another machine, or of this one at another time. */
+  adopt({ bytes, events }: SerialRecord): void {
+    this.bytes = [...bytes]
+    this.events = [...events]
+    this.decoder = new TextDecoder()
+    this.decoded = bytes.map((chunk) => this.decoder.decode(chunk, { stream: true })).join('')
+    this.rendered = undefined
   }
 
   /** What `vm.ts` hands on from the machine's thread. */
@@ -96,13 +115,8 @@ export class SerialLine {
     const text = this.decoder.decode(bytes, { stream: true })
     this.decoded += text
     this.events.push({ timeNs: guestTimeNs, kind: 'o', text })
-    this.terminal.write(bytes)
+    this.rendered?.write(bytes)
   }
-}
-
-/** What a fork's lines begin with: what came over its parent's. */
-export function adoptSerial(from: SerialLines, to: SerialLines, count: number): void {
-  for (let port = 0; port < count; port++) to[port].adopt(from[port])
 }
 
 /** COM1, with COM1 to COM4 as `[0]` to `[3]`. */

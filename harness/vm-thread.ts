@@ -6,12 +6,16 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { compileCore } from '../machine/cpu/soft/soft-engine.js'
 import type { Frame } from '../machine/devices/display/display.js'
+import type { MemoryImage } from '../machine/state/memory-image.js'
 import type { Area } from './compare-pictures.js'
 import type { Drive, MachineConfig, MediumConfig } from './machine-config.js'
 import type { Progress } from './runner.js'
 import type { ScreenReading } from './screen-reading.js'
 import type { Look, RunResult, Script } from './script.js'
+import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
+import { Spares } from './spares.js'
 import type { Command, ControlMessage, PlainError, Ready, Request, WorkerMessage, WorkerStart } from './vm-messages.js'
 
 /** An error from the machine's thread; `name` is the name of its class there (`MediaError`, …). */
@@ -45,6 +49,10 @@ export interface VmThreadOptions extends VmEvents {
 /** How long a machine may take to end by itself before its thread is ended, ms. */
 const GRACE = 1000
 
+const spares = new Spares<VmThread>((vm) => {
+  vm.terminate()
+})
+
 export class VmThread {
   private readonly worker: Worker
   private readonly control: MessagePort
@@ -54,6 +62,9 @@ export class VmThread {
   private ready: Ready = { engine: 'soft', engineReason: '' }
   private readonly ended: Promise<void>
   private failure: Error | undefined
+  /** What the machine's memory stands on. */
+  private images: MemoryImage[] = []
+  private dropSpares: (() => void) | undefined
 
   /**
    * Starts the thread; resolves when the machine is there, powered on and standing still.
@@ -61,7 +72,9 @@ export class VmThread {
    * with an InfrastructureError.
    */
   static async start(config: MachineConfig, options: VmThreadOptions = {}): Promise<VmThread> {
-    const vm = new VmThread(config, options)
+    // Without it the thread says what is missing.
+    const core = await compileCore().catch(() => undefined)
+    const vm = new VmThread(config, options, core)
     try {
       vm.ready = await vm.wait<Ready>(0)
       return vm
@@ -72,18 +85,22 @@ export class VmThread {
   }
 
   private constructor(
-    config: MachineConfig,
-    private readonly options: VmThreadOptions,
+    private readonly config: MachineConfig,
+    private options: VmThreadOptions,
+    core: WebAssembly.Module | undefined,
   ) {
     const { port1, port2 } = new MessageChannel()
     this.control = port1
-    const workerData: WorkerStart = { config, machineModule: options.machineModule, control: port2 as never }
+    const workerData: WorkerStart = { config, machineModule: options.machineModule, core, control: port2 as never }
     this.worker = new Worker(workerFile(), { workerData, transferList: [port2], execArgv: [] })
     this.worker.on('message', (message: WorkerMessage) => this.receive(message))
     this.worker.on('error', (error) => this.fail(error))
     this.ended = new Promise((resolve) => {
       this.worker.once('exit', () => {
         this.fail(new InfrastructureError("the machine's thread has ended"))
+        for (const image of this.images) releaseMemory(image)
+        this.images = []
+        this.dropSpares?.()
         resolve()
       })
     })
@@ -121,6 +138,78 @@ export class VmThread {
 
   registers(): Promise<string> {
     return this.ask({ method: 'registers' })
+  }
+
+  /**
+   * The whole machine as it is, between scripts. Rejects with a VmError of the name SnapshotError where a medium is
+   * written in place.
+   */
+  async snapshot(): Promise<Snapshot> {
+    const parts = await this.ask<SnapshotParts>({ method: 'snapshot' })
+    this.standOn(parts.state.memory)
+    return keepSnapshot(parts, this.wantSpares(parts.config))
+  }
+
+  /** Goes on from there. Rejects with a SnapshotError, or a VmError of that name, where it does not fit. */
+  async restore(snapshot: Snapshot): Promise<void> {
+    const parts = partsOf(snapshot)
+    const { memory } = parts.state
+    retainMemory(memory)
+    this.images.push(memory)
+    await this.ask({ method: 'restore', parts })
+    this.standOn(memory)
+  }
+
+  /** Has a thread ready for a fork, for as long as this machine lives; a snapshot does it too, without waiting. */
+  async prepareForks(): Promise<void> {
+    this.dropSpares ??= this.wantSpares(this.config)
+    await spares.ready(kindOf(this.config, this.options.machineModule))
+  }
+
+  /** Another machine that goes on from where this one is; both share the memory that neither writes. */
+  async fork(events: VmEvents = {}): Promise<VmThread> {
+    this.dropSpares ??= this.wantSpares(this.config)
+    const snapshot = await this.snapshot()
+    try {
+      return await this.forkFrom(snapshot, events)
+    } finally {
+      snapshot.release()
+    }
+  }
+
+  /** Another machine that goes on from there; this one need not live any more. */
+  async forkFrom(snapshot: Snapshot, events: VmEvents = {}): Promise<VmThread> {
+    const { config } = partsOf(snapshot)
+    const { machineModule } = this.options
+    const vm = await spares.take(kindOf(config, machineModule), () => startSpare(config, machineModule))
+    vm.options = { ...events, machineModule }
+    vm.worker.ref()
+    try {
+      await vm.restore(snapshot)
+    } catch (error) {
+      await vm.terminate()
+      throw error
+    }
+    return vm
+  }
+
+  private wantSpares(config: MachineConfig): () => void {
+    const { machineModule } = this.options
+    const key = kindOf(config, machineModule)
+    spares.retain(key, () => startSpare(config, machineModule))
+    return () => spares.release(key)
+  }
+
+  /** The memory's layers stay open as long as the machine needs them. */
+  private standOn(image: MemoryImage): void {
+    retainMemory(image)
+    for (const before of this.images) releaseMemory(before)
+    this.images = [image]
+  }
+
+  /** @internal A machine that nobody uses does not keep the process. */
+  unref(): void {
+    this.worker.unref()
   }
 
   /** Ends the script that runs; its `run` then resolves with the outcome `interrupted`. */
@@ -207,6 +296,16 @@ export class VmThread {
     for (const { reject } of this.waiting.values()) reject(this.failure)
     this.waiting.clear()
   }
+}
+
+function kindOf(config: MachineConfig, machineModule: string | undefined): string {
+  return JSON.stringify([config, machineModule])
+}
+
+async function startSpare(config: MachineConfig, machineModule: string | undefined): Promise<VmThread> {
+  const vm = await VmThread.start(config, { machineModule })
+  vm.unref()
+  return vm
 }
 
 function workerFile(): string {

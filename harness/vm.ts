@@ -14,7 +14,8 @@ import { Media } from './vm-media.js'
 import { Mouse } from './vm-mouse.js'
 import { Power } from './vm-power.js'
 import { Screen } from './vm-screen.js'
-import { adoptSerial, type SerialLines, serialLines } from './vm-serial.js'
+import { type SerialLines, serialLines } from './vm-serial.js'
+import { type VmMemory, VmSnapshot } from './vm-snapshot.js'
 import type { VmEvents, VmThread } from './vm-thread.js'
 
 const SERIAL_PORTS = 4
@@ -123,6 +124,36 @@ export class Vm {
     return this.driver.ask((thread) => thread.registers())
   }
 
+  /** The whole machine as it is. Rejects with an error of the name SnapshotError where a medium is written in place. */
+  async snapshot(): Promise<VmSnapshot> {
+    const machine = await this.driver.ask((thread) => thread.snapshot())
+    const serial = Array.from({ length: SERIAL_PORTS }, (_, port) => this.serial[port].record())
+    return new VmSnapshot(machine, { serial, fonts: [...this.screen.fonts], exit: this.lastExit })
+  }
+
+  /** Goes on from there: of this machine, of one that it was forked from, or of its forks. */
+  async restore(snapshot: VmSnapshot): Promise<void> {
+    await this.driver.ask((thread) => thread.restore(snapshot.machine))
+    await this.adopt(snapshot.memory)
+  }
+
+  /** Another machine that goes on from where this one is; neither sees what the other does. */
+  async fork(): Promise<Vm> {
+    const snapshot = await this.snapshot()
+    try {
+      return await this.forkFrom(snapshot)
+    } finally {
+      snapshot.release()
+    }
+  }
+
+  /** Another machine that goes on from a snapshot; this one need not be open any more. */
+  async forkFrom(snapshot: VmSnapshot, settings = this.settings): Promise<Vm> {
+    const vm = await Vm.start(settings, (events) => this.driver.thread.forkFrom(snapshot.machine, events))
+    await vm.adopt(snapshot.memory)
+    return vm
+  }
+
   /** Ends the machine. Never rejects; a second time does nothing. */
   async close(): Promise<void> {
     await this.driver.close('was closed')
@@ -134,10 +165,12 @@ export class Vm {
     this.lastExit = { reason, code: exit.code, detail: exit.detail }
   }
 
-  /** What a fork takes over besides the machine. */
-  private async adopt(parent: Vm): Promise<void> {
-    adoptSerial(parent.serial, this.serial, SERIAL_PORTS)
-    this.lastExit = parent.lastExit
-    for (const font of parent.screen.fonts) await this.screen.useFont(font)
+  private async adopt({ serial, fonts, exit }: VmMemory): Promise<void> {
+    serial.forEach((record, port) => {
+      this.serial[port].adopt(record)
+    })
+    this.lastExit = exit
+    this.screen.fonts = [...fonts]
+    if (fonts.length > 0) await this.driver.run(fonts.map((font) => ({ kind: 'learn-font', font })))
   }
 }

@@ -2,6 +2,7 @@
  * Guest time: the only time a device knows. Nanoseconds since power-on as a JavaScript number (exact to 2^53 ns,
  * some 104 days).
  */
+import type { State } from './device.js'
 
 export interface Timer {
   readonly name: string
@@ -100,6 +101,33 @@ export class MachineClock implements Clock {
       .filter((t) => t.deadline !== Number.POSITIVE_INFINITY)
       .sort((a, b) => a.deadline - b.deadline || a.order - b.order)
       .map((t) => ({ name: t.name, deadline: t.deadline }))
+  }
+
+  /** The timers in the order they were made, which is the same in every machine of one kind. */
+  save(): State {
+    return {
+      orders: this.orders,
+      timers: this.timers.map(({ name, deadline, order }) => ({ name, deadline, order })),
+    }
+  }
+
+  /**
+   * After the devices, which arm their timers themselves but not in their old order. A timer that the state does not
+   * know keeps what its device made of it.
+   */
+  load(state: State): void {
+    const left = [...(state.timers as { name: string; deadline: number; order: number }[])]
+    for (const timer of this.timers) {
+      // Where some share a name, their order of making tells them apart.
+      const index = left.findIndex(({ name }) => name === timer.name)
+      if (index < 0) continue
+      const [{ deadline, order }] = left.splice(index, 1)
+      timer.deadline = deadline
+      timer.order = order
+    }
+    this.orders = state.orders as number
+    this.stale = true
+    this.onSooner?.(this.nextDeadline())
   }
 
   /** @internal */

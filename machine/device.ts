@@ -59,6 +59,10 @@ export interface Device {
   reset(): void
   save(): State
   load(state: State): void
+  /** Version of what `save` gives; default 1. It grows when an older `load` could not take it. */
+  readonly version?: number
+  /** Makes a state of this device's present version of an older one. Without it, older ones are refused. */
+  migrate?(state: State, from: number): State
 }
 
 /** Guest-physical memory as a bus master sees it: RAM, ROM and MMIO behind one address. */

@@ -6,6 +6,7 @@
 import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import type { BlockDevice } from './media/block-device.js'
+import type { MachineState } from './state/machine-state.js'
 
 export interface MachineOptions {
   engine: 'auto' | 'kvm' | 'soft'
@@ -84,5 +85,13 @@ export interface Machine {
   unhandled(): Unhandled[]
   /** Registers in one readable block of text, for failure reports. */
   registers(): string
+  /**
+   * Everything, as plain data. Only between runs. The layers of `memory` that are new belong to the caller, who keeps
+   * all of them open until the machine is closed or has loaded another state (`state/memory-image.ts`). Throws a
+   * SnapshotError where a medium is written in place.
+   */
+  save(): MachineState
+  /** Goes on from there: on the soft engine to the very same instructions. Throws a SnapshotError where the state does not fit. */
+  load(state: MachineState): void
   close(): void
 }

@@ -21,9 +21,10 @@ import { A20Gate, SystemControl } from './board/system-control.js'
 import { MachineClock } from './clock.js'
 import { createEngine } from './cpu/create-engine.js'
 import type { CpuBoard, Engine } from './cpu/engine.js'
+import { DEFAULT_CPU } from './cpu/models.js'
 import { formatRegisters } from './cpu/registers.js'
 import { ARENA_GUEST } from './cpu/soft/layout.js'
-import type { Device } from './device.js'
+import type { Device, State } from './device.js'
 import { Vga } from './devices/display/vga.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import { I8042 } from './devices/input/i8042.js'
@@ -47,6 +48,10 @@ import { FwCfg } from './firmware/fw-cfg.js'
 import { findMultibootHeader } from './firmware/multiboot.js'
 import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
 import type { BlockDevice } from './media/block-device.js'
+import { Overlay } from './media/overlay.js'
+import { GuestMemory } from './state/guest-memory.js'
+import { checkShape, loadOrder, type MachineShape, type MachineState, migrated } from './state/machine-state.js'
+import { SnapshotError } from './state/snapshot-error.js'
 
 const MIB = 1 << 20
 const VRAM = 16 * MIB
@@ -108,6 +113,10 @@ export class Pc implements Machine {
   private resetDue = false
   /** After poweroff, and after a halt that nothing can end. */
   private over: MachineExit | undefined
+  private readonly guestMemory: GuestMemory
+  /** What is in the drives, by slot: floppy0, floppy1, cdrom, disk0 and so on. */
+  private readonly media = new Map<string, BlockDevice>()
+  private readonly shapeBase: Pick<MachineShape, 'cpu' | 'ram'>
 
   constructor(options: MachineOptions) {
     const { firmware } = options
@@ -133,6 +142,11 @@ export class Pc implements Machine {
       smmChanged: (inSmm) => host.setSmm(inSmm),
       warnMsr: (index) => this.unknownMsrs.set(index, (this.unknownMsrs.get(index) ?? 0) + 1),
     }
+    this.guestMemory = new GuestMemory(arena, ARENA_GUEST)
+    this.shapeBase = { cpu: options.cpu ?? DEFAULT_CPU, ram: options.memory }
+    for (const [i, medium] of options.floppies.entries()) this.hold(`floppy${i}`, medium)
+    this.hold('cdrom', options.cdrom)
+    for (const [i, medium] of options.disks.entries()) this.hold(`disk${i}`, medium)
     const { engine, reason } = createEngine(options.engine, arena, board, options.cpu)
     this.cpu = engine
     this.engine = engine.kind
@@ -236,7 +250,8 @@ export class Pc implements Machine {
     const parallel = new ParallelPort({ irq: router.isa(7), output: (byte) => options.onParallel?.(byte) })
     this.fdc = new Fdc82077({ clock, irq: router.isa(6), dma: dma.channel(2), warn, drives: floppyDrives })
     const vramOffset = memory.allocate('VGA memory', VRAM)
-    this.display = new Vga({ clock, warn, vram: new Uint8Array(arena.buffer, vramOffset, VRAM) })
+    const vram = new Uint8Array(arena.buffer, vramOffset, VRAM)
+    this.display = new Vga({ clock, warn, vram, savesMemory: false })
     const vgaFunction = new PciFunction({
       name: 'VGA',
       vendorId: 0x1234,
@@ -264,6 +279,7 @@ export class Pc implements Machine {
       ...[this.i8042, this.fdc, this.display, ...this.serial, parallel, fwCfg],
       ...[new DebugConsole({ base: 0x402, output: debug }), new DebugConsole({ base: 0xe9, output: debug })],
       new IsaDebugExit({ onExit: (code) => this.ask({ reason: 'debug-exit', code: code >>> 1 }) }),
+      this.a20,
     )
     for (const device of this.devices) {
       for (const range of device.ports ?? []) ports.add(device.name, range)
@@ -369,7 +385,6 @@ export class Pc implements Machine {
 
   reset(): void {
     for (const device of this.devices) device.reset()
-    this.a20.reset()
     this.cpu.reset('reset')
     this.pending = undefined
     this.over = undefined
@@ -403,11 +418,18 @@ export class Pc implements Machine {
   insertFloppy(drive: number, medium: BlockDevice | undefined): void {
     if (medium) this.fdc.insert(drive, medium)
     else this.fdc.eject(drive)
+    this.hold(`floppy${drive}`, medium)
   }
 
   insertCdrom(medium: BlockDevice | undefined): void {
     if (medium) this.cd.insert(medium)
     else this.cd.eject()
+    this.hold('cdrom', medium)
+  }
+
+  private hold(slot: string, medium: BlockDevice | undefined): void {
+    if (medium) this.media.set(slot, medium)
+    else this.media.delete(slot)
   }
 
   unhandled(): Unhandled[] {
@@ -423,6 +445,72 @@ export class Pc implements Machine {
 
   registers(): string {
     return formatRegisters(this.cpu.getState())
+  }
+
+  save(): MachineState {
+    const { cpu, clock, devices, resetDue, pending, over } = this
+    const media: MachineState['media'] = {}
+    for (const [slot, medium] of this.media) {
+      if (!(medium instanceof Overlay) && !medium.readOnly)
+        throw new SnapshotError(
+          `${slot} is written in place, so a snapshot of this machine could not be gone back to; open it without "write"`,
+        )
+      media[slot] = medium instanceof Overlay ? medium.freeze() : null
+    }
+    cpu.dropTranslations()
+    return {
+      shape: this.shape(),
+      time: cpu.saveTime(),
+      cpus: [cpu.getState()],
+      clock: clock.save(),
+      devices: Object.fromEntries(devices.map((device) => [device.name, device.save()])),
+      media,
+      machine: {
+        resetDue,
+        pending: pending ? { ...pending } : null,
+        over: over ? { ...over } : null,
+        unknownMsrs: [...this.unknownMsrs],
+        ports: this.ports.saveUnhandled(),
+        memory: this.memory.saveUnhandled(),
+      } as State,
+      memory: this.guestMemory.capture(),
+    }
+  }
+
+  load(state: MachineState): void {
+    checkShape(state.shape, this.shape())
+    const { cpu, memory } = this
+    const { machine } = state
+    for (const [slot, image] of Object.entries(state.media)) {
+      const medium = this.media.get(slot)
+      if (image && medium instanceof Overlay) medium.restore(image)
+    }
+    this.guestMemory.restore(state.memory)
+    // First the time, which devices look at, and last the CPUs and the clock, which devices reach into.
+    cpu.loadTime(state.time)
+    memory.batch(() => {
+      for (const device of loadOrder(this.devices))
+        device.load(migrated(device, state.devices[device.name], state.shape.devices[device.name]))
+    })
+    for (const one of state.cpus) cpu.setState(one)
+    this.clock.load(state.clock)
+    this.resetDue = machine.resetDue as boolean
+    this.pending = (machine.pending ?? undefined) as MachineExit | undefined
+    this.over = (machine.over ?? undefined) as MachineExit | undefined
+    this.unknownMsrs.clear()
+    for (const [index, count] of machine.unknownMsrs as [number, number][]) this.unknownMsrs.set(index, count)
+    this.ports.loadUnhandled(machine.ports as State)
+    memory.loadUnhandled(machine.memory as State)
+  }
+
+  shape(): MachineShape {
+    return {
+      ...this.shapeBase,
+      engine: this.engine,
+      devices: Object.fromEntries(this.devices.map(({ name, version }) => [name, version ?? 1])),
+      memory: this.memory.allocations().map(({ name, offset, size }) => ({ name, offset: offset - ARENA_GUEST, size })),
+      media: Object.fromEntries([...this.media].map(([slot, { size }]) => [slot, size])),
+    }
   }
 
   close(): void {

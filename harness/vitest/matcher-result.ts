@@ -29,11 +29,7 @@ export function regionOf(received: unknown, matcher: string): Region {
  * Waits, and tells vitest: a wait that fails is a matcher that fails, with the evidence; any other error is thrown on.
  * A negated matcher waits for the opposite, so `pass` is turned round for it.
  */
-export async function outcome(
-  state: MatcherState,
-  what: string,
-  wait: () => Promise<unknown>,
-): Promise<MatcherResult> {
+export async function outcome(state: MatcherState, what: string, wait: () => Promise<unknown>): Promise<MatcherResult> {
   const not = state.isNot ? 'not ' : ''
   try {
     await wait()

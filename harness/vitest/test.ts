@@ -1,5 +1,5 @@
 /** `test` with a machine: launched for each test, or forked from a stage, and closed behind it. */
-import { beforeAll, type TestAPI, type TestContext, test as vitestTest, vi } from 'vitest'
+import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } from 'vitest'
 import { evidence } from '../evidence.js'
 import { type LaunchOptions, launch } from '../launch.js'
 import type { Stage } from '../stage.js'

@@ -1,7 +1,7 @@
 /** `toHaveText`: text on a screen, in a region, of a located text, or on a serial line, now or soon. */
 import type { MatcherState } from 'vitest'
 import type { Pattern } from '../boot-command.js'
-import { compilePattern, type Condition } from '../condition.js'
+import { type Condition, compilePattern } from '../condition.js'
 import { toPattern } from '../conditions.js'
 import { TextLocator } from '../text-locator.js'
 import type { TimeoutOptions } from '../vm-driver.js'

@@ -1,7 +1,7 @@
 /** `toMatchNeedle`: the screen shows what a needle says, by its name or one of its tags. */
 import type { MatcherState } from 'vitest'
-import { Screen } from '../vm-screen.js'
 import type { TimeoutOptions } from '../vm-driver.js'
+import { Screen } from '../vm-screen.js'
 import { assertionTimeout, type MatcherResult, outcome, regionOf } from './matcher-result.js'
 
 export async function toMatchNeedle(
@@ -11,7 +11,8 @@ export async function toMatchNeedle(
   options: TimeoutOptions = {},
 ): Promise<MatcherResult> {
   const screen = regionOf(received, 'toMatchNeedle')
-  if (!(screen instanceof Screen)) throw new TypeError('a needle is for a whole screen: expect(vm.screen).toMatchNeedle(…)')
+  if (!(screen instanceof Screen))
+    throw new TypeError('a needle is for a whole screen: expect(vm.screen).toMatchNeedle(…)')
   const needle = screen.needle(nameOrTag)
   const timeouts = assertionTimeout(options, screen.driver.settings.givenTimeout)
   const result = await outcome(this, `the needle '${nameOrTag}' on the screen`, async () => {

@@ -7,7 +7,7 @@
  * `mmioRead` and `mmioWrite`. What no layer covers reads all ones and is counted by address.
  */
 import type { MemoryRegion } from '../cpu/engine.js'
-import type { AccessSize, MmioRange, PhysicalMemory, Warn } from '../device.js'
+import type { AccessSize, MmioRange, PhysicalMemory, State, Warn } from '../device.js'
 import {
   type Flattened,
   flatten,
@@ -334,6 +334,15 @@ export class MemoryMap implements PhysicalMemory {
 
   clearUnhandled(): void {
     this.ownerless.clear()
+  }
+
+  /** The counts of `unhandled`, for snapshots. */
+  saveUnhandled(): State {
+    return this.ownerless.save()
+  }
+
+  loadUnhandled(state: State): void {
+    this.ownerless.load(state)
   }
 
   private addLayer(

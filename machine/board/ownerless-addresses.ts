@@ -1,5 +1,5 @@
 /** Counts what a guest touched in memory where nobody answers, by address and direction. */
-import type { Warn } from '../device.js'
+import type { State, Warn } from '../device.js'
 
 export interface UnhandledAddress {
   address: number
@@ -36,6 +36,18 @@ export class OwnerlessAddresses {
   report(): { addresses: UnhandledAddress[]; others: number } {
     const addresses = [...this.counts.values()].sort((a, b) => a.address - b.address).map((entry) => ({ ...entry }))
     return { addresses, others: this.others }
+  }
+
+  save(): State {
+    const { addresses, others } = this.report()
+    return { addresses: addresses.map(({ address, reads, writes }) => [address, reads, writes]), others }
+  }
+
+  load(state: State): void {
+    this.clear()
+    for (const [address, reads, writes] of state.addresses as [number, number, number][])
+      this.counts.set(address, { address, reads, writes })
+    this.others = state.others as number
   }
 
   clear(): void {

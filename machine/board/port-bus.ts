@@ -6,7 +6,7 @@
  * An access belongs to the owner of its first port when that owner has the last port too and takes the width;
  * otherwise it is halved, low half first, until it fits. Ports that nobody owns read all ones and are counted.
  */
-import type { AccessSize, PortRange, Warn } from '../device.js'
+import type { AccessSize, PortRange, State, Warn } from '../device.js'
 
 /** A range of ports that does not know its place: what stands behind a PCI BAR. */
 export type PortWindow = Omit<PortRange, 'base'>
@@ -162,6 +162,19 @@ export class PortBus {
       list.push(name === undefined ? { port, reads, writes } : { port, reads, writes, name })
     }
     return list
+  }
+
+  /** The counts of `unhandled`, for snapshots. */
+  saveUnhandled(): State {
+    return { ports: this.unhandled().map(({ port, reads, writes }) => [port, reads, writes]) }
+  }
+
+  loadUnhandled(state: State): void {
+    this.clearUnhandled()
+    for (const [port, reads, writes] of state.ports as [number, number, number][]) {
+      this.unhandledReads[port] = reads
+      this.unhandledWrites[port] = writes
+    }
   }
 
   /** Forgets the counts: a machine starts anew. */

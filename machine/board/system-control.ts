@@ -11,7 +11,8 @@ import { type I8254, pitTicks } from '../devices/timer/i8254.js'
 /**
  * The A20 gate. Each source writes its own wish and the last writer wins, as in QEMU; each reads back only its own bit.
  */
-export class A20Gate {
+export class A20Gate implements Device {
+  readonly name = 'a20'
   private level = true
 
   constructor(private readonly output: (enabled: boolean) => void) {}

@@ -2,7 +2,7 @@
  * The engine contract: what executes guest code (`soft` or `kvm`), what it asks of the board, and the architectural
  * state in the one layout that both engines share.
  */
-import type { AccessSize } from '../device.js'
+import type { AccessSize, State } from '../device.js'
 
 /** What the CPU's pins reach. Called synchronously from inside `run()`, with guest time exact to the instruction. */
 export interface CpuBus {
@@ -89,7 +89,24 @@ export interface Engine {
   memoryChanged(offset: number, length: number): void
   getState(): CpuState
   setState(state: CpuState): void
+  /**
+   * Forgets what the TLBs hold, as an engine does that is given a state: a guest that changed its page tables without
+   * telling would see it. A machine that is saved does it, so that it and its copies go on alike.
+   */
+  dropTranslations(): void
+  /** Guest time and what it is counted by, for snapshots. */
+  saveTime(): EngineTime
+  /** Before `setState`. Another kind of engine's counts are left out: guest time goes on from its `ns`. */
+  loadTime(time: EngineTime): void
   close(): void
+}
+
+export interface EngineTime {
+  kind: Engine['kind']
+  /** Guest time. */
+  ns: number
+  /** The engine's own counts. */
+  counts: State
 }
 
 /** A segment register with its hidden part. */
@@ -142,4 +159,10 @@ export interface CpuState {
   inSmm: boolean
   /** Time stamp counter. */
   tsc: bigint
+  /** Where SMM's state is saved; undefined where the engine has not been in that mode. */
+  smbase?: number
+  /** Edges on the pins that wait to be taken; undefined leaves them as they are. */
+  pending?: { nmi: boolean; smi: boolean }
+  /** What is not architectural, and what the soft engine needs beside to go on at the very same instruction. */
+  soft?: State
 }

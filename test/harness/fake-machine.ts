@@ -145,6 +145,14 @@ export class FakeMachine implements Machine {
     return 'EIP 0000FFF0'
   }
 
+  save(): never {
+    throw new Error('the fake machine has no snapshots')
+  }
+
+  load(): never {
+    throw new Error('the fake machine has no snapshots')
+  }
+
   close(): void {
     this.closed = true
   }

@@ -28,6 +28,13 @@ export class HostClock {
     return this.running ? this.host() + this.base : this.standing
   }
 
+  /** While it stands: guest time goes on from `ns`. */
+  set(ns: number): void {
+    this.since = this.host()
+    this.base = ns - this.since
+    this.standing = ns
+  }
+
   /** Returns the length of a pause that the guest does not see, in ns; mostly 0. */
   start(): number {
     const gap = this.host() - this.since

@@ -5,7 +5,7 @@
  * takes it, HLT comes back as an exit. `loop()` is the engine; what each exit asks for is below it. What KVM cannot
  * execute goes to `rescue.ts`, guest time is in `host-clock.ts`, what ends KVM_RUN at a deadline in `alarm.ts`.
  */
-import type { CpuBoard, CpuState, Engine, Exit, MemoryRegion } from '../engine.js'
+import type { CpuBoard, CpuState, Engine, EngineTime, Exit, MemoryRegion } from '../engine.js'
 import * as abi from './abi.js'
 import { Alarm } from './alarm.js'
 import { BusExits } from './bus-exits.js'
@@ -422,14 +422,34 @@ export class KvmEngine implements Engine {
     this.finishAccess()
     const { state, injected } = this.read()
     // An interrupt was acknowledged and KVM did not come to deliver it: `CpuState` cannot say so.
-    if (injected === undefined || this.rescue.refusal(state)) return state
+    if (injected === undefined || this.rescue.refusal(state)) return this.withPins(state)
     this.runSoft(state, injected, 1)
-    return this.read().state
+    return this.withPins(this.read().state)
   }
 
   setState(state: CpuState): void {
     this.finishAccess()
+    if (state.smbase !== undefined) this.rescue.smbase = state.smbase
+    if (state.pending) {
+      this.nmiPending = state.pending.nmi
+      this.smiPending = state.pending.smi
+    }
     this.write(state, false)
+  }
+
+  private withPins(state: CpuState): CpuState {
+    return { ...state, smbase: this.rescue.smbase, pending: { nmi: this.nmiPending, smi: this.smiPending } }
+  }
+
+  /** The processor's own TLB is flushed between the threads of the host all the time. */
+  dropTranslations(): void {}
+
+  saveTime(): EngineTime {
+    return { kind: this.kind, ns: this.clock.now(), counts: {} }
+  }
+
+  loadTime({ ns }: EngineTime): void {
+    this.clock.set(ns)
   }
 
   private read(): { state: CpuState; injected: number | undefined } {

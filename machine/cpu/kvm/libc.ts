@@ -1,5 +1,5 @@
 /**
- * The C library's calls that the KVM engine needs, through koffi. Linux on x86-64 only.
+ * The C library's calls that the KVM engine and memory images need, through koffi. Linux on x86-64 only.
  *
  * koffi is loaded at the first use and not before: it is a native module, and `soft` has to run where there is none.
  * Pointers are passed as numbers (user-space addresses have 47 bits), which spares a BigInt and koffi's checks.
@@ -14,6 +14,7 @@ export interface Libc {
   ioctl(fd: number, request: number, argument: number): number
   mmap(address: number, length: number, protection: number, flags: number, fd: number, offset: number): number
   munmap(address: number, length: number): number
+  memfdCreate(name: string, flags: number): number
   gettid(): number
   timerCreate(clock: number, sigevent: number, timer: number): number
   timerSettime(timer: number, flags: number, value: number, old: number): number
@@ -32,8 +33,11 @@ export const O_RDWR = 2
 export const O_CLOEXEC = 0o2000000
 export const PROT_READ_WRITE = 3
 export const MAP_SHARED = 1
+/** MAP_PRIVATE | MAP_FIXED. */
+export const MAP_PRIVATE_FIXED = 0x12
 export const MAP_PRIVATE_ANONYMOUS = 0x22
 export const MAP_FAILED = -1
+export const MFD_CLOEXEC = 1
 
 export const ENOENT = 2
 export const EINTR = 4
@@ -65,6 +69,7 @@ function bind(koffi: Koffi): Libc {
     ioctl: process.func('int ioctl(int fd, unsigned long request, uintptr_t argument)'),
     mmap: (...parameters) => Number(mmap(...parameters)),
     munmap: process.func('int munmap(uintptr_t address, size_t length)'),
+    memfdCreate: process.func('int memfd_create(const char *name, unsigned int flags)'),
     gettid: () => Number(syscall(SYS_GETTID)),
     timerCreate: process.func('int timer_create(int clock, uintptr_t sigevent, uintptr_t timer)'),
     timerSettime: process.func('int timer_settime(uintptr_t timer, int flags, uintptr_t value, uintptr_t old)'),

@@ -37,6 +37,8 @@ export class Rescue {
   /** An interrupt that was acknowledged already. */
   private vector: number | undefined
   private untilInterrupt = false
+  /** Where the soft engine saves the state in system management mode; undefined before it was in use. */
+  smbase: number | undefined
 
   constructor(
     private readonly arena: WebAssembly.Memory,
@@ -75,6 +77,7 @@ export class Rescue {
 
   reset(): void {
     this.soft?.reset('reset')
+    this.smbase = undefined
   }
 
   /** Executes at most `instructions`; first of all the interrupt `injected` and an SMI. Call `refusal` before. */
@@ -82,7 +85,7 @@ export class Rescue {
     const soft = this.soft as SoftEngine
     if (this.regions !== pins.memory) this.load(pins.memory)
     soft.setA20(pins.a20)
-    soft.setState(state)
+    soft.setState({ ...state, smbase: this.smbase })
     this.vector = pins.injected
     this.untilInterrupt = pins.untilInterrupt === true
     soft.setInterrupt(this.interrupt || pins.injected !== undefined)
@@ -90,7 +93,9 @@ export class Rescue {
     this.executing = true
     try {
       const exit = soft.run(soft.now() + instructions * NS_PER_INSTRUCTION)
-      return { state: this.merge(state, soft.getState()), exit, undelivered: this.vector }
+      const after = soft.getState()
+      this.smbase = after.smbase
+      return { state: this.merge(state, after), exit, undelivered: this.vector }
     } finally {
       this.executing = false
       this.vector = undefined

@@ -24,13 +24,19 @@ export const SHADOW = 0x1168
 export const HALTED = 0x116c
 export const NMI_MASKED = 0x1170
 export const IN_SMM = 0x1174
+export const SMBASE = 0x1178
 export const A20_MASK = 0x117c
 export const TSC_OFFSET = 0x1190
 export const ICOUNT = 0x1198
 export const ICOUNT_END = 0x11a0
 export const ATTENTION = 0x11a8
 export const PENDING_VECTOR = 0x11b0
+export const PENDING_ERROR = 0x11b4
+export const PENDING_HAS_ERROR = 0x11b8
 export const DELIVERING = 0x11bc
+export const DELIVERING_VECTOR = 0x11c0
+export const EXIT_REASON = 0x11c4
+export const STALLED = 0x11c8
 /** Cores from before the models (BOOTWRIGHT_CORE may name one) show a 64-bit CPU where this is 1. */
 export const CPU_MODEL = 0x1540
 /** What CPUID shows; see `core/features.ts`. */
@@ -55,7 +61,9 @@ export const FPU_TOP = 0x1688
 export const FPU_TAGS = 0x1690
 export const FPU_OPCODE = 0x1698
 export const FPU_IP = 0x16a0
+export const FPU_CS = 0x16a8
 export const FPU_DP = 0x16b0
+export const FPU_DS = 0x16b8
 export const MXCSR = 0x16c0
 export const XMM = 0x1800
 export const XMM_SIZE = 32
@@ -64,6 +72,8 @@ export const ATTN_INTR = 1
 export const ATTN_NMI = 2
 export const ATTN_SMI = 4
 export const ATTN_STOP = 8
+export const ATTN_DEBUG = 16
+export const ATTN_STEP = 32
 
 export const NO_VECTOR = 0xffffffff
 

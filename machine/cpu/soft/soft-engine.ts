@@ -6,9 +6,11 @@
  * skipped. So it is a function of the guest's program alone.
  */
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { CpuBoard, CpuState, Engine, Exit, MemoryRegion, SegmentState } from '../engine.js'
+import type { State } from '../../device.js'
+import type { CpuBoard, CpuState, Engine, EngineTime, Exit, MemoryRegion, SegmentState } from '../engine.js'
 import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import * as at from './layout.js'
 
@@ -41,21 +43,37 @@ interface Core {
   resetCpu(init: number): void
   setSegmentBounds(segment: number): void
   updateMode(): void
+  /** Where an MSR that is plain storage is kept; 0 where the model has no such MSR. */
+  msrStorage(index: number): number
+}
+
+/** MSRs in `CpuState.msrs`: those of `core/msr.ts` that are storage, but for the segments' bases. */
+const KEPT_MSRS = [
+  ...[0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0x8b, 0x277, 0x2ff], // SYSENTER, MISC_ENABLE, DEBUGCTL, BIOS_SIGN_ID, PAT, MTRR
+  ...Array.from({ length: 16 }, (_, i) => 0x200 + i), // MTRR_PHYSBASE, PHYSMASK
+  ...[0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f], // MTRR_FIX
+  ...[0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084], // STAR, LSTAR, CSTAR, FMASK
+  ...[0xc0000102, 0xc0000103], // KERNEL_GS_BASE, TSC_AUX
+]
+
+/** The 32-bit fields of `CpuState.soft`. */
+const SOFT_FIELDS = {
+  pendingVector: at.PENDING_VECTOR,
+  pendingError: at.PENDING_ERROR,
+  pendingHasError: at.PENDING_HAS_ERROR,
+  delivering: at.DELIVERING,
+  deliveringVector: at.DELIVERING_VECTOR,
+  exitReason: at.EXIT_REASON,
+  fpuCs: at.FPU_CS,
+  fpuDs: at.FPU_DS,
 }
 
 let compiled: WebAssembly.Module | undefined
 
-/**
- * The core's module, compiled once in a process. The environment variable BOOTWRIGHT_CORE names another wasm file than the
- * built one: a core under development, or an older one to compare with.
- */
+/** The core's module, compiled once in a thread, or in another thread and handed in by `useCore`. */
 function coreModule(): WebAssembly.Module {
   if (compiled) return compiled
-  const here = fileURLToPath(import.meta.url)
-  const built = here.endsWith('.ts')
-    ? join(here, '../../../../dist/machine/cpu/soft/core.wasm')
-    : join(here, '../core.wasm')
-  const file = process.env.BOOTWRIGHT_CORE || built
+  const file = coreFile()
   try {
     compiled = new WebAssembly.Module(readFileSync(file))
   } catch (error) {
@@ -64,6 +82,30 @@ function coreModule(): WebAssembly.Module {
     )
   }
   return compiled
+}
+
+/** For threads: what one has compiled (and V8 has optimised since) runs in all. */
+export function useCore(module: WebAssembly.Module): void {
+  compiled = module
+}
+
+/** Rejects where there is no core. */
+export async function compileCore(): Promise<WebAssembly.Module> {
+  const module = compiled ?? (await WebAssembly.compile(await readFile(coreFile())))
+  compiled = module
+  return module
+}
+
+/**
+ * The environment variable BOOTWRIGHT_CORE names another wasm file than the
+ * built one: a core under development, or an older one to compare with.
+ */
+function coreFile(): string {
+  const here = fileURLToPath(import.meta.url)
+  const built = here.endsWith('.ts')
+    ? join(here, '../../../../dist/machine/cpu/soft/core.wasm')
+    : join(here, '../core.wasm')
+  return process.env.BOOTWRIGHT_CORE || built
 }
 
 export class SoftEngine implements Engine {
@@ -204,16 +246,17 @@ export class SoftEngine implements Engine {
   }
 
   setMemory(regions: readonly MemoryRegion[]): void {
-    this.regions = regions
     this.core.dropEverything()
     const map = new Uint32Array(this.memory.buffer, at.PHYS_MAP, 1 << 20)
-    map.fill(0)
-    for (const region of regions) {
+    // Most of it, the RAM above 1 MiB, stays where it is.
+    for (const { address, size } of minus(this.regions, regions)) map.fill(0, address / 4096, (address + size) / 4096)
+    for (const region of minus(regions, this.regions)) {
       const bits = region.kind === 'ram' ? at.PAGE_RAM : at.PAGE_ROM
       const first = region.address / 4096
       const pages = region.size / 4096
       for (let i = 0; i < pages; i++) map[first + i] = (region.offset + i * 4096) | bits
     }
+    this.regions = regions
     this.core.flushTlb()
   }
 
@@ -238,6 +281,7 @@ export class SoftEngine implements Engine {
       access: u32(address + at.SEG_ACCESS),
     })
     const shadow = u32(at.SHADOW)
+    const attention = u32(at.ATTENTION)
     return {
       gpr: list(at.GPR, 16),
       rip: u64(at.RIP),
@@ -255,9 +299,9 @@ export class SoftEngine implements Engine {
       xcr0: u64(at.XCR0),
       dr: [...list(at.DR, 4), u64(at.DR + 48), u64(at.DR + 56)],
       efer: u64(at.EFER),
-      msrs: {},
+      msrs: this.saveMsrs(),
       fxsave: this.saveFx(),
-      ymmHigh: new Uint8Array(256),
+      ymmHigh: this.saveYmmHigh(),
       halted: u32(at.HALTED) !== 0,
       interruptShadow: shadow === 1 ? 'sti' : shadow === 2 ? 'mov-ss' : 'none',
       nmiMasked: u32(at.NMI_MASKED) !== 0,
@@ -266,6 +310,13 @@ export class SoftEngine implements Engine {
         64,
         BigInt(this.core.retired()) * BigInt(NS_PER_INSTRUCTION) + v.getBigInt64(at.TSC_OFFSET, true),
       ),
+      smbase: u32(at.SMBASE),
+      pending: { nmi: (attention & at.ATTN_NMI) !== 0, smi: (attention & at.ATTN_SMI) !== 0 },
+      soft: {
+        ...Object.fromEntries(Object.entries(SOFT_FIELDS).map(([name, address]) => [name, u32(address)])),
+        traps: attention & (at.ATTN_DEBUG | at.ATTN_STEP),
+        random: u64(at.RANDOM_STATE),
+      },
     }
   }
 
@@ -300,11 +351,22 @@ export class SoftEngine implements Engine {
     u64(at.DR + 48, state.dr[4])
     u64(at.DR + 56, state.dr[5])
     this.loadFx(state.fxsave)
+    this.loadYmmHigh(state.ymmHigh)
+    for (const index of KEPT_MSRS) {
+      const address = this.core.msrStorage(index)
+      if (address && state.msrs[index] !== undefined) u64(address, state.msrs[index])
+    }
     u32(at.HALTED, state.halted ? 1 : 0)
     u32(at.SHADOW, { none: 0, sti: 1, 'mov-ss': 2 }[state.interruptShadow])
     u32(at.NMI_MASKED, state.nmiMasked ? 1 : 0)
     u32(at.IN_SMM, state.inSmm ? 1 : 0)
-    u32(at.PENDING_VECTOR, at.NO_VECTOR)
+    if (state.smbase !== undefined) u32(at.SMBASE, state.smbase)
+    this.loadSoft(state.soft)
+    if (state.pending) {
+      const { nmi, smi } = state.pending
+      this.core.lowerAttention(at.ATTN_NMI | at.ATTN_SMI)
+      this.core.raiseAttention((nmi ? at.ATTN_NMI : 0) | (smi ? at.ATTN_SMI : 0))
+    }
     v.setBigInt64(
       at.TSC_OFFSET,
       BigInt.asIntN(64, state.tsc - BigInt(this.core.retired()) * BigInt(NS_PER_INSTRUCTION)),
@@ -316,6 +378,65 @@ export class SoftEngine implements Engine {
     this.core.updateMode()
     this.core.flushTlb()
     this.core.dropEverything()
+  }
+
+  dropTranslations(): void {
+    this.core.flushTlb()
+  }
+
+  saveTime(): EngineTime {
+    const stalled = this.view.getBigUint64(at.STALLED, true)
+    return {
+      kind: this.kind,
+      ns: this.now(),
+      counts: { retired: this.core.retired(), stalled: Number(stalled), base: this.timeBase },
+    }
+  }
+
+  loadTime({ kind, ns, counts }: EngineTime): void {
+    if (kind !== this.kind) {
+      this.timeBase += ns - this.now()
+      return
+    }
+    this.view.setBigUint64(at.ICOUNT, BigInt(counts.retired as number), true)
+    this.view.setBigUint64(at.STALLED, BigInt(counts.stalled as number), true)
+    this.timeBase = counts.base as number
+  }
+
+  private saveMsrs(): CpuState['msrs'] {
+    const msrs: CpuState['msrs'] = {}
+    for (const index of KEPT_MSRS) {
+      const address = this.core.msrStorage(index)
+      if (address) msrs[index] = this.view.getBigUint64(address, true)
+    }
+    return msrs
+  }
+
+  private saveYmmHigh(): Uint8Array {
+    const high = new Uint8Array(256)
+    for (let i = 0; i < 16; i++) high.set(this.bytes(at.XMM + i * at.XMM_SIZE + 16, 16), i * 16)
+    return high
+  }
+
+  private loadYmmHigh(high: Uint8Array): void {
+    for (let i = 0; i < 16; i++) this.bytes(at.XMM + i * at.XMM_SIZE + 16, 16).set(high.subarray(i * 16, i * 16 + 16))
+  }
+
+  /** A state of the other engine has none of it: then nothing is under way. */
+  private loadSoft(soft: State | undefined): void {
+    const v = this.view
+    for (const [name, address] of Object.entries(SOFT_FIELDS)) v.setUint32(address, (soft?.[name] as number) ?? 0, true)
+    if (!soft) {
+      v.setUint32(at.PENDING_VECTOR, at.NO_VECTOR, true)
+      return
+    }
+    this.core.lowerAttention(at.ATTN_DEBUG | at.ATTN_STEP)
+    this.core.raiseAttention(soft.traps as number)
+    v.setBigUint64(at.RANDOM_STATE, soft.random as bigint, true)
+  }
+
+  private bytes(address: number, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, address, length)
   }
 
   /** The FXSAVE64 image (Intel SDM vol. 1, table 10-2). */
@@ -363,4 +484,21 @@ export class SoftEngine implements Engine {
   }
 
   close(): void {}
+}
+
+/** What `regions` show and `others` do not show in the same place. */
+function minus(regions: readonly MemoryRegion[], others: readonly MemoryRegion[]): MemoryRegion[] {
+  let left = [...regions]
+  for (const other of others) {
+    const end = other.address + other.size
+    left = left.flatMap((region) => {
+      const regionEnd = region.address + region.size
+      const alike = region.kind === other.kind && region.offset - region.address === other.offset - other.address
+      if (!alike || end <= region.address || other.address >= regionEnd) return [region]
+      const piece = (from: number, to: number): MemoryRegion[] =>
+        from < to ? [{ ...region, address: from, size: to - from, offset: region.offset + from - region.address }] : []
+      return [...piece(region.address, other.address), ...piece(end, regionEnd)]
+    })
+  }
+  return left
 }

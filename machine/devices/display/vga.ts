@@ -52,6 +52,8 @@ export interface VgaOptions {
    * to it directly (the linear frame buffer, BAR0).
    */
   vram: Uint8Array
+  /** False where somebody else saves the video memory, as the machine does with its whole arena. Default true. */
+  savesMemory?: boolean
 }
 
 export class Vga implements Device, Display {
@@ -64,6 +66,7 @@ export class Vga implements Device, Display {
   private readonly clock: Clock
   private readonly warn: Warn
   private readonly vram: Uint8Array
+  private readonly savesMemory: boolean
   private readonly registers = new vga.VgaRegisters()
   private readonly vbe: BochsVbe
   private readonly window: VgaWindow
@@ -97,6 +100,7 @@ export class Vga implements Device, Display {
     this.clock = options.clock
     this.warn = options.warn
     this.vram = vram
+    this.savesMemory = options.savesMemory ?? true
     this.vbe = new BochsVbe(this.registers, vram)
     this.window = new VgaWindow(vram, this.registers, this.vbe)
     this.timing = new VgaTiming(this.registers, this.vbe)
@@ -416,7 +420,7 @@ export class Vga implements Device, Display {
   save(): State {
     const { registers } = this
     const pages: StateValue[] = []
-    for (let at = 0; at < this.vram.length; at += PAGE) {
+    for (let at = 0; this.savesMemory && at < this.vram.length; at += PAGE) {
       const words = new Int32Array(this.vram.buffer, this.vram.byteOffset + at, PAGE >>> 2)
       if (words.some((word) => word !== 0)) pages.push([at, this.vram.slice(at, at + PAGE)])
     }
@@ -471,13 +475,17 @@ export class Vga implements Device, Display {
     this.dacComponent = state.dacComponent as number
     this.dacLatch.set(state.dacLatch as Uint8Array)
     this.renderer.bigEndian = state.bigEndian as boolean
+    if (this.savesMemory) this.loadMemory(state.vram as [number, Uint8Array][])
+    this.changed()
+  }
+
+  private loadMemory(pages: [number, Uint8Array][]): void {
     let end = 0
-    for (const [at, page] of state.vram as [number, Uint8Array][]) {
+    for (const [at, page] of pages) {
       this.vram.fill(0, end, at)
       this.vram.set(page, at)
       end = at + PAGE
     }
     this.vram.fill(0, end)
-    this.changed()
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MediumError } from '../../../machine/media/block-device.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'
-import { Overlay } from '../../../machine/media/overlay.js'
+import { flattened, Overlay } from '../../../machine/media/overlay.js'
 
 /** Bytes that differ from each other at every distance that matters. */
 function pattern(length: number): Uint8Array {
@@ -49,23 +49,47 @@ describe('an overlay', () => {
     const base = new MemoryMedium(pattern(50_000))
     const overlay = new Overlay(base)
     overlay.write(20_000, Uint8Array.of(1, 2, 3))
-    const state = structuredClone(overlay.save())
+    const state = structuredClone(overlay.freeze())
     overlay.write(20_001, Uint8Array.of(9))
     overlay.write(0, Uint8Array.of(9))
-    overlay.load(state)
+    overlay.restore(state)
     expect([...bytes(overlay, 20_000, 3)]).toEqual([1, 2, 3])
     expect(bytes(overlay, 0, 1)).toEqual(base.data.subarray(0, 1))
     const other = new Overlay(new MemoryMedium(pattern(50_000)))
-    other.load(state)
+    other.restore(state)
     expect(Buffer.compare(bytes(other, 0, 50_000), bytes(overlay, 0, 50_000))).toBe(0)
     // The state is a copy: writing on does not change it.
     overlay.write(20_000, Uint8Array.of(7))
     expect(bytes(other, 20_000, 1)[0]).toBe(1)
   })
 
+  test('shares what earlier snapshots hold, and keeps each of many apart', () => {
+    const overlay = new Overlay(new MemoryMedium(1 << 20), { clusterSize: 4096 })
+    const images = Array.from({ length: 40 }, (_, i) => {
+      overlay.write(0, Uint8Array.of(i))
+      overlay.write(i * 4096 + 1, Uint8Array.of(i))
+      return overlay.freeze()
+    })
+    expect(images[3].layers.slice(0, 3)).toEqual(images[2].layers)
+    expect(images[3].layers[0]).toBe(images[2].layers[0])
+    expect(Math.max(...images.map((image) => image.layers.length))).toBeLessThan(20)
+    for (const [i, image] of images.entries()) {
+      const other = new Overlay(new MemoryMedium(1 << 20), { clusterSize: 4096 })
+      other.restore(image)
+      const single = new Overlay(new MemoryMedium(1 << 20), { clusterSize: 4096 })
+      single.restore({ ...image, layers: [flattened(image)] })
+      const expected = new Uint8Array(1 << 20)
+      expected[0] = i
+      for (let j = 0; j <= i; j++) expected[j * 4096 + 1] = j
+      expect(Buffer.compare(bytes(other, 0, 1 << 20), expected)).toBe(0)
+      expect(Buffer.compare(bytes(single, 0, 1 << 20), expected)).toBe(0)
+      expect(other.changedBytes).toBe((i + 1) * 4096)
+    }
+  })
+
   test('refuses the changes of a medium of another size', () => {
-    const state = new Overlay(new MemoryMedium(512)).save()
-    expect(() => new Overlay(new MemoryMedium(1024)).load(state)).toThrow(/512 bytes.*1024/)
+    const state = new Overlay(new MemoryMedium(512)).freeze()
+    expect(() => new Overlay(new MemoryMedium(1024)).restore(state)).toThrow(/512 bytes.*1024/)
   })
 
   test('refuses accesses past its end and silly cluster sizes', () => {

@@ -1,0 +1,118 @@
+/**
+ * The guest's memory at one moment, in layers that never change: a snapshot adds the pages that changed since the one
+ * before. Plain data that crosses threads without a copy: a layer is a memfd, which the threads of a process know by
+ * number, or shared memory where there are none.
+ *
+ * Whoever was given an image owns its new layers and closes them; see `GuestMemory`.
+ */
+import { ftruncateSync, readSync, writeSync } from 'node:fs'
+import { libc, MFD_CLOEXEC } from '../cpu/kvm/libc.js'
+
+export const PAGE = 4096
+
+export interface MemoryLayer {
+  /** The pages it holds, as pairs of first page and count in ascending order. */
+  readonly runs: Uint32Array
+  /** A memfd as long as the memory, each page in its place. */
+  readonly fd?: number
+  /** Without memfds: the pages of the runs one after the other. */
+  readonly copy?: SharedArrayBuffer
+}
+
+export interface MemoryImage {
+  /** Bytes, whole pages. */
+  readonly size: number
+  /** The oldest first; a later one covers those before. A page that no layer holds is all zeros. */
+  readonly layers: readonly MemoryLayer[]
+}
+
+/** Pages of a layer. */
+export function pagesOf({ runs }: MemoryLayer): number {
+  let pages = 0
+  for (let i = 1; i < runs.length; i += 2) pages += runs[i]
+  return pages
+}
+
+/** Bytes that the image's layers hold. */
+export function imageBytes(image: MemoryImage): number {
+  return image.layers.reduce((sum, layer) => sum + pagesOf(layer) * PAGE, 0)
+}
+
+/** Closes the memfd. Every mapping of it lives on. */
+export function closeLayer({ fd }: MemoryLayer): void {
+  if (fd !== undefined) libc().close(fd)
+}
+
+/** A stretch of pages that one layer shows. */
+export interface Stretch {
+  page: number
+  count: number
+  layer: MemoryLayer
+}
+
+/** What the layers show together, in ascending order; pages that none holds are left out. */
+export function stretches({ size, layers }: MemoryImage): Stretch[] {
+  const owner = new Uint16Array(size / PAGE)
+  layers.forEach(({ runs }, index) => {
+    for (let i = 0; i < runs.length; i += 2) owner.fill(index + 1, runs[i], runs[i] + runs[i + 1])
+  })
+  const list: Stretch[] = []
+  for (let page = 0; page < owner.length; ) {
+    const index = owner[page]
+    let end = page + 1
+    while (end < owner.length && owner[end] === index) end++
+    if (index > 0) list.push({ page, count: end - page, layer: layers[index - 1] })
+    page = end
+  }
+  return list
+}
+
+/** Fills `into` with the stretch's pages from `from` on, a page number. */
+export function readPages(layer: MemoryLayer, from: number, into: Uint8Array): void {
+  if (layer.fd !== undefined) {
+    for (let done = 0; done < into.length; ) {
+      const count = readSync(layer.fd, into, done, into.length - done, from * PAGE + done)
+      if (count === 0) throw new Error(`a memory image ended at page ${from}`)
+      done += count
+    }
+    return
+  }
+  const { runs, copy } = layer
+  let before = 0
+  for (let i = 0; i < runs.length; i += 2) {
+    const inside = from - runs[i]
+    if (inside >= 0 && inside < runs[i + 1]) {
+      into.set(new Uint8Array(copy as SharedArrayBuffer, (before + inside) * PAGE, into.length))
+      return
+    }
+    before += runs[i + 1]
+  }
+  throw new Error(`page ${from} is not in its layer`)
+}
+
+/** Makes a layer of the pages that `runs` names, taken from `memory`, whose page 0 is the guest's. */
+export function makeLayer(runs: Uint32Array, memory: Uint8Array, memfd: boolean): MemoryLayer {
+  if (!memfd) {
+    const copy = new SharedArrayBuffer(pagesOf({ runs }) * PAGE)
+    const into = new Uint8Array(copy)
+    let at = 0
+    for (let i = 0; i < runs.length; i += 2) {
+      into.set(memory.subarray(runs[i] * PAGE, (runs[i] + runs[i + 1]) * PAGE), at)
+      at += runs[i + 1] * PAGE
+    }
+    return { runs, copy }
+  }
+  const fd = libc().memfdCreate('bootwright', MFD_CLOEXEC)
+  if (fd < 0) throw new Error(`memfd_create failed, errno ${libc().errno()}`)
+  try {
+    ftruncateSync(fd, memory.length)
+    for (let i = 0; i < runs.length; i += 2) {
+      const end = (runs[i] + runs[i + 1]) * PAGE
+      for (let at = runs[i] * PAGE; at < end; ) at += writeSync(fd, memory, at, end - at, at)
+    }
+  } catch (error) {
+    libc().close(fd)
+    throw error
+  }
+  return { runs, fd }
+}

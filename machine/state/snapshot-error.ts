@@ -1,0 +1,4 @@
+/** A snapshot that cannot be made or loaded. The message is for people: which one, what is wrong, and what to do. */
+export class SnapshotError extends Error {
+  override readonly name = 'SnapshotError'
+}
