@@ -32,6 +32,8 @@ const PROBE = 32
 const TILE = 8
 /** No pointer is larger; what is has been redrawn for other reasons. */
 const LARGEST = 80
+/** Pixels by which two pictures of the pointer may differ in size, as some may be like what is below it. */
+const SAME_SIZE = 4
 
 interface Picture {
   width: number
@@ -58,7 +60,7 @@ export class Pointer {
   /** The screen as it would be without the pointer. */
   private background: Picture | undefined
   private noise: Uint8Array = new Uint8Array(0)
-  private size: { width: number; height: number } = { width: 0, height: 0 }
+  private size: Size = { width: 0, height: 0 }
   private at: Point = { x: 0, y: 0 }
 
   /** @param advance Runs the machine for some ns of guest time. */
@@ -104,8 +106,13 @@ export class Pointer {
       const now = this.look()
       if (now.width !== home.width || now.height !== home.height) return false
       const blobs = this.changes(home, now).filter((blob) => blob.width <= LARGEST && blob.height <= LARGEST)
-      const [corner, away] = [blobs.find(isAtCorner), blobs.findLast((blob) => !isAtCorner(blob))]
-      if (!corner || !away) continue
+      // What left the corner came up elsewhere with the same size; a clock that ticks has another.
+      const corner = blobs.find(isAtCorner)
+      if (!corner) continue
+      const away = blobs
+        .filter((blob) => !isAtCorner(blob) && sizeDifference(blob, corner) <= SAME_SIZE)
+        .sort((a, b) => sizeDifference(a, corner) - sizeDifference(b, corner))[0]
+      if (!away) continue
       // The corner is as it is now, everything else as it was.
       this.background = { ...home, pixels: home.pixels.slice() }
       copyArea(now, this.background, corner)
@@ -124,13 +131,13 @@ export class Pointer {
     const { scaleX } = this.background as Picture
     // A cell of a text mode takes as many counts as it has pixels.
     let gain = 1 / scaleX
-    let lost = 0
+    let [lost, least] = [0, 1]
     for (let i = 0; i < TRIES; i++) {
       const left = { x: target.x - this.at.x, y: target.y - this.at.y }
       const far = Math.max(Math.abs(left.x), Math.abs(left.y))
       if (far === 0) return true
       const near = far <= NEAR
-      const fine = Math.max(1, Math.round(0.5 / gain))
+      const fine = Math.max(least, Math.round(0.5 / gain))
       const counts = near
         ? { x: Math.sign(left.x) * fine, y: Math.sign(left.y) * fine }
         : { x: Math.round(left.x / gain), y: Math.round(left.y / gain) }
@@ -148,6 +155,8 @@ export class Pointer {
         this.observe(this.look(), before)
         continue
       }
+      // Guests that halve counts drop single ones.
+      if (near && this.at.x === before.x && this.at.y === before.y) least = Math.min(16, 2 * least)
       const axis = Math.abs(counts.x) > Math.abs(counts.y) ? 'x' : 'y'
       const measured = (this.at[axis] - before[axis]) / counts[axis]
       // Half at most at once: at the screen's edge the pointer stops short.
@@ -163,9 +172,7 @@ export class Pointer {
     if (now.width !== background.width || now.height !== background.height) return undefined
     const blobs = this.changes(background, now)
     const strangeness = (blob: Area) =>
-      Math.abs(blob.width - this.size.width) +
-      Math.abs(blob.height - this.size.height) +
-      (Math.abs(blob.x - expected.x) + Math.abs(blob.y - expected.y)) / 4
+      sizeDifference(blob, this.size) + (Math.abs(blob.x - expected.x) + Math.abs(blob.y - expected.y)) / 4
     const pointers = blobs
       .filter((blob) => blob.width <= 2 * this.size.width + 2 && blob.height <= 2 * this.size.height + 2)
       .sort((a, b) => strangeness(a) - strangeness(b))
@@ -208,6 +215,12 @@ export class Pointer {
     const pixels = new Uint32Array(data.slice().buffer, 0, width * height)
     return { width, height, pixels, scaleX: 1, scaleY: 1 }
   }
+}
+
+type Size = Pick<Area, 'width' | 'height'>
+
+function sizeDifference(a: Size, b: Size): number {
+  return Math.abs(a.width - b.width) + Math.abs(a.height - b.height)
 }
 
 function isAtCorner(blob: Area): boolean {
