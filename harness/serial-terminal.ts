@@ -43,7 +43,7 @@ export class SerialTerminal {
   private lines(from: number, to: number): string {
     const buffer = this.terminal.buffer.active
     const lines: string[] = []
-    for (let row = from; row < to; row++) lines.push(buffer.getLine(row)?.translateToString(true) ?? '')
+    for (let row = from; row < to; row++) lines.push((buffer.getLine(row)?.translateToString(true) ?? '').trimEnd())
     return lines.join('\n')
   }
 }

@@ -9,7 +9,7 @@ import { SerialLine } from '../vm-serial.js'
 import { assertionTimeout, type MatcherResult, outcome, regionOf } from './matcher-result.js'
 
 /** A string is looked for as it stands; `^` and `$` in a pattern are the ends of rows and lines. */
-export function toHaveText(
+export async function toHaveText(
   this: MatcherState,
   received: unknown,
   expected: RegExp | string,
