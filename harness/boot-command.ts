@@ -9,6 +9,7 @@
  * `<wait 'login:'i 30s>`; `<click 'regex'>` clicks on text, `<click left>` where the pointer is, `<mouse dx,dy>` moves
  * it; `<lt>` and `<gt>` type the brackets themselves.
  */
+import type { Area } from './compare-pictures.js'
 import { tryParseDuration } from './durations.js'
 import { codesOf, type KeyStroke, type LayoutName, strokesFor } from './keyboard-layouts.js'
 import { findKey, nearest, nearestKey, parseKeys } from './keys.js'
@@ -29,8 +30,9 @@ export type BootStep =
   | { kind: 'wait'; ns: number }
   | { kind: 'wait-text'; pattern: Pattern; timeoutNs?: number }
   | { kind: 'mouse-move'; dx: number; dy: number }
-  | { kind: 'mouse-click'; button: MouseButton }
-  | { kind: 'click-text'; pattern: Pattern }
+  | { kind: 'mouse-click'; button: MouseButton; count?: number }
+  /** On the middle of the text, or of what matches within an area. */
+  | { kind: 'click-text'; pattern: Pattern; area?: Area; button?: MouseButton; count?: number }
 
 export interface BootCommandOptions {
   /** The guest's keyboard layout; default `us`. */

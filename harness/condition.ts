@@ -5,12 +5,16 @@
 import type { Display } from '../machine/devices/display/display.js'
 import type { MachineExit } from '../machine/machine.js'
 import type { Pattern } from './boot-command.js'
+import type { Area } from './compare-pictures.js'
 import {
+  cutOut,
   describeScreenCondition,
   type ModeCondition,
   ModeWatch,
   type PictureCondition,
   PictureWatch,
+  type ScreenshotCondition,
+  ScreenshotWatch,
 } from './screen-conditions.js'
 import { screenText } from './screen-text.js'
 import type { SerialLog } from './serial-log.js'
@@ -18,19 +22,27 @@ import type { SerialLog } from './serial-log.js'
 export type ExitReason = MachineExit['reason']
 
 export type Condition =
-  /** The text screen matches: its rows joined by line feeds, without the spaces at their ends. */
-  | { kind: 'text'; pattern: Pattern }
-  /** What the guest sent over COM1 + `port` since the last match matches. */
-  | { kind: 'serial'; port: number; pattern: Pattern }
+  /**
+   * The screen's text matches: its rows joined by line feeds, without the spaces at their ends. In graphics modes it is
+   * what the fonts at hand make out.
+   */
+  | { kind: 'text'; pattern: Pattern; area?: Area }
+  /** What the guest sent over COM1 + `port` since the last match matches; with `peek`, all that it sent lately. */
+  | { kind: 'serial'; port: number; pattern: Pattern; peek?: boolean }
+  /** The guest sends something over COM1 + `port`. */
+  | { kind: 'output'; port: number }
   /**
    * The machine stops by itself. Without `reasons`, a clean stop: power-off, reset, or debug-exit with code 0. A
    * panic shall not pass for a success.
    */
   | { kind: 'exit'; reasons?: readonly ExitReason[] }
   /** The picture has not changed for `ns` of guest time; the cursor's blinking does not count. */
-  | { kind: 'still'; ns: number }
+  | { kind: 'still'; ns: number; area?: Area }
   | ModeCondition
   | PictureCondition
+  | ScreenshotCondition
+  /** The other is not met, as seen at a frame. */
+  | { kind: 'not'; of: Condition }
   | { kind: 'any'; of: readonly Condition[] }
   /** All at once; serial output and an exit stay true once they came. */
   | { kind: 'all'; of: readonly Condition[] }
@@ -40,8 +52,8 @@ export interface Scene {
   /** Guest time in ns. */
   now(): number
   readonly display: Display
-  /** The text screen's text; undefined in graphics modes. */
-  text(): string | undefined
+  /** The text on the screen or in an area of it; undefined in graphics modes where none can be read. */
+  text(area?: Area): string | undefined
   serial(port: number): SerialLog
 }
 
@@ -57,17 +69,23 @@ export interface Watch {
 export function createWatch(condition: Condition, scene: Scene): Watch {
   switch (condition.kind) {
     case 'text':
-      return new TextWatch(compilePattern(condition.pattern), scene)
+      return new TextWatch(compilePattern(condition.pattern), condition.area, scene)
     case 'serial':
-      return new SerialWatch(condition.port, compilePattern(condition.pattern), scene)
+      return new SerialWatch(condition.port, compilePattern(condition.pattern), condition.peek ?? false, scene)
+    case 'output':
+      return new OutputWatch(condition.port)
     case 'exit':
       return new ExitWatch(condition.reasons)
     case 'still':
-      return new StillWatch(condition.ns, scene)
+      return new StillWatch(condition.ns, condition.area, scene)
     case 'mode':
       return new ModeWatch(condition, scene.display)
     case 'picture':
       return new PictureWatch(condition, scene.display)
+    case 'screenshot':
+      return new ScreenshotWatch(condition, scene.display)
+    case 'not':
+      return new NotWatch(createWatch(condition.of, scene))
     case 'any':
     case 'all':
       return new SeveralWatch(
@@ -87,20 +105,29 @@ export function compilePattern(pattern: Pattern): RegExp {
 export function describeCondition(condition: Condition): string {
   switch (condition.kind) {
     case 'text':
-      return `the text ${describePattern(condition.pattern)} on the screen`
+      return `the text ${describePattern(condition.pattern)} ${describePlace(condition.area)}`
     case 'serial':
       return `${describePattern(condition.pattern)} on COM${condition.port + 1}`
+    case 'output':
+      return `output on COM${condition.port + 1}`
     case 'exit':
       return condition.reasons ? `the guest's exit (${condition.reasons.join(' or ')})` : "the guest's exit"
     case 'still':
       return `a picture that does not change for ${condition.ns / 1e9} s`
     case 'mode':
     case 'picture':
+    case 'screenshot':
       return describeScreenCondition(condition)
+    case 'not':
+      return `the end of ${describeCondition(condition.of)}`
     case 'any':
     case 'all':
       return condition.of.map(describeCondition).join(condition.kind === 'any' ? ' or ' : ' and ')
   }
+}
+
+function describePlace(area: Area | undefined): string {
+  return area ? `at ${area.x},${area.y} (${area.width}×${area.height} pixels)` : 'on the screen'
 }
 
 function describePattern({ source, flags }: Pattern): string {
@@ -117,11 +144,12 @@ export function acceptsExit(reasons: readonly ExitReason[] | undefined, exit: Ma
 class TextWatch implements Watch {
   constructor(
     private readonly pattern: RegExp,
+    private readonly area: Area | undefined,
     private readonly scene: Scene,
   ) {}
 
   atFrame(): boolean {
-    const text = this.scene.text()
+    const text = this.scene.text(this.area)
     return text !== undefined && this.pattern.test(text)
   }
 
@@ -140,16 +168,37 @@ class SerialWatch implements Watch {
   constructor(
     private readonly port: number,
     private readonly pattern: RegExp,
+    private readonly peek: boolean,
     private readonly scene: Scene,
   ) {}
 
   atFrame(): boolean {
-    this.met ||= this.scene.serial(this.port).match(this.pattern) !== undefined
+    const log = this.scene.serial(this.port)
+    this.met ||= this.peek ? log.has(this.pattern) : log.match(this.pattern) !== undefined
     return this.met
   }
 
   atByte(port: number): boolean {
     return this.met || (port === this.port && this.atFrame())
+  }
+
+  atExit(): boolean {
+    return this.met
+  }
+}
+
+class OutputWatch implements Watch {
+  private met = false
+
+  constructor(private readonly port: number) {}
+
+  atFrame(): boolean {
+    return this.met
+  }
+
+  atByte(port: number): boolean {
+    this.met ||= port === this.port
+    return this.met
   }
 
   atExit(): boolean {
@@ -184,6 +233,7 @@ class StillWatch implements Watch {
 
   constructor(
     private readonly ns: number,
+    private readonly area: Area | undefined,
     private readonly scene: Scene,
   ) {
     this.since = scene.now()
@@ -210,9 +260,9 @@ class StillWatch implements Watch {
   /** Text is compared by its cells, because the cursor blinks in the picture. */
   private changed(): boolean {
     const { display } = this.scene
-    const screen = display.text()
+    const screen = this.area ? undefined : display.text()
     const text = screen && `${screen.columns} ${screenText(screen)} ${screen.cells.map(attribute).join('')}`
-    const picture = screen ? undefined : display.frame().data
+    const picture = screen ? undefined : cutOut(display.frame(), this.area)
     const same =
       text === this.text &&
       (picture === undefined || (this.picture !== undefined && Buffer.compare(picture, this.picture) === 0))
@@ -224,6 +274,22 @@ class StillWatch implements Watch {
 
 function attribute(cell: { foreground: number; background: number; blink: boolean }): string {
   return String.fromCharCode(0x100 | (cell.background << 4) | cell.foreground | (cell.blink ? 0x200 : 0))
+}
+
+class NotWatch implements Watch {
+  constructor(private readonly part: Watch) {}
+
+  atFrame(): boolean {
+    return !this.part.atFrame()
+  }
+
+  atByte(): boolean {
+    return false
+  }
+
+  atExit(exit: MachineExit): boolean {
+    return !this.part.atExit(exit)
+  }
 }
 
 class SeveralWatch implements Watch {

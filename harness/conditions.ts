@@ -4,19 +4,20 @@ import type { Condition, ExitReason } from './condition.js'
 import { parseDuration } from './durations.js'
 import type { PictureCondition } from './screen-conditions.js'
 
-function pattern(expression: RegExp | string): Pattern {
+/** A string stands for itself. */
+export function toPattern(expression: RegExp | string): Pattern {
   if (typeof expression !== 'string') return { source: expression.source, flags: expression.flags }
   return { source: expression.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), flags: '' }
 }
 
 /** The text screen has this text, or matches; `^` and `$` are the ends of its rows. */
 export function text(expression: RegExp | string): Condition {
-  return { kind: 'text', pattern: pattern(expression) }
+  return { kind: 'text', pattern: toPattern(expression) }
 }
 
 /** The guest sent this over COM1 since the last match. */
 export function serial(expression: RegExp | string, port = 0): Condition {
-  return { kind: 'serial', port, pattern: pattern(expression) }
+  return { kind: 'serial', port, pattern: toPattern(expression) }
 }
 
 /** The picture has not changed for that much guest time. */

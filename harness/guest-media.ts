@@ -5,6 +5,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../machine/firmware/find-firmware.js'
+import { parseMemorySize } from './memory-size.js'
 
 export type GuestMedium =
   /** A file in the folder that BOOTWRIGHT_IMAGES names. */
@@ -44,6 +45,12 @@ export function built(
   build: (parts: Uint8Array[]) => Uint8Array,
 ): GuestMedium {
   return { kind: 'built', name, from, build }
+}
+
+/** A disk full of zeros, e.g. of `32M`: machines write to overlays, so the file in the cache stays blank. */
+export function blankDisk(size: string | number): GuestMedium {
+  const bytes = parseMemorySize(size, 'a blank disk of')
+  return built(`blank-${bytes}.img`, [], () => new Uint8Array(bytes))
 }
 
 /** A guest's medium is not on this host; the message says what to do, in one sentence. */

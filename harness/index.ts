@@ -1,4 +1,5 @@
-/** What `import … from 'bootwright'` gives: guests and their conditions, and a machine in a thread to run scripts on. */
+/** What `import … from 'bootwright'` gives: machines to drive, guests and their conditions, and what both stand on. */
+export { type BitmapFont, FontError, type LearnOptions, learnFont } from './bitmap-font.js'
 export type { BootStep, Pattern } from './boot-command.js'
 export { parseBootCommand } from './boot-command.js'
 export type { Condition, ExitReason } from './condition.js'
@@ -6,9 +7,30 @@ export { all, any, exit, graphics, picture, serial, still, text } from './condit
 export type { Guest, GuestDefinition, Level } from './guest.js'
 export { defineGuest, GuestError, guestMachine, guestNames, guestSteps, levelSteps, loadGuest } from './guest.js'
 export type { GuestMedium } from './guest-media.js'
-export { built, file, image, MissingMediaError, packageFile } from './guest-media.js'
-export type { MachineConfig, MediumConfig } from './machine-config.js'
+export { blankDisk, built, file, image, MissingMediaError, packageFile } from './guest-media.js'
+export { type LaunchOptions, launch } from './launch.js'
+export type { Drive, MachineConfig, MediumConfig } from './machine-config.js'
+export type { MediumSource } from './medium-source.js'
+export type { FoundNeedle, NeedleLocator, NeedleMatch, NeedleStore } from './needle-locator.js'
+export { OcrMissingError } from './ocr.js'
 export { areaHash } from './screen-conditions.js'
 export { type Area, type Comparison, comparePictures, decodePng, encodePng, readPng, writePng } from './screenshot.js'
 export type { Look, RunResult, Script, Shot, Step } from './script.js'
+export type { CommandResult, Shell, ShellOptions } from './serial-shell.js'
+export { type Stage, StageError, type StageOptions, stage } from './stage.js'
+export type { TextLocator } from './text-locator.js'
+export { type ExitExpectation, Vm, type VmExit } from './vm.js'
+export type { Duration, TimeoutOptions } from './vm-driver.js'
+export {
+  ActionError,
+  GuestExitError,
+  InterruptedError,
+  LaunchError,
+  MachineClosedError,
+  TimeoutError,
+  VmFailure,
+} from './vm-errors.js'
+export type { Region, Screen } from './vm-screen.js'
+export type { SerialLine, SerialLines } from './vm-serial.js'
+export type { VmSnapshot } from './vm-snapshot.js'
 export { InfrastructureError, VmError, VmThread, type VmThreadOptions } from './vm-thread.js'

@@ -5,6 +5,7 @@ import { findFirmware } from '../machine/firmware/find-firmware.js'
 import type { Machine, MachineOptions } from '../machine/machine.js'
 import type { BlockDevice } from '../machine/media/block-device.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../machine/media/open-medium.js'
+import { type BitmapFont, romFonts } from './bitmap-font.js'
 
 export interface MediumConfig {
   path: string
@@ -161,6 +162,11 @@ export function checkBootFile(path: string, as: 'kernel' | 'initrd'): void {
 function readFirmware(paths: MachineConfig['firmware']): MachineOptions['firmware'] {
   const found = paths ?? firmwarePaths()
   return { bios: readFileSync(found.bios), vgaBios: readFileSync(found.vgaBios) }
+}
+
+/** The fonts that the machine's VGA BIOS has. */
+export function machineFonts(config: MachineConfig): BitmapFont[] {
+  return romFonts(readFileSync((config.firmware ?? firmwarePaths()).vgaBios))
 }
 
 function firmwarePaths(): { bios: string; vgaBios: string } {

@@ -5,7 +5,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { useCore } from '../machine/cpu/soft/soft-engine.js'
 import type { Machine, MachineOptions } from '../machine/machine.js'
-import { changeMedia, type OpenedMachine, openMachine } from './machine-config.js'
+import { changeMedia, machineFonts, type OpenedMachine, openMachine } from './machine-config.js'
 import { Runner } from './runner.js'
 import type { SnapshotParts } from './snapshot.js'
 import { type ControlMessage, plainError, type Request, type WorkerMessage, type WorkerStart } from './vm-messages.js'
@@ -33,10 +33,11 @@ async function main(): Promise<void> {
       return opened.machine
     },
     {
-      onSerial: (port, bytes) => tell({ kind: 'serial', port, bytes }),
+      onSerial: (port, bytes, guestTimeNs) => tell({ kind: 'serial', port, bytes, guestTimeNs }),
       onDebug: (bytes) => tell({ kind: 'debug', bytes }),
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
       poll: takeControlMessages,
+      fonts: () => machineFonts(start.config),
     },
   )
   const { engine, engineReason } = runner.machine
@@ -64,6 +65,10 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return runner.look()
     case 'frame':
       return runner.frame()
+    case 'read':
+      return runner.read(request.area)
+    case 'insert':
+      return opened.insert(request.drive, request.medium)
     case 'registers':
       return runner.machine.registers()
     case 'snapshot':

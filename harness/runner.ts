@@ -6,7 +6,12 @@
 import type { State } from '../machine/device.js'
 import type { Frame } from '../machine/devices/display/display.js'
 import type { Machine, MachineExit, MachineOptions } from '../machine/machine.js'
+import { type BitmapFont, withFont } from './bitmap-font.js'
+import type { Area } from './compare-pictures.js'
 import { acceptsExit, compilePattern, createWatch, describeCondition, type Scene, type Watch } from './condition.js'
+import { GlyphReader } from './glyph-reader.js'
+import { Pointer } from './pointer.js'
+import { findText, readCells, type ScreenReading } from './screen-reading.js'
 import { screenRows, screenText } from './screen-text.js'
 import type { EndReason, Look, RunResult, Script, Shot, Step } from './script.js'
 import { SerialLog } from './serial-log.js'
@@ -29,9 +34,12 @@ export interface Progress {
 
 /** What the thread around the runner is told, and what it may say, between two slices of guest time. */
 export interface RunnerHooks {
-  onSerial?: (port: number, bytes: Uint8Array) => void
+  /** @param guestTimeNs When they were handed on, which is within a guest frame of when they were sent. */
+  onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
   onDebug?: (bytes: Uint8Array) => void
   onProgress?: (progress: Progress) => void
+  /** Fonts to read text in graphics modes with; asked for when there is something to read. */
+  fonts?: () => readonly BitmapFont[]
   /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
   poll?: (runner: Runner) => void
 }
@@ -62,6 +70,11 @@ export class Runner {
   private debugOut: number[] = []
   private readonly scene: Scene
   private readonly typist: Typist
+  private readonly pointer: Pointer
+  private reader: GlyphReader | undefined
+  /** What was read off the last picture, by area. */
+  private readonly readings = new Map<string, ScreenReading>()
+  private readGeneration = -1
 
   private steps: readonly Step[] = []
   private step = 0
@@ -73,9 +86,12 @@ export class Runner {
   private hostInput = false
   private stopAsked = false
   private shots: Shot[] = []
+  private matched: string[] | undefined
 
   private started = 0
   private hostDeadline = Number.POSITIVE_INFINITY
+  private guestDeadline = Number.POSITIVE_INFINITY
+  private guestTimeout = Number.POSITIVE_INFINITY
   private nextProgress = 0
 
   /** The screen at the last frame that showed something: a reset blanks it before anyone can look. */
@@ -101,20 +117,27 @@ export class Runner {
     this.scene = {
       now: () => machine.now(),
       display: machine.display,
-      text: () => this.freshScreen().text,
+      text: (area) => (area ? this.legible(area) : (this.freshScreen().text ?? this.legible())),
       serial: (port) => this.logs[port],
     }
-    this.typist = new Typist(machine, (ns) => this.advance(machine.now() + ns))
+    const advance = (ns: number) => {
+      this.advance(machine.now() + ns)
+    }
+    this.typist = new Typist(machine, advance)
+    this.pointer = new Pointer(machine, this.typist, advance)
   }
 
   run(script: Script): RunResult {
     this.steps = script.steps
     this.started = performance.now()
     this.nextProgress = this.started
+    this.guestTimeout = script.timeoutNs ?? Number.POSITIVE_INFINITY
+    this.guestDeadline = this.machine.now() + this.guestTimeout
     this.hostDeadline = this.started + (script.hostTimeoutMs ?? Number.POSITIVE_INFINITY)
     this.lastExit = undefined
     this.stopAsked = false
     this.shots = []
+    this.matched = undefined
     let end: StepFailed | undefined
     for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
       try {
@@ -153,6 +176,31 @@ export class Runner {
     }
   }
 
+  /** The screen's text and where it is, in text modes exactly, in graphics modes as far as the fonts go. */
+  read(area?: Area): ScreenReading {
+    const { display } = this.machine
+    const generation = display.generation()
+    if (generation !== this.readGeneration) this.readings.clear()
+    this.readGeneration = generation
+    const key = area ? `${area.x} ${area.y} ${area.width} ${area.height}` : ''
+    const known = this.readings.get(key)
+    if (known) return known
+    const cells = display.text()
+    const reading = cells ? readCells(cells, display.mode(), area) : this.glyphs().read(display.frame(), area)
+    this.readings.set(key, reading)
+    return reading
+  }
+
+  private legible(area?: Area): string | undefined {
+    const { text } = this.read(area)
+    return text === '' && this.machine.display.mode().kind !== 'text' ? undefined : text
+  }
+
+  private glyphs(): GlyphReader {
+    this.reader ??= new GlyphReader(this.hooks.fonts?.() ?? [])
+    return this.reader
+  }
+
   frame(): Frame {
     const { width, height, data } = this.machine.display.frame()
     return { width, height, data: data.slice() }
@@ -174,6 +222,7 @@ export class Runner {
     this.seen = screens.seen ?? undefined
     this.seenBeforeReset = screens.seenBeforeReset ?? undefined
     this.seenGeneration = -1
+    this.readGeneration = -1
     for (const bytes of this.serialOut) bytes.length = 0
     this.debugOut = []
   }
@@ -200,11 +249,24 @@ export class Runner {
         typist.move(step.dx, step.dy)
         break
       case 'mouse-click':
-        typist.click(step.button)
+        typist.click(step.button, step.count)
+        break
+      case 'mouse-button':
+        typist.button(step.button, step.down)
+        break
+      case 'mouse-wheel':
+        typist.wheel(step.notches)
+        break
+      case 'mouse-to':
+        this.moveTo(step.x, step.y)
         break
       case 'click-text':
-        this.moveToText(compilePattern(step.pattern))
-        typist.click('left')
+        this.moveToText(compilePattern(step.pattern), step.area)
+        typist.click(step.button ?? 'left', step.count)
+        break
+      case 'learn-font':
+        this.reader = new GlyphReader(withFont(this.glyphs().fonts, step.font))
+        this.readGeneration = -1
         break
       case 'screenshot':
         this.shots.push({
@@ -215,7 +277,7 @@ export class Runner {
         })
         break
       case 'serial-input':
-        machine.serialInput(step.port, new TextEncoder().encode(step.text))
+        machine.serialInput(step.port, typeof step.text === 'string' ? new TextEncoder().encode(step.text) : step.text)
         break
       case 'power-button':
         machine.powerButton()
@@ -230,8 +292,10 @@ export class Runner {
     this.lastExit = undefined
     const watch = createWatch(condition, this.scene)
     this.watch = watch
-    if (watch.atFrame()) return
-    if (this.advance(this.machine.now() + timeoutNs)) return
+    if (watch.atFrame() || this.advance(this.machine.now() + timeoutNs)) {
+      if (condition.kind === 'serial') this.matched = this.logs[condition.port].lastMatch
+      return
+    }
     const seconds = timeoutNs / 1e9
     throw new StepFailed('timeout', 'timeout', `waited ${seconds} s of guest time for ${describeCondition(condition)}`)
   }
@@ -311,6 +375,10 @@ export class Runner {
   private attend(): void {
     this.hooks.poll?.(this)
     if (this.stopAsked) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
+    if (this.machine.now() >= this.guestDeadline) {
+      const limit = `${this.guestTimeout / 1e9} s of guest time`
+      throw new StepFailed('timeout', 'timeout', `the time-out of ${limit} came ${this.timeoutWhile()}`)
+    }
     const now = performance.now()
     if (now >= this.hostDeadline) {
       const limit = Math.round(this.hostDeadline - this.started) / 1000
@@ -350,16 +418,27 @@ export class Runner {
     )
   }
 
-  private moveToText(pattern: RegExp): void {
-    const { mode, text } = this.freshScreen()
-    if (text === undefined)
-      throw new StepFailed('failed', 'script', 'text can be clicked on in text modes only, not in graphics modes')
-    const found = pattern.exec(text)
+  private moveToText(pattern: RegExp, area: Area | undefined): void {
+    const found = findText(this.read(area), pattern)
     if (!found) throw new StepFailed('failed', 'script', `${pattern} is not on the screen, so it cannot be clicked on`)
-    const before = text.slice(0, found.index).split('\n')
-    const column = before[before.length - 1].length + found[0].split('\n')[0].length / 2
-    const row = before.length - 0.5
-    this.typist.moveTo(Math.floor((column * mode.width) / mode.columns), Math.floor((row * mode.height) / mode.rows))
+    const { x, y, width, height } = found.area
+    const [middle, centre] = [Math.floor(x + width / 2), Math.floor(y + height / 2)]
+    // Guests in text modes may take clicks without showing a pointer; they count from the corner.
+    if (this.machine.display.mode().kind !== 'text') this.moveTo(middle, centre)
+    else if (this.pointer.moveTo(middle, centre).outcome !== 'there') this.typist.moveTo(middle, centre)
+  }
+
+  private moveTo(x: number, y: number): void {
+    const { width, height } = this.machine.display.mode()
+    if (!(x >= 0 && y >= 0 && x < width && y < height))
+      throw new StepFailed('failed', 'script', `${x},${y} is not on the screen of ${width}×${height} pixels`)
+    const result = this.pointer.moveTo(x, y)
+    if (result.outcome === 'there') return
+    const why =
+      result.outcome === 'unseen'
+        ? 'nothing moves on the screen when the mouse does: is the guest ready for it?'
+        : `it came no nearer than ${result.at.x},${result.at.y}`
+    throw new StepFailed('failed', 'script', `the mouse pointer cannot be brought to ${x},${y}: ${why}`)
   }
 
   /** The screen as it is. Text is taken apart only when something changed. */
@@ -394,7 +473,7 @@ export class Runner {
     const { hooks } = this
     this.serialOut.forEach((bytes, port) => {
       if (bytes.length === 0) return
-      hooks.onSerial?.(port, Uint8Array.from(bytes))
+      hooks.onSerial?.(port, Uint8Array.from(bytes), this.machine.now())
       bytes.length = 0
     })
     if (this.debugOut.length > 0) {
@@ -418,6 +497,7 @@ export class Runner {
       },
       error: end?.message,
       step: this.step,
+      matched: this.matched,
       resets: this.resets,
       hostMs: performance.now() - this.started,
       registers: end ? this.machine.registers() : undefined,

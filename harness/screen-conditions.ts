@@ -1,8 +1,8 @@
 /** Conditions on pictures: the screen's mode, and areas that show exactly what they should. */
 import { createHash } from 'node:crypto'
 import type { Display, Frame } from '../machine/devices/display/display.js'
+import { type Area, comparePictures } from './compare-pictures.js'
 import type { Watch } from './condition.js'
-import type { Area } from './screenshot.js'
 
 export interface ModeCondition {
   kind: 'mode'
@@ -22,6 +22,49 @@ export interface PictureCondition {
   height: number
   /** `sha256` as `areaHash` gives it. */
   areas: readonly (Area & { sha256: string })[]
+}
+
+/** The screen, or an area of it, looks like a picture. */
+export interface ScreenshotCondition {
+  kind: 'screenshot'
+  /** What is to be seen, for messages: `login.png`. */
+  title: string
+  expected: Frame
+  area?: Area
+  /** Areas of the screen that are left out. */
+  mask?: readonly Area[]
+  /** Colour distance from 0 to 1 up to which two pixels are the same; default 0, exact. */
+  threshold?: number
+  /** How many pixels may differ; default none. */
+  maxDiffPixels?: number
+}
+
+/** An area of a frame as a frame; what lies outside of the frame is black. */
+export function cropFrame(frame: Frame, area: Area): Frame {
+  const data = new Uint8Array(area.width * area.height * 4)
+  for (let at = 3; at < data.length; at += 4) data[at] = 255
+  const left = Math.max(0, area.x)
+  const right = Math.min(frame.width, area.x + area.width)
+  for (let y = Math.max(0, area.y); right > left && y < Math.min(frame.height, area.y + area.height); y++) {
+    const from = (y * frame.width + left) * 4
+    data.set(frame.data.subarray(from, from + (right - left) * 4), ((y - area.y) * area.width + left - area.x) * 4)
+  }
+  return { width: area.width, height: area.height, data }
+}
+
+/** The bytes of an area, or of all. */
+export function cutOut(frame: Frame, area: Area | undefined): Uint8Array {
+  return area ? cropFrame(frame, area).data : frame.data
+}
+
+/** How the screen differs from what is expected, masks and area applied. */
+export function compareScreen(frame: Frame, condition: Omit<ScreenshotCondition, 'kind' | 'title'>) {
+  const { area, expected, mask = [], threshold } = condition
+  const actual = area ? cropFrame(frame, area) : frame
+  const moved = area ? mask.map((part) => ({ ...part, x: part.x - area.x, y: part.y - area.y })) : mask
+  const comparison = comparePictures(expected, actual, { mask: moved, threshold })
+  const equal = comparison.sameSize && comparison.differentPixels <= (condition.maxDiffPixels ?? 0)
+  return { ...comparison, equal, actual }
 }
 
 /** SHA-256 in hexadecimal of an area's pixels: red, green and blue, row by row. The area must lie within the frame. */
@@ -98,8 +141,24 @@ export class PictureWatch extends ScreenWatch {
   }
 }
 
-export function describeScreenCondition(condition: ModeCondition | PictureCondition): string {
-  if (condition.kind === 'picture') return `${condition.title} on the screen`
+export class ScreenshotWatch extends ScreenWatch {
+  constructor(
+    private readonly condition: ScreenshotCondition,
+    display: Display,
+  ) {
+    super(display)
+  }
+
+  protected look(): boolean {
+    const { expected, area } = this.condition
+    const mode = this.display.mode()
+    if (!area && (mode.width !== expected.width || mode.height !== expected.height)) return false
+    return compareScreen(this.display.frame(), this.condition).equal
+  }
+}
+
+export function describeScreenCondition(condition: ModeCondition | PictureCondition | ScreenshotCondition): string {
+  if (condition.kind !== 'mode') return `${condition.title} on the screen`
   const { mode, width, height } = condition
   const size = width === undefined && height === undefined ? '' : ` of ${width ?? 'any'}×${height ?? 'any'} pixels`
   return `a ${mode} mode${size}`

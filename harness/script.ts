@@ -1,7 +1,8 @@
 /** Scripts: what is done with a machine, step by step, and what came of it. Plain data, so that they cross threads. */
 import type { DisplayMode, Frame, TextScreen } from '../machine/devices/display/display.js'
 import type { MachineExit, Unhandled } from '../machine/machine.js'
-import type { BootStep } from './boot-command.js'
+import type { BitmapFont } from './bitmap-font.js'
+import type { BootStep, MouseButton } from './boot-command.js'
 import type { Condition } from './condition.js'
 
 export type Step =
@@ -10,13 +11,23 @@ export type Step =
   | { kind: 'until'; condition: Condition; timeoutNs?: number }
   /** Keeps a picture in the result, under a name. */
   | { kind: 'screenshot'; name: string }
-  /** Sends text to COM1 + `port`. */
-  | { kind: 'serial-input'; port: number; text: string }
+  /** Sends text, as UTF-8, or bytes to COM1 + `port`. */
+  | { kind: 'serial-input'; port: number; text: string | Uint8Array }
+  /** Brings the pointer to a pixel of the screen by watching it. */
+  | { kind: 'mouse-to'; x: number; y: number }
+  /** A mouse button goes down or up and stays so. */
+  | { kind: 'mouse-button'; button: MouseButton; down: boolean }
+  /** Notches of the wheel, down positive. */
+  | { kind: 'mouse-wheel'; notches: number }
+  /** Text in graphics modes is read with this font as well. */
+  | { kind: 'learn-font'; font: BitmapFont }
   | { kind: 'power-button' }
   | { kind: 'reset' }
 
 export interface Script {
   readonly steps: readonly Step[]
+  /** Guest time for all steps together, in ns; unlimited by default. */
+  readonly timeoutNs?: number
   /** Host time for all steps together, in ms; unlimited by default. */
   readonly hostTimeoutMs?: number
 }
@@ -61,6 +72,8 @@ export interface RunResult extends Look {
   error: string | undefined
   /** Index of the step that did not come to its end; the number of steps when ok. */
   step: number
+  /** What the last serial condition matched, and its groups. */
+  matched: string[] | undefined
   /** Resets of the machine on the way. */
   resets: number
   hostMs: number

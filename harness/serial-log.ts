@@ -39,11 +39,16 @@ class Stream {
     if (this.text.length > this.consumed && !this.text.endsWith('\n')) this.text = this.text.slice(0, -1)
   }
 
-  match(pattern: RegExp): string | undefined {
+  /** With its groups. */
+  match(pattern: RegExp): string[] | undefined {
     const found = pattern.exec(this.text.slice(this.consumed))
     if (!found) return undefined
     this.consumed += found.index + found[0].length
-    return found[0]
+    return [...found]
+  }
+
+  has(pattern: RegExp): boolean {
+    return pattern.test(this.text)
   }
 
   consumeAll(): void {
@@ -54,6 +59,8 @@ class Stream {
 export class SerialLog {
   /** Bytes in all. */
   bytes = 0
+  /** What matched last, and its groups. */
+  lastMatch: string[] | undefined
   private readonly raw = new Stream()
   private readonly plain = new Stream()
   private decoder = new TextDecoder()
@@ -85,12 +92,20 @@ export class SerialLog {
     const found = this.plain.match(pattern)
     if (found !== undefined) {
       this.raw.consumeAll()
-      return found
+      this.lastMatch = found
+      return found[0]
     }
     if (!this.hasControls) return undefined
     const rawFound = this.raw.match(pattern)
-    if (rawFound !== undefined) this.plain.consumeAll()
-    return rawFound
+    if (rawFound === undefined) return undefined
+    this.plain.consumeAll()
+    this.lastMatch = rawFound
+    return rawFound[0]
+  }
+
+  /** Whether the text that came lately matches, used or not; nothing is used by it. */
+  has(pattern: RegExp): boolean {
+    return this.plain.has(pattern) || (this.hasControls && this.raw.has(pattern))
   }
 
   /** The last lines without control sequences; an unfinished line is the last one. */

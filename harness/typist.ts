@@ -57,8 +57,9 @@ export class Typist {
     this.drainKeyboard()
   }
 
-  move(dx: number, dy: number): void {
-    const steps = Math.max(1, Math.ceil(Math.max(Math.abs(dx), Math.abs(dy)) / MAX_MOVE))
+  /** @param counts At most so many in one event. */
+  move(dx: number, dy: number, counts = MAX_MOVE): void {
+    const steps = Math.max(1, Math.ceil(Math.max(Math.abs(dx), Math.abs(dy)) / counts))
     let [x, y] = [0, 0]
     for (let i = 1; i <= steps; i++) {
       const [nextX, nextY] = [Math.round((dx * i) / steps), Math.round((dy * i) / steps)]
@@ -67,11 +68,24 @@ export class Typist {
     }
   }
 
-  click(button: MouseButton): void {
-    this.buttons |= BUTTONS[button]
+  /** @param count 2 is a double click. */
+  click(button: MouseButton, count = 1): void {
+    for (let i = 0; i < count; i++) {
+      this.button(button, true)
+      this.button(button, false)
+    }
+  }
+
+  /** A button goes down or up and stays so. */
+  button(button: MouseButton, down: boolean): void {
+    if (down) this.buttons |= BUTTONS[button]
+    else this.buttons &= ~BUTTONS[button]
     this.mouse(0, 0, CLICK)
-    this.buttons &= ~BUTTONS[button]
-    this.mouse(0, 0, CLICK)
+  }
+
+  /** @param notches Positive: towards the user, as a page scrolls down. */
+  wheel(notches: number): void {
+    for (let i = 0; i < Math.abs(notches); i++) this.mouse(0, 0, MOUSE_STEP, Math.sign(notches))
   }
 
   /** Moves to a pixel by way of the upper left corner; right for guests that take one count for one pixel. */
@@ -80,8 +94,8 @@ export class Typist {
     this.move(x, y)
   }
 
-  private mouse(dx: number, dy: number, ns: number): void {
-    this.machine.mouse({ dx, dy, dz: 0, buttons: this.buttons })
+  private mouse(dx: number, dy: number, ns: number, dz = 0): void {
+    this.machine.mouse({ dx, dy, dz, buttons: this.buttons })
     this.advance(ns)
     while (this.machine.mousePending() > 0) this.advance(LOOK)
   }

@@ -1,6 +1,7 @@
 /** What a machine's thread and the thread that started it say to each other: plain data only. */
 import type { MessagePort } from 'node:worker_threads'
-import type { MachineConfig } from './machine-config.js'
+import type { Area } from './compare-pictures.js'
+import type { Drive, MachineConfig, MediumConfig } from './machine-config.js'
 import type { Progress } from './runner.js'
 import type { Script } from './script.js'
 import type { SnapshotParts } from './snapshot.js'
@@ -19,6 +20,9 @@ export interface WorkerStart {
 export type Command =
   | { method: 'run'; script: Script }
   | { method: 'look' | 'frame' | 'registers' | 'snapshot' | 'close' }
+  | { method: 'read'; area?: Area }
+  /** Without a medium, what is in the drive is taken out. */
+  | { method: 'insert'; drive: Drive; medium?: MediumConfig }
   | { method: 'restore'; parts: SnapshotParts }
 export type Request = Command & { id: number }
 
@@ -42,7 +46,7 @@ export type WorkerMessage =
   | ({ kind: 'ready' } & Ready)
   | { kind: 'reply'; id: number; value: unknown }
   | { kind: 'error'; id?: number; error: PlainError }
-  | { kind: 'serial'; port: number; bytes: Uint8Array }
+  | { kind: 'serial'; port: number; bytes: Uint8Array; guestTimeNs: number }
   | { kind: 'debug'; bytes: Uint8Array }
   | ({ kind: 'progress' } & Progress)
 

@@ -9,8 +9,10 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { compileCore } from '../machine/cpu/soft/soft-engine.js'
 import type { Frame } from '../machine/devices/display/display.js'
 import type { MemoryImage } from '../machine/state/memory-image.js'
-import type { MachineConfig } from './machine-config.js'
+import type { Area } from './compare-pictures.js'
+import type { Drive, MachineConfig, MediumConfig } from './machine-config.js'
 import type { Progress } from './runner.js'
+import type { ScreenReading } from './screen-reading.js'
 import type { Look, RunResult, Script } from './script.js'
 import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
 import { Spares } from './spares.js'
@@ -34,7 +36,7 @@ export class InfrastructureError extends Error {
 }
 
 export interface VmEvents {
-  onSerial?: (port: number, bytes: Uint8Array) => void
+  onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
   onDebug?: (bytes: Uint8Array) => void
   onProgress?: (progress: Progress) => void
 }
@@ -122,6 +124,16 @@ export class VmThread {
 
   frame(): Promise<Frame> {
     return this.ask({ method: 'frame' })
+  }
+
+  /** The screen's text and where it is; in graphics modes as far as the fonts go. */
+  read(area?: Area): Promise<ScreenReading> {
+    return this.ask({ method: 'read', area })
+  }
+
+  /** Puts a medium into a drive, or takes out what is in it. Rejects with a VmError of the name MediaError. */
+  insert(drive: Drive, medium?: MediumConfig): Promise<void> {
+    return this.ask({ method: 'insert', drive, medium })
   }
 
   registers(): Promise<string> {
@@ -270,7 +282,7 @@ export class VmThread {
         this.settle(message.id ?? 0)?.reject(new VmError(message.error))
         break
       case 'serial':
-        options.onSerial?.(message.port, message.bytes)
+        options.onSerial?.(message.port, message.bytes, message.guestTimeNs)
         break
       case 'debug':
         options.onDebug?.(message.bytes)

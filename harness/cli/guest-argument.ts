@@ -1,7 +1,6 @@
 /** The GUEST of `bootwright run`: one of the guests, or an image whose drive is found out from what is in it. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
-import { floppyGeometry } from '../../machine/media/floppy-geometry.js'
-import type { MediumKind } from '../../machine/media/open-medium.js'
+import { statSync } from 'node:fs'
+import { probeImage } from '../probe-image.js'
 import { UsageError } from './errors.js'
 import { MAX_DISKS, MAX_FLOPPIES, type RunRequest } from './run-options.js'
 
@@ -56,28 +55,4 @@ function isImage(path: string): boolean {
   if (stats !== undefined) return !stats.isDirectory()
   // What looks like an image's name is told as a missing image, not as an unknown guest.
   return /\.(img|ima|iso|raw|bin|flp|vfd|dsk|hdd)$/i.test(path)
-}
-
-const DESCRIPTOR_AT = 16 * 2048 + 1
-
-/** By its contents: a CD has a volume descriptor, a floppy a floppy's size; all else is a disk. */
-export function probeImage(path: string): MediumKind {
-  let head: Buffer
-  let size: number
-  try {
-    const fd = openSync(path, 'r')
-    try {
-      size = statSync(path).size
-      head = Buffer.alloc(5)
-      readSync(fd, head, 0, 5, DESCRIPTOR_AT)
-    } finally {
-      closeSync(fd)
-    }
-  } catch {
-    // Opening it as a medium says in a sentence why it cannot be read.
-    return /\.iso$/i.test(path) ? 'cdrom' : 'disk'
-  }
-  const magic = head.toString('latin1')
-  if (magic === 'CD001' || magic === 'BEA01') return 'cdrom'
-  return floppyGeometry(size) ? 'floppy' : 'disk'
 }

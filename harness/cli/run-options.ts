@@ -6,6 +6,7 @@ import { type BootStep, type Pattern, parseBootCommand } from '../boot-command.j
 import { tryParseDuration } from '../durations.js'
 import { nearest } from '../keys.js'
 import { DEFAULT_MEMORY, type MachineConfig } from '../machine-config.js'
+import { parseMemorySize } from '../memory-size.js'
 import type { Step } from '../script.js'
 import { UsageError } from './errors.js'
 
@@ -52,9 +53,6 @@ export interface RunRequest {
 }
 
 export const DEFAULT_TIMEOUT = '10m'
-const MIB = 1 << 20
-const SMALLEST_MEMORY = MIB
-const LARGEST_MEMORY = 3072 * MIB
 export const MAX_FLOPPIES = 2
 export const MAX_DISKS = 3
 const ENGINES = ['auto', 'kvm', 'soft'] as const
@@ -203,16 +201,13 @@ function parseEngine(text: string): (typeof ENGINES)[number] {
   )
 }
 
-/** `512` (MiB, as in QEMU), `512M`, `1G`, `1.5G`, `65536K`. In bytes. */
+/** In bytes. */
 export function parseMemory(text: string): number {
-  const found = /^(\d+(?:\.\d+)?)\s*([KMG])?i?B?$/i.exec(text.trim())
-  if (!found) throw new UsageError(`-m '${text}' is not a size; write MiB as a number, or with a unit as in 512M or 1G`)
-  const unit = { K: 1024, M: MIB, G: 1024 * MIB }[(found[2] ?? 'M').toUpperCase()] as number
-  const bytes = Number(found[1]) * unit
-  if (bytes < SMALLEST_MEMORY) throw new UsageError(`-m ${text} is too small; a machine has 1M at least`)
-  if (bytes > LARGEST_MEMORY) throw new UsageError(`-m ${text} is too large; a machine has 3G at most`)
-  if (bytes % MIB !== 0) throw new UsageError(`-m ${text} is not a whole number of MiB`)
-  return bytes
+  try {
+    return parseMemorySize(text, '-m')
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
 }
 
 /** In ms. */

@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
+import { evidence } from '../evidence.js'
 import { checkBootFile, type MachineConfig } from '../machine-config.js'
 import type { RunResult } from '../script.js'
 import { VmThread } from '../vm-thread.js'
@@ -12,7 +13,7 @@ import { applyGuest } from './guest-argument.js'
 import { checkOutputs, openSink, type Sink, streamSink, withPath } from './outputs.js'
 import { progressLine } from './progress.js'
 import { type Act, checkBootOrder, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from './run-options.js'
-import { errorJson, evidence, exitCodeOf, printJson, type RunJson, runJson, summary } from './run-report.js'
+import { errorJson, exitCodeOf, printJson, type RunJson, runJson, summary } from './run-report.js'
 
 const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value]
 

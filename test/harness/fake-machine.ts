@@ -239,6 +239,24 @@ const SCENARIOS: { readonly [name: string]: FakeOptions } = {
       machine.send(`got ${text}`)
     },
   },
+  /** A login and a shell on COM1, as a terminal sees them: what is typed is echoed, lines end in CR LF. */
+  shell: { happenings: [{ at: 10, does: (machine) => machine.send('\r\nmy login: ') }], onSerialInput: posixShell() },
+  /** Shows text, takes it away again after a second, and stops in a triple fault after ten. */
+  panic: {
+    happenings: [
+      { at: 100, does: (machine) => machine.display.show('starting') },
+      { at: 1100, does: (machine) => machine.display.show('ready') },
+      { at: 10_000, does: () => ({ reason: 'triple-fault', detail: 'no handler' }) },
+    ],
+  },
+  /** Two grey pixels, lighter after a second. */
+  picture: {
+    happenings: [
+      { at: 100, does: (machine) => machine.display.paint(10) },
+      { at: 1000, does: (machine) => machine.display.paint(200) },
+    ],
+  },
+  debugExit: { happenings: [{ at: 100, does: () => ({ reason: 'debug-exit', code: 3 }) }] },
   /** Never comes back from a slice. */
   stuck: {
     happenings: [
@@ -260,6 +278,40 @@ const SCENARIOS: { readonly [name: string]: FakeOptions } = {
       },
     ],
   },
+}
+
+/** Just enough of one: a login with a password, echo, true, false and lists of commands. */
+function posixShell(): NonNullable<FakeOptions['onSerialInput']> {
+  let [line, state] = ['', 'login']
+  const enter = (command: string): string => {
+    if (state === 'login') {
+      state = command === '' ? 'login' : 'password'
+      return command === '' ? 'my login: ' : 'Password: '
+    }
+    if (state === 'password') {
+      state = command === 'secret' ? 'shell' : 'login'
+      return state === 'shell' ? '# ' : 'Login incorrect\r\nmy login: '
+    }
+    let [output, code] = ['', 0]
+    for (const part of command.split('; ')) {
+      const [word, ...rest] = part.split(' ')
+      if (word === 'echo') output += `${rest.join(' ').replaceAll("''", '').replace('$?', String(code))}\r\n`
+      code = ['echo', 'true', ''].includes(word) ? 0 : word === 'false' ? 1 : 127
+    }
+    return `${output}# `
+  }
+  return (machine, text) => {
+    for (const character of text) {
+      if (character !== '\r') {
+        line += character
+        if (state !== 'password') machine.send(character)
+        continue
+      }
+      const answer = enter(line)
+      line = ''
+      machine.send(`\r\n${answer}`)
+    }
+  }
 }
 
 export function createPc(options: MachineOptions): Machine {

@@ -1,0 +1,46 @@
+/** What is shown of a machine when something did not go well: its last screen and serial lines, and why it stopped. */
+import type { Look, RunResult } from './script.js'
+
+export type Evidence = Look & Partial<Pick<RunResult, 'exit' | 'registers'>>
+
+/**
+ * What the guest showed last and what it lacked, for people.
+ *
+ * @param picture Where a graphics screen can be seen.
+ */
+export function evidence(result: Evidence, picture = '--screenshot F.png shows it'): string {
+  const lines: string[] = []
+  const { mode, text } = result
+  if (text !== undefined) {
+    lines.push(`last screen (${mode.columns}x${mode.rows}):`, ...boxed(text))
+  } else if (mode.kind === 'graphics') {
+    lines.push(`last screen: graphics mode ${mode.width}x${mode.height}x${mode.depth}; ${picture}`)
+  } else {
+    lines.push('last screen: off')
+  }
+  for (const { port, lines: last } of result.serial) lines.push(`last lines of COM${port + 1}:`, ...last.map(indent))
+  if (result.serial.length === 0) lines.push('no serial output')
+  const detail = result.exit?.detail
+  if (detail) lines.push('why:', ...detail.split('\n').map(indent))
+  else if (result.registers) lines.push('registers:', ...result.registers.trimEnd().split('\n').map(indent))
+  if (result.unhandled.length > 0) {
+    lines.push('touched, but not there:')
+    for (const { kind, address, name, reads, writes } of result.unhandled.slice(0, 10)) {
+      lines.push(
+        indent(`${kind} 0x${address.toString(16)}${name ? ` (${name})` : ''}: ${reads} reads, ${writes} writes`),
+      )
+    }
+    if (result.unhandled.length > 10) lines.push(indent(`and ${result.unhandled.length - 10} more`))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function indent(line: string): string {
+  return `  ${line}`
+}
+
+/** Without the empty rows at the end. */
+function boxed(text: string): string[] {
+  const rows = text.trimEnd().split('\n')
+  return rows.map((row) => `  | ${row}`)
+}

@@ -1,0 +1,173 @@
+/** `launch`: a machine from options named as on the command line. */
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CpuModelError, parseCpu } from '../machine/cpu/models.js'
+import { parseDuration } from './durations.js'
+import { type Guest, guestMachine, loadGuest } from './guest.js'
+import { type LayoutName, layoutNamed } from './keyboard-layouts.js'
+import { nearest } from './keys.js'
+import type { MachineConfig } from './machine-config.js'
+import { type MediumSource, mediumConfig } from './medium-source.js'
+import { parseMemorySize } from './memory-size.js'
+import type { NeedleStore } from './needle-locator.js'
+import { probeImage } from './probe-image.js'
+import { Vm, type VmSettings } from './vm.js'
+import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type Duration } from './vm-driver.js'
+import { LaunchError } from './vm-errors.js'
+import { VmThread } from './vm-thread.js'
+
+export interface LaunchOptions {
+  /** A guest, its name or its path, or the path of an image, whose drive is found out from what is in it. */
+  guest?: string | Guest
+  /** A: and B:; in place of the guest's. */
+  floppy?: MediumSource | readonly MediumSource[]
+  cdrom?: MediumSource
+  /** Up to three. */
+  disks?: MediumSource | readonly MediumSource[]
+  /** A Linux bzImage or a Multiboot image. */
+  kernel?: string
+  initrd?: string
+  /** The kernel's command line. */
+  append?: string
+  /** MiB, or with a unit as in `64M` or `1G`; default 128 MiB or what the guest says. */
+  memory?: string | number
+  /** Default `auto`. */
+  engine?: 'auto' | 'kvm' | 'soft'
+  /** The soft engine's CPU, as in `pentium3,+sse2`. */
+  cpu?: string
+  /** Letters of a (floppy), c (disk), d (CD), n (network). */
+  boot?: string
+  /** RTC at power-on, seconds since 1970 UTC. */
+  epoch?: number
+  /** Guest time for one wait; default 5 minutes. */
+  timeout?: Duration
+  /** Host time for one call; default 10 minutes. */
+  hostTimeout?: Duration
+  /** The guest's keyboard layout; default `us`. */
+  layout?: LayoutName
+  needles?: NeedleStore
+  /** Where pictures of failures go; default a folder in the host's folder for temporary files. */
+  outputFolder?: string
+  /** URL of a compiled module that exports `createPc`; tests put another machine in by it. */
+  machineModule?: string
+}
+
+const OPTIONS: readonly (keyof LaunchOptions)[] = [
+  ...(['guest', 'floppy', 'cdrom', 'disks', 'kernel', 'initrd', 'append', 'memory', 'engine', 'cpu', 'boot'] as const),
+  ...(['epoch', 'timeout', 'hostTimeout', 'layout', 'needles', 'outputFolder', 'machineModule'] as const),
+]
+
+/**
+ * Starts a machine, powered on and standing still until something is awaited of it.
+ *
+ * Rejects with a LaunchError, GuestError, MissingMediaError, or a VmError of the name MediaError, BootImageError,
+ * FirmwareMissingError or EngineUnavailableError; each has one sentence.
+ */
+export async function launch(options: LaunchOptions): Promise<Vm> {
+  const config = await machineConfig(options)
+  const { machineModule } = options
+  return Vm.start(vmSettings(options), (events) => VmThread.start(config, { ...events, machineModule }))
+}
+
+/** What of the options is not the machine itself. */
+export function vmSettings(options: LaunchOptions): VmSettings {
+  const duration = (option: 'timeout' | 'hostTimeout', value: Duration) => {
+    try {
+      parseDuration(value)
+      return value
+    } catch (error) {
+      throw new LaunchError(`${option}: ${(error as Error).message}`)
+    }
+  }
+  return {
+    timeout: duration('timeout', options.timeout ?? DEFAULT_TIMEOUT),
+    givenTimeout: options.timeout,
+    hostTimeout: duration('hostTimeout', options.hostTimeout ?? DEFAULT_HOST_TIMEOUT),
+    outputFolder: options.outputFolder ?? join(tmpdir(), 'bootwright'),
+    layout: layoutNamed(options.layout ?? 'us'),
+    needles: options.needles,
+  }
+}
+
+/** The machine that the options describe, its media found. */
+export async function machineConfig(options: LaunchOptions): Promise<MachineConfig> {
+  check(options)
+  const { guest, kernel, initrd, append, cdrom } = options
+  const own: MachineConfig = guest === undefined ? {} : await guestConfig(guest)
+  const floppies = await media(options.floppy)
+  const disks = await media(options.disks)
+  const config: MachineConfig = {
+    engine: options.engine ?? 'auto',
+    cpu: options.cpu,
+    memory: options.memory === undefined ? own.memory : memorySize(options.memory),
+    floppies: floppies ?? own.floppies,
+    cdrom: cdrom === undefined ? own.cdrom : await mediumConfig(cdrom),
+    disks: disks ?? own.disks,
+    kernel: kernel === undefined ? own.kernel && { ...own.kernel } : { path: kernel },
+    bootOrder: options.boot ?? own.bootOrder,
+    epoch: options.epoch,
+  }
+  if (config.kernel && initrd !== undefined) config.kernel.initrd = initrd
+  if (config.kernel && append !== undefined) config.kernel.append = append
+  const nothing = !config.floppies?.length && !config.disks?.length && !config.cdrom && !config.kernel
+  if (nothing)
+    throw new LaunchError('there is nothing to boot; give launch() a guest, a floppy, a cdrom, disks or a kernel')
+  return config
+}
+
+function check(options: LaunchOptions): void {
+  for (const name of Object.keys(options)) {
+    if ((OPTIONS as readonly string[]).includes(name)) continue
+    const near = nearest(name, OPTIONS)
+    throw new LaunchError(
+      `launch() has no option '${name}'; ${near ? `did you mean '${near}'?` : `options are ${OPTIONS.join(', ')}`}`,
+    )
+  }
+  const { engine, boot, kernel, guest, cpu } = options
+  if (engine !== undefined && !['auto', 'kvm', 'soft'].includes(engine))
+    throw new LaunchError(`engine '${engine}' is unknown; engines are auto, kvm and soft`)
+  if (boot !== undefined && !/^[acdn]{1,4}$/.test(boot))
+    throw new LaunchError(`boot '${boot}' is no boot order; give letters of a (floppy), c (disk), d (CD), n (network)`)
+  for (const option of ['initrd', 'append'] as const) {
+    if (options[option] !== undefined && kernel === undefined && guest === undefined)
+      throw new LaunchError(`${option} goes with a kernel; give launch() a kernel as well`)
+  }
+  if (cpu !== undefined) {
+    try {
+      parseCpu(cpu)
+    } catch (error) {
+      if (error instanceof CpuModelError) throw new LaunchError(`cpu '${cpu}': ${error.message}`)
+      throw error
+    }
+  }
+}
+
+async function guestConfig(guest: string | Guest): Promise<MachineConfig> {
+  if (typeof guest !== 'string') return guestMachine(guest)
+  const isImage = /\.(img|ima|iso|raw|bin|flp|vfd|dsk|hdd)$/i.test(guest) && existsSync(guest)
+  if (!isImage) return guestMachine(await loadGuest(guest))
+  const medium = { path: guest }
+  switch (probeImage(guest)) {
+    case 'floppy':
+      return { floppies: [medium] }
+    case 'cdrom':
+      return { cdrom: medium }
+    case 'disk':
+      return { disks: [medium] }
+  }
+}
+
+async function media(sources: MediumSource | readonly MediumSource[] | undefined) {
+  if (sources === undefined) return undefined
+  const list = Array.isArray(sources) ? (sources as readonly MediumSource[]) : [sources as MediumSource]
+  return Promise.all(list.map(mediumConfig))
+}
+
+function memorySize(size: string | number): number {
+  try {
+    return parseMemorySize(size, 'memory')
+  } catch (error) {
+    throw new LaunchError((error as Error).message)
+  }
+}

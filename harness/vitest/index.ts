@@ -1,0 +1,8 @@
+/** What `import … from 'bootwright/vitest'` gives: vitest, with machines. */
+export { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest'
+export { defineGuest } from '../guest.js'
+export { type Stage, type StageOptions, stage } from '../stage.js'
+export { expect } from './matchers.js'
+export { test, type VmFixtures, type VmTest } from './test.js'
+export type { ExpectedExit } from './to-exit.js'
+export type { ScreenshotOptions } from './to-have-screenshot.js'

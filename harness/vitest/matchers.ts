@@ -1,0 +1,29 @@
+/** The matchers, added to vitest's `expect`; in negated (`.not`) and soft (`expect.soft`) forms as all are there. */
+import { expect } from 'vitest'
+import type { TimeoutOptions } from '../vm-driver.js'
+import { type ExpectedExit, toExit } from './to-exit.js'
+import { type ScreenshotOptions, toHaveScreenshot } from './to-have-screenshot.js'
+import { toHaveText } from './to-have-text.js'
+import { toMatchNeedle } from './to-match-needle.js'
+
+/** All wait in guest time, 30 seconds by default, and end at the very frame or byte at which they are met. */
+interface BootwrightMatchers {
+  /** Text on a screen, a region, a located text or a serial line. A string is looked for as it stands. */
+  toHaveText(expected: RegExp | string, options?: TimeoutOptions): Promise<void>
+  /** The screen, or a region, looks as `__screenshots__/<test file>/<name>` does. */
+  toHaveScreenshot(name?: string, options?: ScreenshotOptions): Promise<void>
+  toHaveScreenshot(options?: ScreenshotOptions): Promise<void>
+  /** The screen shows the needle of this name, or one with this tag. */
+  toMatchNeedle(nameOrTag: string, options?: TimeoutOptions): Promise<void>
+  /** The guest stops; by default cleanly. */
+  toExit(expected?: ExpectedExit, options?: TimeoutOptions): Promise<void>
+}
+
+declare module 'vitest' {
+  // biome-ignore lint/suspicious/noExplicitAny: as vitest declares it
+  interface Matchers<T = any> extends BootwrightMatchers {}
+}
+
+expect.extend({ toHaveText, toHaveScreenshot, toMatchNeedle, toExit } as never)
+
+export { expect }

@@ -1,0 +1,94 @@
+/** `test` with a machine: launched for each test, or forked from a stage, and closed behind it. */
+import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } from 'vitest'
+import { evidence } from '../evidence.js'
+import { type LaunchOptions, launch } from '../launch.js'
+import type { Stage } from '../stage.js'
+import type { Vm } from '../vm.js'
+import { outputFolder } from './baselines.js'
+import { restartNames } from './to-have-screenshot.js'
+
+export interface VmFixtures {
+  /** What `vm` is launched with; `test.use` sets it. */
+  launchOptions: LaunchOptions
+  /** The test's own machine. */
+  vm: Vm
+}
+
+export type VmTest = TestAPI<VmFixtures> & {
+  /** Sets what `vm` is launched with, for the tests of this file or `describe` that follow. */
+  use(options: LaunchOptions): void
+  /** A `test` whose machines go on from a stage, each on its own. */
+  from(stage: Stage): VmTest
+}
+
+/** vitest's own, which no guest boots in. */
+const VITEST_TIMEOUT = 5000
+const TEST_TIMEOUT = 10 * 60_000
+const STAGE_TIMEOUT = 2 * 60 * 60_000
+
+/** Where the user has set no time-out in the configuration, tests with machines get one that suits them. */
+function widenTimeout(): void {
+  const worker = (globalThis as { __vitest_worker__?: { config?: { testTimeout?: number } } }).__vitest_worker__
+  if (worker?.config?.testTimeout === VITEST_TIMEOUT) vi.setConfig({ testTimeout: TEST_TIMEOUT })
+}
+
+function create(stage: Stage | undefined): VmTest {
+  const api = vitestTest.extend<VmFixtures>({
+    launchOptions: {},
+    // biome-ignore lint/suspicious/noExplicitAny: the type of fixtures is vitest's own matter
+    vm: async ({ task, launchOptions }: any, use: (vm: Vm) => Promise<void>) => {
+      const folder = outputFolder(task.file.filepath, fullName(task))
+      restartNames(task.file.filepath, fullName(task))
+      const options = { outputFolder: folder, ...launchOptions }
+      const vm = stage ? await stage.fork(options) : await launch(options)
+      try {
+        await use(vm)
+        await tell(task, vm)
+      } finally {
+        await vm.close()
+      }
+    },
+  })
+  return Object.assign(api, {
+    use(options: LaunchOptions) {
+      api.override('launchOptions', options)
+    },
+    from(parent: Stage): VmTest {
+      // Here, and not in a fixture: what a test waits for in its fixtures counts as its own time.
+      beforeAll(() => parent.prepare(), STAGE_TIMEOUT)
+      return create(parent)
+    },
+  }) as unknown as VmTest
+}
+
+function fullName(task: TestContext['task']): string {
+  const names = [task.name]
+  for (let { suite } = task; suite?.name; { suite } = suite) names.unshift(suite.name)
+  return names.join(' > ')
+}
+
+/** A failure shows the machine's last screen; a success after a failure is marked flaky. */
+async function tell(task: TestContext['task'], vm: Vm): Promise<void> {
+  const { result, meta } = task
+  if (result?.state === 'pass' && (result.retryCount ?? 0) > 0) meta.flaky = true
+  const error = result?.state === 'fail' ? result.errors?.at(-1) : undefined
+  if (!error || /^last screen/m.test(error.message) || vm.driver.closed) return
+  try {
+    const look = await vm.look()
+    const picture = await vm.driver.keepPicture(look)
+    error.message += `\n\n${evidence(look, picture ? `see ${picture}` : 'no picture was kept').trimEnd()}`
+  } catch {
+    // A machine that cannot be asked any more has said so itself.
+  }
+}
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** Failed at first, and passed when it was tried again. */
+    flaky?: boolean
+  }
+}
+
+widenTimeout()
+
+export const test = create(undefined)

@@ -1,0 +1,46 @@
+/** `vm.media`: floppies and CDs changed while the machine runs. */
+
+import { parseDuration } from './durations.js'
+import type { Drive } from './machine-config.js'
+import { type MediumSource, mediumConfig } from './medium-source.js'
+import { probeImage } from './probe-image.js'
+import type { Duration, VmDriver } from './vm-driver.js'
+import { LaunchError } from './vm-errors.js'
+
+/** A guest notices an empty drive only when it looks, ns. */
+const EMPTY = 1e9
+
+export class Media {
+  constructor(private readonly driver: VmDriver) {}
+
+  /** Puts a medium into a drive, in place of what is there. Rejects with an error of the name MediaError. */
+  async insert(drive: Drive, medium: MediumSource): Promise<void> {
+    const config = await mediumConfig(medium)
+    await this.driver.ask((thread) => thread.insert(drive, config))
+  }
+
+  async eject(drive: Drive): Promise<void> {
+    await this.driver.ask((thread) => thread.insert(drive))
+  }
+
+  /** Takes out what is in the drive, lets the guest run for a while, one second by default, and puts the other in. */
+  async swap(drive: Drive, medium: MediumSource, pause?: Duration): Promise<void> {
+    const config = await mediumConfig(medium)
+    await this.eject(drive)
+    await this.driver.run([{ kind: 'wait', ns: pause === undefined ? EMPTY : parseDuration(pause) }])
+    await this.driver.ask((thread) => thread.insert(drive, config))
+  }
+
+  /** Puts a medium into the drive that it is for, A: or the CD drive, and says which. Disks cannot be added to a PC that runs. */
+  async attach(medium: MediumSource): Promise<Drive> {
+    const config = await mediumConfig(medium)
+    const kind = probeImage(config.path)
+    if (kind === 'disk')
+      throw new LaunchError(
+        `'${config.path}' is a disk image; an IDE disk is there from the start: give it to launch()`,
+      )
+    const drive = kind === 'floppy' ? 'a' : 'cdrom'
+    await this.driver.ask((thread) => thread.insert(drive, config))
+    return drive
+  }
+}

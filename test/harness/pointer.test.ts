@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest'
+import { Pointer } from '../../harness/pointer.js'
+import { Typist } from '../../harness/typist.js'
+import type { Frame } from '../../machine/devices/display/display.js'
+import type { Machine } from '../../machine/machine.js'
+import { blankFrame, drawBox } from './pictures.js'
+
+interface Desktop {
+  /** Pixels for counts, from when the guest takes them. */
+  accelerate?: (counts: number, sinceLastNs: number) => number
+  /** Something that moves by itself. */
+  clock?: boolean
+  hidden?: boolean
+}
+
+/** A guest that shows an arrow of 8×12 pixels on a picture with stripes. */
+class DesktopMachine {
+  x = 100
+  y = 100
+  private time = 0
+  private last = 0
+  readonly clicks: { x: number; y: number; buttons: number }[] = []
+
+  constructor(private readonly desktop: Desktop) {}
+
+  now = () => this.time
+  advance = (ns: number) => {
+    this.time += ns
+  }
+  mousePending = () => 0
+  keyboardPending = () => 0
+
+  mouse({ dx, dy, buttons }: { dx: number; dy: number; buttons: number }): void {
+    const scale = this.desktop.accelerate ?? ((counts) => counts)
+    const since = this.time - this.last
+    this.last = this.time
+    this.x = Math.max(0, Math.min(319, this.x + scale(dx, since)))
+    this.y = Math.max(0, Math.min(199, this.y + scale(dy, since)))
+    if (buttons) this.clicks.push({ x: this.x, y: this.y, buttons })
+  }
+
+  display = {
+    text: () => undefined,
+    mode: () => ({ kind: 'graphics' as const, width: 320, height: 200, columns: 0, rows: 0, depth: 32 }),
+    generation: () => 0,
+    frame: (): Frame => {
+      const frame = blankFrame(320, 200, [30, 60, 90])
+      for (let y = 0; y < 200; y += 16) drawBox(frame, 0, y, 320, 4, [90, 60, 30])
+      if (this.desktop.clock) drawBox(frame, 290, 180, 4 + (Math.floor(this.time / 150e6) % 20), 10, [255, 255, 0])
+      const { x, y } = this
+      if (!this.desktop.hidden)
+        for (let row = 0; row < Math.min(12, 200 - y); row++)
+          drawBox(frame, x, y + row, Math.min(1 + Math.floor(row * 0.7), 320 - x), 1, [255, 255, 255])
+      return frame
+    },
+  }
+}
+
+function pointerOn(desktop: Desktop) {
+  const machine = new DesktopMachine(desktop)
+  const typist = new Typist(machine as unknown as Machine, machine.advance)
+  return { machine, pointer: new Pointer(machine as unknown as Machine, typist, machine.advance) }
+}
+
+describe.each<[string, Desktop]>([
+  ['a guest that takes a count for a pixel', {}],
+  ['a guest that doubles every count', { accelerate: (counts) => 2 * counts }],
+  ['a guest that takes two counts for a pixel', { accelerate: (counts) => Math.trunc(counts / 2) }],
+  [
+    'a guest that triples what comes fast, as KolibriOS does',
+    { accelerate: (counts, since) => (since < 100e6 ? 3 * counts : counts) },
+  ],
+  ['a screen on which a clock ticks', { clock: true }],
+])('%s', (_, desktop) => {
+  test.each([
+    [160, 100],
+    [3, 190],
+    [310, 4],
+    [0, 0],
+  ])('the pointer comes to %i,%i', (x, y) => {
+    const { machine, pointer } = pointerOn(desktop)
+    expect(pointer.moveTo(x, y)).toEqual({ outcome: 'there' })
+    expect(Math.abs(machine.x - x)).toBeLessThanOrEqual(2)
+    expect(Math.abs(machine.y - y)).toBeLessThanOrEqual(2)
+  })
+})
+
+test('from place to place without going home', () => {
+  const { machine, pointer } = pointerOn({})
+  pointer.moveTo(50, 50)
+  const before = machine.now()
+  expect(pointer.moveTo(60, 55)).toEqual({ outcome: 'there' })
+  expect([machine.x, machine.y]).toEqual([60, 55])
+  expect(machine.now() - before).toBeLessThan(3e9)
+})
+
+test('a guest that shows no pointer is told apart', () => {
+  expect(pointerOn({ hidden: true }).pointer.moveTo(50, 50)).toEqual({ outcome: 'unseen' })
+})

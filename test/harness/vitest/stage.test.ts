@@ -1,0 +1,84 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { areaHash } from '../../../harness/screen-conditions.js'
+import { afterAll, describe, expect, stage, test } from '../../../harness/vitest/index.js'
+import { programFloppy } from '../boot-programs.js'
+
+const floppy = join(mkdtempSync(join(tmpdir(), 'bootwright-stage-')), 'echo.img')
+writeFileSync(floppy, programFloppy('echo'))
+
+let built = 0
+
+const booted = stage('booted', { floppy, engine: 'soft', memory: 16 }, async (vm) => {
+  built++
+  await vm.serial.waitFor('>')
+})
+
+const typed = stage('typed', { from: booted }, async (vm) => {
+  await vm.keyboard.type('hello')
+  await vm.serial.waitFor('hello')
+})
+
+const pictures = new Set<string>()
+const instructions = new Set<number>()
+
+describe('twenty tests from one stage', () => {
+  const fromBooted = test.from(booted)
+
+  for (let i = 0; i < 20; i++) {
+    const letter = String.fromCharCode(97 + i)
+    fromBooted(`number ${i + 1} sees nothing of the others`, async ({ vm }) => {
+      const { instructions: count, mode } = await vm.look()
+      const frame = await vm.screen.frame()
+      pictures.add(areaHash(frame, { x: 0, y: 0, width: mode.width, height: mode.height }))
+      instructions.add(count)
+      expect(vm.serial.text()).toBe('>')
+      await vm.keyboard.type(letter)
+      await vm.serial.waitFor(letter)
+      await vm.wait('100ms')
+      expect(vm.serial.text()).toBe(`>${letter}`)
+    })
+  }
+
+  afterAll(() => {
+    expect([built, pictures.size, instructions.size]).toEqual([1, 1, 1])
+  })
+})
+
+test.from(typed)('a stage goes on from another, with what it sent', async ({ vm }) => {
+  expect(vm.serial.text()).toBe('>hello')
+  await expect(vm.serial).toHaveText(/^>hello$/)
+  await vm.keyboard.type('!')
+  await expect(vm.serial).toHaveText('hello!')
+})
+
+test.from(booted)('a machine goes back to a snapshot, and forks from where it is', async ({ vm }) => {
+  const before = await vm.snapshot()
+  await vm.keyboard.type('ab')
+  await vm.serial.waitFor('ab')
+  const fork = await vm.fork()
+  await fork.keyboard.type('c')
+  await fork.serial.waitFor('c')
+  expect([vm.serial.text(), fork.serial.text()]).toEqual(['>ab', '>abc'])
+  await fork.close()
+  const { guestTimeNs } = await vm.look()
+  await vm.restore(before)
+  expect(vm.serial.text()).toBe('>')
+  expect((await vm.look()).guestTimeNs).toBe(before.guestTimeNs)
+  await vm.keyboard.type('ab')
+  await vm.serial.waitFor('ab')
+  expect((await vm.look()).guestTimeNs).toBe(guestTimeNs)
+  before.release()
+})
+
+const broken = stage('broken', { floppy, engine: 'soft', memory: 16 }, async (vm) => {
+  await expect(vm.screen).toHaveText('never', { timeout: '1s' })
+})
+
+test('a stage that cannot be built fails the tests that start from it, with the evidence', async () => {
+  await broken.prepare()
+  await expect(broken.fork()).rejects.toThrow(
+    /the stage 'broken' could not be built: expected the screen to have the text 'never'[\s\S]*last screen/,
+  )
+})
