@@ -25,7 +25,7 @@ const PROGRAMS: { [name: string]: string } = {
   'ASM/wrong.asm': `${head({ RegData: { RAX: '0x1' } })}mov eax, 2\nhlt`,
   'ASM/fault.asm': `${head({})}mov rax, [0x1234]\nhlt`,
   'ASM/foreign.asm': `${head({ HostFeatures: ['3DNOW'] })}hlt`,
-  'ASM/unknown.asm': `${head({})}frobnicate`,
+  'ASM/unknown.asm': `${head({})}frobnicate eax, 1`,
   '32Bit_ASM/near.asm': `${head({ Mode: '32BIT', RegData: { RAX: '0x17', RCX: '0x0' } })}mov ecx, 0\nhlt`,
 }
 
