@@ -112,10 +112,33 @@ interface Outcome {
   skipped?: string
 }
 
-interface Tally {
+export interface Tally {
   passed: number
   failed: string[]
   skipped: Map<string, string[]>
+}
+
+/** Runs the programs of a folder of `root` whose names match. */
+export function runSuite(machine: UserMachine, root: string, suite: string, only: RegExp): Tally {
+  const folder = mkdtempSync(join(tmpdir(), 'bootwright-fex-'))
+  const tally: Tally = { passed: 0, failed: [], skipped: new Map() }
+  const exempt = listed(root, suite)
+  try {
+    for (const file of sources(join(root, suite))) {
+      const name = relative(root, file)
+      if (!only.test(name)) continue
+      const { failed, skipped } = outcome(machine, file, join(root, 'ASM/Includes'), folder)
+      const expected =
+        failed && (OTHERWISE.get(name) ?? (exempt.has(name) ? "fails on real CPUs too, say FEX's lists" : ''))
+      const reason = skipped ?? expected
+      if (reason) tally.skipped.set(reason, [...(tally.skipped.get(reason) ?? []), name])
+      else if (failed) tally.failed.push(`${name}: ${failed}`)
+      else tally.passed++
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return tally
 }
 
 /** Runs what `args` name; returns the number of failed programs. */
@@ -135,29 +158,12 @@ export function fex(args: string[]): number {
   if (!existsSync(join(root, 'ASM'))) throw new Error(`${given} has no folder unittests/ASM`)
   if (spawnSync('nasm', ['-v']).status !== 0) throw new Error('fex needs nasm: apt-get install nasm')
   const only = new RegExp(values.only ?? '')
-  const folder = mkdtempSync(join(tmpdir(), 'bootwright-fex-'))
   const machine = new UserMachine(values.cpu)
   let failures = 0
-  try {
-    for (const suite of ['ASM', '32Bit_ASM']) {
-      const tally: Tally = { passed: 0, failed: [], skipped: new Map() }
-      const exempt = listed(root, suite)
-      for (const file of sources(join(root, suite))) {
-        const name = relative(root, file)
-        if (!only.test(name)) continue
-        const { failed, skipped } = outcome(machine, file, join(root, 'ASM/Includes'), folder)
-        const expected =
-          failed && (OTHERWISE.get(name) ?? (exempt.has(name) ? "fails on real CPUs too, say FEX's lists" : ''))
-        const reason = skipped ?? expected
-        if (reason) tally.skipped.set(reason, [...(tally.skipped.get(reason) ?? []), name])
-        else if (failed) tally.failed.push(`${name}: ${failed}`)
-        else tally.passed++
-      }
-      report(suite, tally, Number(values.show))
-      failures += tally.failed.length
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
+  for (const suite of ['ASM', '32Bit_ASM']) {
+    const tally = runSuite(machine, root, suite, only)
+    report(suite, tally, Number(values.show))
+    failures += tally.failed.length
   }
   return failures
 }

@@ -1,12 +1,10 @@
 /** AVX moves: whole vectors, broadcasts, masked loads and stores, gathers, and VZEROUPPER. */
 import { raiseNoError } from './fault'
-import { probeWrite, read, readEa, write, writeEa } from './memory'
-import {
-  OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_INDEX, OP_REG, OP_RM, OP_SCALE, ea, opSeg,
-} from './op'
+import { probeWrite, read, readEa, write } from './memory'
+import { OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_INDEX, OP_SCALE, ea, opSeg } from './op'
 import { EX_UD, XMM, XMM_SIZE } from './state'
 import {
-  VEX_RESULT, VEX_SOURCE, checkAvx, clearUpper, inMemory, isWide, readVector, regH, setVector, vexRead, writeVector,
+  VEX_RESULT, VEX_SOURCE, checkAvx, clearUpper, inMemory, isWide, readVector, regH, setVector, writeVector,
 } from './vex'
 import { regU, regV } from './xmm'
 import { xmmCount } from './fxsave'

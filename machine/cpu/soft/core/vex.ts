@@ -26,12 +26,16 @@ export const VEX_RESULT: usize = VEX_SCRATCH + 0x40
 /** The second source. */
 export const VEX_SOURCE: usize = VEX_SCRATCH + 0x80
 
-// ---- what every VEX instruction on vectors asks first ----
+// ---- what VEX instructions ask first, those on vectors more than those on general registers ----
+
+/** There is no VEX in real and virtual-8086 mode. */
+@inline export function checkVex(): void {
+  if ((~load<u32>(CR0) & CR0_PE) | (load<u32>(RFLAGS) & FLAG_VM)) raiseNoError(EX_UD)
+}
 
 export function checkAvx(): void {
-  const off = (~load<u32>(CR4) & CR4_OSXSAVE) | (~load<u32>(XCR0) & (XCR0_SSE | XCR0_AVX))
-  // There is no VEX in real and virtual-8086 mode.
-  if (off | (~load<u32>(CR0) & CR0_PE) | (load<u32>(RFLAGS) & FLAG_VM)) raiseNoError(EX_UD)
+  checkVex()
+  if ((~load<u32>(CR4) & CR4_OSXSAVE) | (~load<u32>(XCR0) & (XCR0_SSE | XCR0_AVX))) raiseNoError(EX_UD)
   if (load<u32>(CR0) & CR0_TS) raiseNoError(EX_NM)
 }
 

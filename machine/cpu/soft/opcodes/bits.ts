@@ -1,9 +1,9 @@
 /** Bit manipulation rows (Intel SDM vol. 2, tables A-3 to A-6). */
 import type { Row } from './row.js'
 
-export const from = ['bits']
+export const from = ['bits', 'vex']
 
-export const rows: Row[] = [
+const plain: Row[] = [
   ['f3 0f b8', 'Gv,Ev', 'popcount<T>(op, MEM)', 'if=popcnt'],
   ['f3 0f bc', 'Gv,Ev', 'tzcnt<T>(op, MEM)'],
   ['f3 0f bd', 'Gv,Ev', 'lzcnt<T>(op, MEM)'],
@@ -18,6 +18,13 @@ export const rows: Row[] = [
   ['66 0f38 f6', 'Gy,Ey', 'adcx<T>(op, MEM)', 'if=adx'],
   ['f3 0f38 f6', 'Gy,Ey', 'adox<T>(op, MEM)', 'if=adx'],
 
+  ['np 0f c7 /6 reg', 'Rv', 'random<T>(op)', 'if=rdrand'],
+  ['66 0f c7 /6 reg', 'Rv', 'random<T>(op)', 'if=rdrand'],
+  ['np 0f c7 /7 reg', 'Rv', 'random<T>(op)', 'if=rdseed'],
+  ['66 0f c7 /7 reg', 'Rv', 'random<T>(op)', 'if=rdseed'],
+]
+
+const vex: Row[] = [
   ['vex.128 np 0f38 f2', 'Gy,B,Ey', 'andn<T>(op, MEM)', 'if=bmi1'],
   ['vex.128 np 0f38 f3 /1', 'B,Ey', 'lowest_bit<T>(op, MEM, 1)', 'if=bmi1'],
   ['vex.128 np 0f38 f3 /2', 'B,Ey', 'lowest_bit<T>(op, MEM, 2)', 'if=bmi1'],
@@ -32,9 +39,9 @@ export const rows: Row[] = [
   ['vex.128 66 0f38 f7', 'Gy,Ey,B', 'shift_E_B<T>(op, MEM, 0)', 'if=bmi2'],
   ['vex.128 f2 0f38 f7', 'Gy,Ey,B', 'shift_E_B<T>(op, MEM, 1)', 'if=bmi2'],
   ['vex.128 f3 0f38 f7', 'Gy,Ey,B', 'shift_E_B<T>(op, MEM, 2)', 'if=bmi2'],
+]
 
-  ['np 0f c7 /6 reg', 'Rv', 'random<T>(op)', 'if=rdrand'],
-  ['66 0f c7 /6 reg', 'Rv', 'random<T>(op)', 'if=rdrand'],
-  ['np 0f c7 /7 reg', 'Rv', 'random<T>(op)', 'if=rdseed'],
-  ['66 0f c7 /7 reg', 'Rv', 'random<T>(op)', 'if=rdseed'],
+export const rows: Row[] = [
+  ...plain,
+  ...vex.map(([where, operands, call, flags]): Row => [where, operands, `checkVex(); ${call}`, flags]),
 ]

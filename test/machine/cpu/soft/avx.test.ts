@@ -109,13 +109,19 @@ describe('availability', () => {
     expect(exception(0xc5, 0xe5, 0xfe, 0xca)).toBe(UD) // vpaddd ymm
   })
   test('there is no VEX in real mode', () => {
-    const bare = new BareCpu()
-    // INT 6 goes to 0:0600, where HLT is.
-    bare.ram.set([0x00, 0x06, 0, 0], 6 * 4)
-    bare.ram[0x600] = 0xf4
-    bare.boot(Uint8Array.from([0xc5, 0xf8, 0x77, 0xf4]))
-    bare.run(100)
-    expect(bare.state.rip).toBe(0x601n)
+    // vzeroupper, andn
+    for (const code of [
+      [0xc5, 0xf8, 0x77],
+      [0xc4, 0xe2, 0x68, 0xf2, 0xc1],
+    ]) {
+      const bare = new BareCpu()
+      // INT 6 goes to 0:0600, where HLT is.
+      bare.ram.set([0x00, 0x06, 0, 0], 6 * 4)
+      bare.ram[0x600] = 0xf4
+      bare.boot(Uint8Array.from([...code, 0xf4]))
+      bare.run(100)
+      expect(bare.state.rip).toBe(0x601n)
+    }
   })
 })
 
