@@ -3,6 +3,7 @@ import { fex } from './fex/run.js'
 import { kvmUnitTests } from './kvm-unit-tests/run.js'
 import { screens } from './screens/run.js'
 import { singlestep } from './singlestep/run.js'
+import { test386 } from './test386/run.js'
 
 /** Each takes its arguments and returns how many of its cases failed. */
 const suites: { [name: string]: (args: string[]) => number | Promise<number> } = {
@@ -10,6 +11,7 @@ const suites: { [name: string]: (args: string[]) => number | Promise<number> } =
   'kvm-unit-tests': kvmUnitTests,
   screens,
   singlestep,
+  test386,
 }
 
 const [name, ...args] = process.argv.slice(2)
