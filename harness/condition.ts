@@ -9,6 +9,8 @@ import {
   describeScreenCondition,
   type ModeCondition,
   ModeWatch,
+  type NeedleCondition,
+  NeedleWatch,
   type PictureCondition,
   PictureWatch,
 } from './screen-conditions.js'
@@ -31,6 +33,7 @@ export type Condition =
   | { kind: 'still'; ns: number }
   | ModeCondition
   | PictureCondition
+  | NeedleCondition
   | { kind: 'any'; of: readonly Condition[] }
   /** All at once; serial output and an exit stay true once they came. */
   | { kind: 'all'; of: readonly Condition[] }
@@ -68,6 +71,8 @@ export function createWatch(condition: Condition, scene: Scene): Watch {
       return new ModeWatch(condition, scene.display)
     case 'picture':
       return new PictureWatch(condition, scene.display)
+    case 'needle':
+      return new NeedleWatch(condition, scene.display)
     case 'any':
     case 'all':
       return new SeveralWatch(
@@ -96,6 +101,7 @@ export function describeCondition(condition: Condition): string {
       return `a picture that does not change for ${condition.ns / 1e9} s`
     case 'mode':
     case 'picture':
+    case 'needle':
       return describeScreenCondition(condition)
     case 'any':
     case 'all':
