@@ -1,13 +1,17 @@
 /** `npm run conformance -- SUITE ...`: dispatches to the suites. */
+import { needles } from './needles/run.js'
 import { singlestep } from './singlestep/run.js'
 
-const suites: { [name: string]: (args: string[]) => number } = { singlestep }
+const suites: { [name: string]: (args: string[]) => number | boolean | Promise<boolean> } = {
+  needles,
+  singlestep,
+}
 
 const [name, ...args] = process.argv.slice(2)
 const suite = suites[name]
 if (suite) {
   try {
-    process.exitCode = suite(args) ? 1 : 0
+    process.exitCode = (await suite(args)) ? 1 : 0
   } catch (error) {
     console.error((error as Error).message)
     process.exitCode = 2
