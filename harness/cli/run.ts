@@ -1,9 +1,11 @@
 /** `bootwright run`: boots media or a guest, types, waits, and says how it ended. */
 
 import { writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { evidence } from '../evidence.js'
+import { ThreadMachine } from '../live/thread-machine.js'
 import { checkBootFile, type MachineConfig } from '../machine-config.js'
 import type { RunResult } from '../script.js'
 import { VmThread } from '../vm-thread.js'
@@ -14,6 +16,7 @@ import { checkOutputs, openSink, type Sink, streamSink, withPath } from './outpu
 import { progressLine } from './progress.js'
 import { type Act, checkBootOrder, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from './run-options.js'
 import { errorJson, exitCodeOf, printJson, type RunJson, runJson, summary } from './run-report.js'
+import { Views } from './views.js'
 
 const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value]
 
@@ -40,10 +43,16 @@ export function runCommand(): Command {
     .option('--until-text <regex>', "run until the screen's text matches; in order with --keys")
     .option('--until-serial <regex>', "run until COM1's output matches; in order with --keys")
     .option('--until-exit', 'run until the guest powers off, resets, or leaves through debug-exit with code 0')
-    .option('--timeout <duration>', 'host time for the run, e.g. 30s or 5m', DEFAULT_TIMEOUT)
+    .option(
+      '--timeout <duration>',
+      `host time for the run, e.g. 30s or 5m (default: ${DEFAULT_TIMEOUT}; none with a live view)`,
+    )
     .option('--screenshot <file.png>', 'write the last picture, whatever the outcome')
     .option('--serial <file>', "write COM1's output to a file, or connect COM1 to stdio")
     .option('--debugcon <file>', "write the debug console's output (ports 0x402 and 0xe9) to a file")
+    .option('--ui', 'a live view in the browser, on this host alone; its address is printed')
+    .option('--ui-port <n>', "the live view's port (default: any that is free)")
+    .option('--vnc <display>', 'a live view for VNC viewers: :1 for port 5901 of this host, or 0.0.0.0:1,password=FILE')
     .option('--json', 'print one JSON object on standard output, everything else on standard error')
     .addHelpText('after', HELP)
     .on('option:keys', (value: string) => acts.push({ option: 'keys', value }))
@@ -94,6 +103,7 @@ async function runMachine(request: RunRequest): Promise<number> {
   const sinks = openSinks(request)
   const progress = progressLine(process.stderr)
   let vm: VmThread | undefined
+  let views: Views | undefined
   let failure: unknown
   const guarded = (work: () => void) => {
     try {
@@ -106,13 +116,25 @@ async function runMachine(request: RunRequest): Promise<number> {
   const ending = endings(() => vm)
   try {
     vm = await VmThread.start(request.machine, {
-      onSerial: (port, bytes) => guarded(() => port === 0 && sinks.serial?.write(bytes)),
+      onSerial: (port, bytes) => {
+        if (port !== 0) return
+        guarded(() => sinks.serial?.write(bytes))
+        views?.onSerial(bytes)
+      },
       onDebug: (bytes) => guarded(() => sinks.debugcon?.write(bytes)),
-      onProgress: (now) => request.serial !== 'stdio' && progress.show(now),
+      onProgress: (now) => {
+        if (request.serial !== 'stdio') progress.show(now)
+        views?.onProgress(now)
+      },
     })
     if (ending.asked) return complainInterrupted(request)
     if (request.serial === 'stdio') forwardInput(vm)
-    const result = await vm.run({ steps: request.steps, hostTimeoutMs: request.timeoutMs })
+    views = await openViews(request, vm)
+    const result = await vm.run({
+      steps: request.steps,
+      hostTimeoutMs: request.timeoutMs,
+      realTime: views !== undefined,
+    })
     progress.clear()
     if (failure) throw failure
     const { screenshot } = request
@@ -125,9 +147,16 @@ async function runMachine(request: RunRequest): Promise<number> {
     throw failure ?? error
   } finally {
     ending.forget()
+    await views?.close('the run has ended')
     await vm?.close()
     for (const sink of Object.values(sinks)) sink?.close()
   }
+}
+
+async function openViews({ views, guest }: RunRequest, vm: VmThread): Promise<Views | undefined> {
+  if (views.uiPort === undefined && views.vnc === undefined) return undefined
+  const title = guest === undefined ? 'Bootwright' : `${basename(guest)} – Bootwright`
+  return Views.open(views, new ThreadMachine(vm, title), { onSerial: (bytes) => vm.serialInput(0, bytes) })
 }
 
 function openSinks(request: RunRequest): { serial?: Sink; debugcon?: Sink } {
