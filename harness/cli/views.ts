@@ -17,7 +17,7 @@ export class Views {
   private page: ViewServer | undefined
   private vnc: VncServer | undefined
   private readonly decoder = new TextDecoder()
-  private before: Progress | undefined
+  private before: Pick<Progress, 'guestTimeNs' | 'hostMs'> | undefined
   private speed = ''
 
   /** Says on standard error where they are. Rejects with a UsageError or a ViewError; none is left open then. */
@@ -52,7 +52,7 @@ export class Views {
     this.page?.tell({ kind: 'serial', text: this.decoder.decode(bytes, { stream: true }) })
   }
 
-  onProgress(now: Progress): void {
+  onProgress(now: Pick<Progress, 'guestTimeNs' | 'hostMs'>): void {
     const { before } = this
     if (before && now.hostMs - before.hostMs < STATE) return
     if (before) {
@@ -66,7 +66,10 @@ export class Views {
   /** @param last What pages say from now on. */
   async close(last?: string): Promise<void> {
     if (last !== undefined) this.page?.tell({ kind: 'ended', text: last })
-    await Promise.all([this.page?.close(), this.vnc?.close()])
+    const { page, vnc } = this
+    this.page = undefined
+    this.vnc = undefined
+    await Promise.all([page?.close(), vnc?.close()])
   }
 }
 

@@ -14,6 +14,7 @@ export function viewPage({ title, tools }: ViewPageOptions): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${name}</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="view.css">
 <script type="module" src="view.js"></script>
 </head>

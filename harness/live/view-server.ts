@@ -9,6 +9,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { dirname, join, posix } from 'node:path'
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { keyCode } from '../keys.js'
 import type { LiveMachine, LiveScreen } from './live-machine.js'
@@ -20,6 +21,8 @@ import { listen } from './vnc-server.js'
 
 const LOOPBACK = '127.0.0.1'
 const MAX_MESSAGE = 1 << 20
+/** How long pages may take to go, ms. */
+const GRACE = 500
 /** Serial text that a page which is opened later still gets, characters. */
 const SERIAL_KEPT = 64 << 10
 
@@ -82,10 +85,16 @@ export class ViewServer {
   }
 
   async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.server.close(() => resolve())
+    })
+    this.server.closeIdleConnections()
+    // With time for the last words.
+    for (const socket of this.sockets.clients) socket.close(1001)
+    await Promise.race([closed, sleep(GRACE, undefined, { ref: false })])
     for (const socket of this.sockets.clients) socket.terminate()
-    this.sockets.close()
-    const closed = new Promise((resolve) => this.server.close(resolve))
     this.server.closeAllConnections()
+    this.sockets.close()
     await closed
   }
 
