@@ -1,4 +1,6 @@
 /** What `import … from 'bootwright'` gives: guests and their conditions, and a machine in a thread to run scripts on. */
+
+export { SnapshotError } from '../machine/state/snapshot-error.js'
 export type { BootStep, Pattern } from './boot-command.js'
 export { parseBootCommand } from './boot-command.js'
 export type { Condition, ExitReason } from './condition.js'
@@ -11,4 +13,5 @@ export type { MachineConfig, MediumConfig } from './machine-config.js'
 export { areaHash } from './screen-conditions.js'
 export { type Area, type Comparison, comparePictures, decodePng, encodePng, readPng, writePng } from './screenshot.js'
 export type { Look, RunResult, Script, Shot, Step } from './script.js'
+export type { Snapshot } from './snapshot.js'
 export { InfrastructureError, VmError, VmThread, type VmThreadOptions } from './vm-thread.js'

@@ -13,6 +13,7 @@ import type { MachineConfig } from './machine-config.js'
 import type { Progress } from './runner.js'
 import type { Look, RunResult, Script } from './script.js'
 import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
+import { readSnapshot, snapshotConfig, writeSnapshot } from './snapshot-files.js'
 import { Spares } from './spares.js'
 import type { Command, ControlMessage, PlainError, Ready, Request, WorkerMessage, WorkerStart } from './vm-messages.js'
 
@@ -75,6 +76,27 @@ export class VmThread {
     const vm = new VmThread(config, options, core)
     try {
       vm.ready = await vm.wait<Ready>(0)
+      return vm
+    } catch (error) {
+      await vm.terminate()
+      throw error
+    }
+  }
+
+  /**
+   * A machine that goes on from a snapshot file. `config` says what is to be otherwise than when it was written: media
+   * that are in other places now, or another engine. Rejects with a SnapshotError.
+   */
+  static async open(file: string, config: MachineConfig = {}, options: VmThreadOptions = {}): Promise<VmThread> {
+    const here = await snapshotConfig(file, config)
+    const vm = await VmThread.start(here.config, options)
+    try {
+      const snapshot = keepSnapshot(await readSnapshot(file, here.config, here.media))
+      try {
+        await vm.restore(snapshot)
+      } finally {
+        snapshot.release()
+      }
       return vm
     } catch (error) {
       await vm.terminate()
@@ -179,6 +201,11 @@ export class VmThread {
       throw error
     }
     return vm
+  }
+
+  /** Rejects with a SnapshotError. */
+  async writeSnapshot(snapshot: Snapshot, file: string): Promise<void> {
+    await writeSnapshot(partsOf(snapshot), file)
   }
 
   private wantSpares(config: MachineConfig): () => void {

@@ -24,7 +24,7 @@ export class HostError extends Error {
 }
 
 /** Class names of errors that other rooms and other threads throw. */
-const USAGE_ERRORS = new Set(['UsageError', 'MediaError', 'BootImageError', 'GuestError'])
+const USAGE_ERRORS = new Set(['UsageError', 'MediaError', 'BootImageError', 'GuestError', 'SnapshotError'])
 const HOST_ERRORS = new Set([
   'HostError',
   'InfrastructureError',
