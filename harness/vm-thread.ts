@@ -61,6 +61,8 @@ export class VmThread {
   private ready: Ready = { engine: 'soft', engineReason: '' }
   private readonly ended: Promise<void>
   private failure: Error | undefined
+  /** Of its forks, which are not recorded. */
+  private readonly config: MachineConfig
   /** What the machine's memory stands on. */
   private images: MemoryImage[] = []
   private dropSpares: (() => void) | undefined
@@ -105,10 +107,12 @@ export class VmThread {
   }
 
   private constructor(
-    private readonly config: MachineConfig,
+    config: MachineConfig,
     private options: VmThreadOptions,
     core: WebAssembly.Module | undefined,
   ) {
+    const { record: _, ...forked } = config
+    this.config = forked
     const { port1, port2 } = new MessageChannel()
     this.control = port1
     const workerData: WorkerStart = { config, machineModule: options.machineModule, core, control: port2 as never }

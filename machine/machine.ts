@@ -91,6 +91,8 @@ export interface Machine {
    * SnapshotError where a medium is written in place.
    */
   save(): MachineState
+  /** A hash of all that `save` gives. Like it, it has the CPU forget translations. */
+  fingerprint(): string
   /** What a machine must be like to load this one's state. */
   shape(): MachineShape
   /** Goes on from there: on the soft engine to the very same instructions. Throws a SnapshotError where the state does not fit. */

@@ -49,6 +49,7 @@ import { findMultibootHeader } from './firmware/multiboot.js'
 import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
 import type { BlockDevice } from './media/block-device.js'
 import { Overlay } from './media/overlay.js'
+import { hashParts } from './state/compare.js'
 import { GuestMemory } from './state/guest-memory.js'
 import { checkShape, loadOrder, type MachineShape, type MachineState, migrated } from './state/machine-state.js'
 import { SnapshotError } from './state/snapshot-error.js'
@@ -448,6 +449,16 @@ export class Pc implements Machine {
   }
 
   save(): MachineState {
+    return { ...this.saveAllButMemory(), memory: this.guestMemory.capture() }
+  }
+
+  fingerprint(): string {
+    const hash = hashParts({ ...this.saveAllButMemory(), memory: { size: 0, layers: [] } })
+    this.guestMemory.forEachPage((page, bytes) => hash.update(`${page}\n`).update(bytes))
+    return hash.digest('hex')
+  }
+
+  private saveAllButMemory(): Omit<MachineState, 'memory'> {
     const { cpu, clock, devices, resetDue, pending, over } = this
     const media: MachineState['media'] = {}
     for (const [slot, medium] of this.media) {
@@ -473,7 +484,6 @@ export class Pc implements Machine {
         ports: this.ports.saveUnhandled(),
         memory: this.memory.saveUnhandled(),
       } as State,
-      memory: this.guestMemory.capture(),
     }
   }
 

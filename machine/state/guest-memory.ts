@@ -73,6 +73,12 @@ export class GuestMemory {
     return this.base
   }
 
+  /** Pages with something in them, in ascending order. */
+  forEachPage(visit: (page: number, bytes: Uint8Array) => void): void {
+    for (let page = 0; page < this.pages; page++)
+      if (!this.isZero(page)) visit(page, this.bytes.subarray(page * PAGE, (page + 1) * PAGE))
+  }
+
   /** Throws an Error when the image is of a memory of another size. */
   restore(image: MemoryImage): void {
     if (image.size !== this.bytes.length)
