@@ -36,6 +36,8 @@ export interface MachineConfig {
   firmware?: { bios: string; vgaBios: string }
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
+  /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
+  record?: string
 }
 
 /** A drive whose medium can be changed while the machine runs. */

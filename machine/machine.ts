@@ -6,7 +6,7 @@
 import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import type { BlockDevice } from './media/block-device.js'
-import type { MachineState } from './state/machine-state.js'
+import type { MachineShape, MachineState } from './state/machine-state.js'
 
 /** APIC ids are 8 bits wide, and the last ones are the I/O APIC's and the broadcast's. */
 export const MAX_CPUS = 32
@@ -100,6 +100,10 @@ export interface Machine {
    * SnapshotError where a medium is written in place.
    */
   save(): MachineState
+  /** A hash of all that `save` gives. Like it, it has the CPU forget translations. */
+  fingerprint(): string
+  /** What a machine must be like to load this one's state. */
+  shape(): MachineShape
   /** Goes on from there: on the soft engine to the very same instructions. Throws a SnapshotError where the state does not fit. */
   load(state: MachineState): void
   close(): void

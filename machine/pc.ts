@@ -50,6 +50,7 @@ import { findMultibootHeader } from './firmware/multiboot.js'
 import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
 import type { BlockDevice } from './media/block-device.js'
 import { Overlay } from './media/overlay.js'
+import { hashParts } from './state/compare.js'
 import { GuestMemory } from './state/guest-memory.js'
 import { checkShape, loadOrder, type MachineShape, type MachineState, migrated } from './state/machine-state.js'
 import { SnapshotError } from './state/snapshot-error.js'
@@ -471,6 +472,16 @@ export class Pc implements Machine {
   }
 
   save(): MachineState {
+    return { ...this.saveAllButMemory(), memory: this.guestMemory.capture() }
+  }
+
+  fingerprint(): string {
+    const hash = hashParts({ ...this.saveAllButMemory(), memory: { size: 0, layers: [] } })
+    this.guestMemory.forEachPage((page, bytes) => hash.update(`${page}\n`).update(bytes))
+    return hash.digest('hex')
+  }
+
+  private saveAllButMemory(): Omit<MachineState, 'memory'> {
     const { cpu, clock, devices, resetDue, pending, over } = this
     const media: MachineState['media'] = {}
     for (const [slot, medium] of this.media) {
@@ -496,7 +507,6 @@ export class Pc implements Machine {
         ports: this.ports.saveUnhandled(),
         memory: this.memory.saveUnhandled(),
       } as State,
-      memory: this.guestMemory.capture(),
     }
   }
 
@@ -512,8 +522,10 @@ export class Pc implements Machine {
     // First the time, which devices look at, and last the CPUs and the clock, which devices reach into.
     cpu.loadTime(state.time)
     memory.batch(() => {
-      for (const device of loadOrder(this.devices))
-        device.load(migrated(device, state.devices[device.name], state.shape.devices[device.name]))
+      for (const device of loadOrder(this.devices)) {
+        const saved = state.devices[device.name]
+        if (saved) device.load(migrated(device, saved, state.shape.devices[device.name]))
+      }
     })
     for (const [i, one] of state.cpus.entries()) cpu.setState(one, i)
     this.clock.load(state.clock)
@@ -532,6 +544,7 @@ export class Pc implements Machine {
       engine: this.engine,
       devices: Object.fromEntries(this.devices.map(({ name, version }) => [name, version ?? 1])),
       memory: this.memory.allocations().map(({ name, offset, size }) => ({ name, offset: offset - ARENA_GUEST, size })),
+      memorySize: this.guestMemory.size,
       media: Object.fromEntries([...this.media].map(([slot, { size }]) => [slot, size])),
     }
   }

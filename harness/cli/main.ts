@@ -9,6 +9,7 @@ import { errorJson, printJson } from './run-report.js'
 /** Loaded when they are needed: the libraries of one verb take longer to load than another takes to run. */
 const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   run: async () => (await import('./run.js')).runCommand(),
+  replay: async () => (await import('./replay.js')).replayCommand(),
   matrix: async () => (await import('./matrix.js')).matrixCommand(),
   doctor: async () => (await import('./doctor.js')).doctorCommand(),
   setup: async () => (await import('./setup.js')).setupCommand(),

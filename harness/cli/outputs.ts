@@ -22,9 +22,10 @@ export function checkOutputs(request: RunRequest): void {
   }
 }
 
-function outputPaths({ screenshot, serial, debugcon }: RunRequest): [option: string, path: string][] {
+function outputPaths({ screenshot, serial, debugcon, machine }: RunRequest): [option: string, path: string][] {
   const outputs: [string, string | undefined][] = [
     ['--screenshot', screenshot],
+    ['--record', machine.record],
     ['--serial', serial === 'stdio' ? undefined : serial],
     ['--debugcon', debugcon === 'stdio' ? undefined : debugcon],
   ]

@@ -42,6 +42,7 @@ export function runCommand(): Command {
     .option('--until-exit', 'run until the guest powers off, resets, or leaves through debug-exit with code 0')
     .option('--timeout <duration>', 'host time for the run, e.g. 30s or 5m', DEFAULT_TIMEOUT)
     .option('--screenshot <file.png>', 'write the last picture, whatever the outcome')
+    .option('--record <file>', "record all input, for 'bootwright replay' (soft engine)")
     .option('--serial <file>', "write COM1's output to a file, or connect COM1 to stdio")
     .option('--debugcon <file>', "write the debug console's output (ports 0x402 and 0xe9) to a file")
     .option('--json', 'print one JSON object on standard output, everything else on standard error')
