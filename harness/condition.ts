@@ -11,6 +11,8 @@ import {
   describeScreenCondition,
   type ModeCondition,
   ModeWatch,
+  type NeedleCondition,
+  NeedleWatch,
   type PictureCondition,
   PictureWatch,
   type ScreenshotCondition,
@@ -40,6 +42,7 @@ export type Condition =
   | { kind: 'still'; ns: number; area?: Area }
   | ModeCondition
   | PictureCondition
+  | NeedleCondition
   | ScreenshotCondition
   /** The other is not met, as seen at a frame. */
   | { kind: 'not'; of: Condition }
@@ -82,6 +85,8 @@ export function createWatch(condition: Condition, scene: Scene): Watch {
       return new ModeWatch(condition, scene.display)
     case 'picture':
       return new PictureWatch(condition, scene.display)
+    case 'needle':
+      return new NeedleWatch(condition, scene.display)
     case 'screenshot':
       return new ScreenshotWatch(condition, scene.display)
     case 'not':
@@ -116,6 +121,7 @@ export function describeCondition(condition: Condition): string {
       return `a picture that does not change for ${condition.ns / 1e9} s`
     case 'mode':
     case 'picture':
+    case 'needle':
     case 'screenshot':
       return describeScreenCondition(condition)
     case 'not':

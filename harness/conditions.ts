@@ -2,6 +2,7 @@
 import type { Pattern } from './boot-command.js'
 import type { Condition, ExitReason } from './condition.js'
 import { parseDuration } from './durations.js'
+import type { Needle } from './needles/needle.js'
 import type { PictureCondition } from './screen-conditions.js'
 
 /** A string stands for itself. */
@@ -33,6 +34,11 @@ export function graphics(width?: number, height?: number): Condition {
 /** Areas of the screen show exactly these pixels. */
 export function picture(condition: Omit<PictureCondition, 'kind'>): Condition {
   return { kind: 'picture', ...condition }
+}
+
+/** The screen shows one of the needles, as `openNeedles(folder).get(name)` or `.tagged(tag)` give them. */
+export function needle(...needles: Needle[]): Condition {
+  return { kind: 'needle', needles }
 }
 
 export function exit(...reasons: ExitReason[]): Condition {

@@ -10,7 +10,7 @@ import { nearest } from './keys.js'
 import type { MachineConfig } from './machine-config.js'
 import { type MediumSource, mediumConfig } from './medium-source.js'
 import { parseMemorySize } from './memory-size.js'
-import type { NeedleStore } from './needle-locator.js'
+import { type NeedleSet, openNeedles } from './needles/needle-set.js'
 import { probeImage } from './probe-image.js'
 import { Vm, type VmSettings } from './vm.js'
 import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type Duration } from './vm-driver.js'
@@ -46,7 +46,8 @@ export interface LaunchOptions {
   hostTimeout?: Duration
   /** The guest's keyboard layout; default `us`. */
   layout?: LayoutName
-  needles?: NeedleStore
+  /** openQA's needles: a folder, or a set that is open. */
+  needles?: string | NeedleSet
   /** Where pictures of failures go; default a folder in the host's folder for temporary files. */
   outputFolder?: string
   /** URL of a compiled module that exports `createPc`; tests put another machine in by it. */
@@ -61,7 +62,7 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
 /**
  * Starts a machine, powered on and standing still until something is awaited of it.
  *
- * Rejects with a LaunchError, GuestError, MissingMediaError, or a VmError of the name MediaError, BootImageError,
+ * Rejects with a LaunchError, GuestError, NeedleError, MissingMediaError, or a VmError of the name MediaError, BootImageError,
  * FirmwareMissingError or EngineUnavailableError; each has one sentence.
  */
 export async function launch(options: LaunchOptions): Promise<Vm> {
@@ -86,7 +87,7 @@ export function vmSettings(options: LaunchOptions): VmSettings {
     hostTimeout: duration('hostTimeout', options.hostTimeout ?? DEFAULT_HOST_TIMEOUT),
     outputFolder: options.outputFolder ?? join(tmpdir(), 'bootwright'),
     layout: layoutNamed(options.layout ?? 'us'),
-    needles: options.needles,
+    needles: typeof options.needles === 'string' ? openNeedles(options.needles) : options.needles,
   }
 }
 

@@ -21,6 +21,8 @@ const EVENT = 4
 const NEAR = 8
 /** Before each of those counts, ns: KolibriOS triples what comes within less than 100 ms. */
 const REST = 120e6
+/** How often the pointer may get lost on its way. */
+const LOST = 8
 /** Pixels; guests that take no smaller steps are taken to be there. */
 const CLOSE = 2
 /** How often the pointer is corrected before it is given up. */
@@ -148,11 +150,8 @@ export class Pointer {
       const expected = near ? before : { x: before.x + counts.x * gain, y: before.y + counts.y * gain }
       const seen = this.observe(this.look(), expected)
       if (!seen) {
-        // Over what has just changed it may not show: a little away it does.
-        if (++lost > 3) return false
-        this.typist.move(left.x < 0 ? 8 : -8, left.y < 0 ? 8 : -8, 1)
-        this.advance(SETTLE)
-        this.observe(this.look(), before)
+        // What is below it changes as well, as a menu's line does that lights up.
+        if (++lost > LOST || !this.nudge()) return false
         continue
       }
       // Guests that halve counts drop single ones.
@@ -164,6 +163,28 @@ export class Pointer {
     }
     const close = scaleX > 1 ? 0 : CLOSE
     return Math.abs(target.x - this.at.x) <= close && Math.abs(target.y - this.at.y) <= close
+  }
+
+  /** Finds the pointer by a small step to the side, which changes nothing but the pointer itself. */
+  private nudge(): boolean {
+    const before = this.look()
+    for (const side of [1, -1]) {
+      this.advance(REST)
+      this.typist.move(side * (this.size.width + 2), 0, EVENT)
+      this.advance(SETTLE)
+      const after = this.look()
+      if (after.pixels.length !== before.pixels.length) return false
+      const pointers = this.changes(before, after)
+        .filter((blob) => sizeDifference(blob, this.size) <= SAME_SIZE)
+        .sort((a, b) => side * (b.x - a.x))
+      const [here, there] = pointers
+      if (!here || !there || Math.abs(here.y - there.y) > 2) continue
+      this.background = { ...after, pixels: after.pixels.slice() }
+      copyArea(before, this.background, here)
+      this.at = { x: here.x, y: here.y }
+      return true
+    }
+    return false
   }
 
   /** Finds the pointer near where it is expected, and takes what else has changed into the background. */

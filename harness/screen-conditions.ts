@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import type { Display, Frame } from '../machine/devices/display/display.js'
 import { type Area, comparePictures } from './compare-pictures.js'
 import type { Watch } from './condition.js'
+import { matchNeedle } from './needles/match.js'
+import type { Needle } from './needles/needle.js'
 
 export interface ModeCondition {
   kind: 'mode'
@@ -22,6 +24,14 @@ export interface PictureCondition {
   height: number
   /** `sha256` as `areaHash` gives it. */
   areas: readonly (Area & { sha256: string })[]
+}
+
+/** The screen shows one of the needles. */
+export interface NeedleCondition {
+  kind: 'needle'
+  needles: readonly Needle[]
+  /** See `MatchOptions` of needles/match.ts. */
+  searchRatio?: number
 }
 
 /** The screen, or an area of it, looks like a picture. */
@@ -141,6 +151,22 @@ export class PictureWatch extends ScreenWatch {
   }
 }
 
+export class NeedleWatch extends ScreenWatch {
+  constructor(
+    private readonly condition: NeedleCondition,
+    display: Display,
+  ) {
+    super(display)
+  }
+
+  protected look(): boolean {
+    if (this.display.mode().kind === 'off') return false
+    const { needles, searchRatio } = this.condition
+    const screen = this.display.frame()
+    return needles.some((needle) => matchNeedle(screen, needle, { searchRatio, quick: true }).ok)
+  }
+}
+
 export class ScreenshotWatch extends ScreenWatch {
   constructor(
     private readonly condition: ScreenshotCondition,
@@ -157,7 +183,11 @@ export class ScreenshotWatch extends ScreenWatch {
   }
 }
 
-export function describeScreenCondition(condition: ModeCondition | PictureCondition | ScreenshotCondition): string {
+export function describeScreenCondition(
+  condition: ModeCondition | PictureCondition | NeedleCondition | ScreenshotCondition,
+): string {
+  if (condition.kind === 'needle')
+    return `the needle ${condition.needles.map(({ name }) => name).join(' or ')} on the screen`
   if (condition.kind !== 'mode') return `${condition.title} on the screen`
   const { mode, width, height } = condition
   const size = width === undefined && height === undefined ? '' : ` of ${width ?? 'any'}×${height ?? 'any'} pixels`

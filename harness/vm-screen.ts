@@ -6,7 +6,8 @@ import type { Area } from './compare-pictures.js'
 import { type Condition, compilePattern } from './condition.js'
 import { toPattern } from './conditions.js'
 import { parseDuration } from './durations.js'
-import { NeedleLocator, type NeedleStore } from './needle-locator.js'
+import { NeedleLocator } from './needle-locator.js'
+import type { NeedleSet } from './needles/needle-set.js'
 import { recognizeText } from './ocr.js'
 import { cropFrame } from './screen-conditions.js'
 import { allText } from './screen-reading.js'
@@ -85,7 +86,7 @@ export class Screen extends Region {
 
   constructor(
     driver: VmDriver,
-    private readonly needles: NeedleStore | undefined,
+    private readonly needles: NeedleSet | undefined,
   ) {
     super(driver, undefined)
   }

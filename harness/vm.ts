@@ -6,7 +6,7 @@ import { type BootCommandOptions, parseBootCommand } from './boot-command.js'
 import type { Condition, ExitReason } from './condition.js'
 import { parseDuration } from './durations.js'
 import type { LayoutName } from './keyboard-layouts.js'
-import type { NeedleStore } from './needle-locator.js'
+import type { NeedleSet } from './needles/needle-set.js'
 import type { Look, RunResult } from './script.js'
 import { type DriverSettings, type Duration, type TimeoutOptions, VmDriver } from './vm-driver.js'
 import { Keyboard } from './vm-keyboard.js'
@@ -22,7 +22,7 @@ const SERIAL_PORTS = 4
 
 export interface VmSettings extends DriverSettings {
   layout: LayoutName
-  needles: NeedleStore | undefined
+  needles: NeedleSet | undefined
 }
 
 /** How the guest stopped. */

@@ -1,4 +1,5 @@
 /** The matrix as Markdown: for a repository's page or a CI summary. Screenshots are linked by path, never embedded. */
+import { fence, plain } from './markdown.js'
 import { type Cell, cellOf, columnsOf, type MatrixResult } from './matrix-result.js'
 import { accessName, count, duration, exitName, guestTime, progress, summary } from './words.js'
 
@@ -76,20 +77,4 @@ function accesses(list: NonNullable<Cell['unhandled']>): string {
 
 function sentence(text: string): string {
   return /[.!?]$/.test(text) ? text : `${text}.`
-}
-
-/** A code block whose fence is longer than any in the text. */
-function fence(text: string): string {
-  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((ticks) => ticks.length))
-  const ticks = '`'.repeat(longest + 1)
-  return `${ticks}text\n${text}\n${ticks}`
-}
-
-/** Text that Markdown and HTML leave alone, in a table as elsewhere. */
-function plain(text: string): string {
-  return text
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/[\\`*_[\]|#]/g, '\\$&')
-    .replace(/\r?\n/g, ' ')
 }

@@ -30,6 +30,7 @@ const USAGE_ERRORS = new Set([
   'BootImageError',
   'GuestError',
   'LaunchError',
+  'NeedleError',
   'SnapshotError',
   'RecordingError',
 ])

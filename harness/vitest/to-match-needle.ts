@@ -15,13 +15,13 @@ export async function toMatchNeedle(
     throw new TypeError('a needle is for a whole screen: expect(vm.screen).toMatchNeedle(…)')
   const needle = screen.needle(nameOrTag)
   const timeouts = assertionTimeout(options, screen.driver.settings.givenTimeout)
-  const result = await outcome(this, `the needle '${nameOrTag}' on the screen`, async () => {
-    if (!this.isNot) return needle.waitFor(timeouts)
-    const gone = async () => ((await needle.best()).matched ? undefined : true)
-    return screen.driver.poll(gone, `the end of the needle '${nameOrTag}'`, timeouts)
-  })
-  if (result.pass !== this.isNot) return result
-  const { name, similarity } = await needle.best()
-  const near = `the best was '${name}' with ${(similarity * 100).toFixed(1)} % of its worst area`
-  return { ...result, message: () => `${near}; ${result.message()}` }
+  const shown = await needle.condition()
+  const result = await outcome(this, `the needle '${nameOrTag}' on the screen`, () =>
+    screen.driver.until(this.isNot ? { kind: 'not', of: shown } : shown, timeouts),
+  )
+  if (this.isNot || result.pass) return result
+  const { needle: name, areas } = await needle.best()
+  const percent = (part: number) => `${(part * 100).toFixed(1)} %`
+  const near = areas.map(({ similarity, wanted }) => `${percent(similarity)} of ${percent(wanted)}`).join(', ')
+  return { pass: false, message: () => `${result.message()}\n\nnearest was '${name}', with ${near}` }
 }

@@ -1,14 +1,16 @@
 /** `npm run conformance -- SUITE ...`: dispatches to the suites. */
 import { fex } from './fex/run.js'
 import { kvmUnitTests } from './kvm-unit-tests/run.js'
+import { needles } from './needles/run.js'
 import { screens } from './screens/run.js'
 import { singlestep } from './singlestep/run.js'
 import { test386 } from './test386/run.js'
 
-/** Each takes its arguments and returns how many of its cases failed. */
-const suites: { [name: string]: (args: string[]) => number | Promise<number> } = {
+/** Each takes its arguments and returns how many of its cases failed, or whether any did. */
+const suites: { [name: string]: (args: string[]) => number | boolean | Promise<number | boolean> } = {
   fex,
   'kvm-unit-tests': kvmUnitTests,
+  needles,
   screens,
   singlestep,
   test386,

@@ -11,6 +11,8 @@ interface Desktop {
   /** Something that moves by itself. */
   clock?: boolean
   hidden?: boolean
+  /** Lines of a menu light up below the pointer. */
+  menu?: boolean
 }
 
 /** A guest that shows an arrow of 8×12 pixels on a picture with stripes. */
@@ -48,6 +50,8 @@ class DesktopMachine {
       for (let y = 0; y < 200; y += 16) drawBox(frame, 0, y, 320, 4, [90, 60, 30])
       if (this.desktop.clock) drawBox(frame, 290, 180, 4 + (Math.floor(this.time / 150e6) % 20), 10, [255, 255, 0])
       const { x, y } = this
+      const inMenu = x >= 120 && x < 280 && y >= 66 && y < 198
+      if (this.desktop.menu && inMenu) drawBox(frame, 120, y - (y % 22), 160, 22, [120, 120, 120])
       if (!this.desktop.hidden)
         for (let row = 0; row < Math.min(12, 200 - y); row++)
           drawBox(frame, x, y + row, Math.min(1 + Math.floor(row * 0.7), 320 - x), 1, [255, 255, 255])
@@ -71,6 +75,7 @@ describe.each<[string, Desktop]>([
     { accelerate: (counts, since) => (since < 100e6 ? 3 * counts : counts) },
   ],
   ['a screen on which a clock ticks', { clock: true }],
+  ['a menu whose lines light up below the pointer', { menu: true }],
 ])('%s', (_, desktop) => {
   test.each([
     [160, 100],

@@ -1,9 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type LaunchOptions, launch } from '../../harness/launch.js'
 import { OcrMissingError, recognizeText } from '../../harness/ocr.js'
+import { decodePng, readPng, writePng } from '../../harness/screenshot.js'
 import type { Vm } from '../../harness/vm.js'
 import { ActionError, GuestExitError, LaunchError, MachineClosedError, TimeoutError } from '../../harness/vm-errors.js'
 import { compiledFakeMachine } from './compiled.js'
@@ -85,7 +86,6 @@ describe('the screen', () => {
     const vm = await start('picture')
     await vm.wait('200ms')
     const png = await vm.screen.png({ mask: [{ x: 0, y: 0, width: 1, height: 1 }] })
-    const { decodePng } = await import('../../harness/screenshot.js')
     expect([...(await decodePng(png)).data]).toEqual([0, 0, 0, 255, 10, 10, 10, 255])
   })
 
@@ -96,26 +96,29 @@ describe('the screen', () => {
     await expect(vm.screen.learnFont(area, 'ready')).rejects.toThrow('read exactly without any font')
   })
 
-  test('a needle needs a store', async () => {
+  test('a needle needs a folder', async () => {
     const vm = await start('panic')
-    await expect(vm.screen.needle('login').waitFor()).rejects.toThrow("give launch() a needle store as 'needles'")
+    await expect(vm.screen.needle('login').waitFor()).rejects.toThrow("give launch() a folder of needles as 'needles'")
+    await expect(start('panic', { needles: join(folder, 'none') })).rejects.toMatchObject({ name: 'NeedleError' })
   })
 
-  test('a needle is looked for until it matches', async () => {
-    let looks = 0
-    const vm = await start('picture', {
-      needles: {
-        find: async () => [{ name: 'light' }],
-        match: (frame) => {
-          looks++
-          const matched = frame.data[0] === 200
-          return { matched, similarity: matched ? 1 : 0.5, areas: [{ x: 0, y: 0, width: 2, height: 1 }] }
-        },
-      },
+  test('a needle is waited for, by its name and by its tag, and clicked on where it is', async () => {
+    const needles = join(folder, 'needles')
+    mkdirSync(needles)
+    await writePng(join(needles, 'light.png'), {
+      width: 2,
+      height: 1,
+      data: Uint8Array.of(200, 200, 200, 255, 200, 200, 200, 255),
     })
-    expect(await vm.screen.needle('light').waitFor()).toMatchObject({ name: 'light', similarity: 1 })
-    expect(looks).toBeGreaterThan(3)
+    const area = [{ type: 'match', xpos: 0, ypos: 0, width: 2, height: 1 }]
+    writeFileSync(join(needles, 'light.json'), JSON.stringify({ area, tags: ['is-light'], properties: [] }))
+    const vm = await start('picture', { needles })
+    await vm.wait('200ms')
+    expect((await vm.screen.needle('light').best()).ok).toBe(false)
+    expect(await vm.screen.needle('is-light').waitFor()).toMatchObject({ needle: 'light', ok: true })
     expect(await now(vm)).toBeCloseTo(1, 1)
+    await expect(vm.screen.needle('dark').waitFor()).rejects.toThrow("there is no needle 'dark'")
+    await expect(vm.screen.needle('light').click()).rejects.toThrow('the mouse pointer cannot be brought to')
   })
 })
 
@@ -241,7 +244,6 @@ describe('time-outs', () => {
       .catch((error) => error)
     expect(failed.picture).toMatch(/last-screen-\d+-\d+-1\.png$/)
     expect(failed.message).toContain(`see ${failed.picture}`)
-    const { readPng } = await import('../../harness/screenshot.js')
     expect((await readPng(failed.picture)).data[0]).toBe(200)
   })
 })
