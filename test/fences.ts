@@ -17,7 +17,7 @@ export const FENCES: { readonly [room: string]: readonly string[] } = {
 }
 
 /** Packages that users may leave out, so that they are no dependencies. */
-const OPTIONAL_PACKAGES = ['tsx']
+const OPTIONAL_PACKAGES = ['tsx', 'vitest']
 
 export interface Violation {
   file: string
