@@ -25,6 +25,8 @@ export type { CommandResult, Shell, ShellOptions } from './serial-shell.js'
 export type { Snapshot } from './snapshot.js'
 export { type Stage, StageError, type StageOptions, stage } from './stage.js'
 export type { TextLocator } from './text-locator.js'
+export { runTraced, type TraceInput, TraceRecorder, type TraceSink } from './trace.js'
+export { encodeVideo, type VideoFrame } from './video.js'
 export { type ExitExpectation, Vm, type VmExit } from './vm.js'
 export type { Duration, TimeoutOptions } from './vm-driver.js'
 export {

@@ -33,6 +33,7 @@ const USAGE_ERRORS = new Set([
   'NeedleError',
   'SnapshotError',
   'RecordingError',
+  'ResultFormatError',
 ])
 const HOST_ERRORS = new Set([
   'HostError',

@@ -10,6 +10,11 @@ import { errorJson, printJson } from './run-report.js'
 const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   run: async () => (await import('./run.js')).runCommand(),
   replay: async () => (await import('./replay.js')).replayCommand(),
+  test: async () => (await import('./test.js')).testCommand(),
+  'show-report': async () => (await import('./show.js')).showReportCommand(),
+  'show-trace': async () => (await import('./show.js')).showTraceCommand(),
+  'merge-reports': async () => (await import('./reports.js')).mergeReportsCommand(),
+  accept: async () => (await import('./reports.js')).acceptCommand(),
   matrix: async () => (await import('./matrix.js')).matrixCommand(),
   doctor: async () => (await import('./doctor.js')).doctorCommand(),
   setup: async () => (await import('./setup.js')).setupCommand(),
