@@ -15,6 +15,7 @@ import type { Progress } from './runner.js'
 import type { ScreenReading } from './screen-reading.js'
 import type { Look, RunResult, Script } from './script.js'
 import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
+import { readSnapshot, snapshotConfig, writeSnapshot } from './snapshot-files.js'
 import { Spares } from './spares.js'
 import type { Command, ControlMessage, PlainError, Ready, Request, WorkerMessage, WorkerStart } from './vm-messages.js'
 
@@ -77,6 +78,27 @@ export class VmThread {
     const vm = new VmThread(config, options, core)
     try {
       vm.ready = await vm.wait<Ready>(0)
+      return vm
+    } catch (error) {
+      await vm.terminate()
+      throw error
+    }
+  }
+
+  /**
+   * A machine that goes on from a snapshot file. `config` says what is to be otherwise than when it was written: media
+   * that are in other places now, or another engine. Rejects with a SnapshotError.
+   */
+  static async open(file: string, config: MachineConfig = {}, options: VmThreadOptions = {}): Promise<VmThread> {
+    const here = await snapshotConfig(file, config)
+    const vm = await VmThread.start(here.config, options)
+    try {
+      const snapshot = keepSnapshot(await readSnapshot(file, here.config, here.media))
+      try {
+        await vm.restore(snapshot)
+      } finally {
+        snapshot.release()
+      }
       return vm
     } catch (error) {
       await vm.terminate()
@@ -193,6 +215,11 @@ export class VmThread {
     return vm
   }
 
+  /** Rejects with a SnapshotError. */
+  async writeSnapshot(snapshot: Snapshot, file: string): Promise<void> {
+    await writeSnapshot(partsOf(snapshot), file)
+  }
+
   private wantSpares(config: MachineConfig): () => void {
     const { machineModule } = this.options
     const key = kindOf(config, machineModule)
@@ -205,6 +232,14 @@ export class VmThread {
     retainMemory(image)
     for (const before of this.images) releaseMemory(before)
     this.images = [image]
+  }
+
+  /** @internal Saves and loads once, so that V8 has compiled what a fork needs when it comes. */
+  async rehearse(): Promise<void> {
+    const parts = await this.ask<SnapshotParts>({ method: 'snapshot' })
+    const snapshot = keepSnapshot(parts)
+    await this.restore(snapshot)
+    snapshot.release()
   }
 
   /** @internal A machine that nobody uses does not keep the process. */
@@ -305,6 +340,7 @@ function kindOf(config: MachineConfig, machineModule: string | undefined): strin
 async function startSpare(config: MachineConfig, machineModule: string | undefined): Promise<VmThread> {
   const vm = await VmThread.start(config, { machineModule })
   vm.unref()
+  await vm.rehearse()
   return vm
 }
 

@@ -6,7 +6,7 @@
 import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import type { BlockDevice } from './media/block-device.js'
-import type { MachineState } from './state/machine-state.js'
+import type { MachineShape, MachineState } from './state/machine-state.js'
 
 export interface MachineOptions {
   engine: 'auto' | 'kvm' | 'soft'
@@ -91,6 +91,8 @@ export interface Machine {
    * SnapshotError where a medium is written in place.
    */
   save(): MachineState
+  /** What a machine must be like to load this one's state. */
+  shape(): MachineShape
   /** Goes on from there: on the soft engine to the very same instructions. Throws a SnapshotError where the state does not fit. */
   load(state: MachineState): void
   close(): void

@@ -489,8 +489,10 @@ export class Pc implements Machine {
     // First the time, which devices look at, and last the CPUs and the clock, which devices reach into.
     cpu.loadTime(state.time)
     memory.batch(() => {
-      for (const device of loadOrder(this.devices))
-        device.load(migrated(device, state.devices[device.name], state.shape.devices[device.name]))
+      for (const device of loadOrder(this.devices)) {
+        const saved = state.devices[device.name]
+        if (saved) device.load(migrated(device, saved, state.shape.devices[device.name]))
+      }
     })
     for (const one of state.cpus) cpu.setState(one)
     this.clock.load(state.clock)
@@ -509,6 +511,7 @@ export class Pc implements Machine {
       engine: this.engine,
       devices: Object.fromEntries(this.devices.map(({ name, version }) => [name, version ?? 1])),
       memory: this.memory.allocations().map(({ name, offset, size }) => ({ name, offset: offset - ARENA_GUEST, size })),
+      memorySize: this.guestMemory.size,
       media: Object.fromEntries([...this.media].map(([slot, { size }]) => [slot, size])),
     }
   }

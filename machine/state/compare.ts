@@ -10,7 +10,7 @@ import { PAGE, readPages, stretches } from './memory-image.js'
 export function hashState(state: MachineState): string {
   const hash = createHash('sha256')
   for (const [name, value] of parts(state)) hash.update(`${name}\n`).update(encodeState(value))
-  for (const [slot, image] of Object.entries(state.media)) {
+  for (const [slot, image] of Object.entries(state.media).sort()) {
     hash.update(`${slot}\n`)
     if (!image) continue
     const { indexes, data } = flattened(image)

@@ -49,6 +49,11 @@ export class GuestMemory {
     this.mapping = mapping && canMap()
   }
 
+  /** Bytes. */
+  get size(): number {
+    return this.bytes.length
+  }
+
   /**
    * The memory as it is. Layers that the last image had are in this one too; a new one belongs to the caller. The
    * machine goes on over all of them: they are to be closed only after the next `restore`, or with the machine.

@@ -193,7 +193,8 @@ export class SoftEngine implements Engine {
   }
 
   skipTo(ns: number): void {
-    const skipped = ns - this.now()
+    // Whole ns: else a rounding error could leave a deadline ahead for ever.
+    const skipped = Math.ceil(ns) - this.now()
     if (skipped <= 0) return
     this.timeBase += skipped
     const view = this.view
