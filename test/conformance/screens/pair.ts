@@ -3,7 +3,6 @@ import type { BootStep } from '../../../harness/boot-command.js'
 import { type Condition, createWatch, describeCondition } from '../../../harness/condition.js'
 import { text } from '../../../harness/conditions.js'
 import { type Guest, guestMachine, type Level, levelSteps } from '../../../harness/guest.js'
-import type { MachineConfig } from '../../../harness/machine-config.js'
 import { screenText } from '../../../harness/screen-text.js'
 import type { Step } from '../../../harness/script.js'
 import { SerialLog } from '../../../harness/serial-log.js'
@@ -20,8 +19,8 @@ const LOOK_MS = 100
 const KEY_MS = 50
 const MOUSE_MS = 10
 const MAX_MOVE = 100
-/** QEMU's cursor is to be seen for 250 ms, then not for 250 ms. */
-const CURSOR_LOOKS = 12
+/** QEMU's cursor is to be seen for 250 ms of its time, then not for 250 ms; on a busy host that takes longer. */
+const CURSOR_LOOKS = 60
 const CURSOR_MS = 70
 
 export type Settle = 'still' | { ns: number }
@@ -32,11 +31,12 @@ export class Pair {
     private readonly qemu: QemuDriver,
   ) {}
 
-  static async start(guest: Guest, change: (config: MachineConfig) => MachineConfig): Promise<Pair> {
-    const config = change(await guestMachine(guest))
+  /** @param options QEMU's, beside those that make it the same machine. */
+  static async start(guest: Guest, options: readonly string[] = []): Promise<Pair> {
+    const config = await guestMachine(guest)
     const vm = await VmThread.start({ ...config, engine: 'soft' })
     try {
-      return new Pair(vm, new QemuDriver(await Qemu.start(config)))
+      return new Pair(vm, new QemuDriver(await Qemu.start(config, options)))
     } catch (error) {
       await vm.close()
       throw error

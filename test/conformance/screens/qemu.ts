@@ -66,7 +66,6 @@ export function qemuArguments(config: MachineConfig): string[] {
   const present = `${floppies.length ? 'a' : ''}${disks.length ? 'c' : ''}${cdrom ? 'd' : ''}` || 'cad'
   return [
     ...['-M', 'pc', '-accel', 'tcg', '-m', `${memory >> 20}`, '-nodefaults', '-vga', 'std', '-display', 'none'],
-    // 8 ns an instruction, next to our 10: on a busy host a guest's short waits for a device would else end too early.
     ...[
       '-icount',
       'shift=3',
@@ -112,13 +111,13 @@ export class Qemu {
   private serialSeen = 0
   private readonly endWithProcess = () => this.end()
 
-  private constructor(config: MachineConfig) {
+  private constructor(config: MachineConfig, options: readonly string[]) {
     const { folder } = this
     const serials = [
       ...['-chardev', `file,id=com1,path=${join(folder, 'com1')}`, '-serial', 'chardev:com1'],
       ...['-serial', 'null', '-serial', 'null', '-serial', 'null'],
     ]
-    this.child = spawn(QEMU, [...qemuArguments(config), ...serials, '-qmp', 'stdio'], {
+    this.child = spawn(QEMU, [...qemuArguments(config), ...options, ...serials, '-qmp', 'stdio'], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     process.once('exit', this.endWithProcess)
@@ -148,9 +147,9 @@ export class Qemu {
     })
   }
 
-  /** Started, and paused. Rejects with QEMU's own words where it does not start. */
-  static async start(config: MachineConfig): Promise<Qemu> {
-    const qemu = new Qemu(config)
+  /** Started with further options of its own, and paused. Rejects with QEMU's own words where it does not start. */
+  static async start(config: MachineConfig, options: readonly string[] = []): Promise<Qemu> {
+    const qemu = new Qemu(config, options)
     try {
       await qemu.greeted
       await qemu.qmp('qmp_capabilities')

@@ -71,11 +71,7 @@ function parseArguments(args: string[]): { names: string[]; out: string } {
 export async function compareGuest(guest: Guest, options: ScreensOptions): Promise<ScreenResult[]> {
   const { out, say = () => {}, upTo } = options
   mkdirSync(out, { recursive: true })
-  const { append } = RULES[guest.name] ?? {}
-  const pair = await Pair.start(guest, (config) => ({
-    ...config,
-    kernel: config.kernel && { ...config.kernel, append: [config.kernel.append, append].filter(Boolean).join(' ') },
-  }))
+  const pair = await Pair.start(guest, RULES[guest.name]?.qemu)
   const results: ScreenResult[] = []
   const tell = (level: Level, status: ScreenResult['status'], words: string) => {
     results.push({ guest: guest.name, level: level.name, status, words })
