@@ -71,11 +71,7 @@ function parseArguments(args: string[]): { names: string[]; out: string } {
 export async function compareGuest(guest: Guest, options: ScreensOptions): Promise<ScreenResult[]> {
   const { out, say = () => {}, upTo } = options
   mkdirSync(out, { recursive: true })
-  const { append } = RULES[guest.name] ?? {}
-  const pair = await Pair.start(guest, (config) => ({
-    ...config,
-    kernel: config.kernel && { ...config.kernel, append: [config.kernel.append, append].filter(Boolean).join(' ') },
-  }))
+  const pair = await Pair.start(guest, RULES[guest.name]?.qemu)
   const results: ScreenResult[] = []
   const tell = (level: Level, status: ScreenResult['status'], words: string) => {
     results.push({ guest: guest.name, level: level.name, status, words })
@@ -87,9 +83,8 @@ export async function compareGuest(guest: Guest, options: ScreensOptions): Promi
         const rules = rulesFor(guest.name, level.name)
         await pair.climb(level, rules.until)
         if (rules.passing) continue
-        const difference = (ours: Screen, theirs: Screen) => differenceOf(ours, theirs, rules.except ?? [])
-        const [ours, theirs] = await pair.look(rules.settle ?? 'still', (a, b) => difference(a, b).pixels === 0)
-        const found = difference(ours, theirs)
+        const [ours, theirs] = await pair.look(rules.settle ?? 'still')
+        const found = differenceOf(ours, theirs, rules.except ?? [])
         await writePictures(join(out, `${guest.name}-${level.name}`), ours, theirs, found)
         tell(level, found.pixels === 0 ? 'equal' : 'different', words(found, ours, theirs))
       } catch (error) {
