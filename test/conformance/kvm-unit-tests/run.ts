@@ -11,7 +11,7 @@ import { findFirmware } from '../../../machine/firmware/find-firmware.js'
 import { createPc } from '../../../machine/pc.js'
 
 const GUEST_SECONDS = 300
-const HOST_SECONDS = 600
+const HOST_SECONDS = 1200
 const MEMORY_MIB = 512
 /** 77, as automake has it, halved by isa-debug-exit. */
 const SKIPPED = 77 >> 1
