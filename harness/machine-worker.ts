@@ -44,7 +44,7 @@ async function main(): Promise<void> {
       onSerial: (port, bytes, guestTimeNs) => tell({ kind: 'serial', port, bytes, guestTimeNs }),
       onDebug: (bytes) => tell({ kind: 'debug', bytes }),
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
-      poll: takeControlMessages,
+      poll: (runner) => takeControlMessages(runner, opened),
       fonts: () => machineFonts(start.config),
     },
   )
@@ -52,16 +52,20 @@ async function main(): Promise<void> {
   tell({ kind: 'ready', engine, engineReason })
 
   host.on('message', (request: Request) => {
-    try {
-      tell({ kind: 'reply', id: request.id, value: perform(runner, opened, request) })
-      if (request.method !== 'close') return
-      opened.close()
-      control.close()
-      host.close()
-    } catch (error) {
-      tell({ kind: 'error', id: request.id, error: plainError(error) })
-    }
+    answer(runner, opened, request)
+    if (request.method !== 'close') return
+    opened.close()
+    control.close()
+    host.close()
   })
+}
+
+function answer(runner: Runner, opened: OpenedMachine, request: Request): void {
+  try {
+    tell({ kind: 'reply', id: request.id, value: perform(runner, opened, request) })
+  } catch (error) {
+    tell({ kind: 'error', id: request.id, error: plainError(error) })
+  }
 }
 
 function perform(runner: Runner, opened: OpenedMachine, request: Request): unknown {
@@ -73,6 +77,8 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return runner.look()
     case 'frame':
       return runner.frame()
+    case 'picture':
+      return runner.picture(request.since)
     case 'read':
       return runner.read(request.area)
     case 'insert':
@@ -101,11 +107,25 @@ function withoutRecord({ record: _, ...config }: MachineConfig): MachineConfig {
   return config
 }
 
-function takeControlMessages(runner: Runner): void {
+function takeControlMessages(runner: Runner, opened: OpenedMachine): void {
   for (let received = receiveMessageOnPort(control); received; received = receiveMessageOnPort(control)) {
     const message = received.message as ControlMessage
-    if (message.kind !== 'stop') runner.serialInput(message.port, message.bytes)
-    else if (message.id === running) runner.stop()
+    switch (message.kind) {
+      case 'stop':
+        if (message.id === running) runner.stop()
+        break
+      case 'serial-input':
+        runner.serialInput(message.port, message.bytes)
+        break
+      case 'key':
+        runner.key(message.event)
+        break
+      case 'mouse':
+        runner.mouse(message.event)
+        break
+      case 'ask':
+        answer(runner, opened, message.request)
+    }
   }
 }
 

@@ -4,12 +4,15 @@
  * but the host time-out and the progress report.
  */
 import type { State } from '../machine/device.js'
-import type { Frame } from '../machine/devices/display/display.js'
+import type { DisplayMode, Frame } from '../machine/devices/display/display.js'
+import type { KeyEvent, MouseEvent } from '../machine/devices/input/events.js'
 import type { Machine, MachineExit, MachineOptions } from '../machine/machine.js'
 import { type BitmapFont, withFont } from './bitmap-font.js'
 import type { Area } from './compare-pictures.js'
 import { acceptsExit, compilePattern, createWatch, describeCondition, type Scene, type Watch } from './condition.js'
 import { GlyphReader } from './glyph-reader.js'
+import { LiveInput } from './live/live-input.js'
+import { Pace } from './live/pace.js'
 import { Pointer } from './pointer.js'
 import { findText, readCells, type ScreenReading } from './screen-reading.js'
 import { screenRows, screenText } from './screen-text.js'
@@ -30,6 +33,14 @@ export interface Progress {
   hostMs: number
   /** The screen's last line of text, or the mode it is in. */
   lastLine: string
+}
+
+/** The screen for someone who looks on. */
+export interface LivePicture {
+  /** Of the display, to ask for a later one. */
+  generation: number
+  mode: DisplayMode
+  frame: Frame
 }
 
 /** What the thread around the runner is told, and what it may say, between two slices of guest time. */
@@ -84,6 +95,8 @@ export class Runner {
   private lastExit: MachineExit | undefined
   private resets = 0
   private hostInput = false
+  private readonly live = new LiveInput()
+  private pace: Pace | undefined
   private stopAsked = false
   private shots: Shot[] = []
   private matched: string[] | undefined
@@ -129,6 +142,7 @@ export class Runner {
 
   run(script: Script): RunResult {
     this.steps = script.steps
+    this.pace = script.realTime ? (this.pace ?? new Pace()) : undefined
     this.started = performance.now()
     this.nextProgress = this.started
     this.guestTimeout = script.timeoutNs ?? Number.POSITIVE_INFINITY
@@ -164,6 +178,24 @@ export class Runner {
   serialInput(port: number, bytes: Uint8Array): void {
     this.hostInput = true
     this.machine.serialInput(port, bytes)
+  }
+
+  /** A person's key; the next slice of guest time gets it, or a later one. */
+  key(event: KeyEvent): void {
+    this.hostInput = true
+    this.live.key(event)
+  }
+
+  mouse(event: MouseEvent): void {
+    this.hostInput = true
+    this.live.mouse(event)
+  }
+
+  /** The screen as it is, if anything has changed since the generation `since`. */
+  picture(since: number): LivePicture | undefined {
+    const { display } = this.machine
+    const generation = display.generation()
+    return generation === since ? undefined : { generation, mode: display.mode(), frame: this.frame() }
   }
 
   look(): Look {
@@ -373,7 +405,9 @@ export class Runner {
 
   /** Between two slices: the outside. */
   private attend(): void {
+    this.pace?.keep(this.machine.now())
     this.hooks.poll?.(this)
+    this.live.feed(this.machine)
     if (this.stopAsked) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
     if (this.machine.now() >= this.guestDeadline) {
       const limit = `${this.guestTimeout / 1e9} s of guest time`

@@ -26,6 +26,8 @@ export type Step =
 
 export interface Script {
   readonly steps: readonly Step[]
+  /** Guest time does not pass faster than the host's: someone looks on. */
+  readonly realTime?: boolean
   /** Guest time for all steps together, in ns; unlimited by default. */
   readonly timeoutNs?: number
   /** Host time for all steps together, in ms; unlimited by default. */
@@ -80,6 +82,6 @@ export interface RunResult extends Look {
   /** Registers when the script ended otherwise than well. */
   registers: string | undefined
   shots: Shot[]
-  /** Something came in from outside (a person's serial input): another run may go differently. */
+  /** Something came in from outside (a person's keys, mouse or serial input): another run may go differently. */
   hostInput: boolean
 }

@@ -1,5 +1,6 @@
 /** What a machine's thread and the thread that started it say to each other: plain data only. */
 import type { MessagePort } from 'node:worker_threads'
+import type { KeyEvent, MouseEvent } from '../machine/devices/input/events.js'
 import type { Area } from './compare-pictures.js'
 import type { Drive, MachineConfig, MediumConfig } from './machine-config.js'
 import type { Progress } from './runner.js'
@@ -21,13 +22,20 @@ export type Command =
   | { method: 'run'; script: Script }
   | { method: 'look' | 'frame' | 'registers' | 'snapshot' | 'close' }
   | { method: 'read'; area?: Area }
+  | { method: 'picture'; since: number }
   /** Without a medium, what is in the drive is taken out. */
   | { method: 'insert'; drive: Drive; medium?: MediumConfig }
   | { method: 'restore'; parts: SnapshotParts }
 export type Request = Command & { id: number }
 
 /** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */
-export type ControlMessage = { kind: 'stop'; id: number } | { kind: 'serial-input'; port: number; bytes: Uint8Array }
+export type ControlMessage =
+  | { kind: 'stop'; id: number }
+  | { kind: 'serial-input'; port: number; bytes: Uint8Array }
+  | { kind: 'key'; event: KeyEvent }
+  | { kind: 'mouse'; event: MouseEvent }
+  /** A question that is answered between two slices. */
+  | { kind: 'ask'; request: Request }
 
 /** An error in the words of another thread: the class's name tells what kind it is. */
 export interface PlainError {

@@ -8,10 +8,11 @@ import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { compileCore } from '../machine/cpu/soft/soft-engine.js'
 import type { Frame } from '../machine/devices/display/display.js'
+import type { KeyEvent, MouseEvent } from '../machine/devices/input/events.js'
 import type { MemoryImage } from '../machine/state/memory-image.js'
 import type { Area } from './compare-pictures.js'
 import type { Drive, MachineConfig, MediumConfig } from './machine-config.js'
-import type { Progress } from './runner.js'
+import type { LivePicture, Progress } from './runner.js'
 import type { ScreenReading } from './screen-reading.js'
 import type { Look, RunResult, Script } from './script.js'
 import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
@@ -60,6 +61,9 @@ export class VmThread {
   private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   private nextId = 1
   private lastRun = 0
+  private running = 0
+  /** Asked while a script runs, and not answered yet. */
+  private readonly askedMeanwhile = new Map<number, Request>()
   private ready: Ready = { engine: 'soft', engineReason: '' }
   private readonly ended: Promise<void>
   private failure: Error | undefined
@@ -140,8 +144,16 @@ export class VmThread {
     return this.ready.engineReason
   }
 
-  run(script: Script): Promise<RunResult> {
-    return this.ask({ method: 'run', script })
+  async run(script: Script): Promise<RunResult> {
+    this.running++
+    try {
+      return await this.ask<RunResult>({ method: 'run', script })
+    } finally {
+      this.running--
+      // The script may have ended before it saw them; a second answer is not heard.
+      for (const request of this.askedMeanwhile.values()) this.worker.postMessage(request)
+      this.askedMeanwhile.clear()
+    }
   }
 
   look(): Promise<Look> {
@@ -155,6 +167,11 @@ export class VmThread {
   /** The screen's text and where it is; in graphics modes as far as the fonts go. */
   read(area?: Area): Promise<ScreenReading> {
     return this.ask({ method: 'read', area })
+  }
+
+  /** The screen, if it has changed since a generation; answered even while a script runs. */
+  picture(since = -1): Promise<LivePicture | undefined> {
+    return this.askMeanwhile({ method: 'picture', since })
   }
 
   /** Puts a medium into a drive, or takes out what is in it. Rejects with a VmError of the name MediaError. */
@@ -261,6 +278,15 @@ export class VmThread {
     this.tell({ kind: 'serial-input', port, bytes })
   }
 
+  /** A person's key, while a script runs; marks the result as serial input does. */
+  key(event: KeyEvent): void {
+    this.tell({ kind: 'key', event })
+  }
+
+  mouse(event: MouseEvent): void {
+    this.tell({ kind: 'mouse', event })
+  }
+
   /** Ends the machine and its thread; one that does not come back is ended by force. Never rejects. */
   async close(): Promise<void> {
     this.stop()
@@ -291,6 +317,14 @@ export class VmThread {
     const request: Request = { ...command, id }
     this.worker.postMessage(request)
     return reply
+  }
+
+  private askMeanwhile<T>(command: Command): Promise<T> {
+    if (this.running === 0) return this.ask(command)
+    const request: Request = { ...command, id: this.nextId++ }
+    this.askedMeanwhile.set(request.id, request)
+    this.tell({ kind: 'ask', request })
+    return this.wait(request.id)
   }
 
   private wait<T>(id: number): Promise<T> {
@@ -327,6 +361,7 @@ export class VmThread {
   private settle(id: number) {
     const waiting = this.waiting.get(id)
     this.waiting.delete(id)
+    this.askedMeanwhile.delete(id)
     return waiting
   }
 

@@ -43,6 +43,7 @@ const HOST_ERRORS = new Set([
   'MissingMediaError',
   'EngineUnavailableError',
   'KvmError',
+  'ViewError',
 ])
 
 const HOST_TROUBLE: { readonly [code: string]: string } = {

@@ -10,6 +10,7 @@ import { errorJson, printJson } from './run-report.js'
 const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   run: async () => (await import('./run.js')).runCommand(),
   replay: async () => (await import('./replay.js')).replayCommand(),
+  codegen: async () => (await import('./codegen.js')).codegenCommand(),
   test: async () => (await import('./test.js')).testCommand(),
   'show-report': async () => (await import('./show.js')).showReportCommand(),
   'show-trace': async () => (await import('./show.js')).showTraceCommand(),

@@ -9,9 +9,10 @@ import { DEFAULT_MEMORY, type MachineConfig } from '../machine-config.js'
 import { parseMemorySize } from '../memory-size.js'
 import type { Step } from '../script.js'
 import { UsageError } from './errors.js'
+import { parseViews, type ViewFlags, type ViewRequest } from './view-options.js'
 
 /** As commander hands them over. */
-export interface RunFlags {
+export interface RunFlags extends ViewFlags {
   floppy?: string[]
   cdrom?: string
   disk?: string[]
@@ -49,6 +50,7 @@ export interface RunRequest {
   serial: string | undefined
   debugcon: string | undefined
   json: boolean
+  views: ViewRequest
   /** `-m` was given, so a guest's own size does not count. */
   memoryGiven: boolean
 }
@@ -88,6 +90,10 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     bootMenu,
     kernel: flags.kernel === undefined ? undefined : { path: flags.kernel, initrd: flags.initrd, append: flags.append },
   }
+  const views = parseViews(flags)
+  const isViewed = views.uiPort !== undefined || views.vnc !== undefined
+  if (isViewed && flags.json)
+    throw new UsageError(`--json is for programs, and ${flags.ui ? '--ui' : '--vnc'} for people; leave one out`)
   const hasMedia =
     guest !== undefined || floppies.length + disks.length > 0 || (flags.cdrom ?? flags.kernel) !== undefined
   if (!hasMedia && acts.length === 0)
@@ -97,12 +103,16 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   const request: RunRequest = {
     guest,
     machine,
-    steps: parseActs(acts),
-    timeoutMs: parseTimeout(flags.timeout ?? DEFAULT_TIMEOUT),
+    steps: parseActs(acts, isViewed),
+    timeoutMs:
+      flags.timeout === undefined && isViewed
+        ? Number.POSITIVE_INFINITY
+        : parseTimeout(flags.timeout ?? DEFAULT_TIMEOUT),
     screenshot: flags.screenshot,
     serial: flags.serial,
     debugcon: flags.debugcon,
     json: flags.json ?? false,
+    views,
     memoryGiven: flags.memory !== undefined,
   }
   checkOutputNames(request)
@@ -113,7 +123,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
 function checkValues(flags: RunFlags): void {
   const { append: _, json: __, ...rest } = flags
   for (const [name, values] of Object.entries(rest)) {
-    const option = name === 'memory' ? '-m' : `--${name}`
+    const option = name === 'memory' ? '-m' : `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
     for (const value of [values].flat()) {
       if (typeof value === 'string' && value.startsWith('--'))
         throw new UsageError(`${option} needs a value, and '${value}' is an option`)
@@ -224,11 +234,12 @@ function parseTimeout(text: string): number {
   return ns / 1e6
 }
 
-/** Without an `--until-*`, the guest runs until it stops by itself. */
-function parseActs(acts: readonly Act[]): Step[] {
+/** Without an `--until-*`, the guest runs until it stops by itself; a reset is no end to a person who looks on. */
+function parseActs(acts: readonly Act[], isViewed: boolean): Step[] {
   const steps = acts.flatMap(parseAct)
-  if (acts.every((act) => act.option === 'keys')) steps.push({ kind: 'until', condition: { kind: 'exit' } })
-  return steps
+  if (acts.some((act) => act.option !== 'keys')) return steps
+  const reasons = isViewed ? (['poweroff', 'debug-exit'] as const) : undefined
+  return [...steps, { kind: 'until', condition: { kind: 'exit', reasons } }]
 }
 
 function parseAct(act: Act): Step[] {

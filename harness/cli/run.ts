@@ -1,50 +1,39 @@
 /** `bootwright run`: boots media or a guest, types, waits, and says how it ended. */
 
 import { writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { Command } from 'commander'
-import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { evidence } from '../evidence.js'
-import { checkBootFile, type MachineConfig } from '../machine-config.js'
+import { ThreadMachine } from '../live/thread-machine.js'
 import type { RunResult } from '../script.js'
 import { VmThread } from '../vm-thread.js'
 import { complain, EXIT } from './errors.js'
-import { ensureFirmware } from './firmware.js'
-import { applyGuest } from './guest-argument.js'
-import { checkOutputs, openSink, type Sink, streamSink, withPath } from './outputs.js'
+import { machineOptions, prepareMachine } from './machine-options.js'
+import { openSink, type Sink, streamSink, withPath } from './outputs.js'
 import { progressLine } from './progress.js'
-import { type Act, checkBootOrder, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from './run-options.js'
+import { type Act, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from './run-options.js'
 import { errorJson, exitCodeOf, printJson, type RunJson, runJson, summary } from './run-report.js'
-
-const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value]
+import { Views } from './views.js'
 
 export function runCommand(): Command {
   const acts: Act[] = []
-  const command = new Command('run')
+  const command = machineOptions(new Command('run'))
     .description('boot a guest or images, type, wait, and say how it ended')
-    .argument('[guest]', 'a guest by name or path, or an image: a floppy, an ISO or a disk by what is in it')
-    .option('--floppy <file>', 'floppy image for A:, the second one for B:', collect)
-    .option('--cdrom <file>', 'ISO image')
-    .option('--disk <file>', 'hard disk image, up to three times', collect)
-    .option('--kernel <file>', 'Linux bzImage or Multiboot image to start directly')
-    .option('--initrd <file>', 'initial RAM disk for the kernel')
-    .option('--append <string>', "the kernel's command line")
-    .option(
-      '--boot <order>',
-      "drives to boot from: letters of a (floppy), c (disk), d (CD), n (network); with the firmware's menu: order=adc,menu=on",
-    )
-    .option('--engine <engine>', 'auto, kvm or soft', 'auto')
-    .option('--cpu <model>', "the soft engine's CPU: a model and changes to it, as in pentium3,+sse2 (default: max)")
-    .option('--smp <n>', 'how many CPUs (default: 1; several run on the soft engine)')
-    .option('-m, --memory <size>', 'RAM: MiB, or with a unit as in 512M or 1G (default: 128M)')
     .option('--keys <script>', "type, in Packer's boot-command language and with <wait 'regex'>; several act in order")
     .option('--until-text <regex>', "run until the screen's text matches; in order with --keys")
     .option('--until-serial <regex>', "run until COM1's output matches; in order with --keys")
     .option('--until-exit', 'run until the guest powers off, resets, or leaves through debug-exit with code 0')
-    .option('--timeout <duration>', 'host time for the run, e.g. 30s or 5m', DEFAULT_TIMEOUT)
+    .option(
+      '--timeout <duration>',
+      `host time for the run, e.g. 30s or 5m (default: ${DEFAULT_TIMEOUT}; none with a live view)`,
+    )
     .option('--screenshot <file.png>', 'write the last picture, whatever the outcome')
     .option('--record <file>', "record all input, for 'bootwright replay' (soft engine)")
     .option('--serial <file>', "write COM1's output to a file, or connect COM1 to stdio")
     .option('--debugcon <file>', "write the debug console's output (ports 0x402 and 0xe9) to a file")
+    .option('--ui', 'a live view in the browser, on this host alone; its address is printed')
+    .option('--ui-port <n>', "the live view's port (default: any that is free)")
+    .option('--vnc <display>', 'a live view for VNC viewers: :1 for port 5901 of this host, or 0.0.0.0:1,password=FILE')
     .option('--json', 'print one JSON object on standard output, everything else on standard error')
     .addHelpText('after', HELP)
     .on('option:keys', (value: string) => acts.push({ option: 'keys', value }))
@@ -68,12 +57,7 @@ Exit codes: 0 all came as asked, 1 the guest did otherwise, 2 wrong options or m
 async function run(guest: string | undefined, flags: RunFlags, acts: readonly Act[]): Promise<number> {
   try {
     const request = parseRun(guest, flags, acts)
-    await applyGuest(request)
-    checkBootOrder(request.machine)
-    checkMedia(request.machine)
-    checkOutputs(request)
-    const { bios, vgaBios } = await ensureFirmware()
-    request.machine.firmware = { bios: bios.path, vgaBios: vgaBios.path }
+    await prepareMachine(request)
     return await runMachine(request)
   } catch (error) {
     if (flags.json) printJson(errorJson(error))
@@ -81,20 +65,11 @@ async function run(guest: string | undefined, flags: RunFlags, acts: readonly Ac
   }
 }
 
-/** Here rather than in the machine's thread alone, so that a wrong path is told at once and before firmware is sought. */
-function checkMedia({ floppies = [], cdrom, disks = [], kernel }: MachineConfig): void {
-  const check = (path: string, as: MediumKind) => openMedium(path, { as }).device.close()
-  for (const { path } of floppies) check(path, 'floppy')
-  if (cdrom) check(cdrom.path, 'cdrom')
-  for (const { path } of disks) check(path, 'disk')
-  if (kernel) checkBootFile(kernel.path, 'kernel')
-  if (kernel?.initrd !== undefined) checkBootFile(kernel.initrd, 'initrd')
-}
-
 async function runMachine(request: RunRequest): Promise<number> {
   const sinks = openSinks(request)
   const progress = progressLine(process.stderr)
   let vm: VmThread | undefined
+  let views: Views | undefined
   let failure: unknown
   const guarded = (work: () => void) => {
     try {
@@ -107,13 +82,25 @@ async function runMachine(request: RunRequest): Promise<number> {
   const ending = endings(() => vm)
   try {
     vm = await VmThread.start(request.machine, {
-      onSerial: (port, bytes) => guarded(() => port === 0 && sinks.serial?.write(bytes)),
+      onSerial: (port, bytes) => {
+        if (port !== 0) return
+        guarded(() => sinks.serial?.write(bytes))
+        views?.onSerial(bytes)
+      },
       onDebug: (bytes) => guarded(() => sinks.debugcon?.write(bytes)),
-      onProgress: (now) => request.serial !== 'stdio' && progress.show(now),
+      onProgress: (now) => {
+        if (request.serial !== 'stdio') progress.show(now)
+        views?.onProgress(now)
+      },
     })
     if (ending.asked) return complainInterrupted(request)
     if (request.serial === 'stdio') forwardInput(vm)
-    const result = await vm.run({ steps: request.steps, hostTimeoutMs: request.timeoutMs })
+    views = await openViews(request, vm)
+    const result = await vm.run({
+      steps: request.steps,
+      hostTimeoutMs: request.timeoutMs,
+      realTime: views !== undefined,
+    })
     progress.clear()
     if (failure) throw failure
     const { screenshot } = request
@@ -126,9 +113,16 @@ async function runMachine(request: RunRequest): Promise<number> {
     throw failure ?? error
   } finally {
     ending.forget()
+    await views?.close('the run has ended')
     await vm?.close()
     for (const sink of Object.values(sinks)) sink?.close()
   }
+}
+
+async function openViews({ views, guest }: RunRequest, vm: VmThread): Promise<Views | undefined> {
+  if (views.uiPort === undefined && views.vnc === undefined) return undefined
+  const title = guest === undefined ? 'Bootwright' : `${basename(guest)} – Bootwright`
+  return Views.open(views, new ThreadMachine(vm, title), { onSerial: (bytes) => vm.serialInput(0, bytes) })
 }
 
 function openSinks(request: RunRequest): { serial?: Sink; debugcon?: Sink } {
@@ -140,7 +134,10 @@ function openSinks(request: RunRequest): { serial?: Sink; debugcon?: Sink } {
 }
 
 /** Ctrl+C and the like end the run in good order, and a second time at once. */
-function endings(vm: () => VmThread | undefined): { readonly asked: boolean; forget(): void } {
+export function endings(vm: () => Pick<VmThread, 'stop' | 'terminate'> | undefined): {
+  readonly asked: boolean
+  forget(): void
+} {
   const state = { asked: false }
   let timer: NodeJS.Timeout | undefined
   const end = () => {

@@ -1,0 +1,49 @@
+/** The options that make up a machine, as `run` and `codegen` have them, and what is checked before it starts. */
+import type { Command } from 'commander'
+import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
+import { checkBootFile, type MachineConfig } from '../machine-config.js'
+import { ensureFirmware } from './firmware.js'
+import { applyGuest } from './guest-argument.js'
+import { checkOutputs } from './outputs.js'
+import { checkBootOrder, type RunRequest } from './run-options.js'
+
+const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value]
+
+export function machineOptions(command: Command): Command {
+  return command
+    .argument('[guest]', 'a guest by name or path, or an image: a floppy, an ISO or a disk by what is in it')
+    .option('--floppy <file>', 'floppy image for A:, the second one for B:', collect)
+    .option('--cdrom <file>', 'ISO image')
+    .option('--disk <file>', 'hard disk image, up to three times', collect)
+    .option('--kernel <file>', 'Linux bzImage or Multiboot image to start directly')
+    .option('--initrd <file>', 'initial RAM disk for the kernel')
+    .option('--append <string>', "the kernel's command line")
+    .option(
+      '--boot <order>',
+      "drives to boot from: letters of a (floppy), c (disk), d (CD), n (network); with the firmware's menu: order=adc,menu=on",
+    )
+    .option('--engine <engine>', 'auto, kvm or soft', 'auto')
+    .option('--cpu <model>', "the soft engine's CPU: a model and changes to it, as in pentium3,+sse2 (default: max)")
+    .option('--smp <n>', 'how many CPUs (default: 1; several run on the soft engine)')
+    .option('-m, --memory <size>', 'RAM: MiB, or with a unit as in 512M or 1G (default: 128M)')
+}
+
+/** Completes the request's machine. Rejects with what is wrong with it, before anything has started. */
+export async function prepareMachine(request: RunRequest): Promise<void> {
+  await applyGuest(request)
+  checkBootOrder(request.machine)
+  checkMedia(request.machine)
+  checkOutputs(request)
+  const { bios, vgaBios } = await ensureFirmware()
+  request.machine.firmware = { bios: bios.path, vgaBios: vgaBios.path }
+}
+
+/** Here rather than in the machine's thread alone, so that a wrong path is told at once and before firmware is sought. */
+function checkMedia({ floppies = [], cdrom, disks = [], kernel }: MachineConfig): void {
+  const check = (path: string, as: MediumKind) => openMedium(path, { as }).device.close()
+  for (const { path } of floppies) check(path, 'floppy')
+  if (cdrom) check(cdrom.path, 'cdrom')
+  for (const { path } of disks) check(path, 'disk')
+  if (kernel) checkBootFile(kernel.path, 'kernel')
+  if (kernel?.initrd !== undefined) checkBootFile(kernel.initrd, 'initrd')
+}
