@@ -32,6 +32,11 @@ const GRUB_MENU: LevelRules = {
 }
 /** `ls` looks into an empty floppy drive for seconds. */
 const GRUB: GuestRules = { levels: { loader: GRUB_MENU, disk: { until: /^grub> ls\n[\s\S]*^grub>$/ } } }
+const FREEDOS_MENU: LevelRules = {
+  until: /Singlestepping/,
+  settle: { ns: 0.3e9 },
+  except: [{ text: /\(Selection=1\) - (\d+)/, why: 'seconds that are left' }],
+}
 const KOLIBRI_MENU: LevelRules = {
   settle: { ns: 0.3e9 },
   except: [{ text: /\(\d+ sec\)/, why: 'seconds that are left' }],
@@ -82,7 +87,7 @@ const KOLIBRI_TASKBAR: Exception[] = [
 
 export const RULES: { readonly [guest: string]: GuestRules } = {
   freedos: { levels: { kernel: PASSING } },
-  'freedos-installer': { levels: { shell: PASSING } },
+  'freedos-installer': { levels: { kernel: FREEDOS_MENU, shell: PASSING } },
   elks: { levels: { loader: PASSING, kernel: PASSING } },
   kolibri: {
     levels: {

@@ -13,6 +13,8 @@ import { Qemu } from './qemu.js'
 /** How long a picture must stand still before it is compared; a level that never does is given a time instead. */
 const STILL_NS = 1.5e9
 const STILL_TIMEOUT_NS = 120e9
+/** For the text that a level's rules name; on a busy host QEMU takes minutes to find a floppy drive empty. */
+const UNTIL_TIMEOUT_NS = 300e9
 /** QEMU's screen is looked at so often, ms. */
 const LOOK_MS = 100
 /** Between two events of keys or mouse, ms; as `harness/typist.ts` has it. */
@@ -48,7 +50,7 @@ export class Pair {
   /** Types a level's keys on both and waits until both have reached it, and show `until` as well. */
   async climb(level: Level, until?: RegExp): Promise<void> {
     const steps = levelSteps(level)
-    if (until) steps.push({ kind: 'until', condition: text(until), timeoutNs: STILL_TIMEOUT_NS })
+    if (until) steps.push({ kind: 'until', condition: text(until), timeoutNs: UNTIL_TIMEOUT_NS })
     await Promise.all([this.ours(steps), this.qemu.run(steps)])
   }
 
