@@ -83,7 +83,8 @@ export function qemuArguments(config: MachineConfig): string[] {
       '-parallel',
       'null',
     ],
-    // Our machine has A: and a CD drive always.
+    // Our machine has A: and a CD drive always; A: without a floppy is a 1.44M drive.
+    ...['-global', 'isa-fdc.fallback=144'],
     ...drive(floppies[0]?.path, 'if=floppy,index=0'),
     ...floppies.slice(1).flatMap(({ path }) => drive(path, 'if=floppy,index=1')),
     ...disks.flatMap(({ path }, i) => drive(path, `if=ide,index=${[0, 1, 3][i]}`)),
