@@ -198,7 +198,16 @@ export class Pc implements Machine {
 
     // ---- chipset ----
     const host = new I440fx({ pci, memory, ramSize: options.memory, bios: firmware.bios })
-    const bridge = new Piix3({ pci, ports, interrupts: router, reset: () => this.ask({ reason: 'reset' }) })
+    // INIT# reaches every CPU: memory and devices stay as they are, and the firmware looks into CMOS at what to do.
+    const init = () => {
+      for (const each of apics) each.initPin()
+    }
+    const bridge = new Piix3({
+      pci,
+      ports,
+      interrupts: router,
+      reset: (kind) => (kind === 'hard' ? this.ask({ reason: 'reset' }) : init()),
+    })
     const floppyDrives = [0, 1].map((i) =>
       i === 0 || options.floppies[i] ? new FloppyDrive({ medium: options.floppies[i] }) : undefined,
     )
@@ -237,7 +246,7 @@ export class Pc implements Machine {
       pit,
       clock,
       setA20: this.a20.set,
-      reset: () => this.ask({ reason: 'reset' }),
+      reset: init,
       warn,
     })
 
@@ -252,7 +261,7 @@ export class Pc implements Machine {
       irq12: router.isa(12),
       setA20: this.a20.set,
       getA20: () => this.a20.enabled,
-      reset: () => this.ask({ reason: 'reset' }),
+      reset: init,
       warn,
     })
     // COM1 and COM3 share IRQ 4, COM2 and COM4 IRQ 3.
