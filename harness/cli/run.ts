@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
+import { withModules } from '../boot-modules.js'
 import { evidence } from '../evidence.js'
 import { checkBootFile, type MachineConfig } from '../machine-config.js'
 import type { RunResult } from '../script.js'
@@ -26,7 +27,10 @@ export function runCommand(): Command {
     .option('--cdrom <file>', 'ISO image')
     .option('--disk <file>', 'hard disk image, up to three times', collect)
     .option('--kernel <file>', 'Linux bzImage or Multiboot image to start directly')
-    .option('--initrd <file>', 'initial RAM disk for the kernel')
+    .option(
+      '--initrd <file>',
+      'initial RAM disk for the kernel; for a Multiboot kernel its modules: FILE ARGUMENTS,FILE …',
+    )
     .option('--append <string>', "the kernel's command line")
     .option(
       '--boot <order>',
@@ -69,6 +73,8 @@ async function run(guest: string | undefined, flags: RunFlags, acts: readonly Ac
   try {
     const request = parseRun(guest, flags, acts)
     await applyGuest(request)
+    const { machine } = request
+    machine.kernel &&= withModules(machine.kernel)
     checkBootOrder(request.machine)
     checkMedia(request.machine)
     checkOutputs(request)
@@ -89,6 +95,7 @@ function checkMedia({ floppies = [], cdrom, disks = [], kernel }: MachineConfig)
   for (const { path } of disks) check(path, 'disk')
   if (kernel) checkBootFile(kernel.path, 'kernel')
   if (kernel?.initrd !== undefined) checkBootFile(kernel.initrd, 'initrd')
+  for (const { path } of kernel?.modules ?? []) checkBootFile(path, 'module')
 }
 
 async function runMachine(request: RunRequest): Promise<number> {
