@@ -41,5 +41,5 @@ export default defineGuest({
     { name: 'userland', title: '/init starts in dom0', until: serial('Run /init as init process'), timeout: '30m' },
   ],
   hostTimeout: '60m',
-  heavy: 'executes some 10,000 million instructions',
+  heavy: 'executes some 9,000 million instructions',
 })
