@@ -79,6 +79,7 @@ export async function inputsOf(config: MachineConfig, media: DriveMedia): Promis
     ...(config.disks ?? []).map((disk, i): [string, string] => [`disk ${i + 1}`, disk.path]),
     ['kernel', config.kernel?.path],
     ['initrd', config.kernel?.initrd],
+    ...(config.kernel?.modules ?? []).map(({ path }, i): [string, string] => [`module ${i + 1}`, path]),
   ]
   const inputs: InputFile[] = []
   for (const [what, path] of files) if (path !== undefined) inputs.push({ what, path, ...(await identify(path, what)) })
@@ -117,7 +118,12 @@ export function absolute(config: MachineConfig): MachineConfig {
     ...(cdrom && { cdrom: medium(cdrom) }),
     ...(disks && { disks: disks.map(medium) }),
     ...(kernel && {
-      kernel: { ...kernel, path: resolve(kernel.path), ...(kernel.initrd && { initrd: resolve(kernel.initrd) }) },
+      kernel: {
+        ...kernel,
+        path: resolve(kernel.path),
+        ...(kernel.initrd && { initrd: resolve(kernel.initrd) }),
+        ...(kernel.modules && { modules: kernel.modules.map((one) => ({ ...one, path: resolve(one.path) })) }),
+      },
     }),
     ...(firmware && { firmware: { bios: resolve(firmware.bios), vgaBios: resolve(firmware.vgaBios) } }),
   }

@@ -28,8 +28,8 @@ export interface MachineOptions {
   bootOrder?: string
   /** SeaBIOS offers its boot menu (Escape) for `waitMs` of guest time, its own 2500 ms by default. */
   bootMenu?: { waitMs?: number }
-  /** Direct boot of a Linux bzImage or a Multiboot image. */
-  kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; append?: string }
+  /** Direct boot of a Linux bzImage, which may have an initrd, or of a Multiboot image, which may have modules. */
+  kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; modules?: readonly BootModule[]; append?: string }
   /** SeaBIOS and its VGA BIOS. */
   firmware: { bios: Uint8Array; vgaBios: Uint8Array }
   /** QEMU's `pc-testdev` is there, for kernels that test the machine itself. */
@@ -41,6 +41,12 @@ export interface MachineOptions {
   onParallel?: (byte: number) => void
   /** Port 0x402 (SeaBIOS's log) and 0xE9. */
   onDebug?: (byte: number) => void
+}
+
+export interface BootModule {
+  data: Uint8Array
+  /** Its file's name, and what it is given after that. */
+  commandLine?: string
 }
 
 /** Why a machine stopped by itself. */

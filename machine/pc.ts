@@ -44,6 +44,7 @@ import { I8254 } from './devices/timer/i8254.js'
 import { Mc146818 } from './devices/timer/mc146818.js'
 import { IsaDebugExit } from './devices/watchdog/isa-debug-exit.js'
 import { PcTestdev } from './devices/watchdog/pc-testdev.js'
+import { BootImageError } from './firmware/boot-rom.js'
 import { configureFirmware } from './firmware/configure.js'
 import { FwCfg } from './firmware/fw-cfg.js'
 import { findMultibootHeader } from './firmware/multiboot.js'
@@ -322,6 +323,8 @@ export class Pc implements Machine {
     const floppyTypes = floppyDrives.map((drive) => (drive ? DRIVE_KIB[drive.type] : 'none'))
     const kernel = options.kernel
     const multiboot = kernel !== undefined && findMultibootHeader(kernel.image) !== undefined
+    if (kernel?.modules && !multiboot)
+      throw new BootImageError('Modules are for Multiboot kernels, and this kernel is none; give Linux an initrd.')
     const append = kernel?.append
     configureFirmware({
       fwCfg,
@@ -335,7 +338,7 @@ export class Pc implements Machine {
             image: kernel.image,
             name: kernel.name,
             append,
-            modules: kernel.initrd ? [{ data: kernel.initrd, commandLine: 'initrd' }] : undefined,
+            modules: kernel.modules ?? (kernel.initrd && [{ data: kernel.initrd, commandLine: 'initrd' }]),
           }
         : undefined,
       linux: kernel && !multiboot ? { kernel: kernel.image, initrd: kernel.initrd, append } : undefined,

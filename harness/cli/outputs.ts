@@ -39,6 +39,7 @@ function inputPaths(machine: MachineConfig): [what: string, path: string][] {
     ['CD image', machine.cdrom?.path],
     ['kernel', machine.kernel?.path],
     ['initrd', machine.kernel?.initrd],
+    ...(machine.kernel?.modules ?? []).map(({ path }): [string, string] => ['module', path]),
   ]
   return inputs.filter((input): input is [string, string] => input[1] !== undefined)
 }

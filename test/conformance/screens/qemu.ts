@@ -69,7 +69,21 @@ export function qemuArguments(config: MachineConfig): string[] {
   const date = new Date(epoch * 1000).toISOString().slice(0, 19)
   const present = `${floppies.length ? 'a' : ''}${disks.length ? 'c' : ''}${cdrom ? 'd' : ''}` || 'cad'
   return [
-    ...['-M', 'pc', '-accel', 'tcg', '-m', `${memory >> 20}`, '-nodefaults', '-vga', 'std', '-display', 'none'],
+    ...[
+      '-M',
+      'pc',
+      '-accel',
+      'tcg',
+      '-m',
+      `${memory >> 20}`,
+      '-smp',
+      `${config.cpus ?? 1}`,
+      '-nodefaults',
+      '-vga',
+      'std',
+      '-display',
+      'none',
+    ],
     ...[
       '-icount',
       'shift=3',
@@ -93,6 +107,9 @@ export function qemuArguments(config: MachineConfig): string[] {
       ? [
           ...['-kernel', kernel.path, '-append', kernel.append ?? ''],
           ...(kernel.initrd === undefined ? [] : ['-initrd', kernel.initrd]),
+          ...(kernel.modules === undefined
+            ? []
+            : ['-initrd', kernel.modules.map(({ path, append = '' }) => `${path} ${append}`).join(',')]),
         ]
       : ['-boot', `order=${config.bootOrder ?? present}`]),
   ]

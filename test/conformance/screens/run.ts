@@ -36,7 +36,8 @@ export interface ScreensOptions {
 export async function screens(args: string[]): Promise<number> {
   const { names, out } = parseArguments(args)
   if (!haveQemu()) throw new Error(`${QEMU} is needed for this comparison (Debian's package qemu-system-x86)`)
-  const guests = await Promise.all((names.length > 0 ? names : guestNames()).map(loadGuest))
+  const loaded = await Promise.all((names.length > 0 ? names : guestNames()).map(loadGuest))
+  const guests = loaded.filter((guest) => guest.heavy === undefined || names.length > 0)
   // So that QEMU is ended, and its folder taken away, when this is interrupted.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
   console.log(qemuVersion())
