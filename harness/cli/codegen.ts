@@ -101,6 +101,10 @@ async function record(request: RunRequest, launch: LaunchOptions, file: string):
       process.stderr.write(`the guest has stopped (${stoppedBy}); save the test, or press Ctrl+C\n`)
       await finished
     }
+    if (recording.lines().length === 0) {
+      process.stderr.write(`nothing was recorded, so ${file} was not written\n`)
+      return ending.asked ? EXIT.interrupted : EXIT.failed
+    }
     const written = await writeTest(file, launch, recording).catch((error) => {
       throw withPath(error, file)
     })

@@ -17,7 +17,10 @@ export class LiveFake implements LiveMachine {
   }
 
   /** Paints anew: `colour` gives red, green and blue of a pixel. */
-  paint(colour: (x: number, y: number) => readonly [number, number, number], { width, height } = this.frame): void {
+  paint(
+    colour: (x: number, y: number) => readonly [number, number, number],
+    { width, height }: { width: number; height: number } = this.frame,
+  ): void {
     const data = new Uint8Array(width * height * 4)
     for (let i = 0; i < width * height; i++) data.set([...colour(i % width, Math.floor(i / width)), 255], i * 4)
     this.frame = { width, height, data }

@@ -1,0 +1,134 @@
+/** A person in Chromium uses FreeDOS, and the test that is written runs. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, describe, expect, test } from 'vitest'
+import { GlyphReader } from '../../../harness/glyph-reader.js'
+import { machineFonts } from '../../../harness/machine-config.js'
+import { findText } from '../../../harness/screen-reading.js'
+import { decodePng } from '../../../harness/screenshot.js'
+import type { Frame } from '../../../machine/devices/display/display.js'
+import { firmwareNote, noFirmware } from '../../firmware-here.js'
+import { executablePath, launchChromium } from '../../reports/chromium.js'
+import { bootwright } from '../cli/command.js'
+import { liveCommand } from '../live/live-command.js'
+import { withoutImage } from '../vitest/images.js'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const IMAGE = 'freedos722.img'
+// Within the project, for what is imported as a user's test imports it.
+mkdirSync(join(root, 'test-results'), { recursive: true })
+const folder = mkdtempSync(join(root, 'test-results', 'codegen-'))
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const skipped = noFirmware !== undefined || withoutImage(IMAGE) || !executablePath
+
+describe.skipIf(skipped)(`codegen with FreeDOS${firmwareNote}`, () => {
+  const image = join(process.env.BOOTWRIGHT_IMAGES ?? '', IMAGE)
+  const file = join(folder, 'dos.test.ts')
+
+  test('writes what was done, with waits, a text and a needle', { timeout: 240_000 }, async () => {
+    const view = await liveCommand(['codegen', image, '--engine', 'soft', '-o', file])
+    const browser = await launchChromium()
+    try {
+      await use(browser, view.url)
+      expect(await view.ended).toBe(0)
+    } finally {
+      await browser.close()
+      view.interrupt()
+      await view.ended
+    }
+    const lines = readFileSync(file, 'utf8').split('\n')
+    const body = lines.filter((line) => line.startsWith('  await ')).map((line) => line.trim())
+    expect(body).toEqual([
+      'await expect(vm.screen).toHaveText(/^A:\\\\>$/)',
+      "await vm.keyboard.type('dir\\n')",
+      expect.stringMatching(/^await expect\(vm\.screen\)\.toHaveText\(\/.*bytes free\$\\n\+A:\\\\>\$\/\)$/),
+      "await vm.keyboard.type('ver\\n')",
+      'await expect(vm.screen).toHaveText(/DEBUG/)',
+      "await expect(vm.screen).toMatchNeedle('dos-1')",
+    ])
+    expect(readdirSync(join(folder, 'needles'))).toEqual(['dos-1.json', 'dos-1.png'])
+  })
+
+  test('and that runs by itself', { timeout: 240_000 }, () => {
+    expect(existsSync(file)).toBe(true)
+    // The project's own configuration looks for tests elsewhere.
+    writeFileSync(join(folder, 'vitest.config.mjs'), 'export default {}\n')
+    const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+    const args = [vitest, 'run', '--root', folder, '--reporter', 'json']
+    const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 200_000 })
+    expect(JSON.parse(stdout.slice(stdout.indexOf('{'))), stderr).toMatchObject({ numPassedTests: 1, success: true })
+  })
+
+  async function use(browser: Browser, url: string): Promise<void> {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
+    await page.goto(url)
+    await page.waitForSelector('body[data-connected=yes]')
+    const line = (text: string) => page.locator('#lines', { hasText: text }).waitFor({ timeout: 60_000 })
+    await page.locator('#screen canvas').focus()
+    await seen(page, /^A:\\>$/m)
+    await page.keyboard.type('dir\n', { delay: 50 })
+    await seen(page, /bytes free\n+A:\\>$/m)
+    await page.keyboard.type('ver\n', { delay: 50 })
+    const debug = await seen(page, /DEBUG(?=[\s\S]*version[\s\S]*\nA:\\>$)/)
+    await page.click('[data-tool=text]')
+    await page.mouse.click(debug.x + 20, debug.y + 5)
+    await line('DEBUG')
+    const version = await seen(page, /version/)
+    await page.click('[data-tool=box]')
+    await page.mouse.move(version.x, version.y)
+    await page.mouse.down()
+    await page.mouse.move(version.x + 200, version.y + 40, { steps: 4 })
+    await page.mouse.up()
+    await line('dos-1')
+    await page.click('#save')
+  }
+})
+
+test.each([
+  [[], 'codegen needs a file to write; add -o first-boot.test.ts'],
+  [['-o', 'test.txt'], "-o 'test.txt' is no name that vitest takes for a test; end it in .test.ts"],
+  [['-o', '/none/a.test.ts'], "-o '/none/a.test.ts' cannot be written: there is no folder '/none'"],
+  [['-o', fileURLToPath(import.meta.url)], 'is there already; name another file, or remove it'],
+  [['-o', join(folder, 'a.test.ts'), '--smp', '2'], 'codegen takes no --smp'],
+])('codegen %j is refused in one sentence', async (args, sentence) => {
+  const { code, stderr } = await bootwright(['codegen', 'any.img', ...args])
+  expect(code).toBe(2)
+  expect(stderr).toContain(sentence)
+  expect(stderr.trim().split('\n')).toHaveLength(1)
+})
+
+/** What a person sees: waits until it is there, and says where on the page. */
+async function seen(page: Page, pattern: RegExp): Promise<{ x: number; y: number }> {
+  const reader = new GlyphReader(machineFonts({}))
+  const canvas = page.locator('#screen canvas')
+  for (const deadline = performance.now() + 60_000; ; ) {
+    const url = await page.evaluate("document.querySelector('#screen canvas').toDataURL('image/png')")
+    const frame = await decodePng(Buffer.from(String(url).split(',')[1], 'base64'))
+    const reading = reader.read(withoutGaps(frame))
+    const found = findText(reading, pattern)
+    if (found) {
+      const box = await canvas.boundingBox()
+      if (!box) throw new Error('the page shows no screen')
+      const scale = box.width / frame.width
+      return { x: box.x + (found.area.x * 9 * scale) / 8, y: box.y + found.area.y * scale }
+    }
+    if (performance.now() > deadline) throw new Error(`there is no ${pattern} on\n${reading.text}`)
+    await page.waitForTimeout(500)
+  }
+}
+
+/** A VGA's text cells have a ninth column, which its fonts have not. */
+function withoutGaps({ width, height, data }: Frame): Frame {
+  const narrow = (width * 8) / 9
+  const kept = new Uint8Array(narrow * height * 4)
+  for (let i = 0; i < narrow * height; i++) {
+    const from = (Math.floor(i / narrow) * width + Math.floor(((i % narrow) * 9) / 8)) * 4
+    kept.set(data.subarray(from, from + 4), i * 4)
+  }
+  return { width: narrow, height, data: kept }
+}
