@@ -11,7 +11,7 @@ export type GuestMedium =
   /** A file in the folder that BOOTWRIGHT_IMAGES names. */
   | { kind: 'image'; file: string }
   /** A file of a Debian package: installed, or unpacked in the cache. */
-  | { kind: 'package'; package: string; file: string }
+  | { kind: 'package'; package: string; file: string; unpackOnly?: boolean }
   /** A file by its path; for guests of one's own. */
   | { kind: 'file'; path: string }
   /** Made of other media; `build` gets their bytes in order. */
@@ -23,14 +23,23 @@ export type GuestMedium =
       build: (parts: Uint8Array[]) => Uint8Array
     }
 
+export type PackageMedium = Extract<GuestMedium, { kind: 'package' }>
+
+/** How media of Debian packages are got. */
+export const SETUP_COMMAND = 'bootwright setup --guests'
+
 /** A file in the folder that BOOTWRIGHT_IMAGES names. */
 export function image(file: string): GuestMedium {
   return { kind: 'image', file }
 }
 
-/** @param file Its path as the package has it. */
-export function packageFile(name: string, file: string): GuestMedium {
-  return { kind: 'package', package: name, file }
+/**
+ * @param file Its path as the package has it.
+ * @param options With `unpackOnly` the package is never installed, only unpacked into the cache: installing it would
+ *   change the host.
+ */
+export function packageFile(name: string, file: string, options: { unpackOnly?: boolean } = {}): GuestMedium {
+  return { kind: 'package', package: name, file, ...options }
 }
 
 /** @param base `import.meta.url` where the path is relative to the guest's file. */
@@ -73,26 +82,27 @@ export function describeMedium(medium: GuestMedium): string {
 }
 
 /** The Debian packages that a medium needs. */
-export function packagesOf(medium: GuestMedium): { package: string; file: string }[] {
-  if (medium.kind === 'package') return [{ package: medium.package, file: medium.file }]
+export function packagesOf(medium: GuestMedium): PackageMedium[] {
+  if (medium.kind === 'package') return [medium]
   return medium.kind === 'built' ? medium.from.flatMap(packagesOf) : []
 }
 
 /**
  * The path of a medium; one that is built is written into the cache first.
+ * @param setup The command that gets a package that is missing.
  * @throws MissingMediaError
  */
-export async function findMedium(medium: GuestMedium): Promise<string> {
+export async function findMedium(medium: GuestMedium, setup = SETUP_COMMAND): Promise<string> {
   switch (medium.kind) {
     case 'image':
       return findImage(medium.file)
     case 'package':
-      return findPackageFile(medium.package, medium.file)
+      return findPackageFile(medium, setup)
     case 'file':
       if (existsSync(medium.path)) return medium.path
       throw new MissingMediaError(`${medium.path} does not exist`)
     case 'built': {
-      const parts = await Promise.all(medium.from.map(async (part) => readFile(await findMedium(part))))
+      const parts = await Promise.all(medium.from.map(async (part) => readFile(await findMedium(part, setup))))
       return writeToCache(medium.name, medium.build(parts))
     }
   }
@@ -106,11 +116,11 @@ function findImage(name: string): string {
   throw new MissingMediaError(`${name} is not in ${folder}, the folder that BOOTWRIGHT_IMAGES names`)
 }
 
-function findPackageFile(name: string, path: string): string {
+function findPackageFile({ package: name, file: path }: PackageMedium, setup: string): string {
   const found = [path, join(cacheFolder(), 'packages', name, path)].find((place) => existsSync(place))
   if (found) return found
   throw new MissingMediaError(
-    `Debian's package ${name} is needed for ${path}: run 'bootwright setup --guests' where apt-get is, ` +
+    `Debian's package ${name} is needed for ${path}: run '${setup}' where apt-get is, ` +
       `or unpack the package into ${join(cacheFolder(), 'packages', name)}`,
   )
 }

@@ -10,7 +10,7 @@ import { MAX_CPUS } from '../machine/machine.js'
 import { parseBootCommand } from './boot-command.js'
 import type { Condition } from './condition.js'
 import { parseDuration } from './durations.js'
-import { describeMedium, findMedium, type GuestMedium } from './guest-media.js'
+import { describeMedium, findMedium, type GuestMedium, SETUP_COMMAND } from './guest-media.js'
 import { nearest } from './keys.js'
 import type { MachineConfig } from './machine-config.js'
 import type { Step } from './script.js'
@@ -45,13 +45,24 @@ export interface GuestDefinition {
     floppies?: readonly GuestMedium[]
     cdrom?: GuestMedium
     disks?: readonly GuestMedium[]
-    kernel?: { image: GuestMedium; initrd?: GuestMedium; append?: string }
+    kernel?: { image: GuestMedium; initrd?: GuestMedium; modules?: readonly GuestModule[]; append?: string }
     /** QEMU's letters. */
     bootOrder?: string
   }
   levels: readonly Level[]
   /** Host time for all levels together; default `10m`. */
   hostTimeout?: string
+  /**
+   * Why the guest is booted only when it is asked for, by name or with `matrix --all`: `takes about 15 minutes`. Nor are
+   * its packages installed unasked.
+   */
+  heavy?: string
+}
+
+/** Of a Multiboot kernel. */
+export interface GuestModule {
+  file: GuestMedium
+  append?: string
 }
 
 export type Guest = Readonly<GuestDefinition>
@@ -75,7 +86,14 @@ const Definition = z.object({
     floppies: z.array(Medium).max(2).optional(),
     cdrom: Medium.optional(),
     disks: z.array(Medium).max(3).optional(),
-    kernel: z.object({ image: Medium, initrd: Medium.optional(), append: z.string().optional() }).optional(),
+    kernel: z
+      .object({
+        image: Medium,
+        initrd: Medium.optional(),
+        modules: z.array(z.object({ file: Medium, append: z.string().optional() })).optional(),
+        append: z.string().optional(),
+      })
+      .optional(),
     bootOrder: z
       .string()
       .regex(/^[acdn]{1,4}$/)
@@ -89,6 +107,7 @@ const Definition = z.object({
     )
     .min(1),
   hostTimeout: z.string().optional(),
+  heavy: z.string().min(1).optional(),
 })
 
 /**
@@ -209,7 +228,10 @@ export function guestMedia(guest: Guest): string[] {
 
 export function allMedia(guest: Guest): GuestMedium[] {
   const { floppies = [], cdrom, disks = [], kernel } = guest.machine
-  return [...floppies, cdrom, ...disks, kernel?.image, kernel?.initrd].filter((medium) => medium !== undefined)
+  const modules = kernel?.modules?.map(({ file }) => file) ?? []
+  return [...floppies, cdrom, ...disks, kernel?.image, kernel?.initrd, ...modules].filter(
+    (medium) => medium !== undefined,
+  )
 }
 
 /**
@@ -218,7 +240,8 @@ export function allMedia(guest: Guest): GuestMedium[] {
  */
 export async function guestMachine(guest: Guest): Promise<MachineConfig> {
   const { memory = 128, cpu, cpus, floppies = [], cdrom, disks = [], kernel, bootOrder } = guest.machine
-  const find = async (medium: GuestMedium) => ({ path: await findMedium(medium) })
+  const path = (medium: GuestMedium) => findMedium(medium, guest.heavy ? `${SETUP_COMMAND} --all` : SETUP_COMMAND)
+  const find = async (medium: GuestMedium) => ({ path: await path(medium) })
   return {
     cpu,
     cpus,
@@ -227,8 +250,11 @@ export async function guestMachine(guest: Guest): Promise<MachineConfig> {
     cdrom: cdrom && (await find(cdrom)),
     disks: await Promise.all(disks.map(find)),
     kernel: kernel && {
-      path: await findMedium(kernel.image),
-      initrd: kernel.initrd && (await findMedium(kernel.initrd)),
+      path: await path(kernel.image),
+      initrd: kernel.initrd && (await path(kernel.initrd)),
+      modules:
+        kernel.modules &&
+        (await Promise.all(kernel.modules.map(async ({ file, append }) => ({ path: await path(file), append })))),
       append: kernel.append,
     },
     bootOrder,

@@ -1,4 +1,5 @@
 /** What `import … from 'bootwright'` gives: machines to drive, guests and their conditions, and what both stand on. */
+export { SnapshotError } from '../machine/state/snapshot-error.js'
 export { type BitmapFont, FontError, type LearnOptions, learnFont } from './bitmap-font.js'
 export type { BootStep, Pattern } from './boot-command.js'
 export { parseBootCommand } from './boot-command.js'
@@ -21,8 +22,11 @@ export { areaHash } from './screen-conditions.js'
 export { type Area, type Comparison, comparePictures, decodePng, encodePng, readPng, writePng } from './screenshot.js'
 export type { Look, RunResult, Script, Shot, Step } from './script.js'
 export type { CommandResult, Shell, ShellOptions } from './serial-shell.js'
+export type { Snapshot } from './snapshot.js'
 export { type Stage, StageError, type StageOptions, stage } from './stage.js'
 export type { TextLocator } from './text-locator.js'
+export { runTraced, type TraceInput, TraceRecorder, type TraceSink } from './trace.js'
+export { encodeVideo, type VideoFrame } from './video.js'
 export { type ExitExpectation, Vm, type VmExit } from './vm.js'
 export type { Duration, TimeoutOptions } from './vm-driver.js'
 export {

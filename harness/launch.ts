@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CpuModelError, parseCpu } from '../machine/cpu/models.js'
+import { withModules } from './boot-modules.js'
 import { parseDuration } from './durations.js'
 import { type Guest, guestMachine, loadGuest } from './guest.js'
 import { type LayoutName, layoutNamed } from './keyboard-layouts.js'
@@ -27,6 +28,7 @@ export interface LaunchOptions {
   disks?: MediumSource | readonly MediumSource[]
   /** A Linux bzImage or a Multiboot image. */
   kernel?: string
+  /** For a Multiboot kernel its modules as QEMU takes them: `vmlinuz console=hvc0,initrd.gz`. */
   initrd?: string
   /** The kernel's command line. */
   append?: string
@@ -100,7 +102,8 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   const disks = await media(options.disks)
   const config: MachineConfig = {
     engine: options.engine ?? 'auto',
-    cpu: options.cpu,
+    cpu: options.cpu ?? own.cpu,
+    cpus: own.cpus,
     memory: options.memory === undefined ? own.memory : memorySize(options.memory),
     floppies: floppies ?? own.floppies,
     cdrom: cdrom === undefined ? own.cdrom : await mediumConfig(cdrom),
@@ -111,6 +114,7 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   }
   if (config.kernel && initrd !== undefined) config.kernel.initrd = initrd
   if (config.kernel && append !== undefined) config.kernel.append = append
+  config.kernel &&= withModules(config.kernel)
   const nothing = !config.floppies?.length && !config.disks?.length && !config.cdrom && !config.kernel
   if (nothing)
     throw new LaunchError('there is nothing to boot; give launch() a guest, a floppy, a cdrom, disks or a kernel')

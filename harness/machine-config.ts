@@ -13,6 +13,21 @@ export interface MediumConfig {
   write?: boolean
 }
 
+export interface KernelConfig {
+  path: string
+  /** Linux's. */
+  initrd?: string
+  /** A Multiboot kernel's. */
+  modules?: ModuleConfig[]
+  append?: string
+}
+
+export interface ModuleConfig {
+  path: string
+  /** Follows the file's name in the module's string. */
+  append?: string
+}
+
 export interface MachineConfig {
   /** Default `auto`. */
   engine?: 'auto' | 'kvm' | 'soft'
@@ -31,11 +46,13 @@ export interface MachineConfig {
   bootOrder?: string
   /** The firmware's boot menu is offered, for so many milliseconds of guest time. */
   bootMenu?: { waitMs?: number }
-  kernel?: { path: string; initrd?: string; append?: string }
+  kernel?: KernelConfig
   /** Paths; default what `findFirmware` finds. */
   firmware?: { bios: string; vgaBios: string }
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
+  /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
+  record?: string
 }
 
 /** A drive whose medium can be changed while the machine runs. */
@@ -123,16 +140,22 @@ export function changeMedia(opened: OpenedMachine, wanted: DriveMedia): void {
   }
 }
 
-function readKernel(kernel: NonNullable<MachineConfig['kernel']>): MachineOptions['kernel'] {
+function readKernel(kernel: KernelConfig): MachineOptions['kernel'] {
   return {
     image: readBootFile(kernel.path, 'kernel'),
     name: basename(kernel.path),
     initrd: kernel.initrd === undefined ? undefined : readBootFile(kernel.initrd, 'initrd'),
+    modules: kernel.modules?.map(({ path, append }) => ({
+      data: readBootFile(path, 'module'),
+      commandLine: append === undefined ? basename(path) : `${basename(path)} ${append}`,
+    })),
     append: kernel.append,
   }
 }
 
-function readBootFile(path: string, as: 'kernel' | 'initrd'): Uint8Array {
+type BootFile = 'kernel' | 'initrd' | 'module'
+
+function readBootFile(path: string, as: BootFile): Uint8Array {
   checkBootFile(path, as)
   try {
     return readFileSync(path)
@@ -144,8 +167,8 @@ function readBootFile(path: string, as: 'kernel' | 'initrd'): Uint8Array {
 /** A kernel and its initrd must fit a machine of 3 GiB. */
 const LARGEST_BOOT_FILE = 2 ** 31
 
-/** Throws a MediaError unless the file could be a kernel or an initrd by its type and size. */
-export function checkBootFile(path: string, as: 'kernel' | 'initrd'): void {
+/** Throws a MediaError unless the file could be a kernel, an initrd or a module by its type and size. */
+export function checkBootFile(path: string, as: BootFile): void {
   const what = `${as} ${JSON.stringify(path)}`
   let stats: ReturnType<typeof statSync>
   try {

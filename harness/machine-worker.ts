@@ -5,7 +5,8 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { useCore } from '../machine/cpu/soft/soft-engine.js'
 import type { Machine, MachineOptions } from '../machine/machine.js'
-import { changeMedia, machineFonts, type OpenedMachine, openMachine } from './machine-config.js'
+import { changeMedia, type MachineConfig, machineFonts, type OpenedMachine, openMachine } from './machine-config.js'
+import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
 import type { SnapshotParts } from './snapshot.js'
 import { type ControlMessage, plainError, type Request, type WorkerMessage, type WorkerStart } from './vm-messages.js'
@@ -26,10 +27,17 @@ async function main(): Promise<void> {
   const module = start.machineModule ?? new URL('../machine/pc.js', import.meta.url).href
   const { createPc } = (await import(module)) as { createPc: (options: MachineOptions) => Machine }
 
+  const { record } = start.config
+  const config = record === undefined ? start.config : recordableConfig(start.config)
+  const recorder = record === undefined ? undefined : await Recorder.begin(record, config)
+  const create = (options: MachineOptions): Machine => {
+    const machine = createPc(options)
+    return recorder ? new RecordedMachine(machine, recorder) : machine
+  }
   let opened!: OpenedMachine
   const runner = new Runner(
     (callbacks) => {
-      opened = openMachine(start.config, callbacks, createPc)
+      opened = openMachine(config, callbacks, create)
       return opened.machine
     },
     {
@@ -81,7 +89,7 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return {
         state: runner.machine.save(),
         runner: runner.save(),
-        config: start.config,
+        config: withoutRecord(start.config),
         media: opened.media,
       } satisfies SnapshotParts
     case 'restore':
@@ -92,6 +100,11 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
     case 'close':
       return undefined
   }
+}
+
+/** A fork is another machine and is not recorded. */
+function withoutRecord({ record: _, ...config }: MachineConfig): MachineConfig {
+  return config
 }
 
 function takeControlMessages(runner: Runner, opened: OpenedMachine): void {

@@ -19,7 +19,7 @@ import { VmError, VmThread, type VmThreadOptions } from './vm-thread.js'
 export type EngineChoice = 'auto' | 'kvm' | 'soft'
 
 /** The devices of the only column for now: the table in `machine/pc.ts`. */
-const DEVICES = { id: 'standard', title: 'standard PC' }
+export const DEVICES = { id: 'standard', title: 'standard PC' }
 const DEFAULT_HOST_TIMEOUT = '10m'
 const SERIAL_COM1 = 0
 const GRACE_MS = 10_000

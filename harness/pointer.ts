@@ -167,10 +167,11 @@ export class Pointer {
 
   /** Finds the pointer by a small step to the side, which changes nothing but the pointer itself. */
   private nudge(): boolean {
-    const before = this.look()
     for (const side of [1, -1]) {
+      const before = this.look()
       this.advance(REST)
-      this.typist.move(side * (this.size.width + 2), 0, EVENT)
+      // So far that both places are blobs of their own.
+      this.typist.move(side * (this.size.width + 2 * TILE), 0, EVENT)
       this.advance(SETTLE)
       const after = this.look()
       if (after.pixels.length !== before.pixels.length) return false

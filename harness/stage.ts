@@ -1,10 +1,14 @@
 /**
  * Stages: named states of a guest that tests start from. A stage is built once, by steps on a machine or on what an
- * earlier stage left, and every test goes on from it on a fork of its own.
+ * earlier stage left, kept for later runs until something it depends on changes, and every test goes on from it on a
+ * fork of its own. What its steps call, the key does not see: `BOOTWRIGHT_STAGES=rebuild` builds all anew.
  */
-import { type LaunchOptions, launch, vmSettings } from './launch.js'
-import type { Vm } from './vm.js'
+import { existsSync } from 'node:fs'
+import { type LaunchOptions, launch, machineConfig, vmSettings } from './launch.js'
+import { forget, keepFile, readMemory, stageFile, stageKey, withLock, writeMemory } from './stage-store.js'
+import { Vm } from './vm.js'
 import type { VmSnapshot } from './vm-snapshot.js'
+import { VmThread } from './vm-thread.js'
 
 export interface StageOptions extends LaunchOptions {
   /** The stage that this one goes on from; the machine is that one's then. */
@@ -59,9 +63,58 @@ export class Stage {
     built?.snapshot.release()
   }
 
+  /** A hash of everything that the stage depends on. */
+  async key(): Promise<string> {
+    const { from, ...options } = this.options
+    const config = from ? undefined : await machineConfig(options)
+    return stageKey({ name: this.name, config, parent: await from?.key(), steps: String(this.steps) })
+  }
+
   private build(): Promise<Built> {
-    this.built ??= this.start()
+    this.built ??= this.find()
     return this.built
+  }
+
+  /** In the store, where it is kept; a machine from a test's own module is not. */
+  private async find(): Promise<Built> {
+    if (this.isForeign()) return this.start()
+    const file = stageFile(this.name, await this.key())
+    return withLock(file, async () => {
+      if (existsSync(file) && process.env.BOOTWRIGHT_STAGES !== 'rebuild') {
+        const kept = await this.open(file).catch(() => undefined)
+        if (kept) return kept
+        await forget(file)
+      }
+      const built = await this.start()
+      await this.keep(built, file)
+      return built
+    })
+  }
+
+  private isForeign(): boolean {
+    return this.options.machineModule !== undefined || (this.options.from?.isForeign() ?? false)
+  }
+
+  private async open(file: string): Promise<Built> {
+    const memory = await readMemory(file)
+    const { from: _, ...options } = this.options
+    const vm = await Vm.start(vmSettings(options), (events) => VmThread.open(file, {}, events), memory)
+    try {
+      return { vm, snapshot: await vm.snapshot() }
+    } finally {
+      await vm.close()
+    }
+  }
+
+  /** What cannot be kept is built again by the next process. */
+  private async keep({ vm, snapshot }: Built, file: string): Promise<void> {
+    try {
+      await writeMemory(file, snapshot.memory)
+      await keepFile(file, (part) => vm.driver.thread.writeSnapshot(snapshot.machine, part))
+    } catch (error) {
+      await forget(file)
+      console.warn(`bootwright: the stage '${this.name}' is not kept: ${(error as Error).message}`)
+    }
   }
 
   private async start(): Promise<Built> {

@@ -16,6 +16,7 @@ import type { LivePicture, Progress } from './runner.js'
 import type { ScreenReading } from './screen-reading.js'
 import type { Look, RunResult, Script } from './script.js'
 import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
+import { readSnapshot, snapshotConfig, writeSnapshot } from './snapshot-files.js'
 import { Spares } from './spares.js'
 import type { Command, ControlMessage, PlainError, Ready, Request, WorkerMessage, WorkerStart } from './vm-messages.js'
 
@@ -66,6 +67,8 @@ export class VmThread {
   private ready: Ready = { engine: 'soft', engineReason: '' }
   private readonly ended: Promise<void>
   private failure: Error | undefined
+  /** Of its forks, which are not recorded. */
+  private readonly config: MachineConfig
   /** What the machine's memory stands on. */
   private images: MemoryImage[] = []
   private dropSpares: (() => void) | undefined
@@ -88,11 +91,34 @@ export class VmThread {
     }
   }
 
+  /**
+   * A machine that goes on from a snapshot file. `config` says what is to be otherwise than when it was written: media
+   * that are in other places now, or another engine. Rejects with a SnapshotError.
+   */
+  static async open(file: string, config: MachineConfig = {}, options: VmThreadOptions = {}): Promise<VmThread> {
+    const here = await snapshotConfig(file, config)
+    const vm = await VmThread.start(here.config, options)
+    try {
+      const snapshot = keepSnapshot(await readSnapshot(file, here.config, here.media))
+      try {
+        await vm.restore(snapshot)
+      } finally {
+        snapshot.release()
+      }
+      return vm
+    } catch (error) {
+      await vm.terminate()
+      throw error
+    }
+  }
+
   private constructor(
-    private readonly config: MachineConfig,
+    config: MachineConfig,
     private options: VmThreadOptions,
     core: WebAssembly.Module | undefined,
   ) {
+    const { record: _, ...forked } = config
+    this.config = forked
     const { port1, port2 } = new MessageChannel()
     this.control = port1
     const workerData: WorkerStart = { config, machineModule: options.machineModule, core, control: port2 as never }
@@ -208,6 +234,11 @@ export class VmThread {
       throw error
     }
     return vm
+  }
+
+  /** Rejects with a SnapshotError. */
+  async writeSnapshot(snapshot: Snapshot, file: string): Promise<void> {
+    await writeSnapshot(partsOf(snapshot), file)
   }
 
   private wantSpares(config: MachineConfig): () => void {

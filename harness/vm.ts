@@ -49,12 +49,17 @@ export class Vm {
   private lastExit: VmExit | undefined
 
   /** @internal `launch` and forks make it. */
-  static async start(settings: VmSettings, startThread: (events: VmEvents) => Promise<VmThread>): Promise<Vm> {
+  static async start(
+    settings: VmSettings,
+    startThread: (events: VmEvents) => Promise<VmThread>,
+    memory?: VmMemory,
+  ): Promise<Vm> {
     let vm: Vm | undefined
     const onSerial = (port: number, bytes: Uint8Array, guestTimeNs: number) => {
       vm?.serial[port].receive(bytes, guestTimeNs)
     }
     vm = new Vm(await startThread({ onSerial }), settings)
+    if (memory) await vm.adopt(memory)
     return vm
   }
 
@@ -149,9 +154,7 @@ export class Vm {
 
   /** Another machine that goes on from a snapshot; this one need not be open any more. */
   async forkFrom(snapshot: VmSnapshot, settings = this.settings): Promise<Vm> {
-    const vm = await Vm.start(settings, (events) => this.driver.thread.forkFrom(snapshot.machine, events))
-    await vm.adopt(snapshot.memory)
-    return vm
+    return Vm.start(settings, (events) => this.driver.thread.forkFrom(snapshot.machine, events), snapshot.memory)
   }
 
   /** Ends the machine. Never rejects; a second time does nothing. */

@@ -6,7 +6,7 @@
 import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import type { BlockDevice } from './media/block-device.js'
-import type { MachineState } from './state/machine-state.js'
+import type { MachineShape, MachineState } from './state/machine-state.js'
 
 /** APIC ids are 8 bits wide, and the last ones are the I/O APIC's and the broadcast's. */
 export const MAX_CPUS = 32
@@ -28,8 +28,8 @@ export interface MachineOptions {
   bootOrder?: string
   /** SeaBIOS offers its boot menu (Escape) for `waitMs` of guest time, its own 2500 ms by default. */
   bootMenu?: { waitMs?: number }
-  /** Direct boot of a Linux bzImage or a Multiboot image. */
-  kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; append?: string }
+  /** Direct boot of a Linux bzImage, which may have an initrd, or of a Multiboot image, which may have modules. */
+  kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; modules?: readonly BootModule[]; append?: string }
   /** SeaBIOS and its VGA BIOS. */
   firmware: { bios: Uint8Array; vgaBios: Uint8Array }
   /** QEMU's `pc-testdev` is there, for kernels that test the machine itself. */
@@ -41,6 +41,12 @@ export interface MachineOptions {
   onParallel?: (byte: number) => void
   /** Port 0x402 (SeaBIOS's log) and 0xE9. */
   onDebug?: (byte: number) => void
+}
+
+export interface BootModule {
+  data: Uint8Array
+  /** Its file's name, and what it is given after that. */
+  commandLine?: string
 }
 
 /** Why a machine stopped by itself. */
@@ -100,6 +106,10 @@ export interface Machine {
    * SnapshotError where a medium is written in place.
    */
   save(): MachineState
+  /** A hash of all that `save` gives. Like it, it has the CPU forget translations. */
+  fingerprint(): string
+  /** What a machine must be like to load this one's state. */
+  shape(): MachineShape
   /** Goes on from there: on the soft engine to the very same instructions. Throws a SnapshotError where the state does not fit. */
   load(state: MachineState): void
   close(): void

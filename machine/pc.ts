@@ -44,12 +44,14 @@ import { I8254 } from './devices/timer/i8254.js'
 import { Mc146818 } from './devices/timer/mc146818.js'
 import { IsaDebugExit } from './devices/watchdog/isa-debug-exit.js'
 import { PcTestdev } from './devices/watchdog/pc-testdev.js'
+import { BootImageError } from './firmware/boot-rom.js'
 import { configureFirmware } from './firmware/configure.js'
 import { FwCfg } from './firmware/fw-cfg.js'
 import { findMultibootHeader } from './firmware/multiboot.js'
 import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
 import type { BlockDevice } from './media/block-device.js'
 import { Overlay } from './media/overlay.js'
+import { hashParts } from './state/compare.js'
 import { GuestMemory } from './state/guest-memory.js'
 import { checkShape, loadOrder, type MachineShape, type MachineState, migrated } from './state/machine-state.js'
 import { SnapshotError } from './state/snapshot-error.js'
@@ -197,7 +199,16 @@ export class Pc implements Machine {
 
     // ---- chipset ----
     const host = new I440fx({ pci, memory, ramSize: options.memory, bios: firmware.bios })
-    const bridge = new Piix3({ pci, ports, interrupts: router, reset: () => this.ask({ reason: 'reset' }) })
+    // INIT# reaches every CPU: memory and devices stay as they are, and the firmware looks into CMOS at what to do.
+    const init = () => {
+      for (const each of apics) each.initPin()
+    }
+    const bridge = new Piix3({
+      pci,
+      ports,
+      interrupts: router,
+      reset: (kind) => (kind === 'hard' ? this.ask({ reason: 'reset' }) : init()),
+    })
     const floppyDrives = [0, 1].map((i) =>
       i === 0 || options.floppies[i] ? new FloppyDrive({ medium: options.floppies[i] }) : undefined,
     )
@@ -236,7 +247,7 @@ export class Pc implements Machine {
       pit,
       clock,
       setA20: this.a20.set,
-      reset: () => this.ask({ reason: 'reset' }),
+      reset: init,
       warn,
     })
 
@@ -251,7 +262,7 @@ export class Pc implements Machine {
       irq12: router.isa(12),
       setA20: this.a20.set,
       getA20: () => this.a20.enabled,
-      reset: () => this.ask({ reason: 'reset' }),
+      reset: init,
       warn,
     })
     // COM1 and COM3 share IRQ 4, COM2 and COM4 IRQ 3.
@@ -312,6 +323,8 @@ export class Pc implements Machine {
     const floppyTypes = floppyDrives.map((drive) => (drive ? DRIVE_KIB[drive.type] : 'none'))
     const kernel = options.kernel
     const multiboot = kernel !== undefined && findMultibootHeader(kernel.image) !== undefined
+    if (kernel?.modules && !multiboot)
+      throw new BootImageError('Modules are for Multiboot kernels, and this kernel is none; give Linux an initrd.')
     const append = kernel?.append
     configureFirmware({
       fwCfg,
@@ -325,7 +338,7 @@ export class Pc implements Machine {
             image: kernel.image,
             name: kernel.name,
             append,
-            modules: kernel.initrd ? [{ data: kernel.initrd, commandLine: 'initrd' }] : undefined,
+            modules: kernel.modules ?? (kernel.initrd && [{ data: kernel.initrd, commandLine: 'initrd' }]),
           }
         : undefined,
       linux: kernel && !multiboot ? { kernel: kernel.image, initrd: kernel.initrd, append } : undefined,
@@ -471,6 +484,16 @@ export class Pc implements Machine {
   }
 
   save(): MachineState {
+    return { ...this.saveAllButMemory(), memory: this.guestMemory.capture() }
+  }
+
+  fingerprint(): string {
+    const hash = hashParts({ ...this.saveAllButMemory(), memory: { size: 0, layers: [] } })
+    this.guestMemory.forEachPage((page, bytes) => hash.update(`${page}\n`).update(bytes))
+    return hash.digest('hex')
+  }
+
+  private saveAllButMemory(): Omit<MachineState, 'memory'> {
     const { cpu, clock, devices, resetDue, pending, over } = this
     const media: MachineState['media'] = {}
     for (const [slot, medium] of this.media) {
@@ -496,7 +519,6 @@ export class Pc implements Machine {
         ports: this.ports.saveUnhandled(),
         memory: this.memory.saveUnhandled(),
       } as State,
-      memory: this.guestMemory.capture(),
     }
   }
 
@@ -512,8 +534,10 @@ export class Pc implements Machine {
     // First the time, which devices look at, and last the CPUs and the clock, which devices reach into.
     cpu.loadTime(state.time)
     memory.batch(() => {
-      for (const device of loadOrder(this.devices))
-        device.load(migrated(device, state.devices[device.name], state.shape.devices[device.name]))
+      for (const device of loadOrder(this.devices)) {
+        const saved = state.devices[device.name]
+        if (saved) device.load(migrated(device, saved, state.shape.devices[device.name]))
+      }
     })
     for (const [i, one] of state.cpus.entries()) cpu.setState(one, i)
     this.clock.load(state.clock)
@@ -532,6 +556,7 @@ export class Pc implements Machine {
       engine: this.engine,
       devices: Object.fromEntries(this.devices.map(({ name, version }) => [name, version ?? 1])),
       memory: this.memory.allocations().map(({ name, offset, size }) => ({ name, offset: offset - ARENA_GUEST, size })),
+      memorySize: this.guestMemory.size,
       media: Object.fromEntries([...this.media].map(([slot, { size }]) => [slot, size])),
     }
   }

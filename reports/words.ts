@@ -33,7 +33,7 @@ export function summary(result: MatrixResult): string {
   const booted = passed + failed
   const parts = [booted === 0 ? 'No guest was booted' : `${passed} of ${booted} reached their top level`]
   if (failed > 0) parts.push(`${failed} did not`)
-  if (skipped > 0) parts.push(`${skipped} skipped for want of media`)
+  if (skipped > 0) parts.push(`${skipped} skipped`)
   return parts.join(', ')
 }
 

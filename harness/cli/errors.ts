@@ -24,7 +24,17 @@ export class HostError extends Error {
 }
 
 /** Class names of errors that other rooms and other threads throw. */
-const USAGE_ERRORS = new Set(['UsageError', 'MediaError', 'BootImageError', 'GuestError', 'LaunchError', 'NeedleError'])
+const USAGE_ERRORS = new Set([
+  'UsageError',
+  'MediaError',
+  'BootImageError',
+  'GuestError',
+  'LaunchError',
+  'NeedleError',
+  'SnapshotError',
+  'RecordingError',
+  'ResultFormatError',
+])
 const HOST_ERRORS = new Set([
   'HostError',
   'InfrastructureError',

@@ -1,6 +1,7 @@
 /** The options that make up a machine, as `run` and `codegen` have them, and what is checked before it starts. */
 import type { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
+import { withModules } from '../boot-modules.js'
 import { checkBootFile, type MachineConfig } from '../machine-config.js'
 import { ensureFirmware } from './firmware.js'
 import { applyGuest } from './guest-argument.js'
@@ -16,7 +17,10 @@ export function machineOptions(command: Command): Command {
     .option('--cdrom <file>', 'ISO image')
     .option('--disk <file>', 'hard disk image, up to three times', collect)
     .option('--kernel <file>', 'Linux bzImage or Multiboot image to start directly')
-    .option('--initrd <file>', 'initial RAM disk for the kernel')
+    .option(
+      '--initrd <file>',
+      'initial RAM disk for the kernel; for a Multiboot kernel its modules: FILE ARGUMENTS,FILE …',
+    )
     .option('--append <string>', "the kernel's command line")
     .option(
       '--boot <order>',
@@ -31,6 +35,8 @@ export function machineOptions(command: Command): Command {
 /** Completes the request's machine. Rejects with what is wrong with it, before anything has started. */
 export async function prepareMachine(request: RunRequest): Promise<void> {
   await applyGuest(request)
+  const { machine } = request
+  machine.kernel &&= withModules(machine.kernel)
   checkBootOrder(request.machine)
   checkMedia(request.machine)
   checkOutputs(request)
@@ -46,4 +52,5 @@ function checkMedia({ floppies = [], cdrom, disks = [], kernel }: MachineConfig)
   for (const { path } of disks) check(path, 'disk')
   if (kernel) checkBootFile(kernel.path, 'kernel')
   if (kernel?.initrd !== undefined) checkBootFile(kernel.initrd, 'initrd')
+  for (const { path } of kernel?.modules ?? []) checkBootFile(path, 'module')
 }

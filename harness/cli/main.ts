@@ -9,7 +9,13 @@ import { errorJson, printJson } from './run-report.js'
 /** Loaded when they are needed: the libraries of one verb take longer to load than another takes to run. */
 const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   run: async () => (await import('./run.js')).runCommand(),
+  replay: async () => (await import('./replay.js')).replayCommand(),
   codegen: async () => (await import('./codegen.js')).codegenCommand(),
+  test: async () => (await import('./test.js')).testCommand(),
+  'show-report': async () => (await import('./show.js')).showReportCommand(),
+  'show-trace': async () => (await import('./show.js')).showTraceCommand(),
+  'merge-reports': async () => (await import('./reports.js')).mergeReportsCommand(),
+  accept: async () => (await import('./reports.js')).acceptCommand(),
   matrix: async () => (await import('./matrix.js')).matrixCommand(),
   doctor: async () => (await import('./doctor.js')).doctorCommand(),
   setup: async () => (await import('./setup.js')).setupCommand(),

@@ -8,7 +8,7 @@ import { duration, guestTime, progress as levelsReached, summary } from '../../r
 import { makeFolder, writeMatrix } from '../../reports/write-matrix.js'
 import { type Guest, GuestError, guestMachine, guestNames, loadGuest } from '../guest.js'
 import { nearest } from '../keys.js'
-import { type EngineChoice, hostTimeoutMs, inParallel, matrixResult, runCell } from '../matrix-run.js'
+import { DEVICES, type EngineChoice, hostTimeoutMs, inParallel, matrixResult, runCell } from '../matrix-run.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 
@@ -18,6 +18,7 @@ const DEFAULT_OUT = 'out/matrix'
 const MOST_AT_A_TIME = 4
 
 export interface MatrixFlags {
+  all?: boolean
   engine?: string[]
   out: string
 }
@@ -25,7 +26,8 @@ export interface MatrixFlags {
 export function matrixCommand(): Command {
   return new Command('matrix')
     .description('boot guests level by level and write the support matrix with its evidence')
-    .argument('[guests...]', 'guests by name or path; default all of them')
+    .argument('[guests...]', 'guests by name or path; default all but those that take long')
+    .option('--all', 'the guests that take long, too')
     .option('--engine <engine>', 'auto, kvm or soft, a column each (default: soft)', (value, before?: string[]) => [
       ...(before ?? []),
       value,
@@ -39,7 +41,8 @@ export function matrixCommand(): Command {
 
 const HELP = `
 A guest whose media are not on this host is skipped. 'bootwright setup --guests' gets those that are in Debian's
-packages; for the others set BOOTWRIGHT_IMAGES to a folder that has them.
+packages; for the others set BOOTWRIGHT_IMAGES to a folder that has them. A guest that takes long is booted when it is
+named, or with --all; 'bootwright setup --guests --all' gets the packages for those.
 
 Exit codes: 0 every guest that was booted reached its top level, 1 one did not, 2 wrong options, 3 the host lacks
 something, 4 there was no guest to boot.`
@@ -49,6 +52,8 @@ interface Job {
   guest: Guest
   engine: EngineChoice
   title: string
+  /** It takes long, and was not asked for. */
+  leftOut: boolean
 }
 
 type RunJob = (job: Job, tell: (line: string) => void) => Promise<Cell>
@@ -56,10 +61,12 @@ type RunJob = (job: Job, tell: (line: string) => void) => Promise<Cell>
 async function matrix(names: readonly string[], flags: MatrixFlags): Promise<number> {
   try {
     const engines = parseEngines(flags.engine ?? ['soft'])
+    if (flags.all && names.length > 0) throw new UsageError('--all and names of guests contradict each other; give one')
     const guests = await loadGuests(names.length > 0 ? names : guestNames())
     checkOut(flags.out)
     // Without media nothing runs, and what is missing can be told all the same.
-    if (await anyMedia(guests)) await ensureFirmware()
+    const leftOut = (guest: Guest) => guest.heavy !== undefined && !flags.all && names.length === 0
+    if (await anyMedia(guests.filter((guest) => !leftOut(guest)))) await ensureFirmware()
     const started = new Date()
     // Those that take longest come last, so that there is soon something to see.
     const byTime = [...guests].sort((a, b) => hostTimeoutMs(a) - hostTimeoutMs(b))
@@ -68,6 +75,7 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
         guest,
         engine,
         title: engines.length > 1 ? `${guest.title} on ${engine}` : guest.title,
+        leftOut: leftOut(guest),
       })),
     )
     const cells = await (hasTerminal() ? runWithList(jobs, runJob) : runWithLines(jobs, runJob))
@@ -132,12 +140,19 @@ async function loadGuests(names: readonly string[]): Promise<Guest[]> {
   return guests
 }
 
-const runJob: RunJob = ({ guest, engine }, tell) =>
-  runCell(guest, {
+const runJob: RunJob = async ({ guest, engine, leftOut }, tell) => {
+  if (leftOut) return leftOutCell(guest, engine)
+  return runCell(guest, {
     engine,
     onProgress: (level, { guestTimeNs, lastLine }) =>
       tell(`${level.name}? ${guestTime(guestTimeNs)} of guest time  ${lastLine}`),
   })
+}
+
+function leftOutCell(guest: Guest, engine: EngineChoice): Cell {
+  const reason = `${guest.heavy}: 'bootwright matrix ${guest.name}' boots it.`
+  return { guest: guest.name, engine, device: DEVICES.id, status: 'skipped', levels: [], reason }
+}
 
 /** `keyboard 4/4, 3.2 s`, or why not. */
 function outcome(cell: Cell): string {

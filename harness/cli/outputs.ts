@@ -22,9 +22,10 @@ export function checkOutputs(request: RunRequest): void {
   }
 }
 
-function outputPaths({ screenshot, serial, debugcon }: RunRequest): [option: string, path: string][] {
+function outputPaths({ screenshot, serial, debugcon, machine }: RunRequest): [option: string, path: string][] {
   const outputs: [string, string | undefined][] = [
     ['--screenshot', screenshot],
+    ['--record', machine.record],
     ['--serial', serial === 'stdio' ? undefined : serial],
     ['--debugcon', debugcon === 'stdio' ? undefined : debugcon],
   ]
@@ -38,6 +39,7 @@ function inputPaths(machine: MachineConfig): [what: string, path: string][] {
     ['CD image', machine.cdrom?.path],
     ['kernel', machine.kernel?.path],
     ['initrd', machine.kernel?.initrd],
+    ...(machine.kernel?.modules ?? []).map(({ path }): [string, string] => ['module', path]),
   ]
   return inputs.filter((input): input is [string, string] => input[1] !== undefined)
 }

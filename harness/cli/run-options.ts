@@ -26,6 +26,7 @@ export interface RunFlags extends ViewFlags {
   memory?: string
   timeout?: string
   screenshot?: string
+  record?: string
   serial?: string
   debugcon?: string
   json?: boolean
@@ -84,6 +85,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     floppies: floppies.map((path) => ({ path })),
     cdrom: flags.cdrom === undefined ? undefined : { path: flags.cdrom },
     disks: disks.map((path) => ({ path })),
+    record: flags.record,
     bootOrder,
     bootMenu,
     kernel: flags.kernel === undefined ? undefined : { path: flags.kernel, initrd: flags.initrd, append: flags.append },

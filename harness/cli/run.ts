@@ -28,6 +28,7 @@ export function runCommand(): Command {
       `host time for the run, e.g. 30s or 5m (default: ${DEFAULT_TIMEOUT}; none with a live view)`,
     )
     .option('--screenshot <file.png>', 'write the last picture, whatever the outcome')
+    .option('--record <file>', "record all input, for 'bootwright replay' (soft engine)")
     .option('--serial <file>', "write COM1's output to a file, or connect COM1 to stdio")
     .option('--debugcon <file>', "write the debug console's output (ports 0x402 and 0xe9) to a file")
     .option('--ui', 'a live view in the browser, on this host alone; its address is printed')

@@ -9,12 +9,13 @@ export function setupCommand(): Command {
   return new Command('setup')
     .description("get SeaBIOS where it is missing, and with --guests the packages that hold guests' media")
     .option('--guests', "also get the Debian packages with the guests' media")
-    .action(async ({ guests }: { guests?: boolean }) => {
-      process.exitCode = await setup(guests ?? false)
+    .option('--all', 'with --guests: for the guests that take long, too')
+    .action(async ({ guests, all }: { guests?: boolean; all?: boolean }) => {
+      process.exitCode = await setup(guests ?? false, all ?? false)
     })
 }
 
-async function setup(guests: boolean): Promise<number> {
+async function setup(guests: boolean, all: boolean): Promise<number> {
   let code: number = EXIT.ok
   try {
     const { bios, vgaBios } = await installFirmware()
@@ -26,9 +27,9 @@ async function setup(guests: boolean): Promise<number> {
     code = complain(error)
   }
   if (!guests) return code
-  for (const [name, files] of await guestPackages()) {
+  for (const [name, { files, unpackOnly }] of await guestPackages(all)) {
     try {
-      const found = await ensurePackage(name, { files })
+      const found = await ensurePackage(name, { files, unpackOnly })
       console.log(`✓ ${name}: ${files.map((file) => found.path(file)).join(', ')}`)
     } catch (error) {
       console.log(`✗ ${name}`)
@@ -38,14 +39,21 @@ async function setup(guests: boolean): Promise<number> {
   return code
 }
 
+interface Wanted {
+  files: string[]
+  unpackOnly?: boolean
+}
+
 /** Package to the files that guests use of it. */
-async function guestPackages(): Promise<Map<string, string[]>> {
-  const packages = new Map<string, string[]>()
+async function guestPackages(all: boolean): Promise<Map<string, Wanted>> {
+  const packages = new Map<string, Wanted>()
   for (const name of guestNames()) {
-    for (const medium of allMedia(await loadGuest(name))) {
-      for (const { package: from, file } of packagesOf(medium)) {
-        const files = packages.get(from) ?? []
-        if (!files.includes(file)) packages.set(from, [...files, file])
+    const guest = await loadGuest(name)
+    if (guest.heavy !== undefined && !all) continue
+    for (const medium of allMedia(guest)) {
+      for (const { package: from, file, unpackOnly } of packagesOf(medium)) {
+        const files = packages.get(from)?.files ?? []
+        packages.set(from, { files: files.includes(file) ? files : [...files, file], unpackOnly })
       }
     }
   }

@@ -1,7 +1,10 @@
 /** A folder of needles, with its folders: found by name and by tag, pictures read when they are asked for. */
 import { readdirSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
+import type { Frame } from '../../machine/devices/display/display.js'
 import { nearest } from '../keys.js'
+import type { Area } from '../screenshot.js'
+import { matchNeedle } from './match.js'
 import { loadNeedle, type Needle } from './needle.js'
 import { NeedleError, type NeedleFile, readNeedleFile } from './needle-file.js'
 
@@ -24,6 +27,15 @@ export function openNeedles(folder: string): NeedleSet {
   if (files.length === 0)
     throw problems[0] ?? new NeedleError(`there is no needle in ${folder}; a needle is a .json and a .png file`)
   return new NeedleSet(folder, files, problems)
+}
+
+/** What a locator wants to know. */
+export interface StoredMatch {
+  matched: boolean
+  /** Of the area that fits least, 0 to 1. */
+  similarity: number
+  areas: Area[]
+  click?: { x: number; y: number }
 }
 
 export class NeedleSet {
@@ -67,6 +79,24 @@ export class NeedleSet {
       `no needle in ${this.folder} has the tag ${tags.map((tag) => `'${tag}'`).join(' and ')}; ` +
         (near ? `did you mean '${near}'?` : 'check the tags'),
     )
+  }
+
+  /** By name, else by tag. Rejects with a NeedleError where there is neither. */
+  async find(nameOrTag: string): Promise<Needle[]> {
+    const known = (file: NeedleFile) => file.tags.includes(nameOrTag)
+    const named = this.files.some((file) => file.name === nameOrTag || this.pathOf(file) === nameOrTag)
+    return !named && this.files.some(known) ? this.tagged(nameOrTag) : [await this.get(nameOrTag)]
+  }
+
+  /** Whether the screen shows the needle, and how well its worst area fits. */
+  match(frame: Frame, needle: { readonly name: string }): StoredMatch {
+    const { ok, areas, clickPoints } = matchNeedle(frame, needle as Needle)
+    return {
+      matched: ok,
+      similarity: Math.min(...areas.map(({ similarity }) => similarity)),
+      areas: areas.map(({ x, y, w, h }) => ({ x, y, width: w, height: h })),
+      ...(clickPoints.length > 0 && { click: { x: clickPoints[0].x, y: clickPoints[0].y } }),
+    }
   }
 
   /** With its pixels; the same file is read once. */

@@ -175,6 +175,12 @@ export class LocalApic implements Device, ApicTarget {
     this.update()
   }
 
+  /** The INIT# pin of this APIC's CPU, which the chip set pulses: the APIC and the CPU begin anew. */
+  initPin(): void {
+    this.init()
+    this.options.init?.()
+  }
+
   private pin(register: number, level: boolean): void {
     const entry = this.lvt[register - LVT_TIMER]
     if (level) this.localInterrupt(register)
@@ -230,8 +236,7 @@ export class LocalApic implements Device, ApicTarget {
         this.options.nmi()
         return
       case DELIVERY_INIT:
-        this.init()
-        this.options.init?.()
+        this.initPin()
         return
       case DELIVERY_STARTUP:
         this.options.sipi?.(vector)

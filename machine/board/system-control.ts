@@ -62,7 +62,7 @@ export interface SystemControlOptions {
   pit: Pick<I8254, 'setGate' | 'output'>
   clock: Clock
   setA20: (enabled: boolean) => void
-  /** A rising edge of FAST_INIT: a CPU reset, which the board makes a machine reset as QEMU does. */
+  /** A rising edge of FAST_INIT: INIT# to the CPUs. */
   reset: () => void
   /** The speaker's data and gate bits changed. */
   speaker?: (data: boolean, gate: boolean) => void

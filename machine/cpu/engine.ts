@@ -173,7 +173,7 @@ export interface CpuState {
   inSmm: boolean
   /** Time stamp counter. */
   tsc: bigint
-  /** Where SMM's state is saved; undefined where the engine has not been in that mode. */
+  /** Where SMM's state is saved; undefined leaves it as it is. */
   smbase?: number
   /** Edges on the pins that wait to be taken; undefined leaves them as they are. */
   pending?: { nmi: boolean; smi: boolean }

@@ -103,11 +103,12 @@ export async function installFirmware(options: Partial<PackageHost> = {}): Promi
 /**
  * Makes the files of a Debian package available: those of the system where they are installed, else of a copy unpacked
  * into the cache, else by installing (root) or unpacking it. `files` are paths as the package has them
- * (`/boot/memtest86+ia32.bin`). Throws a PackageError when the package cannot be had or lacks a file.
+ * (`/boot/memtest86+ia32.bin`). With `unpackOnly` root
+ * unpacks it, too: a package that changes the host, as a hypervisor changes how it boots. Throws a PackageError when the package cannot be had or lacks a file.
  */
 export async function ensurePackage(
   name: string,
-  options: { readonly files: readonly string[] } & Partial<PackageHost>,
+  options: { readonly files: readonly string[]; readonly unpackOnly?: boolean } & Partial<PackageHost>,
 ): Promise<InstalledPackage> {
   if (!/^[a-z0-9][a-z0-9+.-]+$/.test(name)) throw new PackageError(`'${name}' is not the name of a Debian package.`)
   const host = { ...realHost(), ...options }
@@ -121,7 +122,7 @@ export async function ensurePackage(
       `The package ${name} comes from Debian or Ubuntu, and there is no apt-get here: ` +
         `unpack it by hand into ${tree}.`,
     )
-  if (host.isRoot) await installAsRoot(host, name)
+  if (host.isRoot && !options.unpackOnly) await installAsRoot(host, name)
   else await unpackIntoCache(host, name, tree)
   const now = present()
   if (now) return now

@@ -2,6 +2,7 @@
  * Direct boot of Multiboot 1 kernels: hobby kernels, kvm-unit-tests' .flat files, GRUB modules and the like.
  * Specification: Multiboot Specification 0.6.96 (header: section 3.1, boot information: 3.3); ELF-32.
  */
+import type { BootModule } from '../machine.js'
 import {
   BootImageError,
   type BootPlan,
@@ -12,19 +13,13 @@ import {
 } from './boot-rom.js'
 import { whatItIs } from './linux-boot.js'
 
-export interface MultibootModule {
-  readonly data: Uint8Array
-  /** The module's string: by custom its file name and its arguments. */
-  readonly commandLine?: string
-}
-
 export interface MultibootOptions {
   /** The kernel image. */
   readonly image: Uint8Array
   /** What stands first in the command line, as a program's own name does; default `kernel`. */
   readonly name?: string
   readonly append?: string
-  readonly modules?: readonly MultibootModule[]
+  readonly modules?: readonly BootModule[]
   /** Bytes of RAM below 4 GiB. */
   readonly lowMemory: number
 }
@@ -32,7 +27,7 @@ export interface MultibootOptions {
 const HEADER_MAGIC = 0x1badb002
 const BOOTLOADER_MAGIC = 0x2badb002
 /** The header lies within the first 8192 bytes. */
-const HEADER_SEARCH_BYTES = 8192
+export const HEADER_SEARCH_BYTES = 8192
 
 /** Flags in the header. Of bits 0 to 15 a loader must refuse what it does not know. */
 const WANTS_PAGE_ALIGN = 0x1

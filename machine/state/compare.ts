@@ -1,5 +1,5 @@
 /** Two states side by side: a hash of all there is, and where they differ. For tests and for replays. */
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import type { StateValue } from '../device.js'
 import { flattened } from '../media/overlay.js'
 import { encodeState } from './encode.js'
@@ -8,16 +8,22 @@ import { PAGE, readPages, stretches } from './memory-image.js'
 
 /** SHA-256 of registers, devices, clock, memory and media: equal states give equal hashes, however they were made. */
 export function hashState(state: MachineState): string {
+  const hash = hashParts(state)
+  forEachPage(state, (page, bytes) => hash.update(`${page}\n`).update(bytes))
+  return hash.digest('hex')
+}
+
+/** The same without the memory, and not finished. */
+export function hashParts(state: MachineState): Hash {
   const hash = createHash('sha256')
   for (const [name, value] of parts(state)) hash.update(`${name}\n`).update(encodeState(value))
-  for (const [slot, image] of Object.entries(state.media)) {
+  for (const [slot, image] of Object.entries(state.media).sort()) {
     hash.update(`${slot}\n`)
     if (!image) continue
     const { indexes, data } = flattened(image)
     hash.update(new Uint8Array(indexes.buffer, indexes.byteOffset, indexes.byteLength)).update(data)
   }
-  forEachPage(state, (page, bytes) => hash.update(`${page}\n`).update(bytes))
-  return hash.digest('hex')
+  return hash
 }
 
 /** Names of the parts that differ: `cpu0.rip`, `devices.isa-fdc.phase`, `memory page 16`; at most `limit` of them. */

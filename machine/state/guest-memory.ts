@@ -49,6 +49,11 @@ export class GuestMemory {
     this.mapping = mapping && canMap()
   }
 
+  /** Bytes. */
+  get size(): number {
+    return this.bytes.length
+  }
+
   /**
    * The memory as it is. Layers that the last image had are in this one too; a new one belongs to the caller. The
    * machine goes on over all of them: they are to be closed only after the next `restore`, or with the machine.
@@ -66,6 +71,12 @@ export class GuestMemory {
     }
     this.base = { size: bytes.length, layers }
     return this.base
+  }
+
+  /** Pages with something in them, in ascending order. */
+  forEachPage(visit: (page: number, bytes: Uint8Array) => void): void {
+    for (let page = 0; page < this.pages; page++)
+      if (!this.isZero(page)) visit(page, this.bytes.subarray(page * PAGE, (page + 1) * PAGE))
   }
 
   /** Throws an Error when the image is of a memory of another size. */

@@ -30,6 +30,8 @@ export interface MachineShape {
   devices: { [name: string]: number }
   /** Pieces of the guest's memory in order: RAM, firmware, video memory. */
   memory: { name: string; offset: number; size: number }[]
+  /** All of it in bytes, with what lies between the pieces. */
+  memorySize: number
   /** Sizes of the media in bytes, by slot: floppy0, cdrom, disk0 and so on. */
   media: { [slot: string]: number }
 }
@@ -52,10 +54,9 @@ export function checkShape(saved: MachineShape, here: MachineShape): void {
   if (saved.ram !== here.ram) refuse(`it had ${saved.ram / 2 ** 20} MiB of RAM, this one has ${here.ram / 2 ** 20} MiB`)
   if (saved.engine === 'soft' && here.engine === 'soft' && saved.cpu !== here.cpu)
     refuse(`its CPU was ${saved.cpu}, this one's is ${here.cpu}`)
-  for (const name of new Set([...Object.keys(saved.devices), ...Object.keys(here.devices)])) {
+  // A device that is new since then stays as it is after power-on.
+  for (const name of Object.keys(saved.devices))
     if (here.devices[name] === undefined) refuse(`it had the device ${name}, which this one lacks`)
-    if (saved.devices[name] === undefined) refuse(`this one has the device ${name}, which it lacked`)
-  }
   for (const { name, size } of saved.memory) {
     const piece = here.memory.find((other) => other.name === name)
     if (piece?.size !== size)

@@ -92,24 +92,35 @@ export function readPages(layer: MemoryLayer, from: number, into: Uint8Array): v
 
 /** Makes a layer of the pages that `runs` names, taken from `memory`, whose page 0 is the guest's. */
 export function makeLayer(runs: Uint32Array, memory: Uint8Array, memfd: boolean): MemoryLayer {
+  const pieces = []
+  for (let i = 0; i < runs.length; i += 2)
+    pieces.push({ page: runs[i], bytes: memory.subarray(runs[i] * PAGE, (runs[i] + runs[i + 1]) * PAGE) })
+  return layerOf(pieces, memory.length, memfd)
+}
+
+/** Makes a layer of a memory of `size` bytes; `pieces` are whole pages in ascending order. */
+export function layerOf(
+  pieces: readonly { page: number; bytes: Uint8Array }[],
+  size: number,
+  memfd: boolean,
+): MemoryLayer {
+  const runs = Uint32Array.from(pieces.flatMap(({ page, bytes }) => [page, bytes.length / PAGE]))
   if (!memfd) {
     const copy = new SharedArrayBuffer(pagesOf({ runs }) * PAGE)
     const into = new Uint8Array(copy)
     let at = 0
-    for (let i = 0; i < runs.length; i += 2) {
-      into.set(memory.subarray(runs[i] * PAGE, (runs[i] + runs[i + 1]) * PAGE), at)
-      at += runs[i + 1] * PAGE
+    for (const { bytes } of pieces) {
+      into.set(bytes, at)
+      at += bytes.length
     }
     return { runs, copy }
   }
   const fd = libc().memfdCreate('bootwright', MFD_CLOEXEC)
   if (fd < 0) throw new Error(`memfd_create failed, errno ${libc().errno()}`)
   try {
-    ftruncateSync(fd, memory.length)
-    for (let i = 0; i < runs.length; i += 2) {
-      const end = (runs[i] + runs[i + 1]) * PAGE
-      for (let at = runs[i] * PAGE; at < end; ) at += writeSync(fd, memory, at, end - at, at)
-    }
+    ftruncateSync(fd, size)
+    for (const { page, bytes } of pieces)
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, page * PAGE + at)
   } catch (error) {
     libc().close(fd)
     throw error

@@ -5,6 +5,7 @@ import { needles } from './needles/run.js'
 import { screens } from './screens/run.js'
 import { singlestep } from './singlestep/run.js'
 import { test386 } from './test386/run.js'
+import { v86Nasm } from './v86-nasm/run.js'
 
 /** Each takes its arguments and returns how many of its cases failed, or whether any did. */
 const suites: { [name: string]: (args: string[]) => number | boolean | Promise<number | boolean> } = {
@@ -14,6 +15,7 @@ const suites: { [name: string]: (args: string[]) => number | boolean | Promise<n
   screens,
   singlestep,
   test386,
+  'v86-nasm': v86Nasm,
 }
 
 const [name, ...args] = process.argv.slice(2)

@@ -22,7 +22,7 @@ describe.each([
   ['kolibri', 3],
 ] as const)('%s', async (name, screens) => {
   const guest = await loadGuest(name)
-  const media = await Promise.allSettled(allMedia(guest).map(findMedium))
+  const media = await Promise.allSettled(allMedia(guest).map((medium) => findMedium(medium)))
   const lost = media.find((medium) => medium.status === 'rejected')
   const missing = qemu ? (lost?.reason.message ?? noFirmware) : `${QEMU} is needed`
   test.skipIf(missing)(`has QEMU's pixels${missing ? ` (skipped: ${missing})` : ''}`, async () => {

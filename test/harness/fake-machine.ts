@@ -149,6 +149,14 @@ export class FakeMachine implements Machine {
     throw new Error('the fake machine has no snapshots')
   }
 
+  fingerprint(): never {
+    throw new Error('the fake machine has no snapshots')
+  }
+
+  shape(): never {
+    throw new Error('the fake machine has no snapshots')
+  }
+
   load(): never {
     throw new Error('the fake machine has no snapshots')
   }

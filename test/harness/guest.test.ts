@@ -151,7 +151,7 @@ describe('media', () => {
     expect(path.startsWith(join(folder, 'cache'))).toBe(true)
     expect(readFileSync(path, 'utf8')).toBe('abab')
     expect(packagesOf(built('x', [packageFile('p', '/f'), image('i')], ([a]) => a))).toEqual([
-      { package: 'p', file: '/f' },
+      { kind: 'package', package: 'p', file: '/f' },
     ])
   })
 

@@ -71,8 +71,8 @@ describe('words', () => {
 
   test('say what came of it', () => {
     const matrix = sampleMatrix()
-    expect(summary(matrix)).toBe('1 of 2 reached their top level, 1 did not, 1 skipped for want of media')
-    expect(summary({ ...matrix, cells: [matrix.cells[2]] })).toBe('No guest was booted, 1 skipped for want of media')
+    expect(summary(matrix)).toBe('1 of 2 reached their top level, 1 did not, 1 skipped')
+    expect(summary({ ...matrix, cells: [matrix.cells[2]] })).toBe('No guest was booted, 1 skipped')
     expect(matrix.cells.map(progress)).toEqual(['3/3', '1/2', '0/0'])
     expect(accessName({ kind: 'mmio', address: 0xfec00000, reads: 1, writes: 0 })).toBe('memory 0xfec00000')
     expect(exitName({ reason: 'debug-exit', code: 0 })).toBe('debug-exit 0')

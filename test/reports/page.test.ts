@@ -1,17 +1,14 @@
 /** The matrix page as a reader meets it, in Chromium where it is installed. */
-import { existsSync, mkdtempSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cellId } from '../../reports/matrix-result.js'
 import { writeMatrix } from '../../reports/write-matrix.js'
+import { executablePath, launchChromium } from './chromium.js'
 import { sampleMatrix } from './sample.js'
-
-const executablePath = ['chromium', 'chromium-browser', 'google-chrome']
-  .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
-  .find((path) => existsSync(path))
 
 describe.skipIf(!executablePath)('in Chromium, the page', () => {
   const matrix = sampleMatrix()
@@ -21,8 +18,7 @@ describe.skipIf(!executablePath)('in Chromium, the page', () => {
 
   beforeAll(async () => {
     url = pathToFileURL(writeMatrix(matrix, mkdtempSync(join(tmpdir(), 'page-'))).html).href
-    const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run']
-    browser = await chromium.launch({ executablePath, args })
+    browser = await launchChromium()
   })
   afterAll(() => browser?.close())
 

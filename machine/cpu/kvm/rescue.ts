@@ -10,6 +10,7 @@ import type { CpuBoard, CpuState, Exit, MemoryRegion } from '../engine.js'
 import { NS_PER_INSTRUCTION, SoftEngine } from '../soft/soft-engine.js'
 
 const EFER_LMA = 0x400n
+const SMBASE_AT_RESET = 0x30000
 
 export interface Rescued {
   state: CpuState
@@ -37,8 +38,8 @@ export class Rescue {
   /** An interrupt that was acknowledged already. */
   private vector: number | undefined
   private untilInterrupt = false
-  /** Where the soft engine saves the state in system management mode; undefined before it was in use. */
-  smbase: number | undefined
+  /** Where the state is saved in system management mode. */
+  smbase: number | undefined = SMBASE_AT_RESET
 
   constructor(
     private readonly arena: WebAssembly.Memory,
@@ -77,7 +78,7 @@ export class Rescue {
 
   reset(): void {
     this.soft?.reset()
-    this.smbase = undefined
+    this.smbase = SMBASE_AT_RESET
   }
 
   /** Executes at most `instructions`; first of all the interrupt `injected` and an SMI. Call `refusal` before. */

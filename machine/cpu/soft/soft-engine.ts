@@ -482,10 +482,11 @@ export class SoftEngine implements Engine {
     }
     this.view.setBigUint64(at.ICOUNT, BigInt(counts.retired as number), true)
     this.view.setBigUint64(at.STALLED, BigInt(counts.stalled as number), true)
-    this.view.setBigUint64(at.TSC_SKIPPED, counts.skipped as bigint, true)
+    // Snapshots from before there were several CPUs have no turns, and the TSC's skipped ticks in its offset.
+    this.view.setBigUint64(at.TSC_SKIPPED, (counts.skipped as bigint | undefined) ?? 0n, true)
     this.timeBase = counts.base as number
-    this.turnEnd = counts.turnEnd as number
-    this.processors.load(counts.processors as State)
+    this.turnEnd = (counts.turnEnd as number | undefined) ?? 0
+    if (counts.processors) this.processors.load(counts.processors as State)
   }
 
   private saveMsrs(): CpuState['msrs'] {

@@ -91,7 +91,7 @@ export interface I8042Options {
   irq12: IrqLine
   setA20: (enabled: boolean) => void
   getA20: () => boolean
-  /** The CPU's reset line was pulsed. */
+  /** The CPU's reset line was pulsed: INIT# to the CPUs. */
   reset: () => void
   warn: Warn
   /**

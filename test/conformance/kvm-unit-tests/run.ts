@@ -11,7 +11,8 @@ import { findFirmware } from '../../../machine/firmware/find-firmware.js'
 import { createPc } from '../../../machine/pc.js'
 
 const GUEST_SECONDS = 300
-const HOST_SECONDS = 600
+/** Host time for each; --timeout gives another. */
+let hostSeconds = 1200
 const MEMORY_MIB = 512
 /** 77, as automake has it, halved by isa-debug-exit. */
 const SKIPPED = 77 >> 1
@@ -53,9 +54,15 @@ export function kvmUnitTests(args: string[]): number {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { qemu: { type: 'boolean' }, only: { type: 'string' }, verbose: { type: 'boolean' } },
+    options: {
+      qemu: { type: 'boolean' },
+      only: { type: 'string' },
+      timeout: { type: 'string' },
+      verbose: { type: 'boolean' },
+    },
   })
   const folder = positionals[0]
+  if (values.timeout !== undefined) hostSeconds = Number(values.timeout)
   if (folder === undefined || !existsSync(folder))
     throw new Error('kvm-unit-tests needs the folder with the built *.flat files, e.g. kvm-unit-tests/x86')
   const only = values.only?.split(',')
@@ -125,14 +132,14 @@ function runSoft(path: string, cpus: number, onSerial: (text: string) => void): 
     },
   })
   let resets = 0
-  const deadline = performance.now() + HOST_SECONDS * 1000
+  const deadline = performance.now() + hostSeconds * 1000
   try {
     while (pc.now() < GUEST_SECONDS * 1e9) {
       const exit = pc.run(pc.now() + 100e6)
       if (exit?.reason === 'debug-exit') return { code: exit.code }
       if (exit?.reason === 'reset' && ++resets < MOST_RESETS) continue
       if (exit) return { other: `${exit.reason} ${exit.detail?.split('\n')[0] ?? ''}`.trim() }
-      if (performance.now() > deadline) return { other: `time-out after ${HOST_SECONDS} s` }
+      if (performance.now() > deadline) return { other: `time-out after ${hostSeconds} s` }
     }
     return { other: `time-out after ${GUEST_SECONDS} s of guest time` }
   } finally {
@@ -153,11 +160,11 @@ function runQemu(path: string, cpus: number, onSerial: (text: string) => void): 
     'stdio',
   ]
   const { status, stdout, error } = spawnSync('qemu-system-x86_64', [...machine, ...devices, '-kernel', path], {
-    timeout: HOST_SECONDS * 1000,
+    timeout: hostSeconds * 1000,
     encoding: 'latin1',
     killSignal: 'SIGKILL',
   })
   onSerial(stdout)
-  if (error) return { other: `time-out after ${HOST_SECONDS} s` }
+  if (error) return { other: `time-out after ${hostSeconds} s` }
   return status !== null && status & 1 ? { code: status >> 1 } : { other: `QEMU ended with ${status}` }
 }

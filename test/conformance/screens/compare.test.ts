@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { TextScreen } from '../../../machine/devices/display/display.js'
-import { differenceOf, rowsOf, type Screen } from './compare.js'
+import { differenceOf, rowsOf, type Screen, withCursor } from './compare.js'
 
 const [WIDTH, HEIGHT] = [80, 32]
 
@@ -53,5 +53,16 @@ describe('two screens', () => {
       pixels: 6 * 16,
       left: [{ why: 'clock', pixels: 10 * 16 }],
     })
+  })
+
+  test('are equal with a cursor that is hidden on the one, where its registers put it and nowhere else', () => {
+    const shown = screen(['load 10%', 'ready'])
+    for (let y = 28; y < 30; y++) shown.frame.data.fill(170, (y * WIDTH + 40) * 4, (y * WIDTH + 48) * 4)
+    const cursor = { x: 40, y: 28, width: 8, height: 2 }
+    const hidden = { ...ours, cursor }
+    expect(differenceOf(shown, hidden, []).pixels).toBe(16)
+    expect(differenceOf(shown, withCursor(shown, hidden), []).pixels).toBe(0)
+    const elsewhere = { ...ours, cursor: { ...cursor, y: 27 } }
+    expect(differenceOf(shown, withCursor(shown, elsewhere), []).pixels).toBe(16)
   })
 })

@@ -6,6 +6,27 @@ import type { Frame, TextScreen } from '../../../machine/devices/display/display
 export interface Screen {
   frame: Frame
   cells: TextScreen | undefined
+  /** QEMU's blinking cursor, whether or not the picture shows it. */
+  cursor?: Area
+}
+
+/**
+ * QEMU's screen with its cursor in the visible phase, as ours always draws it: where the registers put it, in the one
+ * colour that our picture has there. What is not of one colour there is no cursor, and stays as it is.
+ */
+export function withCursor(ours: Screen, theirs: Screen): Screen {
+  const { cursor, frame } = theirs
+  if (!cursor || ours.frame.width !== frame.width || ours.frame.height !== frame.height) return theirs
+  const data = frame.data.slice()
+  const [from, to] = [words(ours.frame), new Uint32Array(data.buffer)]
+  const colour = from[cursor.y * frame.width + cursor.x]
+  for (let y = cursor.y; y < cursor.y + cursor.height; y++) {
+    for (let x = cursor.x; x < cursor.x + cursor.width; x++) {
+      if (from[y * frame.width + x] !== colour) return theirs
+      to[y * frame.width + x] = colour
+    }
+  }
+  return { ...theirs, frame: { ...frame, data } }
 }
 
 /** A part of a screen that need not be the same, and why. */

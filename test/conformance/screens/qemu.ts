@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { findKey } from '../../../harness/keys.js'
 import type { MachineConfig } from '../../../harness/machine-config.js'
+import type { Area } from '../../../harness/screenshot.js'
 import type { Display, DisplayMode, Frame, TextScreen } from '../../../machine/devices/display/display.js'
 
 /** The one with 64 bits, as our machine's CPU has them too. */
@@ -25,11 +26,14 @@ export class QemuScreen implements Display {
   private looks = 0
   private picture: Frame = { width: 0, height: 0, data: new Uint8Array(0) }
   private cells: TextScreen | undefined
+  /** Where the cursor is in its visible phase, by the registers; undefined where there is none. */
+  cursor: Area | undefined
 
-  set(picture: Frame, cells: TextScreen | undefined): void {
+  set(picture: Frame, cells: TextScreen | undefined, cursor: Area | undefined): void {
     this.looks++
     this.picture = picture
     this.cells = cells
+    this.cursor = cursor
   }
 
   mode(): DisplayMode {
@@ -65,8 +69,21 @@ export function qemuArguments(config: MachineConfig): string[] {
   const date = new Date(epoch * 1000).toISOString().slice(0, 19)
   const present = `${floppies.length ? 'a' : ''}${disks.length ? 'c' : ''}${cdrom ? 'd' : ''}` || 'cad'
   return [
-    ...['-M', 'pc', '-accel', 'tcg', '-m', `${memory >> 20}`, '-nodefaults', '-vga', 'std', '-display', 'none'],
-    // 8 ns an instruction, next to our 10: on a busy host a guest's short waits for a device would else end too early.
+    ...[
+      '-M',
+      'pc',
+      '-accel',
+      'tcg',
+      '-m',
+      `${memory >> 20}`,
+      '-smp',
+      `${config.cpus ?? 1}`,
+      '-nodefaults',
+      '-vga',
+      'std',
+      '-display',
+      'none',
+    ],
     ...[
       '-icount',
       'shift=3',
@@ -80,7 +97,8 @@ export function qemuArguments(config: MachineConfig): string[] {
       '-parallel',
       'null',
     ],
-    // Our machine has A: and a CD drive always.
+    // Our machine has A: and a CD drive always; A: without a floppy is a 1.44M drive.
+    ...['-global', 'isa-fdc.fallback=144'],
     ...drive(floppies[0]?.path, 'if=floppy,index=0'),
     ...floppies.slice(1).flatMap(({ path }) => drive(path, 'if=floppy,index=1')),
     ...disks.flatMap(({ path }, i) => drive(path, `if=ide,index=${[0, 1, 3][i]}`)),
@@ -89,6 +107,9 @@ export function qemuArguments(config: MachineConfig): string[] {
       ? [
           ...['-kernel', kernel.path, '-append', kernel.append ?? ''],
           ...(kernel.initrd === undefined ? [] : ['-initrd', kernel.initrd]),
+          ...(kernel.modules === undefined
+            ? []
+            : ['-initrd', kernel.modules.map(({ path, append = '' }) => `${path} ${append}`).join(',')]),
         ]
       : ['-boot', `order=${config.bootOrder ?? present}`]),
   ]
@@ -112,13 +133,13 @@ export class Qemu {
   private serialSeen = 0
   private readonly endWithProcess = () => this.end()
 
-  private constructor(config: MachineConfig) {
+  private constructor(config: MachineConfig, options: readonly string[]) {
     const { folder } = this
     const serials = [
       ...['-chardev', `file,id=com1,path=${join(folder, 'com1')}`, '-serial', 'chardev:com1'],
       ...['-serial', 'null', '-serial', 'null', '-serial', 'null'],
     ]
-    this.child = spawn(QEMU, [...qemuArguments(config), ...serials, '-qmp', 'stdio'], {
+    this.child = spawn(QEMU, [...qemuArguments(config), ...options, ...serials, '-qmp', 'stdio'], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     process.once('exit', this.endWithProcess)
@@ -148,9 +169,9 @@ export class Qemu {
     })
   }
 
-  /** Started, and paused. Rejects with QEMU's own words where it does not start. */
-  static async start(config: MachineConfig): Promise<Qemu> {
-    const qemu = new Qemu(config)
+  /** Started with further options of its own, and paused. Rejects with QEMU's own words where it does not start. */
+  static async start(config: MachineConfig, options: readonly string[] = []): Promise<Qemu> {
+    const qemu = new Qemu(config, options)
     try {
       await qemu.greeted
       await qemu.qmp('qmp_capabilities')
@@ -226,7 +247,8 @@ export class Qemu {
     const path = join(this.folder, 'screen.ppm')
     await this.qmp('screendump', { filename: path })
     const picture = parsePpm(readFileSync(path))
-    this.screen.set(picture, await this.cells(picture))
+    const cells = await this.cells(picture)
+    this.screen.set(picture, cells, cells?.cursor && (await this.cursor(picture, cells, cells.cursor)))
   }
 
   /**
@@ -257,6 +279,19 @@ export class Qemu {
     const [row, column] = [Math.floor((cursor - start) / pitch), (cursor - start) % pitch]
     const seen = row >= 0 && row < rows && column < columns
     return { columns, rows, cells, ...(seen && { cursor: { column, row } }) }
+  }
+
+  /** The lines of the cursor's cell from its start register to its end register. */
+  private async cursor(
+    { width, height }: Frame,
+    { columns, rows }: TextScreen,
+    { column, row }: { column: number; row: number },
+  ): Promise<Area | undefined> {
+    const [first, last] = [await this.register(0x3d4, 0x0a), (await this.register(0x3d4, 0x0b)) & 0x1f]
+    const [wide, tall] = [width / columns, Math.floor(height / rows)]
+    const lines = Math.min(last, tall - 1) - (first & 0x1f) + 1
+    if (first & 0x20 || lines <= 0) return undefined
+    return { x: column * wide, y: row * tall + (first & 0x1f), width: wide, height: lines }
   }
 
   /** An indexed register; the index is put back. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { main } from '../../../harness/cli/main.js'
+import * as guests from '../../../harness/guest.js'
 import { parseMatrix } from '../../../reports/matrix-result.js'
 
 let folder: string
@@ -46,13 +47,25 @@ describe('bootwright matrix', () => {
   test('has nothing to boot without media: it says what is missing, writes the matrix, and exits with 4', async () => {
     expect(await matrix('freedos', 'elks', '--out', join(folder, 'a/b'))).toBe(4)
     expect(said).toContain('- FreeDOS: freedos722.img is needed: set BOOTWRIGHT_IMAGES to a folder that has it.')
-    expect(said).toContain('No guest was booted, 2 skipped for want of media')
+    expect(said).toContain('No guest was booted, 2 skipped')
     const result = parseMatrix(JSON.parse(readFileSync(join(folder, 'a/b/matrix.json'), 'utf8')))
     expect(result.cells.map(({ guest, status }) => [guest, status])).toEqual([
       ['freedos', 'skipped'],
       ['elks', 'skipped'],
     ])
     expect(existsSync(join(folder, 'a/b/matrix.html'))).toBe(true)
+  })
+
+  test('leaves out a guest that takes long unless it is asked for, and says how', async () => {
+    vi.stubEnv('XDG_CACHE_HOME', folder)
+    const spy = vi.spyOn(guests, 'guestNames').mockReturnValue(['freedos', 'debian-12-amd64-kernel'])
+    expect(await matrix('--out', folder)).toBe(4)
+    expect(spy).toHaveBeenCalled()
+    const left = /^- Debian 12 amd64.*instructions: 'bootwright matrix debian-12-amd64-kernel' boots it\.$/m
+    expect(said).toMatch(left)
+    expect(said).toContain('No guest was booted, 2 skipped')
+    expect(await matrix('freedos', '--all')).toBe(2)
+    expect(said).toContain('--all and names of guests contradict each other')
   })
 
   test('refuses two guests of one name', async () => {

@@ -131,6 +131,15 @@ describe('a folder of needles', () => {
     expect(await needles.get('login-2.json')).toBe(await needles.get('deep/er/login-2'))
     expect((await needles.tagged('login')).map(({ name }) => name)).toEqual(['login-2', 'login-1'])
     expect((await needles.tagged('login', 'text')).map(({ name }) => name)).toEqual(['login-1'])
+    expect((await needles.find('login')).map(({ name }) => name)).toEqual(['login-2', 'login-1'])
+    const [found] = await needles.find('login-1')
+    expect(needles.match(picture, found)).toEqual({
+      matched: true,
+      similarity: 1,
+      areas: [{ x: 4, y: 8, width: 20, height: 10 }],
+      click: { x: 14, y: 13 },
+    })
+    await expect(needles.find('login-3')).rejects.toThrow(/no needle 'login-3'/)
     await expect(needles.get('login-3')).rejects.toThrow(/no needle 'login-3' in .*did you mean 'login-/)
     await expect(needles.get('broken')).rejects.toThrow(/is no JSON/)
     await expect(needles.get('twice')).rejects.toThrow(/2 needles .* by its path, as in 'deep\/twice'/)

@@ -3,17 +3,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { areaHash } from '../../../harness/screen-conditions.js'
 import { afterAll, describe, expect, stage, test } from '../../../harness/vitest/index.js'
+import type { Vm } from '../../../harness/vm.js'
 import { programFloppy } from '../boot-programs.js'
 
-const floppy = join(mkdtempSync(join(tmpdir(), 'bootwright-stage-')), 'echo.img')
+const folder = mkdtempSync(join(tmpdir(), 'bootwright-stage-'))
+process.env.BOOTWRIGHT_CACHE = join(folder, 'cache')
+const floppy = join(folder, 'echo.img')
 writeFileSync(floppy, programFloppy('echo'))
 
 let built = 0
 
-const booted = stage('booted', { floppy, engine: 'soft', memory: 16 }, async (vm) => {
+const machine = { floppy, engine: 'soft', memory: 16 } as const
+const boot = async (vm: Vm) => {
   built++
   await vm.serial.waitFor('>')
-})
+}
+const booted = stage('booted', machine, boot)
 
 const typed = stage('typed', { from: booted }, async (vm) => {
   await vm.keyboard.type('hello')
@@ -70,6 +75,14 @@ test.from(booted)('a machine goes back to a snapshot, and forks from where it is
   await vm.serial.waitFor('ab')
   expect((await vm.look()).guestTimeNs).toBe(guestTimeNs)
   before.release()
+})
+
+test.from(stage('booted', machine, boot))('a stage that was built before is not built again', async ({ vm }) => {
+  expect(built).toBe(1)
+  expect(vm.serial.text()).toBe('>')
+  expect((await vm.look()).instructions).toBe([...instructions][0])
+  await vm.keyboard.type('x')
+  await vm.serial.waitFor('x')
 })
 
 const broken = stage('broken', { floppy, engine: 'soft', memory: 16 }, async (vm) => {

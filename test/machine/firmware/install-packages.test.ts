@@ -95,6 +95,12 @@ describe('ensuring a package', () => {
     expect(said).toHaveLength(2)
   })
 
+  test('as root unpacks one that would change the host', async () => {
+    const { said, options } = host(unpacking(['/boot/x.bin']), { isRoot: true })
+    await ensurePackage('x-tool', { files: ['/boot/x.bin'], unpackOnly: true, ...options })
+    expect(said).toEqual(['apt-get download x-tool', 'dpkg-deb -x p_1_all.deb tree'])
+  })
+
   test('without package lists fetches its own into the cache', async () => {
     const unpack = unpacking(['/boot/x.bin'])
     const { said, options } = host(

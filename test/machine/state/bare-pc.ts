@@ -43,7 +43,7 @@ const INTERRUPT = [
   0xcf,
 ]
 
-function firmware(): MachineOptions['firmware'] {
+export function firmware(): MachineOptions['firmware'] {
   const bios = new Uint8Array(65536)
   bios.set(START, ENTRY)
   bios.set(INTERRUPT, HANDLER)

@@ -1,0 +1,27 @@
+import { all, text } from '../../harness/conditions.js'
+import { defineGuest } from '../../harness/guest.js'
+import { packageFile } from '../../harness/guest-media.js'
+import { firmware } from '../levels.js'
+
+const noErrors = text(/Errors: +0\b/)
+
+export default defineGuest({
+  name: 'memtest86plus-x64',
+  title: 'Memtest86+ 6, 64 bits, on four CPUs',
+  family: 'memory tester',
+  licence: 'GPL-2.0-only',
+  machine: { memory: 8, cpus: 4, kernel: { image: packageFile('memtest86+', '/boot/memtest86+x64.bin') } },
+  levels: [
+    firmware,
+    { name: 'kernel', title: 'its screen', until: text(/Memtest86\+ v\d/) },
+    {
+      name: 'testing',
+      title: 'the first tests run without errors',
+      keys: '<enter>',
+      until: all(text(/Test #[2-9]/), noErrors),
+      timeout: '10m',
+    },
+    { name: 'pass', title: 'a whole pass without errors', until: all(text(/Pass: +1\b/), noErrors), timeout: '30m' },
+  ],
+  hostTimeout: '30m',
+})

@@ -1,0 +1,90 @@
+import { afterAll, describe, expect, test } from 'vitest'
+import { canMap, GuestMemory } from '../../../machine/state/guest-memory.js'
+import {
+  closeLayer,
+  imageBytes,
+  type MemoryImage,
+  type MemoryLayer,
+  PAGE,
+} from '../../../machine/state/memory-image.js'
+
+const OFFSET = 65536
+const PAGES = 1008
+
+function memory(mapping: boolean) {
+  const arena = new WebAssembly.Memory({ initial: 64, maximum: 64 })
+  const bytes = new Uint8Array(arena.buffer, OFFSET)
+  return { bytes, guest: new GuestMemory(arena, OFFSET, mapping) }
+}
+
+const layers = new Set<MemoryLayer>()
+
+function capture(guest: GuestMemory): MemoryImage {
+  const image = guest.capture()
+  for (const layer of image.layers) layers.add(layer)
+  return image
+}
+
+describe.each([
+  ['mapped', true],
+  ['copied', false],
+])('guest memory, %s', (_, mapping) => {
+  if (mapping && !canMap()) return
+  afterAll(() => {
+    for (const layer of layers) closeLayer(layer)
+    layers.clear()
+  })
+
+  test('each of many captures can be gone back to, here and in another memory', () => {
+    const { bytes, guest } = memory(mapping)
+    const taken: { image: MemoryImage; bytes: Buffer }[] = []
+    let seed = 1
+    const random = (below: number) => {
+      seed = (Math.imul(seed, 1103515245) + 12345) >>> 0
+      return (seed >>> 8) % below
+    }
+    for (let round = 0; round < 15; round++) {
+      // Many runs, so that some have to be joined; and pages that become zeros again.
+      for (let i = 0; i < 200; i++) bytes[random(PAGES) * PAGE + random(PAGE)] = random(256)
+      for (let i = 0; i < 20; i++) {
+        const page = random(PAGES)
+        bytes.fill(0, page * PAGE, (page + 1) * PAGE)
+      }
+      const before = Buffer.from(bytes)
+      const image = capture(guest)
+      expect(Buffer.compare(bytes, before)).toBe(0)
+      taken.push({ image, bytes: before })
+    }
+    expect(Math.max(...taken.map(({ image }) => image.layers.length))).toBeLessThanOrEqual(6)
+    const other = memory(mapping)
+    other.bytes.fill(7)
+    for (const { image, bytes: then } of [...taken].reverse()) {
+      other.guest.restore(structuredClone(image))
+      expect(Buffer.compare(other.bytes, then)).toBe(0)
+      guest.restore(image)
+      expect(Buffer.compare(bytes, then)).toBe(0)
+      // What one writes no other sees.
+      bytes[123 * PAGE] ^= 0xff
+      expect(Buffer.compare(other.bytes, then)).toBe(0)
+    }
+  })
+
+  test('holds what was written, and adds what was written since', () => {
+    const { bytes, guest } = memory(mapping)
+    expect(imageBytes(capture(guest))).toBe(0)
+    bytes[5 * PAGE] = 1
+    bytes[6 * PAGE] = 1
+    const first = capture(guest)
+    expect(imageBytes(first)).toBe(2 * PAGE)
+    expect(capture(guest).layers).toEqual(first.layers)
+    bytes[900 * PAGE] = 1
+    const second = capture(guest)
+    expect(imageBytes(second)).toBe(3 * PAGE)
+    expect(second.layers.slice(0, -1)).toEqual(first.layers)
+  })
+
+  test('refuses an image of another size', () => {
+    const { guest } = memory(mapping)
+    expect(() => guest.restore({ size: PAGE, layers: [] })).toThrow(/does not fit/)
+  })
+})
