@@ -354,8 +354,9 @@ function kindOf(config: MachineConfig, machineModule: string | undefined): strin
 
 async function startSpare(config: MachineConfig, machineModule: string | undefined): Promise<VmThread> {
   const vm = await VmThread.start(config, { machineModule })
-  vm.unref()
   await vm.rehearse()
+  // Not before: someone may be waiting for it, and nothing else keep the process.
+  vm.unref()
   return vm
 }
 
