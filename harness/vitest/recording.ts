@@ -4,6 +4,8 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { complaint } from '../cli/errors.js'
+import { withPath } from '../cli/outputs.js'
 import { TraceRecorder } from '../trace.js'
 import type { Vm } from '../vm.js'
 
@@ -25,13 +27,6 @@ export interface Ended {
 
 const KEEP = ['off', 'on', 'retain-on-failure', 'on-first-retry'] as const
 const SERIAL_PORTS = 4
-
-const HOST_TROUBLE: { readonly [code: string]: string } = {
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
-  EACCES: 'permission is denied',
-  EROFS: 'the file system is read-only',
-}
 
 export class Recording {
   private readonly recorder: TraceRecorder | undefined
@@ -88,8 +83,7 @@ export class Recording {
         if (video) await put(`video${suffix}.webp`, video)
       }
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      console.error(`bootwright: ${folder} is not complete: ${HOST_TROUBLE[code ?? ''] ?? message}`)
+      console.error(`bootwright: what this test leaves is not complete: ${complaint(withPath(error, folder)).message}`)
     }
   }
 }
