@@ -9,6 +9,7 @@ import { changeMedia, type MachineConfig, machineFonts, type OpenedMachine, open
 import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
 import type { SnapshotParts } from './snapshot.js'
+import type { TraceInput } from './trace.js'
 import { type ControlMessage, plainError, type Request, type WorkerMessage, type WorkerStart } from './vm-messages.js'
 
 const host = parentPort as MessagePort
@@ -97,9 +98,18 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       runner.machine.load(request.parts.state)
       runner.load(request.parts.runner)
       return undefined
+    case 'trace':
+      return runner.trace(request.on ? tellTrace : undefined)
     case 'close':
       return undefined
   }
+}
+
+function tellTrace(event: TraceInput): void {
+  host.postMessage(
+    { kind: 'trace', event } satisfies WorkerMessage,
+    event.kind === 'screen' ? [event.frame.data.buffer as ArrayBuffer] : [],
+  )
 }
 
 /** A fork is another machine and is not recorded. */

@@ -9,7 +9,15 @@ import type { KeyEvent, MouseEvent } from '../machine/devices/input/events.js'
 import type { Machine, MachineExit, MachineOptions } from '../machine/machine.js'
 import { type BitmapFont, withFont } from './bitmap-font.js'
 import type { Area } from './compare-pictures.js'
-import { acceptsExit, compilePattern, createWatch, describeCondition, type Scene, type Watch } from './condition.js'
+import {
+  acceptsExit,
+  type Condition,
+  compilePattern,
+  createWatch,
+  describeCondition,
+  type Scene,
+  type Watch,
+} from './condition.js'
 import { GlyphReader } from './glyph-reader.js'
 import { LiveInput } from './live/live-input.js'
 import { Pace } from './live/pace.js'
@@ -18,6 +26,8 @@ import { findText, readCells, type ScreenReading } from './screen-reading.js'
 import { screenRows, screenText } from './screen-text.js'
 import type { EndReason, Look, RunResult, Script, Shot, Step } from './script.js'
 import { SerialLog } from './serial-log.js'
+import type { TraceInput } from './trace.js'
+import { Tracer } from './tracer.js'
 import { Typist } from './typist.js'
 
 /** Guest frames a second: the screen's conditions are checked at multiples of this since power-on. */
@@ -82,6 +92,7 @@ export class Runner {
   private readonly scene: Scene
   private readonly typist: Typist
   private readonly pointer: Pointer
+  private tracer: Tracer | undefined
   private reader: GlyphReader | undefined
   /** What was read off the last picture, by area. */
   private readonly readings = new Map<string, ScreenReading>()
@@ -153,6 +164,7 @@ export class Runner {
     this.shots = []
     this.matched = undefined
     let end: StepFailed | undefined
+    this.tracer?.begin(script.title)
     for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
       try {
         this.execute(this.steps[this.step])
@@ -166,7 +178,13 @@ export class Runner {
       }
       if (end) break
     }
+    this.tracer?.end()
     return this.result(end)
+  }
+
+  /** From now on tells what is done and shown; undefined: no more. */
+  trace(tell: ((event: TraceInput) => void) | undefined): void {
+    this.tracer = tell && new Tracer(this.machine, tell)
   }
 
   /** Ends the script at the next slice. */
@@ -261,6 +279,7 @@ export class Runner {
 
   private execute(step: Step): void {
     const { machine, typist } = this
+    this.tracer?.step(step)
     switch (step.kind) {
       case 'tap':
         typist.tap(step.codes)
@@ -320,7 +339,18 @@ export class Runner {
     }
   }
 
-  private until(condition: Parameters<typeof createWatch>[0], timeoutNs = Number.POSITIVE_INFINITY): void {
+  private until(condition: Condition, timeoutNs?: number): void {
+    this.tracer?.wait(describeCondition(condition))
+    try {
+      this.runUntil(condition, timeoutNs)
+      this.tracer?.waited('met')
+    } catch (thrown) {
+      if (thrown instanceof StepFailed) this.tracer?.waited(thrown.outcome, thrown.message)
+      throw thrown
+    }
+  }
+
+  private runUntil(condition: Condition, timeoutNs = Number.POSITIVE_INFINITY): void {
     this.lastExit = undefined
     const watch = createWatch(condition, this.scene)
     this.watch = watch
@@ -353,11 +383,13 @@ export class Runner {
 
   private atFrame(): boolean {
     if (this.machine.display.mode().kind === 'text') this.freshScreen()
+    this.tracer?.atFrame()
     return this.watch?.atFrame() ?? false
   }
 
   /** The machine stopped by itself. True: that is what was waited for; false: it runs on. Throws if it cannot. */
   private stopped(exit: MachineExit): boolean {
+    this.tracer?.exit(describeExit(exit))
     if (exit.reason === 'reset') this.resets++
     if (exit.reason === 'reset' || exit.reason === 'triple-fault') this.seenBeforeReset = this.seen
     const wasMet = this.hit

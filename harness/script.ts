@@ -32,6 +32,8 @@ export interface Script {
   readonly timeoutNs?: number
   /** Host time for all steps together, in ms; unlimited by default. */
   readonly hostTimeoutMs?: number
+  /** What its inputs are, for the trace: `types "dir"`; by default each says so itself. */
+  readonly title?: string
 }
 
 /** What the machine shows at a moment. */

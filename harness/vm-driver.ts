@@ -21,6 +21,11 @@ export interface TimeoutOptions {
   hostTimeout?: Duration
 }
 
+export interface RunOptions extends TimeoutOptions {
+  /** What is done, in words for the trace. */
+  title?: string
+}
+
 export interface DriverSettings {
   timeout: Duration
   /** The time-out that the user gave; assertions have a shorter one of their own otherwise. */
@@ -46,6 +51,8 @@ export class VmDriver {
   private closedBy: string | undefined
   private readonly number = ++drivers
   private pictures = 0
+  /** Guest time at the end of the last script, ns. */
+  guestTimeNs = 0
   /** Called after every script. */
   onResult: ((result: RunResult) => void) | undefined
 
@@ -58,7 +65,7 @@ export class VmDriver {
    * Runs steps after those that were asked for before. Rejects with a TimeoutError, a GuestExitError or an ActionError.
    * Steps that wait without a time-out of their own get the one given here.
    */
-  run(steps: readonly Step[], options: TimeoutOptions = {}): Promise<RunResult> {
+  run(steps: readonly Step[], options: RunOptions = {}): Promise<RunResult> {
     const limitNs = parseDuration(options.timeout ?? this.settings.timeout)
     // Many keys take long without anything being wrong.
     const timeoutNs = limitNs + steps.filter(({ kind }) => kind === 'tap').length * TAP
@@ -68,8 +75,9 @@ export class VmDriver {
       step.kind === 'until' || step.kind === 'wait-text' ? { ...step, timeoutNs: step.timeoutNs ?? limitNs } : step,
     )
     return this.exclusively(async () => {
-      const script = { steps: timed, hostTimeoutMs, timeoutNs: waits ? undefined : timeoutNs }
+      const script = { steps: timed, hostTimeoutMs, timeoutNs: waits ? undefined : timeoutNs, title: options.title }
       const result = await this.thread.run(script)
+      this.guestTimeNs = result.guestTimeNs
       this.onResult?.(result)
       if (result.outcome !== 'ok') throw failureOf(result, await this.keepPicture(result))
       return result

@@ -2,6 +2,7 @@
 import type { LayoutName } from './keyboard-layouts.js'
 import { codesOf, layoutNamed, strokesFor, strokesForText } from './keyboard-layouts.js'
 import { keyCode, parseKeys } from './keys.js'
+import { quoted } from './tracer.js'
 import type { TimeoutOptions, VmDriver } from './vm-driver.js'
 
 export interface KeyboardOptions extends TimeoutOptions {
@@ -23,7 +24,7 @@ export class Keyboard {
     const strokes = strokesForText(text, this.layoutOf(options))
     await this.driver.run(
       strokes.map((stroke) => ({ kind: 'tap', codes: codesOf(stroke) })),
-      options,
+      { ...options, title: `type ${quoted(text)}` },
     )
   }
 
@@ -36,7 +37,7 @@ export class Keyboard {
     const taps = single ? strokesFor(keys, this.layoutOf(options)).map(codesOf) : [parseKeys(keys)]
     await this.driver.run(
       taps.map((codes) => ({ kind: 'tap', codes })),
-      options,
+      { ...options, title: `press ${keys}` },
     )
   }
 

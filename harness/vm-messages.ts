@@ -6,6 +6,7 @@ import type { Drive, MachineConfig, MediumConfig } from './machine-config.js'
 import type { Progress } from './runner.js'
 import type { Script } from './script.js'
 import type { SnapshotParts } from './snapshot.js'
+import type { TraceInput } from './trace.js'
 
 /** Sent to the worker at its start. */
 export interface WorkerStart {
@@ -26,6 +27,7 @@ export type Command =
   /** Without a medium, what is in the drive is taken out. */
   | { method: 'insert'; drive: Drive; medium?: MediumConfig }
   | { method: 'restore'; parts: SnapshotParts }
+  | { method: 'trace'; on: boolean }
 export type Request = Command & { id: number }
 
 /** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */
@@ -56,6 +58,7 @@ export type WorkerMessage =
   | { kind: 'error'; id?: number; error: PlainError }
   | { kind: 'serial'; port: number; bytes: Uint8Array; guestTimeNs: number }
   | { kind: 'debug'; bytes: Uint8Array }
+  | { kind: 'trace'; event: TraceInput }
   | ({ kind: 'progress' } & Progress)
 
 export function plainError(thrown: unknown): PlainError {

@@ -18,6 +18,7 @@ import type { Look, RunResult, Script } from './script.js'
 import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
 import { readSnapshot, snapshotConfig, writeSnapshot } from './snapshot-files.js'
 import { Spares } from './spares.js'
+import type { TraceInput } from './trace.js'
 import type { Command, ControlMessage, PlainError, Ready, Request, WorkerMessage, WorkerStart } from './vm-messages.js'
 
 /** An error from the machine's thread; `name` is the name of its class there (`MediaError`, …). */
@@ -41,6 +42,8 @@ export interface VmEvents {
   onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
   onDebug?: (bytes: Uint8Array) => void
   onProgress?: (progress: Progress) => void
+  /** Where `trace` was called: everything but serial output, which comes by `onSerial`. */
+  onTrace?: (event: TraceInput) => void
 }
 
 export interface VmThreadOptions extends VmEvents {
@@ -181,6 +184,11 @@ export class VmThread {
 
   registers(): Promise<string> {
     return this.ask({ method: 'registers' })
+  }
+
+  /** From now on what is done and shown comes by `onTrace`, or no longer. */
+  trace(on = true): Promise<void> {
+    return this.ask({ method: 'trace', on })
   }
 
   /**
@@ -352,6 +360,9 @@ export class VmThread {
       case 'debug':
         options.onDebug?.(message.bytes)
         break
+      case 'trace':
+        options.onTrace?.(message.event)
+        break
       case 'progress':
         options.onProgress?.(message)
         break
@@ -378,8 +389,9 @@ function kindOf(config: MachineConfig, machineModule: string | undefined): strin
 
 async function startSpare(config: MachineConfig, machineModule: string | undefined): Promise<VmThread> {
   const vm = await VmThread.start(config, { machineModule })
-  vm.unref()
   await vm.rehearse()
+  // Not before: someone may be waiting for it, and nothing else keep the process.
+  vm.unref()
   return vm
 }
 

@@ -8,6 +8,7 @@ import { parseDuration } from './durations.js'
 import type { LayoutName } from './keyboard-layouts.js'
 import type { NeedleSet } from './needles/needle-set.js'
 import type { Look, RunResult } from './script.js'
+import type { TraceInput, TraceSink } from './trace.js'
 import { type DriverSettings, type Duration, type TimeoutOptions, VmDriver } from './vm-driver.js'
 import { Keyboard } from './vm-keyboard.js'
 import { Media } from './vm-media.js'
@@ -47,6 +48,7 @@ export class Vm {
   readonly power: Power
   readonly driver: VmDriver
   private lastExit: VmExit | undefined
+  private sink: TraceSink | undefined
 
   /** @internal `launch` and forks make it. */
   static async start(
@@ -57,8 +59,10 @@ export class Vm {
     let vm: Vm | undefined
     const onSerial = (port: number, bytes: Uint8Array, guestTimeNs: number) => {
       vm?.serial[port].receive(bytes, guestTimeNs)
+      vm?.sink?.event({ kind: 'serial', guestTimeNs, port, bytes })
     }
-    vm = new Vm(await startThread({ onSerial }), settings)
+    const onTrace = (event: TraceInput) => vm?.sink?.event(event)
+    vm = new Vm(await startThread({ onSerial, onTrace }), settings)
     if (memory) await vm.adopt(memory)
     return vm
   }
@@ -127,6 +131,12 @@ export class Vm {
 
   registers(): Promise<string> {
     return this.driver.ask((thread) => thread.registers())
+  }
+
+  /** From now on tells the sink all that is done with the machine and what it shows; forks of it are not traced. */
+  async trace(sink: TraceSink): Promise<void> {
+    this.sink = sink
+    await this.driver.ask((thread) => thread.trace())
   }
 
   /** The whole machine as it is. Rejects with an error of the name SnapshotError where a medium is written in place. */

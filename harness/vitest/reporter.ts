@@ -3,7 +3,7 @@
  * vitest's configuration (`reporters: ['default', 'bootwright/vitest/reporter']`), or through `bootwright test`.
  */
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import { arch, cpus, release, type } from 'node:os'
 import { relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,8 @@ import type { Reporter, TestCase, TestModule, TestRunEndReason, Vitest } from 'v
 import { renderRunMarkdown } from '../../reports/run-markdown.js'
 import { RUN_VERSION, type RunError, type RunResult, type TestResult, testId } from '../../reports/run-result.js'
 import { writeRun } from '../../reports/write-run.js'
+import { complain } from '../cli/errors.js'
+import { withPath } from '../cli/outputs.js'
 import { attachmentsOf } from './test-files.js'
 
 export interface ReporterOptions {
@@ -28,6 +30,10 @@ export default class BootwrightReporter implements Reporter {
 
   onInit(vitest: Vitest): void {
     this.vitest = vitest
+    // An interrupted vitest leaves its temporary folder.
+    process.once('exit', () => {
+      for (const { tmpDir } of vitest.projects) rmSync(tmpDir, { recursive: true, force: true })
+    })
   }
 
   onTestRunStart(): void {
@@ -60,10 +66,15 @@ export default class BootwrightReporter implements Reporter {
       tests,
     }
     const folder = this.options.folder ?? process.env.BOOTWRIGHT_REPORT ?? 'bootwright-report'
-    const { run: written, html } = writeRun(run, folder)
-    const { GITHUB_STEP_SUMMARY } = process.env
-    if (GITHUB_STEP_SUMMARY) appendFileSync(GITHUB_STEP_SUMMARY, renderRunMarkdown(written, { short: true }))
-    console.log(`The report is in ${relative('', html) || html}`)
+    try {
+      const { run: written, html } = writeRun(run, folder)
+      const { GITHUB_STEP_SUMMARY } = process.env
+      if (GITHUB_STEP_SUMMARY) appendFileSync(GITHUB_STEP_SUMMARY, renderRunMarkdown(written, { short: true }))
+      console.log(`The report is in ${relative('', html) || html}`)
+    } catch (error) {
+      // vitest makes it 1 where a test failed.
+      process.exitCode = complain(withPath(error, folder))
+    }
   }
 
   private result(test: TestCase, root: string): TestResult {
@@ -106,10 +117,15 @@ function reasonOf(test: TestCase, state: string): { reason?: string } {
   return note ? { reason: note } : {}
 }
 
-function runError(error: Pick<SerializedError, 'message' | 'stack'> & { diff?: unknown }): RunError {
-  const { message, stack, diff } = error
+const KILLED = "a worker process of vitest was killed, or ran out of memory; its file's tests have no result"
+
+function runError(
+  error: Pick<SerializedError, 'message' | 'stack'> & { diff?: unknown; cause?: { message?: string } },
+): RunError {
+  const { message, stack, diff, cause } = error
+  const killed = cause?.message === 'Worker exited unexpectedly'
   return {
-    message: stripVTControlCharacters(message ?? 'an error without a message'),
+    message: stripVTControlCharacters(killed ? KILLED : (message ?? 'an error without a message')),
     ...(stack && { stack: stripVTControlCharacters(stack) }),
     ...(typeof diff === 'string' && { diff: stripVTControlCharacters(diff) }),
   }

@@ -5,18 +5,22 @@ import { type LaunchOptions, launch } from '../launch.js'
 import type { Stage } from '../stage.js'
 import type { Vm } from '../vm.js'
 import { outputFolder } from './baselines.js'
+import { Recording, type RecordingOptions } from './recording.js'
 import { restartNames } from './to-have-screenshot.js'
 
+/** What `vm` is launched with, and what is kept of its run. */
+export interface UseOptions extends LaunchOptions, RecordingOptions {}
+
 export interface VmFixtures {
-  /** What `vm` is launched with; `test.use` sets it. */
-  launchOptions: LaunchOptions
+  /** `test.use` sets it. */
+  launchOptions: UseOptions
   /** The test's own machine. */
   vm: Vm
 }
 
 export type VmTest = TestAPI<VmFixtures> & {
-  /** Sets what `vm` is launched with, for the tests of this file or `describe` that follow. */
-  use(options: LaunchOptions): void
+  /** Sets what `vm` is launched with and what is kept, for the tests of this file or `describe` that follow. */
+  use(options: UseOptions): void
   /** A `test` whose machines go on from a stage, each on its own. */
   from(stage: Stage): VmTest
 }
@@ -39,18 +43,24 @@ function create(stage: Stage | undefined): VmTest {
     vm: async ({ task, launchOptions }: any, use: (vm: Vm) => Promise<void>) => {
       const folder = outputFolder(task.file.filepath, fullName(task))
       restartNames(task.file.filepath, fullName(task))
-      const options = { outputFolder: folder, ...launchOptions }
+      const { trace = 'retain-on-failure', video = 'retain-on-failure', ...own } = launchOptions
+      const options = { outputFolder: folder, ...own }
       const vm = stage ? await stage.fork(options) : await launch(options)
       try {
+        const retry = task.result?.retryCount ?? 0
+        const recording = new Recording(vm, fullName(task), { trace, video }, retry)
+        await recording.begin()
         await use(vm)
         await tell(task, vm)
+        task.meta.guestTimeNs = recording.guestTimeNs()
+        await recording.end(folder, { failed: task.result?.state === 'fail', retry })
       } finally {
         await vm.close()
       }
     },
   })
   return Object.assign(api, {
-    use(options: LaunchOptions) {
+    use(options: UseOptions) {
       api.override('launchOptions', options)
     },
     from(parent: Stage): VmTest {
@@ -86,6 +96,8 @@ declare module 'vitest' {
   interface TaskMeta {
     /** Failed at first, and passed when it was tried again. */
     flaky?: boolean
+    /** Guest time that passed in the test, ns. */
+    guestTimeNs?: number
   }
 }
 

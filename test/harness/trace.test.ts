@@ -7,7 +7,7 @@ import { parseBootCommand } from '../../harness/boot-command.js'
 import { ensureFirmware } from '../../harness/cli/firmware.js'
 import { serial, type text } from '../../harness/conditions.js'
 import type { Step } from '../../harness/script.js'
-import { runTraced, TraceRecorder } from '../../harness/trace.js'
+import { TraceRecorder } from '../../harness/trace.js'
 import { VmThread } from '../../harness/vm-thread.js'
 import { parseTrace } from '../../reports/trace.js'
 import { programFloppy } from './boot-programs.js'
@@ -22,9 +22,13 @@ async function traceOf(program: Parameters<typeof programFloppy>[0], steps: Step
   const recorder = new TraceRecorder(program, 'soft')
   const vm = await VmThread.start(
     { engine: 'soft', floppies: [{ path: floppy }], memory: 16 << 20 },
-    { onSerial: (port, bytes) => recorder.event({ kind: 'serial', port, bytes }) },
+    {
+      onSerial: (port, bytes, guestTimeNs) => recorder.event({ kind: 'serial', guestTimeNs, port, bytes }),
+      onTrace: (event) => recorder.event(event),
+    },
   )
-  const result = await runTraced(vm, steps, recorder)
+  await vm.trace()
+  const result = await vm.run({ steps })
   await vm.close()
   return { result, trace: parseTrace(JSON.parse(JSON.stringify(await recorder.finish()))) }
 }
@@ -39,23 +43,28 @@ describe('a trace', () => {
       until(serial(/never/)),
       ...parseBootCommand('x'),
     ])
-    expect(trace.events.map(({ kind }) => kind).filter((kind) => kind !== 'serial')).toEqual([
+    expect(trace.events.map(({ kind }) => kind).filter((kind) => kind !== 'serial' && kind !== 'screen')).toEqual([
       'condition',
-      'screen',
-      'input',
       'input',
       'condition',
       'condition',
     ])
+    expect(trace.events.flatMap((event) => (event.kind === 'input' ? [event.title] : []))).toEqual(['keys KeyA KeyB'])
     const waits = trace.events.filter((event) => event.kind === 'condition')
     expect(waits.map(({ outcome }) => outcome)).toEqual(['met', 'met', 'timeout'])
     expect(waits[2].error).toMatch(/waited 30 s of guest time for \/never\/ on COM1/)
     expect(waits[2].untilGuestTimeNs - waits[2].guestTimeNs).toBeGreaterThanOrEqual(30e9)
-    expect(waits[1].guestTimeNs).toBe(waits[0].untilGuestTimeNs)
+    expect(waits[1].guestTimeNs).toBeGreaterThan(waits[0].untilGuestTimeNs)
+    expect(waits[2].guestTimeNs).toBe(waits[1].untilGuestTimeNs)
     const sent = trace.events.map((event) => (event.kind === 'serial' ? event.text : '')).join('')
     expect(sent).toBe('>ab')
-    // Nothing on the screen changes: it is there once.
-    expect(Object.values(trace.screens)).toEqual([expect.objectContaining({ width: 720, height: 400 })])
+    // While it boots, at every change; and each picture once.
+    const shown = trace.events.filter((event) => event.kind === 'screen')
+    expect(shown.length).toBeGreaterThan(1)
+    expect(new Set(shown.map(({ screen }) => screen))).toEqual(new Set(Object.keys(trace.screens)))
+    expect(Object.values(trace.screens)[0]).toMatchObject({ width: 720, height: 400 })
+    expect(shown.at(-1)?.text).toContain('Booting from Floppy')
+    expect(shown.every(({ guestTimeNs }) => guestTimeNs <= waits[0].untilGuestTimeNs)).toBe(true)
     const times = trace.events.map(({ guestTimeNs }) => guestTimeNs)
     expect(times).toEqual([...times].sort((a, b) => a - b))
   })

@@ -1,0 +1,98 @@
+/**
+ * What a test leaves for its report: the trace of its machine, its serial lines as asciicasts, a video where one is
+ * asked for. The words and their meaning are Playwright's.
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { complaint } from '../cli/errors.js'
+import { withPath } from '../cli/outputs.js'
+import { TraceRecorder } from '../trace.js'
+import type { Vm } from '../vm.js'
+
+/** Which tests leave it; `retain-on-failure` records all and keeps what failed. */
+export type Keep = (typeof KEEP)[number]
+
+export interface RecordingOptions {
+  /** The trace and the serial lines. Default `retain-on-failure`. */
+  trace?: Keep
+  /** Animated WebP of the screen. Default `retain-on-failure`. */
+  video?: Keep
+}
+
+export interface Ended {
+  failed: boolean
+  /** How often the test had been tried before. */
+  retry: number
+}
+
+const KEEP = ['off', 'on', 'retain-on-failure', 'on-first-retry'] as const
+const SERIAL_PORTS = 4
+
+export class Recording {
+  private readonly recorder: TraceRecorder | undefined
+  private began = 0
+
+  /**
+   * @param retry How often the test was tried before.
+   * @throws TypeError with one sentence for a word that is none of Playwright's.
+   */
+  constructor(
+    private readonly vm: Vm,
+    title: string,
+    private readonly options: Required<RecordingOptions>,
+    retry: number,
+  ) {
+    for (const name of ['trace', 'video'] as const) {
+      if (!KEEP.includes(options[name]))
+        throw new TypeError(`${name} '${options[name]}' is unknown; it may be ${KEEP.join(', ')}`)
+    }
+    const wanted = [options.trace, options.video].some((keep) => records(keep, retry))
+    this.recorder = wanted ? new TraceRecorder(title, vm.engine) : undefined
+  }
+
+  async begin(): Promise<void> {
+    this.began = (await this.vm.look()).guestTimeNs
+    if (this.recorder) await this.vm.trace(this.recorder)
+  }
+
+  /** Guest time that has passed since, ns. */
+  guestTimeNs(): number {
+    return Math.max(0, this.vm.driver.guestTimeNs - this.began)
+  }
+
+  /** Writes what is to be kept. What cannot be written is said on standard error, and does not change the test's result. */
+  async end(folder: string, ended: Ended): Promise<void> {
+    const { recorder, vm } = this
+    if (!recorder) return
+    const suffix = ended.retry > 0 ? `-retry${ended.retry}` : ''
+    const put = async (name: string, content: string | Buffer) => {
+      await mkdir(folder, { recursive: true })
+      await writeFile(join(folder, name), content)
+    }
+    try {
+      if (keeps(this.options.trace, ended)) {
+        const trace = await recorder.finish(ended.failed ? 'failed' : 'passed')
+        await put(`trace${suffix}.trace.json`, JSON.stringify(trace))
+        for (let port = 0; port < SERIAL_PORTS; port++) {
+          const line = vm.serial[port]
+          if (line.raw().length > 0) await put(`COM${port + 1}${suffix}.cast`, line.asciicast(`COM${port + 1}`))
+        }
+      }
+      if (keeps(this.options.video, ended)) {
+        const video = await recorder.video()
+        if (video) await put(`video${suffix}.webp`, video)
+      }
+    } catch (error) {
+      console.error(`bootwright: what this test leaves is not complete: ${complaint(withPath(error, folder)).message}`)
+    }
+  }
+}
+
+function records(keep: Keep, retry: number): boolean {
+  return keep === 'on-first-retry' ? retry === 1 : keep !== 'off'
+}
+
+function keeps(keep: Keep, { failed, retry }: Ended): boolean {
+  if (keep === 'retain-on-failure') return failed
+  return records(keep, retry)
+}

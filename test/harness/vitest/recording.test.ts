@@ -1,0 +1,108 @@
+/** What tests with machines leave for their report, as `bootwright test` finds it. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { RunResult, TestResult } from '../../../reports/run-result.js'
+import { parseTrace, type Trace } from '../../../reports/trace.js'
+import { readRun } from '../../../reports/write-run.js'
+import { Project } from '../cli/project.js'
+
+const project = new Project()
+afterAll(() => project.remove())
+
+const TESTS = (floppy: string) => `
+let tries = 0
+const machine = { floppy: ${JSON.stringify(floppy)}, engine: 'soft', memory: 16 }
+const booted = stage('booted', machine, async (vm) => { await vm.serial.waitFor('>') })
+const fails = async (vm) => {
+  await vm.keyboard.type('ab')
+  await vm.serial.waitFor('ab')
+  await expect(vm.serial).toHaveText('never', { timeout: '1s' })
+}
+test.from(booted)('fails', ({ vm }) => fails(vm))
+test.from(booted)('passes', async ({ vm }) => { await vm.keyboard.type('c'); await vm.wait('500ms') })
+test.from(booted)('passes at last', { retry: 2 }, async ({ vm }) => { if (++tries < 3) await fails(vm) })
+describe('asked for', () => {
+  test.use({ ...machine, trace: 'on', video: 'on' })
+  test('boots', async ({ vm }) => { await vm.serial.waitFor('>') })
+})
+describe('not wanted', () => {
+  test.use({ ...machine, trace: 'off', video: 'off' })
+  test('fails', ({ vm }) => fails(vm))
+})
+describe('misspelt', () => {
+  test.use({ ...machine, video: 'retain' })
+  test('fails', async ({ vm }) => {})
+})
+`
+
+let run: RunResult
+
+beforeAll(async () => {
+  project.write('some', TESTS(project.floppy('echo')))
+  const { code, stdout, stderr } = await project.run([])
+  expect(code, stdout + stderr).toBe(1)
+  run = readRun(project.report).run
+}, 120_000)
+
+const named = (...titles: string[]) => run.tests.find((one) => one.titles.join() === titles.join()) as TestResult
+const files = ({ attachments }: TestResult) => attachments.map(({ kind, name }) => `${kind} ${name}`)
+const path = (result: TestResult, name: string) => {
+  const attachment = result.attachments.find((one) => one.name === name)
+  return join(project.report, attachment?.kind !== 'picture' ? (attachment?.file.path ?? '') : '')
+}
+const trace = (result: TestResult): Trace => parseTrace(JSON.parse(readFileSync(path(result, 'trace'), 'utf8')))
+
+describe('a test that fails', () => {
+  test('leaves its trace, its serial line and a video', async () => {
+    const failed = named('fails')
+    expect(failed.status).toBe('failed')
+    expect(files(failed)).toEqual(['asciicast COM1', 'trace trace', 'video video'])
+    // The stage's own output is part of the session.
+    expect(readFileSync(path(failed, 'COM1'), 'utf8')).toMatch(/"o",">"[\s\S]*"o","b"/)
+    const { title, status, engine, events } = trace(failed)
+    expect([title, status, engine]).toEqual(['fails', 'failed', 'soft'])
+    expect(events.find(({ kind }) => kind === 'input')).toMatchObject({ title: 'type "ab"' })
+    const waits = events.filter((event) => event.kind === 'condition')
+    expect(waits.map(({ outcome }) => outcome)).toEqual(['met', 'timeout'])
+    const [serial] = events.filter((event) => event.kind === 'serial')
+    expect(serial.guestTimeNs).toBeLessThanOrEqual(waits[1].guestTimeNs)
+    expect(await sharp(path(failed, 'video')).metadata()).toMatchObject({ format: 'webp', width: 720 })
+  })
+
+  test('leaves nothing where that was said, and an error for words that are unknown', () => {
+    expect(files(named('not wanted', 'fails'))).toEqual([])
+    expect(named('misspelt', 'fails').errors[0].message).toBe(
+      "video 'retain' is unknown; it may be off, on, retain-on-failure, on-first-retry",
+    )
+  })
+})
+
+describe('a test that passes', () => {
+  test('leaves nothing but its guest time', () => {
+    const passed = named('passes')
+    expect([passed.status, files(passed)]).toEqual(['passed', []])
+    // A key takes 50 ms; the half second is the test's, the boot is the stage's.
+    expect(passed.guestTimeNs).toBeGreaterThanOrEqual(0.55e9)
+    expect(passed.guestTimeNs).toBeLessThan(0.6e9)
+    expect(existsSync(join(project.results, 'some.test.ts', 'passes'))).toBe(false)
+  })
+
+  test('leaves what it was asked for', async () => {
+    const asked = named('asked for', 'boots')
+    expect(files(asked)).toEqual(['asciicast COM1', 'trace trace', 'video video'])
+    expect(trace(asked)).toMatchObject({ title: 'asked for > boots', status: 'passed' })
+    const { pages = 0 } = await sharp(path(asked, 'video'), { animated: true }).metadata()
+    expect(pages).toBeGreaterThan(1)
+  })
+
+  test('after it failed, is flaky, and leaves what it did then', () => {
+    const flaky = named('passes at last')
+    expect([flaky.status, flaky.retries]).toEqual(['flaky', 2])
+    expect(files(flaky).sort()).toEqual([
+      ...['asciicast COM1', 'asciicast COM1-retry1', 'trace trace', 'trace trace-retry1'],
+      ...['video video', 'video video-retry1'],
+    ])
+  })
+})
