@@ -25,4 +25,5 @@ export default defineGuest({
     { name: 'pass', title: 'a whole pass without errors', until: all(text(/Pass: +1\b/), noErrors), timeout: '30m' },
   ],
   hostTimeout: '30m',
+  heavy: 'tests its memory for a whole pass',
 })
