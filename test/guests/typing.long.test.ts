@@ -90,8 +90,18 @@ describe('ten thousand characters', () => {
 describe.skipIf(kvmAccess())('a thousand characters', () => {
   test.use({ guest: small, engine: 'kvm' })
 
-  test('arrive at FreeDOS’s prompt on KVM', async ({ vm }) => {
+  test('arrive in FreeDOS’s copy con on KVM', async ({ vm }) => {
+    const text = manuscript(CHARACTERS / 10, ALL)
     await expect(vm.screen).toHaveText(/^A:\\>$/, { timeout: '5m' })
-    await echoed(vm, manuscript(CHARACTERS / 10, PLAIN))
+    // A BIOS holds 15 keys for a program that does not read them; more are lost while FreeDOS finds its file.
+    await vm.keyboard.type('copy con typed\n')
+    await expect(vm.screen).toHaveText('con => typed')
+    await vm.keyboard.type(text)
+    await vm.keyboard.press('Control+Z')
+    await vm.keyboard.press('Enter')
+    await expect(vm.screen).toHaveText(/\^Z\s+A:\\>$/)
+    await vm.keyboard.type('type typed>com1\n')
+    await expect(vm.screen).toHaveText(/com1\s+A:\\>$/, { timeout: '2m' })
+    expectSame(vm.serial.text().replaceAll('\r\n', '\n'), text)
   })
 })

@@ -239,6 +239,29 @@ describe('typing', () => {
 })
 
 describe('the mouse', () => {
+  test('buttons go down and up, twice for a double click, and are held while it moves', () => {
+    const { machine } = run({}, [
+      { kind: 'mouse-click', button: 'left', count: 2 },
+      { kind: 'mouse-button', button: 'right', down: true },
+      { kind: 'mouse-move', dx: 10, dy: 0 },
+      { kind: 'mouse-button', button: 'right', down: false },
+    ])
+    expect(machine.mouseEvents.map(({ buttons, dx }) => [buttons, dx])).toEqual([
+      ...[1, 0, 1, 0].map((buttons) => [buttons, 0]),
+      ...[
+        [2, 0],
+        [2, 10],
+        [0, 0],
+      ],
+    ])
+  })
+
+  test('the wheel turns notch by notch, either way', () => {
+    const notches = (count: number) =>
+      run({}, [{ kind: 'mouse-wheel', notches: count }]).machine.mouseEvents.map(({ dz }) => dz)
+    expect([notches(3), notches(-2), notches(0)]).toEqual([[1, 1, 1], [-1, -1], []])
+  })
+
   test('moves in steps that add up, and clicks', () => {
     const { machine } = run({}, parseBootCommand('<mouse 250,-3><click right>'))
     const sum = machine.mouseEvents.reduce((at, { dx, dy }) => ({ x: at.x + dx, y: at.y + dy }), { x: 0, y: 0 })

@@ -1,0 +1,43 @@
+/** Floppies changed, and the machine reset, while FreeDOS runs. */
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buildFloppy } from '../../../fixtures/floppy.js'
+import freedos from '../../../guests/freedos/guest.js'
+import { describe, expect, stage, test } from '../../../harness/vitest/index.js'
+import { withoutImage } from './images.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'bootwright-media-'))
+const floppy = (name: string) => {
+  const path = join(folder, `${name}.img`)
+  const files = [{ path: 'name.txt', data: new TextEncoder().encode(`this is ${name}`) }]
+  writeFileSync(path, buildFloppy({ size: '720K', files, label: name }))
+  return path
+}
+const [first, second] = [floppy('first'), floppy('second')]
+
+const prompt = stage('prompt', { guest: freedos, engine: 'soft' }, async (vm) => {
+  await expect(vm.screen).toHaveText(/^A:\\>$/, { timeout: '1m' })
+})
+
+describe.skipIf(withoutImage('freedos722.img'))('FreeDOS', () => {
+  test.from(prompt)('sees that its floppy was changed, and changed again', async ({ vm }) => {
+    // FreeDOS takes a drive that it read from less than two seconds ago for unchanged.
+    await vm.media.swap('a', first, '3s')
+    await vm.keyboard.type('type name.txt\n')
+    await expect(vm.screen).toHaveText('this is first', { timeout: '5s' })
+    await vm.media.swap('a', second, '3s')
+    await vm.keyboard.type('type name.txt\n')
+    await expect(vm.screen).toHaveText('this is second', { timeout: '5s' })
+  })
+
+  test.from(prompt)('boots anew at a reset, with the floppy as it left it', async ({ vm }) => {
+    await vm.keyboard.type('echo kept>note\n')
+    await vm.wait('1s')
+    await vm.power.reset()
+    await expect(vm.screen).not.toHaveText(/^A:\\>/)
+    await expect(vm.screen).toHaveText(/^A:\\>$/)
+    await vm.keyboard.type('type note\n')
+    await expect(vm.screen).toHaveText(/^kept$/, { timeout: '5s' })
+  })
+})
