@@ -28,6 +28,8 @@ const BLOCK_ROOM: usize = BLOCK_HEADER + (<usize>MAX_OPS + 1) * OP_SIZE
 const JUMP_ENTRIES: u64 = 8192
 
 let pool: usize = CODE_POOL
+/** Grows whenever the pool is emptied: addresses of blocks and ops from before are no longer theirs. */
+export let poolGeneration: u32 = 0
 
 @inline function hashSlot(phys: u64): usize {
   const h = <u32>phys ^ (<u32>phys >> 14)
@@ -163,6 +165,7 @@ export function dropEverything(): void {
     block += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_COUNT) * OP_SIZE
   }
   pool = CODE_POOL
+  poolGeneration++
   memory.fill(BLOCK_HASH, 0, 0x4000 << 2)
   memory.fill(JUMP_CACHE, 0, <usize>JUMP_ENTRIES << 4)
   breakSoon()

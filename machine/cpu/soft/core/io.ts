@@ -5,7 +5,7 @@ import { portRead, portWrite } from './host'
 import { probeWrite, read, write } from './memory'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_IMM, opSeg } from './op'
 import { setGpr } from './operand'
-import { breakSoon, instructionCount, instructionPointer, nextIp, stall } from './run'
+import { breakSoon, instructionCount, instructionPointer, nextIp, pressing, stall } from './run'
 import { code64, tableRead, virtual8086 } from './segment'
 import {
   ATTENTION, ATTN_DEBUG, CPL, CR0, CR0_PE, CR4, CR4_DE, DR, ES, EX_GP, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, RAX, RCX,
@@ -145,7 +145,7 @@ export function out_DX<T>(op: usize): void {
     left--
     setIndex(RCX, mask, left)
     if (!left) break
-    if (load<u32>(ATTENTION) || instructionCount() + 1 >= load<u64>(ICOUNT_END)) {
+    if (pressing() || instructionCount() + 1 >= load<u64>(ICOUNT_END)) {
       // The rest comes later; this iteration is counted when the op leaves.
       store<u64>(RIP, instructionPointer())
       return

@@ -5,7 +5,7 @@
  * The instruction count is exact at every moment: ICOUNT counts a block when it is entered, and what is left of it is
  * known from the addresses of its ops. An interrupt or a timer so lands on the same instruction in every run.
  */
-import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_MODE, cachedBlock, findBlock, linearIp } from './blocks'
+import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_MODE, cachedBlock, findBlock, linearIp, poolGeneration } from './blocks'
 import { execute } from './generated/dispatch'
 import { acknowledge } from './host'
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from './interrupt'
@@ -81,6 +81,15 @@ export function syncForFault(): void {
   blockStart = 0
 }
 
+/** What of ATTENTION can be taken now: the rest waits for an instruction that ends its block (STI, POPF, IRET, RSM). */
+export function pressing(): u32 {
+  let attention = load<u32>(ATTENTION)
+  if (!(load<u32>(RFLAGS) & FLAG_IF)) attention &= ~ATTN_INTR
+  if (load<u32>(NMI_MASKED)) attention &= ~ATTN_NMI
+  if (load<u32>(IN_SMM)) attention &= ~ATTN_SMI
+  return attention
+}
+
 /** Starts `block`, whose first byte is at `ip`; 0 when something wants attention first or the budget is spent. */
 @inline function enter(block: usize, ip: u64): usize {
   const ops = load<u32>(block, BLOCK_COUNT)
@@ -96,7 +105,7 @@ export function syncForFault(): void {
 @noInline function enterSlow(block: usize, ip: u64): usize {
   blockStart = 0
   store<u64>(RIP, ip)
-  if (load<u32>(ATTENTION)) return 0
+  if (pressing()) return 0
   // Below zero where the host pulled the end in while an instruction executed.
   const left = <i64>(load<u64>(ICOUNT_END) - load<u64>(ICOUNT))
   return left > 0 ? enterLimited(block, <u64>left) : 0
@@ -106,7 +115,7 @@ export function syncForFault(): void {
 function enterLimited(block: usize, ops: u64): usize {
   const n = min<u64>(ops, <u64>load<u32>(block, BLOCK_COUNT))
   store<u64>(ICOUNT, load<u64>(ICOUNT) + n)
-  store<u64>(ICOUNT_LIMIT, load<u32>(ATTENTION) ? 0 : load<u64>(ICOUNT_END))
+  store<u64>(ICOUNT_LIMIT, pressing() ? 0 : load<u64>(ICOUNT_END))
   store<u64>(REG_BLOCK_IP, load<u64>(RIP))
   blockStart = block + BLOCK_HEADER
   limit = blockEnd = blockStart + <usize>n * OP_SIZE
@@ -129,7 +138,7 @@ export function advance(op: usize): usize {
 
 /** After an op that set RIP itself and may have changed anything; it is its block's last. 0 leaves. */
 export function leave(op: usize): usize {
-  if (load<u32>(ATTENTION) | load<u32>(SHADOW) | load<u32>(HALTED) | (load<u32>(RFLAGS) & (FLAG_TF | FLAG_RF))) {
+  if (pressing() | load<u32>(SHADOW) | load<u32>(HALTED) | (load<u32>(RFLAGS) & (FLAG_TF | FLAG_RF))) {
     blockStart = 0
     return 0
   }
@@ -166,14 +175,15 @@ export function checkTarget(target: u64): void {
   const base = load<u64>(CS, SEG_BASE)
   const samePage = ((base + load<u64>(REG_BLOCK_IP)) ^ (base + target)) >> 12 == 0
   store<u64>(RIP, target)
-  const source = blockStart - BLOCK_HEADER
+  const kept = load<u32>(blockStart - BLOCK_HEADER, BLOCK_MODE) == mode
+  const generation = poolGeneration
   blockStart = 0
   const block = findBlock()
   // Within a page the way from here to there is the same wherever the page is mapped. (With a limit on CS every branch is
-  // checked, and 16-bit offsets wrap: no links there.) Neither end may be a block that is not kept, and findBlock() may
-  // have emptied the pool: then `op` is gone.
-  const kept = load<u32>(source, BLOCK_MODE) == mode && load<u32>(block, BLOCK_MODE) == mode && block > source
-  if (samePage && !(mode & MODE_CS_LIMIT) && kept) store<u32>(op + slot, <u32>block)
+  // checked, and 16-bit offsets wrap: no links there.) Neither end may be a block that is not kept: the next one takes its
+  // place, as after findBlock() has emptied the pool.
+  const linkable = samePage && !(mode & MODE_CS_LIMIT) && kept && generation == poolGeneration
+  if (linkable && load<u32>(block, BLOCK_MODE) == mode) store<u32>(op + slot, <u32>block)
   return enter(block, target)
 }
 

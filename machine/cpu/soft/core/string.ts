@@ -7,9 +7,9 @@ import { cmpSub } from './arithmetic'
 import { setReg } from './operand'
 import { read, tlbRead, tlbWrite, write } from './memory'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_SEG } from './op'
-import { instructionCount, instructionPointer, nextIp } from './run'
+import { instructionCount, instructionPointer, nextIp, pressing } from './run'
 import {
-  ATTENTION, ES, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, MODE, MODE_CODE64, RAX, RCX, RDI, RFLAGS, RIP, RSI, SEG_BASE,
+  ES, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, MODE, MODE_CODE64, RAX, RCX, RDI, RFLAGS, RIP, RSI, SEG_BASE,
   SEG_READ_BOUND, SEG_WRITE_BOUND, FLAG_ZF,
 } from './state'
 
@@ -131,7 +131,7 @@ function bulk<T>(op: usize, kind: i32, mask: u64, most: u64): u64 {
       return
     }
     // Looked at anew: a device that was written may have pulled the end in.
-    if (<i64>(load<u64>(ICOUNT_END) - instructionCount() - n) <= 0 || load<u32>(ATTENTION)) {
+    if (<i64>(load<u64>(ICOUNT_END) - instructionCount() - n) <= 0 || pressing()) {
       store<u64>(ICOUNT, load<u64>(ICOUNT) + n - 1)
       store<u64>(RIP, instructionPointer())
       return
