@@ -355,14 +355,16 @@ export function systemWrite<T>(linear: u64, value: T): void {
 
 // ---- segmented accesses ----
 
+/**
+ * The only check of 64-bit code. To be asked where no TLB has the page (none ever has one that is not canonical): the
+ * bounds of its pseudo-segments let everything pass.
+ */
+function checkCanonical(seg: usize, linear: u64, size: u32): void {
+  if (nonCanonical(linear) || nonCanonical(linear + size - 1)) raise(isStackSegment(seg) ? EX_SS : EX_GP, 0)
+}
+
 /** The slow side of the segment check: faults, or lets an access pass that the bound could not decide. */
 @noInline function checkSegment(seg: usize, offset: u64, size: u32, write: bool): void {
-  if (seg >= FLAT) {
-    // 64-bit code: only canonical form counts.
-    const linear = offset + load<u64>(seg, SEG_BASE)
-    if (nonCanonical(linear) || nonCanonical(linear + size - 1)) raise(isStackSegment(seg) ? EX_SS : EX_GP, 0)
-    return
-  }
   const access = load<u32>(seg, SEG_ACCESS)
   const limit = <u64>load<u32>(seg, SEG_LIMIT)
   const vector = isStackSegment(seg) ? EX_SS : EX_GP
@@ -381,18 +383,39 @@ export function systemWrite<T>(linear: u64, value: T): void {
 
 /** Linear address of a checked access; for instructions that do their own transfers. */
 export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
+  const linear = offset + load<u64>(seg, SEG_BASE)
+  if (seg >= FLAT) {
+    checkCanonical(seg, linear, size)
+    return linear
+  }
   if (offset + size > load<u64>(seg + (write ? SEG_WRITE_BOUND : SEG_READ_BOUND))) checkSegment(seg, offset, size, write)
-  return cut(offset + load<u64>(seg, SEG_BASE))
+  return cut(linear)
+}
+
+@noInline function readMiss(seg: usize, linear: u64, size: u32): u64 {
+  if (seg >= FLAT) checkCanonical(seg, linear, size)
+  return linearReadSlow(linear, size, cpuAccess())
+}
+
+@noInline function writeMiss(seg: usize, linear: u64, value: u64, size: u32): void {
+  if (seg >= FLAT) checkCanonical(seg, linear, size)
+  linearWriteSlow(linear, value, size, cpuAccess())
 }
 
 @inline export function read<T>(seg: usize, offset: u64): T {
   if (offset + sizeof<T>() > load<u64>(seg, SEG_READ_BOUND)) checkSegment(seg, offset, sizeof<T>(), false)
-  return linearRead<T>(offset + load<u64>(seg, SEG_BASE))
+  const linear = offset + load<u64>(seg, SEG_BASE)
+  const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
+  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return load<T>(<u32>linear + load<u32>(e, 8))
+  return <T>readMiss(seg, linear, sizeof<T>())
 }
 
 @inline export function write<T>(seg: usize, offset: u64, value: T): void {
   if (offset + sizeof<T>() > load<u64>(seg, SEG_WRITE_BOUND)) checkSegment(seg, offset, sizeof<T>(), true)
-  linearWrite<T>(offset + load<u64>(seg, SEG_BASE), value)
+  const linear = offset + load<u64>(seg, SEG_BASE)
+  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
+  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) store<T>(<u32>linear + load<u32>(e, 8), value)
+  else writeMiss(seg, linear, <u64>value, sizeof<T>())
 }
 
 /** The memory operand of a decoded instruction. */
@@ -420,10 +443,11 @@ let rmwLinear: u64 = 0
   const linear = offset + load<u64>(seg, SEG_BASE)
   const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return <u32>linear + load<u32>(e, 8)
-  return rmwSlow(linear, sizeof<T>())
+  return rmwSlow(seg, linear, sizeof<T>())
 }
 
-@noInline function rmwSlow(linearIn: u64, size: u32): usize {
+@noInline function rmwSlow(seg: usize, linearIn: u64, size: u32): usize {
+  if (seg >= FLAT) checkCanonical(seg, linearIn, size)
   const linear = cut(linearIn)
   rmwLinear = linear
   const access = cpuAccess()

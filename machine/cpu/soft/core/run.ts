@@ -171,19 +171,17 @@ export function checkTarget(target: u64): void {
 
 @noInline function followUnlinked(op: usize, slot: usize, target: u64): usize {
   const mode = load<u32>(MODE)
-  if (mode & (MODE_CS_LIMIT | MODE_CODE64)) checkTarget(target)
   const base = load<u64>(CS, SEG_BASE)
-  const samePage = ((base + load<u64>(REG_BLOCK_IP)) ^ (base + target)) >> 12 == 0
-  store<u64>(RIP, target)
+  // Within a page the way from here to there is the same wherever the page is mapped. (With a limit on CS every branch is
+  // checked, and 16-bit offsets wrap: no links there.)
+  if (((base + load<u64>(REG_BLOCK_IP)) ^ (base + target)) >> 12 || mode & MODE_CS_LIMIT) return jumpTo(op, target)
+  // Neither end may be a block that is not kept: the next one takes its place, as after findBlock() has emptied the pool.
   const kept = load<u32>(blockStart - BLOCK_HEADER, BLOCK_MODE) == mode
   const generation = poolGeneration
+  store<u64>(RIP, target)
   blockStart = 0
   const block = findBlock()
-  // Within a page the way from here to there is the same wherever the page is mapped. (With a limit on CS every branch is
-  // checked, and 16-bit offsets wrap: no links there.) Neither end may be a block that is not kept: the next one takes its
-  // place, as after findBlock() has emptied the pool.
-  const linkable = samePage && !(mode & MODE_CS_LIMIT) && kept && generation == poolGeneration
-  if (linkable && load<u32>(block, BLOCK_MODE) == mode) store<u32>(op + slot, <u32>block)
+  if (kept && generation == poolGeneration && load<u32>(block, BLOCK_MODE) == mode) store<u32>(op + slot, <u32>block)
   return enter(block, target)
 }
 

@@ -246,14 +246,12 @@ export function setSegmentBounds(seg: usize): void {
   else if (seg == GS) setFlat64(GS64, load<u64>(GS, SEG_BASE))
 }
 
-/** A pseudo-segment of 64-bit code: what is below the canonical hole needs no further check. */
+/** A pseudo-segment of 64-bit code: without a bound; what is not canonical is found where no TLB has it. */
 export function setFlat64(seg: usize, base: u64): void {
-  const hole: u64 = 0x800000000000
-  const bound: u64 = base < hole ? hole - base : 0
   store<u64>(seg, base, SEG_BASE)
   store<u32>(seg, 0x93, SEG_ACCESS)
-  store<u64>(seg, bound, SEG_READ_BOUND)
-  store<u64>(seg, bound, SEG_WRITE_BOUND)
+  store<u64>(seg, u64.MAX_VALUE, SEG_READ_BOUND)
+  store<u64>(seg, u64.MAX_VALUE, SEG_WRITE_BOUND)
 }
 
 /** Derives MODE, the stack's mask and segment, and the TLB from CS, SS, CPL, CR0 and EFER; after any change of them. */
