@@ -77,7 +77,10 @@ async function bench(options: Options): Promise<void> {
   process.on('SIGINT', () => process.exit(EXIT.interrupted))
   process.on('SIGTERM', () => process.exit(EXIT.interrupted))
 
-  for (const kernel of kernels) await benchKernel(kernel, present, options, result, scratch)
+  for (const kernel of kernels) {
+    const able = present.filter(({ long }) => long || !kernel.long)
+    await benchKernel(kernel, able, options, result, scratch)
+  }
   for (const boot of boots) {
     const job = await boot.job().catch((error: Error) => {
       result.skipped[boot.name] = error.message
@@ -85,7 +88,8 @@ async function bench(options: Options): Promise<void> {
     if (!job) continue
     const rates: { [target: string]: Rate } = {}
     result.boots[boot.name] = rates
-    for (const { target } of rounds(options.rounds, present)) {
+    const able = present.filter(({ long }) => long || !job.long)
+    for (const { target } of rounds(options.rounds, able)) {
       progress(`${boot.name}: ${target.title}`)
       await attempt(result, boot.name, target, async () => {
         const { seconds } = await target.boot(job, BOOT_TIMEOUT, join(scratch, 'screen'))
@@ -124,7 +128,14 @@ async function benchKernel(
   const floppy = join(scratch, 'kernel.img')
   const run = async (target: Target, count: number, time: { warmUp: number; measure: number }) => {
     writeFileSync(floppy, kernelFloppy(kernel, { iterations: count, markPort: target.markPort }))
-    const job = { kind: 'kernel' as const, memory: MEMORY, floppy, cpuTime: options.cpuTime, ...time }
+    const job = {
+      kind: 'kernel' as const,
+      memory: MEMORY,
+      floppy,
+      long: kernel.long,
+      cpuTime: options.cpuTime,
+      ...time,
+    }
     return target.kernel(job, GRACE + time.warmUp + time.measure)
   }
 

@@ -14,6 +14,11 @@ const LINUX: GuestMedium = packageFile(
   '/usr/lib/debian-installer/images/12/i386/text/debian-installer/i386/linux',
 )
 
+const LINUX_AMD64: GuestMedium = packageFile(
+  'debian-installer-12-netboot-amd64',
+  '/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux',
+)
+
 export const BOOTS: readonly Boot[] = [
   {
     name: 'boot-freedos',
@@ -33,6 +38,18 @@ export const BOOTS: readonly Boot[] = [
       memory: 512,
       kernel: await findMedium(LINUX),
       append: 'console=ttyS0,115200 nomodeset',
+      serial: /Kernel panic - not syncing/.source,
+    }),
+  },
+  {
+    name: 'boot-debian-64',
+    title: "Debian 12's amd64 kernel without an initrd to its panic",
+    job: async () => ({
+      kind: 'boot',
+      memory: 512,
+      kernel: await findMedium(LINUX_AMD64),
+      append: 'console=ttyS0,115200 nomodeset',
+      long: true,
       serial: /Kernel panic - not syncing/.source,
     }),
   },

@@ -11,6 +11,8 @@ export interface GuestJob {
   /** Path of a bzImage, and its command line. */
   kernel?: string
   append?: string
+  /** 64-bit code is in it. */
+  long?: boolean
 }
 
 /** Run a kernel's floppy and watch its marks. */

@@ -21,11 +21,16 @@ const MARK_PORT_OFFSET = 28
 
 /** In the order of the table. */
 const ORDER = ['alu', 'memory', 'call', 'call-indirect', 'jump-table', 'out']
+/** The same program as 64-bit code. */
+export const LONG = '-64'
+const HAVE_LONG = ORDER.filter((name) => name !== 'out')
 
 export interface Kernel {
   readonly name: string
   /** First comment line of the source: what is measured. */
   readonly title: string
+  /** 64-bit code, which not every target runs. */
+  readonly long: boolean
   /** The assembled program, at most one track. */
   readonly program: Uint8Array
   /** Iterations of a pass by default. */
@@ -34,20 +39,23 @@ export interface Kernel {
 
 export function kernelNames(): string[] {
   const rank = (name: string) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length)
-  return readdirSync(KERNEL_FOLDER)
+  const names = readdirSync(KERNEL_FOLDER)
     .filter((file) => file.endsWith('.asm'))
     .map((file) => file.slice(0, -4))
     .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
+  return [...names, ...HAVE_LONG.map((name) => name + LONG)]
 }
 
 /** Assembles a kernel. Throws a HostError where nasm is missing or refuses the source. */
 export function assembleKernel(name: string): Kernel {
   const folder = mkdtempSync(join(tmpdir(), 'bootwright-kernel-'))
   try {
-    const source = join(KERNEL_FOLDER, `${name}.asm`)
+    const long = name.endsWith(LONG)
+    const source = join(KERNEL_FOLDER, `${long ? name.slice(0, -LONG.length) : name}.asm`)
     const binary = join(folder, 'kernel.bin')
+    const define = long ? ['-d', 'LONG'] : []
     try {
-      execFileSync('nasm', ['-f', 'bin', '-I', `${KERNEL_FOLDER}/`, '-o', binary, source], { stdio: 'pipe' })
+      execFileSync('nasm', ['-f', 'bin', ...define, '-I', `${KERNEL_FOLDER}/`, '-o', binary, source], { stdio: 'pipe' })
     } catch (error) {
       const { code, stderr } = error as NodeJS.ErrnoException & { stderr?: Buffer }
       if (code === 'ENOENT')
@@ -59,7 +67,13 @@ export function assembleKernel(name: string): Kernel {
     if (Buffer.from(program.buffer, MAGIC_OFFSET, MAGIC.length).toString('latin1') !== MAGIC)
       throw new HostError(`${source} does not begin with frame.inc`)
     const title = /^; *(.+?)[.:]/.exec(readFileSync(source, 'utf8'))?.[1] ?? name
-    return { name, title, program, iterations: view(program).getUint32(ITERATIONS_OFFSET, true) }
+    return {
+      name,
+      title: long ? `${title} (64-bit code)` : title,
+      long,
+      program,
+      iterations: view(program).getUint32(ITERATIONS_OFFSET, true),
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

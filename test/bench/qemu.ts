@@ -16,6 +16,8 @@ import {
 import { MarkWatch, type Measurement } from './marks.js'
 
 export const QEMU = 'qemu-system-i386'
+/** Of the same package. */
+const QEMU_LONG = 'qemu-system-x86_64'
 /** Host ms between looks at the screen. */
 const SCREEN_INTERVAL = 50
 const TEXT_BUFFER = 0xb8000
@@ -23,7 +25,7 @@ const TEXT_BYTES = 80 * 25 * 2
 
 function start(job: GuestJob, icount: boolean, extra: string[]): ChildProcess {
   const child = spawn(
-    QEMU,
+    job.long ? QEMU_LONG : QEMU,
     [
       ...['-M', 'pc', '-accel', 'tcg', '-m', String(job.memory), '-display', 'none', '-nodefaults', '-vga', 'std'],
       ...(icount ? ['-icount', 'shift=auto'] : []),

@@ -30,6 +30,13 @@ describe('the report', () => {
     expect(renderResult(one)).toContain('over 2 kernels: 0.250; the bar is 0.25: ')
   })
 
+  test('keeps 64-bit kernels out of the bar, and sets them beside the same in 32 bits', () => {
+    const both = result({ a: { soft: 10, 'tcg-icount': 20 }, 'a-64': { soft: 9, 'tcg-icount': 90 } })
+    const text = renderResult(both)
+    expect(text).toContain('over 1 kernels: 0.500; the bar is 0.25: reached')
+    expect(text).toContain('64-bit/32-bit code on soft over 1 kernels: 0.900; the bar is 0.8: reached')
+  })
+
   test('compares two runs by their ratios to a peer, so that a slower host is not a slower engine', () => {
     const before = result({ a: { soft: 10, v86: 20, tcg: 100 } })
     const after = result({ a: { soft: 10, v86: 10, tcg: 100 } })

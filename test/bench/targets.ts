@@ -11,6 +11,8 @@ export interface Target {
   readonly title: string
   /** Where the kernels write their marks: the debug console, or COM1 where there is none. */
   readonly markPort: number
+  /** Whether it runs 64-bit code. */
+  readonly long: boolean
   /** Its version, or undefined where it is not installed. */
   version(): string | undefined
   /** How to get it. */
@@ -29,6 +31,7 @@ function qemuTarget(name: string, title: string, icount: boolean): Target {
     name,
     title,
     markPort: DEBUG_CONSOLE,
+    long: true,
     version: () => {
       try {
         const text = execFileSync(QEMU, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
@@ -48,6 +51,7 @@ export const TARGETS: readonly Target[] = [
     name: 'soft',
     title: 'Bootwright',
     markPort: DEBUG_CONSOLE,
+    long: true,
     version: () => process.env.BOOTWRIGHT_CORE || 'this checkout',
     missing: '',
     kernel: (job, timeout) => runInProcess('soft-process', job, timeout),
@@ -57,6 +61,7 @@ export const TARGETS: readonly Target[] = [
     name: 'v86',
     title: 'v86',
     markPort: COM1,
+    long: false,
     version: () => {
       try {
         resolve('v86/build/libv86.mjs')

@@ -10,13 +10,13 @@ kernel:
     xor ebx, ebx
     mov esi, 0x12345678
 .loop:
-    add eax, ecx
-    xor edx, eax
-    rol edx, 5
-    lea ebx, [ebx + edx * 2 + 1]
-    sub esi, ebx
-    and eax, 0x7fffffff
-    dec ecx
+    add xax, xcx
+    xor xdx, xax
+    rol xdx, 5
+    lea xbx, [xbx + xdx * 2 + 1]
+    sub xsi, xbx
+    and xax, 0x7fffffff
+    dec xcx
     jnz .loop
-    lea eax, [esi + edx]
+    lea xax, [xsi + xdx]
     ret

@@ -8,12 +8,12 @@ kernel:
     xor eax, eax
     mov ebx, callee
 .loop:
-    call ebx
-    dec ecx
+    call xbx
+    dec xcx
     jnz .loop
     ret
 
     times 0x1000 + 0x400 - ($ - $$) db 0x90
 callee:
-    lea eax, [eax * 2 + eax + 1]
+    lea xax, [xax * 2 + xax + 1]
     ret

@@ -8,9 +8,9 @@ kernel:
     xor eax, eax
 .loop:
     call .callee
-    dec ecx
+    dec xcx
     jnz .loop
     ret
 .callee:
-    lea eax, [eax * 2 + eax + 1]
+    lea xax, [xax * 2 + xax + 1]
     ret

@@ -9,30 +9,30 @@ kernel:
     xor esi, esi
     mov edx, 0x9e3779b9
 next:
-    movzx ebx, byte [program + esi]
-    inc esi
-    and esi, 1023
-    jmp [operations + ebx * 4]
+    movzx ebx, byte [program + xsi]
+    inc xsi
+    and xsi, 1023
+    jmp [operations + xbx * XSIZE]
 
 %macro operation 1+
     %1
-    dec ecx
+    dec xcx
     jnz next
     ret
 %endmacro
 
-op0: operation add eax, ecx
-op1: operation xor eax, edx
-op2: operation sub edx, eax
-op3: operation rol eax, 7
-op4: operation lea eax, [eax + edx * 4]
-op5: operation not edx
-op6: operation neg eax
-op7: operation add edx, esi
+op0: operation add xax, xcx
+op1: operation xor xax, xdx
+op2: operation sub xdx, xax
+op3: operation rol xax, 7
+op4: operation lea xax, [xax + xdx * 4]
+op5: operation not xdx
+op6: operation neg xax
+op7: operation add xdx, xsi
 
-align 4
+align 8
 operations:
-    dd op0, op1, op2, op3, op4, op5, op6, op7
+    pointers op0, op1, op2, op3, op4, op5, op6, op7
 program:
 %assign seed 12345
 %rep 1024

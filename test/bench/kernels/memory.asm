@@ -10,12 +10,12 @@ kernel:
     xor esi, esi
     xor eax, eax
 .loop:
-    add eax, [ebx + esi]
-    add eax, ecx
-    mov [ebx + esi], eax
-    add [ebx + esi + 4], ecx
-    add esi, 72
-    and esi, 0xfff8
-    dec ecx
+    add xax, [xbx + xsi]
+    add xax, xcx
+    mov [xbx + xsi], xax
+    add [xbx + xsi + XSIZE], xcx
+    add xsi, 72
+    and xsi, 0xfff8
+    dec xcx
     jnz .loop
     ret
