@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CpuModelError, parseCpu } from '../machine/cpu/models.js'
+import { MAX_CPUS } from '../machine/machine.js'
 import { withModules } from './boot-modules.js'
 import { parseDuration } from './durations.js'
 import { type Guest, guestMachine, loadGuest } from './guest.js'
@@ -38,6 +39,8 @@ export interface LaunchOptions {
   engine?: 'auto' | 'kvm' | 'soft'
   /** The soft engine's CPU, as in `pentium3,+sse2`. */
   cpu?: string
+  /** CPUs, 1 to 32; several run on the soft engine. Default 1 or what the guest says. */
+  smp?: number
   /** Letters of a (floppy), c (disk), d (CD), n (network). */
   boot?: string
   /** RTC at power-on, seconds since 1970 UTC. */
@@ -57,7 +60,20 @@ export interface LaunchOptions {
 }
 
 const OPTIONS: readonly (keyof LaunchOptions)[] = [
-  ...(['guest', 'floppy', 'cdrom', 'disks', 'kernel', 'initrd', 'append', 'memory', 'engine', 'cpu', 'boot'] as const),
+  ...([
+    'guest',
+    'floppy',
+    'cdrom',
+    'disks',
+    'kernel',
+    'initrd',
+    'append',
+    'memory',
+    'engine',
+    'cpu',
+    'smp',
+    'boot',
+  ] as const),
   ...(['epoch', 'timeout', 'hostTimeout', 'layout', 'needles', 'outputFolder', 'machineModule'] as const),
 ]
 
@@ -103,7 +119,7 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   const config: MachineConfig = {
     engine: options.engine ?? 'auto',
     cpu: options.cpu ?? own.cpu,
-    cpus: own.cpus,
+    cpus: options.smp ?? own.cpus,
     memory: options.memory === undefined ? own.memory : memorySize(options.memory),
     floppies: floppies ?? own.floppies,
     cdrom: cdrom === undefined ? own.cdrom : await mediumConfig(cdrom),
@@ -129,11 +145,13 @@ function check(options: LaunchOptions): void {
       `launch() has no option '${name}'; ${near ? `did you mean '${near}'?` : `options are ${OPTIONS.join(', ')}`}`,
     )
   }
-  const { engine, boot, kernel, guest, cpu } = options
+  const { engine, boot, kernel, guest, cpu, smp } = options
   if (engine !== undefined && !['auto', 'kvm', 'soft'].includes(engine))
     throw new LaunchError(`engine '${engine}' is unknown; engines are auto, kvm and soft`)
   if (boot !== undefined && !/^[acdn]{1,4}$/.test(boot))
     throw new LaunchError(`boot '${boot}' is no boot order; give letters of a (floppy), c (disk), d (CD), n (network)`)
+  if (smp !== undefined && (!Number.isInteger(smp) || smp < 1 || smp > MAX_CPUS))
+    throw new LaunchError(`smp '${smp}' is no number of CPUs; give 1 to ${MAX_CPUS}`)
   for (const option of ['initrd', 'append'] as const) {
     if (options[option] !== undefined && kernel === undefined && guest === undefined)
       throw new LaunchError(`${option} goes with a kernel; give launch() a kernel as well`)

@@ -60,11 +60,11 @@ function checkOutput(file: string | undefined): string {
 /** The machine as the test will launch it. */
 function launchOptions(guest: string | undefined, flags: CodegenFlags): LaunchOptions {
   const { floppy, cdrom, disk, kernel, initrd, append, boot, engine, cpu, smp, memory } = flags
-  if (smp !== undefined) throw new UsageError('codegen takes no --smp: launch() has no such option yet')
   if (boot !== undefined && !/^[acdn]+$/.test(boot))
     throw new UsageError(`codegen takes letters alone for --boot, as in dc, not '${boot}'`)
   const options: LaunchOptions = {
     ...{ guest, floppy, cdrom, disks: disk, kernel, initrd, append, boot, cpu, memory },
+    smp: smp === undefined ? undefined : Number(smp),
     engine: engine === 'auto' ? undefined : (engine as LaunchOptions['engine']),
   }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))

@@ -269,6 +269,7 @@ describe('options are checked', () => {
     [{ floppy, boot: 'x' }, "boot 'x' is no boot order"],
     [{ floppy, append: 'quiet' }, 'append goes with a kernel'],
     [{ floppy, cpu: '8086' }, "cpu '8086'"],
+    [{ floppy, smp: 33 }, "smp '33' is no number of CPUs; give 1 to 32"],
     [{ floppy, timeout: 'soon' }, "timeout: 'soon' is not a duration"],
   ])('%j', async (options, message) => {
     const failed = await launch(options as LaunchOptions).catch((error) => error)

@@ -94,7 +94,6 @@ test.each([
   [['-o', 'test.txt'], "-o 'test.txt' is no name that vitest takes for a test; end it in .test.ts"],
   [['-o', '/none/a.test.ts'], "-o '/none/a.test.ts' cannot be written: there is no folder '/none'"],
   [['-o', fileURLToPath(import.meta.url)], 'is there already; name another file, or remove it'],
-  [['-o', join(folder, 'a.test.ts'), '--smp', '2'], 'codegen takes no --smp'],
 ])('codegen %j is refused in one sentence', async (args, sentence) => {
   const { code, stderr } = await bootwright(['codegen', 'any.img', ...args])
   expect(code).toBe(2)
