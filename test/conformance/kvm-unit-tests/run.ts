@@ -163,8 +163,10 @@ function runQemu(path: string, cpus: number, onSerial: (text: string) => void): 
     timeout: hostSeconds * 1000,
     encoding: 'latin1',
     killSignal: 'SIGKILL',
+    maxBuffer: 1 << 28,
   })
   onSerial(stdout)
-  if (error) return { other: `time-out after ${hostSeconds} s` }
+  if (error && (error as NodeJS.ErrnoException).code === 'ETIMEDOUT') return { other: `time-out after ${hostSeconds} s` }
+  if (error) throw error
   return status !== null && status & 1 ? { code: status >> 1 } : { other: `QEMU ended with ${status}` }
 }
