@@ -7,7 +7,7 @@ import { msrHigh, msrLow, msrRead, msrWrite, warn, WARN_UNKNOWN_MSR } from './ho
 import { flushTlb, nonCanonical } from './memory'
 import { OP_RM } from './op'
 import { setGpr } from './operand'
-import { instructionCount, nextIp } from './run'
+import { instructionCount, nextIp, stall } from './run'
 import { setFlat64 } from './segment'
 import {
   CPL, CR0, CR0_PG, CR4, CR4_PCE, CR4_TSD, EFER, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EX_GP, FS, FS64, GS, GS64,
@@ -262,6 +262,9 @@ function writeEfer(value: u64): void {
   if ((efer ^ old) & EFER_NXE) flushTlb()
 }
 
+/** WRMSR is serializing and takes some 200 cycles: who measures what moving the TSC costs is to see that. */
+const MOVE_STALL: u64 = 20
+
 /** Software moves the TSC: IA32_TSC_ADJUST is the sum of all such moves (Intel SDM vol. 3, 18.17.3). */
 function moveTsc(by: u64): void {
   const value = readTsc() + by
@@ -269,6 +272,7 @@ function moveTsc(by: u64): void {
   store<u64>(MSR_TSC_ADJUST, load<u64>(MSR_TSC_ADJUST) + by)
   // The local APIC's timer may wait for a value of it.
   if (has(F_TSC_DEADLINE)) msrWrite(IA32_TIME_STAMP_COUNTER, <u32>value, <u32>(value >> 32))
+  stall(MOVE_STALL)
 }
 
 function writeMsr(index: u32, value: u64): void {
