@@ -105,7 +105,7 @@ export class Replay {
   private advance(until: number): void {
     const { machine } = this
     const exit = machine.run(until)
-    const final = exit?.reason === 'poweroff' || exit?.reason === 'halted' || exit?.reason === 'failure'
+    const final = exit && ['poweroff', 'halted', 'suspended', 'failure'].includes(exit.reason)
     if (final && machine.now() < until) {
       const awaited = this.events[this.next]
       if (awaited) this.diverged(awaited, `the machine stopped (${exit.reason})`)

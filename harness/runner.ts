@@ -601,6 +601,8 @@ export function describeExit(exit: Pick<MachineExit, 'reason' | 'code' | 'detail
       return `the guest left through isa-debug-exit with code ${exit.code} (QEMU's exit status ${qemuStatus(exit.code ?? 0)})`
     case 'halted':
       return 'the CPU halted for good, with interrupts disabled'
+    case 'suspended':
+      return 'the guest suspended to RAM (ACPI S3) with no alarm set: only the power button or a key would wake it'
     case 'failure':
       return `the engine cannot go on (${exit.detail?.split('\n')[0] ?? 'no reason given'})`
   }

@@ -51,7 +51,7 @@ export interface BootModule {
 
 /** Why a machine stopped by itself. */
 export interface MachineExit {
-  reason: 'poweroff' | 'reset' | 'triple-fault' | 'debug-exit' | 'halted' | 'failure'
+  reason: 'poweroff' | 'reset' | 'triple-fault' | 'debug-exit' | 'halted' | 'suspended' | 'failure'
   /** debug-exit: the value that the guest wrote; QEMU's exit status for it is (code << 1) | 1. */
   code?: number
   /** One line more: registers of a triple fault, what failed. */
@@ -79,7 +79,8 @@ export interface Machine {
   /**
    * Runs until guest time `until` (ns), until the machine stops by itself, or until `requestStop()`. Returns undefined for
    * the first and last. After `reset` (and `triple-fault`, which resets as on a PC) the screen and the registers are
-   * as they were until the machine is run on, which resets it first; after `poweroff` and `halted` running returns the same at once. Never blocks longer than `hostSliceMs`
+   * as they were until the machine is run on, which resets it first; after `poweroff` and `halted` running returns the same at once, after `suspended`
+   * (ACPI S3 without an alarm) until the power button or a key wakes the machine. Never blocks longer than `hostSliceMs`
    * of host time at a stretch under kvm; under soft it returns at the latest after 100 million instructions.
    */
   run(until: number): MachineExit | undefined

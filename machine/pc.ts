@@ -15,7 +15,7 @@ import { MemoryMap } from './board/memory-map.js'
 import { PciBus, PciFunction } from './board/pci.js'
 import { Piix3 } from './board/piix3.js'
 import { Piix3Ide } from './board/piix3-ide.js'
-import { Piix4Pm } from './board/piix4-pm.js'
+import { Piix4Pm, PWRBTN_STS, RTC_STS } from './board/piix4-pm.js'
 import { PortBus } from './board/port-bus.js'
 import { A20Gate, SystemControl } from './board/system-control.js'
 import { MachineClock } from './clock.js'
@@ -38,7 +38,7 @@ import { AtapiCd } from './devices/storage/atapi-cd.js'
 import { Fdc82077 } from './devices/storage/fdc82077.js'
 import { FloppyDrive, type FloppyDriveType } from './devices/storage/floppy-drive.js'
 import { Ide } from './devices/storage/ide.js'
-import { describeMachine, type FloppyType } from './devices/timer/cmos.js'
+import { describeMachine, type FloppyType, SHUTDOWN_STATUS, SHUTDOWN_TO_S3 } from './devices/timer/cmos.js'
 import { Hpet } from './devices/timer/hpet.js'
 import { I8254 } from './devices/timer/i8254.js'
 import { Mc146818 } from './devices/timer/mc146818.js'
@@ -106,7 +106,9 @@ export class Pc implements Machine {
   private readonly serial: Uart16550[]
   private readonly fdc: Fdc82077
   private readonly cd: AtapiCd
+  private readonly host: I440fx
   private readonly pm: Piix4Pm
+  private readonly rtc: Mc146818
   private readonly a20: A20Gate
   private readonly unknownMsrs = new Map<number, number>()
   /** What a device asked for from inside an access; done when the engine is out of the instruction. */
@@ -114,6 +116,10 @@ export class Pc implements Machine {
   private stopRequested = false
   /** The last run ended in a reset: it is done when the machine runs on, so that what was on the screen can be looked at. */
   private resetDue = false
+  /** In ACPI S3: RAM and the clock are kept, nothing runs. */
+  private asleep = false
+  /** What wakes it when it runs on: RTC_STS or PWRBTN_STS; 0 is nothing yet. */
+  private wakeEvent = 0
   /** After poweroff, and after a halt that nothing can end. */
   private over: MachineExit | undefined
   private readonly guestMemory: GuestMemory
@@ -198,7 +204,8 @@ export class Pc implements Machine {
     const pci = new PciBus(ports, memory)
 
     // ---- chipset ----
-    const host = new I440fx({ pci, memory, ramSize: options.memory, bios: firmware.bios })
+    this.host = new I440fx({ pci, memory, ramSize: options.memory, bios: firmware.bios })
+    const { host } = this
     // INIT# reaches every CPU: memory and devices stay as they are, and the firmware looks into CMOS at what to do.
     const init = () => {
       for (const each of apics) each.initPin()
@@ -228,6 +235,7 @@ export class Pc implements Machine {
       clock,
       sci: router.source(9),
       powerOff: () => this.ask({ reason: 'poweroff' }),
+      suspend: () => this.suspend(),
       present: { parallel: true, serial1: true, serial2: true },
       warn,
     })
@@ -235,12 +243,16 @@ export class Pc implements Machine {
     // ---- timers and DMA ----
     const hpet = new Hpet({ clock, irq: (n) => router.source(n), legacy: (on) => pit.setInterruptEnabled(!on), warn })
     const pit = new I8254({ clock, output0: (level) => hpet.pitInput(level), warn })
-    const rtc = new Mc146818({
+    this.rtc = new Mc146818({
       clock,
+      alarm: () => {
+        if (this.asleep && this.pm.alarmWakes) this.wakeEvent = RTC_STS
+      },
       irq: (level) => hpet.rtcInput(level),
       epochSeconds: options.epoch ?? DEFAULT_EPOCH,
       warn,
     })
+    const { rtc } = this
     const dma = new I8237Pair({ memory, warn })
     this.a20 = new A20Gate((enabled) => engine.setA20(enabled))
     const system = new SystemControl({
@@ -380,8 +392,15 @@ export class Pc implements Machine {
         if (exit.reason === 'poweroff') this.over = exit
         return exit
       }
+      if (this.wakeEvent) this.wake()
       const now = cpu.now()
       if (now >= until) return undefined
+      if (this.asleep) {
+        const alarm = this.pm.alarmWakes ? this.rtc.alarmDue : Number.POSITIVE_INFINITY
+        if (alarm === Number.POSITIVE_INFINITY) return { reason: 'suspended' }
+        cpu.skipTo(Math.min(until, clock.nextDeadline()))
+        continue
+      }
       const deadline = Math.min(until, clock.nextDeadline())
       const stop = cpu.run(deadline)
       switch (stop.reason) {
@@ -417,8 +436,26 @@ export class Pc implements Machine {
     this.cpu.stop()
   }
 
+  /** ACPI S3, from inside a port write. The firmware finds in CMOS, as QEMU's does, what it is to do after the reset. */
+  private suspend(): void {
+    this.asleep = true
+    this.rtc.setCmos(SHUTDOWN_STATUS, SHUTDOWN_TO_S3)
+    this.cpu.stop()
+  }
+
+  private wake(): void {
+    const event = this.wakeEvent
+    // SeaBIOS tells by its copy in RAM that it is not at power-on; QEMU's host bridge leaves it in sight, too.
+    const { shadowing } = this.host
+    this.reset()
+    this.host.shadowing = shadowing
+    this.pm.wake(event)
+  }
+
   reset(): void {
     for (const device of this.devices) device.reset()
+    this.asleep = false
+    this.wakeEvent = 0
     this.cpu.reset()
     this.pending = undefined
     this.over = undefined
@@ -426,6 +463,8 @@ export class Pc implements Machine {
   }
 
   key(event: KeyEvent): void {
+    // It does as the power button does, as on QEMU.
+    if (this.asleep && event.down) this.wakeEvent = PWRBTN_STS
     this.keyboard.key(event)
   }
 
@@ -446,7 +485,8 @@ export class Pc implements Machine {
   }
 
   powerButton(): void {
-    this.pm.powerButton()
+    if (this.asleep) this.wakeEvent = PWRBTN_STS
+    else this.pm.powerButton()
   }
 
   insertFloppy(drive: number, medium: BlockDevice | undefined): void {
@@ -494,7 +534,7 @@ export class Pc implements Machine {
   }
 
   private saveAllButMemory(): Omit<MachineState, 'memory'> {
-    const { cpu, clock, devices, resetDue, pending, over } = this
+    const { cpu, clock, devices, resetDue, pending, over, asleep, wakeEvent } = this
     const media: MachineState['media'] = {}
     for (const [slot, medium] of this.media) {
       if (!(medium instanceof Overlay) && !medium.readOnly)
@@ -515,6 +555,8 @@ export class Pc implements Machine {
         resetDue,
         pending: pending ? { ...pending } : null,
         over: over ? { ...over } : null,
+        asleep,
+        wakeEvent,
         unknownMsrs: [...this.unknownMsrs],
         ports: this.ports.saveUnhandled(),
         memory: this.memory.saveUnhandled(),
@@ -544,6 +586,9 @@ export class Pc implements Machine {
     this.resetDue = machine.resetDue as boolean
     this.pending = (machine.pending ?? undefined) as MachineExit | undefined
     this.over = (machine.over ?? undefined) as MachineExit | undefined
+    // Snapshots from before ACPI S3 have neither.
+    this.asleep = (machine.asleep as boolean | undefined) ?? false
+    this.wakeEvent = (machine.wakeEvent as number | undefined) ?? 0
     this.unknownMsrs.clear()
     for (const [index, count] of machine.unknownMsrs as [number, number][]) this.unknownMsrs.set(index, count)
     this.ports.loadUnhandled(machine.ports as State)

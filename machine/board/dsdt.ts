@@ -1,6 +1,6 @@
 /**
  * The DSDT of this board: what ACPI calls devices that PCI and ISA plug-and-play do not find, how PCI interrupts are
- * routed (PIIX3's PIRQ registers), and how to switch off (PIIX4).
+ * routed (PIIX3's PIRQ registers), and how to suspend and switch off (PIIX4).
  * Specifications: ACPI 6.5, chapters 5, 6, 7 and 9; Intel 82371SB (PIIX3) and 82371AB (PIIX4) datasheets.
  */
 
@@ -48,7 +48,8 @@ export function dsdtAml(options: DsdtOptions): Uint8Array {
     ...aml.scope('\\_SB', pciRoot(options)),
     ...linkDevices(),
     ...aml.scope('\\_PR', ...processors(options.cpus)),
-    // \_S5, soft off: SLP_TYPa and SLP_TYPb are 0. S3 and S4 are not offered.
+    // SLP_TYPa and SLP_TYPb of \_S3, suspended to RAM, and of \_S5, soft off. S4 is not offered.
+    ...aml.named('\\_S3', aml.pack([1, 1, 0, 0].map(aml.integer))),
     ...aml.named('\\_S5', aml.pack([0, 0, 0, 0].map(aml.integer))),
   ])
 }

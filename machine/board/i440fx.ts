@@ -128,6 +128,16 @@ export class I440fx implements Device {
     this.pci.reset()
   }
 
+  /** PAM0 to PAM6: whether the firmware's copy in RAM is in sight. */
+  get shadowing(): Uint8Array {
+    return this.pci.config.slice(PAM0, PAM6 + 1)
+  }
+
+  set shadowing(pam: Uint8Array) {
+    this.pci.config.set(pam, PAM0)
+    this.changed(PAM0, pam.length)
+  }
+
   /** The configuration space itself is saved by the bus. */
   save(): State {
     return { inSmm: this.inSmm }

@@ -71,7 +71,7 @@ export interface Piix4PmOptions {
   smi?: () => void
   /** The guest turned the machine off (S5, or S4 after it has saved itself). Called from inside a port write. */
   powerOff: () => void
-  /** The guest went to S3; the board resumes by a CPU reset and `wake()`. Without it S3 is refused with a warning. */
+  /** The guest went to S3; the board resumes by a reset and `wake()`. Without it S3 is refused with a warning. */
   suspend?: () => void
   /** Legacy devices that firmware-less guests look up in the DEVRES registers. */
   present?: { parallel?: boolean; serial1?: boolean; serial2?: boolean }
@@ -182,9 +182,14 @@ export class Piix4Pm implements Device {
     this.updateSci()
   }
 
-  /** The machine comes out of S3. */
-  wake(): void {
-    this.status |= WAK_STS
+  /** In S3 the real-time clock's alarm is to wake the machine. */
+  get alarmWakes(): boolean {
+    return (this.enable & RTC_STS) !== 0
+  }
+
+  /** The machine comes out of S3, because of `event`: RTC_STS or PWRBTN_STS. */
+  wake(event: number): void {
+    this.status |= WAK_STS | event
     this.updateSci()
   }
 

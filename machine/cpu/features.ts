@@ -62,6 +62,7 @@ const BITS: readonly { readonly [name: string]: number }[] = [
   },
   {
     fsgsbase: 0,
+    'tsc-adjust': 1,
     bmi1: 3,
     avx2: 5,
     smep: 7,
@@ -103,6 +104,7 @@ export const FEATURE_ALIASES: ReadonlyMap<string, string> = new Map([
   ['pclmul', 'pclmulqdq'],
   ['1gb', 'pdpe1gb'],
   ['clfsh', 'clflush'],
+  ['tsc_adjust', 'tsc-adjust'],
   ['lme', 'lm'],
 ])
 
@@ -136,6 +138,7 @@ export const NEEDS: { readonly [name: string]: readonly string[] } = {
   apic: ['msr'],
   x2apic: ['apic'],
   'tsc-deadline': ['apic', 'tsc'],
+  'tsc-adjust': ['msr', 'tsc'],
   mca: ['mce', 'msr'],
   pdpe1gb: ['lm'],
   pcid: ['lm'],

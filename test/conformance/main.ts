@@ -6,6 +6,7 @@ import { screens } from './screens/run.js'
 import { singlestep } from './singlestep/run.js'
 import { test386 } from './test386/run.js'
 import { v86Nasm } from './v86-nasm/run.js'
+import { v86Qemu } from './v86-qemu/run.js'
 
 /** Each takes its arguments and returns how many of its cases failed, or whether any did. */
 const suites: { [name: string]: (args: string[]) => number | boolean | Promise<number | boolean> } = {
@@ -16,6 +17,7 @@ const suites: { [name: string]: (args: string[]) => number | boolean | Promise<n
   singlestep,
   test386,
   'v86-nasm': v86Nasm,
+  'v86-qemu': v86Qemu,
 }
 
 const [name, ...args] = process.argv.slice(2)

@@ -47,6 +47,7 @@ export const CPU_LEVEL = 0x3044
 export const CPU_EXTENDED_LEVEL = 0x3048
 export const CPU_APIC_ID = 0x1550
 export const CPU_COUNT = 0x304c
+export const OTHERS_RUN = 0x3050
 export const RANDOM_STATE = 0x3030
 export const CPU_FEATURES = 0x3060
 export const SEGMENTS = 0x1200

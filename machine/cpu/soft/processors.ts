@@ -2,21 +2,26 @@
  * Several CPUs on one core: each has its turn in linear memory, the others' states wait here. The turns are counted in
  * guest time, so a run with several CPUs is as reproducible as one with a single CPU.
  *
- * A CPU gives its turn away when the quantum is over, in HLT, and at PAUSE, where it waits for another CPU. Out of reset
- * all but the first wait for a start-up IPI (Intel SDM vol. 3, 9.4 "Multiple-Processor (MP) Initialization").
+ * A CPU gives its turn away when the quantum is over, in HLT, and at PAUSE, where it waits for another CPU; and where
+ * it interrupts another one, because what it does next may be to wait for that one in a loop of its own. Then the turns
+ * are short for a while, so that questions and answers follow each other soon. Out of reset all but the first wait for
+ * a start-up IPI (Intel SDM vol. 3, 9.4 "Multiple-Processor (MP) Initialization").
  */
 import type { State } from '../../device.js'
 import * as at from './layout.js'
 
-/** Guest time of a turn, in instructions' worth. */
+/** Guest time of a turn, in instructions' worth: the longest, and the one after an interrupt between CPUs. */
 export const QUANTUM = 50_000
+export const SHORT_QUANTUM = 500
+/** So many turns in a row may go to CPUs that others interrupt: two that interrupt each other must not keep out a third. */
+const MOST_SUMMONS = 16
 
 const INTERRUPT_FLAG = 0x200
 
 /** What the core offers for it. */
 export interface ProcessorCore {
   resetCpu(init: number): void
-  cpuSwitched(): void
+  cpuSwitched(cpu: number): void
   setSegmentBounds(segment: number): void
   raiseAttention(bits: number): void
   lowerAttention(bits: number): void
@@ -37,8 +42,15 @@ export class Processors {
   readonly waiting: boolean[]
   private readonly state: Uint8Array
   private readonly banks: Uint8Array[]
-  private readonly views: DataView[]
+  private readonly bankViews: DataView[]
+  private readonly stateView: DataView
   private messages: Message[] = []
+  /** Of the next turn; it doubles from turn to turn. */
+  private quantum = QUANTUM
+  /** Was interrupted by another CPU: the next turn is its. */
+  private summoned: number | undefined
+  /** Turns in a row that were summoned. */
+  private summons = 0
 
   constructor(
     memory: WebAssembly.Memory,
@@ -47,14 +59,17 @@ export class Processors {
   ) {
     this.state = new Uint8Array(memory.buffer, at.STATE, at.STATE_SIZE)
     this.banks = Array.from({ length: count }, () => new Uint8Array(at.STATE_SIZE))
-    this.views = this.banks.map((bank) => new DataView(bank.buffer))
-    this.views[0] = new DataView(memory.buffer, at.STATE, at.STATE_SIZE)
+    this.bankViews = this.banks.map((bank) => new DataView(bank.buffer))
+    this.stateView = new DataView(memory.buffer, at.STATE, at.STATE_SIZE)
     this.waiting = this.banks.map((_, cpu) => cpu > 0)
   }
 
   /** RESET# of all of them. */
   reset(): void {
     this.messages = []
+    this.quantum = QUANTUM
+    this.summoned = undefined
+    this.summons = 0
     for (let cpu = this.count - 1; cpu >= 0; cpu--) {
       this.switchTo(cpu)
       this.write(cpu, at.CPU_APIC_ID, cpu)
@@ -64,19 +79,25 @@ export class Processors {
   }
 
   switchTo(cpu: number): void {
-    const { current, state, banks, views } = this
+    const { current, state, banks } = this
     if (cpu === current) return
     banks[current].set(state)
     state.set(banks[cpu])
-    views[cpu] = views[current]
-    views[current] = new DataView(banks[current].buffer)
     this.current = cpu
-    this.core.cpuSwitched()
+    this.core.cpuSwitched(cpu)
   }
 
-  raise(cpu: number, bits: number): void {
-    if (cpu === this.current) this.core.raiseAttention(bits)
-    else this.write(cpu, at.ATTENTION, this.read(cpu, at.ATTENTION) | bits)
+  /** True where the present CPU's turn is to end, because another one has something to do at once. */
+  raise(cpu: number, bits: number): boolean {
+    if (cpu === this.current) {
+      this.core.raiseAttention(bits)
+      return false
+    }
+    this.write(cpu, at.ATTENTION, this.read(cpu, at.ATTENTION) | bits)
+    if (!this.takes(cpu, bits)) return false
+    this.summoned ??= cpu
+    this.quantum = SHORT_QUANTUM
+    return true
   }
 
   lower(cpu: number, bits: number): void {
@@ -109,20 +130,23 @@ export class Processors {
   /** From VV00:0000. */
   private start(cpu: number, vector: number): void {
     this.switchTo(cpu)
-    const view = this.views[cpu]
+    const view = this.view(cpu)
     view.setUint16(CS - at.STATE, vector << 8, true)
     view.setBigUint64(CS + at.SEG_BASE - at.STATE, BigInt(vector << 12), true)
     this.core.setSegmentBounds(CS)
     view.setBigUint64(at.RIP - at.STATE, 0n, true)
-    this.core.cpuSwitched()
+    this.core.cpuSwitched(cpu)
     this.waiting[cpu] = false
   }
 
   /** Whose turn it is, and what is on its way; the CPUs' states are saved by themselves. */
   save(): State {
-    const { current, waiting, messages } = this
+    const { current, waiting, messages, quantum, summoned, summons } = this
     return {
       current,
+      quantum,
+      summoned: summoned ?? null,
+      summons,
       waiting: [...waiting],
       messages: messages.map(({ cpu, vector }) => ({ cpu, vector: vector ?? null })),
     }
@@ -130,6 +154,10 @@ export class Processors {
 
   load(state: State): void {
     this.switchTo(state.current as number)
+    // Snapshots from before interrupts ended turns have neither.
+    this.quantum = (state.quantum as number | undefined) ?? QUANTUM
+    this.summoned = (state.summoned as number | null | undefined) ?? undefined
+    this.summons = (state.summons as number | undefined) ?? 0
     for (const [cpu, waits] of (state.waiting as boolean[]).entries()) this.waiting[cpu] = waits
     this.messages = (state.messages as { cpu: number; vector: number | null }[]).map(({ cpu, vector }) => ({
       cpu,
@@ -140,17 +168,25 @@ export class Processors {
   /** It is not in HLT, or something is there that ends HLT. */
   runnable(cpu: number): boolean {
     if (this.waiting[cpu]) return false
-    if (!this.read(cpu, at.HALTED)) return true
-    const attention = this.read(cpu, at.ATTENTION)
-    if (attention & at.ATTN_INTR && this.read(cpu, at.RFLAGS) & INTERRUPT_FLAG) return true
-    if (attention & at.ATTN_NMI && !this.read(cpu, at.NMI_MASKED)) return true
-    return (attention & at.ATTN_SMI) !== 0 && !this.read(cpu, at.IN_SMM)
+    return !this.read(cpu, at.HALTED) || this.takes(cpu, this.read(cpu, at.ATTENTION))
   }
 
-  /** The next one's turn, round robin; false where none can run. */
+  /** One of these ATTN_ bits interrupts it. */
+  private takes(cpu: number, bits: number): boolean {
+    if (this.waiting[cpu]) return false
+    if (bits & at.ATTN_INTR && this.read(cpu, at.RFLAGS) & INTERRUPT_FLAG) return true
+    if (bits & at.ATTN_NMI && !this.read(cpu, at.NMI_MASKED)) return true
+    return (bits & at.ATTN_SMI) !== 0 && !this.read(cpu, at.IN_SMM)
+  }
+
+  /** The next one's turn, round robin but for one that was interrupted by another; false where none can run. */
   next(): boolean {
-    for (let i = 1; i <= this.count; i++) {
-      const cpu = (this.current + i) % this.count
+    const summoned = this.summons < MOST_SUMMONS ? this.summoned : undefined
+    this.summons = summoned === undefined ? 0 : this.summons + 1
+    this.summoned = undefined
+    const first = summoned ?? this.current + 1
+    for (let i = 0; i < this.count; i++) {
+      const cpu = (first + i) % this.count
       if (!this.runnable(cpu)) continue
       this.switchTo(cpu)
       return true
@@ -158,9 +194,22 @@ export class Processors {
     return false
   }
 
+  /** Another than the present one could have a turn. It holds until the present one's turn ends or it interrupts another. */
+  othersRun(): boolean {
+    for (let cpu = 0; cpu < this.count; cpu++) if (cpu !== this.current && this.runnable(cpu)) return true
+    return false
+  }
+
+  /** How long the turn is that begins now. */
+  takeQuantum(): number {
+    const { quantum } = this
+    this.quantum = Math.min(2 * quantum, QUANTUM)
+    return quantum
+  }
+
   /** What WRMSR added to its TSC. */
   tscOffset(cpu: number): bigint {
-    return this.views[cpu].getBigInt64(at.TSC_OFFSET - at.STATE, true)
+    return this.view(cpu).getBigInt64(at.TSC_OFFSET - at.STATE, true)
   }
 
   /** SMRAM is in the memory map of them all while one is in SMM: it keeps its turn. */
@@ -176,11 +225,15 @@ export class Processors {
     return false
   }
 
+  private view(cpu: number): DataView {
+    return cpu === this.current ? this.stateView : this.bankViews[cpu]
+  }
+
   private read(cpu: number, address: number): number {
-    return this.views[cpu].getUint32(address - at.STATE, true)
+    return this.view(cpu).getUint32(address - at.STATE, true)
   }
 
   private write(cpu: number, address: number, value: number): void {
-    this.views[cpu].setUint32(address - at.STATE, value, true)
+    this.view(cpu).setUint32(address - at.STATE, value, true)
   }
 }

@@ -14,7 +14,7 @@ import type { CpuBoard, CpuState, Engine, EngineTime, Exit, MemoryRegion, Segmen
 import { FEATURES } from '../features.js'
 import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import * as at from './layout.js'
-import { type ProcessorCore, Processors, QUANTUM } from './processors.js'
+import { type ProcessorCore, Processors } from './processors.js'
 
 /** Guest time of an instruction: 100 million a second, about what the interpreter reaches, so that a guest's delay loops take about as long as they say. */
 export const NS_PER_INSTRUCTION = 10
@@ -40,7 +40,7 @@ interface Core extends ProcessorCore {
   shortenEnd(end: number): void
   dropEverything(): void
   dropRange(address: number, length: number): void
-  flushTlb(): void
+  flushAllTlbs(): void
   readTsc(): bigint
   writeTsc(value: bigint): void
   getFlags(): number
@@ -52,6 +52,7 @@ interface Core extends ProcessorCore {
 
 /** MSRs in `CpuState.msrs`: those of `core/msr.ts` that are storage, but for the segments' bases. */
 const KEPT_MSRS = [
+  0x3b, // TSC_ADJUST
   ...[0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0x8b, 0x277, 0x2ff], // SYSENTER, MISC_ENABLE, DEBUGCTL, BIOS_SIGN_ID, PAT, MTRR
   ...Array.from({ length: 16 }, (_, i) => 0x200 + i), // MTRR_PHYSBASE, PHYSMASK
   ...[0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f], // MTRR_FIX
@@ -227,7 +228,8 @@ export class SoftEngine implements Engine {
     const now = this.core.elapsed()
     const goesOn = processors.keepsTurn() || (now < this.turnEnd && processors.runnable(processors.current))
     if (!goesOn && !processors.next()) return false
-    if (now >= this.turnEnd) this.turnEnd = now + QUANTUM
+    if (now >= this.turnEnd) this.turnEnd = now + processors.takeQuantum()
+    this.view.setUint32(at.OTHERS_RUN, processors.othersRun() ? 1 : 0, true)
     return true
   }
 
@@ -270,8 +272,14 @@ export class SoftEngine implements Engine {
   }
 
   setInterrupt(level: boolean, cpu = 0): void {
-    if (level) this.processors.raise(cpu, at.ATTN_INTR)
+    if (level) this.raise(cpu, at.ATTN_INTR)
     else this.processors.lower(cpu, at.ATTN_INTR)
+  }
+
+  private raise(cpu: number, bits: number): void {
+    if (!this.processors.raise(cpu, bits) || this.processors.keepsTurn()) return
+    this.turnEnd = 0
+    this.core.shortenEnd(0)
   }
 
   interruptsEnabled(): boolean {
@@ -279,11 +287,11 @@ export class SoftEngine implements Engine {
   }
 
   nmi(cpu = 0): void {
-    this.processors.raise(cpu, at.ATTN_NMI)
+    this.raise(cpu, at.ATTN_NMI)
   }
 
   smi(cpu = 0): void {
-    this.processors.raise(cpu, at.ATTN_SMI)
+    this.raise(cpu, at.ATTN_SMI)
   }
 
   init(cpu = 0): void {
@@ -309,7 +317,7 @@ export class SoftEngine implements Engine {
     if ((this.view.getUint32(at.A20_MASK, true) !== 0) === enabled) return
     this.view.setUint32(at.A20_MASK, enabled ? 1 : 0, true)
     // Blocks are kept by physical address, behind the gate: they stay.
-    this.core.flushTlb()
+    this.core.flushAllTlbs()
   }
 
   setMemory(regions: readonly MemoryRegion[]): void {
@@ -324,7 +332,7 @@ export class SoftEngine implements Engine {
       for (let i = 0; i < pages; i++) map[first + i] = (region.offset + i * 4096) | bits
     }
     this.regions = regions
-    this.core.flushTlb()
+    this.core.flushAllTlbs()
   }
 
   memoryChanged(offset: number, length: number): void {
@@ -451,12 +459,12 @@ export class SoftEngine implements Engine {
     const protectedMode = (state.cr0 & 1n) !== 0n
     u32(at.CPL, !protectedMode ? 0 : state.rflags & 0x20000n ? 3 : (state.segments[2].access >> 5) & 3)
     this.core.updateMode()
-    this.core.flushTlb()
+    this.core.flushAllTlbs()
     this.core.dropEverything()
   }
 
   dropTranslations(): void {
-    this.core.flushTlb()
+    this.core.flushAllTlbs()
   }
 
   saveTime(): EngineTime {

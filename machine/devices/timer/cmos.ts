@@ -36,6 +36,9 @@ export interface MachineDescription {
   checkFloppySignature?: boolean
 }
 
+/** What the firmware is to do after a reset that was not power-on; FEh is QEMU's for the way out of ACPI S3. */
+export const SHUTDOWN_STATUS = 0x0f
+export const SHUTDOWN_TO_S3 = 0xfe
 const FLOPPY_TYPES = 0x10
 const DISK_TYPES = 0x12
 const EQUIPMENT = 0x14

@@ -60,6 +60,8 @@ export interface Mc146818Options {
   irq: IrqLine
   /** Unix time in seconds that the clock shows (as UTC) at guest time 0. */
   epochSeconds: number
+  /** The alarm went off, and its interrupt is enabled: it may wake the machine. */
+  alarm?: () => void
   /** Bit 7 of port 70h: 1 keeps NMI from the CPU. */
   nmiMask?: (masked: boolean) => void
   /** Adds the upper 128 bytes at ports 72h and 73h, which QEMU's PIIX3 lacks. */
@@ -80,6 +82,7 @@ export class Mc146818 implements Device {
   readonly ports: readonly PortRange[]
   private readonly clock: Clock
   private readonly irq: IrqLine
+  private readonly alarm: (() => void) | undefined
   private readonly alarmTimer: Timer
   /** While the clock stands (SET or divider reset) the time is here, else computed. */
   private readonly cmos = new Uint8Array(256)
@@ -95,6 +98,7 @@ export class Mc146818 implements Device {
   constructor(options: Mc146818Options) {
     this.clock = options.clock
     this.irq = options.irq
+    this.alarm = options.alarm
     this.base = Math.floor(options.epochSeconds)
     this.cmos[REGISTER_A] = 0x26
     this.cmos[REGISTER_B] = B_24_HOURS
@@ -362,12 +366,19 @@ export class Mc146818 implements Device {
       let flags = this.cmos[REGISTER_C]
       if (!(flags & C_PF) && this.nextPeriodic(since) <= now) flags |= C_PF
       if (!(flags & C_UF) && this.nextUpdate(since) <= now) flags |= C_UF
-      if (!(flags & C_AF) && this.nextAlarm(since) <= now) flags |= C_AF
+      const alarm = this.nextAlarm(since) <= now
+      if (alarm) flags |= C_AF
       this.cmos[REGISTER_C] = flags
       this.gathered = now
+      if (alarm && this.cmos[REGISTER_B] & B_AIE) this.alarm?.()
     }
     this.raiseIfEnabled()
     this.arm()
+  }
+
+  /** Guest ns at which an enabled alarm goes off next; infinite for none. */
+  get alarmDue(): number {
+    return this.cmos[REGISTER_B] & B_AIE ? this.nextAlarm(this.gathered) : NEVER
   }
 
   private raiseIfEnabled(): void {
@@ -384,8 +395,9 @@ export class Mc146818 implements Device {
     if (!(this.cmos[REGISTER_C] & C_IRQF)) {
       if (b & B_PIE) next = Math.min(next, this.nextPeriodic(this.gathered))
       if (b & B_UIE) next = Math.min(next, this.nextUpdate(this.gathered))
-      if (b & B_AIE) next = Math.min(next, this.nextAlarm(this.gathered))
     }
+    // But the alarm may wake the machine.
+    if (b & B_AIE) next = Math.min(next, this.nextAlarm(this.gathered))
     setDeadline(this.alarmTimer, next)
   }
 

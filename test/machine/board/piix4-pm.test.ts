@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Piix4Pm, type Piix4PmOptions } from '../../../machine/board/piix4-pm.js'
+import { Piix4Pm, type Piix4PmOptions, PWRBTN_STS } from '../../../machine/board/piix4-pm.js'
 import { ManualClock } from '../../../machine/clock.js'
 import { dump, pciFixture } from './pci-fixture.js'
 
@@ -145,9 +145,9 @@ describe('events', () => {
 
   test('the alarm and waking show in the status', () => {
     const { ports, pm, log } = setup()
-    pm.wake()
+    pm.wake(PWRBTN_STS)
     pm.rtcAlarm()
-    expect(ports.read(PM, 2)).toBe(0x8400)
+    expect(ports.read(PM, 2)).toBe(0x8500)
     ports.write(PM, 0x04000000, 4)
     expect(log).toEqual(['sci+'])
   })

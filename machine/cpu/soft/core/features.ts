@@ -13,6 +13,8 @@ export const CPU_EXTENDED_LEVEL: usize = 0x3048
 /** Local APIC ID (a CPU's own) and the number of CPUs, u32 each. */
 export const CPU_APIC_ID: usize = 0x1550
 export const CPU_COUNT: usize = 0x304c
+/** Another CPU could execute if it had its turn, u32. */
+export const OTHERS_RUN: usize = 0x3050
 /** State of RDRAND and RDSEED, u64. */
 export const RANDOM_STATE: usize = 0x3030
 

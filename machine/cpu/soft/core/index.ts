@@ -1,6 +1,6 @@
 /** The core's exports: what `soft-engine.ts` calls. */
 import { fillHandlerTable } from './generated/dispatch'
-import { flushTlb } from './memory'
+import { flushAllTlbs, initializeTlbs, selectTlb } from './memory'
 import { breakSoon, instructionCount } from './run'
 import { updateMode } from './segment'
 import { ATTENTION, ICOUNT_END, STALLED } from './state'
@@ -11,17 +11,18 @@ export { msrStorage, readTsc, writeTsc } from './msr'
 export { getFlags, setFlags } from './flags'
 export { resetCpu } from './reset'
 export { setSegmentBounds } from './segment'
-export { flushTlb, updateMode }
+export { flushAllTlbs, updateMode }
 
 /** Once, before anything runs. */
 export function initialize(): void {
   fillHandlerTable()
+  initializeTlbs()
 }
 
-/** Another CPU's state is in place. */
-export function cpuSwitched(): void {
+/** The state of CPU `cpu` is in place. */
+export function cpuSwitched(cpu: u32): void {
+  selectTlb(cpu)
   updateMode()
-  flushTlb()
 }
 
 /** Retired instructions, exact inside host calls. A double holds them for three years at a billion a second. */

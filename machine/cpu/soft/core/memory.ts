@@ -17,16 +17,31 @@ import {
   A20_MASK, CPL, CR0, CR0_AM, CR0_PG, CR0_WP, CR2, CR3, CR4, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER,
   EFER_LMA, EFER_NXE, EX_AC, EX_GP, EX_PF, EX_SS, FLAG_AC, FLAT, FLAT_SS, FS64, GS64, MODE, MODE_CODE64, PAGE_CODE,
   PAGE_RAM, PHYS_MAP, RFLAGS, SCRATCH, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_READ_BOUND, SP_MASK, STACK_SEG,
-  SEG_WRITE_BOUND, RSP, TLB_READ_SUPER, TLB_READ_LIFTED, TLB_READ_USER, TLB_WRITE_LIFTED, TLB_WRITE_SUPER, TLB_WRITE_USER, DELIVERING,
+  SEG_WRITE_BOUND, RSP, TLB_BANK_COUNT, TLB_BANK_SIZE, TLB_BANKS, TLB_READ_LIFTED, TLB_READ_SUPER, TLB_READ_USER,
+  TLB_WRITE_LIFTED, TLB_WRITE_SUPER, TLB_WRITE_USER, DELIVERING,
 } from './state'
 
-/** The TLBs of the present privilege level. */
-export let tlbRead: usize = TLB_READ_SUPER
-export let tlbWrite: usize = TLB_WRITE_SUPER
+/** The executing CPU's TLBs. */
+let bank: usize = TLB_BANKS
+/** Those of its present privilege level. */
+export let tlbRead: usize = TLB_BANKS + TLB_READ_SUPER
+export let tlbWrite: usize = TLB_BANKS + TLB_WRITE_SUPER
+/** The supervisor's, whatever the privilege level. */
+export let tlbReadSuper: usize = TLB_BANKS + TLB_READ_SUPER
+export let tlbWriteSuper: usize = TLB_BANKS + TLB_WRITE_SUPER
 /** Something may have been entered in the TLBs of a lifted SMAP: most guests never do. */
 let liftedUsed: bool = true
-/** Grows with every flush: what remembers a translation elsewhere (the jump cache) compares it. */
+/** Changes with every flush and every CPU: what remembers a translation elsewhere (the jump cache) compares it. */
 export let tlbGeneration: u32 = 1
+let lastGeneration: u32 = 1
+
+// What a bank keeps while another CPU has its turn: its generation, and BANK_ bits. u32 each.
+const BANK_NOTES: usize = memory.data(<i32>TLB_BANK_COUNT * 8)
+const NOTE_BITS: usize = 4
+const BANK_LIFTED_USED: u32 = 1
+/** What its CPU is to do before its next instruction: flushTlb(), flushWriteTlb(). */
+const BANK_FLUSH: u32 = 2
+const BANK_FLUSH_WRITE: u32 = 4
 
 export const ACCESS_WRITE: u32 = 1
 export const ACCESS_USER: u32 = 2
@@ -39,14 +54,48 @@ export const ACCESS_IMPLICIT: u32 = 8
 /** To be called whenever CPL, EFLAGS.AC or CR4.SMAP changes. */
 export function privilegeChanged(): void {
   if (load<u32>(CPL) == 3) {
-    tlbRead = TLB_READ_USER
-    tlbWrite = TLB_WRITE_USER
+    tlbRead = bank + TLB_READ_USER
+    tlbWrite = bank + TLB_WRITE_USER
   } else if (smapLifted()) {
-    tlbRead = TLB_READ_LIFTED
-    tlbWrite = TLB_WRITE_LIFTED
+    tlbRead = bank + TLB_READ_LIFTED
+    tlbWrite = bank + TLB_WRITE_LIFTED
   } else {
-    tlbRead = TLB_READ_SUPER
-    tlbWrite = TLB_WRITE_SUPER
+    tlbRead = bank + TLB_READ_SUPER
+    tlbWrite = bank + TLB_WRITE_SUPER
+  }
+}
+
+@inline function notesOf(cpuBank: usize): usize {
+  return BANK_NOTES + (((cpuBank - TLB_BANKS) / TLB_BANK_SIZE) << 3)
+}
+
+/** Once: what lies in the banks means nothing yet. */
+export function initializeTlbs(): void {
+  noteForOthers(BANK_LIFTED_USED | BANK_FLUSH)
+}
+
+/** CPU `cpu` executes from now on, with TLBs of its own. `privilegeChanged()` is to follow. */
+export function selectTlb(cpu: u32): void {
+  const old = notesOf(bank)
+  store<u32>(old, tlbGeneration)
+  // What is to be done for others was noted while this one executed; its own it did at once.
+  store<u32>(old, liftedUsed ? BANK_LIFTED_USED : 0, NOTE_BITS)
+  bank = TLB_BANKS + <usize>cpu * TLB_BANK_SIZE
+  tlbReadSuper = bank + TLB_READ_SUPER
+  tlbWriteSuper = bank + TLB_WRITE_SUPER
+  const notes = notesOf(bank)
+  tlbGeneration = load<u32>(notes)
+  const bits = load<u32>(notes, NOTE_BITS)
+  liftedUsed = (bits & BANK_LIFTED_USED) != 0
+  if (bits & BANK_FLUSH) flushTlb()
+  else if (bits & BANK_FLUSH_WRITE) clearWriteTlb()
+}
+
+/** All CPUs but the executing one have something to do when their turn comes. */
+function noteForOthers(bits: u32): void {
+  for (let i: u32 = 0; i < TLB_BANK_COUNT; i++) {
+    const notes = BANK_NOTES + (<usize>i << 3) + NOTE_BITS
+    store<u32>(notes, load<u32>(notes) | bits)
   }
 }
 
@@ -55,12 +104,19 @@ export function privilegeChanged(): void {
   return (load<u32>(CR4) & CR4_SMAP) != 0 && (load<u32>(RFLAGS) & FLAG_AC) != 0
 }
 
-/** Forgets every translation: CR3, CR0.PG/WP, CR4 paging bits, EFER.NXE, A20, the memory map changed. */
+/** Forgets every translation of this CPU: CR3, CR0.PG/WP, CR4 paging bits, EFER.NXE changed. */
 export function flushTlb(): void {
-  memory.fill(TLB_READ_SUPER, 0xff, 0x10000)
-  if (liftedUsed) memory.fill(TLB_READ_LIFTED, 0xff, 0x8000)
+  memory.fill(bank, 0xff, 0x10000)
+  if (liftedUsed) memory.fill(bank + TLB_READ_LIFTED, 0xff, 0x8000)
   liftedUsed = false
-  tlbGeneration++
+  // Never another CPU's, whose addresses mean something else.
+  tlbGeneration = ++lastGeneration
+}
+
+/** Forgets every translation of all CPUs: A20 or the memory map changed, the machine is saved. */
+export function flushAllTlbs(): void {
+  flushTlb()
+  noteForOthers(BANK_FLUSH)
 }
 
 /** INVLPG. Large pages are entered in 4 KiB pieces, so all go when paging uses them. */
@@ -69,20 +125,25 @@ export function flushPage(linear: u64): void {
     flushTlb()
     return
   }
-  const i = <usize>((linear >> 12) & 1023) << 4
-  store<u64>(TLB_READ_SUPER + i, -1)
-  store<u64>(TLB_READ_USER + i, -1)
-  store<u64>(TLB_WRITE_SUPER + i, -1)
-  store<u64>(TLB_WRITE_USER + i, -1)
-  store<u64>(TLB_READ_LIFTED + i, -1)
-  store<u64>(TLB_WRITE_LIFTED + i, -1)
-  tlbGeneration++
+  const e = bank + (<usize>((linear >> 12) & 1023) << 4)
+  store<u64>(e, -1, TLB_READ_SUPER)
+  store<u64>(e, -1, TLB_READ_USER)
+  store<u64>(e, -1, TLB_WRITE_SUPER)
+  store<u64>(e, -1, TLB_WRITE_USER)
+  store<u64>(e, -1, TLB_READ_LIFTED)
+  store<u64>(e, -1, TLB_WRITE_LIFTED)
+  tlbGeneration = ++lastGeneration
 }
 
 /** No page may be written without the slow path seeing it: code was decoded from a page that was not code before. */
 export function flushWriteTlb(): void {
-  memory.fill(TLB_WRITE_SUPER, 0xff, 0x8000)
-  if (liftedUsed) memory.fill(TLB_WRITE_LIFTED, 0xff, 0x4000)
+  clearWriteTlb()
+  noteForOthers(BANK_FLUSH_WRITE)
+}
+
+function clearWriteTlb(): void {
+  memory.fill(bank + TLB_WRITE_SUPER, 0xff, 0x8000)
+  if (liftedUsed) memory.fill(bank + TLB_WRITE_LIFTED, 0xff, 0x4000)
 }
 
 @inline function alignmentChecked(): bool {
@@ -278,11 +339,11 @@ function translateAndFill(linear: u64, access: u32): u64 {
   const addend = (entry & 0xfffff000) - <u32>tag
   const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()
   if (lifted) liftedUsed = true
-  const read = (user ? TLB_READ_USER : lifted ? TLB_READ_LIFTED : TLB_READ_SUPER) + i
+  const read = bank + (user ? TLB_READ_USER : lifted ? TLB_READ_LIFTED : TLB_READ_SUPER) + i
   store<u64>(read, tag)
   store<u64>(read, addend, 8)
   if (walkedWrite && walkedDirty && (entry & (PAGE_RAM | PAGE_CODE)) == PAGE_RAM) {
-    const write = (user ? TLB_WRITE_USER : lifted ? TLB_WRITE_LIFTED : TLB_WRITE_SUPER) + i
+    const write = bank + (user ? TLB_WRITE_USER : lifted ? TLB_WRITE_LIFTED : TLB_WRITE_SUPER) + i
     store<u64>(write, tag)
     store<u64>(write, addend, 8)
   }

@@ -2,12 +2,12 @@
 import { ring0 } from './control'
 import { raise } from './fault'
 import { has } from './features'
-import { F_ARCH_CAPABILITIES, F_LM, F_NX, F_RDTSCP, F_SYSCALL, F_TSC_DEADLINE, F_X2APIC } from './generated/features'
+import { F_ARCH_CAPABILITIES, F_LM, F_NX, F_RDTSCP, F_SYSCALL, F_TSC_ADJUST, F_TSC_DEADLINE, F_X2APIC } from './generated/features'
 import { msrHigh, msrLow, msrRead, msrWrite, warn, WARN_UNKNOWN_MSR } from './host'
 import { flushTlb, nonCanonical } from './memory'
 import { OP_RM } from './op'
 import { setGpr } from './operand'
-import { instructionCount, nextIp } from './run'
+import { instructionCount, nextIp, stall } from './run'
 import { setFlat64 } from './segment'
 import {
   CPL, CR0, CR0_PG, CR4, CR4_PCE, CR4_TSD, EFER, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EX_GP, FS, FS64, GS, GS64,
@@ -23,6 +23,7 @@ const IA32_P5_MC_TYPE: u32 = 0x1
 const IA32_TIME_STAMP_COUNTER: u32 = 0x10
 const IA32_PLATFORM_ID: u32 = 0x17
 const IA32_APIC_BASE: u32 = 0x1b
+const IA32_TSC_ADJUST: u32 = 0x3b
 const IA32_BIOS_UPDT_TRIG: u32 = 0x79
 const IA32_BIOS_SIGN_ID: u32 = 0x8b
 const IA32_MTRRCAP: u32 = 0xfe
@@ -73,6 +74,7 @@ export const MSR_FMASK: usize = MSR_AREA + 80
 export const MSR_KERNEL_GS_BASE: usize = MSR_AREA + 88
 export const MSR_DEBUGCTL: usize = MSR_AREA + 96
 export const MSR_TSC_AUX: usize = MSR_AREA + 104
+export const MSR_TSC_ADJUST: usize = MSR_AREA + 112
 /** 250, 258, 259, 268 to 26f. */
 export const MSR_MTRR_FIXED: usize = MSR_AREA + 128
 /** 200 to 20f. */
@@ -164,6 +166,8 @@ export function msrStorage(index: u32): usize {
       return has(F_LM) ? GS + SEG_BASE : 0
     case IA32_TSC_AUX:
       return has(F_RDTSCP) ? MSR_TSC_AUX : 0
+    case IA32_TSC_ADJUST:
+      return has(F_TSC_ADJUST) ? MSR_TSC_ADJUST : 0
   }
   return 0
 }
@@ -258,12 +262,27 @@ function writeEfer(value: u64): void {
   if ((efer ^ old) & EFER_NXE) flushTlb()
 }
 
+/** WRMSR is serializing and takes some 200 cycles: who measures what moving the TSC costs is to see that. */
+const MOVE_STALL: u64 = 20
+
+/** Software moves the TSC: IA32_TSC_ADJUST is the sum of all such moves (Intel SDM vol. 3, 18.17.3). */
+function moveTsc(by: u64): void {
+  const value = readTsc() + by
+  writeTsc(value)
+  store<u64>(MSR_TSC_ADJUST, load<u64>(MSR_TSC_ADJUST) + by)
+  // The local APIC's timer may wait for a value of it.
+  if (has(F_TSC_DEADLINE)) msrWrite(IA32_TIME_STAMP_COUNTER, <u32>value, <u32>(value >> 32))
+  stall(MOVE_STALL)
+}
+
 function writeMsr(index: u32, value: u64): void {
   switch (index) {
     case IA32_TIME_STAMP_COUNTER:
-      writeTsc(value)
-      // The local APIC's timer may wait for a value of it.
-      if (has(F_TSC_DEADLINE)) msrWrite(index, <u32>value, <u32>(value >> 32))
+      moveTsc(value - readTsc())
+      return
+    case IA32_TSC_ADJUST:
+      if (!has(F_TSC_ADJUST)) break
+      moveTsc(value - load<u64>(MSR_TSC_ADJUST))
       return
     case IA32_APIC_BASE:
       // BSP (8), x2APIC (10), enable (11) and the base. What the local APIC makes of them is its affair.

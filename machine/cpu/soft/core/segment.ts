@@ -7,12 +7,11 @@
  * the register.
  */
 import { raise } from './fault'
-import { nonCanonical, privilegeChanged, systemRead, systemWrite } from './memory'
+import { nonCanonical, privilegeChanged, systemRead, systemWrite, tlbReadSuper, tlbWriteSuper } from './memory'
 import {
   CPL, CR0, CR0_PE, CS, DS, EFER, EFER_LMA, ES, EX_GP, EX_NP, EX_SS, FLAG_VM, FLAT_SS, FS, FS64, GDTR_BASE,
   GDTR_LIMIT, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, RFLAGS, SEG_ACCESS, SEG_BASE,
-  SEG_LIMIT, SEG_READ_BOUND, SEG_SELECTOR, SEG_SIZE, SEG_WRITE_BOUND, SP_MASK, SS, STACK_SEG, TLB_READ_SUPER,
-  TLB_WRITE_SUPER,
+  SEG_LIMIT, SEG_READ_BOUND, SEG_SELECTOR, SEG_SIZE, SEG_WRITE_BOUND, SP_MASK, SS, STACK_SEG,
 } from './state'
 
 /** Records in the making: the next CS, the next SS, and any other segment. Not registers, so no access goes through them. */
@@ -71,13 +70,13 @@ export let descAddress: u64 = 0
 
 /** Reads from a descriptor table or TSS: supervisor rights whatever the CPL, through the supervisor's TLB. */
 @inline export function tableRead<T>(linear: u64): T {
-  const e = TLB_READ_SUPER + (<usize>((linear >> 12) & 1023) << 4)
+  const e = tlbReadSuper + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return load<T>(<u32>linear + load<u32>(e, 8))
   return systemRead<T>(linear)
 }
 
 @inline export function tableWrite<T>(linear: u64, value: T): void {
-  const e = TLB_WRITE_SUPER + (<usize>((linear >> 12) & 1023) << 4)
+  const e = tlbWriteSuper + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) store<T>(<u32>linear + load<u32>(e, 8), value)
   else systemWrite<T>(linear, value)
 }

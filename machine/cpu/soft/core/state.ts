@@ -13,14 +13,6 @@
  */
 export const STATE: usize = 0x1000
 export const STATE_END: usize = 0x4000
-/** TLBs: 1,024 entries of 16 bytes (u64 tag, u64 addend) each. */
-export const TLB_READ_SUPER: usize = 0x80000
-export const TLB_READ_USER: usize = 0x84000
-export const TLB_WRITE_SUPER: usize = 0x88000
-export const TLB_WRITE_USER: usize = 0x8c000
-/** The supervisor's while SMAP is lifted by EFLAGS.AC. */
-export const TLB_READ_LIFTED: usize = 0x98000
-export const TLB_WRITE_LIFTED: usize = 0x9c000
 /** A u16 function-table index for each case of the dispatch switch that is a function. */
 export const HANDLER_TABLE: usize = 0x90000
 /** 8,192 entries of 16 bytes: where a linear address's block is. */
@@ -33,8 +25,21 @@ export const PHYS_MAP: usize = 0x100000
 export const PAGE_BLOCKS: usize = 0x500000
 /** A u64 for each guest-physical page: which of its 64-byte pieces hold decoded code. */
 export const PAGE_CHUNKS: usize = 0x900000
+/** A bank of TLBs for each CPU, `TLB_BANK_SIZE` bytes. */
+export const TLB_BANKS: usize = 0x1100000
+export const TLB_BANK_SIZE: usize = 0x18000
+/** As many as MAX_CPUS of `machine/machine.ts`. */
+export const TLB_BANK_COUNT: u32 = 32
+// The TLBs of a bank: 1,024 entries of 16 bytes (u64 tag, u64 addend) each.
+export const TLB_READ_SUPER: usize = 0
+export const TLB_READ_USER: usize = 0x4000
+export const TLB_WRITE_SUPER: usize = 0x8000
+export const TLB_WRITE_USER: usize = 0xc000
+/** The supervisor's while SMAP is lifted by EFLAGS.AC. */
+export const TLB_READ_LIFTED: usize = 0x10000
+export const TLB_WRITE_LIFTED: usize = 0x14000
 /** Decoded blocks. */
-export const CODE_POOL: usize = 0x1200000
+export const CODE_POOL: usize = 0x1400000
 export const CODE_POOL_END: usize = 0x5000000
 export const ARENA_GUEST: usize = 0x5000000
 

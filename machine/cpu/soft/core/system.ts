@@ -2,7 +2,7 @@
 import { ring0 } from './control'
 import { ALL_FLAGS } from './eflags'
 import { raise, raiseNoError } from './fault'
-import { CPU_COUNT } from './features'
+import { CPU_COUNT, OTHERS_RUN } from './features'
 import { getFlags, setFlags } from './flags'
 import { addSp, nonCanonical, peek, privilegeChanged, read, write } from './memory'
 import { ea, OP_ADDRESS_SHIFT, OP_REG, OP_RM, opSeg } from './op'
@@ -10,10 +10,10 @@ import {
   MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_STAR, MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_SYSENTER_ESP,
 } from './msr'
 import { operand16, storeWord } from './operand'
-import { breakSoon, nextIp } from './run'
+import { breakSoon, instructionCount, nextIp } from './run'
 import { code64, loadSegment, longMode, segmentAddress, setFlat, setFlat64, updateMode } from './segment'
 import {
-  CPL, CR0, CR0_PE, CR4, CR4_FSGSBASE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, EXIT_REASON, EXIT_YIELD, FLAG_AC, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, GS64, HALTED, RAX, RCX,
+  CPL, CR0, CR0_PE, CR4, CR4_FSGSBASE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, EXIT_REASON, EXIT_YIELD, FLAG_AC, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, GS64, HALTED, ICOUNT_END, RAX, RCX,
   RDX, RFLAGS, RIP, RSP, SEG_BASE, SEG_SELECTOR, SHADOW, SP_MASK, SS, STACK_SEG,
 } from './state'
 
@@ -71,10 +71,12 @@ export function hlt(op: usize): void {
   store<u64>(RIP, nextIp(op))
 }
 
-/** F3 90. A CPU that spins waits for another one: where there is another one, it may be its turn now. */
+/** F3 90. A CPU that spins waits for another one: where another one has something to do, its turn is now. */
 export function pause(): void {
-  if (load<u32>(CPU_COUNT) <= 1) return
+  if (!load<u32>(OTHERS_RUN)) return
   store<u32>(EXIT_REASON, EXIT_YIELD)
+  // Without an end of the budget the run loop would go on with the next block.
+  store<u64>(ICOUNT_END, instructionCount() + 1)
   breakSoon()
 }
 

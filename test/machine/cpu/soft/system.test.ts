@@ -384,7 +384,34 @@ describe.skipIf(!haveNasm)('system registers', () => {
       user
       rdtsc
     one:`)
-    expect(out).toEqual([40, 1, 10, 13, 0, 0x2b])
+    // WRMSR to the TSC takes twenty instructions' time.
+    expect(out).toEqual([40, 1, 210, 13, 0, 0x2b])
+  })
+
+  test('IA32_TSC_ADJUST is the sum of what the TSC was moved by, and moves it', () => {
+    const { out } = runProtected(`
+      mov ecx, 0x3b
+      rdmsr
+      call emit_eax
+      xor eax, eax
+      mov edx, 5
+      wrmsr                     ; 5 << 32 ahead
+      rdtsc
+      emit edx
+      mov ecx, 0x10
+      mov edx, 7
+      xor eax, eax
+      wrmsr                     ; some 2 << 32 more
+      mov ecx, 0x3b
+      rdmsr
+      emit edx
+      mov edx, 0
+      xor eax, eax
+      wrmsr
+      rdtsc
+      emit edx`)
+    // The TSC had a few ticks of its own when it became 7 << 32.
+    expect(out).toEqual([0, 5, 6, 0])
   })
 
   test('SYSENTER and SYSEXIT make flat segments from the MSR', () => {

@@ -12,10 +12,12 @@ function setup(epochSeconds = EPOCH) {
   const edges: number[] = []
   let level = false
   const nmiMask = vi.fn()
+  const alarm = vi.fn()
   const rtc = new Mc146818({
     clock,
     epochSeconds,
     nmiMask,
+    alarm,
     extendedBank: true,
     irq: (next) => {
       if (next && !level) edges.push(clock.now())
@@ -33,7 +35,7 @@ function setup(epochSeconds = EPOCH) {
   }
   /** Year (with century), month, day, weekday, hours, minutes, seconds, in hexadecimal. */
   const time = () => [0x32, 9, 8, 7, 6, 4, 2, 0].map((i) => read(i).toString(16).padStart(2, '0')).join(' ')
-  return { clock, rtc, edges, nmiMask, main, extended, read, write, time, level: () => level }
+  return { clock, rtc, edges, nmiMask, main, extended, read, write, time, alarm, level: () => level }
 }
 
 describe('time', () => {
@@ -210,6 +212,19 @@ describe('interrupts', () => {
     expect(read(0x0c) & 0xa0).toBe(0xa0)
     clock.advance(60 * SECOND)
     expect(edges[1]).toBe(3607 * SECOND)
+  })
+
+  test('an enabled alarm is announced each time, though nobody answers the interrupt', () => {
+    const { clock, rtc, write, alarm, edges } = setup()
+    for (const index of [1, 3, 5]) write(index, 0xc0)
+    clock.advance(2 * SECOND)
+    expect(alarm).not.toHaveBeenCalled()
+    expect(rtc.alarmDue).toBe(Number.POSITIVE_INFINITY)
+    write(0x0b, 0x22)
+    expect(rtc.alarmDue).toBe(3 * SECOND)
+    clock.advance(3 * SECOND)
+    expect(alarm).toHaveBeenCalledTimes(3)
+    expect(edges).toHaveLength(1)
   })
 
   test('an alarm that can never match arms nothing', () => {
