@@ -19,6 +19,8 @@ export interface FakeOptions {
   happenings?: readonly Happening[]
   /** Guest time that the guest takes for a byte from the keyboard; Infinity: it never fetches one. */
   fetchMs?: number
+  /** Room in the buffer of the guest's BIOS. */
+  biosKeyRoom?: (machine: FakeMachine) => number
   /** What the guest does with a key. */
   onKey?: (machine: FakeMachine, event: KeyEvent) => MachineExit | undefined
   onSerialInput?: (machine: FakeMachine, text: string) => void
@@ -95,6 +97,10 @@ export class FakeMachine implements Machine {
 
   keyboardPending(): number {
     return this.queue.length
+  }
+
+  biosKeyRoom(): number | undefined {
+    return this.options.biosKeyRoom?.(this)
   }
 
   private fetch(): MachineExit | undefined {
