@@ -294,9 +294,9 @@ const SCENARIOS: { readonly [name: string]: FakeOptions } = {
   },
 }
 
-/** Just enough of one: a login with a password, echo, true, false and lists of commands. */
+/** Just enough of one: a login with a password, echo, true, false, lists of commands, one variable and eval. */
 function posixShell(): NonNullable<FakeOptions['onSerialInput']> {
-  let [line, state] = ['', 'login']
+  let [line, state, variable] = ['', 'login', '']
   const enter = (command: string): string => {
     if (state === 'login') {
       state = command === '' ? 'login' : 'password'
@@ -306,8 +306,14 @@ function posixShell(): NonNullable<FakeOptions['onSerialInput']> {
       state = command === 'secret' ? 'shell' : 'login'
       return state === 'shell' ? '# ' : 'Login incorrect\r\nmy login: '
     }
+    const assignment = /^bw_command=(\$bw_command)?'(.*)'$/.exec(command)
+    if (assignment) {
+      variable = (assignment[1] ? variable : '') + assignment[2]
+      return '# '
+    }
     let [output, code] = ['', 0]
-    for (const part of command.split('; ')) {
+    const evaluated = command.replace('eval "$bw_command";', () => `${variable};`).replace(/eval '(.*)';/, '$1;')
+    for (const part of evaluated.split('; ')) {
       const [word, ...rest] = part.split(' ')
       if (word === 'echo') output += `${rest.join(' ').replaceAll("''", '').replace('$?', String(code))}\r\n`
       code = ['echo', 'true', ''].includes(word) ? 0 : word === 'false' ? 1 : 127
