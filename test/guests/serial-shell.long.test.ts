@@ -75,7 +75,9 @@ describe.skipIf(await withoutMedia(debian))('a shell on Linux’s serial console
 
   fromTerminal('interrupts a command that was not through at its time-out before the next', async ({ vm }) => {
     const shell = await open(vm)
-    await expect(shell.run('sleep 1000', { timeout: '2s' })).rejects.toThrow(/waited 2 s of guest time[\s\S]*sleep 1000/)
+    await expect(shell.run('sleep 1000', { timeout: '2s' })).rejects.toThrow(
+      /waited 2 s of guest time[\s\S]*sleep 1000/,
+    )
     expect(await shell.run('echo next')).toEqual({ exitCode: 0, stdout: 'next\n' })
     // One that would take what is typed for its own.
     await expect(shell.run('cat', { timeout: '2s' })).rejects.toThrow(/waited 2 s/)
