@@ -4,25 +4,27 @@ import { describe, expect, stage, test } from '../../harness/vitest/index.js'
 import type { Vm } from '../../harness/vm.js'
 import { withoutMedia } from './media-here.js'
 
-const terminal = stage(
-  'terminal',
+const console = stage(
+  'serial-shell',
   {
     guest: debian,
     engine: 'soft',
     memory: 256,
-    append: 'vga=normal fb=false nomodeset rdinit=/bin/sh console=ttyS0,115200 quiet',
+    append: 'vga=normal fb=false nomodeset rdinit=/bin/sh console=ttyS0,115200',
     hostTimeout: '40m',
   },
   async (vm) => {
-    await vm.serial.waitFor(/^~ # $/, { timeout: '20m' })
-    const first = await vm.serial.shell()
-    await first.run('mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs none /dev')
-    await first.run("echo '::respawn:-/bin/sh' > /etc/inittab")
-    await vm.serial.write('exec /sbin/init\r')
-    // Init's shell is a login shell.
-    await vm.serial.waitFor(/built-in shell[\s\S]*^~ # $/)
+    await vm.serial.waitFor(/^~ # $|^\/ # $/, { timeout: '20m' })
   },
 )
+
+const terminal = stage('terminal', { from: console, hostTimeout: '40m' }, async (vm) => {
+  const first = await vm.serial.shell()
+  await first.run('mount -t proc proc /proc; mount -t devtmpfs none /dev')
+  await first.run("echo '::respawn:-/bin/sh' > /etc/inittab")
+  await vm.serial.write('exec busybox init\r')
+  await vm.serial.waitFor(/built-in shell[\s\S]*^~ # $/)
+})
 
 const open = (vm: Vm) => vm.serial.shell({ timeout: '1m' })
 
