@@ -4,7 +4,7 @@ import { describe, expect, stage, test } from '../../harness/vitest/index.js'
 import type { Vm } from '../../harness/vm.js'
 import { withoutMedia } from './media-here.js'
 
-const console = stage(
+const atConsole = stage(
   'serial-shell',
   {
     guest: debian,
@@ -18,7 +18,7 @@ const console = stage(
   },
 )
 
-const terminal = stage('terminal', { from: console, hostTimeout: '40m' }, async (vm) => {
+const terminal = stage('terminal', { from: atConsole, hostTimeout: '40m' }, async (vm) => {
   const first = await vm.serial.shell()
   await first.run('mount -t proc proc /proc; mount -t devtmpfs none /dev')
   await first.run("echo '::respawn:-/bin/sh' > /etc/inittab")
