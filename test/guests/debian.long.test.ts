@@ -9,8 +9,7 @@ const dialog = stage('dialog', { guest: debian, engine: 'soft', hostTimeout: '60
 
 describe.skipIf(await withoutMedia(debian))('Debian’s installer', () => {
   test.from(dialog)('asks for the language first, and for the location in that language', async ({ vm }) => {
-    await expect(vm.screen).toHaveText('C                     - No localization')
-    await vm.wait('2s')
+    await expect(vm.screen).toHaveText(/^.* C +- +No localization/)
     await vm.keyboard.press('Enter')
     await expect(vm.screen).toHaveText(/Select your location[\s\S]*<Tab> moves/, { timeout: '5m' })
     await expect(vm.screen).toHaveText(/^.*United States/)
