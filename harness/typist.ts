@@ -16,8 +16,11 @@ const MODIFIER = 5e6
 const LOOK = 1e6
 /** Places that a key wants to be free in the BIOS's buffer: its own, and one for a key whose interrupt is not through. */
 const BIOS_ROOM = 2
-/** As long as a program may be busy, with a floppy say, before it is taken to be one that leaves the BIOS's keys alone. */
-const BIOS_PATIENCE = 5e9
+/**
+ * As long as a program may be busy before it is taken to be one that leaves the BIOS's keys alone: FreeDOS on a KVM that
+ * emulates real mode takes more than 5 s to find a file on a floppy.
+ */
+const BIOS_PATIENCE = 30e9
 const MOUSE_STEP = 10e6
 const CLICK = 60e6
 
