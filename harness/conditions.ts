@@ -8,7 +8,12 @@ import type { PictureCondition } from './screen-conditions.js'
 /** A string stands for itself. */
 export function toPattern(expression: RegExp | string): Pattern {
   if (typeof expression !== 'string') return { source: expression.source, flags: expression.flags }
-  return { source: expression.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), flags: '' }
+  return { source: escapePattern(expression), flags: '' }
+}
+
+/** The source of a pattern that matches just this text. */
+export function escapePattern(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
 /** The text screen has this text, or matches; `^` and `$` are the ends of its rows. */

@@ -134,6 +134,10 @@ export class RecordedMachine implements Machine {
     return this.machine.keyboardPending()
   }
 
+  biosKeyRoom(): number | undefined {
+    return this.machine.biosKeyRoom()
+  }
+
   mouse(event: MouseEvent): void {
     this.note({ do: 'mouse', event })
     this.machine.mouse(event)

@@ -34,9 +34,11 @@ export class Spares<T> {
     for (const spare of kind.ready) spare.then(this.end, () => {})
   }
 
-  /** Resolves when there is one to take; rejects when it cannot be made. */
+  /** Resolves when all are there: making one keeps a processor busy, also while the other is used. Rejects when one cannot be made. */
   async ready(key: string): Promise<void> {
-    await this.kinds.get(key)?.ready[0]
+    const kind = this.kinds.get(key)
+    // Each begins when the one before is there.
+    for (let i = 0; kind && i < SPARES; i++) await Promise.all(kind.ready)
   }
 
   /** A spare where there is one, else one that is made now. */

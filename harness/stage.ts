@@ -44,9 +44,12 @@ export class Stage {
     private readonly steps: (vm: Vm) => Promise<void>,
   ) {}
 
-  /** Builds it where that is not done yet. Never rejects: who forks it is told what went wrong. */
+  /** Builds it where that is not done yet, so that forks are there at once. Never rejects: who forks it is told what went wrong. */
   async prepare(): Promise<void> {
-    await this.build().catch(() => {})
+    try {
+      const { vm, snapshot } = await this.build()
+      await vm.driver.thread.forksReady(snapshot.machine)
+    } catch {}
   }
 
   /** A machine that goes on from here; of the options, those of time-outs, layout, needles and folders count. */

@@ -1,6 +1,7 @@
 /**
  * Types and moves the mouse at the pace of the guest: each event waits until the guest has fetched the one before, so
- * no key is lost to a full buffer; and a guest that handles keys later than it fetches them gets a little time as well.
+ * no key is lost to a full buffer, be it the keyboard's or the one in which a BIOS keeps keys for a program; and a guest
+ * that handles keys later than it fetches them gets a little time as well.
  */
 import type { State } from '../machine/device.js'
 import type { Machine } from '../machine/machine.js'
@@ -13,6 +14,13 @@ const AFTER_RELEASE = 30e6
 const MODIFIER = 5e6
 /** How often it is looked whether the guest has fetched. */
 const LOOK = 1e6
+/** Places that a key wants to be free in the BIOS's buffer: its own, and one for a key whose interrupt is not through. */
+const BIOS_ROOM = 2
+/**
+ * As long as a program may be busy before it is taken to be one that leaves the BIOS's keys alone: FreeDOS on a KVM that
+ * emulates real mode takes more than 5 s to find a file on a floppy.
+ */
+const BIOS_PATIENCE = 30e9
 const MOUSE_STEP = 10e6
 const CLICK = 60e6
 
@@ -25,6 +33,8 @@ const BUTTONS: { readonly [button in MouseButton]: number } = { left: 1, right: 
 
 export class Typist {
   private buttons = 0
+  /** The guest has not taken keys out of the BIOS's buffer for long, so that it is not waited for until it does. */
+  private leavesKeys = false
 
   /** @param advance Runs the machine for some ns of guest time. */
   constructor(
@@ -32,13 +42,14 @@ export class Typist {
     private readonly advance: (ns: number) => void,
   ) {}
 
-  /** The mouse buttons that are held. */
+  /** The mouse buttons that are held, and how the guest sees to its keys. */
   save(): State {
-    return { buttons: this.buttons }
+    return { buttons: this.buttons, leavesKeys: this.leavesKeys }
   }
 
   load(state: State): void {
     this.buttons = state.buttons as number
+    this.leavesKeys = (state.leavesKeys as boolean | undefined) ?? false
   }
 
   /** Presses in order, releases in reverse. */
@@ -52,6 +63,7 @@ export class Typist {
   /** One change of a key; returns when the guest has fetched it, and after `ns` at least. */
   key(code: string, down: boolean, ns = down ? HOLD : AFTER_RELEASE): void {
     this.drainKeyboard()
+    if (down) this.awaitBiosRoom()
     this.machine.key({ code, down })
     this.advance(ns)
     this.drainKeyboard()
@@ -102,5 +114,18 @@ export class Typist {
 
   private drainKeyboard(): void {
     while (this.machine.keyboardPending() > 0) this.advance(LOOK)
+  }
+
+  /** Until a BIOS that keeps keys for the program has room for one more. A program may well see to its keys itself. */
+  private awaitBiosRoom(): void {
+    const { machine } = this
+    const until = machine.now() + BIOS_PATIENCE
+    for (;;) {
+      const isFull = (machine.biosKeyRoom() ?? BIOS_ROOM) < BIOS_ROOM
+      if (!isFull) this.leavesKeys = false
+      if (!isFull || this.leavesKeys) return
+      if (machine.now() >= until) this.leavesKeys = true
+      else this.advance(LOOK)
+    }
   }
 }

@@ -8,6 +8,7 @@ import type { EndReason, RunResult } from './script.js'
 /** The common ground: `result` is the machine as it was then. */
 export class VmFailure extends Error {
   override readonly name: string = 'VmFailure'
+  declare readonly result: RunResult
 
   /**
    * @param sentence What went wrong.
@@ -15,10 +16,12 @@ export class VmFailure extends Error {
    */
   constructor(
     readonly sentence: string,
-    readonly result: RunResult,
+    result: RunResult,
     readonly picture?: string,
   ) {
     super(`${sentence}\n\n${evidence(result, picture ? `see ${picture}` : 'no picture was kept').trimEnd()}`)
+    // Test runners print what can be enumerated: each cell of the screen, where the message has said all.
+    Object.defineProperty(this, 'result', { value: result, enumerable: false })
   }
 }
 

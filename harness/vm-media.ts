@@ -7,8 +7,11 @@ import { probeImage } from './probe-image.js'
 import type { Duration, VmDriver } from './vm-driver.js'
 import { LaunchError } from './vm-errors.js'
 
-/** A guest notices an empty drive only when it looks, ns. */
-const EMPTY = 1e9
+/**
+ * A guest notices an empty drive only when it looks, ns. FreeDOS takes a floppy that it used less than 37 ticks (2 s) ago
+ * for unchanged without a look.
+ */
+const EMPTY = 2.5e9
 
 export class Media {
   constructor(private readonly driver: VmDriver) {}
@@ -23,7 +26,7 @@ export class Media {
     await this.driver.ask((thread) => thread.insert(drive))
   }
 
-  /** Takes out what is in the drive, lets the guest run for a while, one second by default, and puts the other in. */
+  /** Takes out what is in the drive, lets the guest run for a while, 2.5 seconds by default, and puts the other in. */
   async swap(drive: Drive, medium: MediumSource, pause?: Duration): Promise<void> {
     const config = await mediumConfig(medium)
     await this.eject(drive)

@@ -211,10 +211,15 @@ export class VmThread {
     this.standOn(memory)
   }
 
-  /** Has a thread ready for a fork, for as long as this machine lives; a snapshot does it too, without waiting. */
+  /** Has threads ready for forks, for as long as this machine lives; a snapshot does it too, without waiting. */
   async prepareForks(): Promise<void> {
     this.dropSpares ??= this.wantSpares(this.config)
     await spares.ready(kindOf(this.config, this.options.machineModule))
+  }
+
+  /** Waits for the threads that a snapshot wants for its forks. Rejects where they cannot be made. */
+  async forksReady(snapshot: Snapshot): Promise<void> {
+    await spares.ready(kindOf(partsOf(snapshot).config, this.options.machineModule))
   }
 
   /** Another machine that goes on from where this one is; both share the memory that neither writes. */

@@ -89,6 +89,11 @@ export interface Machine {
   key(event: KeyEvent): void
   /** Bytes in the keyboard's buffer that the guest has not fetched: typing waits until it is 0. */
   keyboardPending(): number
+  /**
+   * Keys that still fit into the buffer in which the BIOS keeps them for a program in real or virtual-8086 mode;
+   * undefined where the guest runs in another mode, or keeps something else there. More keys than that are lost.
+   */
+  biosKeyRoom(): number | undefined
   mouse(event: MouseEvent): void
   mousePending(): number
   /** Sends bytes to COM1 + port; they wait until the guest takes them. */

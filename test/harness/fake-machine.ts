@@ -19,6 +19,8 @@ export interface FakeOptions {
   happenings?: readonly Happening[]
   /** Guest time that the guest takes for a byte from the keyboard; Infinity: it never fetches one. */
   fetchMs?: number
+  /** Room in the buffer of the guest's BIOS. */
+  biosKeyRoom?: (machine: FakeMachine) => number
   /** What the guest does with a key. */
   onKey?: (machine: FakeMachine, event: KeyEvent) => MachineExit | undefined
   onSerialInput?: (machine: FakeMachine, text: string) => void
@@ -95,6 +97,10 @@ export class FakeMachine implements Machine {
 
   keyboardPending(): number {
     return this.queue.length
+  }
+
+  biosKeyRoom(): number | undefined {
+    return this.options.biosKeyRoom?.(this)
   }
 
   private fetch(): MachineExit | undefined {
@@ -288,9 +294,9 @@ const SCENARIOS: { readonly [name: string]: FakeOptions } = {
   },
 }
 
-/** Just enough of one: a login with a password, echo, true, false and lists of commands. */
+/** Just enough of one: a login with a password, echo, true, false, lists of commands, one variable and eval. */
 function posixShell(): NonNullable<FakeOptions['onSerialInput']> {
-  let [line, state] = ['', 'login']
+  let [line, state, variable] = ['', 'login', '']
   const enter = (command: string): string => {
     if (state === 'login') {
       state = command === '' ? 'login' : 'password'
@@ -300,8 +306,14 @@ function posixShell(): NonNullable<FakeOptions['onSerialInput']> {
       state = command === 'secret' ? 'shell' : 'login'
       return state === 'shell' ? '# ' : 'Login incorrect\r\nmy login: '
     }
+    const assignment = /^bw_command=(\$bw_command)?'(.*)'$/.exec(command)
+    if (assignment) {
+      variable = (assignment[1] ? variable : '') + assignment[2]
+      return '# '
+    }
     let [output, code] = ['', 0]
-    for (const part of command.split('; ')) {
+    const evaluated = command.replace('eval "$bw_command";', () => `${variable};`).replace(/eval '(.*)';/, '$1;')
+    for (const part of evaluated.split('; ')) {
       const [word, ...rest] = part.split(' ')
       if (word === 'echo') output += `${rest.join(' ').replaceAll("''", '').replace('$?', String(code))}\r\n`
       code = ['echo', 'true', ''].includes(word) ? 0 : word === 'false' ? 1 : 127

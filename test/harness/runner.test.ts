@@ -201,6 +201,8 @@ describe('still', () => {
   })
 })
 
+const typed = (count: number) => parseBootCommand('a'.repeat(count))
+
 describe('typing', () => {
   test('waits for the guest to fetch each key, however slow it is', () => {
     const got: string[] = []
@@ -225,6 +227,20 @@ describe('typing', () => {
     const { result } = run({ fetchMs: Number.POSITIVE_INFINITY }, parseBootCommand('a'), 50)
     expect(result).toMatchObject({ outcome: 'timeout', exit: { reason: 'timeout' } })
     expect(result.error).toContain('while typing: the guest does not fetch keys (1 bytes wait in the keyboard)')
+  })
+
+  test('waits while the BIOS of the guest has no room for keys', () => {
+    const { machine } = run({ biosKeyRoom: (guest) => (guest.now() < 800 * MS ? 1 : 15) }, parseBootCommand('ab'))
+    expect(machine.keys[0].at).toBeCloseTo(800, -1)
+    expect(machine.keys[2].at - machine.keys[0].at).toBe(50)
+  })
+
+  test('goes on at a guest that leaves its BIOS’s keys alone, and waits for it once only', () => {
+    const { machine, result } = run({ biosKeyRoom: ({ keys }) => Math.max(0, 15 - keys.length / 2) }, typed(30))
+    expect(result.outcome).toBe('ok')
+    expect(machine.keys.length).toBe(60)
+    const gaps = machine.keys.slice(1).map(({ at }, i) => at - machine.keys[i].at)
+    expect(gaps.filter((gap) => gap > 1000)).toHaveLength(1)
   })
 
   test('keys that are held stay down until they are let go', () => {

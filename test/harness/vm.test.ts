@@ -143,7 +143,7 @@ describe('a serial line', () => {
     expect((await vm.serial.terminal.text()).split('\n').slice(1, 4)).toEqual([
       'my login: root',
       'Password:',
-      "# echo bw''_begin_1; echo one; echo bw''_end_1:$?",
+      "# echo bw''_begin_1; eval 'echo one'; echo bw''_end_1:$?",
     ])
   })
 

@@ -1,5 +1,5 @@
 import kolibri from '../../../guests/kolibri/guest.js'
-import type { Area } from '../../../harness/index.js'
+import { type Area, areaHash } from '../../../harness/index.js'
 import { describe, expect, stage, test } from '../../../harness/vitest/index.js'
 import { withoutImage } from './images.js'
 
@@ -33,5 +33,18 @@ describe.skipIf(withoutImage('kolibri.img'))('KolibriOS', () => {
     await vm.screen.getByText(/^Graphics/).click()
     // The submenu “Image Filtering”; capitals that were no sample are left out.
     await expect(vm.screen).toHaveText(/mage +iltering$/)
+  })
+
+  test.from(desktop)('opens a window by a double click, which goes where it is dragged', async ({ vm }) => {
+    const below = { x: 32, y: 110, width: 280, height: 320 }
+    const shown = async (area: Area) => areaHash(await vm.screen.frame(), area)
+    const empty = await shown(below)
+    await vm.mouse.dblclick(40, 40)
+    await vm.screen.region(below).waitForStill('2s')
+    const files = await shown(below)
+    expect(files).not.toBe(empty)
+    await vm.mouse.drag({ x: 300, y: 31 }, { x: 420, y: 91 })
+    await vm.screen.region({ x: 0, y: 0, width: 800, height: 560 }).waitForStill('1s')
+    expect(await shown({ ...below, x: below.x + 120, y: below.y + 60 })).toBe(files)
   })
 })

@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildFloppy } from '../../../fixtures/floppy.js'
-import freedos from '../../../guests/freedos/guest.js'
+import { image } from '../../../harness/guest-media.js'
 import { describe, expect, stage, test } from '../../../harness/vitest/index.js'
 import { withoutImage } from './images.js'
 
@@ -16,17 +16,24 @@ const floppy = (name: string) => {
 }
 const [first, second] = [floppy('first'), floppy('second')]
 
-const prompt = stage('prompt', { guest: freedos, engine: 'soft' }, async (vm) => {
+const IMAGES = ['freedos722.img', 'freedos13-floppy.img'] as const
+const floppies = IMAGES.map(image)
+
+const prompt = stage('prompt', { floppy: floppies, engine: 'soft' }, async (vm) => {
   await expect(vm.screen).toHaveText(/^A:\\>$/, { timeout: '1m' })
+  // From then on FreeDOS halts while it waits for keys, so that pauses take no time of the host's.
+  await vm.keyboard.type('b:\\freedos\\bin\\fdapm apmdos\n')
+  await expect(vm.screen).toHaveText(/resident/)
 })
 
-describe.skipIf(withoutImage('freedos722.img'))('FreeDOS', () => {
+describe.skipIf(IMAGES.some(withoutImage))('FreeDOS', () => {
   test.from(prompt)('sees that its floppy was changed, and changed again', async ({ vm }) => {
-    // FreeDOS takes a drive that it read from less than two seconds ago for unchanged.
-    await vm.media.swap('a', first, '3s')
+    await vm.keyboard.type('dir\n')
+    await expect(vm.screen).toHaveText('bytes free')
+    await vm.media.swap('a', first)
     await vm.keyboard.type('type name.txt\n')
     await expect(vm.screen).toHaveText('this is first', { timeout: '5s' })
-    await vm.media.swap('a', second, '3s')
+    await vm.media.swap('a', second)
     await vm.keyboard.type('type name.txt\n')
     await expect(vm.screen).toHaveText('this is second', { timeout: '5s' })
   })
