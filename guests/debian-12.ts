@@ -34,7 +34,7 @@ export function textInstaller(arch: DebianArch): Pick<GuestDefinition, 'machine'
   return {
     machine: {
       // With less, the installer goes into its low-memory mode.
-      memory: arch === 'i386' ? 512 : 768,
+      memory: arch === 'i386' ? 512 : 1024,
       kernel: { ...debianFiles(arch), append: 'vga=normal fb=false nomodeset' },
     },
     levels: [

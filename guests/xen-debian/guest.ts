@@ -30,7 +30,6 @@ export default defineGuest({
   levels: [
     firmware,
     { name: 'loader', title: 'Xen’s version on COM1', until: serial(/Xen version 4\.17/) },
-    { name: 'screen', title: 'Xen’s messages on the screen', until: text(/\(XEN\) /) },
     {
       name: 'dom0',
       title: 'Xen hands over to dom0',
@@ -38,6 +37,7 @@ export default defineGuest({
       timeout: '10m',
     },
     { name: 'kernel', title: 'Linux says that it runs on Xen', until: serial('Booting kernel on Xen'), timeout: '10m' },
+    { name: 'screen', title: 'dom0’s messages on the screen', until: text(/^\[ +\d+\.\d+\] /), timeout: '10m' },
     { name: 'userland', title: '/init starts in dom0', until: serial('Run /init as init process'), timeout: '30m' },
   ],
   hostTimeout: '60m',

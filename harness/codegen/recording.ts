@@ -60,6 +60,11 @@ export class Recording {
     this.statements.push({ kind: 'wait', code })
   }
 
+  /** A time for what no text tells. On the soft engine the guest does the same in it each time. @param ns guest time */
+  pause(ns: number): void {
+    this.statements.push({ kind: 'wait', code: `await vm.wait('${Math.ceil(ns / 1e8) / 10}s')` })
+  }
+
   assert(code: string): void {
     this.statements.push({ kind: 'assert', code })
   }

@@ -17,6 +17,9 @@ import { patternOf, textAt, waitPattern } from './screen-wait.js'
 const TURN = 33e6
 /** Assertions wait so long by themselves, ns of guest time; a test of what took longer says so. */
 const USUAL_WAIT = 20e9
+/** How often the picture is looked at, ns of guest time; and what a test waits longer than that it changed. */
+const LOOK_EVERY = 330e6
+const SETTLE = 1e9
 /** Two clicks within this are one double click, ms, and this, pixels. */
 const DOUBLE_CLICK = 500
 const SAME_PLACE = 4
@@ -55,6 +58,10 @@ export class CodegenSession implements LiveMachine {
   /** The screen's text when something was done last. */
   private before = ''
   private doneAt = 0
+  /** The display's generation when it was looked at last, when that was, and when it had changed last. */
+  private generation = -1
+  private lookedAt = 0
+  private changedAt = 0
   private guestTime = 0
   private stopped = false
 
@@ -127,9 +134,20 @@ export class CodegenSession implements LiveMachine {
       else {
         const result = await this.steps([{ kind: 'wait', ns: TURN }])
         if (result.outcome === 'failed') return this.ended(result)
+        await this.watch()
       }
     }
     return undefined
+  }
+
+  private async watch(): Promise<void> {
+    if (this.guestTime - this.lookedAt < LOOK_EVERY) return
+    const picture = await this.vm.picture(this.generation)
+    if (picture) {
+      this.generation = picture.generation
+      this.changedAt = this.guestTime
+    }
+    this.lookedAt = this.guestTime
   }
 
   stop(): void {
@@ -244,10 +262,13 @@ export class CodegenSession implements LiveMachine {
     const look = await this.vm.look()
     const text = look.text ?? (await this.vm.read()).text
     const isNew = text !== this.before || recording.lines().length === 0
-    if (isNew) {
+    const pattern = isNew ? waitPattern(text, this.before, look.cells?.cursor?.row) : undefined
+    if (pattern === undefined && look.mode.kind === 'graphics') {
+      // Some desktops are never still: the time that the person saw the picture change tells what to wait for.
+      if (this.changedAt > this.doneAt) recording.pause(this.changedAt - this.doneAt + SETTLE)
+    } else if (isNew) {
       const spent = look.guestTimeNs - this.doneAt
-      const timeout = spent > USUAL_WAIT ? `${Math.ceil((spent * 3) / 60e9)}m` : undefined
-      recording.wait(waitPattern(text, this.before, look.cells?.cursor?.row), timeout)
+      recording.wait(pattern, spent > USUAL_WAIT ? `${Math.ceil((spent * 3) / 60e9)}m` : undefined)
     }
     this.before = text
     this.doneAt = this.guestTime

@@ -3,18 +3,14 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, describe, expect, test } from 'vitest'
-import { GlyphReader } from '../../../harness/glyph-reader.js'
-import { machineFonts } from '../../../harness/machine-config.js'
-import { findText } from '../../../harness/screen-reading.js'
-import { decodePng } from '../../../harness/screenshot.js'
-import type { Frame } from '../../../machine/devices/display/display.js'
 import { firmwareNote, noFirmware } from '../../firmware-here.js'
 import { executablePath, launchChromium } from '../../reports/chromium.js'
 import { bootwright } from '../cli/command.js'
 import { liveCommand } from '../live/live-command.js'
 import { withoutImage } from '../vitest/images.js'
+import { seen } from './page-screen.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const IMAGE = 'freedos722.img'
@@ -100,34 +96,3 @@ test.each([
   expect(stderr).toContain(sentence)
   expect(stderr.trim().split('\n')).toHaveLength(1)
 })
-
-/** What a person sees: waits until it is there, and says where on the page. */
-async function seen(page: Page, pattern: RegExp): Promise<{ x: number; y: number }> {
-  const reader = new GlyphReader(machineFonts({}))
-  const canvas = page.locator('#screen canvas')
-  for (const deadline = performance.now() + 60_000; ; ) {
-    const url = await page.evaluate("document.querySelector('#screen canvas').toDataURL('image/png')")
-    const frame = await decodePng(Buffer.from(String(url).split(',')[1], 'base64'))
-    const reading = reader.read(withoutGaps(frame))
-    const found = findText(reading, pattern)
-    if (found) {
-      const box = await canvas.boundingBox()
-      if (!box) throw new Error('the page shows no screen')
-      const scale = box.width / frame.width
-      return { x: box.x + (found.area.x * 9 * scale) / 8, y: box.y + found.area.y * scale }
-    }
-    if (performance.now() > deadline) throw new Error(`there is no ${pattern} on\n${reading.text}`)
-    await page.waitForTimeout(500)
-  }
-}
-
-/** A VGA's text cells have a ninth column, which its fonts have not. */
-function withoutGaps({ width, height, data }: Frame): Frame {
-  const narrow = (width * 8) / 9
-  const kept = new Uint8Array(narrow * height * 4)
-  for (let i = 0; i < narrow * height; i++) {
-    const from = (Math.floor(i / narrow) * width + Math.floor(((i % narrow) * 9) / 8)) * 4
-    kept.set(data.subarray(from, from + 4), i * 4)
-  }
-  return { width: narrow, height, data: kept }
-}

@@ -1,0 +1,94 @@
+/** A person in Chromium uses KolibriOS by mouse, and the test that is written runs. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from 'vitest'
+import { firmwareNote, noFirmware } from '../../firmware-here.js'
+import { executablePath, launchChromium } from '../../reports/chromium.js'
+import { liveCommand } from '../live/live-command.js'
+import { withoutImage } from '../vitest/images.js'
+import { placesOn, seen } from './page-screen.js'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const IMAGE = 'kolibri.img'
+// Within the project, for what is imported as a user's test imports it.
+mkdirSync(join(root, 'test-results'), { recursive: true })
+const folder = mkdtempSync(join(root, 'test-results', 'codegen-mouse-'))
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const skipped = noFirmware !== undefined || withoutImage(IMAGE) || !executablePath
+
+describe.skipIf(skipped)(`codegen with KolibriOS${firmwareNote}`, () => {
+  const image = join(process.env.BOOTWRIGHT_IMAGES ?? '', IMAGE)
+  const file = join(folder, 'kolibri.test.ts')
+
+  test('writes clicks, double clicks and drags', async () => {
+    const view = await liveCommand(['codegen', image, '--engine', 'soft', '-o', file])
+    const browser = await launchChromium()
+    try {
+      const page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
+      await page.goto(view.url)
+      await page.waitForSelector('body[data-connected=yes]')
+      await page.locator('#screen canvas').focus()
+      await seen(page, /Kolibri OS/)
+      await page.keyboard.press('Enter')
+      await page.waitForTimeout(40_000)
+      const at = await placesOn(page)
+      const lines = (text: string) => page.locator('#lines', { hasText: text }).waitFor({ timeout: 60_000 })
+      const icon = at(40, 40)
+      await page.mouse.dblclick(icon.x, icon.y, { delay: 60 })
+      await lines('dblclick')
+      await page.waitForTimeout(5_000)
+      const title = at(300, 31)
+      const there = at(420, 91)
+      await page.mouse.move(title.x, title.y)
+      await page.mouse.down()
+      await page.mouse.move(there.x, there.y, { steps: 5 })
+      await page.mouse.up()
+      await lines('drag')
+      await page.waitForTimeout(5_000)
+      await page.click('[data-tool=box]')
+      const corner = at(200, 100)
+      await page.mouse.move(corner.x, corner.y)
+      await page.mouse.down()
+      const other = at(340, 180)
+      await page.mouse.move(other.x, other.y, { steps: 4 })
+      await page.mouse.up()
+      await lines('kolibri-1')
+      if (process.env.BOOTWRIGHT_LOOK) await page.screenshot({ path: process.env.BOOTWRIGHT_LOOK })
+      await page.click('#save')
+      expect(await view.ended).toBe(0)
+    } finally {
+      await browser.close()
+      view.interrupt()
+      await view.ended
+    }
+    const body = readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('  await '))
+      .map((line) => line.trim())
+    expect(body.filter((line) => !line.startsWith('await expect(vm.screen).toHaveText'))).toEqual([
+      "await vm.keyboard.press('Enter')",
+      expect.stringMatching(/^await vm\.wait\('[\d.]+s'\)$/),
+      // The page may show the screen smaller than it is: a pixel there is more than one of the guest's.
+      expect.stringMatching(/^await vm\.mouse\.dblclick\((39|40|41), (39|40|41)\)$/),
+      expect.stringMatching(/^await vm\.wait\('[\d.]+s'\)$/),
+      expect.stringMatching(
+        /^await vm\.mouse\.drag\(\{ x: (299|30[01]), y: 3[012] \}, \{ x: 4(19|2[01]), y: 9[012] \}\)$/,
+      ),
+      "await expect(vm.screen).toMatchNeedle('kolibri-1')",
+    ])
+  })
+
+  test('and that runs by itself', () => {
+    expect(existsSync(file)).toBe(true)
+    // The project's own configuration looks for tests elsewhere.
+    writeFileSync(join(folder, 'vitest.config.mjs'), 'export default { test: { testTimeout: 600_000 } }\n')
+    const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+    const args = [vitest, 'run', '--root', folder, '--reporter', 'json']
+    const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 600_000 })
+    expect(JSON.parse(stdout.slice(stdout.indexOf('{'))), stderr).toMatchObject({ numPassedTests: 1, success: true })
+  })
+})
