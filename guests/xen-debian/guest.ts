@@ -33,7 +33,7 @@ export default defineGuest({
     {
       name: 'dom0',
       title: 'Xen hands over to dom0',
-      until: serial('Xen is relinquishing VGA console'),
+      until: serial('Serial input to DOM0'),
       timeout: '10m',
     },
     { name: 'kernel', title: 'Linux says that it runs on Xen', until: serial('Booting kernel on Xen'), timeout: '10m' },
