@@ -1,12 +1,13 @@
 /**
  * barotto/test386.asm: a BIOS image that tests a CPU from real mode to rings and paging, tells its progress at the POST
  * port and prints the results of a series of arithmetic and logic at another port. `npm run conformance -- test386
- * FOLDER` takes the folder of a checkout with the built test386.bin and test386-EE-reference.txt; --qemu runs QEMU's TCG.
+ * FOLDER` takes the folder of a checkout with the built test386.bin and test386-EE-reference.txt; --qemu runs QEMU's TCG, --v86 v86.
  *
  * Build it with `OUT_PORT equ 0xE9` in src/configuration.asm, so that there is a text to compare.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -20,6 +21,16 @@ const MIB = 1 << 20
 /** Far more than it needs. */
 const LONGEST = 2e9
 const QEMU_SECONDS = 60
+/** v86 is taken to have stopped when so long no POST code came. */
+const V86_SECONDS = 20
+
+/** As much of v86 as is used here. */
+interface V86 {
+  add_listener(event: string, listener: () => void): void
+  run(): void
+  destroy(): Promise<void>
+  v86: { cpu: { io: { register_write(port: number, device: object, write: (value: number) => void): void } } }
+}
 
 interface Progress {
   /** POST codes in order. */
@@ -28,11 +39,11 @@ interface Progress {
   end: string
 }
 
-export function test386(args: string[]): number {
+export async function test386(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { qemu: { type: 'boolean' }, cpu: { type: 'string' } },
+    options: { qemu: { type: 'boolean' }, v86: { type: 'boolean' }, cpu: { type: 'string' } },
   })
   const folder = positionals[0] ?? ''
   const image = join(folder, 'test386.bin')
@@ -40,7 +51,11 @@ export function test386(args: string[]): number {
   for (const file of [image, reference]) {
     if (!existsSync(file)) throw new Error(`test386 needs a built checkout, and there is no ${file}`)
   }
-  const { posts, text, end } = values.qemu ? onQemu(image) : onSoft(readFileSync(image), values.cpu)
+  const { posts, text, end } = values.qemu
+    ? onQemu(image)
+    : values.v86
+      ? await onV86(readFileSync(image))
+      : onSoft(readFileSync(image), values.cpu)
   const last = posts.at(-1) ?? 0
   console.log(`POST ${posts.map((post) => post.toString(16).padStart(2, '0')).join(' ')}`)
   console.log(last === DONE ? 'completed' : `ended at POST ${last.toString(16)}: ${end}`)
@@ -109,4 +124,38 @@ function onQemu(image: string): Progress {
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+async function onV86(image: Uint8Array): Promise<Progress> {
+  const { resolve } = createRequire(import.meta.url)
+  const { V86 } = (await import(resolve('v86/build/libv86.mjs'))) as { V86: new (options: object) => V86 }
+  const posts: number[] = []
+  let text = ''
+  const emulator = new V86({
+    wasm_path: resolve('v86/build/v86.wasm'),
+    memory_size: 4 * MIB,
+    vga_memory_size: MIB,
+    bios: { buffer: new Uint8Array(image).buffer },
+    disable_keyboard: true,
+    disable_mouse: true,
+    disable_speaker: true,
+    autostart: false,
+    log_level: 0,
+  })
+  await new Promise<void>((ready) => emulator.add_listener('emulator-ready', ready))
+  await new Promise<void>((stopped) => {
+    let timer = setTimeout(stopped, V86_SECONDS * 1000)
+    const { io } = emulator.v86.cpu
+    io.register_write(POST_PORT, {}, (value) => {
+      posts.push(value & 0xff)
+      clearTimeout(timer)
+      timer = setTimeout(stopped, value === DONE ? 0 : V86_SECONDS * 1000)
+    })
+    io.register_write(TEXT_PORT, {}, (value) => {
+      text += String.fromCharCode(value & 0xff)
+    })
+    emulator.run()
+  })
+  await emulator.destroy()
+  return { posts, text, end: 'no further POST code came' }
 }
