@@ -7,7 +7,7 @@ import type { State } from '../machine/device.js'
 import type { DisplayMode, Frame } from '../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../machine/devices/input/events.js'
 import type { Machine, MachineExit, MachineOptions } from '../machine/machine.js'
-import { type BitmapFont, withFont } from './bitmap-font.js'
+import type { BitmapFont } from './bitmap-font.js'
 import type { Area } from './compare-pictures.js'
 import {
   acceptsExit,
@@ -18,17 +18,17 @@ import {
   type Scene,
   type Watch,
 } from './condition.js'
-import { GlyphReader } from './glyph-reader.js'
+import { describeExit } from './exit-words.js'
 import { LiveInput } from './live/live-input.js'
 import { Pace } from './live/pace.js'
 import { Pointer } from './pointer.js'
-import { findText, readCells, type ScreenReading } from './screen-reading.js'
-import { screenRows, screenText } from './screen-text.js'
+import { findText, type ScreenReading } from './screen-reading.js'
 import type { EndReason, Look, RunResult, Script, Shot, Step } from './script.js'
 import { SerialLog } from './serial-log.js'
 import type { TraceInput } from './trace.js'
 import { Tracer } from './tracer.js'
 import { Typist } from './typist.js'
+import { WatchedScreen } from './watched-screen.js'
 
 /** Guest frames a second: the screen's conditions are checked at multiples of this since power-on. */
 const FRAME_HZ = 60
@@ -92,11 +92,8 @@ export class Runner {
   private readonly scene: Scene
   private readonly typist: Typist
   private readonly pointer: Pointer
+  private readonly screen: WatchedScreen
   private tracer: Tracer | undefined
-  private reader: GlyphReader | undefined
-  /** What was read off the last picture, by area. */
-  private readonly readings = new Map<string, ScreenReading>()
-  private readGeneration = -1
 
   private steps: readonly Step[] = []
   private step = 0
@@ -118,12 +115,6 @@ export class Runner {
   private guestTimeout = Number.POSITIVE_INFINITY
   private nextProgress = 0
 
-  /** The screen at the last frame that showed something: a reset blanks it before anyone can look. */
-  private seen: Pick<Look, 'mode' | 'text' | 'cells'> | undefined
-  private seenGeneration = -1
-  /** The same, of the moment when the machine last reset itself. */
-  private seenBeforeReset: Pick<Look, 'mode' | 'text' | 'cells'> | undefined
-
   /**
    * @param create Makes the machine with these callbacks, e.g. `(callbacks) => createPc({ ...options, ...callbacks })`.
    */
@@ -138,10 +129,11 @@ export class Runner {
       },
     })
     const { machine } = this
+    this.screen = new WatchedScreen(machine.display, () => this.hooks.fonts?.() ?? [])
     this.scene = {
       now: () => machine.now(),
       display: machine.display,
-      text: (area) => (area ? this.legible(area) : (this.freshScreen().text ?? this.legible())),
+      text: (area) => this.screen.text(area),
       serial: (port) => this.logs[port],
     }
     const advance = (ns: number) => {
@@ -220,7 +212,7 @@ export class Runner {
     return {
       guestTimeNs: this.machine.now(),
       instructions: this.machine.instructions(),
-      ...this.freshScreen(),
+      ...this.screen.fresh(),
       serial: this.logs.flatMap((log, port) => (log.bytes > 0 ? [{ port, lines: log.lastLines(LAST_LINES) }] : [])),
       unhandled: this.machine.unhandled(),
     }
@@ -228,27 +220,7 @@ export class Runner {
 
   /** The screen's text and where it is, in text modes exactly, in graphics modes as far as the fonts go. */
   read(area?: Area): ScreenReading {
-    const { display } = this.machine
-    const generation = display.generation()
-    if (generation !== this.readGeneration) this.readings.clear()
-    this.readGeneration = generation
-    const key = area ? `${area.x} ${area.y} ${area.width} ${area.height}` : ''
-    const known = this.readings.get(key)
-    if (known) return known
-    const cells = display.text()
-    const reading = cells ? readCells(cells, display.mode(), area) : this.glyphs().read(display.frame(), area)
-    this.readings.set(key, reading)
-    return reading
-  }
-
-  private legible(area?: Area): string | undefined {
-    const { text } = this.read(area)
-    return text === '' && this.machine.display.mode().kind !== 'text' ? undefined : text
-  }
-
-  private glyphs(): GlyphReader {
-    this.reader ??= new GlyphReader(this.hooks.fonts?.() ?? [])
-    return this.reader
+    return this.screen.read(area)
   }
 
   frame(): Frame {
@@ -258,9 +230,14 @@ export class Runner {
 
   /** What the runner itself knows of the guest, for snapshots. Between scripts. */
   save(): State {
-    const { resets, hostInput, seen, seenBeforeReset } = this
-    const screens = { seen: seen ?? null, seenBeforeReset: seenBeforeReset ?? null } as unknown as State
-    return { logs: this.logs.map((log) => log.save()), typist: this.typist.save(), resets, hostInput, screens }
+    const { resets, hostInput, screen, typist } = this
+    return {
+      logs: this.logs.map((log) => log.save()),
+      typist: typist.save(),
+      resets,
+      hostInput,
+      screens: screen.save(),
+    }
   }
 
   load(state: State): void {
@@ -268,11 +245,7 @@ export class Runner {
     this.typist.load(state.typist as State)
     this.resets = state.resets as number
     this.hostInput = state.hostInput as boolean
-    const screens = state.screens as unknown as { [name: string]: Runner['seen'] | null }
-    this.seen = screens.seen ?? undefined
-    this.seenBeforeReset = screens.seenBeforeReset ?? undefined
-    this.seenGeneration = -1
-    this.readGeneration = -1
+    this.screen.load(state.screens as State)
     for (const bytes of this.serialOut) bytes.length = 0
     this.debugOut = []
   }
@@ -316,8 +289,7 @@ export class Runner {
         typist.click(step.button ?? 'left', step.count)
         break
       case 'learn-font':
-        this.reader = new GlyphReader(withFont(this.glyphs().fonts, step.font))
-        this.readGeneration = -1
+        this.screen.learn(step.font)
         break
       case 'screenshot':
         this.shots.push({
@@ -382,7 +354,7 @@ export class Runner {
   }
 
   private atFrame(): boolean {
-    if (this.machine.display.mode().kind === 'text') this.freshScreen()
+    if (this.machine.display.mode().kind === 'text') this.screen.fresh()
     this.tracer?.atFrame()
     return this.watch?.atFrame() ?? false
   }
@@ -391,7 +363,7 @@ export class Runner {
   private stopped(exit: MachineExit): boolean {
     this.tracer?.exit(describeExit(exit))
     if (exit.reason === 'reset') this.resets++
-    if (exit.reason === 'reset' || exit.reason === 'triple-fault') this.seenBeforeReset = this.seen
+    if (exit.reason === 'reset' || exit.reason === 'triple-fault') this.screen.keepLast()
     const wasMet = this.hit
     if (wasMet || this.watch?.atExit(exit)) {
       this.lastExit = exit
@@ -458,7 +430,7 @@ export class Runner {
         guestTimeNs: machine.now(),
         instructions: machine.instructions(),
         hostMs,
-        lastLine: this.lastLine(),
+        lastLine: this.screen.lastLine(),
       })
     }
   }
@@ -474,18 +446,8 @@ export class Runner {
     return step.kind === 'wait' ? 'during a wait' : 'while typing'
   }
 
-  private lastLine(): string {
-    const { mode, cells } = this.freshScreen()
-    if (!cells) return mode.kind === 'off' ? 'screen off' : `graphics ${mode.width}x${mode.height}`
-    return (
-      screenRows(cells)
-        .findLast((row) => row !== '')
-        ?.trim() ?? ''
-    )
-  }
-
   private moveToText(pattern: RegExp, area: Area | undefined): void {
-    const found = findText(this.read(area), pattern)
+    const found = findText(this.screen.read(area), pattern)
     if (!found) throw new StepFailed('failed', 'script', `${pattern} is not on the screen, so it cannot be clicked on`)
     const { x, y, width, height } = found.area
     const [middle, centre] = [Math.floor(x + width / 2), Math.floor(y + height / 2)]
@@ -505,25 +467,6 @@ export class Runner {
         ? 'nothing moves on the screen when the mouse does: is the guest ready for it?'
         : `it came no nearer than ${result.at.x},${result.at.y}`
     throw new StepFailed('failed', 'script', `the mouse pointer cannot be brought to ${x},${y}: ${why}`)
-  }
-
-  /** The screen as it is. Text is taken apart only when something changed. */
-  private freshScreen(): Pick<Look, 'mode' | 'text' | 'cells'> {
-    const { display } = this.machine
-    const generation = display.generation()
-    if (this.seen && generation === this.seenGeneration) return this.seen
-    const mode = display.mode()
-    const cells = display.text()
-    this.seenGeneration = generation
-    this.seen = { mode, cells, text: cells && screenText(cells) }
-    return this.seen
-  }
-
-  /** For the result. After a triple fault the display has been reset: then what the last frame showed. */
-  private lastScreen(exit: MachineExit | undefined): Pick<Look, 'mode' | 'text' | 'cells'> {
-    const now = this.freshScreen()
-    const wasReset = exit?.reason === 'triple-fault' || exit?.reason === 'reset'
-    return wasReset && isBlank(now) ? (this.seenBeforeReset ?? now) : now
   }
 
   private serialByte(port: number, byte: number): void {
@@ -550,7 +493,7 @@ export class Runner {
 
   private result(end: StepFailed | undefined): RunResult {
     const exit = end ? end.exit : this.lastExit
-    const screen = this.lastScreen(exit)
+    const screen = this.screen.last(exit)
     const reason = end?.reason ?? exit?.reason ?? 'condition'
     return {
       ...this.look(),
@@ -582,33 +525,4 @@ function nextFrame(now: number): number {
 
 function frameTime(frame: number): number {
   return Math.round((frame * 1e9) / FRAME_HZ)
-}
-
-function isBlank({ mode, text }: Pick<Look, 'mode' | 'text'>): boolean {
-  return mode.kind === 'off' || (text !== undefined && text.trim() === '')
-}
-
-/** The exit as the beginning of a sentence. */
-export function describeExit(exit: Pick<MachineExit, 'reason' | 'code' | 'detail'>): string {
-  switch (exit.reason) {
-    case 'poweroff':
-      return 'the guest powered off'
-    case 'reset':
-      return 'the guest reset the machine'
-    case 'triple-fault':
-      return 'the CPU shut down in a triple fault'
-    case 'debug-exit':
-      return `the guest left through isa-debug-exit with code ${exit.code} (QEMU's exit status ${qemuStatus(exit.code ?? 0)})`
-    case 'halted':
-      return 'the CPU halted for good, with interrupts disabled'
-    case 'suspended':
-      return 'the guest suspended to RAM (ACPI S3) with no alarm set: only the power button or a key would wake it'
-    case 'failure':
-      return `the engine cannot go on (${exit.detail?.split('\n')[0] ?? 'no reason given'})`
-  }
-}
-
-/** What QEMU's process would exit with: a process shows the low byte. */
-export function qemuStatus(code: number): number {
-  return ((code << 1) | 1) & 0xff
 }

@@ -1,5 +1,5 @@
 /** What `bootwright run` says at its end: one JSON object, or sentences. */
-import { qemuStatus } from '../runner.js'
+import { qemuStatus } from '../exit-words.js'
 import type { EndReason, RunResult } from '../script.js'
 import { complaint, EXIT } from './errors.js'
 
