@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import type { KeyEvent, MouseEvent } from '../machine/devices/input/events.js'
+import type { BiosKeys } from '../machine/firmware/bios-keyboard.js'
 import type { Machine, MachineExit } from '../machine/machine.js'
 import type { BlockDevice } from '../machine/media/block-device.js'
 import type { MachineState } from '../machine/state/machine-state.js'
@@ -134,8 +135,8 @@ export class RecordedMachine implements Machine {
     return this.machine.keyboardPending()
   }
 
-  biosKeyRoom(): number | undefined {
-    return this.machine.biosKeyRoom()
+  biosKeys(): BiosKeys | undefined {
+    return this.machine.biosKeys()
   }
 
   mouse(event: MouseEvent): void {

@@ -10,6 +10,9 @@ import type { MouseButton } from './boot-command.js'
 // Guest time in ns. 50 ms a key is half of what Packer takes; an idle guest spends none of it executing.
 const HOLD = 20e6
 const AFTER_RELEASE = 30e6
+// Enough for a program that was seen to take the key from the BIOS: one that spins while it waits executes all that time.
+const HOLD_WHEN_TAKEN = 5e6
+const AFTER_RELEASE_WHEN_TAKEN = 10e6
 /** Between a modifier and its key. */
 const MODIFIER = 5e6
 /** How often it is looked whether the guest has fetched. */
@@ -54,10 +57,14 @@ export class Typist {
 
   /** Presses in order, releases in reverse. */
   tap(codes: readonly string[]): void {
+    const last = codes.length - 1
+    let isTaken = false
     codes.forEach((code, i) => {
-      this.key(code, true, i < codes.length - 1 ? MODIFIER : HOLD)
+      if (i < last) this.key(code, true, MODIFIER)
+      else isTaken = this.hold(code)
     })
-    for (let i = codes.length - 1; i >= 0; i--) this.key(codes[i], false, i > 0 ? MODIFIER : AFTER_RELEASE)
+    const ns = isTaken ? AFTER_RELEASE_WHEN_TAKEN : AFTER_RELEASE
+    for (let i = last; i >= 0; i--) this.key(codes[i], false, i > 0 ? MODIFIER : ns)
   }
 
   /** One change of a key; returns when the guest has fetched it, and after `ns` at least. */
@@ -67,6 +74,24 @@ export class Typist {
     this.machine.key({ code, down })
     this.advance(ns)
     this.drainKeyboard()
+  }
+
+  /** A key goes down and stays so for HOLD, or until a program has taken it from the BIOS, which it tells. */
+  private hold(code: string): boolean {
+    const { machine } = this
+    const head = machine.biosKeys()?.head
+    if (head === undefined) {
+      this.key(code, true)
+      return false
+    }
+    this.key(code, true, HOLD_WHEN_TAKEN)
+    const until = machine.now() + HOLD - HOLD_WHEN_TAKEN
+    for (;;) {
+      const keys = machine.biosKeys()
+      if (keys?.waiting === 0 && keys.head !== head) return true
+      if (machine.now() >= until) return false
+      this.advance(LOOK)
+    }
   }
 
   /** @param counts At most so many in one event. */
@@ -121,7 +146,7 @@ export class Typist {
     const { machine } = this
     const until = machine.now() + BIOS_PATIENCE
     for (;;) {
-      const isFull = (machine.biosKeyRoom() ?? BIOS_ROOM) < BIOS_ROOM
+      const isFull = (machine.biosKeys()?.room ?? BIOS_ROOM) < BIOS_ROOM
       if (!isFull) this.leavesKeys = false
       if (!isFull || this.leavesKeys) return
       if (machine.now() >= until) this.leavesKeys = true

@@ -5,6 +5,7 @@
 
 import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
+import type { BiosKeys } from './firmware/bios-keyboard.js'
 import type { BlockDevice } from './media/block-device.js'
 import type { MachineShape, MachineState } from './state/machine-state.js'
 
@@ -90,10 +91,10 @@ export interface Machine {
   /** Bytes in the keyboard's buffer that the guest has not fetched: typing waits until it is 0. */
   keyboardPending(): number
   /**
-   * Keys that still fit into the buffer in which the BIOS keeps them for a program in real or virtual-8086 mode;
-   * undefined where the guest runs in another mode, or keeps something else there. More keys than that are lost.
+   * The buffer in which the BIOS keeps keys for a program in real or virtual-8086 mode; undefined where the guest runs in
+   * another mode, or keeps something else there.
    */
-  biosKeyRoom(): number | undefined
+  biosKeys(): BiosKeys | undefined
   mouse(event: MouseEvent): void
   mousePending(): number
   /** Sends bytes to COM1 + port; they wait until the guest takes them. */

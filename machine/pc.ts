@@ -44,7 +44,7 @@ import { I8254 } from './devices/timer/i8254.js'
 import { Mc146818 } from './devices/timer/mc146818.js'
 import { IsaDebugExit } from './devices/watchdog/isa-debug-exit.js'
 import { PcTestdev } from './devices/watchdog/pc-testdev.js'
-import { keyRoom } from './firmware/bios-keyboard.js'
+import { type BiosKeys, biosKeys } from './firmware/bios-keyboard.js'
 import { BootImageError } from './firmware/boot-rom.js'
 import { configureFirmware } from './firmware/configure.js'
 import { FwCfg } from './firmware/fw-cfg.js'
@@ -473,8 +473,8 @@ export class Pc implements Machine {
     return this.keyboard.pending()
   }
 
-  biosKeyRoom(): number | undefined {
-    return keyRoom(this.cpu.getState(0), this.memory)
+  biosKeys(): BiosKeys | undefined {
+    return biosKeys(this.cpu.getState(0), this.memory)
   }
 
   mouse(event: MouseEvent): void {

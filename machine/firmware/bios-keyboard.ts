@@ -24,11 +24,20 @@ interface Memory {
   mmioRead(address: number, size: 2): number
 }
 
+export interface BiosKeys {
+  /** Keys that still fit: more are lost. */
+  room: number
+  /** Keys that no program has taken. */
+  waiting: number
+  /** Where the first of them is or will be: moves on with each key that is taken. */
+  head: number
+}
+
 /**
- * Keys that still fit; undefined outside real and virtual-8086 mode, and where the pointers are none.
+ * What the buffer holds; undefined outside real and virtual-8086 mode, and where the pointers are none.
  * @param cpu The one that the BIOS runs on.
  */
-export function keyRoom(cpu: Pick<CpuState, 'cr0' | 'rflags'>, memory: Memory): number | undefined {
+export function biosKeys(cpu: Pick<CpuState, 'cr0' | 'rflags'>, memory: Memory): BiosKeys | undefined {
   const isReal = (cpu.cr0 & CR0_PE) === 0n
   if (!isReal && (cpu.rflags & EFLAGS_VM) === 0n) return undefined
   const [head, tail, start, end] = [HEAD, TAIL, START, END].map((address) => memory.mmioRead(address, WORD))
@@ -36,6 +45,6 @@ export function keyRoom(cpu: Pick<CpuState, 'cr0' | 'rflags'>, memory: Memory): 
   if (end > AREA || end % WORD !== 0 || end - start <= WORD || !isOffset(start)) return undefined
   if (!isOffset(head) || !isOffset(tail)) return undefined
   const size = (end - start) / WORD
-  const used = ((tail - head) / WORD + size) % size
-  return size - 1 - used
+  const waiting = ((tail - head) / WORD + size) % size
+  return { room: size - 1 - waiting, waiting, head }
 }

@@ -4,6 +4,7 @@
  */
 import type { Display, DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
+import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
 import type { Machine, MachineExit, MachineOptions, Unhandled } from '../../machine/machine.js'
 
 export const MS = 1e6
@@ -19,8 +20,8 @@ export interface FakeOptions {
   happenings?: readonly Happening[]
   /** Guest time that the guest takes for a byte from the keyboard; Infinity: it never fetches one. */
   fetchMs?: number
-  /** Room in the buffer of the guest's BIOS. */
-  biosKeyRoom?: (machine: FakeMachine) => number
+  /** The buffer of the guest's BIOS. */
+  biosKeys?: (machine: FakeMachine) => BiosKeys
   /** What the guest does with a key. */
   onKey?: (machine: FakeMachine, event: KeyEvent) => MachineExit | undefined
   onSerialInput?: (machine: FakeMachine, text: string) => void
@@ -99,8 +100,8 @@ export class FakeMachine implements Machine {
     return this.queue.length
   }
 
-  biosKeyRoom(): number | undefined {
-    return this.options.biosKeyRoom?.(this)
+  biosKeys(): BiosKeys | undefined {
+    return this.options.biosKeys?.(this)
   }
 
   private fetch(): MachineExit | undefined {

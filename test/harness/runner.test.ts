@@ -201,6 +201,9 @@ describe('still', () => {
   })
 })
 
+/** @param taken Keys that a program has taken so far. */
+const inBios = (waiting: number, taken = 0) => ({ room: 15 - waiting, waiting, head: taken % 16 })
+
 const typed = (count: number) => parseBootCommand('a'.repeat(count))
 
 describe('typing', () => {
@@ -230,13 +233,27 @@ describe('typing', () => {
   })
 
   test('waits while the BIOS of the guest has no room for keys', () => {
-    const { machine } = run({ biosKeyRoom: (guest) => (guest.now() < 800 * MS ? 1 : 15) }, parseBootCommand('ab'))
+    const biosKeys = (guest: FakeMachine) => inBios(guest.now() < 800 * MS ? 14 : 0)
+    const { machine } = run({ biosKeys }, parseBootCommand('ab'))
     expect(machine.keys[0].at).toBeCloseTo(800, -1)
     expect(machine.keys[2].at - machine.keys[0].at).toBe(50)
   })
 
+  test('goes on sooner where a program has taken the key from the BIOS, but not at once', () => {
+    // It takes a key 8 ms after it went down.
+    const biosKeys = (guest: FakeMachine) => {
+      const pressed = guest.keys.filter(({ down }) => down)
+      const taken = pressed.filter(({ at }) => guest.now() >= (at + 8) * MS)
+      return inBios(pressed.length - taken.length, taken.length)
+    }
+    const { machine } = run({ biosKeys }, parseBootCommand('abc'))
+    const gaps = machine.keys.slice(1).map(({ at }, i) => at - machine.keys[i].at)
+    expect(gaps).toEqual([8, 10, 8, 10, 8])
+  })
+
   test('goes on at a guest that leaves its BIOS’s keys alone, and waits for it once only', () => {
-    const { machine, result } = run({ biosKeyRoom: ({ keys }) => Math.max(0, 15 - keys.length / 2) }, typed(30))
+    const biosKeys = ({ keys }: FakeMachine) => inBios(Math.min(15, keys.length / 2))
+    const { machine, result } = run({ biosKeys }, typed(30))
     expect(result.outcome).toBe('ok')
     expect(machine.keys.length).toBe(60)
     const gaps = machine.keys.slice(1).map(({ at }, i) => at - machine.keys[i].at)

@@ -7,6 +7,7 @@ import { MemoryMedium } from '../../machine/media/memory.js'
 import { Overlay } from '../../machine/media/overlay.js'
 import { createPc } from '../../machine/pc.js'
 import { assemble, haveNasm } from './cpu/driver.js'
+import { UNREAL } from './unreal.js'
 
 /**
  * Finds the FACS from the RSDP, enters its waking vector and suspends. Awake again it leaves through debug-exit with the
@@ -20,16 +21,7 @@ const SUSPEND = `
         mov ds, ax
         mov ss, ax
         mov sp, 7c00h
-        lgdt [gdt]
-        mov eax, cr0
-        or al, 1
-        mov cr0, eax
-        mov bx, 8
-        mov ds, bx
-        and al, 0feh
-        mov cr0, eax
-        xor bx, bx
-        mov ds, bx
+        call unreal
         mov esi, 0e0000h
 .rsdp:  add esi, 16
         cmp dword [esi], 'RSD '
@@ -73,12 +65,7 @@ resume: xor ax, ax
         mov al, ah
 .leave: out 0f4h, al
         hlt
-
-        align 8
-gdt:    dw 15
-        dd gdt
-        dw 0
-        dq 00cf92000000ffffh
+${UNREAL}
         times 510-($-$$) db 0
         dw 0aa55h
 `

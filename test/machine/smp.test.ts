@@ -7,6 +7,7 @@ import type { Machine } from '../../machine/machine.js'
 import { MemoryMedium } from '../../machine/media/memory.js'
 import { createPc } from '../../machine/pc.js'
 import { assemble, haveNasm } from './cpu/driver.js'
+import { UNREAL } from './unreal.js'
 
 /**
  * Every woken CPU adds one to [600h], enables its local APIC and halts; an IPI of vector 40h makes it add one to [602h].
@@ -50,18 +51,6 @@ start:  cli
         out 0f4h, al
         hlt
 
-unreal: lgdt [gdt]
-        mov eax, cr0
-        or al, 1
-        mov cr0, eax
-        mov bx, 8
-        mov ds, bx
-        and al, 0feh
-        mov cr0, eax
-        xor bx, bx
-        mov ds, bx
-        ret
-
 handler:
         lock inc word [602h]
         mov dword [esi+0b0h], 0
@@ -86,12 +75,7 @@ ap:     cli
         sti
 .rest:  hlt
         jmp .rest
-
-        align 8
-gdt:    dw 15
-        dd gdt
-        dw 0
-        dq 00cf92000000ffffh
+${UNREAL}
 count:  dw CPUS - 1
         times 510-($-$$) db 0
         dw 0aa55h

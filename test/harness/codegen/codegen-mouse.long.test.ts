@@ -1,23 +1,16 @@
 /** A person in Chromium uses KolibriOS by mouse, and the test that is written runs. */
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { firmwareNote, noFirmware } from '../../firmware-here.js'
 import { executablePath, launchChromium } from '../../reports/chromium.js'
 import { liveCommand } from '../live/live-command.js'
 import { withoutImage } from '../vitest/images.js'
 import { placesOn, seen } from './page-screen.js'
+import { expectPasses, writtenFolder } from './written-test.js'
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
 const IMAGE = 'kolibri.img'
-// Within the project, for what is imported as a user's test imports it.
-mkdirSync(join(root, 'test-results'), { recursive: true })
-const folder = mkdtempSync(join(root, 'test-results', 'codegen-mouse-'))
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
+const folder = writtenFolder('codegen-mouse')
 const skipped = noFirmware !== undefined || withoutImage(IMAGE) || !executablePath
 
 describe.skipIf(skipped)(`codegen with KolibriOS${firmwareNote}`, () => {
@@ -82,13 +75,5 @@ describe.skipIf(skipped)(`codegen with KolibriOS${firmwareNote}`, () => {
     ])
   })
 
-  test('and that runs by itself', () => {
-    expect(existsSync(file)).toBe(true)
-    // The project's own configuration looks for tests elsewhere.
-    writeFileSync(join(folder, 'vitest.config.mjs'), 'export default { test: { testTimeout: 600_000 } }\n')
-    const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-    const args = [vitest, 'run', '--root', folder, '--reporter', 'json']
-    const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 600_000 })
-    expect(JSON.parse(stdout.slice(stdout.indexOf('{'))), stderr).toMatchObject({ numPassedTests: 1, success: true })
-  })
+  test('and that runs by itself', () => expectPasses(file, 600_000))
 })

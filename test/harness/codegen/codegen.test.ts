@@ -1,25 +1,19 @@
 /** A person in Chromium uses FreeDOS, and the test that is written runs. */
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Browser } from 'playwright-core'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { firmwareNote, noFirmware } from '../../firmware-here.js'
 import { executablePath, launchChromium } from '../../reports/chromium.js'
 import { bootwright } from '../cli/command.js'
 import { liveCommand } from '../live/live-command.js'
 import { withoutImage } from '../vitest/images.js'
 import { seen } from './page-screen.js'
+import { expectPasses, writtenFolder } from './written-test.js'
 
-const root = fileURLToPath(new URL('../../..', import.meta.url))
 const IMAGE = 'freedos722.img'
-// Within the project, for what is imported as a user's test imports it.
-mkdirSync(join(root, 'test-results'), { recursive: true })
-const folder = mkdtempSync(join(root, 'test-results', 'codegen-'))
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
+const folder = writtenFolder('codegen')
 const skipped = noFirmware !== undefined || withoutImage(IMAGE) || !executablePath
 
 describe.skipIf(skipped)(`codegen with FreeDOS${firmwareNote}`, () => {
@@ -50,15 +44,7 @@ describe.skipIf(skipped)(`codegen with FreeDOS${firmwareNote}`, () => {
     expect(readdirSync(join(folder, 'needles'))).toEqual(['dos-1.json', 'dos-1.png'])
   })
 
-  test('and that runs by itself', { timeout: 240_000 }, () => {
-    expect(existsSync(file)).toBe(true)
-    // The project's own configuration looks for tests elsewhere.
-    writeFileSync(join(folder, 'vitest.config.mjs'), 'export default {}\n')
-    const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-    const args = [vitest, 'run', '--root', folder, '--reporter', 'json']
-    const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 200_000 })
-    expect(JSON.parse(stdout.slice(stdout.indexOf('{'))), stderr).toMatchObject({ numPassedTests: 1, success: true })
-  })
+  test('and that runs by itself', { timeout: 240_000 }, () => expectPasses(file, 200_000))
 
   async function use(browser: Browser, url: string): Promise<void> {
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })

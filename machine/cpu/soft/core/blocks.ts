@@ -7,7 +7,7 @@ import { ACCESS_EXECUTE, ACCESS_USER, flushWriteTlb, physMap, tlbGeneration, tra
 import { OP_SIZE } from './op'
 import { breakSoon } from './run'
 import {
-  BLOCK_HASH, CODE_POOL, CODE_POOL_END, CPL, CS, EFER, EFER_LMA, JUMP_CACHE, MODE, PAGE_BLOCKS, PAGE_CHUNKS, PAGE_CODE,
+  BLOCK_HASH, CODE_POOL, CODE_POOL_END, CPL, CS, EFER, EFER_LMA, JUMP_CACHE, MODE, PAGE_BLOCKS, PAGE_CODE, PAGE_CODE_MAP,
   PHYS_MAP, RIP, SEG_BASE,
 } from './state'
 
@@ -25,15 +25,17 @@ export const BLOCK_DROPPED: u32 = 0xffffffff
 export const MAX_OPS: u32 = 64
 const BLOCK_ROOM: usize = BLOCK_HEADER + (<usize>MAX_OPS + 1) * OP_SIZE
 
+const BLOCK_HEADS: u32 = 0x10000
 const JUMP_ENTRIES: u64 = 8192
 
 let pool: usize = CODE_POOL
+let codeMaps: usize = CODE_POOL_END
 /** Grows whenever the pool is emptied: addresses of blocks and ops from before are no longer theirs. */
 export let poolGeneration: u32 = 0
 
 @inline function hashSlot(phys: u64): usize {
   const h = <u32>phys ^ (<u32>phys >> 14)
-  return BLOCK_HASH + (<usize>(h & 0x3fff) << 2)
+  return BLOCK_HASH + (<usize>(h & (BLOCK_HEADS - 1)) << 2)
 }
 
 @inline export function jumpSlot(linear: u64): usize {
@@ -66,7 +68,7 @@ export function findBlock(): usize {
     block = load<u32>(block, BLOCK_HASH_NEXT)
   }
   if (!block) {
-    if (pool + BLOCK_ROOM > CODE_POOL_END) dropEverything()
+    if (pool + BLOCK_ROOM + CODE_MAP_BYTES > codeMaps) dropEverything()
     block = pool
     const cached = decodeBlock(block, linear, phys)
     // An instruction that crosses a page, and code outside of RAM and ROM, is decoded afresh each time.
@@ -81,10 +83,46 @@ export function findBlock(): usize {
   return block
 }
 
-function chunkMask(phys: u32, bytes: u32): u64 {
-  const first = (phys & 0xfff) >> 6
-  const last = ((phys & 0xfff) + bytes - 1) >> 6
-  return (u64.MAX_VALUE << <u64>first) & (u64.MAX_VALUE >> <u64>(63 - min<u32>(last, 63)))
+// ---- which bytes of a page were decoded: a bit each ----
+
+const CODE_MAP_BYTES: usize = 512
+
+@inline function codeMap(page: usize): usize {
+  return <usize>load<u32>(PAGE_CODE_MAP + (page << 2))
+}
+
+/** Whether a block was made from some of `size` bytes (8 at most) at `phys`, within one page. */
+@inline export function mayHoldCode(phys: u32, size: u32): bool {
+  const map = codeMap(<usize>(phys >> 12))
+  const bits = <u32>load<u16>(map + <usize>((phys & 0xfff) >> 3)) >> (phys & 7)
+  return map != 0 && (bits & ((1 << size) - 1)) != 0
+}
+
+function mapHolds(map: usize, from: u32, to: u32): bool {
+  for (let i = from; i < to; ) {
+    if (!(i & 63) && i + 64 <= to) {
+      if (load<u64>(map + <usize>(i >> 3))) return true
+      i += 64
+    } else {
+      if ((load<u8>(map + <usize>(i >> 3)) >> <u8>(i & 7)) & 1) return true
+      i++
+    }
+  }
+  return false
+}
+
+function markCode(map: usize, from: u32, to: u32): void {
+  for (let i = from; i < to; i++) {
+    const byte = map + <usize>(i >> 3)
+    store<u8>(byte, load<u8>(byte) | (<u8>1 << <u8>(i & 7)))
+  }
+}
+
+function unmarkCode(map: usize, from: u32, to: u32): void {
+  for (let i = from; i < to; i++) {
+    const byte = map + <usize>(i >> 3)
+    store<u8>(byte, load<u8>(byte) & ~(<u8>1 << <u8>(i & 7)))
+  }
 }
 
 function enterBlock(block: usize, phys: u64): void {
@@ -94,8 +132,15 @@ function enterBlock(block: usize, phys: u64): void {
   const page = <usize>(<u32>phys >> 12)
   store<u32>(block, load<u32>(PAGE_BLOCKS + (page << 2)), BLOCK_PAGE_NEXT)
   store<u32>(PAGE_BLOCKS + (page << 2), <u32>block)
-  const chunks = PAGE_CHUNKS + (page << 3)
-  store<u64>(chunks, load<u64>(chunks) | chunkMask(<u32>phys, load<u32>(block, BLOCK_BYTES)))
+  let map = codeMap(page)
+  if (!map) {
+    codeMaps -= CODE_MAP_BYTES
+    map = codeMaps
+    memory.fill(map, 0, CODE_MAP_BYTES)
+    store<u32>(PAGE_CODE_MAP + (page << 2), <u32>map)
+  }
+  const start = <u32>phys & 0xfff
+  markCode(map, start, start + load<u32>(block, BLOCK_BYTES))
   const entry = physMap(phys)
   if (!(entry & PAGE_CODE)) {
     store<u32>(PHYS_MAP + (page << 2), entry | PAGE_CODE)
@@ -106,12 +151,13 @@ function enterBlock(block: usize, phys: u64): void {
 /** `size` bytes at `phys` (within one page) were written: the blocks made from them go. */
 export function dropCode(phys: u32, size: u32): void {
   const page = <usize>(phys >> 12)
-  const chunks = PAGE_CHUNKS + (page << 3)
-  if (!(load<u64>(chunks) & chunkMask(phys, size))) return
+  const map = codeMap(page)
+  if (!map || !mapHolds(map, phys & 0xfff, (phys & 0xfff) + size)) return
+  // The bytes of the blocks that go, which blocks that stay may share.
+  let from: u32 = 0x1000
+  let to: u32 = 0
   let previous = PAGE_BLOCKS + (page << 2)
   let block = <usize>load<u32>(previous)
-  let remaining: u64 = 0
-  let dropped = false
   while (block) {
     const next = <usize>load<u32>(block, BLOCK_PAGE_NEXT)
     const start = load<u32>(block, BLOCK_PHYS)
@@ -120,19 +166,23 @@ export function dropCode(phys: u32, size: u32): void {
       store<u32>(block, BLOCK_DROPPED, BLOCK_MODE)
       unhash(block)
       store<u32>(previous, <u32>next)
-      dropped = true
-    } else {
-      remaining |= chunkMask(start, bytes)
-      previous = block + BLOCK_PAGE_NEXT
-    }
+      from = min<u32>(from, start & 0xfff)
+      to = max<u32>(to, (start & 0xfff) + bytes)
+    } else previous = block + BLOCK_PAGE_NEXT
     block = next
   }
-  store<u64>(chunks, remaining)
-  if (!remaining) {
-    const map = PHYS_MAP + (page << 2)
-    store<u32>(map, load<u32>(map) & ~PAGE_CODE)
+  unmarkCode(map, from, to)
+  block = <usize>load<u32>(PAGE_BLOCKS + (page << 2))
+  if (!block) {
+    const entry = PHYS_MAP + (page << 2)
+    store<u32>(entry, load<u32>(entry) & ~PAGE_CODE)
   }
-  if (dropped) breakSoon()
+  while (block) {
+    const start = load<u32>(block, BLOCK_PHYS) & 0xfff
+    markCode(map, max<u32>(start, from), min<u32>(start + load<u32>(block, BLOCK_BYTES), to))
+    block = <usize>load<u32>(block, BLOCK_PAGE_NEXT)
+  }
+  breakSoon()
 }
 
 function unhash(block: usize): void {
@@ -159,14 +209,15 @@ export function dropEverything(): void {
   for (let block = CODE_POOL; block < pool; ) {
     const page = <usize>(load<u32>(block, BLOCK_PHYS) >> 12)
     store<u32>(PAGE_BLOCKS + (page << 2), 0)
-    store<u64>(PAGE_CHUNKS + (page << 3), 0)
+    store<u32>(PAGE_CODE_MAP + (page << 2), 0)
     const map = PHYS_MAP + (page << 2)
     store<u32>(map, load<u32>(map) & ~PAGE_CODE)
     block += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_COUNT) * OP_SIZE
   }
   pool = CODE_POOL
+  codeMaps = CODE_POOL_END
   poolGeneration++
-  memory.fill(BLOCK_HASH, 0, 0x4000 << 2)
+  memory.fill(BLOCK_HASH, 0, BLOCK_HEADS << 2)
   memory.fill(JUMP_CACHE, 0, <usize>JUMP_ENTRIES << 4)
   breakSoon()
 }

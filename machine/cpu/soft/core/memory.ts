@@ -7,7 +7,7 @@
  * segments, alignment checks, data breakpoints) never enters a TLB or has a bound of 0, and so takes a slow path.
  */
 import { mmioRead, mmioWrite } from './host'
-import { dropCode } from './blocks'
+import { dropCode, mayHoldCode } from './blocks'
 import { raise, raiseNoError } from './fault'
 import { has } from './features'
 import { F_PDPE1GB } from './generated/features'
@@ -176,14 +176,17 @@ export function physRead(address: u64, size: u32): u64 {
   return <u64>mmioRead(<u32>address, size)
 }
 
+@inline function storeBytes(place: usize, value: u64, size: u32): void {
+  if (size == 4) store<u32>(place, <u32>value)
+  else if (size == 1) store<u8>(place, <u8>value)
+  else if (size == 2) store<u16>(place, <u16>value)
+  else store<u64>(place, value)
+}
+
 export function physWrite(address: u64, value: u64, size: u32): void {
   const entry = physMap(address)
   if (entry & PAGE_RAM) {
-    const p = <usize>(entry & 0xfffff000) + (<usize>address & 0xfff)
-    if (size == 4) store<u32>(p, <u32>value)
-    else if (size == 1) store<u8>(p, <u8>value)
-    else if (size == 2) store<u16>(p, <u16>value)
-    else store<u64>(p, value)
+    storeBytes(<usize>(entry & 0xfffff000) + (<usize>address & 0xfff), value, size)
     if (entry & PAGE_CODE) dropCode(<u32>address, size)
     return
   }
@@ -326,6 +329,9 @@ export function translate(linear: u64, access: u32): u64 {
   return physAddress(page)
 }
 
+/** In the tag of a write TLB, which then matches no address: the page holds code, so mayHoldCode() is to be asked. */
+const TAG_CODE: u64 = 1
+
 /** Translates and enters the TLBs that the page's rights allow. */
 function translateAndFill(linear: u64, access: u32): u64 {
   const phys = translate(linear, access)
@@ -342,10 +348,11 @@ function translateAndFill(linear: u64, access: u32): u64 {
   const read = bank + (user ? TLB_READ_USER : lifted ? TLB_READ_LIFTED : TLB_READ_SUPER) + i
   store<u64>(read, tag)
   store<u64>(read, addend, 8)
-  if (walkedWrite && walkedDirty && (entry & (PAGE_RAM | PAGE_CODE)) == PAGE_RAM) {
+  if (walkedWrite && walkedDirty && entry & PAGE_RAM) {
     const write = bank + (user ? TLB_WRITE_USER : lifted ? TLB_WRITE_LIFTED : TLB_WRITE_SUPER) + i
-    store<u64>(write, tag)
-    store<u64>(write, addend, 8)
+    store<u64>(write, entry & PAGE_CODE ? tag | TAG_CODE : tag)
+    store<u32>(write, addend, 8)
+    store<u32>(write, <u32>phys, 12)
   }
   return phys
 }
@@ -399,10 +406,26 @@ function translateAndFill(linear: u64, access: u32): u64 {
   return <T>linearReadSlow(linear, sizeof<T>(), cpuAccess())
 }
 
+/**
+ * Where to store what the write TLB does not let pass at once, because the page holds code: not in these bytes, though,
+ * as when a program keeps its data beside it. 0 where it is not so simple.
+ */
+@inline function besideCode(linear: u64, size: u32): usize {
+  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
+  if (((linear + (size - 1)) & ~0xfff | TAG_CODE) != load<u64>(e)) return 0
+  return mayHoldCode((load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff), size) ? 0 : <u32>linear + load<u32>(e, 8)
+}
+
+@noInline function linearWriteMiss(linear: u64, value: u64, size: u32): void {
+  const place = besideCode(linear, size)
+  if (place) storeBytes(place, value, size)
+  else linearWriteSlow(linear, value, size, cpuAccess())
+}
+
 @inline export function linearWrite<T>(linear: u64, value: T): void {
   const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) store<T>(<u32>linear + load<u32>(e, 8), value)
-  else linearWriteSlow(linear, <u64>value, sizeof<T>(), cpuAccess())
+  else linearWriteMiss(linear, <u64>value, sizeof<T>())
 }
 
 /** Descriptor tables, TSS, IDT: supervisor rights whatever the CPL. Returns zero-extended. */
@@ -459,6 +482,11 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
 }
 
 @noInline function writeMiss(seg: usize, linear: u64, value: u64, size: u32): void {
+  const place = besideCode(linear, size)
+  if (place) {
+    storeBytes(place, value, size)
+    return
+  }
   if (seg >= FLAT) checkCanonical(seg, linear, size)
   linearWriteSlow(linear, value, size, cpuAccess())
 }
@@ -508,6 +536,8 @@ let rmwLinear: u64 = 0
 }
 
 @noInline function rmwSlow(seg: usize, linearIn: u64, size: u32): usize {
+  const place = besideCode(linearIn, size)
+  if (place) return place
   if (seg >= FLAT) checkCanonical(seg, linearIn, size)
   const linear = cut(linearIn)
   rmwLinear = linear

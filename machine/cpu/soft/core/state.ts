@@ -23,8 +23,8 @@ export const BLOCK_HASH: usize = 0xc0000
 export const PHYS_MAP: usize = 0x100000
 /** A u32 for each guest-physical page: first block decoded from it. */
 export const PAGE_BLOCKS: usize = 0x500000
-/** A u64 for each guest-physical page: which of its 64-byte pieces hold decoded code. */
-export const PAGE_CHUNKS: usize = 0x900000
+/** A u32 for each guest-physical page: where the map of its bytes is from which code was decoded, or 0. */
+export const PAGE_CODE_MAP: usize = 0x900000
 /** A bank of TLBs for each CPU, `TLB_BANK_SIZE` bytes. */
 export const TLB_BANKS: usize = 0x1100000
 export const TLB_BANK_SIZE: usize = 0x18000
@@ -38,7 +38,7 @@ export const TLB_WRITE_USER: usize = 0xc000
 /** The supervisor's while SMAP is lifted by EFLAGS.AC. */
 export const TLB_READ_LIFTED: usize = 0x10000
 export const TLB_WRITE_LIFTED: usize = 0x14000
-/** Decoded blocks. */
+/** Decoded blocks from the start upwards, maps of pages' code from the end downwards. */
 export const CODE_POOL: usize = 0x1400000
 export const CODE_POOL_END: usize = 0x5000000
 export const ARENA_GUEST: usize = 0x5000000

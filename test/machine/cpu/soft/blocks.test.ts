@@ -73,6 +73,34 @@ describe.skipIf(!haveNasm)('decoded blocks', () => {
     expect((eax(cpu) >> 8) & 0xff).toBe(3)
   })
 
+  test('data beside code is plain memory, and a write that reaches into the code changes it', () => {
+    const cpu = flat(`
+      mov ecx, 3
+    again:
+      add dword [f - 4], 0x01010101       ; up to the code, and no further
+      inc dword [behind]
+      call f
+      shl ebx, 8
+      add ebx, eax
+      loop again
+      mov dword [f - 2], 0x02b80000       ; its last two bytes are the code's first
+      call f
+      shl ebx, 8
+      add ebx, eax
+      mov edx, [f - 6]
+      mov esi, [behind]
+      hlt
+      align 64
+      dd 0, 0
+    f: mov eax, 1
+       ret
+    behind: dd 7`)
+    expect(cpu.run(1000).reason).toBe('halt')
+    expect(Number(cpu.state.gpr[3])).toBe(0x01010102)
+    expect(Number(cpu.state.gpr[2])).toBe(0x03030000 >>> 0)
+    expect(Number(cpu.state.gpr[6])).toBe(10)
+  })
+
   test('code that was run, linked and then overwritten by MOVS, STOS or the host is decoded anew', () => {
     const cpu = flat(`
       call f
