@@ -27,6 +27,11 @@ export interface LaunchOptions {
   cdrom?: MediumSource
   /** Up to three. */
   disks?: MediumSource | readonly MediumSource[]
+  /**
+   * A snapshot file to go on from, in place of a guest: the machine is that one. `engine` may be another one, and
+   * `floppy`, `cdrom`, `disks`, `kernel` and `initrd` say where its media are now.
+   */
+  snapshot?: string
   /** A Linux bzImage or a Multiboot image. */
   kernel?: string
   /** For a Multiboot kernel its modules as QEMU takes them: `vmlinuz console=hvc0,initrd.gz`. */
@@ -65,6 +70,7 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
     'floppy',
     'cdrom',
     'disks',
+    'snapshot',
     'kernel',
     'initrd',
     'append',
@@ -80,12 +86,13 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
 /**
  * Starts a machine, powered on and standing still until something is awaited of it.
  *
- * Rejects with a LaunchError, GuestError, NeedleError, MissingMediaError, or a VmError of the name MediaError, BootImageError,
+ * Rejects with a LaunchError, GuestError, NeedleError, MissingMediaError, SnapshotError, or a VmError of the name MediaError, BootImageError,
  * FirmwareMissingError or EngineUnavailableError; each has one sentence.
  */
 export async function launch(options: LaunchOptions): Promise<Vm> {
+  const { machineModule, snapshot } = options
+  if (snapshot !== undefined) return Vm.open(snapshot, vmSettings(options), await changes(options), machineModule)
   const config = await machineConfig(options)
-  const { machineModule } = options
   return Vm.start(vmSettings(options), (events) => VmThread.start(config, { ...events, machineModule }))
 }
 
@@ -135,6 +142,24 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   if (nothing)
     throw new LaunchError('there is nothing to boot; give launch() a guest, a floppy, a cdrom, disks or a kernel')
   return config
+}
+
+/** What of a snapshot's machine is to be otherwise. */
+async function changes(options: LaunchOptions): Promise<MachineConfig> {
+  check(options)
+  const { snapshot, engine, kernel, initrd, cdrom } = options
+  for (const option of ['guest', 'append', 'memory', 'cpu', 'smp', 'boot', 'epoch'] as const) {
+    if (options[option] !== undefined)
+      throw new LaunchError(`${option} is the snapshot's own, ${JSON.stringify(snapshot)}; leave it out`)
+  }
+  const [floppies, disks] = [await media(options.floppy), await media(options.disks)]
+  return {
+    ...(engine && { engine }),
+    ...(floppies && { floppies }),
+    ...(disks && { disks }),
+    ...(cdrom !== undefined && { cdrom: await mediumConfig(cdrom) }),
+    ...(kernel !== undefined && { kernel: { path: kernel, ...(initrd !== undefined && { initrd }) } }),
+  }
 }
 
 function check(options: LaunchOptions): void {

@@ -25,12 +25,15 @@ interface Extra {
   [key: string]: unknown
 }
 
-/** Throws a SnapshotError where it cannot be written. */
-export async function writeSnapshot(parts: SnapshotParts, file: string): Promise<void> {
+/**
+ * Throws a SnapshotError where it cannot be written.
+ * @param memory What the machine's holder knows of it (`vm-snapshot.ts`).
+ */
+export async function writeSnapshot(parts: SnapshotParts, file: string, memory?: State): Promise<void> {
   const config = absolute(parts.config)
   const media = absoluteMedia(parts.media)
   const extra: Extra = { config, media, inputs: await inputsOf(config, media) }
-  await writeSnapshotFile(file, parts.state, extra, { runner: parts.runner })
+  await writeSnapshotFile(file, parts.state, extra, { runner: parts.runner, ...(memory && { memory }) })
 }
 
 /**
@@ -40,7 +43,8 @@ export async function writeSnapshot(parts: SnapshotParts, file: string): Promise
 export async function snapshotConfig(file: string, changes: MachineConfig = {}) {
   const { extra } = await readSnapshotHeader(file)
   const saved = extra as Extra
-  const config = { ...saved.config, ...absolute(changes) }
+  const config: MachineConfig = { ...saved.config, ...absolute(changes) }
+  if (saved.config.kernel && config.kernel) config.kernel = { ...saved.config.kernel, ...config.kernel }
   if (!changes.firmware && config.firmware && !existsSync(config.firmware.bios)) config.firmware = undefined
   const media: DriveMedia = {
     a: changes.floppies ? config.floppies?.[0] : saved.media.a,
@@ -52,9 +56,10 @@ export async function snapshotConfig(file: string, changes: MachineConfig = {}) 
 }
 
 /** Throws a SnapshotError. */
-export async function readSnapshot(file: string, config: MachineConfig, media: DriveMedia): Promise<SnapshotParts> {
+export async function readSnapshot(file: string, config: MachineConfig, media: DriveMedia) {
   const { machine, more } = await readSnapshotFile(file)
-  return { state: machine, runner: more.runner as State, config, media }
+  const parts: SnapshotParts = { state: machine, runner: more.runner as State, config, media }
+  return { parts, memory: more.memory as State | undefined }
 }
 
 /** Throws a SnapshotError that names the first one that differs. */

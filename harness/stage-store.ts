@@ -2,15 +2,14 @@
  * Stages kept from run to run: a snapshot file for each, under a hash of everything that the stage depends on, so that
  * what has changed is built anew. Built by one process at a time; the others wait for it.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../machine/firmware/find-firmware.js'
 import type { MachineConfig } from './machine-config.js'
 import { inputsOf } from './snapshot-files.js'
-import type { VmMemory } from './vm-snapshot.js'
 
 /** How often it is looked whether another process has built a stage, ms. */
 const LOOK = 200
@@ -29,8 +28,9 @@ export interface StageParts {
 export async function stageKey({ name, config, parent, steps }: StageParts): Promise<string> {
   const media = { a: config?.floppies?.[0], b: config?.floppies?.[1], cdrom: config?.cdrom }
   const inputs = config ? (await inputsOf(config, media)).map(({ what, sha256 }) => [what, sha256]) : []
-  const { engine, cpu, memory, bootOrder, epoch, kernel } = config ?? {}
-  const machine = [engine, cpu, memory, bootOrder, epoch, kernel?.append]
+  const { engine, cpu, cpus, memory, bootOrder, bootMenu, epoch, kernel } = config ?? {}
+  const appends = [kernel?.append, ...(kernel?.modules ?? []).map(({ append }) => append)]
+  const machine = [engine, cpu, cpus, memory, bootOrder, bootMenu, epoch, appends]
   const all = JSON.stringify([version(), name, machine, inputs, parent, steps])
   return createHash('sha256').update(all).digest('hex')
 }
@@ -41,40 +41,6 @@ export function stageFile(name: string, key: string): string {
   const own = existsSync(modules) ? join(modules, '.cache', 'bootwright') : cacheFolder()
   const folder = process.env.BOOTWRIGHT_CACHE || own
   return join(folder, 'stages', `${name.replace(/[^\w.-]+/g, '-')}-${key.slice(0, 20)}.snapshot`)
-}
-
-/** What this thread knows of the machine is beside the snapshot. */
-export async function writeMemory(file: string, memory: VmMemory): Promise<void> {
-  const serial = memory.serial.map(({ bytes, events }) => ({
-    bytes: bytes.map((chunk) => Buffer.from(chunk).toString('base64')),
-    events,
-  }))
-  await writeFile(`${file}.json`, JSON.stringify({ ...memory, serial }))
-}
-
-export async function readMemory(file: string): Promise<VmMemory> {
-  const { serial, ...rest } = JSON.parse(await readFile(`${file}.json`, 'utf8'))
-  const lines = serial.map(({ bytes, events }: { bytes: string[]; events: [] }) => ({
-    bytes: bytes.map((chunk) => new Uint8Array(Buffer.from(chunk, 'base64'))),
-    events,
-  }))
-  return { ...rest, serial: lines }
-}
-
-/** A snapshot appears whole, after what is beside it. */
-export async function keepFile(file: string, write: (part: string) => Promise<void>): Promise<void> {
-  const part = `${file}.${randomUUID()}`
-  try {
-    await write(part)
-    await rename(part, file)
-  } finally {
-    await rm(part, { force: true })
-  }
-}
-
-export async function forget(file: string): Promise<void> {
-  await rm(file, { force: true })
-  await rm(`${file}.json`, { force: true })
 }
 
 /** Runs `action` while no other process does so for the same file. The lock of a process that is gone does not count. */

@@ -4,11 +4,11 @@
  * fork of its own. What its steps call, the key does not see: `BOOTWRIGHT_STAGES=rebuild` builds all anew.
  */
 import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { type LaunchOptions, launch, machineConfig, vmSettings } from './launch.js'
-import { forget, keepFile, readMemory, stageFile, stageKey, withLock, writeMemory } from './stage-store.js'
+import { stageFile, stageKey, withLock } from './stage-store.js'
 import { Vm } from './vm.js'
 import type { VmSnapshot } from './vm-snapshot.js'
-import { VmThread } from './vm-thread.js'
 
 export interface StageOptions extends LaunchOptions {
   /** The stage that this one goes on from; the machine is that one's then. */
@@ -86,7 +86,7 @@ export class Stage {
       if (existsSync(file) && process.env.BOOTWRIGHT_STAGES !== 'rebuild') {
         const kept = await this.open(file).catch(() => undefined)
         if (kept) return kept
-        await forget(file)
+        await rm(file, { force: true })
       }
       const built = await this.start()
       await this.keep(built, file)
@@ -99,9 +99,8 @@ export class Stage {
   }
 
   private async open(file: string): Promise<Built> {
-    const memory = await readMemory(file)
     const { from: _, ...options } = this.options
-    const vm = await Vm.start(vmSettings(options), (events) => VmThread.open(file, {}, events), memory)
+    const vm = await Vm.open(file, vmSettings(options))
     try {
       return { vm, snapshot: await vm.snapshot() }
     } finally {
@@ -110,12 +109,11 @@ export class Stage {
   }
 
   /** What cannot be kept is built again by the next process. */
-  private async keep({ vm, snapshot }: Built, file: string): Promise<void> {
+  private async keep({ snapshot }: Built, file: string): Promise<void> {
     try {
-      await writeMemory(file, snapshot.memory)
-      await keepFile(file, (part) => vm.driver.thread.writeSnapshot(snapshot.machine, part))
+      await snapshot.save(file)
     } catch (error) {
-      await forget(file)
+      await rm(file, { force: true })
       console.warn(`bootwright: the stage '${this.name}' is not kept: ${(error as Error).message}`)
     }
   }

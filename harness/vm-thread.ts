@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { compileCore } from '../machine/cpu/soft/soft-engine.js'
+import type { State } from '../machine/device.js'
 import type { Frame } from '../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../machine/devices/input/events.js'
 import type { MemoryImage } from '../machine/state/memory-image.js'
@@ -16,7 +17,7 @@ import type { LivePicture, Progress } from './runner.js'
 import type { ScreenReading } from './screen-reading.js'
 import type { Look, RunResult, Script } from './script.js'
 import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
-import { readSnapshot, snapshotConfig, writeSnapshot } from './snapshot-files.js'
+import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './spares.js'
 import type { TraceInput } from './trace.js'
 import type { Command, ControlMessage, PlainError, Ready, Request, WorkerMessage, WorkerStart } from './vm-messages.js'
@@ -49,6 +50,13 @@ export interface VmEvents {
 export interface VmThreadOptions extends VmEvents {
   /** URL of a compiled module that exports `createPc`; tests put another machine in by it. */
   machineModule?: string
+}
+
+/** What a snapshot file gave. */
+interface Opened {
+  thread: VmThread
+  /** What the machine's holder knew of it, where one wrote it down. */
+  memory: State | undefined
 }
 
 /** How long a machine may take to end by itself before its thread is ended, ms. */
@@ -98,19 +106,20 @@ export class VmThread {
    * A machine that goes on from a snapshot file. `config` says what is to be otherwise than when it was written: media
    * that are in other places now, or another engine. Rejects with a SnapshotError.
    */
-  static async open(file: string, config: MachineConfig = {}, options: VmThreadOptions = {}): Promise<VmThread> {
+  static async open(file: string, config: MachineConfig = {}, options: VmThreadOptions = {}): Promise<Opened> {
     const here = await snapshotConfig(file, config)
-    const vm = await VmThread.start(here.config, options)
+    const thread = await VmThread.start(here.config, options)
     try {
-      const snapshot = keepSnapshot(await readSnapshot(file, here.config, here.media))
+      const { parts, memory } = await readSnapshot(file, here.config, here.media)
+      const snapshot = keepSnapshot(parts)
       try {
-        await vm.restore(snapshot)
+        await thread.restore(snapshot)
       } finally {
         snapshot.release()
       }
-      return vm
+      return { thread, memory }
     } catch (error) {
-      await vm.terminate()
+      await thread.terminate()
       throw error
     }
   }
@@ -247,11 +256,6 @@ export class VmThread {
       throw error
     }
     return vm
-  }
-
-  /** Rejects with a SnapshotError. */
-  async writeSnapshot(snapshot: Snapshot, file: string): Promise<void> {
-    await writeSnapshot(partsOf(snapshot), file)
   }
 
   private wantSpares(config: MachineConfig): () => void {

@@ -6,6 +6,7 @@ import { type BootCommandOptions, parseBootCommand } from './boot-command.js'
 import type { Condition, ExitReason } from './condition.js'
 import { parseDuration } from './durations.js'
 import type { LayoutName } from './keyboard-layouts.js'
+import type { MachineConfig } from './machine-config.js'
 import type { NeedleSet } from './needles/needle-set.js'
 import type { Look, RunResult } from './script.js'
 import type { TraceInput, TraceSink } from './trace.js'
@@ -16,8 +17,8 @@ import { Mouse } from './vm-mouse.js'
 import { Power } from './vm-power.js'
 import { Screen } from './vm-screen.js'
 import { type SerialLines, serialLines } from './vm-serial.js'
-import { type VmMemory, VmSnapshot } from './vm-snapshot.js'
-import type { VmEvents, VmThread } from './vm-thread.js'
+import { memoryOf, type VmMemory, VmSnapshot } from './vm-snapshot.js'
+import { type VmEvents, VmThread } from './vm-thread.js'
 
 const SERIAL_PORTS = 4
 
@@ -49,6 +50,23 @@ export class Vm {
   readonly driver: VmDriver
   private lastExit: VmExit | undefined
   private sink: TraceSink | undefined
+
+  /** @internal `launch` and stages go on from a snapshot file. */
+  static async open(
+    file: string,
+    settings: VmSettings,
+    changes: MachineConfig = {},
+    machineModule?: string,
+  ): Promise<Vm> {
+    let memory: VmMemory | undefined
+    const vm = await Vm.start(settings, async (events) => {
+      const opened = await VmThread.open(file, changes, { ...events, machineModule })
+      memory = memoryOf(opened.memory)
+      return opened.thread
+    })
+    if (memory) await vm.adopt(memory)
+    return vm
+  }
 
   /** @internal `launch` and forks make it. */
   static async start(

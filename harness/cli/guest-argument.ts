@@ -28,15 +28,16 @@ export async function applyGuest(request: RunRequest): Promise<void> {
   }
 }
 
-function addImage({ machine }: RunRequest, path: string): void {
+function addImage({ machine, write }: RunRequest, path: string): void {
   const { floppies = [], disks = [], cdrom } = machine
+  const medium = write ? { path, write } : { path }
   const kind = probeImage(path)
   const clash = (option: string) =>
     new UsageError(`'${path}' looks like a ${kind} image, and there is no drive left for it beside ${option}`)
   switch (kind) {
     case 'floppy':
       if (floppies.length >= MAX_FLOPPIES) throw clash('--floppy')
-      machine.floppies = [{ path }, ...floppies]
+      machine.floppies = [medium, ...floppies]
       break
     case 'cdrom':
       if (cdrom) throw clash('--cdrom')
@@ -44,7 +45,7 @@ function addImage({ machine }: RunRequest, path: string): void {
       break
     case 'disk':
       if (disks.length >= MAX_DISKS) throw clash('--disk')
-      machine.disks = [{ path }, ...disks]
+      machine.disks = [medium, ...disks]
   }
 }
 

@@ -2,7 +2,8 @@
 import type { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { withModules } from '../boot-modules.js'
-import { checkBootFile, type MachineConfig } from '../machine-config.js'
+import { checkBootFile, type MachineConfig, type MediumConfig } from '../machine-config.js'
+import { UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { applyGuest } from './guest-argument.js'
 import { checkOutputs } from './outputs.js'
@@ -39,17 +40,24 @@ export async function prepareMachine(request: RunRequest): Promise<void> {
   machine.kernel &&= withModules(machine.kernel)
   checkBootOrder(request.machine)
   checkMedia(request.machine)
+  checkWrite(request)
   checkOutputs(request)
   const { bios, vgaBios } = await ensureFirmware()
-  request.machine.firmware = { bios: bios.path, vgaBios: vgaBios.path }
+  // A snapshot has its own in memory.
+  if (request.snapshot === undefined) request.machine.firmware = { bios: bios.path, vgaBios: vgaBios.path }
+}
+
+function checkWrite({ write, machine }: RunRequest): void {
+  const isAny = [...(machine.floppies ?? []), ...(machine.disks ?? [])].some((medium) => medium.write)
+  if (write && !isAny) throw new UsageError('--write needs an image to write to; give a --disk or a --floppy')
 }
 
 /** Here rather than in the machine's thread alone, so that a wrong path is told at once and before firmware is sought. */
 function checkMedia({ floppies = [], cdrom, disks = [], kernel }: MachineConfig): void {
-  const check = (path: string, as: MediumKind) => openMedium(path, { as }).device.close()
-  for (const { path } of floppies) check(path, 'floppy')
-  if (cdrom) check(cdrom.path, 'cdrom')
-  for (const { path } of disks) check(path, 'disk')
+  const check = ({ path, write }: MediumConfig, as: MediumKind) => openMedium(path, { as, write }).device.close()
+  for (const floppy of floppies) check(floppy, 'floppy')
+  if (cdrom) check(cdrom, 'cdrom')
+  for (const disk of disks) check(disk, 'disk')
   if (kernel) checkBootFile(kernel.path, 'kernel')
   if (kernel?.initrd !== undefined) checkBootFile(kernel.initrd, 'initrd')
   for (const { path } of kernel?.modules ?? []) checkBootFile(path, 'module')

@@ -22,9 +22,16 @@ export function checkOutputs(request: RunRequest): void {
   }
 }
 
-function outputPaths({ screenshot, serial, debugcon, machine }: RunRequest): [option: string, path: string][] {
+function outputPaths({
+  screenshot,
+  saveSnapshot,
+  serial,
+  debugcon,
+  machine,
+}: RunRequest): [option: string, path: string][] {
   const outputs: [string, string | undefined][] = [
     ['--screenshot', screenshot],
+    ['--save-snapshot', saveSnapshot],
     ['--record', machine.record],
     ['--serial', serial === 'stdio' ? undefined : serial],
     ['--debugcon', debugcon === 'stdio' ? undefined : debugcon],

@@ -26,6 +26,9 @@ export interface RunFlags extends ViewFlags {
   memory?: string
   timeout?: string
   screenshot?: string
+  snapshot?: string
+  saveSnapshot?: string
+  write?: boolean
   record?: string
   serial?: string
   debugcon?: string
@@ -41,7 +44,12 @@ export type Act =
 
 export interface RunRequest {
   guest: string | undefined
+  /** With a snapshot: what is to be otherwise than in that. */
   machine: MachineConfig
+  snapshot: string | undefined
+  saveSnapshot: string | undefined
+  /** Media of the command line are written. */
+  write: boolean
   steps: Step[]
   /** Host time in ms. */
   timeoutMs: number
@@ -74,17 +82,20 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     if (flags[option] !== undefined && flags.kernel === undefined)
       throw new UsageError(`--${option} goes with a kernel; add --kernel F`)
   }
+  checkSnapshots(guest, flags)
   const { bootOrder, bootMenu } = flags.boot === undefined ? {} : parseBoot(flags.boot)
   if (bootOrder !== undefined && flags.kernel !== undefined)
     throw new UsageError('--boot and --kernel contradict each other: a kernel is started before any drive')
+  const write = flags.write ?? false
+  const medium = (path: string) => (write ? { path, write } : { path })
   const machine: MachineConfig = {
     engine: parseEngine(flags.engine ?? 'auto'),
     cpu: flags.cpu === undefined ? undefined : parseCpuOption(flags.cpu),
     cpus: flags.smp === undefined ? undefined : parseSmp(flags.smp),
     memory: flags.memory === undefined ? DEFAULT_MEMORY : parseMemory(flags.memory),
-    floppies: floppies.map((path) => ({ path })),
+    floppies: floppies.map(medium),
     cdrom: flags.cdrom === undefined ? undefined : { path: flags.cdrom },
-    disks: disks.map((path) => ({ path })),
+    disks: disks.map(medium),
     record: flags.record,
     bootOrder,
     bootMenu,
@@ -95,14 +106,19 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   if (isViewed && flags.json)
     throw new UsageError(`--json is for programs, and ${flags.ui ? '--ui' : '--vnc'} for people; leave one out`)
   const hasMedia =
-    guest !== undefined || floppies.length + disks.length > 0 || (flags.cdrom ?? flags.kernel) !== undefined
+    (guest ?? flags.snapshot) !== undefined ||
+    floppies.length + disks.length > 0 ||
+    (flags.cdrom ?? flags.kernel) !== undefined
   if (!hasMedia && acts.length === 0)
     throw new UsageError(
       'there is nothing to boot; name a guest or an image, or give --floppy, --cdrom, --disk or --kernel',
     )
   const request: RunRequest = {
     guest,
-    machine,
+    machine: flags.snapshot === undefined ? machine : changesOf(machine),
+    snapshot: flags.snapshot,
+    saveSnapshot: flags.saveSnapshot,
+    write,
     steps: parseActs(acts, isViewed),
     timeoutMs:
       flags.timeout === undefined && isViewed
@@ -117,6 +133,35 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   }
   checkOutputNames(request)
   return request
+}
+
+function checkSnapshots(guest: string | undefined, flags: RunFlags): void {
+  const { snapshot, write } = flags
+  if (snapshot !== undefined) {
+    if (guest !== undefined)
+      throw new UsageError(`--snapshot '${snapshot}' has its machine, and '${guest}' would be another; leave one out`)
+    for (const option of ['append', 'boot', 'cpu', 'smp', 'memory'] as const) {
+      if (flags[option] === undefined) continue
+      const name = option === 'memory' ? '-m' : `--${option}`
+      throw new UsageError(`${name} is the snapshot's own, '${snapshot}'; leave it out`)
+    }
+    if (flags.record !== undefined)
+      throw new UsageError('--record begins where a machine is switched on; leave out --snapshot')
+    if (write) throw new UsageError(`--write and --snapshot contradict each other: what was changed is in the snapshot`)
+  }
+  if (write && flags.saveSnapshot !== undefined)
+    throw new UsageError('--save-snapshot needs media that stay as they are; leave out --write')
+}
+
+/** What was said of a snapshot's machine. */
+function changesOf({ engine, floppies, disks, cdrom, kernel }: MachineConfig): MachineConfig {
+  return {
+    ...(engine !== 'auto' && { engine }),
+    ...(floppies?.length && { floppies }),
+    ...(disks?.length && { disks }),
+    ...(cdrom && { cdrom }),
+    ...(kernel && { kernel: { path: kernel.path, ...(kernel.initrd !== undefined && { initrd: kernel.initrd }) } }),
+  }
 }
 
 /** A forgotten value takes the next option for itself. Kernel command lines and the like may begin with dashes. */
@@ -281,8 +326,9 @@ export function parsePattern(text: string, option: string): Pattern {
   return { source, flags }
 }
 
-function checkOutputNames({ screenshot, serial, debugcon }: RunRequest): void {
-  const outputs = Object.entries({ screenshot, serial, debugcon }).filter(([, path]) => path !== undefined)
+function checkOutputNames({ screenshot, serial, debugcon, saveSnapshot }: RunRequest): void {
+  const named = { screenshot, serial, debugcon, 'save-snapshot': saveSnapshot }
+  const outputs = Object.entries(named).filter(([, path]) => path !== undefined)
   for (const [option, path] of outputs) {
     if (path === '') throw new UsageError(`--${option} has an empty path; name a file to write`)
   }

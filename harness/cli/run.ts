@@ -6,7 +6,9 @@ import { Command } from 'commander'
 import { evidence } from '../evidence.js'
 import { ThreadMachine } from '../live/thread-machine.js'
 import type { RunResult } from '../script.js'
-import { VmThread } from '../vm-thread.js'
+import { partsOf } from '../snapshot.js'
+import { writeSnapshot } from '../snapshot-files.js'
+import { type VmEvents, VmThread } from '../vm-thread.js'
 import { complain, EXIT } from './errors.js'
 import { machineOptions, prepareMachine } from './machine-options.js'
 import { openSink, type Sink, streamSink, withPath } from './outputs.js'
@@ -28,6 +30,9 @@ export function runCommand(): Command {
       `host time for the run, e.g. 30s or 5m (default: ${DEFAULT_TIMEOUT}; none with a live view)`,
     )
     .option('--screenshot <file.png>', 'write the last picture, whatever the outcome')
+    .option('--snapshot <file>', 'go on from a snapshot; --floppy, --disk and so on say where its media are now')
+    .option('--save-snapshot <file>', 'write a snapshot of the machine as it is at the end')
+    .option('--write', "the guest's writes go to the images of --disk and --floppy")
     .option('--record <file>', "record all input, for 'bootwright replay' (soft engine)")
     .option('--serial <file>', "write COM1's output to a file, or connect COM1 to stdio")
     .option('--debugcon <file>', "write the debug console's output (ports 0x402 and 0xe9) to a file")
@@ -48,7 +53,7 @@ export function runCommand(): Command {
 
 const HELP = `
 Without any --until-..., the guest runs until it stops by itself or --timeout ends it (${DEFAULT_TIMEOUT}).
-Images are never written: what the guest writes is gone when it ends.
+Images are written with --write alone: without, what the guest writes is gone when it ends.
 ^ and $ in a pattern match at the ends of rows and lines; /regex/i gives it flags.
 
 Exit codes: 0 all came as asked, 1 the guest did otherwise, 2 wrong options or media, 3 the host lacks something,
@@ -81,7 +86,7 @@ async function runMachine(request: RunRequest): Promise<number> {
   }
   const ending = endings(() => vm)
   try {
-    vm = await VmThread.start(request.machine, {
+    vm = await start(request, {
       onSerial: (port, bytes) => {
         if (port !== 0) return
         guarded(() => sinks.serial?.write(bytes))
@@ -105,6 +110,7 @@ async function runMachine(request: RunRequest): Promise<number> {
     if (failure) throw failure
     const { screenshot } = request
     const pictured = screenshot !== undefined && (await takeScreenshot(vm, result, screenshot))
+    if (request.saveSnapshot !== undefined) await saveSnapshot(vm, request.saveSnapshot)
     report(request, vm, result, pictured)
     return exitCodeOf(result)
   } catch (error) {
@@ -116,6 +122,21 @@ async function runMachine(request: RunRequest): Promise<number> {
     await views?.close('the run has ended')
     await vm?.close()
     for (const sink of Object.values(sinks)) sink?.close()
+  }
+}
+
+async function start({ snapshot, machine }: RunRequest, events: VmEvents): Promise<VmThread> {
+  return snapshot === undefined
+    ? VmThread.start(machine, events)
+    : (await VmThread.open(snapshot, machine, events)).thread
+}
+
+async function saveSnapshot(vm: VmThread, file: string): Promise<void> {
+  const snapshot = await vm.snapshot()
+  try {
+    await writeSnapshot(partsOf(snapshot), file)
+  } finally {
+    snapshot.release()
   }
 }
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Step } from '../../harness/script.js'
-import { openLayers, type Snapshot } from '../../harness/snapshot.js'
+import { openLayers, partsOf, type Snapshot } from '../../harness/snapshot.js'
+import { writeSnapshot } from '../../harness/snapshot-files.js'
 import { VmThread } from '../../harness/vm-thread.js'
 import { programFloppy } from './boot-programs.js'
 
@@ -103,15 +104,15 @@ describe('a snapshot of a machine in a thread', () => {
   })
 
   test('goes through a file', async () => {
-    await vm.writeSnapshot(prompt, file)
-    const opened = await VmThread.open(file)
+    await writeSnapshot(partsOf(prompt), file)
+    const { thread: opened } = await VmThread.open(file)
     expect((await opened.look()).serial[0].lines).toEqual(['>'])
     expect(await typed(opened, 'ab')).toEqual(reference)
     await opened.close()
   })
 
   test('a file is refused where a medium is another one now', async () => {
-    await vm.writeSnapshot(prompt, file)
+    await writeSnapshot(partsOf(prompt), file)
     const image = readFileSync(floppy)
     try {
       writeFileSync(floppy, programFloppy('idle'))

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { keepFile, readMemory, stageKey, withLock, writeMemory } from '../../harness/stage-store.js'
+import { stageKey, withLock } from '../../harness/stage-store.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-store-'))
 const image = (name: string, fill: number) => {
@@ -27,29 +27,13 @@ describe('the key of a stage', () => {
     ['memory', {}, { memory: 1 << 25 }],
     ['the engine', {}, { engine: 'soft' }],
     ['the CPU', {}, { cpu: '486' }],
+    ['the number of CPUs', {}, { cpus: 2 }],
+    ['the boot menu', {}, { bootMenu: {} }],
     ['a medium’s contents', {}, { floppies: [image('b.img', 2)] }],
     ['the drive of a medium', {}, { floppies: [], disks: [image('a.img', 1)] }],
   ])('changes with %s', async (_, changes, config) => {
     expect(await key(changes, config)).not.toBe(await key())
   })
-})
-
-test('what went over serial lines is kept', async () => {
-  const file = join(folder, 'x.snapshot')
-  const line = { bytes: [Uint8Array.of(0, 200, 13)], events: [{ timeNs: 5, kind: 'o' as const, text: 'x' }] }
-  const memory = { serial: [line], fonts: [], exit: { reason: 'reset' as const } }
-  await writeMemory(file, memory)
-  expect(await readMemory(file)).toEqual(memory)
-})
-
-test('a file that could not be written whole is not there', async () => {
-  const file = join(folder, 'whole.snapshot')
-  const failing = keepFile(file, async (part) => {
-    writeFileSync(part, 'half')
-    throw new Error('the disk is full')
-  })
-  await expect(failing).rejects.toThrow('the disk is full')
-  expect(() => readFileSync(file)).toThrow('ENOENT')
 })
 
 describe('the lock', () => {

@@ -35,3 +35,24 @@ test('a program that takes no keys at all is waited for once', async () => {
   expect(seconds).toBeLessThan(40)
   await vm.close()
 })
+
+test('a snapshot file is gone on from, serial output and all, and forks again', async () => {
+  const file = join(folder, 'echo.snapshot')
+  const first = await boot('slowEcho', ({ serial }) => serial.waitFor('>'))
+  await first.keyboard.type('ab')
+  await first.serial.waitFor('ab')
+  await (await first.snapshot()).save(file)
+  await first.close()
+  const vm = await launch({ snapshot: file, timeout: '20s' })
+  expect(vm.serial.text()).toBe('>ab')
+  const fork = await vm.fork()
+  for (const [machine, key] of [
+    [vm, 'c'],
+    [fork, 'd'],
+  ] as const) {
+    await machine.keyboard.type(key)
+    await machine.serial.waitFor(key)
+    expect(machine.serial.text()).toBe(`>ab${key}`)
+    await machine.close()
+  }
+})

@@ -270,6 +270,7 @@ describe('options are checked', () => {
     [{ floppy, append: 'quiet' }, 'append goes with a kernel'],
     [{ floppy, cpu: '8086' }, "cpu '8086'"],
     [{ floppy, smp: 33 }, "smp '33' is no number of CPUs; give 1 to 32"],
+    [{ snapshot: 'a.snapshot', memory: 64 }, 'memory is the snapshot\'s own, "a.snapshot"; leave it out'],
     [{ floppy, timeout: 'soon' }, "timeout: 'soon' is not a duration"],
   ])('%j', async (options, message) => {
     const failed = await launch(options as LaunchOptions).catch((error) => error)

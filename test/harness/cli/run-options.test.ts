@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { type Act, checkBootOrder, parseMemory, parsePattern, parseRun } from '../../../harness/cli/run-options.js'
+import {
+  type Act,
+  checkBootOrder,
+  parseMemory,
+  parsePattern,
+  parseRun,
+  type RunFlags,
+} from '../../../harness/cli/run-options.js'
 
 const MIB = 1 << 20
 
@@ -97,5 +104,25 @@ describe('the machine', () => {
   test('--append may begin with dashes, and --keys too', () => {
     const flags = { kernel: 'k', append: '--verbose' }
     expect(parseRun(undefined, flags, [{ option: 'keys', value: '--' }]).machine.kernel?.append).toBe('--verbose')
+  })
+})
+
+describe('a snapshot', () => {
+  test('keeps what nothing was said of', () => {
+    const { snapshot, machine } = parseRun(undefined, { snapshot: 'a', engine: 'auto', disk: ['d.img'] }, [])
+    expect([snapshot, machine]).toEqual(['a', { disks: [{ path: 'd.img' }] }])
+    expect(parseRun(undefined, { snapshot: 'a', engine: 'kvm' }, []).machine).toEqual({ engine: 'kvm' })
+  })
+
+  test.each<[string | undefined, RunFlags, string]>([
+    ['freedos', { snapshot: 'a' }, "--snapshot 'a' has its machine, and 'freedos' would be another; leave one out"],
+    [undefined, { snapshot: 'a', memory: '64' }, "-m is the snapshot's own, 'a'; leave it out"],
+    [undefined, { snapshot: 'a', boot: 'c' }, "--boot is the snapshot's own, 'a'; leave it out"],
+    [undefined, { snapshot: 'a', record: 'r' }, '--record begins where a machine is switched on'],
+    [undefined, { snapshot: 'a', write: true }, '--write and --snapshot contradict each other'],
+    ['freedos', { saveSnapshot: 'a', write: true }, '--save-snapshot needs media that stay as they are'],
+    ['freedos', { saveSnapshot: '' }, '--save-snapshot has an empty path; name a file to write'],
+  ])('%s with %j is refused', (guest, flags, sentence) => {
+    expect(() => parseRun(guest, flags, [])).toThrow(sentence)
   })
 })

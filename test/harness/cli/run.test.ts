@@ -133,6 +133,38 @@ describe.skipIf(noFirmware)(`outputs${firmwareNote}`, () => {
   })
 })
 
+describe.skipIf(noFirmware)(`a snapshot${firmwareNote}`, () => {
+  const file = at('echo.snapshot')
+  const goOn = (...args: string[]) => bootwright(['run', '--timeout', '60s', ...args])
+
+  test('of one run is where another one goes on', async () => {
+    expect((await run('echo', ['--until-serial', '>', '--save-snapshot', file])).code).toBe(0)
+    const { code, stdout } = await goOn('--snapshot', file, '--keys', 'ab', '--until-serial', 'ab', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ engine: 'soft', serial: [{ port: 'COM1', lines: ['>ab'] }] })
+  })
+
+  test('is refused with a medium of other contents, and where it is none', async () => {
+    const other = await goOn('--snapshot', file, '--floppy', at('idle.img'))
+    expect([other.code, other.stderr]).toEqual([2, expect.stringMatching(/idle\.img" is not the floppy A .* differ/)])
+    const none = await goOn('--snapshot', at('echo.img'))
+    expect([none.code, none.stderr]).toEqual([2, expect.stringMatching(/^bootwright: .*echo\.img.* is not a snapshot of bootwright/)])
+  })
+})
+
+describe.skipIf(noFirmware)(`an image${firmwareNote}`, () => {
+  const path = at('written.img')
+  const second = () => readFileSync(path).subarray(512, 1024)
+
+  test('is written where that was asked for, and only there', async () => {
+    writeFileSync(path, programFloppy('writer'))
+    expect((await bootwright(['run', path, '--engine', 'soft'])).code).toBe(0)
+    expect(second().every((byte) => byte === 0)).toBe(true)
+    expect((await bootwright(['run', path, '--engine', 'soft', '--write'])).code).toBe(0)
+    expect(second()).toEqual(readFileSync(path).subarray(0, 512))
+  })
+})
+
 describe('the command line', () => {
   test.skipIf(noFirmware)('takes an image without an option for what it is', async () => {
     const ended = await bootwright(['run', at('poweroff.img'), '-m', '16', '--boot', 'order=a', '--engine=soft'])
