@@ -6,6 +6,8 @@
  *   MPX, SGX, processor trace, TSC deadline, x2APIC without an in-kernel APIC).
  * - KVM's own leaves at 0x40000000: a guest with a paravirtual clock could not go on under the soft engine.
  */
+import type { CpuState } from '../engine.js'
+import { FEATURE_WORDS, FEATURES } from '../features.js'
 import { KVM_GET_SUPPORTED_CPUID } from './abi.js'
 import { KvmError } from './access.js'
 import { libc, Struct } from './libc.js'
@@ -138,6 +140,35 @@ export function guestCpuid(supported: readonly CpuidEntry[]): CpuidEntry[] {
   const [ebx, ecx, edx] = SIGNATURE
   entries.push({ leaf: LEAF_HYPERVISOR, subleaf: 0, flags: 0, eax: LEAF_HYPERVISOR, ebx, ecx, edx })
   return entries
+}
+
+/** What a guest switches on, by the feature that it takes: CR4, EFER and XCR0 (Intel SDM vol. 3, chapter 2). */
+const SWITCHED: readonly [register: 'cr4' | 'efer' | 'xcr0', bit: number, feature: string][] = [
+  ['cr4', 11, 'umip'],
+  ['cr4', 16, 'fsgsbase'],
+  ['cr4', 17, 'pcid'],
+  ['cr4', 18, 'xsave'],
+  ['cr4', 20, 'smep'],
+  ['cr4', 21, 'smap'],
+  ['efer', 10, 'lm'],
+  ['efer', 11, 'nx'],
+  ['xcr0', 2, 'avx'],
+]
+
+/** Features that a guest uses and that this CPUID does not show, by the names that `--cpu` takes. */
+export function missingFeatures(
+  state: Pick<CpuState, 'cr4' | 'efer' | 'xcr0'>,
+  entries: readonly CpuidEntry[],
+): string[] {
+  const isShown = (name: string): boolean => {
+    const number = FEATURES.get(name) as number
+    const [leaf, register] = FEATURE_WORDS[number >> 5].split('.')
+    const entry = entries.find((one) => one.leaf === Number.parseInt(leaf, 16) && one.subleaf === 0)
+    return entry !== undefined && ((entry[register as 'ecx'] >>> (number & 31)) & 1) === 1
+  }
+  return SWITCHED.filter(([register, bit]) => (state[register] >> BigInt(bit)) & 1n)
+    .map(([, , name]) => name)
+    .filter((name) => !isShown(name))
 }
 
 /** Struct kvm_cpuid2. */

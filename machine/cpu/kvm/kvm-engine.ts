@@ -5,12 +5,13 @@
  * takes it, HLT comes back as an exit. `loop()` is the engine; what each exit asks for is below it. What KVM cannot
  * execute goes to `rescue.ts`, guest time is in `host-clock.ts`, what ends KVM_RUN at a deadline in `alarm.ts`.
  */
+import { SnapshotError } from '../../state/snapshot-error.js'
 import type { CpuBoard, CpuState, Engine, EngineTime, Exit, MemoryRegion } from '../engine.js'
 import * as abi from './abi.js'
 import { Alarm } from './alarm.js'
 import { BusExits } from './bus-exits.js'
 import { CoalescedWrites } from './coalesced-writes.js'
-import { cpuSignature } from './cpuid.js'
+import { cpuSignature, missingFeatures } from './cpuid.js'
 import { HostClock } from './host-clock.js'
 import { EINTR, libc, Struct } from './libc.js'
 import { MemorySlots } from './memory-slots.js'
@@ -281,7 +282,7 @@ export class KvmEngine implements Engine {
     const { state: before, injected } = this.read()
     const where = `at ${before.segments[1].selector.toString(16)}:${before.rip.toString(16)}`
     if (suberror !== abi.INTERNAL_ERROR_EMULATION) return this.failure(`KVM: ${what} ${where}`)
-    const refusal = this.rescue.refusal(before)
+    const refusal = this.rescue.refusal()
     if (refusal) return this.failure(`KVM: ${what} ${where}; ${refusal}`)
     this.rescues++
     const exit = this.runSoft(before, injected, this.rescueLength)
@@ -314,7 +315,7 @@ export class KvmEngine implements Engine {
   private systemManagement(): Exit | undefined {
     this.finishAccess()
     const { state, injected } = this.read()
-    const refusal = this.rescue.refusal(state)
+    const refusal = this.rescue.refusal()
     if (refusal) return this.failure(`system management mode: ${refusal}`)
     const smi = this.smiPending
     this.smiPending = false
@@ -325,7 +326,7 @@ export class KvmEngine implements Engine {
   private findWindow(): Exit | undefined {
     this.finishAccess()
     const { state, injected } = this.read()
-    if (this.rescue.refusal(state)) return undefined
+    if (this.rescue.refusal()) return undefined
     this.windowSearches++
     return this.runSoft(state, injected, WINDOW_SEARCH, { untilInterrupt: true })
   }
@@ -432,12 +433,18 @@ export class KvmEngine implements Engine {
     this.finishAccess()
     const { state, injected } = this.read()
     // An interrupt was acknowledged and KVM did not come to deliver it: `CpuState` cannot say so.
-    if (injected === undefined || this.rescue.refusal(state)) return this.withPins(state)
+    if (injected === undefined || this.rescue.refusal()) return this.withPins(state)
     this.runSoft(state, injected, 1)
     return this.withPins(this.read().state)
   }
 
   setState(state: CpuState): void {
+    const missing = missingFeatures(state, this.vm.cpuid)
+    if (missing.length > 0)
+      throw new SnapshotError(
+        `the guest uses ${missing.join(', ')}, which KVM on this host does not offer; take the soft engine, or make the ` +
+          `snapshot with the CPU max,${missing.map((name) => `-${name}`).join(',')}`,
+      )
     this.finishAccess()
     if (state.smbase !== undefined) this.rescue.smbase = state.smbase
     if (state.pending) {

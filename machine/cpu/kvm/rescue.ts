@@ -9,7 +9,6 @@
 import type { CpuBoard, CpuState, Exit, MemoryRegion } from '../engine.js'
 import { NS_PER_INSTRUCTION, SoftEngine } from '../soft/soft-engine.js'
 
-const EFER_LMA = 0x400n
 const SMBASE_AT_RESET = 0x30000
 
 export interface Rescued {
@@ -46,9 +45,8 @@ export class Rescue {
     private readonly board: CpuBoard,
   ) {}
 
-  /** Why it cannot take over from this state; undefined where it can. */
-  refusal(state: CpuState): string | undefined {
-    if (state.efer & EFER_LMA) return 'the soft engine has no 64-bit mode yet'
+  /** Why it cannot take over; undefined where it can. */
+  refusal(): string | undefined {
     try {
       this.soft ??= new SoftEngine(this.arena, this.gatedBoard())
       return undefined
@@ -110,7 +108,7 @@ export class Rescue {
 
   /** What the soft engine does not have stays as it was. */
   private merge(before: CpuState, after: CpuState): CpuState {
-    return { ...after, ymmHigh: before.ymmHigh, cr8: before.cr8, msrs: { ...before.msrs, ...after.msrs } }
+    return { ...after, cr8: before.cr8, msrs: { ...before.msrs, ...after.msrs } }
   }
 
   private gatedBoard(): CpuBoard {

@@ -148,7 +148,10 @@ describe.skipIf(noFirmware)(`a snapshot${firmwareNote}`, () => {
     const other = await goOn('--snapshot', file, '--floppy', at('idle.img'))
     expect([other.code, other.stderr]).toEqual([2, expect.stringMatching(/idle\.img" is not the floppy A .* differ/)])
     const none = await goOn('--snapshot', at('echo.img'))
-    expect([none.code, none.stderr]).toEqual([2, expect.stringMatching(/^bootwright: .*echo\.img.* is not a snapshot of bootwright/)])
+    expect([none.code, none.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^bootwright: .*echo\.img.* is not a snapshot of bootwright/),
+    ])
   })
 })
 

@@ -125,3 +125,20 @@ export function protectedMode(machine: KvmCpu, eip: number): CpuState {
   state.gpr[4] = 0x7c00n
   return state
 }
+
+/** Flat 64-bit mode, ring 0; the page tables from 0x3000 on map the first 2 MiB as they are. */
+export function longMode(machine: KvmCpu, rip: number): CpuState {
+  const { view } = machine
+  const present = 3
+  view.setBigUint64(0x3000, BigInt(0x4000 | present), true)
+  view.setBigUint64(0x4000, BigInt(0x5000 | present), true)
+  view.setBigUint64(0x5000, BigInt(0x80 | present), true)
+  const state = protectedMode(machine, rip)
+  view.setBigUint64(0x808, 0x00af9b000000ffffn, true)
+  state.segments[1] = { ...state.segments[1], access: 0xa09b }
+  state.cr0 = 0x80000011n
+  state.cr3 = 0x3000n
+  state.cr4 = 0x20n
+  state.efer = 0x500n
+  return state
+}

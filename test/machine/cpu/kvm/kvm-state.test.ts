@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { CpuState } from '../../../../machine/cpu/engine.js'
 import { ARENA_GUEST } from '../../../../machine/cpu/soft/layout.js'
 import { SoftEngine } from '../../../../machine/cpu/soft/soft-engine.js'
-import { closeAll, HANDLER, KvmCpu, PROGRAM, protectedMode, RAM, skipped, unusable } from './kvm-cpu.js'
+import { closeAll, HANDLER, KvmCpu, longMode, PROGRAM, protectedMode, RAM, skipped, unusable } from './kvm-cpu.js'
 
 const HLT = 0xf4
 const NOP = 0x90
@@ -184,6 +184,27 @@ describe.skipIf(unusable || noCore)(`KVM and the soft engine on one memory${skip
     expect(machine.view.getFloat64(0x2000, true)).toBe(1)
     // At most one for each of the five x87 instructions.
     expect(machine.engine.rescues).toBeLessThanOrEqual(5)
+  })
+
+  test('and so in 64-bit mode, with the upper halves of registers', () => {
+    const machine = new KvmCpu()
+    const state = longMode(machine, PROGRAM)
+    machine.ram.set(
+      [
+        [0x49, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8], // mov r8, 0807060504030201h
+        [0x9b, 0x66, 0x49, 0x0f, 0x6e, 0xc0], // fwait; movq xmm0, r8
+        [0x66, 0x0f, 0xd4, 0xc0, 0x9b], // paddq xmm0, xmm0; fwait
+        [0x66, 0x48, 0x0f, 0x7e, 0xc1], // movq rcx, xmm0
+        [0xb0, 0x33, 0xe6, 0x80, HLT], // mov al, 33h; out 80h, al; hlt
+      ].flat(),
+      PROGRAM,
+    )
+    state.cr4 |= 0x600n
+    machine.engine.setState(state)
+    expect(machine.run()).toEqual({ reason: 'halt' })
+    expect(machine.log).toEqual(['out 80 1 33'])
+    expect(machine.state.gpr[1].toString(16)).toBe('100e0c0a08060402')
+    expect(machine.state.gpr[8].toString(16)).toBe('807060504030201')
   })
 
   test('a loop of FWAIT goes on for as long as it takes', () => {

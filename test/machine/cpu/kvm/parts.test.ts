@@ -1,7 +1,13 @@
 /** What the KVM engine consists of and can be tested without /dev/kvm. */
 import { describe, expect, test } from 'vitest'
 import type { MemoryRegion } from '../../../../machine/cpu/engine.js'
-import { type CpuidEntry, cpuSignature, guestCpuid, xsaveComponents } from '../../../../machine/cpu/kvm/cpuid.js'
+import {
+  type CpuidEntry,
+  cpuSignature,
+  guestCpuid,
+  missingFeatures,
+  xsaveComponents,
+} from '../../../../machine/cpu/kvm/cpuid.js'
 import { HostClock } from '../../../../machine/cpu/kvm/host-clock.js'
 import { MemorySlots, wrapAtMegabyte } from '../../../../machine/cpu/kvm/memory-slots.js'
 import type { KvmVm } from '../../../../machine/cpu/kvm/vm.js'
@@ -116,4 +122,21 @@ describe('CPUID under KVM', () => {
     expect(find(entries, 0x40000000).eax).toBe(0x40000000)
     expect(cpuSignature(entries)).toBe(all)
   })
+})
+
+test('what a guest has switched on and CPUID does not show is named as --cpu takes it', () => {
+  const entry = (leaf: number, registers: Partial<CpuidEntry>): CpuidEntry => ({
+    ...{ leaf, subleaf: 0, flags: 0, eax: 0, ebx: 0, ecx: 0, edx: 0 },
+    ...registers,
+  })
+  // PCIDE, OSXSAVE, SMEP; LMA, NXE; x87 and AVX.
+  const state = { cr4: 0x160000n, efer: 0xd01n, xcr0: 5n }
+  const some = [
+    entry(1, { ecx: 1 << 26 }),
+    entry(7, { ebx: 1 << 7 }),
+    entry(0x80000001, { edx: (1 << 29) | (1 << 20) }),
+  ]
+  expect(missingFeatures(state, some)).toEqual(['pcid', 'avx'])
+  expect(missingFeatures(state, [])).toEqual(['pcid', 'xsave', 'smep', 'lm', 'nx', 'avx'])
+  expect(missingFeatures({ cr4: 0x6f0n, efer: 0n, xcr0: 1n }, [])).toEqual([])
 })
