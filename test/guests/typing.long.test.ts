@@ -91,7 +91,7 @@ describe('ten thousand characters', () => {
 
   test.from(prompt)('arrive in FreeDOS’s copy con', async ({ vm }) => {
     // FreeDOS does not halt while it reads a line for copy con, so this takes long.
-    await copied(vm, manuscript(3000, ALL))
+    await copied(vm, manuscript(CHARACTERS, ALL))
   })
 
   test.from(shell)('arrive in Linux’s cat', async ({ vm }) => {
