@@ -1,4 +1,6 @@
 /** What is shown of a machine when something did not go well: its last screen and serial lines, and why it stopped. */
+import type { PortAccess } from '../machine/board/port-log.js'
+import type { Fault } from '../machine/cpu/engine.js'
 import type { Look, RunResult } from './script.js'
 
 export type Evidence = Look & Partial<Pick<RunResult, 'exit' | 'registers'>>
@@ -23,6 +25,8 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
   const detail = result.exit?.detail
   if (detail) lines.push('why:', ...detail.split('\n').map(indent))
   else if (result.registers) lines.push('registers:', ...result.registers.trimEnd().split('\n').map(indent))
+  if (result.faults.length > 0) lines.push('last exceptions:', ...result.faults.map(faultLine).map(indent))
+  if (result.lastIo.length > 0) lines.push('last I/O:', ...result.lastIo.map(accessLine).map(indent))
   if (result.unhandled.length > 0) {
     lines.push('touched, but not there:')
     for (const { kind, address, name, reads, writes } of result.unhandled.slice(0, 10)) {
@@ -33,6 +37,38 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
     if (result.unhandled.length > 10) lines.push(indent(`and ${result.unhandled.length - 10} more`))
   }
   return `${lines.join('\n')}\n`
+}
+
+const hex = (number: number) => `0x${number.toString(16)}`
+
+/** Intel SDM vol. 3, table 6-1. */
+const EXCEPTIONS: { readonly [vector: number]: string } = {
+  ...{
+    0: '#DE',
+    1: '#DB',
+    3: '#BP',
+    4: '#OF',
+    5: '#BR',
+    6: '#UD',
+    7: '#NM',
+    8: '#DF',
+    10: '#TS',
+    11: '#NP',
+    12: '#SS',
+  },
+  ...{ 13: '#GP', 14: '#PF', 16: '#MF', 17: '#AC', 18: '#MC', 19: '#XM' },
+}
+
+function faultLine({ vector, errorCode, cs, ip, cr2, instructions }: Fault): string {
+  const name = EXCEPTIONS[vector] ?? `vector ${vector}`
+  const error = errorCode === undefined ? '' : `, error code ${hex(errorCode)}`
+  const address = cr2 === undefined ? '' : `, CR2 ${cr2}`
+  return `${name} at ${cs.toString(16)}:${ip.slice(2)}${error}${address}, after ${instructions} instructions`
+}
+
+function accessLine({ kind, port, name, value, times }: PortAccess): string {
+  const often = times === 1 ? '' : `, ${times} times, last`
+  return `${kind} port ${hex(port)}${name ? ` (${name})` : ''}${often}: ${hex(value)}`
 }
 
 function indent(line: string): string {

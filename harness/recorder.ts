@@ -177,6 +177,14 @@ export class RecordedMachine implements Machine {
     return this.machine.unhandled()
   }
 
+  lastIo() {
+    return this.machine.lastIo()
+  }
+
+  lastFaults() {
+    return this.machine.lastFaults()
+  }
+
   registers(): string {
     return this.machine.registers()
   }

@@ -215,6 +215,8 @@ export class Runner {
       ...this.screen.fresh(),
       serial: this.logs.flatMap((log, port) => (log.bytes > 0 ? [{ port, lines: log.lastLines(LAST_LINES) }] : [])),
       unhandled: this.machine.unhandled(),
+      lastIo: this.machine.lastIo(),
+      faults: this.machine.lastFaults(),
     }
   }
 

@@ -1,4 +1,7 @@
 /** Scripts: what is done with a machine, step by step, and what came of it. Plain data, so that they cross threads. */
+
+import type { PortAccess } from '../machine/board/port-log.js'
+import type { Fault } from '../machine/cpu/engine.js'
 import type { DisplayMode, Frame, TextScreen } from '../machine/devices/display/display.js'
 import type { MachineExit, Unhandled } from '../machine/machine.js'
 import type { BitmapFont } from './bitmap-font.js'
@@ -49,6 +52,10 @@ export interface Look {
   /** The last lines of every line that sent something; port 0 is COM1. */
   serial: { port: number; lines: string[] }[]
   unhandled: Unhandled[]
+  /** The last port accesses, the last one last. */
+  lastIo: PortAccess[]
+  /** The last exceptions, the last one last; none under kvm. */
+  faults: Fault[]
 }
 
 export interface Shot {

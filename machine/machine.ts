@@ -3,6 +3,8 @@
  * lives in one thread and knows nothing of tests. `pc.ts` makes one.
  */
 
+import type { PortAccess } from './board/port-log.js'
+import type { Fault } from './cpu/engine.js'
 import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import type { BiosKeys } from './firmware/bios-keyboard.js'
@@ -105,6 +107,10 @@ export interface Machine {
   insertCdrom(medium: BlockDevice | undefined): void
   /** What the guest touched and the machine does not have, most often first. */
   unhandled(): Unhandled[]
+  /** The last port accesses, the last one last. */
+  lastIo(): PortAccess[]
+  /** The last exceptions, the last one last; none under kvm. */
+  lastFaults(): Fault[]
   /** Registers in one readable block of text, for failure reports. */
   registers(): string
   /**

@@ -17,10 +17,11 @@ import { Piix3 } from './board/piix3.js'
 import { Piix3Ide } from './board/piix3-ide.js'
 import { Piix4Pm, PWRBTN_STS, RTC_STS } from './board/piix4-pm.js'
 import { PortBus } from './board/port-bus.js'
+import { type PortAccess, PortLog } from './board/port-log.js'
 import { A20Gate, SystemControl } from './board/system-control.js'
 import { MachineClock } from './clock.js'
 import { createEngine } from './cpu/create-engine.js'
-import type { CpuBoard, Engine } from './cpu/engine.js'
+import type { CpuBoard, Engine, Fault } from './cpu/engine.js'
 import { DEFAULT_CPU } from './cpu/models.js'
 import { formatRegisters } from './cpu/registers.js'
 import { ARENA_GUEST } from './cpu/soft/layout.js'
@@ -124,6 +125,7 @@ export class Pc implements Machine {
   /** After poweroff, and after a halt that nothing can end. */
   private over: MachineExit | undefined
   private readonly guestMemory: GuestMemory
+  private readonly portLog = new PortLog()
   /** What is in the drives, by slot: floppy0, floppy1, cdrom, disk0 and so on. */
   private readonly media = new Map<string, BlockDevice>()
   private readonly shapeBase: Pick<MachineShape, 'cpu' | 'ram'>
@@ -136,10 +138,18 @@ export class Pc implements Machine {
       initial: Math.ceil((ARENA_GUEST + options.memory + VRAM + firmware.bios.length + ARENA_SLACK) / 65536),
       maximum: 65536,
     })
+    const { portLog } = this
     // ---- the CPU; its pins reach what is made below ----
     const board: CpuBoard = {
-      portRead: (port, size) => ports.read(port, size),
-      portWrite: (port, value, size) => ports.write(port, value, size),
+      portRead: (port, size) => {
+        const value = ports.read(port, size)
+        portLog.note(0, port, value, size)
+        return value
+      },
+      portWrite: (port, value, size) => {
+        portLog.note(1, port, value, size)
+        ports.write(port, value, size)
+      },
       mmioRead: (address, size) => memory.mmioRead(address, size),
       mmioWrite: (address, value, size) => memory.mmioWrite(address, value, size),
       acknowledgeInterrupt: () => apic().acknowledge(),
@@ -509,6 +519,14 @@ export class Pc implements Machine {
   private hold(slot: string, medium: BlockDevice | undefined): void {
     if (medium) this.media.set(slot, medium)
     else this.media.delete(slot)
+  }
+
+  lastIo(): PortAccess[] {
+    return this.portLog.list((port) => this.ports.nameOf(port))
+  }
+
+  lastFaults(): Fault[] {
+    return this.cpu.lastFaults()
   }
 
   unhandled(): Unhandled[] {

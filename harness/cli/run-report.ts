@@ -1,4 +1,5 @@
 /** What `bootwright run` says at its end: one JSON object, or sentences. */
+import type { Fault } from '../../machine/cpu/engine.js'
 import { qemuStatus } from '../exit-words.js'
 import type { EndReason, RunResult } from '../script.js'
 import { complaint, EXIT } from './errors.js'
@@ -36,6 +37,10 @@ export interface RunJson {
   serial?: { port: string; lines: string[] }[]
   /** What the guest touched and the machine does not have. */
   unhandled?: { kind: string; address: string; name?: string; reads: number; writes: number }[]
+  /** The last port accesses, and how often in a row; the last one last. */
+  lastIo?: { kind: 'read' | 'write'; port: string; name?: string; size: number; value: string; times: number }[]
+  /** The last exceptions (soft engine), the last one last. */
+  faults?: Fault[]
   screenshot?: string
   /** A person's input came in, so another run need not go the same way. */
   hostInput?: boolean
@@ -58,6 +63,8 @@ export function exitCodeOf(result: RunResult): number {
       return result.exit.reason === 'failure' ? EXIT.infrastructure : EXIT.failed
   }
 }
+
+const hex = (number: number) => `0x${number.toString(16)}`
 
 export function runJson(result: RunResult, engine: Engine, screenshot: string | undefined): RunJson {
   const { mode, exit } = result
@@ -83,7 +90,9 @@ export function runJson(result: RunResult, engine: Engine, screenshot: string | 
       ...(result.text !== undefined && { text: result.text }),
     },
     serial: result.serial.map(({ port, lines }) => ({ port: `COM${port + 1}`, lines })),
-    unhandled: result.unhandled.map((item) => ({ ...item, address: `0x${item.address.toString(16)}` })),
+    unhandled: result.unhandled.map((item) => ({ ...item, address: hex(item.address) })),
+    lastIo: result.lastIo.map((access) => ({ ...access, port: hex(access.port), value: hex(access.value) })),
+    faults: result.faults,
     ...(screenshot !== undefined && { screenshot }),
     ...(result.hostInput && { hostInput: true }),
   }

@@ -112,6 +112,11 @@ export class PortBus {
       .sort((a, b) => a.base - b.base)
   }
 
+  /** Of the range that answers at a port, or of the absent device that it belongs to. */
+  nameOf(port: number): string | undefined {
+    return this.table[port]?.name ?? this.absentName(port)
+  }
+
   /** Returns an unsigned value of `size` bytes. Ports wrap at 64 Ki as the address lines do. */
   read(port: number, size: AccessSize): number {
     const slot = this.table[port]

@@ -58,6 +58,20 @@ export type Exit =
   /** The engine cannot go on (KVM: emulation failure, internal error); `detail` says what and where. */
   | { reason: 'failure'; detail: string }
 
+/** An exception that was delivered, or could not be. */
+export interface Fault {
+  /** 13 is #GP; Intel SDM vol. 3, table 6-1. */
+  vector: number
+  errorCode?: number
+  cs: number
+  /** Offset in CS of the instruction, after a trap of the next one: hexadecimal, as in `0x7c26`. */
+  ip: string
+  /** Page faults: the linear address, hexadecimal. */
+  cr2?: string
+  /** Retired instructions at that time. */
+  instructions: number
+}
+
 export interface Engine {
   readonly kind: 'soft' | 'kvm'
   /** Runs until `deadline` (guest ns), or until another reason to come back. */
@@ -66,6 +80,8 @@ export interface Engine {
   now(): number
   /** HLT only: moves guest time forward to `ns` without executing. */
   skipTo(ns: number): void
+  /** The last exceptions, the last one last; none where the engine does not see them (KVM). */
+  lastFaults(): Fault[]
   /** Retired instructions since power-on; 0 where the engine cannot count. */
   instructions(): number
   /** Makes a running `run()` come back soon after the present instruction: a timer was armed, or someone wants in. */

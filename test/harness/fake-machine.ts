@@ -2,6 +2,8 @@
  * A machine whose guest is a list of things that happen at guest times: for tests of the runner and of the thread around
  * it. As a module for a worker, `?scenario=NAME` in its URL says which guest it runs.
  */
+import type { PortAccess } from '../../machine/board/port-log.js'
+import type { Fault } from '../../machine/cpu/engine.js'
 import type { Display, DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
 import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
@@ -146,6 +148,14 @@ export class FakeMachine implements Machine {
 
   unhandled(): Unhandled[] {
     return [{ kind: 'port', address: 0x388, name: 'AdLib', reads: 2, writes: 1 }]
+  }
+
+  lastIo(): PortAccess[] {
+    return [{ kind: 'read', port: 0x64, name: '8042', size: 1, value: 0x1c, times: 12 }]
+  }
+
+  lastFaults(): Fault[] {
+    return [{ vector: 14, errorCode: 2, cs: 8, ip: '0x1000', cr2: '0xdead0000', instructions: 5 }]
   }
 
   registers(): string {

@@ -6,7 +6,7 @@
  * execute goes to `rescue.ts`, guest time is in `host-clock.ts`, what ends KVM_RUN at a deadline in `alarm.ts`.
  */
 import { SnapshotError } from '../../state/snapshot-error.js'
-import type { CpuBoard, CpuState, Engine, EngineTime, Exit, MemoryRegion } from '../engine.js'
+import type { CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion } from '../engine.js'
 import * as abi from './abi.js'
 import { Alarm } from './alarm.js'
 import { BusExits } from './bus-exits.js'
@@ -347,6 +347,11 @@ export class KvmEngine implements Engine {
   }
 
   /** KVM does not count. */
+  /** The kernel delivers them. */
+  lastFaults(): Fault[] {
+    return []
+  }
+
   instructions(): number {
     return 0
   }

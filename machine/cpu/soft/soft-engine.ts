@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { State } from '../../device.js'
-import type { CpuBoard, CpuState, Engine, EngineTime, Exit, MemoryRegion, SegmentState } from '../engine.js'
+import type { CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion, SegmentState } from '../engine.js'
 import { FEATURES } from '../features.js'
 import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import * as at from './layout.js'
@@ -24,6 +24,10 @@ export const TSC_HZ = 1_000_000_000
 const NS_PER_TICK = 1e9 / TSC_HZ
 
 const MONITOR = FEATURES.get('monitor') as number
+
+/** Of the exceptions that the core keeps (`core/fault-log.ts`), what reports show. */
+const KEPT_FAULTS = 8
+const PAGE_FAULT = 14
 
 /** What run() does without a deadline: it comes back after this many instructions all the same. */
 const LONGEST_RUN = 100_000_000
@@ -41,6 +45,8 @@ interface Core extends ProcessorCore {
   dropEverything(): void
   dropRange(address: number, length: number): void
   flushAllTlbs(): void
+  faultCount(): number
+  faultEntry(n: number): number
   readTsc(): bigint
   writeTsc(value: bigint): void
   getFlags(): number
@@ -249,6 +255,25 @@ export class SoftEngine implements Engine {
     this.timeBase += skipped
     const view = this.view
     view.setBigUint64(at.TSC_SKIPPED, view.getBigUint64(at.TSC_SKIPPED, true) + BigInt(Math.round(skipped)), true)
+  }
+
+  lastFaults(): Fault[] {
+    const { core, view } = this
+    const count = core.faultCount()
+    return Array.from({ length: Math.min(count, KEPT_FAULTS) }, (_, i) => {
+      const entry = core.faultEntry(count - Math.min(count, KEPT_FAULTS) + i)
+      const u32 = (offset: number) => view.getUint32(entry + offset, true)
+      const hex = (offset: number) => `0x${view.getBigUint64(entry + offset, true).toString(16)}`
+      const vector = u32(0)
+      return {
+        vector,
+        ...(u32(4) && { errorCode: u32(8) }),
+        cs: u32(12),
+        ip: hex(16),
+        ...(vector === PAGE_FAULT && { cr2: hex(24) }),
+        instructions: Number(view.getBigUint64(entry + 32, true)),
+      }
+    })
   }
 
   instructions(): number {

@@ -58,6 +58,18 @@ describe.skipIf(noFirmware)(`exits${firmwareNote}`, () => {
     expect(fault).toMatchObject({ outcome: 'failed', exitCode: 1, exit: { reason: 'triple-fault' } })
     expect(fault.ended.stderr).toMatch(/^bootwright: the CPU shut down in a triple fault\n/)
     expect(fault.ended.stderr).toContain('last screen')
+    // INT3 without a vector table: vector 3, then 13, then 8 are beyond the IDT's limit.
+    expect(fault.faults?.map(({ vector, errorCode }) => [vector, errorCode])).toEqual([
+      [13, 3 * 8 + 2],
+      [13, 13 * 8 + 2],
+      [8, 0],
+      [13, 8 * 8 + 2],
+    ])
+    expect(fault.ended.stderr).toMatch(
+      /last exceptions:\n {2}#GP at 0:7c\w\w, error code 0x1a, after \d+ instructions\n/,
+    )
+    expect(fault.lastIo?.at(-1)).toMatchObject({ kind: 'write', name: expect.stringContaining('VGA') })
+    expect(fault.ended.stderr).toMatch(/last I\/O:\n(.*\n)*? {2}write port 0x3d4 \(VGA CRTC \(colour\)\)/)
     const halt = await runJson('halt', ['--until-exit'])
     expect(halt).toMatchObject({ outcome: 'failed', exitCode: 1, exit: { reason: 'halted' } })
     expect(halt.screen?.text).toContain('halting')

@@ -6,6 +6,7 @@ import { updateMode } from './segment'
 import { ATTENTION, ICOUNT_END, STALLED } from './state'
 
 export { run } from './run'
+export { faultCount, faultEntry } from './fault-log'
 export { dropEverything, dropRange } from './blocks'
 export { msrStorage, readTsc, writeTsc } from './msr'
 export { getFlags, setFlags } from './flags'

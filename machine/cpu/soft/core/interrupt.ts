@@ -9,6 +9,7 @@
  */
 import { iopl, virtualFlags } from './eflags'
 import { raise } from './fault'
+import { noteFault } from './fault-log'
 import { arithFlags, getFlags } from './flags'
 import { unwind } from './host'
 import { linearRead } from './memory'
@@ -51,6 +52,7 @@ export function deliverException(): void {
   let errorCode = load<u32>(PENDING_ERROR)
   let hasError = load<u32>(PENDING_HAS_ERROR) != 0
   store<u32>(PENDING_VECTOR, NO_VECTOR)
+  noteFault(vector, hasError, errorCode)
   const delivering = load<u32>(DELIVERING)
   if (delivering) {
     const first = load<u32>(DELIVERING_VECTOR)
@@ -63,6 +65,7 @@ export function deliverException(): void {
       vector = EX_DF
       errorCode = 0
       hasError = true
+      noteFault(vector, hasError, errorCode)
     } else if (delivering == 2 && vector >= EX_TS && vector <= EX_GP) errorCode |= 1
   }
   deliver(vector, KIND_EXCEPTION, hasError, errorCode)
