@@ -157,6 +157,11 @@ export class Vm {
     await this.driver.ask((thread) => thread.trace())
   }
 
+  /** Puts a line of the test's own into its trace. */
+  note(title: string): void {
+    this.sink?.event({ kind: 'note', guestTimeNs: this.driver.guestTimeNs, title })
+  }
+
   /** The whole machine as it is. Rejects with an error of the name SnapshotError where a medium is written in place. */
   async snapshot(): Promise<VmSnapshot> {
     const machine = await this.driver.ask((thread) => thread.snapshot())

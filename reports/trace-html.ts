@@ -104,7 +104,7 @@ main, header, footer { max-width: 1500px; }
 .track { position: relative; height: 56px; background: var(--card); border: 1px solid var(--line); border-radius: 6px; overflow: hidden; cursor: pointer; }
 .track i { position: absolute; height: 9px; border-radius: 2px; background: var(--soft); }
 .track .screen { top: 3px; background: var(--link); } .track .input { top: 14px; background: #a05bd8; }
-.track .condition { top: 25px; background: var(--passed); } .track .serial { top: 36px; } .track .exit, .track .note { top: 45px; background: var(--failed); }
+.track .condition { top: 25px; background: var(--passed); } .track .serial { top: 36px; } .track .exit { top: 45px; background: var(--failed); } .track .note { top: 45px; background: var(--soft); }
 .track .timeout, .track .failed, .track .interrupted { background: var(--failed); }
 .track .now { top: 0; bottom: 0; height: auto; width: 2px; background: #ff3ea5; border-radius: 0; }
 .line input { width: 100%; margin: 6px 0 0; }

@@ -1,5 +1,5 @@
 /** What `import … from 'bootwright/vitest'` gives: vitest, with machines. */
-export { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest'
+export { afterAll, afterEach, beforeAll, beforeEach, describe, vi } from 'vitest'
 export { defineGuest } from '../guest.js'
 export { type Stage, type StageOptions, stage } from '../stage.js'
 export { expect } from './matchers.js'

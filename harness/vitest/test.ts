@@ -1,5 +1,15 @@
 /** `test` with a machine: launched for each test, or forked from a stage, and closed behind it. */
-import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } from 'vitest'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  type TestAPI,
+  type TestContext,
+  vi,
+  test as vitestTest,
+} from 'vitest'
 import { evidence } from '../evidence.js'
 import { type LaunchOptions, launch } from '../launch.js'
 import type { Stage } from '../stage.js'
@@ -18,12 +28,18 @@ export interface VmFixtures {
   vm: Vm
 }
 
-export type VmTest = TestAPI<VmFixtures> & {
-  /** Sets what `vm` is launched with and what is kept, for the tests of this file or `describe` that follow. */
-  use(options: UseOptions): void
-  /** A `test` whose machines go on from a stage, each on its own. */
-  from(stage: Stage): VmTest
-}
+/** What Playwright's users look for at `test`. */
+const HOOKS = { describe, beforeAll, beforeEach, afterAll, afterEach }
+
+export type VmTest = TestAPI<VmFixtures> &
+  typeof HOOKS & {
+    /** Sets what `vm` is launched with and what is kept, for the tests of this file or `describe` that follow. */
+    use(options: UseOptions): void
+    /** A `test` whose machines go on from a stage, each on its own. */
+    from(stage: Stage): VmTest
+    /** A part of a test by its title: the trace has it, and what fails in it says so. */
+    step<T>(title: string, body: () => T | Promise<T>): Promise<T>
+  }
 
 /** vitest's own, which no guest boots in. */
 const VITEST_TIMEOUT = 5000
@@ -46,6 +62,7 @@ function create(stage: Stage | undefined): VmTest {
       const { trace = 'retain-on-failure', video = 'retain-on-failure', ...own } = launchOptions
       const options = { outputFolder: folder, ...own }
       const vm = stage ? await stage.fork(options) : await launch(options)
+      machines.add(vm)
       try {
         const retry = task.result?.retryCount ?? 0
         const recording = new Recording(vm, fullName(task), { trace, video }, retry)
@@ -55,11 +72,13 @@ function create(stage: Stage | undefined): VmTest {
         task.meta.guestTimeNs = recording.guestTimeNs()
         await recording.end(folder, { failed: task.result?.state === 'fail', retry })
       } finally {
+        machines.delete(vm)
         await vm.close()
       }
     },
   })
-  return Object.assign(api, {
+  return Object.assign(api, HOOKS, {
+    step,
     use(options: UseOptions) {
       api.override('launchOptions', options)
     },
@@ -69,6 +88,19 @@ function create(stage: Stage | undefined): VmTest {
       return create(parent)
     },
   }) as unknown as VmTest
+}
+
+/** Of the tests that run: one, but for concurrent ones. */
+const machines = new Set<Vm>()
+
+async function step<T>(title: string, body: () => T | Promise<T>): Promise<T> {
+  for (const vm of machines) vm.note(title)
+  try {
+    return await body()
+  } catch (error) {
+    if (error instanceof Error) error.message += `\n\nin the step '${title}'`
+    throw error
+  }
 }
 
 function fullName(task: TestContext['task']): string {

@@ -16,14 +16,16 @@ let tries = 0
 const machine = { floppy: ${JSON.stringify(floppy)}, engine: 'soft', memory: 16 }
 const booted = stage('booted', machine, async (vm) => { await vm.serial.waitFor('>') })
 const fails = async (vm) => {
-  await vm.keyboard.type('ab')
-  await vm.serial.waitFor('ab')
-  await expect(vm.serial).toHaveText('never', { timeout: '1s' })
+  await test.step('it echoes', async () => {
+    await vm.keyboard.type('ab')
+    await vm.serial.waitFor('ab')
+  })
+  await test.step('it says more', () => expect(vm.serial).toHaveText('never', { timeout: '1s' }))
 }
 test.from(booted)('fails', ({ vm }) => fails(vm))
 test.from(booted)('passes', async ({ vm }) => { await vm.keyboard.type('c'); await vm.wait('500ms') })
 test.from(booted)('passes at last', { retry: 2 }, async ({ vm }) => { if (++tries < 3) await fails(vm) })
-describe('asked for', () => {
+test.describe('asked for', () => {
   test.use({ ...machine, trace: 'on', video: 'on' })
   test('boots', async ({ vm }) => { await vm.serial.waitFor('>') })
 })
@@ -64,6 +66,11 @@ describe('a test that fails', () => {
     const { title, status, engine, events } = trace(failed)
     expect([title, status, engine]).toEqual(['fails', 'failed', 'soft'])
     expect(events.find(({ kind }) => kind === 'input')).toMatchObject({ title: 'type "ab"' })
+    expect(events.filter(({ kind }) => kind === 'note')).toMatchObject([
+      { title: 'it echoes' },
+      { title: 'it says more' },
+    ])
+    expect(failed.errors[0].message).toMatch(/in the step 'it says more'/)
     const waits = events.filter((event) => event.kind === 'condition')
     expect(waits.map(({ outcome }) => outcome)).toEqual(['met', 'timeout'])
     const [serial] = events.filter((event) => event.kind === 'serial')
