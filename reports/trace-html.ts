@@ -59,7 +59,7 @@ ${events.map(
 </div>
 </main>
 <footer>Guest time is the virtual machine’s own; host time is what a reader’s clock would have shown.</footer>
-<script type="application/json" id="trace">${scriptJson({ screens, events })}</script>
+<script type="application/json" id="trace">${scriptJson({ screens, events, isFailed: trace.status === 'failed' })}</script>
 ${files.render()}<script>${raw(TRACE_SCRIPT)}</script>
 </body>
 </html>
@@ -116,6 +116,7 @@ main, header, footer { max-width: 1500px; }
 .events .at { flex: none; width: 5rem; text-align: right; color: var(--soft); font-size: .8125rem; font-variant-numeric: tabular-nums; line-height: 1.45rem; }
 .events .what { min-width: 0; overflow-wrap: anywhere; }
 .events .timeout .what, .events .failed .what, .events .exit .what { color: var(--failed); }
+.events .note { margin-top: 4px; border-top: 1px solid var(--line); } .events .note .what { font-weight: 600; }
 .events .serial .what { font-family: var(--mono); font-size: .8125rem; }
 .view { min-width: 0; }
 .view figure { margin: 0 0 12px; }
@@ -133,7 +134,7 @@ main, header, footer { max-width: 1500px; }
 `
 
 const TRACE_SCRIPT = `${PAGE_SCRIPT}
-const { screens, events } = JSON.parse($('#trace').textContent)
+const { screens, events, isFailed } = JSON.parse($('#trace').textContent)
 const list = $('#events')
 const range = $('.line input')
 const options = $$('li', list)
@@ -203,5 +204,8 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault()
   choose(chosen + STEPS[event.key])
 })
-choose(0)
+// What went wrong is what a reader came for.
+const FAILED = ['timeout', 'failed']
+const failure = isFailed ? events.findLastIndex((event) => FAILED.includes(event.outcome) || event.kind === 'exit') : 0
+choose(Math.max(0, failure))
 `

@@ -37,7 +37,7 @@ export interface RunJson {
   serial?: { port: string; lines: string[] }[]
   /** What the guest touched and the machine does not have. */
   unhandled?: { kind: string; address: string; name?: string; reads: number; writes: number }[]
-  /** The last port accesses, and how often in a row; the last one last. */
+  /** The ports that were accessed last, and how often; the last one last. */
   lastIo?: { kind: 'read' | 'write'; port: string; name?: string; size: number; value: string; times: number }[]
   /** The last exceptions (soft engine), the last one last. */
   faults?: Fault[]

@@ -99,6 +99,9 @@ describe.skipIf(!executablePath)('in Chromium, a trace', () => {
     const page = await open()
     const selected = () => page.locator('[aria-selected=true]').innerText()
     const picture = () => page.locator('img.screen').getAttribute('src')
+    // A test that failed is opened where it did.
+    expect(await selected()).toContain('triple fault')
+    await page.keyboard.press('Home')
     expect(await selected()).toContain('screen')
     const first = await picture()
     expect(await page.locator('.terminal').count()).toBe(0)

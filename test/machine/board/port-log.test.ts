@@ -3,15 +3,16 @@ import { PortLog } from '../../../machine/board/port-log.js'
 
 const nameOf = (port: number) => (port === 0x64 ? '8042' : undefined)
 
-test('a loop that polls is one entry, with the last value', () => {
+test('what is done again is one entry, with the last value, at the end', () => {
   const log = new PortLog()
   log.note(1, 0x80, 7, 1)
   for (let value = 0; value < 5; value++) log.note(0, 0x64, value, 1)
   log.note(1, 0x64, 0xae, 1)
+  log.note(1, 0x80, 8, 2)
   expect(log.list(nameOf)).toEqual([
-    { kind: 'write', port: 0x80, size: 1, value: 7, times: 1 },
     { kind: 'read', port: 0x64, name: '8042', size: 1, value: 4, times: 5 },
     { kind: 'write', port: 0x64, name: '8042', size: 1, value: 0xae, times: 1 },
+    { kind: 'write', port: 0x80, size: 2, value: 8, times: 2 },
   ])
 })
 
