@@ -3,7 +3,9 @@
  * bytes they were made from are written.
  */
 import { decodeBlock } from './decode'
-import { ACCESS_EXECUTE, ACCESS_USER, flushWriteTlb, physMap, tlbGeneration, translate } from './memory'
+import { ACCESS_EXECUTE, ACCESS_USER, translate } from './page-walk'
+import { physMap } from './physical'
+import { flushWriteTlb, tlbGeneration } from './tlb'
 import { OP_SIZE } from './op'
 import { breakSoon } from './run'
 import {

@@ -5,7 +5,9 @@ import {
   F_DE, F_FSGSBASE, F_FXSR, F_MCE, F_PAE, F_PCID, F_PGE, F_PSE, F_SMAP, F_SMEP, F_SSE, F_TSC, F_UMIP, F_VME, F_XSAVE,
 } from './generated/features'
 import { tprRead, tprWrite } from './host'
-import { flushPage, flushTlb, physRead, privilegeChanged, read, nonCanonical, write } from './memory'
+import { read, nonCanonical, write } from './memory'
+import { physRead } from './physical'
+import { flushPage, flushTlb, privilegeChanged } from './tlb'
 import { ea, OP_REG, OP_RM, opSeg } from './op'
 import { operand16, setGpr } from './operand'
 import { nextIp } from './run'

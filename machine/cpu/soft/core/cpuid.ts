@@ -14,7 +14,7 @@ import { CR4, CR4_OSXSAVE, RAX, RBX, RCX, RDX, XCR0 } from './state'
 const FEATURE_APIC: u32 = 1 << 9
 const FEATURE_OSXSAVE: u32 = 1 << 27
 
-/** Physical address bits; memory.ts and msr.ts refuse the others. */
+/** Physical address bits; page-walk.ts and msr.ts refuse the others. */
 const PHYSICAL_BITS: u32 = 40
 
 const ROW: usize = 5

@@ -6,7 +6,8 @@ import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_MODE, BLOC
 import { raise } from './fault'
 import { has } from './features'
 import { CASES, HANDLER_INVALID, LEAVES, NODES, ROOTS } from './generated/tables'
-import { ACCESS_EXECUTE, ACCESS_USER, physMap, physRead, translate } from './memory'
+import { ACCESS_EXECUTE, ACCESS_USER, translate } from './page-walk'
+import { physMap, physRead } from './physical'
 import {
   OPF_LOCK, OPF_MEM, OPF_REP, OPF_REPNE, OPF_WIDE, OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_FLAGS, OP_HANDLER, OP_IMM, OP_INDEX,
   OP_IP, OP_LENGTH, OP_NEXT, OP_REG, OP_RM, OP_SCALE, OP_SEG, OP_SIZE, OP_VVVV,

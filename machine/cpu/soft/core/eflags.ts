@@ -1,7 +1,8 @@
 /** EFLAGS as a whole: who may change which bit (Intel SDM vol. 1, 3.4.3; vol. 3, 20.3 for VME and PVI). */
 import { raise } from './fault'
 import { getFlags, setFlags } from './flags'
-import { addSp, flushTlb, peek, privilegeChanged, push } from './memory'
+import { addSp, peek, push } from './memory'
+import { flushTlb, privilegeChanged } from './tlb'
 import { nextIp } from './run'
 import { virtual8086 } from './segment'
 import {

@@ -1,6 +1,7 @@
 /** FXSAVE, FXRSTOR, LDMXCSR, STMXCSR and the fences (Intel SDM vol. 1, 10.5; layout in table 10-2). */
 import { raise, raiseNoError } from './fault'
-import { ACCESS_USER, linearOf, probeWrite, read, readEa, translate, write, writeEa } from './memory'
+import { linearOf, probeWrite, read, readEa, write, writeEa } from './memory'
+import { ACCESS_USER, translate } from './page-walk'
 import { OPF_SIZE, OP_FLAGS, ea, opSeg } from './op'
 import {
   CPL, CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, FPR, FPU_CONTROL, FPU_CS, FPU_DP, FPU_DS, FPU_IP, FPU_OPCODE,

@@ -1,6 +1,6 @@
 /** The core's exports: what `soft-engine.ts` calls. */
 import { fillHandlerTable } from './generated/dispatch'
-import { flushAllTlbs, initializeTlbs, selectTlb } from './memory'
+import { flushAllTlbs, initializeTlbs, selectTlb } from './tlb'
 import { breakSoon, instructionCount } from './run'
 import { updateMode } from './segment'
 import { ATTENTION, ICOUNT_END, STALLED } from './state'

@@ -2,7 +2,7 @@
 import { cpuSignature } from './cpuid'
 import { RANDOM_STATE } from './features'
 import { setFlags } from './flags'
-import { flushTlb } from './memory'
+import { flushTlb } from './tlb'
 import { resetMsrs, writeTsc } from './msr'
 import { segmentAddress, setFlat64, setSegmentBounds, updateMode } from './segment'
 import {

@@ -7,7 +7,8 @@
  * the register.
  */
 import { raise } from './fault'
-import { nonCanonical, privilegeChanged, systemRead, systemWrite, tlbReadSuper, tlbWriteSuper } from './memory'
+import { nonCanonical, systemRead, systemWrite } from './memory'
+import { privilegeChanged, tlbReadSuper, tlbWriteSuper } from './tlb'
 import {
   CPL, CR0, CR0_PE, CS, DS, EFER, EFER_LMA, ES, EX_GP, EX_NP, EX_SS, FLAG_VM, FLAT_SS, FS, FS64, GDTR_BASE,
   GDTR_LIMIT, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, RFLAGS, SEG_ACCESS, SEG_BASE,

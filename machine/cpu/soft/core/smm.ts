@@ -5,7 +5,8 @@
 import { smmChanged } from './host'
 import { raiseNoError } from './fault'
 import { getFlags, setFlags } from './flags'
-import { flushTlb, physRead, physWrite } from './memory'
+import { physRead, physWrite } from './physical'
+import { flushTlb } from './tlb'
 import { ACC_UNUSABLE, segmentAddress, setFlat, setNull, setSegmentBounds, updateMode } from './segment'
 import {
   CPL, CR0, CR0_EM, CR0_PE, CR0_PG, CR0_TS, CR3, CR4, CS, DR, EX_UD, FLAG_VM, GDTR_BASE, GDTR_LIMIT, GPR, HALTED,

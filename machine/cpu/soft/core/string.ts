@@ -5,7 +5,8 @@
 import { arithFlags } from './flags'
 import { cmpSub } from './arithmetic'
 import { setReg } from './operand'
-import { read, tlbRead, tlbWrite, write } from './memory'
+import { read, write } from './memory'
+import { tlbRead, tlbWrite } from './tlb'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_SEG } from './op'
 import { instructionCount, instructionPointer, nextIp, pressing } from './run'
 import {

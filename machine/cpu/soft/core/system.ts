@@ -4,7 +4,8 @@ import { ALL_FLAGS } from './eflags'
 import { raise, raiseNoError } from './fault'
 import { CPU_COUNT, OTHERS_RUN } from './features'
 import { getFlags, setFlags } from './flags'
-import { addSp, nonCanonical, peek, privilegeChanged, read, write } from './memory'
+import { addSp, nonCanonical, peek, read, write } from './memory'
+import { privilegeChanged } from './tlb'
 import { ea, OP_ADDRESS_SHIFT, OP_REG, OP_RM, opSeg } from './op'
 import {
   MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_STAR, MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_SYSENTER_ESP,

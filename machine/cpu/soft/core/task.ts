@@ -9,7 +9,8 @@ import { ALL_FLAGS } from './eflags'
 import { raise } from './fault'
 import { getFlags, setFlags } from './flags'
 import { unwind } from './host'
-import { ACCESS_IMPLICIT, ACCESS_WRITE, flushTlb, translate } from './memory'
+import { ACCESS_IMPLICIT, ACCESS_WRITE, translate } from './page-walk'
+import { flushTlb } from './tlb'
 import { blockStart, syncForFault } from './run'
 import {
   checkCodeOffset, commit, descAddress, descBase, descDpl, descHigh, descIsCode, descIsConforming, descIsReadable,

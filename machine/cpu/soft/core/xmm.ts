@@ -1,7 +1,8 @@
 /** Operands of SSE instructions, and what each asks before it starts (Intel SDM vol. 3, 2.5 and 13.1). */
 import { raise, raiseNoError } from './fault'
 import { gathering } from './float-sse'
-import { linearOf, linearRead, linearWrite, probeWrite, readEa, tlbRead, tlbWrite } from './memory'
+import { linearOf, linearRead, linearWrite, probeWrite, readEa } from './memory'
+import { tlbRead, tlbWrite } from './tlb'
 import { OP_REG, OP_RM, ea, opSeg } from './op'
 import { CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, EX_UD } from './state'
 

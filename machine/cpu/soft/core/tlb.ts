@@ -1,0 +1,160 @@
+/**
+ * The TLBs: which linear pages can be read and written at once, and where in the arena they are. Each CPU has a bank of them,
+ * with one for reads and one for writes by supervisor, user, and supervisor with SMAP lifted.
+ */
+import { dataBreakpoints } from './debug'
+import { ACCESS_IMPLICIT, ACCESS_USER, translate, walkedDirty, walkedWrite } from './page-walk'
+import { physMap } from './physical'
+import {
+  CPL, CR0, CR0_AM, CR4, CR4_PAE, CR4_PSE, CR4_SMAP, FLAG_AC, PAGE_CODE, PAGE_RAM, RFLAGS, TLB_BANKS, TLB_BANK_COUNT,
+  TLB_BANK_SIZE, TLB_READ_LIFTED, TLB_READ_SUPER, TLB_READ_USER, TLB_WRITE_LIFTED, TLB_WRITE_SUPER, TLB_WRITE_USER,
+} from './state'
+
+/** The executing CPU's TLBs. */
+let bank: usize = TLB_BANKS
+/** Those of its present privilege level. */
+export let tlbRead: usize = TLB_BANKS + TLB_READ_SUPER
+export let tlbWrite: usize = TLB_BANKS + TLB_WRITE_SUPER
+/** The supervisor's, whatever the privilege level. */
+export let tlbReadSuper: usize = TLB_BANKS + TLB_READ_SUPER
+export let tlbWriteSuper: usize = TLB_BANKS + TLB_WRITE_SUPER
+/** Something may have been entered in the TLBs of a lifted SMAP: most guests never do. */
+let liftedUsed: bool = true
+/** Changes with every flush and every CPU: what remembers a translation elsewhere (the jump cache) compares it. */
+export let tlbGeneration: u32 = 1
+let lastGeneration: u32 = 1
+
+// What a bank keeps while another CPU has its turn: its generation, and BANK_ bits. u32 each.
+const BANK_NOTES: usize = memory.data(<i32>TLB_BANK_COUNT * 8)
+const NOTE_BITS: usize = 4
+const BANK_LIFTED_USED: u32 = 1
+/** What its CPU is to do before its next instruction: flushTlb(), flushWriteTlb(). */
+const BANK_FLUSH: u32 = 2
+const BANK_FLUSH_WRITE: u32 = 4
+
+/** To be called whenever CPL, EFLAGS.AC or CR4.SMAP changes. */
+export function privilegeChanged(): void {
+  if (load<u32>(CPL) == 3) {
+    tlbRead = bank + TLB_READ_USER
+    tlbWrite = bank + TLB_WRITE_USER
+  } else if (smapLifted()) {
+    tlbRead = bank + TLB_READ_LIFTED
+    tlbWrite = bank + TLB_WRITE_LIFTED
+  } else {
+    tlbRead = bank + TLB_READ_SUPER
+    tlbWrite = bank + TLB_WRITE_SUPER
+  }
+}
+
+@inline function notesOf(cpuBank: usize): usize {
+  return BANK_NOTES + (((cpuBank - TLB_BANKS) / TLB_BANK_SIZE) << 3)
+}
+
+/** Once: what lies in the banks means nothing yet. */
+export function initializeTlbs(): void {
+  noteForOthers(BANK_LIFTED_USED | BANK_FLUSH)
+}
+
+/** CPU `cpu` executes from now on, with TLBs of its own. `privilegeChanged()` is to follow. */
+export function selectTlb(cpu: u32): void {
+  const old = notesOf(bank)
+  store<u32>(old, tlbGeneration)
+  // What is to be done for others was noted while this one executed; its own it did at once.
+  store<u32>(old, liftedUsed ? BANK_LIFTED_USED : 0, NOTE_BITS)
+  bank = TLB_BANKS + <usize>cpu * TLB_BANK_SIZE
+  tlbReadSuper = bank + TLB_READ_SUPER
+  tlbWriteSuper = bank + TLB_WRITE_SUPER
+  const notes = notesOf(bank)
+  tlbGeneration = load<u32>(notes)
+  const bits = load<u32>(notes, NOTE_BITS)
+  liftedUsed = (bits & BANK_LIFTED_USED) != 0
+  if (bits & BANK_FLUSH) flushTlb()
+  else if (bits & BANK_FLUSH_WRITE) clearWriteTlb()
+}
+
+/** All CPUs but the executing one have something to do when their turn comes. */
+function noteForOthers(bits: u32): void {
+  for (let i: u32 = 0; i < TLB_BANK_COUNT; i++) {
+    const notes = BANK_NOTES + (<usize>i << 3) + NOTE_BITS
+    store<u32>(notes, load<u32>(notes) | bits)
+  }
+}
+
+/** SMAP is on and EFLAGS.AC lets the supervisor at user pages all the same: these translations hold only so long. */
+@inline function smapLifted(): bool {
+  return (load<u32>(CR4) & CR4_SMAP) != 0 && (load<u32>(RFLAGS) & FLAG_AC) != 0
+}
+
+/** Forgets every translation of this CPU: CR3, CR0.PG/WP, CR4 paging bits, EFER.NXE changed. */
+export function flushTlb(): void {
+  memory.fill(bank, 0xff, 0x10000)
+  if (liftedUsed) memory.fill(bank + TLB_READ_LIFTED, 0xff, 0x8000)
+  liftedUsed = false
+  // Never another CPU's, whose addresses mean something else.
+  tlbGeneration = ++lastGeneration
+}
+
+/** Forgets every translation of all CPUs: A20 or the memory map changed, the machine is saved. */
+export function flushAllTlbs(): void {
+  flushTlb()
+  noteForOthers(BANK_FLUSH)
+}
+
+/** INVLPG. Large pages are entered in 4 KiB pieces, so all go when paging uses them. */
+export function flushPage(linear: u64): void {
+  if (load<u32>(CR4) & (CR4_PSE | CR4_PAE)) {
+    flushTlb()
+    return
+  }
+  const e = bank + (<usize>((linear >> 12) & 1023) << 4)
+  store<u64>(e, -1, TLB_READ_SUPER)
+  store<u64>(e, -1, TLB_READ_USER)
+  store<u64>(e, -1, TLB_WRITE_SUPER)
+  store<u64>(e, -1, TLB_WRITE_USER)
+  store<u64>(e, -1, TLB_READ_LIFTED)
+  store<u64>(e, -1, TLB_WRITE_LIFTED)
+  tlbGeneration = ++lastGeneration
+}
+
+/** No page may be written without the slow path seeing it: code was decoded from a page that was not code before. */
+export function flushWriteTlb(): void {
+  clearWriteTlb()
+  noteForOthers(BANK_FLUSH_WRITE)
+}
+
+function clearWriteTlb(): void {
+  memory.fill(bank + TLB_WRITE_SUPER, 0xff, 0x8000)
+  if (liftedUsed) memory.fill(bank + TLB_WRITE_LIFTED, 0xff, 0x4000)
+}
+
+@inline export function alignmentChecked(): bool {
+  return load<u32>(CPL) == 3 && (load<u32>(CR0) & CR0_AM) != 0 && (load<u32>(RFLAGS) & FLAG_AC) != 0
+}
+
+/** In the tag of a write TLB, which then matches no address: the page holds code, so mayHoldCode() is to be asked. */
+export const TAG_CODE: u64 = 1
+
+/** Translates and enters the TLBs that the page's rights allow. */
+export function translateAndFill(linear: u64, access: u32): u64 {
+  const phys = translate(linear, access)
+  const entry = physMap(phys)
+  if (!entry) return phys
+  const tag = linear & ~0xfff
+  if (dataBreakpoints(tag)) return phys
+  const user = (access & ACCESS_USER) != 0
+  if (user && alignmentChecked()) return phys
+  const i = <usize>((linear >> 12) & 1023) << 4
+  const addend = (entry & 0xfffff000) - <u32>tag
+  const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()
+  if (lifted) liftedUsed = true
+  const read = bank + (user ? TLB_READ_USER : lifted ? TLB_READ_LIFTED : TLB_READ_SUPER) + i
+  store<u64>(read, tag)
+  store<u64>(read, addend, 8)
+  if (walkedWrite && walkedDirty && entry & PAGE_RAM) {
+    const write = bank + (user ? TLB_WRITE_USER : lifted ? TLB_WRITE_LIFTED : TLB_WRITE_SUPER) + i
+    store<u64>(write, entry & PAGE_CODE ? tag | TAG_CODE : tag)
+    store<u32>(write, addend, 8)
+    store<u32>(write, <u32>phys, 12)
+  }
+  return phys
+}
