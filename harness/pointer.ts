@@ -64,6 +64,10 @@ export class Pointer {
   private noise: Uint8Array = new Uint8Array(0)
   private size: Size = { width: 0, height: 0 }
   private at: Point = { x: 0, y: 0 }
+  /** `typist.moved` when it was there. */
+  private movedTo = -1
+  /** Pixels for a count that comes with rests before it. */
+  private slowGain = 1
 
   /** @param advance Runs the machine for some ns of guest time. */
   constructor(
@@ -74,6 +78,33 @@ export class Pointer {
 
   /** @param x Pixels from the left. */
   moveTo(x: number, y: number): PointerResult {
+    const result = this.typist.isHolding && this.movedTo === this.typist.moved ? this.carry(x, y) : this.bring(x, y)
+    if (result.outcome === 'there') this.movedTo = this.typist.moved
+    return result
+  }
+
+  /**
+   * With a button held, windows and their outlines go along with the pointer, so that it is not seen apart from them: it
+   * is moved as slow counts were seen to move it.
+   */
+  private carry(x: number, y: number): PointerResult {
+    const { at, slowGain } = this
+    const { scaleX, scaleY } = this.background as Picture
+    const target = { x: Math.floor(x / scaleX), y: Math.floor(y / scaleY) }
+    const counts = (axis: 'x' | 'y') =>
+      Math.max(-EVENT, Math.min(EVENT, Math.round((target[axis] - at[axis]) / slowGain)))
+    for (let [dx, dy] = [counts('x'), counts('y')]; dx !== 0 || dy !== 0; [dx, dy] = [counts('x'), counts('y')]) {
+      this.advance(REST)
+      this.typist.move(dx, dy, EVENT)
+      at.x += dx * slowGain
+      at.y += dy * slowGain
+    }
+    this.at = { x: Math.round(at.x), y: Math.round(at.y) }
+    this.advance(SETTLE)
+    return { outcome: 'there' }
+  }
+
+  private bring(x: number, y: number): PointerResult {
     if (!this.stillKnown() && !this.find()) return { outcome: 'unseen' }
     const { scaleX, scaleY } = this.background as Picture
     const target = { x: Math.floor(x / scaleX), y: Math.floor(y / scaleY) }
@@ -120,9 +151,19 @@ export class Pointer {
       copyArea(now, this.background, corner)
       this.size = { width: away.width, height: away.height }
       this.at = { x: away.x, y: away.y }
+      this.measureSlowGain()
       return true
     }
     return false
+  }
+
+  private measureSlowGain(): void {
+    const from = { ...this.at }
+    this.advance(REST)
+    this.typist.move(EVENT, 0, EVENT)
+    this.advance(SETTLE)
+    const seen = this.observe(this.look(), from)
+    if (seen && seen.x > from.x) this.slowGain = (seen.x - from.x) / EVENT
   }
 
   /**

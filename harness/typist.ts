@@ -36,6 +36,8 @@ const BUTTONS: { readonly [button in MouseButton]: number } = { left: 1, right: 
 
 export class Typist {
   private buttons = 0
+  /** Events with movement so far: who knows where the pointer is sees that others have moved it. */
+  private movements = 0
   /** The guest has not taken keys out of the BIOS's buffer for long, so that it is not waited for until it does. */
   private leavesKeys = false
 
@@ -53,6 +55,14 @@ export class Typist {
   load(state: State): void {
     this.buttons = state.buttons as number
     this.leavesKeys = (state.leavesKeys as boolean | undefined) ?? false
+  }
+
+  get isHolding(): boolean {
+    return this.buttons !== 0
+  }
+
+  get moved(): number {
+    return this.movements
   }
 
   /** Presses in order, releases in reverse. */
@@ -132,6 +142,7 @@ export class Typist {
   }
 
   private mouse(dx: number, dy: number, ns: number, dz = 0): void {
+    if (dx !== 0 || dy !== 0) this.movements++
     this.machine.mouse({ dx, dy, dz, buttons: this.buttons })
     this.advance(ns)
     while (this.machine.mousePending() > 0) this.advance(LOOK)

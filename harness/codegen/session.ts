@@ -215,7 +215,13 @@ export class CodegenSession implements LiveMachine {
     if (held?.button !== button) return
     this.held = undefined
     const steps: Step[] = isNear(held, { x, y }) ? [] : [{ kind: 'mouse-to', x, y }]
-    await this.steps([...steps, { kind: 'mouse-button', button, down: false }])
+    const up: Step = { kind: 'mouse-button', button, down: false }
+    const result = await this.steps([...steps, up])
+    if (result.outcome === 'failed' && result.exit.reason === 'script') {
+      await this.steps([up])
+      this.hooks.onNote(`${result.error}.`)
+      return
+    }
     if (steps.length > 0) {
       const options = button === 'left' ? '' : `, { button: ${quote(button)} }`
       const [from, to] = [held, { x, y }].map((point) => `{ x: ${point.x}, y: ${point.y} }`)

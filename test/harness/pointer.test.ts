@@ -13,6 +13,8 @@ interface Desktop {
   hidden?: boolean
   /** Lines of a menu light up below the pointer. */
   menu?: boolean
+  /** While a button is down, an outline goes along with the pointer. */
+  outline?: boolean
 }
 
 /** A guest that shows an arrow of 8×12 pixels on a picture with stripes. */
@@ -21,6 +23,7 @@ class DesktopMachine {
   y = 100
   private time = 0
   private last = 0
+  private held = false
   readonly clicks: { x: number; y: number; buttons: number }[] = []
 
   constructor(private readonly desktop: Desktop) {}
@@ -38,6 +41,7 @@ class DesktopMachine {
     this.last = this.time
     this.x = Math.max(0, Math.min(319, this.x + scale(dx, since)))
     this.y = Math.max(0, Math.min(199, this.y + scale(dy, since)))
+    this.held = buttons !== 0
     if (buttons) this.clicks.push({ x: this.x, y: this.y, buttons })
   }
 
@@ -52,6 +56,11 @@ class DesktopMachine {
       const { x, y } = this
       const inMenu = x >= 120 && x < 280 && y >= 66 && y < 198
       if (this.desktop.menu && inMenu) drawBox(frame, 120, y - (y % 22), 160, 22, [120, 120, 120])
+      if (this.desktop.outline && this.held) {
+        const [left, top] = [Math.max(0, x - 30), Math.max(0, y - 6)]
+        drawBox(frame, left, top, Math.min(90, 320 - left), 1, [0, 0, 0])
+        drawBox(frame, left, top, 1, Math.min(70, 200 - top), [0, 0, 0])
+      }
       if (!this.desktop.hidden)
         for (let row = 0; row < Math.min(12, 200 - y); row++)
           drawBox(frame, x, y + row, Math.min(1 + Math.floor(row * 0.7), 320 - x), 1, [255, 255, 255])
@@ -63,7 +72,7 @@ class DesktopMachine {
 function pointerOn(desktop: Desktop) {
   const machine = new DesktopMachine(desktop)
   const typist = new Typist(machine as unknown as Machine, machine.advance)
-  return { machine, pointer: new Pointer(machine as unknown as Machine, typist, machine.advance) }
+  return { machine, typist, pointer: new Pointer(machine as unknown as Machine, typist, machine.advance) }
 }
 
 describe.each<[string, Desktop]>([
@@ -87,6 +96,32 @@ describe.each<[string, Desktop]>([
     expect(pointer.moveTo(x, y)).toEqual({ outcome: 'there' })
     expect(Math.abs(machine.x - x)).toBeLessThanOrEqual(2)
     expect(Math.abs(machine.y - y)).toBeLessThanOrEqual(2)
+  })
+})
+
+describe.each<[string, Desktop]>([
+  ['a count for a pixel', {}],
+  ['two pixels for a count', { accelerate: (counts) => 2 * counts }],
+  ['two counts for a pixel', { accelerate: (counts) => Math.trunc(counts / 2) }],
+  [
+    'three pixels for a count that comes fast',
+    { accelerate: (counts, since) => (since < 100e6 ? 3 * counts : counts) },
+  ],
+])('a window whose outline goes along, with %s,', (_, desktop) => {
+  test.each([
+    [160, 100, 40, 150],
+    [20, 30, 300, 31],
+  ])('is dragged from %i,%i to %i,%i', (fromX, fromY, toX, toY) => {
+    const { machine, typist, pointer } = pointerOn({ ...desktop, outline: true })
+    expect(pointer.moveTo(fromX, fromY)).toEqual({ outcome: 'there' })
+    typist.button('left', true)
+    expect(pointer.moveTo(toX, toY)).toEqual({ outcome: 'there' })
+    typist.button('left', false)
+    const end = machine.clicks.at(-1)
+    expect(Math.abs((end?.x ?? 0) - toX)).toBeLessThanOrEqual(2)
+    expect(Math.abs((end?.y ?? 0) - toY)).toBeLessThanOrEqual(2)
+    expect(pointer.moveTo(fromX, fromY)).toEqual({ outcome: 'there' })
+    expect(Math.abs(machine.x - fromX)).toBeLessThanOrEqual(2)
   })
 })
 

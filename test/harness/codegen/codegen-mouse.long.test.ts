@@ -6,7 +6,7 @@ import { firmwareNote, noFirmware } from '../../firmware-here.js'
 import { executablePath, launchChromium } from '../../reports/chromium.js'
 import { liveCommand } from '../live/live-command.js'
 import { withoutImage } from '../vitest/images.js'
-import { placesOn, seen } from './page-screen.js'
+import { placesOn, seen, settled } from './page-screen.js'
 import { expectPasses, writtenFolder } from './written-test.js'
 
 const IMAGE = 'kolibri.img'
@@ -27,13 +27,14 @@ describe.skipIf(skipped)(`codegen with KolibriOS${firmwareNote}`, () => {
       await page.locator('#screen canvas').focus()
       await seen(page, /Kolibri OS/)
       await page.keyboard.press('Enter')
-      await page.waitForTimeout(40_000)
+      // The desktop's icons; then the window that comes over them, and where it is dragged to.
+      await settled(page, 0, 0, 500, 300)
       const at = await placesOn(page)
-      const lines = (text: string) => page.locator('#lines', { hasText: text }).waitFor({ timeout: 60_000 })
+      const lines = (text: string) => page.locator('#lines', { hasText: text }).waitFor({ timeout: 180_000 })
       const icon = at(40, 40)
       await page.mouse.dblclick(icon.x, icon.y, { delay: 60 })
       await lines('dblclick')
-      await page.waitForTimeout(5_000)
+      await settled(page, 0, 0, 500, 300)
       const title = at(300, 31)
       const there = at(420, 91)
       await page.mouse.move(title.x, title.y)
@@ -41,7 +42,7 @@ describe.skipIf(skipped)(`codegen with KolibriOS${firmwareNote}`, () => {
       await page.mouse.move(there.x, there.y, { steps: 5 })
       await page.mouse.up()
       await lines('drag')
-      await page.waitForTimeout(5_000)
+      await settled(page, 0, 0, 500, 300)
       await page.click('[data-tool=box]')
       const corner = at(200, 100)
       await page.mouse.move(corner.x, corner.y)

@@ -25,6 +25,25 @@ export async function seen(page: Page, pattern: RegExp): Promise<Place> {
   }
 }
 
+/** Waits until a part of the guest's screen has not changed for 4 s of the host's time, and shows something. */
+export async function settled(page: Page, x: number, y: number, width: number, height: number): Promise<void> {
+  const look = `(() => {
+    const canvas = document.querySelector('#screen canvas')
+    const { data } = canvas.getContext('2d').getImageData(${x}, ${y}, ${width}, ${height})
+    return canvas.width + ' ' + data.reduce((hash, byte) => (Math.imul(hash, 31) + byte) | 0, 0) + ' ' + new Set(data).size
+  })()`
+  let [last, since] = ['', performance.now()]
+  for (const deadline = since + 300_000; performance.now() < deadline; ) {
+    const now = String(await page.evaluate(look))
+    // Fewer values are a screen that shows one colour, or two.
+    const isBare = Number(now.split(' ')[2]) < 8
+    if (now !== last || isBare) [last, since] = [now, performance.now()]
+    else if (performance.now() - since >= 4000) return
+    await page.waitForTimeout(500)
+  }
+  throw new Error('the screen does not come to rest')
+}
+
 /** Where places of the guest's screen are on the page. */
 export async function placesOn(page: Page): Promise<(x: number, y: number) => Place> {
   const box = await page.locator('#screen canvas').boundingBox()
