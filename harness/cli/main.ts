@@ -30,7 +30,8 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
 export async function main(args: readonly string[]): Promise<number> {
   process.exitCode = undefined
   try {
-    await (await program(args)).parseAsync(args, { from: 'user' })
+    const root = await program(args)
+    await root.parseAsync(await inOurWords(args, root), { from: 'user' })
     return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
@@ -38,6 +39,15 @@ export async function main(args: readonly string[]): Promise<number> {
     if (args.includes('--json')) printJson(errorJson(told))
     return complain(told)
   }
+}
+
+/** `run` and `codegen` take QEMU's options, too. */
+async function inOurWords(args: readonly string[], root: Command): Promise<readonly string[]> {
+  const [verb, ...rest] = args
+  if (verb !== 'run' && verb !== 'codegen') return args
+  const { fromQemu } = await import('./qemu-options.js')
+  const own = root.commands[0].options.filter(({ required }) => required)
+  return [verb, ...fromQemu(rest, (option) => own.some(({ long, short }) => long === option || short === option))]
 }
 
 async function program(args: readonly string[]): Promise<Command> {

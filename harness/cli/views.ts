@@ -80,7 +80,8 @@ function passwordOf(vnc: VncRequest): string | undefined {
     text = passwordFile === undefined ? undefined : readFileSync(passwordFile, 'utf8')
   } catch (error) {
     throw new UsageError(
-      `--vnc: the password's file '${passwordFile}' cannot be read (${(error as NodeJS.ErrnoException).code})`,
+      `--vnc: the password's file '${passwordFile}' cannot be read (${(error as NodeJS.ErrnoException).code}); ` +
+        'name one that can, or put the password into BOOTWRIGHT_VNC_PASSWORD',
     )
   }
   const password = vncPassword(vnc, text, process.env)

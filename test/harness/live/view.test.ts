@@ -118,7 +118,7 @@ describe.skipIf(noFirmware)(`run --ui --vnc${firmwareNote}`, () => {
 test.each([
   [['--ui', '--json'], '--json is for programs, and --ui for people; leave one out'],
   [['--vnc', '0.0.0.0:1'], '--vnc 0.0.0.0:1 can be reached from other hosts and needs a password'],
-  [['--vnc', ':1,password=/none'], "--vnc: the password's file '/none' cannot be read (ENOENT)"],
+  [['--vnc', ':1,password=/none'], "--vnc: the password's file '/none' cannot be read (ENOENT); name one that can"],
 ])('run %j is refused in one sentence', async (args, sentence) => {
   const { code, stderr } = await bootwright(['run', floppy, ...args], { env: { BOOTWRIGHT_VNC_PASSWORD: undefined } })
   expect(code).toBe(2)

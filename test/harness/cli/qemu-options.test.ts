@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest'
+import { fromQemu } from '../../../harness/cli/qemu-options.js'
+
+const VALUED = ['--keys', '--append', '-m', '--serial']
+const ours = (line: string) => fromQemu(line.split(' '), (option) => VALUED.includes(option)).join(' ')
+
+test.each([
+  ['-hda disk.img -cdrom install.iso -boot d -m 512', '--disk disk.img --cdrom install.iso --boot d -m 512'],
+  ['-fda a.img -fdb b.img -nographic', '--floppy a.img --floppy b.img --serial stdio'],
+  ['-kernel bzImage -initrd root.gz -append console=ttyS0', '--kernel bzImage --initrd root.gz --append console=ttyS0'],
+  ['-drive file=a,b=c', '--disk a'],
+  ['-drive file=a.iso,media=cdrom', '--cdrom a.iso'],
+  ['-drive format=raw,if=floppy,file=f.img', '--floppy f.img'],
+  ['-serial file:out.txt -debugcon stdio -monitor none', '--serial out.txt --debugcon stdio'],
+  ['-accel tcg -smp 4 -cpu max', '--engine soft --smp 4 --cpu max'],
+  ['-enable-kvm -M pc -vga std -display none', '--engine kvm'],
+  ['-device isa-debug-exit,iobase=0xf4,iosize=0x04 -no-reboot -snapshot', '--until-exit'],
+  ['disk.img --engine soft -h', 'disk.img --engine soft -h'],
+])('%s', (qemu, own) => {
+  expect(ours(qemu)).toBe(own)
+})
+
+test('what follows an option of ours is its value', () => {
+  expect(ours('--keys -hda --append -nographic -m -smp')).toBe('--keys -hda --append -nographic -m -smp')
+})
+
+test.each([
+  ['-hda', '-hda needs a value'],
+  ['-vga qxl', '-vga qxl is nothing that this machine has; leave it out'],
+  ['-machine q35', '-machine q35 is nothing that this machine has'],
+  ['-device virtio-rng', '-device virtio-rng is nothing that this machine has'],
+  ['-serial pty', '-serial pty is not known here; it takes stdio, file:PATH or none'],
+  ['-drive if=ide', '-drive if=ide names no image; add file=PATH'],
+  ['-drive file=a,format=qcow2', '-drive file=a,format=qcow2: images are raw here; convert it with qemu-img'],
+  ['-drive file=a,if=virtio', '-drive file=a,if=virtio: drives here are ide or floppy, not virtio'],
+])('%s is refused', (qemu, sentence) => {
+  expect(() => ours(qemu)).toThrow(sentence)
+})
