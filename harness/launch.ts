@@ -86,8 +86,8 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
 /**
  * Starts a machine, powered on and standing still until something is awaited of it.
  *
- * Rejects with a LaunchError, GuestError, NeedleError, MissingMediaError, SnapshotError, or a VmError of the name MediaError, BootImageError,
- * FirmwareMissingError or EngineUnavailableError; each has one sentence.
+ * Rejects with a LaunchError, GuestError, NeedleError, MissingMediaError, SnapshotError, or a VmError of the name
+ * MediaError, BootImageError, FirmwareMissingError or EngineUnavailableError; each has one sentence.
  */
 export async function launch(options: LaunchOptions): Promise<Vm> {
   const { machineModule, snapshot } = options

@@ -36,7 +36,7 @@ const BUTTONS: { readonly [button in MouseButton]: number } = { left: 1, right: 
 
 export class Typist {
   private buttons = 0
-  /** Events with movement so far: who knows where the pointer is sees that others have moved it. */
+  /** Events with movement so far. */
   private movements = 0
   /** The guest has not taken keys out of the BIOS's buffer for long, so that it is not waited for until it does. */
   private leavesKeys = false
@@ -57,10 +57,12 @@ export class Typist {
     this.leavesKeys = (state.leavesKeys as boolean | undefined) ?? false
   }
 
+  /** A mouse button is down. */
   get isHolding(): boolean {
     return this.buttons !== 0
   }
 
+  /** Changes whenever the mouse is moved. */
   get moved(): number {
     return this.movements
   }

@@ -11,12 +11,13 @@ const toFloppy = (file: string) => ['--floppy', file]
 const toDisk = (file: string) => ['--disk', file]
 const same = (option: string) => (value: string) => [`--${option}`, value]
 
+const SAME = ['cdrom', 'kernel', 'initrd', 'append', 'boot', 'cpu', 'smp', 'vnc']
+const OWN = [...SAME, 'serial', 'debugcon', 'snapshot']
+
 /** By name without its dash: what stands for the option and its value. */
 const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   ...{ fda: toFloppy, fdb: toFloppy, hda: toDisk, hdb: toDisk, hdc: toDisk, hdd: toDisk },
-  ...Object.fromEntries(
-    ['cdrom', 'kernel', 'initrd', 'append', 'boot', 'cpu', 'smp', 'vnc'].map((name) => [name, same(name)]),
-  ),
+  ...Object.fromEntries(SAME.map((name) => [name, same(name)])),
   drive: (value) => drive(value),
   serial: (value) => characters('serial', value),
   debugcon: (value) => characters('debugcon', value),
@@ -46,7 +47,7 @@ export function fromQemu(args: readonly string[], takesValue: (option: string) =
   const translated: string[] = []
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]
-    const name = /^-([a-zA-Z][\w-]*)$/.exec(arg)?.[1]
+    const name = nameOf(arg)
     if (name !== undefined && Object.hasOwn(ALONE, name)) translated.push(...ALONE[name])
     else if (name !== undefined && Object.hasOwn(WITH_VALUE, name)) {
       const value = args[++i]
@@ -58,6 +59,12 @@ export function fromQemu(args: readonly string[], takesValue: (option: string) =
     }
   }
   return translated
+}
+
+/** QEMU takes one dash or two; with two, a name that is this command's own is that. */
+function nameOf(arg: string): string | undefined {
+  const [, dashes, name] = /^(--?)([a-zA-Z][\w-]*)$/.exec(arg) ?? []
+  return dashes === '--' && OWN.includes(name) ? undefined : name
 }
 
 /** What this machine is anyway. */

@@ -15,6 +15,10 @@ test.each([
   ['-accel tcg -smp 4 -cpu max', '--engine soft --smp 4 --cpu max'],
   ['-enable-kvm -M pc -vga std -display none', '--engine kvm'],
   ['-device isa-debug-exit,iobase=0xf4,iosize=0x04 -no-reboot -snapshot', '--until-exit'],
+  [
+    '--hda disk.img --nographic --snapshot s --cdrom a.iso',
+    '--disk disk.img --serial stdio --snapshot s --cdrom a.iso',
+  ],
   ['disk.img --engine soft -h', 'disk.img --engine soft -h'],
 ])('%s', (qemu, own) => {
   expect(ours(qemu)).toBe(own)
