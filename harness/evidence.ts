@@ -41,23 +41,8 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
 
 const hex = (number: number) => `0x${number.toString(16)}`
 
-/** Intel SDM vol. 3, table 6-1. */
-const EXCEPTIONS: { readonly [vector: number]: string } = {
-  ...{
-    0: '#DE',
-    1: '#DB',
-    3: '#BP',
-    4: '#OF',
-    5: '#BR',
-    6: '#UD',
-    7: '#NM',
-    8: '#DF',
-    10: '#TS',
-    11: '#NP',
-    12: '#SS',
-  },
-  ...{ 13: '#GP', 14: '#PF', 16: '#MF', 17: '#AC', 18: '#MC', 19: '#XM' },
-}
+/** By vector: Intel SDM vol. 3, table 6-1. Vectors 9 and 15 are none. */
+const EXCEPTIONS = '#DE #DB NMI #BP #OF #BR #UD #NM #DF 9 #TS #NP #SS #GP #PF 15 #MF #AC #MC #XM'.split(' ')
 
 function faultLine({ vector, errorCode, cs, ip, cr2, instructions }: Fault): string {
   const name = EXCEPTIONS[vector] ?? `vector ${vector}`
