@@ -1,15 +1,5 @@
 /** `test` with a machine: launched for each test, or forked from a stage, and closed behind it. */
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  type TestAPI,
-  type TestContext,
-  vi,
-  test as vitestTest,
-} from 'vitest'
+import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } from 'vitest'
 import { evidence } from '../evidence.js'
 import { type LaunchOptions, launch } from '../launch.js'
 import type { Stage } from '../stage.js'
@@ -28,18 +18,14 @@ export interface VmFixtures {
   vm: Vm
 }
 
-/** What Playwright's users look for at `test`. */
-const HOOKS = { describe, beforeAll, beforeEach, afterAll, afterEach }
-
-export type VmTest = TestAPI<VmFixtures> &
-  typeof HOOKS & {
-    /** Sets what `vm` is launched with and what is kept, for the tests of this file or `describe` that follow. */
-    use(options: UseOptions): void
-    /** A `test` whose machines go on from a stage, each on its own. */
-    from(stage: Stage): VmTest
-    /** A part of a test by its title: the trace has it, and what fails in it says so. */
-    step<T>(title: string, body: () => T | Promise<T>): Promise<T>
-  }
+export type VmTest = TestAPI<VmFixtures> & {
+  /** Sets what `vm` is launched with and what is kept, for the tests of this file or `describe` that follow. */
+  use(options: UseOptions): void
+  /** A `test` whose machines go on from a stage, each on its own. */
+  from(stage: Stage): VmTest
+  /** A part of a test by its title: the trace has it, and what fails in it says so. */
+  step<T>(title: string, body: () => T | Promise<T>): Promise<T>
+}
 
 /** vitest's own, which no guest boots in. */
 const VITEST_TIMEOUT = 5000
@@ -77,7 +63,7 @@ function create(stage: Stage | undefined): VmTest {
       }
     },
   })
-  return Object.assign(api, HOOKS, {
+  return Object.assign(api, {
     step,
     use(options: UseOptions) {
       api.override('launchOptions', options)
