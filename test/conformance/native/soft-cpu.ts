@@ -3,6 +3,7 @@
  * registers are poked straight into the core's memory, so a run costs microseconds.
  */
 import type { CpuBoard } from '../../../machine/cpu/engine.js'
+import type { CoreState } from '../../../machine/cpu/soft/core-state.js'
 import * as at from '../../../machine/cpu/soft/layout.js'
 import { NS_PER_INSTRUCTION, SoftEngine } from '../../../machine/cpu/soft/soft-engine.js'
 import {
@@ -38,10 +39,7 @@ const DATA32 = 0xc093
 /** What the engine keeps to itself, and what spares us its whole getState() and setState() at each run. */
 interface Internals {
   core: { getFlags(): number; setFlags(flags: number): void }
-  loadFx(image: Uint8Array): void
-  saveFx(): Uint8Array
-  loadYmmHigh(image: Uint8Array): void
-  saveYmmHigh(): Uint8Array
+  state: CoreState
 }
 
 export class SoftCpu implements CpuTarget {
@@ -164,8 +162,8 @@ export class SoftCpu implements CpuTarget {
     this.internals.core.setFlags((input.rflags & 0xcd5) | 0x202)
     v.setBigUint64(at.RIP, this.codeAddress, true)
     v.setUint32(at.HALTED, 0, true)
-    this.internals.loadFx(input.fxsave)
-    this.internals.loadYmmHigh(input.ymmHigh)
+    this.internals.state.loadFx(input.fxsave)
+    this.internals.state.loadYmmHigh(input.ymmHigh)
     this.ram.set(input.data, this.data)
     const exit = this.engine.run(this.engine.now() + 10_000 * NS_PER_INSTRUCTION)
     if (exit.reason !== 'halt') throw new Error(`the code did not come to its end: ${exit.reason}`)
@@ -174,8 +172,8 @@ export class SoftCpu implements CpuTarget {
     output.exception = rip >= HANDLERS && rip < HANDLERS + 0x1000 ? (rip - HANDLERS) >> 3 : undefined
     if (input.gpr[4] === 0n) output.gpr[4] -= BigInt(STACK_TOP)
     output.rflags = this.internals.core.getFlags() >>> 0
-    output.fxsave.set(this.internals.saveFx())
-    output.ymmHigh.set(this.internals.saveYmmHigh())
+    output.fxsave.set(this.internals.state.saveFx())
+    output.ymmHigh.set(this.internals.state.saveYmmHigh())
     output.data.set(this.ram.subarray(this.data, this.data + DATA_SIZE))
   }
 }
