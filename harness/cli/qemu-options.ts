@@ -51,7 +51,8 @@ export function fromQemu(args: readonly string[], takesValue: (option: string) =
     if (name !== undefined && Object.hasOwn(ALONE, name)) translated.push(...ALONE[name])
     else if (name !== undefined && Object.hasOwn(WITH_VALUE, name)) {
       const value = args[++i]
-      if (value === undefined) throw new UsageError(`${arg} needs a value`)
+      if (value === undefined)
+        throw new UsageError(`${arg} needs a value, as in QEMU; 'bootwright run --help' shows what there is`)
       translated.push(...WITH_VALUE[name](value))
     } else {
       translated.push(arg)

@@ -147,7 +147,10 @@ function checkSnapshots(guest: string | undefined, flags: RunFlags): void {
     }
     if (flags.record !== undefined)
       throw new UsageError('--record begins where a machine is switched on; leave out --snapshot')
-    if (write) throw new UsageError(`--write and --snapshot contradict each other: what was changed is in the snapshot`)
+    if (write)
+      throw new UsageError(
+        '--write and --snapshot contradict each other: what the guest changed is in the snapshot; leave one out',
+      )
   }
   if (write && flags.saveSnapshot !== undefined)
     throw new UsageError('--save-snapshot needs media that stay as they are; leave out --write')
