@@ -1,8 +1,10 @@
 /** Checks instructions that load and store whole x87 and SSE states. */
+
+import { Random } from '../../random.js'
 import type { Comparison } from './compare.js'
 import type { StateSequence } from './instructions.js'
 import { newSnapshot } from './native-cpu.js'
-import { fillFpu, Random } from './random-state.js'
+import { fillFpu } from './random-state.js'
 
 /** Random images through `sequence` on both targets; returns descriptions of the differences. */
 export function checkState(comparison: Comparison, sequence: StateSequence, cases: number, seed: number): string[] {

@@ -1,17 +1,11 @@
 /** Runs random cases of an instruction on the native CPU and the soft engine. */
+
+import { Random } from '../../random.js'
 import type { CompareOptions, Comparison } from './compare.js'
 import { describeFpu } from './compare.js'
 import type { Instruction } from './instructions.js'
 import { newSnapshot } from './native-cpu.js'
-import {
-  fillFpu,
-  fillVectors,
-  Random,
-  randomBytes,
-  randomExtended,
-  randomFloat,
-  type StateOptions,
-} from './random-state.js'
+import { fillFpu, fillVectors, randomBytes, randomExtended, randomFloat, type StateOptions } from './random-state.js'
 
 export interface CheckOptions extends StateOptions, CompareOptions {
   cases: number

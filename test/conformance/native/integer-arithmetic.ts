@@ -1,4 +1,6 @@
 /** Groups of random integer instructions: arithmetic, logic, shifts, multiplication, division, bits. */
+
+import type { Random } from '../../random.js'
 import {
   AF,
   ARITHMETIC,
@@ -20,7 +22,6 @@ import {
   ZF,
 } from './integer-maker.js'
 import { type CpuSnapshot, DATA_SIZE } from './native-cpu.js'
-import type { Random } from './random-state.js'
 
 const ALU = ['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp']
 export const SHIFTS = ['rol', 'ror', 'rcl', 'rcr', 'shl', 'shr', 'sal', 'sar']

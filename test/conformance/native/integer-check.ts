@@ -1,8 +1,9 @@
 /** Runs random integer instructions on the native CPU and on the soft engine and says how they differ. */
+
+import { Random } from '../../random.js'
 import { GROUPS, GROUPS_32, SEQUENCE_GROUPS } from './integer-cases.js'
 import { CaseMaker, type IntegerCase, randomValue } from './integer-maker.js'
 import { BLOB, type CpuSnapshot, type CpuTarget, DATA, newSnapshot } from './native-cpu.js'
-import { Random } from './random-state.js'
 import { SoftCpu } from './soft-cpu.js'
 
 /** States that each instruction runs in. */

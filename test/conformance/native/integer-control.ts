@@ -1,4 +1,6 @@
 /** Groups of random integer instructions: stack, branches, strings, and what only 32-bit code has. */
+
+import type { Random } from '../../random.js'
 import { SHIFTS } from './integer-arithmetic.js'
 import {
   AF,
@@ -21,7 +23,6 @@ import {
   ZF,
 } from './integer-maker.js'
 import { type CpuSnapshot, DATA_SIZE } from './native-cpu.js'
-import type { Random } from './random-state.js'
 
 /** SP into the middle of the data, aligned or not. */
 const stackAt = (m: CaseMaker, s: CpuSnapshot, at: number): void => {

@@ -2,8 +2,9 @@
  * Random integer instructions as 64-bit or 32-bit machine code, each with the registers and memory it needs to run without a fault
  * (but for DIV and IDIV, whose #DE is foreseen). Code and data have the same addresses on every target.
  */
+
+import type { Random } from '../../random.js'
 import { type CpuSnapshot, DATA_SIZE } from './native-cpu.js'
-import type { Random } from './random-state.js'
 
 export const CF = 1
 export const PF = 4

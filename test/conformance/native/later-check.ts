@@ -1,10 +1,12 @@
 /** Checks of string comparisons and of bit manipulation, which want operands of their own. */
+
+import { Random } from '../../random.js'
 import type { Comparison } from './compare.js'
 import type { Instruction } from './instructions.js'
 import { randomValue } from './integer-maker.js'
 import { type BitInstruction, stringOperands } from './later-instructions.js'
 import { newSnapshot } from './native-cpu.js'
-import { fillFpu, Random } from './random-state.js'
+import { fillFpu } from './random-state.js'
 
 function seeded(name: string, seed: number): Random {
   let s = seed

@@ -1,6 +1,7 @@
 /** SSE3 to SSE4.2, AES-NI, PCLMULQDQ, SHA and bit manipulation, as 64-bit machine code. Memory operands are [rsi]. */
+
+import type { Random } from '../../random.js'
 import type { Instruction } from './instructions.js'
-import type { Random } from './random-state.js'
 
 const row = (name: string, bytes: number[], operand?: Instruction['operand']): Instruction => ({
   name,
