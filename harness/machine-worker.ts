@@ -44,6 +44,7 @@ async function main(): Promise<void> {
     {
       onSerial: (port, bytes, guestTimeNs) => tell({ kind: 'serial', port, bytes, guestTimeNs }),
       onDebug: (bytes) => tell({ kind: 'debug', bytes }),
+      onSerialTaken: (bytes) => tell({ kind: 'serial-taken', bytes }),
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
       poll: (runner) => takeControlMessages(runner, opened),
       fonts: () => machineFonts(start.config),

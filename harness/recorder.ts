@@ -153,6 +153,10 @@ export class RecordedMachine implements Machine {
     this.machine.serialInput(port, bytes)
   }
 
+  serialPending(port: number): number {
+    return this.machine.serialPending(port)
+  }
+
   powerButton(): void {
     this.note({ do: 'power-button' })
     this.machine.powerButton()

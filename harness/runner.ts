@@ -59,6 +59,8 @@ export interface RunnerHooks {
   onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
   onDebug?: (bytes: Uint8Array) => void
   onProgress?: (progress: Progress) => void
+  /** So many bytes of `serialInput` have gone to the machine. */
+  onSerialTaken?: (bytes: number) => void
   /** Fonts to read text in graphics modes with; asked for when there is something to read. */
   fonts?: () => readonly BitmapFont[]
   /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
@@ -103,7 +105,7 @@ export class Runner {
   private lastExit: MachineExit | undefined
   private resets = 0
   private hostInput = false
-  private readonly live = new LiveInput()
+  private readonly live = new LiveInput((bytes) => this.hooks.onSerialTaken?.(bytes))
   private pace: Pace | undefined
   private stopAsked = false
   private shots: Shot[] = []
@@ -187,7 +189,7 @@ export class Runner {
   /** Input of a person; marks the result, because it comes at no reproducible moment. */
   serialInput(port: number, bytes: Uint8Array): void {
     this.hostInput = true
-    this.machine.serialInput(port, bytes)
+    this.live.serialInput(port, bytes)
   }
 
   /** A person's key; the next slice of guest time gets it, or a later one. */

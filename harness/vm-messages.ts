@@ -57,6 +57,7 @@ export type WorkerMessage =
   | { kind: 'reply'; id: number; value: unknown }
   | { kind: 'error'; id?: number; error: PlainError }
   | { kind: 'serial'; port: number; bytes: Uint8Array; guestTimeNs: number }
+  | { kind: 'serial-taken'; bytes: number }
   | { kind: 'debug'; bytes: Uint8Array }
   | { kind: 'trace'; event: TraceInput }
   | ({ kind: 'progress' } & Progress)

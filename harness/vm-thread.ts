@@ -41,6 +41,8 @@ export class InfrastructureError extends Error {
 
 export interface VmEvents {
   onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
+  /** The guest has taken some of `serialInput`; `serialBacklog` says how many are left. */
+  onSerialTaken?: () => void
   onDebug?: (bytes: Uint8Array) => void
   onProgress?: (progress: Progress) => void
   /** Where `trace` was called: everything but serial output, which comes by `onSerial`. */
@@ -73,6 +75,7 @@ export class VmThread {
   private nextId = 1
   private lastRun = 0
   private running = 0
+  private serialSent = 0
   /** Asked while a script runs, and not answered yet. */
   private readonly askedMeanwhile = new Map<number, Request>()
   private ready: Ready = { engine: 'soft', engineReason: '' }
@@ -292,7 +295,13 @@ export class VmThread {
 
   /** To COM1 + `port`, while a script runs; makes the result one that another run need not give. */
   serialInput(port: number, bytes: Uint8Array): void {
+    this.serialSent += bytes.length
     this.tell({ kind: 'serial-input', port, bytes })
+  }
+
+  /** Bytes of `serialInput` that have not gone to the machine; `onSerialTaken` tells when they become fewer. */
+  get serialBacklog(): number {
+    return this.serialSent
   }
 
   /** A person's key, while a script runs; marks the result as serial input does. */
@@ -365,6 +374,10 @@ export class VmThread {
         break
       case 'serial':
         options.onSerial?.(message.port, message.bytes, message.guestTimeNs)
+        break
+      case 'serial-taken':
+        this.serialSent -= message.bytes
+        options.onSerialTaken?.()
         break
       case 'debug':
         options.onDebug?.(message.bytes)

@@ -101,6 +101,8 @@ export interface Machine {
   mousePending(): number
   /** Sends bytes to COM1 + port; they wait until the guest takes them. */
   serialInput(port: number, bytes: Uint8Array): void
+  /** Those of them that the guest has not taken. */
+  serialPending(port: number): number
   powerButton(): void
   reset(): void
   insertFloppy(drive: number, medium: BlockDevice | undefined): void

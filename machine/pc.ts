@@ -499,6 +499,10 @@ export class Pc implements Machine {
     this.serial[port].input(bytes)
   }
 
+  serialPending(port: number): number {
+    return this.serial[port].pending()
+  }
+
   powerButton(): void {
     if (this.asleep) this.wakeEvent = PWRBTN_STS
     else this.pm.powerButton()

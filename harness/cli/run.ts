@@ -17,6 +17,9 @@ import { type Act, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } f
 import { errorJson, exitCodeOf, printJson, type RunJson, runJson, summary } from './run-report.js'
 import { Views } from './views.js'
 
+/** Bytes for COM1 that may wait for the guest; standard input waits then, and a page is told. */
+const SERIAL_BACKLOG = 256 << 10
+
 export function runCommand(): Command {
   const acts: Act[] = []
   const command = machineOptions(new Command('run'))
@@ -92,6 +95,10 @@ async function runMachine(request: RunRequest): Promise<number> {
         guarded(() => sinks.serial?.write(bytes))
         views?.onSerial(bytes)
       },
+      onSerialTaken: () => {
+        if (request.serial === 'stdio' && process.stdin.isPaused() && (vm?.serialBacklog ?? 0) < SERIAL_BACKLOG)
+          process.stdin.resume()
+      },
       onDebug: (bytes) => guarded(() => sinks.debugcon?.write(bytes)),
       onProgress: (now) => {
         if (request.serial !== 'stdio') progress.show(now)
@@ -143,7 +150,13 @@ async function saveSnapshot(vm: VmThread, file: string): Promise<void> {
 async function openViews({ views, guest }: RunRequest, vm: VmThread): Promise<Views | undefined> {
   if (views.uiPort === undefined && views.vnc === undefined) return undefined
   const title = guest === undefined ? 'Bootwright' : `${basename(guest)} – Bootwright`
-  return Views.open(views, new ThreadMachine(vm, title), { onSerial: (bytes) => vm.serialInput(0, bytes) })
+  return Views.open(views, new ThreadMachine(vm, title), {
+    onSerial: (bytes) => {
+      const isTaken = vm.serialBacklog < SERIAL_BACKLOG
+      if (isTaken) vm.serialInput(0, bytes)
+      return isTaken
+    },
+  })
 }
 
 function openSinks(request: RunRequest): { serial?: Sink; debugcon?: Sink } {
@@ -200,6 +213,7 @@ function forwardInput(vm: VmThread): void {
   const { stdin } = process
   stdin.on('data', (bytes: Buffer) => {
     const typed = stdin.isTTY
+    if (vm.serialBacklog > SERIAL_BACKLOG) stdin.pause()
     vm.serialInput(
       0,
       Uint8Array.from(bytes, (byte) => (typed && byte === 0x0a ? 0x0d : byte)),

@@ -11,7 +11,13 @@ export class ByteReader {
   private ended = false
   private waiting: { count: number; resolve: (bytes: Buffer) => void; reject: (error: Error) => void } | undefined
 
+  /** Bytes that nobody has read yet. */
+  get waitingBytes(): number {
+    return this.length
+  }
+
   push(bytes: Uint8Array): void {
+    if (this.ended) return
     this.chunks.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
     this.length += bytes.byteLength
     const { waiting } = this
@@ -20,6 +26,7 @@ export class ByteReader {
     waiting.resolve(this.take(waiting.count))
   }
 
+  /** What has come may still be read; what comes after is dropped. */
   end(): void {
     this.ended = true
     this.waiting?.reject(new ConnectionEnded('the connection has ended'))

@@ -90,7 +90,12 @@ function characterOf(keysym: number): string | undefined {
   return undefined
 }
 
+/** Keysyms of no key that are remembered until they go up. */
+const MOST_DOWN = 256
+
 const SHIFTS = ['ShiftLeft', 'ShiftRight']
+/** Keys that viewers take for one another: X11 makes Meta of Alt with Shift, browsers the left one of either. */
+const ALIKE = [['ControlLeft', 'ControlRight'], SHIFTS, ['AltLeft', 'AltRight', 'MetaLeft', 'MetaRight']]
 
 /**
  * From keysyms to keys. A viewer says what character a key gave it, and sends Shift by itself; where its Shift is not
@@ -100,14 +105,14 @@ const SHIFTS = ['ShiftLeft', 'ShiftRight']
 export class KeysymKeys {
   private readonly held = new Set<string>()
   private capsLock = false
-  /** What a keysym that is down went to, with the keys to restore when it goes up. */
-  private readonly down = new Map<number, string>()
+  /** What a keysym that is down went to; undefined where no key has it. */
+  private readonly down = new Map<number, string | undefined>()
 
   /** The events for the machine; none where a US keyboard has no such key. */
   events(keysym: number, down: boolean): KeyEvent[] {
     if (!down) {
-      const code = this.down.get(keysym)
-      this.down.delete(keysym)
+      const code = this.released(keysym)
+      for (const [other, its] of this.down) if (other === keysym || its === code) this.down.delete(other)
       if (code === undefined) return []
       this.held.delete(code)
       return [{ code, down: false }]
@@ -119,7 +124,10 @@ export class KeysymKeys {
       return [{ code: named, down: true }]
     }
     const stroke = strokeOf(characterOf(keysym))
-    if (!stroke) return []
+    if (!stroke) {
+      if (this.down.size < MOST_DOWN) this.down.set(keysym, undefined)
+      return []
+    }
     this.press(keysym, stroke.code)
     const event = { code: stroke.code, down: true }
     const shifts = SHIFTS.filter((code) => this.held.has(code))
@@ -132,6 +140,20 @@ export class KeysymKeys {
       event,
       ...around.map((code) => ({ code, down: pressed })),
     ]
+  }
+
+  /**
+   * The key that goes up. A keysym may have become another one while its key was down, because Shift went up before it;
+   * what the released one names is the same key then, or on another layout than a US one the only key that is down.
+   */
+  private released(keysym: number): string | undefined {
+    if (this.down.has(keysym)) return this.down.get(keysym)
+    const named = KEYSYMS.get(keysym) ?? strokeOf(characterOf(keysym))?.code
+    if (named !== undefined && this.held.has(named)) return named
+    const alike = ALIKE.find((codes) => named !== undefined && codes.includes(named))
+    if (alike) return alike.find((code) => this.held.has(code))
+    const characters = [...this.held].filter((code) => !ALIKE.some((codes) => codes.includes(code)))
+    return characters.length === 1 && characterOf(keysym) !== undefined ? characters[0] : undefined
   }
 
   private press(keysym: number, code: string): void {

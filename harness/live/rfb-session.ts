@@ -41,11 +41,15 @@ const QEMU_KEYS = -258
 const CENTRE = 0x7fff
 /** Bytes that may wait for a slow viewer before it gets no more pictures. */
 const MAX_BACKLOG = 8 << 20
+/** Bytes of a viewer that nobody has read yet; before it is in, a handshake and the messages that are sent with it. */
+const MAX_UNREAD = 4 << 20
+const MAX_HANDSHAKE = 4096
 
 export interface Connection {
   write(bytes: Uint8Array): void
   /** Bytes that were written and have not gone out. */
   backlog(): number
+  /** After what was written last; whatever comes from then on is lost. */
   close(): void
 }
 
@@ -54,6 +58,8 @@ export interface SessionOptions {
   screen: LiveScreen
   /** undefined: the viewer needs none. */
   password?: string
+  /** The viewer is in. */
+  onAgreed?: () => void
 }
 
 /** The viewer does not keep to the protocol, or does not know the password. One sentence. */
@@ -89,12 +95,10 @@ export class RfbSession {
   ) {}
 
   receive(bytes: Uint8Array): void {
-    this.reader.push(bytes)
-  }
-
-  /** The viewer is in. */
-  get isAgreed(): boolean {
-    return this.agreed
+    if (this.ended) return
+    if (this.reader.waitingBytes + bytes.byteLength <= (this.agreed ? MAX_UNREAD : MAX_HANDSHAKE))
+      this.reader.push(bytes)
+    else this.end()
   }
 
   /** The connection takes more again. */
@@ -113,7 +117,10 @@ export class RfbSession {
     let unwatch: (() => void) | undefined
     try {
       await this.agree()
+      // ClientInit: whether others may look on. They always may.
+      await this.reader.read(1)
       this.agreed = true
+      this.options.onAgreed?.()
       const first = new Promise<void>((resolve) => {
         unwatch = this.options.screen.watch((picture) => {
           this.picture = picture
@@ -167,8 +174,6 @@ export class RfbSession {
   }
 
   private async initialize(first: Promise<void>): Promise<void> {
-    // Whether others may look on: they always may.
-    await this.reader.read(1)
     await first
     const { width, height } = (this.picture as LivePicture).frame
     this.size = { width, height }
@@ -183,7 +188,10 @@ export class RfbSession {
       case SET_PIXEL_FORMAT: {
         const bytes = await reader.read(19)
         this.writer = new PixelWriter(readPixelFormat(bytes.subarray(3)))
-        if (!this.writer.format.trueColour) this.writeColourMap()
+        if (!this.writer.format.trueColour) {
+          if (this.connection.backlog() >= MAX_BACKLOG) throw new Refused('the viewer asks, and does not read')
+          this.writeColourMap()
+        }
         // What the viewer has is in the old format.
         this.shown = undefined
         break

@@ -25,6 +25,12 @@ const MAX_MESSAGE = 1 << 20
 const GRACE = 500
 /** Serial text that a page which is opened later still gets, characters. */
 const SERIAL_KEPT = 64 << 10
+/** Bytes that may wait for a page that does not read before it is told nothing more until it does. */
+const MAX_BACKLOG = 2 << 20
+const LEFT_OUT = '\r\n[this page did not read for a while: some output is left out here]\r\n'
+const NOT_TAKEN = '\r\n[the guest does not read what is typed: some is left out here]\r\n'
+/** Sockets of pages; a page has two. */
+const MAX_SOCKETS = 32
 
 /** What the page is told beside pictures. */
 export type ViewMessage =
@@ -43,16 +49,17 @@ export interface ViewOptions {
   screen: LiveScreen
   /** 0: any that is free. */
   port: number
-  /** Bytes that a person types into COM1. */
-  onSerial?: (bytes: Uint8Array) => void
+  /** Bytes that a person types into COM1. False: the guest takes none at present, and they are left out. */
+  onSerial?: (bytes: Uint8Array) => boolean
   /** The page has codegen's tools, and what they say comes here. */
   onTool?: (message: PageMessage) => void
 }
 
 export class ViewServer {
   private readonly token = randomBytes(18).toString('base64url')
-  private readonly sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE })
-  private readonly pages = new Set<WebSocket>()
+  private readonly sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE, autoPong: false })
+  /** Those that are behind are brought up to date when they read again. */
+  private readonly pages = new Map<WebSocket, { isBehind: boolean }>()
   private readonly lasting = new Map<string, ViewMessage>()
   private serial = ''
   private readonly novnc = dirname(dirname(createRequire(import.meta.url).resolve('@novnc/novnc')))
@@ -81,7 +88,27 @@ export class ViewServer {
   tell(message: ViewMessage): void {
     if (message.kind === 'serial') this.serial = (this.serial + message.text).slice(-SERIAL_KEPT)
     else this.lasting.set(message.kind, message)
-    for (const page of this.pages) page.send(JSON.stringify(message))
+    for (const page of this.pages.keys()) this.sendTo(page, message)
+  }
+
+  private sendTo(page: WebSocket, message: ViewMessage): void {
+    const state = this.pages.get(page)
+    if (!state || state.isBehind) return
+    if (page.bufferedAmount > MAX_BACKLOG) state.isBehind = true
+    else page.send(JSON.stringify(message), () => this.catchUp(page))
+  }
+
+  private catchUp(page: WebSocket): void {
+    const state = this.pages.get(page)
+    if (!state?.isBehind || page.bufferedAmount > 0) return
+    state.isBehind = false
+    this.tellAll(page, LEFT_OUT)
+  }
+
+  /** What a page has to know that has not heard it. */
+  private tellAll(page: WebSocket, before = ''): void {
+    if (this.serial !== '') this.sendTo(page, { kind: 'serial', text: before + this.serial })
+    for (const message of this.lasting.values()) this.sendTo(page, message)
   }
 
   async close(): Promise<void> {
@@ -144,12 +171,18 @@ export class ViewServer {
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const path = this.pathOf(request)
     socket.on('error', () => socket.destroy())
-    if (path !== '/rfb' && path !== '/control') {
-      socket.end(`HTTP/1.1 ${path === undefined ? '403 Forbidden' : '404 Not Found'}\r\nConnection: close\r\n\r\n`)
+    const isKnown = path === '/rfb' || path === '/control'
+    if (!isKnown || this.sockets.clients.size >= MAX_SOCKETS) {
+      const status = isKnown ? '503 Service Unavailable' : path === undefined ? '403 Forbidden' : '404 Not Found'
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy())
       return
     }
     this.sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => client.terminate())
+      // Answers to pings pile up like anything else that is not read.
+      client.on('ping', (data) => {
+        if (client.bufferedAmount < MAX_MESSAGE) client.pong(data)
+      })
       if (path === '/rfb') this.serveScreen(client)
       else this.servePage(client)
     })
@@ -171,22 +204,16 @@ export class ViewServer {
   }
 
   private servePage(page: WebSocket): void {
-    this.pages.add(page)
+    this.pages.set(page, { isBehind: false })
     page.on('close', () => this.pages.delete(page))
     page.on('message', (data: Buffer) => this.hear(data.toString('utf8')))
-    if (this.serial !== '') page.send(JSON.stringify({ kind: 'serial', text: this.serial }))
-    for (const message of this.lasting.values()) page.send(JSON.stringify(message))
+    this.tellAll(page)
   }
 
   /** The page is ours, but what comes over a socket is anyone's. */
   private hear(text: string): void {
     const { machine, onSerial, onTool } = this.options
-    let message: PageMessage
-    try {
-      message = JSON.parse(text)
-    } catch {
-      return
-    }
+    const message = messageOf(text)
     switch (message?.kind) {
       case 'press':
         this.press(message.keys)
@@ -197,7 +224,8 @@ export class ViewServer {
         break
       }
       case 'serial':
-        if (typeof message.text === 'string') onSerial?.(new TextEncoder().encode(message.text))
+        if (typeof message.text === 'string' && onSerial?.(new TextEncoder().encode(message.text)) === false)
+          this.tell({ kind: 'serial', text: NOT_TAKEN })
         break
       default:
         if (message) onTool?.(message)
@@ -214,6 +242,15 @@ export class ViewServer {
     } catch {
       // No key.
     }
+  }
+}
+
+function messageOf(text: string): PageMessage | undefined {
+  try {
+    const message = JSON.parse(text)
+    return typeof message?.kind === 'string' ? message : undefined
+  } catch {
+    return undefined
   }
 }
 

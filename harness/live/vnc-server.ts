@@ -16,13 +16,19 @@ export class ViewError extends Error {
   override readonly name = 'ViewError'
 }
 
-/** Connections that have not come past the password yet, ms. */
-const HANDSHAKE = 30_000
+/** Of a handshake as a whole, in which a person may have to type the password, ms. */
+const HANDSHAKE = 60_000
+/** How long the last words may take to go out, ms. */
+const LAST_WORDS = 1000
 /** A hundred viewers are none of a person's. */
 const MAX_VIEWERS = 32
+/** Connections that are not in yet. */
+const MAX_HANDSHAKES = 32
 
 export class VncServer {
-  private readonly sockets = new Set<Socket>()
+  private readonly viewers = new Set<Socket>()
+  /** The oldest first. */
+  private readonly handshakes = new Map<Socket, NodeJS.Timeout>()
 
   /** Rejects with a ViewError. */
   static async open(address: VncAddress, machine: LiveMachine, screen: LiveScreen): Promise<VncServer> {
@@ -35,36 +41,72 @@ export class VncServer {
     private readonly server: Server,
     private readonly options: { machine: LiveMachine; screen: LiveScreen; password?: string },
   ) {
-    server.maxConnections = MAX_VIEWERS
     server.on('connection', (socket) => this.serve(socket))
   }
 
   /** Ends all viewers. */
   async close(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy()
+    for (const socket of [...this.viewers, ...this.handshakes.keys()]) socket.destroy()
     await new Promise((resolve) => this.server.close(resolve))
   }
 
   private serve(socket: Socket): void {
-    this.sockets.add(socket)
+    if (this.handshakes.size >= MAX_HANDSHAKES) this.makeRoom()
+    this.handshakes.set(
+      socket,
+      setTimeout(() => socket.destroy(), HANDSHAKE),
+    )
     socket.setNoDelay(true)
     const session = new RfbSession(
-      { write: (bytes) => socket.write(bytes), backlog: () => socket.writableLength, close: () => socket.end() },
-      this.options,
+      { write: (bytes) => socket.write(bytes), backlog: () => socket.writableLength, close: () => leave(socket) },
+      {
+        ...this.options,
+        onAgreed: () => {
+          this.endHandshake(socket)
+          if (this.viewers.size >= MAX_VIEWERS) socket.destroy()
+          else this.viewers.add(socket)
+        },
+      },
     )
-    // A viewer that says nothing at first, and a way out for the last words of a refusal.
-    socket.setTimeout(HANDSHAKE, () => {
-      if (!session.isAgreed) socket.destroy()
-    })
     socket.on('data', (bytes) => session.receive(bytes))
     socket.on('error', () => socket.destroy())
     socket.on('drain', () => session.resume())
     socket.on('close', () => {
-      this.sockets.delete(socket)
+      this.endHandshake(socket)
+      this.viewers.delete(socket)
       session.end()
     })
     session.run()
   }
+
+  /**
+   * Ends the oldest handshake of the address that has the most: whoever opens connections and says nothing is in its
+   * own way, not in that of others.
+   */
+  private makeRoom(): void {
+    const counts = new Map<string | undefined, number>()
+    for (const { remoteAddress } of this.handshakes.keys())
+      counts.set(remoteAddress, (counts.get(remoteAddress) ?? 0) + 1)
+    const most = Math.max(...counts.values())
+    for (const socket of this.handshakes.keys()) {
+      if (counts.get(socket.remoteAddress) !== most) continue
+      this.endHandshake(socket)
+      socket.destroy()
+      return
+    }
+  }
+
+  private endHandshake(socket: Socket): void {
+    clearTimeout(this.handshakes.get(socket))
+    this.handshakes.delete(socket)
+  }
+}
+
+/** Says what was written last, and reads nothing any more. */
+function leave(socket: Socket): void {
+  const late = setTimeout(() => socket.destroy(), LAST_WORDS)
+  socket.on('close', () => clearTimeout(late))
+  socket.destroySoon()
 }
 
 /**

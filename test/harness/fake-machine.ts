@@ -134,6 +134,10 @@ export class FakeMachine implements Machine {
     for (const byte of new TextEncoder().encode(text)) this.callbacks.onDebug?.(byte)
   }
 
+  serialPending(): number {
+    return 0
+  }
+
   serialInput(_port: number, bytes: Uint8Array): void {
     this.options.onSerialInput?.(this, new TextDecoder().decode(bytes))
   }

@@ -5,8 +5,10 @@ import { SCAN_CODES } from '../../../machine/devices/input/scancodes.js'
 const SHIFT = 0xffe1
 const CAPS_LOCK = 0xffe5
 
+type Stroke = [sign: '+' | '-', keysym: number | string]
+
 /** `+` and `-` before keysyms, as a viewer sends them; the same before codes, as the machine gets them. */
-function play(...strokes: readonly (readonly [sign: '+' | '-', keysym: number | string])[]): string {
+function play(...strokes: Stroke[]): string {
   const keys = new KeysymKeys()
   return strokes
     .flatMap(([sign, keysym]) =>
@@ -41,6 +43,63 @@ describe('keysyms', () => {
 
   test('a key goes up that went down, whatever the keysym has become', () => {
     expect(play(['+', 'a'], ['-', 'b'], ['-', 'a'], ['-', 'a'])).toBe('+KeyA -KeyA')
+  })
+
+  test.each<[string, Stroke[], string]>([
+    // noVNC #589.
+    [
+      'Control of the other side',
+      [
+        ['+', 0xffe4],
+        ['-', 0xffe3],
+      ],
+      '+ControlRight -ControlRight',
+    ],
+    [
+      'Alt that Shift has made Meta',
+      [
+        ['+', 0xffe9],
+        ['-', 0xffe7],
+      ],
+      '+AltLeft -AltLeft',
+    ],
+    [
+      'A letter',
+      [
+        ['+', SHIFT],
+        ['+', 'A'],
+        ['-', SHIFT],
+        ['-', 'a'],
+      ],
+      '+ShiftLeft +KeyA -ShiftLeft -KeyA',
+    ],
+    [
+      'A digit',
+      [
+        ['+', SHIFT],
+        ['+', '!'],
+        ['-', SHIFT],
+        ['-', '1'],
+      ],
+      '+ShiftLeft +Digit1 -ShiftLeft -Digit1',
+    ],
+    [
+      'Shift+7 of a German keyboard',
+      [
+        ['+', SHIFT],
+        ['+', '/'],
+        ['-', SHIFT],
+        ['-', '7'],
+      ],
+      '+ShiftLeft -ShiftLeft +Slash +ShiftLeft -ShiftLeft -Slash',
+    ],
+  ])('a key whose keysym changes while it is down goes up: %s', (_, strokes, expected) => {
+    expect(play(...strokes)).toBe(expected)
+  })
+
+  test('a key that was never pressed lets no other one go', () => {
+    expect(play(['+', 'ä'], ['+', 'w'], ['-', 'ä'], ['-', 0xffe3], ['-', 'w'])).toBe('+KeyW -KeyW')
+    expect(play(['+', 'w'], ['+', 'd'], ['-', 'q'], ['-', 'd'], ['-', 'w'])).toBe('+KeyW +KeyD -KeyD -KeyW')
   })
 
   test('what no US keyboard has is left out', () => {

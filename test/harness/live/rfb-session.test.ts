@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { LiveScreen } from '../../../harness/live/live-machine.js'
@@ -268,6 +269,83 @@ test('over TCP; a port in use is one sentence', async () => {
   await server.close()
   await gone
   await expect(RfbClient.tcp(port)).rejects.toThrow('ECONNREFUSED')
+})
+
+describe('attacks over TCP', () => {
+  async function attacked(password?: string) {
+    const machine = new LiveFake(8, 8)
+    const port = 20_000 + ((process.pid + 7919) % 20_000)
+    const server = await VncServer.open({ host: '127.0.0.1', port, password }, machine, new LiveScreen(machine))
+    return { server, port, machine }
+  }
+
+  /** Writes as much as it takes until the other end has gone; megabytes. */
+  async function floods(socket: Socket, most: number): Promise<number> {
+    const piece = Buffer.alloc(1 << 20, 'x')
+    let sent = 0
+    socket.on('error', () => {})
+    while (!socket.destroyed && sent < most) {
+      if (!socket.write(piece)) await new Promise((resolve) => socket.once('drain', resolve).once('close', resolve))
+      sent++
+    }
+    return sent
+  }
+
+  test.each([
+    ['a wrong version', 'GET / HTTP/1'],
+    ['a wrong password', 'RFB 003.008\n\x02................'],
+    ['a viewer that says nothing of use', ''],
+  ])('%s: the connection is gone after the last word, whatever is sent then', async (_, words) => {
+    const { server, port } = await attacked('secret')
+    try {
+      const { socket } = await RfbClient.tcp(port)
+      socket.write(Buffer.from(words, 'latin1'))
+      // What the buffers of the host's kernel take, and not what a process does.
+      expect(await floods(socket, 256)).toBeLessThan(64)
+    } finally {
+      await server.close()
+    }
+  })
+
+  test('silent connections are in the way of nobody', async () => {
+    const { server, port } = await attacked('secret')
+    const silent: Socket[] = []
+    try {
+      for (let i = 0; i < 100; i++) silent.push((await RfbClient.tcp(port)).socket)
+      const { client, socket } = await RfbClient.tcp(port)
+      await client.open({ password: 'secret' })
+      await client.update()
+      expect(client.pixels).toHaveLength(64)
+      // Nor do they put out those that are in.
+      for (let i = 0; i < 40; i++) silent.push((await RfbClient.tcp(port)).socket)
+      await client.update()
+      expect(socket.destroyed).toBe(false)
+      await expect.poll(() => silent.filter(({ closed }) => !closed).length).toBeLessThanOrEqual(32)
+    } finally {
+      await server.close()
+    }
+  })
+
+  test('a viewer that asks and never reads is sent no more than a picture or two', async () => {
+    const { server, port, machine } = await attacked()
+    try {
+      machine.paint(corner, { width: 800, height: 600 })
+      const { client, socket } = await RfbClient.tcp(port)
+      await client.open({ format: { bits: 32, max: [255, 255, 255], shift: [16, 8, 0] } })
+      socket.pause()
+      const colourMap = Buffer.from([0, 0, 0, 0, 8, 8, 0, 0, 0, 7, 0, 7, 0, 3, 5, 2, 0, 0, 0, 0])
+      const before = process.memoryUsage().external
+      for (let i = 0; i < 200; i++) {
+        client.ask(false)
+        socket.write(Buffer.concat(Array<Buffer>(200).fill(colourMap)))
+        await sleep(1)
+      }
+      expect(process.memoryUsage().external - before).toBeLessThan(64 << 20)
+      socket.destroy()
+    } finally {
+      await server.close()
+    }
+  })
 })
 
 /** Takes updates until it is so. */
