@@ -1,7 +1,8 @@
 /** What the guests of Debian 12's installer share: its kernel and initial RAM disk, and how it starts. */
-import { text } from '../harness/conditions.js'
-import type { GuestDefinition, Level } from '../harness/guest.js'
-import { type GuestMedium, packageFile } from '../harness/guest-media.js'
+
+import type { GuestDefinition, Level } from '../harness/guest/guest.js'
+import { type GuestMedium, packageFile } from '../harness/guest/guest-media.js'
+import { text } from '../harness/protocol/conditions.js'
 import { firmware } from './levels.js'
 
 export type DebianArch = 'i386' | 'amd64'

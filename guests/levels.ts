@@ -1,6 +1,7 @@
 /** Levels that several guests share. */
-import { text } from '../harness/conditions.js'
-import type { Level } from '../harness/guest.js'
+
+import type { Level } from '../harness/guest/guest.js'
+import { text } from '../harness/protocol/conditions.js'
 
 export const firmware: Level = {
   name: 'firmware',

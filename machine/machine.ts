@@ -3,7 +3,7 @@
  * lives in one thread and knows nothing of tests. `pc.ts` makes one.
  */
 
-import type { PortAccess } from './board/port-log.js'
+import type { PortAccess } from './bus/port-log.js'
 import type { Fault } from './cpu/engine.js'
 import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'

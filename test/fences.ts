@@ -7,7 +7,7 @@ import { dirname, join, posix, relative, sep } from 'node:path'
 export const FENCES: { readonly [room: string]: readonly string[] } = {
   machine: [],
   // A device knows its clock, its media and the DMA channel's contract; everything else is handed in.
-  'machine/devices': ['machine/clock', 'machine/device', 'machine/media', 'machine/board/i8237'],
+  'machine/devices': ['machine/clock', 'machine/device', 'machine/media', 'machine/chipset/i8237'],
   'machine/media': ['machine/device'],
   reports: [],
   fixtures: ['machine/media'],

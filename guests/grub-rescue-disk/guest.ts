@@ -1,5 +1,5 @@
-import { defineGuest } from '../../harness/guest.js'
-import { packageFile } from '../../harness/guest-media.js'
+import { defineGuest } from '../../harness/guest/guest.js'
+import { packageFile } from '../../harness/guest/guest-media.js'
 import { grubRescue } from '../levels.js'
 
 export default defineGuest({

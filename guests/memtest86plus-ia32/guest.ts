@@ -1,6 +1,6 @@
-import { all, text } from '../../harness/conditions.js'
-import { defineGuest } from '../../harness/guest.js'
-import { packageFile } from '../../harness/guest-media.js'
+import { defineGuest } from '../../harness/guest/guest.js'
+import { packageFile } from '../../harness/guest/guest-media.js'
+import { all, text } from '../../harness/protocol/conditions.js'
 import { firmware } from '../levels.js'
 
 export default defineGuest({

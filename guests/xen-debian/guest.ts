@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib'
-import { serial, text } from '../../harness/conditions.js'
-import { defineGuest } from '../../harness/guest.js'
-import { built, packageFile } from '../../harness/guest-media.js'
+import { defineGuest } from '../../harness/guest/guest.js'
+import { built, packageFile } from '../../harness/guest/guest-media.js'
+import { serial, text } from '../../harness/protocol/conditions.js'
 import { debianFiles } from '../debian-12.js'
 import { firmware } from '../levels.js'
 

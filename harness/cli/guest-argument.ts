@@ -1,6 +1,6 @@
 /** The GUEST of `bootwright run`: one of the guests, or an image whose drive is found out from what is in it. */
 import { statSync } from 'node:fs'
-import { probeImage } from '../probe-image.js'
+import { probeImage } from '../guest/probe-image.js'
 import { UsageError } from './errors.js'
 import { MAX_DISKS, MAX_FLOPPIES, type RunRequest } from './run-options.js'
 
@@ -13,7 +13,7 @@ export async function applyGuest(request: RunRequest): Promise<void> {
     addImage(request, guest)
     return
   }
-  const { guestMachine, loadGuest } = await import('../guest.js')
+  const { guestMachine, loadGuest } = await import('../guest/guest.js')
   const own = await guestMachine(await loadGuest(guest))
   request.machine = {
     ...machine,

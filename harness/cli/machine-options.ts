@@ -1,8 +1,8 @@
 /** The options that make up a machine, as `run` and `codegen` have them, and what is checked before it starts. */
 import type { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
-import { withModules } from '../boot-modules.js'
-import { checkBootFile, type MachineConfig, type MediumConfig } from '../machine-config.js'
+import { withModules } from '../config/boot-modules.js'
+import { checkBootFile, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
 import { UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { applyGuest } from './guest-argument.js'

@@ -1,7 +1,7 @@
 /** The files that a run writes: checked before it starts, so that no run is for nothing and no medium is overwritten. */
 import { accessSync, closeSync, constants, openSync, type Stats, statSync, writeSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import type { MachineConfig } from '../machine-config.js'
+import type { MachineConfig } from '../config/machine-config.js'
 import { UsageError } from './errors.js'
 import type { RunRequest } from './run-options.js'
 

@@ -1,9 +1,9 @@
 /** `bootwright replay`: the same run again, from what `bootwright run --record` wrote. */
 import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
-import { tryParseDuration } from '../durations.js'
-import { Replay } from '../replay.js'
-import { screenText } from '../screen-text.js'
+import { screenText } from '../picture/screen-text.js'
+import { Replay } from '../runtime/replay.js'
+import { tryParseDuration } from '../units/durations.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { withPath } from './outputs.js'
@@ -56,7 +56,7 @@ async function replay(file: string, flags: ReplayFlags): Promise<number> {
 async function report({ machine, verified }: Replay, { screenshot, json }: ReplayFlags): Promise<void> {
   const cells = machine.display.text()
   if (screenshot !== undefined) {
-    const { encodePng } = await import('../screenshot.js')
+    const { encodePng } = await import('../picture/screenshot.js')
     try {
       await writeFile(screenshot, await encodePng(machine.display.frame()))
     } catch (error) {

@@ -2,12 +2,12 @@
 
 import { CpuModelError, parseCpu } from '../../machine/cpu/models.js'
 import { MAX_CPUS } from '../../machine/machine.js'
-import { type BootStep, type Pattern, parseBootCommand } from '../boot-command.js'
-import { tryParseDuration } from '../durations.js'
-import { nearest } from '../keys.js'
-import { DEFAULT_MEMORY, type MachineConfig } from '../machine-config.js'
-import { parseMemorySize } from '../memory-size.js'
-import type { Step } from '../script.js'
+import { DEFAULT_MEMORY, type MachineConfig } from '../config/machine-config.js'
+import { type BootStep, type Pattern, parseBootCommand } from '../keys/boot-command.js'
+import { nearest } from '../keys/keys.js'
+import type { Step } from '../protocol/script.js'
+import { tryParseDuration } from '../units/durations.js'
+import { parseMemorySize } from '../units/memory-size.js'
 import { UsageError } from './errors.js'
 import { parseViews, type ViewFlags, type ViewRequest } from './view-options.js'
 

@@ -1,7 +1,7 @@
 /** What `bootwright run` says at its end: one JSON object, or sentences. */
 import type { Fault } from '../../machine/cpu/engine.js'
-import { qemuStatus } from '../exit-words.js'
-import type { EndReason, RunResult } from '../script.js'
+import type { EndReason, RunResult } from '../protocol/script.js'
+import { qemuStatus } from '../words/exit-words.js'
 import { complaint, EXIT } from './errors.js'
 
 /** The object that `--json` prints. Its fields are kept from version to version; new ones may come. */

@@ -3,12 +3,12 @@
 import { writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Command } from 'commander'
-import { evidence } from '../evidence.js'
 import { ThreadMachine } from '../live/thread-machine.js'
-import type { RunResult } from '../script.js'
-import { partsOf } from '../snapshot.js'
-import { writeSnapshot } from '../snapshot-files.js'
-import { type VmEvents, VmThread } from '../vm-thread.js'
+import type { RunResult } from '../protocol/script.js'
+import { type VmEvents, VmThread } from '../thread/machine-thread.js'
+import { partsOf } from '../thread/snapshot.js'
+import { writeSnapshot } from '../thread/snapshot-files.js'
+import { evidence } from '../words/evidence.js'
 import { complain, EXIT } from './errors.js'
 import { machineOptions, prepareMachine } from './machine-options.js'
 import { openSink, type Sink, streamSink, withPath } from './outputs.js'
@@ -229,7 +229,7 @@ async function takeScreenshot(vm: VmThread, result: RunResult, path: string): Pr
     process.stderr.write(`bootwright: the screen is ${result.mode.kind}, so ${path} was not written\n`)
     return false
   }
-  const { encodePng } = await import('../screenshot.js')
+  const { encodePng } = await import('../picture/screenshot.js')
   try {
     await writeFile(path, await encodePng(frame))
   } catch (error) {

@@ -1,8 +1,8 @@
 /** `bootwright setup`: gets what machines and guests need and may be had by anyone: the firmware, Debian's packages. */
 import { Command } from 'commander'
 import { ensurePackage, installFirmware } from '../../machine/firmware/install-packages.js'
-import { allMedia, guestNames, loadGuest } from '../guest.js'
-import { packagesOf } from '../guest-media.js'
+import { allMedia, guestNames, loadGuest } from '../guest/guest.js'
+import { packagesOf } from '../guest/guest-media.js'
 import { complain, EXIT } from './errors.js'
 
 export function setupCommand(): Command {

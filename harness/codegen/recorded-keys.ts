@@ -1,6 +1,6 @@
 /** From keys that go down and up to what a test says of them: text, keys and combinations, on a US layout. */
 import type { KeyEvent } from '../../machine/devices/input/events.js'
-import { strokesFor } from '../keyboard-layouts.js'
+import { strokesFor } from '../keys/keyboard-layouts.js'
 
 export type KeyNote = { typed: string } | { pressed: string }
 

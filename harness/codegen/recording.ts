@@ -1,6 +1,6 @@
 /** What a person did with a guest, as the statements of a test. */
 import type { Frame } from '../../machine/devices/display/display.js'
-import type { Area } from '../compare-pictures.js'
+import type { Area } from '../picture/compare-pictures.js'
 import type { KeyNote } from './recorded-keys.js'
 
 /** A needle to be written beside the test. */

@@ -1,6 +1,6 @@
 /** What a test waits for before it goes on: text that a person saw, and that was not there when they last did something. */
-import type { Area } from '../compare-pictures.js'
-import type { ScreenReading } from '../screen-reading.js'
+import type { Area } from '../picture/compare-pictures.js'
+import type { ScreenReading } from '../picture/screen-reading.js'
 
 /** Rows that are put together until they say more than what was there before. */
 const MAX_ROWS = 4

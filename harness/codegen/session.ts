@@ -3,12 +3,12 @@
  * them a person's key or click is done just as the test will do it, so that what works here works there.
  */
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
-import type { MouseButton } from '../boot-command.js'
-import type { Area } from '../compare-pictures.js'
+import type { MouseButton } from '../keys/boot-command.js'
 import type { LiveMachine, PointerState } from '../live/live-machine.js'
-import { allText } from '../screen-reading.js'
-import type { RunResult, Step } from '../script.js'
-import type { VmThread } from '../vm-thread.js'
+import type { Area } from '../picture/compare-pictures.js'
+import { allText } from '../picture/screen-reading.js'
+import type { RunResult, Step } from '../protocol/script.js'
+import type { VmThread } from '../thread/machine-thread.js'
 import { RecordedKeys } from './recorded-keys.js'
 import { literal, quote, type Recording } from './recording.js'
 import { patternOf, textAt, waitPattern } from './screen-wait.js'

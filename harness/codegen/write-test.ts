@@ -1,8 +1,8 @@
 /** The recorded test as files: the test, and its needles beside it in openQA's form. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { LaunchOptions } from '../launch.js'
-import { encodePng } from '../screenshot.js'
+import { encodePng } from '../picture/screenshot.js'
+import type { LaunchOptions } from '../vm/launch.js'
 import { quote, type Recording } from './recording.js'
 
 const NEEDLES = 'needles'

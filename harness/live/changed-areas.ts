@@ -1,6 +1,6 @@
 /** Where two pictures of one size differ, as few rectangles. */
 import type { Frame } from '../../machine/devices/display/display.js'
-import type { Area } from '../compare-pictures.js'
+import type { Area } from '../picture/compare-pictures.js'
 
 const TILE_WIDTH = 64
 const TILE_HEIGHT = 16

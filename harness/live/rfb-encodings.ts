@@ -1,7 +1,7 @@
 /** Rectangles of a picture as RFB sends them: Raw, Zlib (community specification, section 7.7.9) and ZRLE (RFC 6143, 7.7.6). */
 import { constants, createDeflate, type Deflate } from 'node:zlib'
 import type { Frame } from '../../machine/devices/display/display.js'
-import type { Area } from '../compare-pictures.js'
+import type { Area } from '../picture/compare-pictures.js'
 import type { PixelWriter } from './rfb-pixels.js'
 
 export const ENCODINGS = { raw: 0, zlib: 6, zrle: 16 } as const

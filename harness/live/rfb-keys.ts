@@ -4,7 +4,7 @@
  */
 import type { KeyEvent } from '../../machine/devices/input/events.js'
 import { SCAN_CODES, SET2_TO_SET1 } from '../../machine/devices/input/scancodes.js'
-import { strokesFor } from '../keyboard-layouts.js'
+import { strokesFor } from '../keys/keyboard-layouts.js'
 
 /** XT scan codes; those after the prefix E0 have bit 7. */
 const XT_CODES = new Map<number, string>([

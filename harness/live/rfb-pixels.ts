@@ -1,6 +1,6 @@
 /** Pixel formats of RFB (RFC 6143, section 7.4) and pictures in them. */
 import type { Frame } from '../../machine/devices/display/display.js'
-import type { Area } from '../compare-pictures.js'
+import type { Area } from '../picture/compare-pictures.js'
 
 export interface PixelFormat {
   /** 8, 16 or 32. */

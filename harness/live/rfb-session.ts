@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Frame } from '../../machine/devices/display/display.js'
-import type { Area } from '../compare-pictures.js'
-import type { LivePicture } from '../runner.js'
+import type { Area } from '../picture/compare-pictures.js'
+import type { LivePicture } from '../runtime/runner.js'
 import { ByteReader, ConnectionEnded } from './byte-reader.js'
 import { changedAreas } from './changed-areas.js'
 import type { LiveMachine, LiveScreen } from './live-machine.js'

@@ -1,6 +1,6 @@
 /** A machine whose script runs in its thread, for live views: what a person does goes in beside the script. */
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
-import type { VmThread } from '../vm-thread.js'
+import type { VmThread } from '../thread/machine-thread.js'
 import { type LiveMachine, PointerMovements, type PointerState } from './live-machine.js'
 
 export class ThreadMachine implements LiveMachine {

@@ -3,7 +3,7 @@
  * Gauss kernel of 3×3 pixels, so that text drawn half a pixel further still matches.
  */
 import type { Frame } from '../../machine/devices/display/display.js'
-import type { Area } from '../screenshot.js'
+import type { Area } from '../picture/screenshot.js'
 
 export interface Plane {
   width: number

@@ -4,7 +4,7 @@
  * reach the area's `match`.
  */
 import type { Frame } from '../../machine/devices/display/display.js'
-import type { Area } from '../screenshot.js'
+import type { Area } from '../picture/screenshot.js'
 import { blurredCut } from './grey.js'
 import type { MatchArea, Needle } from './needle.js'
 import { PatchSearch } from './search.js'

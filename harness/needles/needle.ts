@@ -1,5 +1,5 @@
 /** A needle ready to be looked for: what its files say, and the pixels of its areas. Plain data that crosses threads. */
-import { readPng } from '../screenshot.js'
+import { readPng } from '../picture/screenshot.js'
 import { blurredCut } from './grey.js'
 import { type NeedleArea, NeedleError, type NeedleFile, readNeedleFile } from './needle-file.js'
 

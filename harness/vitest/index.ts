@@ -1,7 +1,7 @@
 /** What `import … from 'bootwright/vitest'` gives: vitest, with machines. */
 export { afterAll, afterEach, beforeAll, beforeEach, describe, vi } from 'vitest'
-export { defineGuest } from '../guest.js'
-export { type Stage, type StageOptions, stage } from '../stage.js'
+export { defineGuest } from '../guest/guest.js'
+export { type Stage, type StageOptions, stage } from '../stages/stage.js'
 export { expect } from './matchers.js'
 export type { Keep, RecordingOptions } from './recording.js'
 export { test, type UseOptions, type VmFixtures, type VmTest } from './test.js'

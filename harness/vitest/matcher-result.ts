@@ -1,9 +1,9 @@
 /** What matchers have in common: what they may be given, and how what came of it is told to vitest. */
 import type { MatcherState } from 'vitest'
-import { Vm } from '../vm.js'
-import type { TimeoutOptions } from '../vm-driver.js'
-import { VmFailure } from '../vm-errors.js'
-import { Region } from '../vm-screen.js'
+import type { TimeoutOptions } from '../vm/driver.js'
+import { VmFailure } from '../vm/errors.js'
+import { Region } from '../vm/screen.js'
+import { Vm } from '../vm/vm.js'
 
 export interface MatcherResult {
   pass: boolean

@@ -1,6 +1,6 @@
 /** The matchers, added to vitest's `expect`; in negated (`.not`) and soft (`expect.soft`) forms as all are there. */
 import { expect } from 'vitest'
-import type { TimeoutOptions } from '../vm-driver.js'
+import type { TimeoutOptions } from '../vm/driver.js'
 import { type ExpectedExit, toExit } from './to-exit.js'
 import { type ScreenshotOptions, toHaveScreenshot } from './to-have-screenshot.js'
 import { toHaveText } from './to-have-text.js'

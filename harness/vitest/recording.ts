@@ -6,8 +6,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { complaint } from '../cli/errors.js'
 import { withPath } from '../cli/outputs.js'
-import { TraceRecorder } from '../trace.js'
-import type { Vm } from '../vm.js'
+import { TraceRecorder } from '../vm/trace.js'
+import type { Vm } from '../vm/vm.js'
 
 /** Which tests leave it; `retain-on-failure` records all and keeps what failed. */
 export type Keep = (typeof KEEP)[number]

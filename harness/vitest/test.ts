@@ -1,9 +1,9 @@
 /** `test` with a machine: launched for each test, or forked from a stage, and closed behind it. */
 import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } from 'vitest'
-import { evidence } from '../evidence.js'
-import { type LaunchOptions, launch } from '../launch.js'
-import type { Stage } from '../stage.js'
-import type { Vm } from '../vm.js'
+import type { Stage } from '../stages/stage.js'
+import { type LaunchOptions, launch } from '../vm/launch.js'
+import type { Vm } from '../vm/vm.js'
+import { evidence } from '../words/evidence.js'
 import { outputFolder } from './baselines.js'
 import { Recording, type RecordingOptions } from './recording.js'
 import { restartNames } from './to-have-screenshot.js'

@@ -1,7 +1,7 @@
 /** `toExit`: the machine stops by itself, and as expected. */
 import type { MatcherState } from 'vitest'
-import { type ExitExpectation, Vm } from '../vm.js'
-import type { TimeoutOptions } from '../vm-driver.js'
+import type { TimeoutOptions } from '../vm/driver.js'
+import { type ExitExpectation, Vm } from '../vm/vm.js'
 import { assertionTimeout, type MatcherResult, outcome } from './matcher-result.js'
 
 export interface ExpectedExit extends ExitExpectation {

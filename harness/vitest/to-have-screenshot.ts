@@ -3,12 +3,12 @@
  * differ. The machine draws its own pixels, so a picture that was made on one host is right on all.
  */
 import type { MatcherState } from 'vitest'
-import type { Area } from '../compare-pictures.js'
-import { compareScreen, type ScreenshotCondition } from '../screen-conditions.js'
-import { decodePng, encodePng } from '../screenshot.js'
-import type { TimeoutOptions } from '../vm-driver.js'
-import { VmFailure } from '../vm-errors.js'
-import type { Region } from '../vm-screen.js'
+import type { Area } from '../picture/compare-pictures.js'
+import { decodePng, encodePng } from '../picture/screenshot.js'
+import { compareScreen, type ScreenshotCondition } from '../runtime/screen-conditions.js'
+import type { TimeoutOptions } from '../vm/driver.js'
+import { VmFailure } from '../vm/errors.js'
+import type { Region } from '../vm/screen.js'
 import { type PicturePaths, picturePaths, readBaseline, slug, updateMode, writePicture } from './baselines.js'
 import { assertionTimeout, type MatcherResult, outcome, regionOf } from './matcher-result.js'
 

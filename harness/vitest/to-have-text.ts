@@ -1,11 +1,11 @@
 /** `toHaveText`: text on a screen, in a region, of a located text, or on a serial line, now or soon. */
 import type { MatcherState } from 'vitest'
-import type { Pattern } from '../boot-command.js'
-import { type Condition, compilePattern } from '../condition.js'
-import { toPattern } from '../conditions.js'
-import { TextLocator } from '../text-locator.js'
-import type { TimeoutOptions } from '../vm-driver.js'
-import { SerialLine } from '../vm-serial.js'
+import type { Pattern } from '../keys/boot-command.js'
+import { type Condition, compilePattern } from '../protocol/condition.js'
+import { toPattern } from '../protocol/conditions.js'
+import type { TimeoutOptions } from '../vm/driver.js'
+import { SerialLine } from '../vm/serial.js'
+import { TextLocator } from '../vm/text-locator.js'
 import { assertionTimeout, type MatcherResult, outcome, regionOf } from './matcher-result.js'
 
 /** A string is looked for as it stands; `^` and `$` in a pattern are the ends of rows and lines. */

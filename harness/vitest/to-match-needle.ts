@@ -1,7 +1,7 @@
 /** `toMatchNeedle`: the screen shows what a needle says, by its name or one of its tags. */
 import type { MatcherState } from 'vitest'
-import type { TimeoutOptions } from '../vm-driver.js'
-import { Screen } from '../vm-screen.js'
+import type { TimeoutOptions } from '../vm/driver.js'
+import { Screen } from '../vm/screen.js'
 import { assertionTimeout, type MatcherResult, outcome, regionOf } from './matcher-result.js'
 
 export async function toMatchNeedle(

@@ -2,9 +2,8 @@
  * Puts into fw_cfg all that SeaBIOS is to know of a machine: memory, CPUs, ACPI and SMBIOS tables, boot order and menu,
  * and a kernel to boot directly. See SeaBIOS docs/Runtime_config for the files it reads.
  */
-import { type AcpiOptions, buildAcpiFiles } from '../board/acpi-tables.js'
-import { type E820Entry, e820Table, encodeE820, type MemoryLayout, memoryLayout } from '../board/e820.js'
-import { buildSmbiosFiles, type SmbiosOptions } from '../board/smbios-tables.js'
+
+import { FW_CFG, type FwCfg } from '../devices/firmware/fw-cfg.js'
 import {
   BOOT_IMAGE_FILE,
   BOOT_ROM_BOOTORDER,
@@ -14,9 +13,11 @@ import {
   bootImage,
   buildBootRom,
 } from './boot-rom.js'
-import { FW_CFG, type FwCfg } from './fw-cfg.js'
 import { type LinuxBootOptions, type LinuxBootPlan, planLinuxBoot } from './linux-boot.js'
 import { type MultibootOptions, planMultiboot } from './multiboot.js'
+import { type AcpiOptions, buildAcpiFiles } from './tables/acpi-tables.js'
+import { type E820Entry, e820Table, encodeE820, type MemoryLayout, memoryLayout } from './tables/e820.js'
+import { buildSmbiosFiles, type SmbiosOptions } from './tables/smbios-tables.js'
 
 export interface FirmwareOptions {
   readonly fwCfg: FwCfg

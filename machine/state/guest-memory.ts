@@ -6,7 +6,7 @@
  * Elsewhere pages are compared and copied.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { libc, MAP_FAILED, MAP_PRIVATE_FIXED, PROT_READ_WRITE } from '../cpu/kvm/libc.js'
+import { libc, MAP_FAILED, MAP_PRIVATE_FIXED, PROT_READ_WRITE } from '../host/libc.js'
 import {
   closeLayer,
   type MemoryImage,

@@ -6,7 +6,7 @@
  * Whoever was given an image owns its new layers and closes them; see `GuestMemory`.
  */
 import { ftruncateSync, readSync, writeSync } from 'node:fs'
-import { libc, MFD_CLOEXEC } from '../cpu/kvm/libc.js'
+import { libc, MFD_CLOEXEC } from '../host/libc.js'
 
 export const PAGE = 4096
 

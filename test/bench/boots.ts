@@ -1,5 +1,5 @@
 /** Whole boots as benchmarks: host seconds from power-on to a line that only a finished boot shows. */
-import { findMedium, type GuestMedium, image, packageFile } from '../../harness/guest-media.js'
+import { findMedium, type GuestMedium, image, packageFile } from '../../harness/guest/guest-media.js'
 import type { BootJob } from './guest-job.js'
 
 export interface Boot {

@@ -1,7 +1,7 @@
 /** Real guests on the soft engine, those that boot within seconds; `every.long.test.ts` boots all. */
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type Guest, guestMachine, loadGuest } from '../../harness/guest.js'
-import { runCell } from '../../harness/matrix-run.js'
+import { type Guest, guestMachine, loadGuest } from '../../harness/guest/guest.js'
+import { runCell } from '../../harness/guest/matrix-run.js'
 import type { Cell } from '../../reports/matrix-result.js'
 import { noFirmware } from '../firmware-here.js'
 

@@ -1,7 +1,7 @@
 /** Every guest whose media are here, on the soft engine, to its top level. */
 import { expect, test } from 'vitest'
-import { guestNames, loadGuest } from '../../harness/guest.js'
-import { runCell } from '../../harness/matrix-run.js'
+import { guestNames, loadGuest } from '../../harness/guest/guest.js'
+import { runCell } from '../../harness/guest/matrix-run.js'
 
 test.each(guestNames())('%s reaches its top level', async (name) => {
   const guest = await loadGuest(name)

@@ -2,10 +2,10 @@
  * Twenty tests from one stage of a machine with 512 MiB, three times, each time from the stage as it was kept: none sees
  * what another did, and each has the same pictures every time. Says how long the forks took.
  */
-import { image } from '../../harness/guest-media.js'
+import { image } from '../../harness/guest/guest-media.js'
 import { areaHash } from '../../harness/index.js'
 import { afterAll, beforeAll, describe, expect, stage, test } from '../../harness/vitest/index.js'
-import type { Vm } from '../../harness/vm.js'
+import type { Vm } from '../../harness/vm/vm.js'
 import { withoutImage } from '../harness/vitest/images.js'
 
 const IMAGES = ['freedos722.img', 'freedos13-floppy.img'] as const

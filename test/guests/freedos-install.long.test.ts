@@ -3,7 +3,7 @@
  * asks for the second one, the programs of the first are copied by hand.
  */
 import freedos from '../../guests/freedos-installer/guest.js'
-import { blankDisk } from '../../harness/guest-media.js'
+import { blankDisk } from '../../harness/guest/guest-media.js'
 import { expect, stage, test } from '../../harness/vitest/index.js'
 
 const installed = stage('installed', { guest: freedos, disks: blankDisk('32M'), engine: 'soft' }, async (vm) => {

@@ -1,6 +1,6 @@
 /** For tests of real guests: they are skipped where media of a guest are not on this host. */
-import { type Guest, guestMachine } from '../../harness/guest.js'
-import { MissingMediaError } from '../../harness/guest-media.js'
+import { type Guest, guestMachine } from '../../harness/guest/guest.js'
+import { MissingMediaError } from '../../harness/guest/guest-media.js'
 
 export async function withoutMedia(guest: Guest): Promise<boolean> {
   try {

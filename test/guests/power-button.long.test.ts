@@ -5,9 +5,9 @@
 import { readFileSync } from 'node:fs'
 import { buildInitramfs } from '../../fixtures/initramfs.js'
 import { debianFiles } from '../../guests/debian-12.js'
-import { serial } from '../../harness/conditions.js'
-import { defineGuest } from '../../harness/guest.js'
-import { built, findMedium, type GuestMedium, MissingMediaError, packageFile } from '../../harness/guest-media.js'
+import { defineGuest } from '../../harness/guest/guest.js'
+import { built, findMedium, type GuestMedium, MissingMediaError, packageFile } from '../../harness/guest/guest-media.js'
+import { serial } from '../../harness/protocol/conditions.js'
 import { describe, expect, stage, test } from '../../harness/vitest/index.js'
 
 /** Linux/x86 boot protocol: where the kernel says its version, counted from 200h. */

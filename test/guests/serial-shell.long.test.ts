@@ -1,7 +1,7 @@
 /** `serial.shell` at the shell of Debian's installer, on a terminal of its own so that Control+C means something there. */
 import debian from '../../guests/debian-12-i386-installer/guest.js'
 import { describe, expect, stage, test } from '../../harness/vitest/index.js'
-import type { Vm } from '../../harness/vm.js'
+import type { Vm } from '../../harness/vm/vm.js'
 import { withoutMedia } from './media-here.js'
 
 const atConsole = stage(

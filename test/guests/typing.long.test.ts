@@ -7,7 +7,7 @@ import debian from '../../guests/debian-12-i386-installer/guest.js'
 import small from '../../guests/freedos/guest.js'
 import freedos from '../../guests/freedos-installer/guest.js'
 import { describe, expect, stage, test } from '../../harness/vitest/index.js'
-import type { Vm } from '../../harness/vm.js'
+import type { Vm } from '../../harness/vm/vm.js'
 import { kvmAccess } from '../../machine/cpu/kvm/access.js'
 
 const CHARACTERS = 10_000

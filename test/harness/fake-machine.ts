@@ -2,7 +2,7 @@
  * A machine whose guest is a list of things that happen at guest times: for tests of the runner and of the thread around
  * it. As a module for a worker, `?scenario=NAME` in its URL says which guest it runs.
  */
-import type { PortAccess } from '../../machine/board/port-log.js'
+import type { PortAccess } from '../../machine/bus/port-log.js'
 import type { Fault } from '../../machine/cpu/engine.js'
 import type { Display, DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'

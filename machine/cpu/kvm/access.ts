@@ -1,7 +1,7 @@
 /** Whether this host lets us use /dev/kvm at all, and if not, why and how to mend it. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
+import { EACCES, EBUSY, ENOENT, EPERM, libc, O_CLOEXEC, O_RDWR } from '../../host/libc.js'
 import { API_VERSION, KVM_CREATE_VM, KVM_GET_API_VERSION } from './abi.js'
-import { EACCES, EBUSY, ENOENT, EPERM, libc, O_CLOEXEC, O_RDWR } from './libc.js'
 
 export const KVM_DEVICE = '/dev/kvm'
 

@@ -3,8 +3,9 @@
  * and let through only inside KVM_RUN (KVM_SET_SIGNAL_MASK), which then returns EINTR with the signal still pending;
  * sigtimedwait takes it away. So no signal handler is needed, and a signal that comes too early ends the next KVM_RUN.
  */
+
+import { EAGAIN, EINTR, libc, Struct } from '../../host/libc.js'
 import { KvmError } from './access.js'
-import { EAGAIN, EINTR, libc, Struct } from './libc.js'
 
 /** SIGRTMIN (34 in glibc, 35 in musl) and a few more: neither uses it, nor do libuv and V8. */
 export const ALARM_SIGNAL = 44

@@ -6,11 +6,12 @@
  *   MPX, SGX, processor trace, TSC deadline, x2APIC without an in-kernel APIC).
  * - KVM's own leaves at 0x40000000: a guest with a paravirtual clock could not go on under the soft engine.
  */
+
+import { libc, Struct } from '../../host/libc.js'
 import type { CpuState } from '../engine.js'
 import { FEATURE_WORDS, FEATURES } from '../features.js'
 import { KVM_GET_SUPPORTED_CPUID } from './abi.js'
 import { KvmError } from './access.js'
-import { libc, Struct } from './libc.js'
 
 /** Struct kvm_cpuid_entry2. */
 export interface CpuidEntry {

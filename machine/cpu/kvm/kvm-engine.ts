@@ -5,6 +5,8 @@
  * takes it, HLT comes back as an exit. `loop()` is the engine; what each exit asks for is below it. What KVM cannot
  * execute goes to `rescue.ts`, guest time is in `host-clock.ts`, what ends KVM_RUN at a deadline in `alarm.ts`.
  */
+
+import { EINTR, libc, Struct } from '../../host/libc.js'
 import { SnapshotError } from '../../state/snapshot-error.js'
 import type { CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion } from '../engine.js'
 import * as abi from './abi.js'
@@ -13,7 +15,6 @@ import { BusExits } from './bus-exits.js'
 import { CoalescedWrites } from './coalesced-writes.js'
 import { cpuSignature, missingFeatures } from './cpuid.js'
 import { HostClock } from './host-clock.js'
-import { EINTR, libc, Struct } from './libc.js'
 import { MemorySlots } from './memory-slots.js'
 import { probeKvm } from './probe.js'
 import { Rescue } from './rescue.js'

@@ -2,10 +2,11 @@
  * How well this host's KVM executes what a PC's guests consist of. Not every /dev/kvm is VT-x or AMD-V: some emulate
  * all but 64-bit user mode, a hundred times slower than the soft engine, and fail at paging.
  */
+
+import { EINTR, libc, MAP_FAILED, MAP_PRIVATE_ANONYMOUS, PROT_READ_WRITE, Struct } from '../../host/libc.js'
 import * as abi from './abi.js'
 import { KvmError } from './access.js'
 import { Alarm } from './alarm.js'
-import { EINTR, libc, MAP_FAILED, MAP_PRIVATE_ANONYMOUS, PROT_READ_WRITE, Struct } from './libc.js'
 import { type KvmVcpu, KvmVm } from './vm.js'
 
 /** Below this the soft engine is the faster one, in million instructions a second. */

@@ -1,6 +1,7 @@
 /** Keeps the guest's TSC in step with guest time: a pause that guest time leaves out is taken out of the TSC too. */
+
+import { Struct } from '../../host/libc.js'
 import * as abi from './abi.js'
-import { Struct } from './libc.js'
 import type { VcpuState } from './vcpu-state.js'
 import type { KvmVcpu } from './vm.js'
 

@@ -1,8 +1,9 @@
 /** The vCPU's architectural state, between KVM's structures and `CpuState`. */
+
+import { Struct } from '../../host/libc.js'
 import type { CpuState, SegmentState, TableState } from '../engine.js'
 import * as abi from './abi.js'
 import { xsaveComponents } from './cpuid.js'
-import { Struct } from './libc.js'
 import type { KvmVcpu, KvmVm } from './vm.js'
 
 const IA32_TSC = 0x10

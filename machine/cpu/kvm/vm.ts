@@ -1,8 +1,9 @@
 /** A KVM virtual machine and its vCPU as far as the kernel interface goes: file descriptors, slots, the run page. */
+
+import { libc, MAP_FAILED, MAP_SHARED, O_CLOEXEC, O_RDWR, PROT_READ_WRITE, Struct } from '../../host/libc.js'
 import * as abi from './abi.js'
 import { KVM_DEVICE, KvmError } from './access.js'
 import { type CpuidEntry, cpuidTable, guestCpuid, supportedCpuid } from './cpuid.js'
-import { libc, MAP_FAILED, MAP_SHARED, O_CLOEXEC, O_RDWR, PROT_READ_WRITE, Struct } from './libc.js'
 
 /** Three pages that KVM needs on older Intel processors; below the BIOS, where QEMU has them too. */
 const TSS_ADDRESS = 0xfeffd000

@@ -8,7 +8,7 @@
  * WRITE DELETED DATA read as normal ones.
  */
 
-import type { DmaChannel } from '../../board/i8237.js'
+import type { DmaChannel } from '../../chipset/i8237.js'
 import type { State, Warn } from '../../device.js'
 import { MediumError } from '../../media/block-device.js'
 import { FLOPPY_SECTOR_SIZE } from '../../media/floppy-geometry.js'

@@ -6,7 +6,7 @@
  * guests take the path they take there. As in QEMU: interrupts are not gated by DOR.DMAGATE#, motors need not turn.
  */
 
-import type { DmaChannel } from '../../board/i8237.js'
+import type { DmaChannel } from '../../chipset/i8237.js'
 import type { Clock, Timer } from '../../clock.js'
 import type { Device, IrqLine, PortRange, State, Warn } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'

@@ -8,7 +8,7 @@ import { matchNeedle } from '../../../harness/needles/match.js'
 import type { Needle } from '../../../harness/needles/needle.js'
 import { NeedleError, type NeedleFile } from '../../../harness/needles/needle-file.js'
 import { openNeedles } from '../../../harness/needles/needle-set.js'
-import { readPng } from '../../../harness/screenshot.js'
+import { readPng } from '../../../harness/picture/screenshot.js'
 import type { Frame } from '../../../machine/devices/display/display.js'
 import { EXPECTED } from './expected.js'
 

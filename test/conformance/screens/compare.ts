@@ -1,6 +1,6 @@
 /** Two screens, ours and QEMU's: what is left out of the comparison, and in what the rest differs. */
-import { screenRows } from '../../../harness/screen-text.js'
-import type { Area } from '../../../harness/screenshot.js'
+import { screenRows } from '../../../harness/picture/screen-text.js'
+import type { Area } from '../../../harness/picture/screenshot.js'
 import type { Frame, TextScreen } from '../../../machine/devices/display/display.js'
 
 export interface Screen {

@@ -1,12 +1,13 @@
 /** One guest in our machine and in QEMU side by side: both are brought to the same level, and stand there. */
-import type { BootStep } from '../../../harness/boot-command.js'
-import { type Condition, createWatch, describeCondition } from '../../../harness/condition.js'
-import { text } from '../../../harness/conditions.js'
-import { type Guest, guestMachine, type Level, levelSteps } from '../../../harness/guest.js'
-import { screenText } from '../../../harness/screen-text.js'
-import type { Step } from '../../../harness/script.js'
-import { SerialLog } from '../../../harness/serial-log.js'
-import { VmThread } from '../../../harness/vm-thread.js'
+
+import { type Guest, guestMachine, type Level, levelSteps } from '../../../harness/guest/guest.js'
+import type { BootStep } from '../../../harness/keys/boot-command.js'
+import { screenText } from '../../../harness/picture/screen-text.js'
+import { type Condition, createWatch, describeCondition } from '../../../harness/protocol/condition.js'
+import { text } from '../../../harness/protocol/conditions.js'
+import type { Step } from '../../../harness/protocol/script.js'
+import { SerialLog } from '../../../harness/runtime/serial-log.js'
+import { VmThread } from '../../../harness/thread/machine-thread.js'
 import { type Screen, withCursor } from './compare.js'
 import { Qemu } from './qemu.js'
 
@@ -17,7 +18,7 @@ const STILL_TIMEOUT_NS = 120e9
 const UNTIL_TIMEOUT_NS = 300e9
 /** QEMU's screen is looked at so often, ms. */
 const LOOK_MS = 100
-/** Between two events of keys or mouse, ms; as `harness/typist.ts` has it. */
+/** Between two events of keys or mouse, ms; as `harness/runtime/typist.ts` has it. */
 const KEY_MS = 50
 const MOUSE_MS = 10
 const MAX_MOVE = 100

@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { findKey } from '../../../harness/keys.js'
-import type { MachineConfig } from '../../../harness/machine-config.js'
-import type { Area } from '../../../harness/screenshot.js'
+import type { MachineConfig } from '../../../harness/config/machine-config.js'
+import { findKey } from '../../../harness/keys/keys.js'
+import type { Area } from '../../../harness/picture/screenshot.js'
 import type { Display, DisplayMode, Frame, TextScreen } from '../../../machine/devices/display/display.js'
 
 /** The one with 64 bits, as our machine's CPU has them too. */
@@ -55,7 +55,7 @@ export class QemuScreen implements Display {
   }
 }
 
-/** How our CPU and our machine call themselves (`machine/cpu/models.ts`, `machine/board/smbios-tables.ts`). */
+/** How our CPU and our machine call themselves (`machine/cpu/models.ts`, `machine/firmware/tables/smbios-tables.ts`). */
 const CPU = 'max,vendor=GenuineIntel,family=6,model=126,stepping=5,model-id=Bootwright Virtual CPU,l3-cache=off'
 const SMBIOS = 'type=1,manufacturer=Bootwright,version=pc-i440fx'
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { writePng } from '../../../harness/screenshot.js'
+import { writePng } from '../../../harness/picture/screenshot.js'
 import { readRun } from '../../../reports/write-run.js'
 import { Project } from './project.js'
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { main } from '../../../harness/cli/main.js'
-import * as guests from '../../../harness/guest.js'
+import * as guests from '../../../harness/guest/guest.js'
 import { parseMatrix } from '../../../reports/matrix-result.js'
 
 let folder: string

@@ -1,9 +1,9 @@
 /** The guest's screen on the page of `codegen`: what a person sees there, and where. */
 import type { Page } from 'playwright-core'
-import { GlyphReader } from '../../../harness/glyph-reader.js'
-import { machineFonts } from '../../../harness/machine-config.js'
-import { findText } from '../../../harness/screen-reading.js'
-import { decodePng } from '../../../harness/screenshot.js'
+import { machineFonts } from '../../../harness/config/machine-config.js'
+import { GlyphReader } from '../../../harness/picture/glyph-reader.js'
+import { findText } from '../../../harness/picture/screen-reading.js'
+import { decodePng } from '../../../harness/picture/screenshot.js'
 import type { Frame } from '../../../machine/devices/display/display.js'
 
 export interface Place {

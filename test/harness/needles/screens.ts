@@ -1,7 +1,7 @@
 /** Screens made up for the needles' tests, and needles cut from them. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { encodePng } from '../../../harness/screenshot.js'
+import { encodePng } from '../../../harness/picture/screenshot.js'
 import type { Frame } from '../../../machine/devices/display/display.js'
 
 export type Painter = (x: number, y: number) => number

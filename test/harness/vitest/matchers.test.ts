@@ -2,11 +2,11 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
-import { decodePng, readPng } from '../../../harness/screenshot.js'
+import { decodePng, readPng } from '../../../harness/picture/screenshot.js'
 import { slug, updateMode } from '../../../harness/vitest/baselines.js'
 import { afterEach, beforeEach, describe, expect, test } from '../../../harness/vitest/index.js'
 import { type ScreenshotOptions, toHaveScreenshot } from '../../../harness/vitest/to-have-screenshot.js'
-import type { Vm } from '../../../harness/vm.js'
+import type { Vm } from '../../../harness/vm/vm.js'
 import { compiledFakeMachine } from '../compiled.js'
 
 const machineModule = compiledFakeMachine()

@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildFloppy } from '../../../fixtures/floppy.js'
-import { image } from '../../../harness/guest-media.js'
+import { image } from '../../../harness/guest/guest-media.js'
 import { describe, expect, stage, test } from '../../../harness/vitest/index.js'
 import { withoutImage } from './images.js'
 

@@ -1,9 +1,9 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { areaHash } from '../../../harness/screen-conditions.js'
+import { areaHash } from '../../../harness/runtime/screen-conditions.js'
 import { afterAll, describe, expect, stage, test } from '../../../harness/vitest/index.js'
-import type { Vm } from '../../../harness/vm.js'
+import type { Vm } from '../../../harness/vm/vm.js'
 import { programFloppy } from '../boot-programs.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-stage-'))

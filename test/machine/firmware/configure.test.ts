@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { FW_CFG, FwCfg } from '../../../machine/devices/firmware/fw-cfg.js'
 import { BOOT_IMAGE_FILE, BOOT_ROM_FILE, BootImageError } from '../../../machine/firmware/boot-rom.js'
 import { configureFirmware, type FirmwareOptions } from '../../../machine/firmware/configure.js'
-import { FW_CFG, FwCfg } from '../../../machine/firmware/fw-cfg.js'
 import { makeElf, makeKernel } from './kernels.js'
 import { TestRam } from './ram.js'
 

@@ -3,8 +3,8 @@
  * acknowledged. What its devices do is the test's affair, through the ports as a guest would.
  */
 
-import type { MemoryMap } from '../../../machine/board/memory-map.js'
-import type { PortBus } from '../../../machine/board/port-bus.js'
+import type { MemoryMap } from '../../../machine/bus/memory-map.js'
+import type { PortBus } from '../../../machine/bus/port-bus.js'
 import type { AccessSize } from '../../../machine/device.js'
 import type { MachineOptions } from '../../../machine/machine.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { DmaChannel } from '../../../../machine/board/i8237.js'
+import type { DmaChannel } from '../../../../machine/chipset/i8237.js'
 import { ManualClock } from '../../../../machine/clock.js'
 import { Fdc82077 } from '../../../../machine/devices/storage/fdc82077.js'
 import { FloppyDrive } from '../../../../machine/devices/storage/floppy-drive.js'

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { ManualClock } from '../../../../machine/clock.js'
-import { describeMachine } from '../../../../machine/devices/timer/cmos.js'
 import { Mc146818 } from '../../../../machine/devices/timer/mc146818.js'
+import { describeMachine } from '../../../../machine/firmware/tables/cmos.js'
 
 const SECOND = 1e9
 /** 2024-02-28 23:59:58 UTC, a Wednesday. */

@@ -1,0 +1,198 @@
+/** A machine as plain data, with its media by path, and how to make it of that. */
+import { readFileSync, statSync } from 'node:fs'
+import { basename } from 'node:path'
+import { findFirmware } from '../../machine/firmware/find-firmware.js'
+import type { Machine, MachineOptions } from '../../machine/machine.js'
+import type { BlockDevice } from '../../machine/media/block-device.js'
+import { MediaError, type MediumKind, mediaError, openMedium } from '../../machine/media/open-medium.js'
+import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
+
+export interface MediumConfig {
+  path: string
+  /** The guest's writes go to the file. By default they go to an overlay that ends with the machine. */
+  write?: boolean
+}
+
+export interface KernelConfig {
+  path: string
+  /** Linux's. */
+  initrd?: string
+  /** A Multiboot kernel's. */
+  modules?: ModuleConfig[]
+  append?: string
+}
+
+export interface ModuleConfig {
+  path: string
+  /** Follows the file's name in the module's string. */
+  append?: string
+}
+
+export interface MachineConfig {
+  /** Default `auto`. */
+  engine?: 'auto' | 'kvm' | 'soft'
+  /** The soft engine's CPU, as `--cpu` takes it; default `max`. */
+  cpu?: string
+  /** How many CPUs; default 1. */
+  cpus?: number
+  /** RAM in bytes; default 128 MiB, as QEMU has it. */
+  memory?: number
+  /** A: and B:. */
+  floppies?: MediumConfig[]
+  cdrom?: MediumConfig
+  /** Up to three. */
+  disks?: MediumConfig[]
+  /** Letters of a, c, d, n. */
+  bootOrder?: string
+  /** The firmware's boot menu is offered, for so many milliseconds of guest time. */
+  bootMenu?: { waitMs?: number }
+  kernel?: KernelConfig
+  /** Paths; default what `findFirmware` finds. */
+  firmware?: { bios: string; vgaBios: string }
+  /** RTC at power-on, seconds since 1970 UTC. */
+  epoch?: number
+  /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
+  record?: string
+}
+
+/** A drive whose medium can be changed while the machine runs. */
+export type Drive = 'a' | 'b' | 'cdrom'
+export type DriveMedia = { readonly [drive in Drive]?: MediumConfig }
+
+export const DEFAULT_MEMORY = 128 << 20
+
+type Callbacks = Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onParallel'>
+
+export interface OpenedMachine {
+  machine: Machine
+  /** What is in the drives now. */
+  readonly media: DriveMedia
+  /** Puts a medium into a drive, or takes out what is in it. Throws a MediaError. */
+  insert(drive: Drive, medium?: MediumConfig): void
+  /** Closes the machine and its media. */
+  close(): void
+}
+
+/**
+ * Opens the media and makes the machine. Throws a MediaError, a BootImageError, a FirmwareMissingError or an
+ * EngineUnavailableError; what had been opened is closed then.
+ *
+ * @param create `createPc`, or what stands in for it in tests.
+ */
+export function openMachine(
+  config: MachineConfig,
+  callbacks: Callbacks,
+  create: (options: MachineOptions) => Machine,
+): OpenedMachine {
+  const opened: BlockDevice[] = []
+  const open = (medium: MediumConfig, as: MediumKind): BlockDevice => {
+    const { device } = openMedium(medium.path, { as, write: medium.write })
+    opened.push(device)
+    return device
+  }
+  const close = () => {
+    for (const device of opened) device.close()
+  }
+  try {
+    const machine = create({
+      engine: config.engine ?? 'auto',
+      cpu: config.cpu,
+      cpus: config.cpus,
+      memory: config.memory ?? DEFAULT_MEMORY,
+      floppies: (config.floppies ?? []).map((floppy) => open(floppy, 'floppy')),
+      cdrom: config.cdrom && open(config.cdrom, 'cdrom'),
+      disks: (config.disks ?? []).map((disk) => open(disk, 'disk')),
+      bootOrder: config.bootOrder,
+      bootMenu: config.bootMenu,
+      kernel: config.kernel && readKernel(config.kernel),
+      firmware: readFirmware(config.firmware),
+      epoch: config.epoch,
+      ...callbacks,
+    })
+    let media: DriveMedia = { a: config.floppies?.[0], b: config.floppies?.[1], cdrom: config.cdrom }
+    return {
+      machine,
+      get media() {
+        return media
+      },
+      insert(drive, medium) {
+        const device = medium && open(medium, drive === 'cdrom' ? 'cdrom' : 'floppy')
+        if (drive === 'cdrom') machine.insertCdrom(device)
+        else machine.insertFloppy(drive === 'a' ? 0 : 1, device)
+        media = { ...media, [drive]: medium }
+      },
+      close() {
+        machine.close()
+        close()
+      },
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+/** Brings the drives of a running machine to these media; what is in them already stays. */
+export function changeMedia(opened: OpenedMachine, wanted: DriveMedia): void {
+  for (const drive of ['a', 'b', 'cdrom'] as const) {
+    const [here, there] = [opened.media[drive], wanted[drive]]
+    if (here?.path !== there?.path || !here?.write !== !there?.write) opened.insert(drive, there)
+  }
+}
+
+function readKernel(kernel: KernelConfig): MachineOptions['kernel'] {
+  return {
+    image: readBootFile(kernel.path, 'kernel'),
+    name: basename(kernel.path),
+    initrd: kernel.initrd === undefined ? undefined : readBootFile(kernel.initrd, 'initrd'),
+    modules: kernel.modules?.map(({ path, append }) => ({
+      data: readBootFile(path, 'module'),
+      commandLine: append === undefined ? basename(path) : `${basename(path)} ${append}`,
+    })),
+    append: kernel.append,
+  }
+}
+
+type BootFile = 'kernel' | 'initrd' | 'module'
+
+function readBootFile(path: string, as: BootFile): Uint8Array {
+  checkBootFile(path, as)
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw mediaError(error, `${as} ${JSON.stringify(path)}`, false)
+  }
+}
+
+/** A kernel and its initrd must fit a machine of 3 GiB. */
+const LARGEST_BOOT_FILE = 2 ** 31
+
+/** Throws a MediaError unless the file could be a kernel, an initrd or a module by its type and size. */
+export function checkBootFile(path: string, as: BootFile): void {
+  const what = `${as} ${JSON.stringify(path)}`
+  let stats: ReturnType<typeof statSync>
+  try {
+    stats = statSync(path)
+  } catch (error) {
+    throw mediaError(error, what, false)
+  }
+  if (stats.isDirectory()) throw new MediaError(`${what} is a directory; name the file in it`)
+  if (!stats.isFile()) throw new MediaError(`${what} is not a regular file; save it to one first`)
+  if (stats.size === 0) throw new MediaError(`${what} is empty; was it copied or downloaded completely?`)
+  if (stats.size > LARGEST_BOOT_FILE) throw new MediaError(`${what} is larger than 2 GiB and would fit no machine here`)
+}
+
+function readFirmware(paths: MachineConfig['firmware']): MachineOptions['firmware'] {
+  const found = paths ?? firmwarePaths()
+  return { bios: readFileSync(found.bios), vgaBios: readFileSync(found.vgaBios) }
+}
+
+/** The fonts that the machine's VGA BIOS has. */
+export function machineFonts(config: MachineConfig): BitmapFont[] {
+  return romFonts(readFileSync((config.firmware ?? firmwarePaths()).vgaBios))
+}
+
+function firmwarePaths(): { bios: string; vgaBios: string } {
+  const { bios, vgaBios } = findFirmware()
+  return { bios: bios.path, vgaBios: vgaBios.path }
+}

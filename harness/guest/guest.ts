@@ -1,0 +1,262 @@
+/**
+ * Guests: operating systems under test, with their media, their machine, and the levels that show how far they got. A
+ * guest is a file that exports one as its default; it is found by path, the project's own and a user's alike.
+ */
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { extname, isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { z } from 'zod'
+import { MAX_CPUS } from '../../machine/machine.js'
+import type { MachineConfig } from '../config/machine-config.js'
+import { parseBootCommand } from '../keys/boot-command.js'
+import { nearest } from '../keys/keys.js'
+import type { Condition } from '../protocol/condition.js'
+import type { Step } from '../protocol/script.js'
+import { parseDuration } from '../units/durations.js'
+import { describeMedium, findMedium, type GuestMedium, SETUP_COMMAND } from './guest-media.js'
+
+/** One step of the way up, in order: reached when its condition comes true after its keys were typed. */
+export interface Level {
+  /** One of the common names where one fits: firmware, loader, kernel, userland, shell, desktop, installer, mouse. */
+  name: string
+  /** What is seen then: `the prompt A:\>`. */
+  title: string
+  /** Typed first, in Packer's boot-command language. */
+  keys?: string | readonly string[]
+  until: Condition
+  /** Guest time to wait for the condition, e.g. `90s`; default 5 minutes. */
+  timeout?: string
+}
+
+export interface GuestDefinition {
+  /** The folder's name: small letters, digits, `-` and `.`. */
+  name: string
+  title: string
+  /** DOS, Unix, Linux, BSD, Plan 9, boot loader, hobby … */
+  family: string
+  /** SPDX where there is an identifier. */
+  licence: string
+  machine: {
+    /** MiB; default 128. */
+    memory?: number
+    /** The soft engine's CPU, as `--cpu` takes it, and how many there are; default one `max`. */
+    cpu?: string
+    cpus?: number
+    floppies?: readonly GuestMedium[]
+    cdrom?: GuestMedium
+    disks?: readonly GuestMedium[]
+    kernel?: { image: GuestMedium; initrd?: GuestMedium; modules?: readonly GuestModule[]; append?: string }
+    /** QEMU's letters. */
+    bootOrder?: string
+  }
+  levels: readonly Level[]
+  /** Host time for all levels together; default `10m`. */
+  hostTimeout?: string
+  /**
+   * Why the guest is booted only when it is asked for, by name or with `matrix --all`: `takes about 15 minutes`. Nor are
+   * its packages installed unasked.
+   */
+  heavy?: string
+}
+
+/** Of a Multiboot kernel. */
+export interface GuestModule {
+  file: GuestMedium
+  append?: string
+}
+
+export type Guest = Readonly<GuestDefinition>
+
+/** A guest cannot be found, or its file is not one; the message is one sentence. */
+export class GuestError extends Error {
+  override name = 'GuestError'
+}
+
+const Medium = z.object({ kind: z.enum(['image', 'package', 'file', 'built']) }).loose()
+
+const Definition = z.object({
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'small letters, digits, "-" and "." are allowed'),
+  title: z.string().min(1),
+  family: z.string().min(1),
+  licence: z.string().min(1),
+  machine: z.object({
+    memory: z.number().int().min(1).max(3072).optional(),
+    cpu: z.string().optional(),
+    cpus: z.number().int().min(1).max(MAX_CPUS).optional(),
+    floppies: z.array(Medium).max(2).optional(),
+    cdrom: Medium.optional(),
+    disks: z.array(Medium).max(3).optional(),
+    kernel: z
+      .object({
+        image: Medium,
+        initrd: Medium.optional(),
+        modules: z.array(z.object({ file: Medium, append: z.string().optional() })).optional(),
+        append: z.string().optional(),
+      })
+      .optional(),
+    bootOrder: z
+      .string()
+      .regex(/^[acdn]{1,4}$/)
+      .optional(),
+  }),
+  levels: z
+    .array(
+      z
+        .object({ name: z.string().min(1), title: z.string().min(1), until: z.looseObject({ kind: z.string() }) })
+        .loose(),
+    )
+    .min(1),
+  hostTimeout: z.string().optional(),
+  heavy: z.string().min(1).optional(),
+})
+
+/**
+ * What a `guest.ts` exports as its default.
+ * @throws GuestError with one sentence that names what is wrong.
+ */
+export function defineGuest(definition: GuestDefinition): Guest {
+  const checked = Definition.safeParse(definition)
+  if (!checked.success) {
+    const issue = checked.error.issues[0]
+    const where = issue.path.join('.') || 'the definition'
+    throw new GuestError(`guest '${definition?.name ?? '?'}': ${where} is wrong: ${issue.message}`)
+  }
+  const names = definition.levels.map((level) => level.name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice) throw new GuestError(`guest '${definition.name}': the level '${twice}' is there twice`)
+  for (const level of definition.levels) {
+    try {
+      levelSteps(level)
+    } catch (error) {
+      throw new GuestError(`guest '${definition.name}', level '${level.name}': ${(error as Error).message}`)
+    }
+  }
+  return definition
+}
+
+/** Beside this file in source and in dist alike. */
+const GUESTS = fileURLToPath(new URL('../../guests/', import.meta.url))
+const EXTENSION = extname(fileURLToPath(import.meta.url))
+
+/** The names of the project's own guests. */
+export function guestNames(): string[] {
+  if (!existsSync(GUESTS)) return []
+  return readdirSync(GUESTS)
+    .filter((name) => existsSync(join(GUESTS, name, `guest${EXTENSION}`)))
+    .sort()
+}
+
+/**
+ * Loads one of the project's own guests by name, or a user's by path: a `.js` or `.ts` file that exports a guest as its
+ * default, or a folder with a `guest.js` or `guest.ts`.
+ * @throws GuestError
+ */
+export async function loadGuest(nameOrPath: string): Promise<Guest> {
+  const file = guestFile(nameOrPath)
+  const loaded = (await importModule(file)) as { default?: GuestDefinition }
+  if (typeof loaded.default !== 'object' || loaded.default === null)
+    throw new GuestError(`${file} exports no guest; it needs "export default defineGuest({ … })"`)
+  return defineGuest(loaded.default)
+}
+
+function guestFile(nameOrPath: string): string {
+  if (!isPath(nameOrPath)) {
+    const own = join(GUESTS, nameOrPath, `guest${EXTENSION}`)
+    if (existsSync(own)) return own
+    const near = nearest(nameOrPath, guestNames())
+    throw new GuestError(
+      `there is no guest '${nameOrPath}'; ${near ? `did you mean '${near}'? ` : ''}` +
+        `guests are ${guestNames().join(', ')}, or the path of a guest.js`,
+    )
+  }
+  const path = resolve(nameOrPath)
+  if (!existsSync(path)) throw new GuestError(`the guest ${nameOrPath} does not exist; check the path`)
+  if (!statSync(path).isDirectory()) return path
+  const inside = ['guest.js', 'guest.ts', 'guest.mjs'].map((name) => join(path, name)).find((name) => existsSync(name))
+  if (inside) return inside
+  throw new GuestError(`the folder ${nameOrPath} has no guest.js and no guest.ts`)
+}
+
+function isPath(text: string): boolean {
+  return isAbsolute(text) || /[/\\]/.test(text) || /\.[cm]?[jt]s$/.test(text)
+}
+
+async function importModule(file: string): Promise<unknown> {
+  const url = pathToFileURL(file).href
+  try {
+    return await import(url)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw unloadable(file, error)
+  }
+  // Node before 22.18 does not load TypeScript by itself.
+  let tsx: { tsImport(specifier: string, parent: string): Promise<unknown> }
+  try {
+    tsx = await import('tsx/esm/api')
+  } catch {
+    throw new GuestError(`${file} is TypeScript, which this Node does not load: compile it, or install the package tsx`)
+  }
+  try {
+    return await tsx.tsImport(url, import.meta.url)
+  } catch (error) {
+    throw unloadable(file, error)
+  }
+}
+
+function unloadable(file: string, error: unknown): GuestError {
+  if (error instanceof GuestError) return error
+  return new GuestError(`${file} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`)
+}
+
+/** What is typed and waited for to reach a level. */
+export function levelSteps(level: Level): Step[] {
+  const timeoutNs = parseDuration(level.timeout ?? '5m')
+  return [
+    ...(level.keys === undefined ? [] : parseBootCommand(level.keys, { source: 'its keys' })),
+    { kind: 'until', condition: level.until, timeoutNs },
+  ]
+}
+
+/** All levels, one after the other. */
+export function guestSteps(guest: Guest): Step[] {
+  return guest.levels.flatMap(levelSteps)
+}
+
+/** The guest's media and where they come from, in words. */
+export function guestMedia(guest: Guest): string[] {
+  return allMedia(guest).map(describeMedium)
+}
+
+export function allMedia(guest: Guest): GuestMedium[] {
+  const { floppies = [], cdrom, disks = [], kernel } = guest.machine
+  const modules = kernel?.modules?.map(({ file }) => file) ?? []
+  return [...floppies, cdrom, ...disks, kernel?.image, kernel?.initrd, ...modules].filter(
+    (medium) => medium !== undefined,
+  )
+}
+
+/**
+ * The guest's machine with its media found, or built, on this host.
+ * @throws MissingMediaError with what is missing and how to get it.
+ */
+export async function guestMachine(guest: Guest): Promise<MachineConfig> {
+  const { memory = 128, cpu, cpus, floppies = [], cdrom, disks = [], kernel, bootOrder } = guest.machine
+  const path = (medium: GuestMedium) => findMedium(medium, guest.heavy ? `${SETUP_COMMAND} --all` : SETUP_COMMAND)
+  const find = async (medium: GuestMedium) => ({ path: await path(medium) })
+  return {
+    cpu,
+    cpus,
+    memory: memory << 20,
+    floppies: await Promise.all(floppies.map(find)),
+    cdrom: cdrom && (await find(cdrom)),
+    disks: await Promise.all(disks.map(find)),
+    kernel: kernel && {
+      path: await path(kernel.image),
+      initrd: kernel.initrd && (await path(kernel.initrd)),
+      modules:
+        kernel.modules &&
+        (await Promise.all(kernel.modules.map(async ({ file, append }) => ({ path: await path(file), append })))),
+      append: kernel.append,
+    },
+    bootOrder,
+  }
+}

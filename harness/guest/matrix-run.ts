@@ -1,0 +1,248 @@
+/** Runs the matrix: every guest on every engine, level by level, each in a machine of its own, into reports' plain data. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism, cpus, type as osType, release } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
+import { FirmwareMissingError, findFirmware } from '../../machine/firmware/find-firmware.js'
+import type { Cell, Evidence, GuestRow, LevelResult, MatrixResult } from '../../reports/matrix-result.js'
+import type { MachineConfig } from '../config/machine-config.js'
+import { encodePng } from '../picture/screenshot.js'
+import type { Look, RunResult } from '../protocol/script.js'
+import type { Progress } from '../runtime/runner.js'
+import { VmError, VmThread, type VmThreadOptions } from '../thread/machine-thread.js'
+import { parseDuration } from '../units/durations.js'
+import { type Guest, guestMachine, guestMedia, type Level, levelSteps } from './guest.js'
+import { MissingMediaError } from './guest-media.js'
+
+export type EngineChoice = 'auto' | 'kvm' | 'soft'
+
+/** The devices of the only column for now: the table in `machine/pc.ts`. */
+export const DEVICES = { id: 'standard', title: 'standard PC' }
+const DEFAULT_HOST_TIMEOUT = '10m'
+const SERIAL_COM1 = 0
+const GRACE_MS = 10_000
+
+export interface CellOptions extends Pick<VmThreadOptions, 'machineModule'> {
+  engine: EngineChoice
+  /** Told several times a second, with the level that is waited for. */
+  onProgress?: (level: Level, progress: Progress) => void
+  /** Host time beyond the guest's after which a machine that does not come back is ended, ms; default 10 s. */
+  graceMs?: number
+}
+
+/**
+ * Boots a guest and follows it up its levels.
+ * Rejects with what no guest could help: a VmError for missing firmware or an engine that is not to be had, or an
+ * InfrastructureError. What is wrong with the guest or its media stands in the cell.
+ */
+export async function runCell(guest: Guest, options: CellOptions): Promise<Cell> {
+  const cell: Cell = {
+    guest: guest.name,
+    engine: options.engine,
+    device: DEVICES.id,
+    status: 'skipped',
+    levels: [],
+  }
+  let config: MachineConfig
+  try {
+    config = { ...(await guestMachine(guest)), engine: options.engine }
+  } catch (error) {
+    if (error instanceof MissingMediaError) return { ...cell, reason: `${error.message}.` }
+    throw error
+  }
+  let level = guest.levels[0]
+  let vm: VmThread
+  try {
+    vm = await VmThread.start(config, {
+      machineModule: options.machineModule,
+      onProgress: (progress) => options.onProgress?.(level, progress),
+    })
+  } catch (error) {
+    if (!(error instanceof VmError) || !/^(MediaError|BootImageError)$/.test(error.name)) throw error
+    return { ...cell, status: 'failed', reason: error.message, levels: guest.levels.map((one) => untried(one)) }
+  }
+  cell.engineReason = vm.engineReason
+  try {
+    const deadline = performance.now() + hostTimeoutMs(guest)
+    cell.hostTimeMs = 0
+    let passed = true
+    for (level of guest.levels) {
+      if (passed) passed = await climb(vm, level, cell, remaining(deadline), options.graceMs ?? GRACE_MS)
+      else cell.levels.push(untried(level))
+    }
+    cell.status = passed ? 'passed' : 'failed'
+    return cell
+  } catch (error) {
+    // The machine broke, not the host: the other guests go on.
+    const failure = { status: 'failed' as const, reason: (error as Error).message }
+    const rest = guest.levels.slice(cell.levels.length + 1).map(untried)
+    return { ...cell, ...failure, levels: [...cell.levels, { ...untried(level), ...failure }, ...rest] }
+  } finally {
+    await vm.close()
+  }
+}
+
+/** One level; adds it and what it says of the machine to the cell. True when it was reached. */
+async function climb(vm: VmThread, level: Level, cell: Cell, hostTimeoutMs: number, graceMs: number): Promise<boolean> {
+  const steps = [...levelSteps(level), { kind: 'screenshot' as const, name: level.name }]
+  const result = await withGrace(vm, vm.run({ steps, hostTimeoutMs }), hostTimeoutMs + graceMs)
+  const passed = result.outcome === 'ok'
+  cell.hostTimeMs = (cell.hostTimeMs ?? 0) + result.hostMs
+  cell.guestTimeNs = result.guestTimeNs
+  cell.instructions = result.instructions
+  cell.unhandled = result.unhandled
+  cell.levels.push({
+    name: level.name,
+    title: level.title,
+    status: passed ? 'passed' : 'failed',
+    reason: passed ? undefined : result.error,
+    guestTimeNs: result.guestTimeNs,
+    hostTimeMs: cell.hostTimeMs,
+    instructions: result.instructions,
+    evidence: await evidenceOf(result, result.shots[0]?.frame ?? (await vm.frame())),
+  })
+  if (passed) {
+    cell.level = level.name
+    return true
+  }
+  cell.reason = `${level.name}: ${result.error}.`
+  cell.registers = result.registers
+  const { reason, code, detail } = result.exit
+  if (!['condition', 'timeout', 'script', 'interrupted'].includes(reason)) cell.exit = { reason, code, detail }
+  return false
+}
+
+/** The host time that a guest may take for all its levels. */
+export function hostTimeoutMs(guest: Guest): number {
+  return parseDuration(guest.hostTimeout ?? DEFAULT_HOST_TIMEOUT) / 1e6
+}
+
+/** A machine looks at the host's clock between two slices; one that never comes back from a slice is ended by force. */
+async function withGrace<T>(vm: VmThread, work: Promise<T>, ms: number): Promise<T> {
+  const timer = setTimeout(() => vm.terminate(), ms)
+  try {
+    return await work
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** In ms, to a tenth of a second, as it is told when it is over. */
+function remaining(deadline: number): number {
+  return Math.max(100, Math.round((deadline - performance.now()) / 100) * 100)
+}
+
+function untried(level: Level): LevelResult {
+  return { name: level.name, title: level.title, status: 'skipped', reason: 'not tried' }
+}
+
+async function evidenceOf(look: Pick<RunResult, 'text' | 'serial' | 'mode'>, frame: Frame): Promise<Evidence> {
+  const visible = frame.width > 0 && frame.height > 0
+  return {
+    screenshot: visible
+      ? {
+          png: (await encodePng(frame)).toString('base64'),
+          width: frame.width,
+          height: frame.height,
+          mode: modeWords(look.mode),
+        }
+      : undefined,
+    text: look.text,
+    serial: serialWords(look),
+  }
+}
+
+function modeWords(mode: DisplayMode): string {
+  if (mode.kind === 'off') return 'screen off'
+  if (mode.kind === 'text') return `text ${mode.columns}×${mode.rows}`
+  return `${mode.width}×${mode.height}, ${mode.depth} bits`
+}
+
+function serialWords({ serial }: Pick<Look, 'serial'>): string | undefined {
+  return serial.find(({ port }) => port === SERIAL_COM1)?.lines.join('\n')
+}
+
+export interface MatrixFrame {
+  guests: readonly Guest[]
+  engines: readonly EngineChoice[]
+  started: Date
+}
+
+/** The result around the cells: what was run, where, with what. */
+export function matrixResult({ guests, engines, started }: MatrixFrame, cells: Cell[]): MatrixResult {
+  return {
+    format: 'bootwright-matrix',
+    version: 1,
+    run: {
+      date: started.toISOString(),
+      durationMs: Date.now() - started.getTime(),
+      host: {
+        os: `${osType()} ${release()}`,
+        arch: process.arch,
+        cpu: cpus()[0]?.model.trim() ?? 'unknown CPU',
+        cores: availableParallelism(),
+        node: process.versions.node,
+      },
+      bootwright: ownVersion(),
+      firmware: firmwareWords(),
+    },
+    guests: guests.map(guestRow),
+    engines: engines.map((engine) => ({ id: engine, title: engine })),
+    devices: [DEVICES],
+    cells,
+  }
+}
+
+/** Where no guest has media, nothing ran and firmware may be missing. */
+function firmwareWords(): string {
+  try {
+    return `SeaBIOS ${findFirmware().bios.version}`
+  } catch (error) {
+    if (error instanceof FirmwareMissingError) return 'none'
+    throw error
+  }
+}
+
+function guestRow(guest: Guest): GuestRow {
+  const { name, title, family, licence } = guest
+  return { name, title, family, licence, media: guestMedia(guest), levels: guest.levels.map((level) => level.name) }
+}
+
+function ownVersion(): MatrixResult['run']['bootwright'] {
+  let root = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(root, 'package.json')) && root !== dirname(root)) root = dirname(root)
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+  if (!existsSync(join(root, '.git'))) return { version }
+  try {
+    const git = (...args: string[]) =>
+      execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    const commit = git('rev-parse', '--short', 'HEAD')
+    return { version, commit: git('status', '--porcelain') === '' ? commit : `${commit}, changed` }
+  } catch {
+    return { version }
+  }
+}
+
+/** Runs jobs, at most `limit` at a time, in their order; stops starting new ones when one rejects, and rejects then. */
+export async function inParallel<T>(jobs: readonly (() => Promise<T>)[], limit: number): Promise<T[]> {
+  const results: T[] = []
+  let next = 0
+  let failed = false
+  const worker = async () => {
+    while (next < jobs.length && !failed) {
+      const i = next++
+      try {
+        results[i] = await jobs[i]()
+      } catch (error) {
+        failed = true
+        throw error
+      }
+    }
+  }
+  const workers = await Promise.allSettled(Array.from({ length: Math.min(limit, jobs.length) }, worker))
+  const rejected = workers.find((outcome) => outcome.status === 'rejected')
+  if (rejected) throw rejected.reason
+  return results
+}

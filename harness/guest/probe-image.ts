@@ -1,0 +1,28 @@
+/** Which drive an image is for, by what is in it. */
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { floppyGeometry } from '../../machine/media/floppy-geometry.js'
+import type { MediumKind } from '../../machine/media/open-medium.js'
+
+const DESCRIPTOR_AT = 16 * 2048 + 1
+
+/** By its contents: a CD has a volume descriptor, a floppy a floppy's size; all else is a disk. */
+export function probeImage(path: string): MediumKind {
+  let head: Buffer
+  let size: number
+  try {
+    const fd = openSync(path, 'r')
+    try {
+      size = statSync(path).size
+      head = Buffer.alloc(5)
+      readSync(fd, head, 0, 5, DESCRIPTOR_AT)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    // Opening it as a medium says in a sentence why it cannot be read.
+    return /\.iso$/i.test(path) ? 'cdrom' : 'disk'
+  }
+  const magic = head.toString('latin1')
+  if (magic === 'CD001' || magic === 'BEA01') return 'cdrom'
+  return floppyGeometry(size) ? 'floppy' : 'disk'
+}

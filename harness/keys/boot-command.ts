@@ -1,0 +1,302 @@
+/**
+ * Boot commands: what to type at a machine, in Packer's language, to plain data.
+ *
+ * Text is typed as it stands. In angle brackets: keys by any name that `keys.ts` knows (`<enter>`, `<f10>`,
+ * `<Control+Alt+Delete>`), a key held and let go (`<leftCtrlOn>c<leftCtrlOff>`), `<wait>` (one second), `<wait5>`,
+ * `<wait1m20s>`. Words between double braces are replaced: `{{ .HTTPIP }}`; `{{ "{{" }}` types two braces.
+ *
+ * Beyond Packer: `<wait 'regex'>` waits for text on the screen, with flags and a time-out as in
+ * `<wait 'login:'i 30s>`; `<click 'regex'>` clicks on text, `<click left>` where the pointer is, `<mouse dx,dy>` moves
+ * it; `<lt>` and `<gt>` type the brackets themselves.
+ */
+import type { Area } from '../picture/compare-pictures.js'
+import { tryParseDuration } from '../units/durations.js'
+import { codesOf, type KeyStroke, type LayoutName, strokesFor } from './keyboard-layouts.js'
+import { findKey, nearest, nearestKey, parseKeys } from './keys.js'
+
+/** A regular expression as plain data. */
+export interface Pattern {
+  source: string
+  flags: string
+}
+
+export type MouseButton = 'left' | 'middle' | 'right'
+
+export type BootStep =
+  /** A key goes down or up and stays so. */
+  | { kind: 'key'; code: string; down: boolean }
+  /** Keys pressed in order and released in reverse. */
+  | { kind: 'tap'; codes: string[] }
+  | { kind: 'wait'; ns: number }
+  | { kind: 'wait-text'; pattern: Pattern; timeoutNs?: number }
+  | { kind: 'mouse-move'; dx: number; dy: number }
+  | { kind: 'mouse-click'; button: MouseButton; count?: number }
+  /** On the middle of the text, or of what matches within an area. */
+  | { kind: 'click-text'; pattern: Pattern; area?: Area; button?: MouseButton; count?: number }
+
+export interface BootCommandOptions {
+  /** The guest's keyboard layout; default `us`. */
+  layout?: LayoutName
+  /** Template words without their dot: `{ HTTPIP: '10.0.2.2' }`. */
+  variables?: { readonly [word: string]: string | number }
+  /** What the command is called in errors, e.g. `--keys`; default `the boot command`. */
+  source?: string
+}
+
+const SECOND_NS = 1e9
+const BUTTONS: readonly string[] = ['left', 'middle', 'right']
+/** Flags that a pattern may have; `g` and `y` would give it a memory. */
+const FLAGS = /^[imsu]*$/
+
+const KNOWN_NAMES =
+  'known names are <enter>, <esc>, <tab>, <bs>, <del>, <insert>, <home>, <end>, <pageUp>, <pageDown>, <up>, <down>, ' +
+  '<left>, <right>, <spacebar>, <menu>, <f1> to <f12>, <leftCtrl>, <leftAlt>, <leftShift>, <leftSuper> and their right ' +
+  'ones (each also with On and Off), <wait>, <click>, <mouse>, <lt>, <gt>, and the key names of W3C and QEMU'
+
+/**
+ * @param command Packer's list of strings is typed without anything between them.
+ * @throws Error with one sentence that quotes the offending piece and its place.
+ */
+export function parseBootCommand(command: string | readonly string[], options: BootCommandOptions = {}): BootStep[] {
+  const name = options.source ?? 'the boot command'
+  const lines = typeof command === 'string' ? [command] : command
+  const parser = new Parser(options)
+  lines.forEach((line, i) => {
+    parser.parse(line, lines.length > 1 ? `line ${i + 1} of ${name}` : name)
+  })
+  return parser.steps
+}
+
+/** What `{{ … }}` may hold: a word with a dot, or Go's quoted strings. */
+const WORD = /^\.(\w+)$/
+const QUOTED = /^"((?:[^"\\]|\\["\\])*)"$|^`([^`]*)`$/
+
+class Parser {
+  readonly steps: BootStep[] = []
+  private text = ''
+  private source = ''
+  private readonly layout: LayoutName
+  /** Keys that <…On> holds: text must not press and release them again. */
+  private readonly held = new Set<string>()
+
+  constructor(private readonly options: BootCommandOptions) {
+    this.layout = options.layout ?? 'us'
+  }
+
+  parse(text: string, source: string): void {
+    this.text = text
+    this.source = source
+    let at = 0
+    while (at < text.length) {
+      if (text[at] === '<') {
+        const end = this.endOfBrackets(at)
+        this.brackets(at, end)
+        at = end + 1
+      } else if (text.startsWith('{{', at)) {
+        const end = this.endOfTemplate(at)
+        for (const character of this.template(at, end)) this.type(character, at)
+        at = end
+      } else {
+        const character = this.characterAt(at)
+        this.type(character === '\r\n' ? '\n' : character, at)
+        at += character.length
+      }
+    }
+  }
+
+  private fail(message: string, at: number, after = ''): never {
+    throw new Error(`${message} at character ${at + 1} of ${this.source}${after && `; ${after}`}`)
+  }
+
+  /** The character at `at` with its combining marks, or CR LF. */
+  private characterAt(at: number): string {
+    return /^(?:\r\n|[\s\S]\p{M}*)/u.exec(this.text.slice(at))?.[0] as string
+  }
+
+  private type(character: string, at: number): void {
+    let strokes: readonly KeyStroke[]
+    try {
+      strokes = strokesFor(character, this.layout)
+    } catch (error) {
+      this.fail((error as Error).message, at)
+    }
+    for (const stroke of strokes) this.tap(codesOf(stroke))
+  }
+
+  private tap(codes: string[]): void {
+    const free = codes.filter((code) => !this.isHeld(code))
+    // A held key that is tapped all the same would repeat on a real keyboard.
+    this.steps.push({ kind: 'tap', codes: free.length > 0 ? free : codes })
+  }
+
+  /** One Shift is as good as the other, but the right Alt is another key than the left. */
+  private isHeld(code: string): boolean {
+    if (code === 'ShiftLeft' || code === 'ShiftRight') return this.held.has('ShiftLeft') || this.held.has('ShiftRight')
+    return this.held.has(code)
+  }
+
+  private endOfTemplate(at: number): number {
+    const end = this.text.indexOf('}}', at)
+    // Braces inside the quotes of {{ "{{" }} or {{ "}}" }} do not end it.
+    const quoted = /^\{\{\s*(?:"(?:[^"\\]|\\["\\])*"|`[^`]*`)\s*\}\}/.exec(this.text.slice(at))
+    if (quoted) return at + quoted[0].length
+    if (end < 0) this.fail("'{{'", at, 'it is not closed with \'}}\'; two braces are typed by {{ "{{" }}')
+    return end + 2
+  }
+
+  private template(at: number, end: number): string {
+    const inner = this.text.slice(at + 2, end - 2).trim()
+    const quoted = QUOTED.exec(inner)
+    if (quoted) return quoted[2] ?? quoted[1].replace(/\\(.)/g, '$1')
+    const variables = this.options.variables ?? {}
+    const word = WORD.exec(inner)?.[1]
+    if (word !== undefined && Object.hasOwn(variables, word)) return String(variables[word])
+    const known = Object.keys(variables).map((name) => `{{ .${name} }}`)
+    this.fail(
+      `unknown template word '${this.text.slice(at, end)}'`,
+      at,
+      known.length > 0 ? `known words are ${known.join(', ')}` : 'no template words are set here',
+    )
+  }
+
+  /** Index of the `>` that closes the `<` at `start`; quotes after a space may hold another. */
+  private endOfBrackets(start: number): number {
+    for (let i = start + 1; i < this.text.length; i++) {
+      const character = this.text[i]
+      if (character === '>' && (i > start + 1 || this.text[i + 1] !== '>')) return i
+      if (/['"/]/.test(character) && /\s/.test(this.text[i - 1])) i = this.endOfQuotes(start, i)
+      else if (this.text.startsWith('{{', i)) i = this.endOfTemplate(i) - 1
+    }
+    this.fail("'<'", start, "it is not closed with '>'; the character '<' itself is written <lt>")
+  }
+
+  private endOfQuotes(start: number, open: number): number {
+    const quote = this.text[open]
+    for (let i = open + 1; i < this.text.length; i++) {
+      if (this.text[i] === '\\') i++
+      else if (this.text[i] === quote) return i
+    }
+    this.fail(`'${this.text.slice(start)}'`, start, `its pattern is not closed with ${quote}`)
+  }
+
+  private brackets(start: number, end: number): void {
+    const inner = this.text.slice(start + 1, end).trim()
+    const lower = inner.toLowerCase()
+    if (lower === 'lt') this.type('<', start)
+    else if (lower === 'gt') this.type('>', start)
+    else if (/^wait(?![a-z])/.test(lower)) this.wait(start, end, inner.slice('wait'.length).trim())
+    else if (/^click(?![a-z])/.test(lower)) this.click(start, end, inner.slice('click'.length).trim())
+    else if (/^mouse(?![a-z])/.test(lower)) this.mouse(start, end, inner.slice('mouse'.length).trim())
+    else this.key(start, end, inner)
+  }
+
+  private wait(start: number, end: number, rest: string): void {
+    if (rest === '') {
+      this.steps.push({ kind: 'wait', ns: SECOND_NS })
+      return
+    }
+    const { pattern, after } = this.pattern(start, end, rest)
+    const ns = tryParseDuration(pattern ? after : rest)
+    if (pattern && after === '') {
+      this.steps.push({ kind: 'wait-text', pattern })
+    } else if (ns === undefined) {
+      this.fail(
+        `'${pattern ? after : rest}' in '${this.text.slice(start, end + 1)}'`,
+        start,
+        "it is not a duration such as '5', '100ms', '1m20s', nor a pattern in quotes",
+      )
+    } else if (pattern) {
+      this.steps.push({ kind: 'wait-text', pattern, timeoutNs: ns })
+    } else {
+      this.steps.push({ kind: 'wait', ns })
+    }
+  }
+
+  private click(start: number, end: number, rest: string): void {
+    const button = rest === '' ? 'left' : rest.toLowerCase()
+    if (BUTTONS.includes(button)) {
+      this.steps.push({ kind: 'mouse-click', button: button as MouseButton })
+      return
+    }
+    const { pattern, after } = this.pattern(start, end, rest)
+    if (!pattern || after !== '') {
+      this.fail(
+        `'${pattern ? after : rest}' in '${this.text.slice(start, end + 1)}'`,
+        start,
+        'a click takes left, middle, right or a pattern in quotes',
+      )
+    }
+    this.steps.push({ kind: 'click-text', pattern })
+  }
+
+  private mouse(start: number, end: number, rest: string): void {
+    const move = /^([+-]?\d+)\s*(?:,|\s)\s*([+-]?\d+)$/.exec(rest)
+    if (!move) this.fail(`'${this.text.slice(start, end + 1)}'`, start, 'a movement is written <mouse dx,dy>')
+    this.steps.push({ kind: 'mouse-move', dx: Number(move[1]), dy: Number(move[2]) })
+  }
+
+  /** A pattern in quotes or slashes with its flags at the front of `rest`, and what comes after it. */
+  private pattern(start: number, end: number, rest: string): { pattern?: Pattern; after: string } {
+    const found =
+      /^(?:'((?:[^'\\]|\\[\s\S])*)'|"((?:[^"\\]|\\[\s\S])*)"|\/((?:[^/\\]|\\[\s\S])*)\/)(\S*)\s*([\s\S]*)$/.exec(rest)
+    if (!found) return { after: rest }
+    const raw = found[1] ?? found[2] ?? found[3]
+    const flags = found[4]
+    const piece = `'${raw}' in '${this.text.slice(start, end + 1)}'`
+    if (!FLAGS.test(flags)) this.fail(`the flags '${flags}' of pattern ${piece}`, start, 'the flags are i, m, s and u')
+    const source = this.patternSource(raw, start)
+    if (source === '') this.fail(`the pattern ${piece}`, start, 'it is empty and would match anything')
+    try {
+      new RegExp(source, flags)
+    } catch (error) {
+      const reason = (error as Error).message.replace(/^Invalid regular expression: [\s\S]*: /, '')
+      this.fail(`the pattern ${piece}`, start, `it is not a regular expression: ${reason}`)
+    }
+    return { pattern: { source, flags }, after: found[5].trim() }
+  }
+
+  /** Template words in a pattern stand for themselves; an escaped quote is a quote. */
+  private patternSource(raw: string, start: number): string {
+    const unquoted = raw.replace(/\\(['"/])/g, '$1')
+    return unquoted.replace(/\{\{(?:[^}]|\}(?!\}))*\}\}/g, (word) => {
+      const at = Math.max(start, this.text.indexOf(word, start))
+      return this.template(at, at + word.length).replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+    })
+  }
+
+  private key(start: number, end: number, name: string): void {
+    const whole = findKey(name)
+    if (whole !== undefined) {
+      this.tap([whole])
+      return
+    }
+    if (Array.from(name).length === 1) {
+      this.type(name, start)
+      return
+    }
+    const [, held, suffix] = /^(.+?)(on|off)$/i.exec(name) ?? []
+    const code = held === undefined ? undefined : this.codeOrUndefined(held)
+    if (code !== undefined) {
+      const down = suffix.toLowerCase() === 'on'
+      if (down) this.held.add(code)
+      else this.held.delete(code)
+      this.steps.push({ kind: 'key', code, down })
+      return
+    }
+    try {
+      this.steps.push({ kind: 'tap', codes: parseKeys(name) })
+    } catch {
+      this.fail(`unknown key '${this.text.slice(start, end + 1)}'`, start, this.hint(held ?? name))
+    }
+  }
+
+  private codeOrUndefined(name: string): string | undefined {
+    if (/^[a-z0-9]$/i.test(name)) return parseKeys(name.toLowerCase())[0]
+    return findKey(name)
+  }
+
+  private hint(name: string): string {
+    const near = nearest(name, ['wait', 'click', 'mouse']) ?? nearestKey(name)
+    return near === undefined ? KNOWN_NAMES : `did you mean '<${near}>'? ${KNOWN_NAMES}`
+  }
+}

@@ -1,0 +1,31 @@
+/** Pictures of the screen as files: PNG at the guest's own resolution. */
+import { readFile, writeFile } from 'node:fs/promises'
+import sharp from 'sharp'
+import type { Frame } from '../../machine/devices/display/display.js'
+
+export { type Area, type CompareOptions, type Comparison, comparePictures } from './compare-pictures.js'
+
+/** The frame as a PNG file's bytes; the same frame always gives the same bytes. */
+export function encodePng(frame: Frame): Promise<Buffer> {
+  const { width, height, data } = frame
+  if (width < 1 || height < 1) return Promise.reject(new Error('the screen is off: there is no picture of it'))
+  return sharp(data, { raw: { width, height, channels: 4 } })
+    .removeAlpha()
+    .png({ compressionLevel: 9, palette: false })
+    .toBuffer()
+}
+
+/** Rejects with the host's error (`ENOSPC`, …) when the file cannot be written. */
+export async function writePng(path: string, frame: Frame): Promise<void> {
+  await writeFile(path, await encodePng(frame))
+}
+
+/** Rejects when there is no picture in the file. */
+export async function readPng(path: string): Promise<Frame> {
+  return decodePng(await readFile(path))
+}
+
+export async function decodePng(bytes: Uint8Array): Promise<Frame> {
+  const { data, info } = await sharp(bytes).ensureAlpha().raw().toBuffer({ resolveWithObject: true })
+  return { width: info.width, height: info.height, data }
+}

@@ -1,0 +1,59 @@
+/** Conditions as a test author writes them; `condition.ts` has them as data. */
+import type { Pattern } from '../keys/boot-command.js'
+import type { Needle } from '../needles/needle.js'
+import type { PictureCondition } from '../runtime/screen-conditions.js'
+import { parseDuration } from '../units/durations.js'
+import type { Condition, ExitReason } from './condition.js'
+
+/** A string stands for itself. */
+export function toPattern(expression: RegExp | string): Pattern {
+  if (typeof expression !== 'string') return { source: expression.source, flags: expression.flags }
+  return { source: escapePattern(expression), flags: '' }
+}
+
+/** The source of a pattern that matches just this text. */
+export function escapePattern(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+}
+
+/** The text screen has this text, or matches; `^` and `$` are the ends of its rows. */
+export function text(expression: RegExp | string): Condition {
+  return { kind: 'text', pattern: toPattern(expression) }
+}
+
+/** The guest sent this over COM1 since the last match. */
+export function serial(expression: RegExp | string, port = 0): Condition {
+  return { kind: 'serial', port, pattern: toPattern(expression) }
+}
+
+/** The picture has not changed for that much guest time. */
+export function still(duration: string): Condition {
+  return { kind: 'still', ns: parseDuration(duration) }
+}
+
+/** A graphics mode, of this size where it is given. */
+export function graphics(width?: number, height?: number): Condition {
+  return { kind: 'mode', mode: 'graphics', width, height }
+}
+
+/** Areas of the screen show exactly these pixels. */
+export function picture(condition: Omit<PictureCondition, 'kind'>): Condition {
+  return { kind: 'picture', ...condition }
+}
+
+/** The screen shows one of the needles, as `openNeedles(folder).get(name)` or `.tagged(tag)` give them. */
+export function needle(...needles: Needle[]): Condition {
+  return { kind: 'needle', needles }
+}
+
+export function exit(...reasons: ExitReason[]): Condition {
+  return { kind: 'exit', reasons: reasons.length > 0 ? reasons : undefined }
+}
+
+export function any(...of: Condition[]): Condition {
+  return { kind: 'any', of }
+}
+
+export function all(...of: Condition[]): Condition {
+  return { kind: 'all', of }
+}

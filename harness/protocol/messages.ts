@@ -1,0 +1,70 @@
+/** What a machine's thread and the thread that started it say to each other: plain data only. */
+import type { MessagePort } from 'node:worker_threads'
+import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
+import type { Drive, MachineConfig, MediumConfig } from '../config/machine-config.js'
+import type { Area } from '../picture/compare-pictures.js'
+import type { Progress } from '../runtime/runner.js'
+import type { SnapshotParts } from '../thread/snapshot.js'
+import type { TraceInput } from '../vm/trace.js'
+import type { Script } from './script.js'
+
+/** Sent to the worker at its start. */
+export interface WorkerStart {
+  config: MachineConfig
+  /** URL of a module whose `createPc` makes the machine; tests put another one in. */
+  machineModule?: string
+  /** The soft engine's core, compiled. */
+  core?: WebAssembly.Module
+  /** Looked at between two slices, while a script runs and no other message can be taken. */
+  control: MessagePort
+}
+
+export type Command =
+  | { method: 'run'; script: Script }
+  | { method: 'look' | 'frame' | 'registers' | 'snapshot' | 'close' }
+  | { method: 'read'; area?: Area }
+  | { method: 'picture'; since: number }
+  /** Without a medium, what is in the drive is taken out. */
+  | { method: 'insert'; drive: Drive; medium?: MediumConfig }
+  | { method: 'restore'; parts: SnapshotParts }
+  | { method: 'trace'; on: boolean }
+export type Request = Command & { id: number }
+
+/** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */
+export type ControlMessage =
+  | { kind: 'stop'; id: number }
+  | { kind: 'serial-input'; port: number; bytes: Uint8Array }
+  | { kind: 'key'; event: KeyEvent }
+  | { kind: 'mouse'; event: MouseEvent }
+  /** A question that is answered between two slices. */
+  | { kind: 'ask'; request: Request }
+
+/** An error in the words of another thread: the class's name tells what kind it is. */
+export interface PlainError {
+  name: string
+  message: string
+  stack: string | undefined
+  code: string | undefined
+}
+
+export interface Ready {
+  engine: 'soft' | 'kvm'
+  engineReason: string
+}
+
+export type WorkerMessage =
+  | ({ kind: 'ready' } & Ready)
+  | { kind: 'reply'; id: number; value: unknown }
+  | { kind: 'error'; id?: number; error: PlainError }
+  | { kind: 'serial'; port: number; bytes: Uint8Array; guestTimeNs: number }
+  | { kind: 'serial-taken'; bytes: number }
+  | { kind: 'debug'; bytes: Uint8Array }
+  | { kind: 'trace'; event: TraceInput }
+  | ({ kind: 'progress' } & Progress)
+
+export function plainError(thrown: unknown): PlainError {
+  if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown), stack: undefined, code: undefined }
+  // Not every error class gives itself a name.
+  const name = thrown.name === 'Error' ? thrown.constructor.name : thrown.name
+  return { name, message: thrown.message, stack: thrown.stack, code: (thrown as NodeJS.ErrnoException).code }
+}

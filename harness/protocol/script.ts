@@ -1,0 +1,96 @@
+/** Scripts: what is done with a machine, step by step, and what came of it. Plain data, so that they cross threads. */
+
+import type { PortAccess } from '../../machine/bus/port-log.js'
+import type { Fault } from '../../machine/cpu/engine.js'
+import type { DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
+import type { MachineExit, Unhandled } from '../../machine/machine.js'
+import type { BootStep, MouseButton } from '../keys/boot-command.js'
+import type { BitmapFont } from '../picture/bitmap-font.js'
+import type { Condition } from './condition.js'
+
+export type Step =
+  | BootStep
+  /** Runs until the condition is met. `timeoutNs` is guest time; without it only the host time-out ends it. */
+  | { kind: 'until'; condition: Condition; timeoutNs?: number }
+  /** Keeps a picture in the result, under a name. */
+  | { kind: 'screenshot'; name: string }
+  /** Sends text, as UTF-8, or bytes to COM1 + `port`. */
+  | { kind: 'serial-input'; port: number; text: string | Uint8Array }
+  /** Brings the pointer to a pixel of the screen by watching it. */
+  | { kind: 'mouse-to'; x: number; y: number }
+  /** A mouse button goes down or up and stays so. */
+  | { kind: 'mouse-button'; button: MouseButton; down: boolean }
+  /** Notches of the wheel, down positive. */
+  | { kind: 'mouse-wheel'; notches: number }
+  /** Text in graphics modes is read with this font as well. */
+  | { kind: 'learn-font'; font: BitmapFont }
+  | { kind: 'power-button' }
+  | { kind: 'reset' }
+
+export interface Script {
+  readonly steps: readonly Step[]
+  /** Guest time does not pass faster than the host's: someone looks on. */
+  readonly realTime?: boolean
+  /** Guest time for all steps together, in ns; unlimited by default. */
+  readonly timeoutNs?: number
+  /** Host time for all steps together, in ms; unlimited by default. */
+  readonly hostTimeoutMs?: number
+  /** What its inputs are, for the trace: `types "dir"`; by default each says so itself. */
+  readonly title?: string
+}
+
+/** What the machine shows at a moment. */
+export interface Look {
+  /** Guest time in ns. */
+  guestTimeNs: number
+  /** Retired instructions; 0 under kvm. */
+  instructions: number
+  mode: DisplayMode
+  /** The text screen: rows joined by line feeds, without the spaces at their ends. undefined in graphics modes. */
+  text: string | undefined
+  cells: TextScreen | undefined
+  /** The last lines of every line that sent something; port 0 is COM1. */
+  serial: { port: number; lines: string[] }[]
+  unhandled: Unhandled[]
+  /** The last port accesses, the last one last. */
+  lastIo: PortAccess[]
+  /** The last exceptions, the last one last; none under kvm. */
+  faults: Fault[]
+}
+
+export interface Shot {
+  name: string
+  guestTimeNs: number
+  frame: Frame
+  cells: TextScreen | undefined
+}
+
+/** Why the script came to its end. */
+export type EndReason =
+  /** What the last step waited for came true, or there was nothing to wait for. */
+  | 'condition'
+  | 'timeout'
+  /** A step cannot be done: `<click 'text'>` on text that is not there. */
+  | 'script'
+  /** Stopped by the user. */
+  | 'interrupted'
+  | MachineExit['reason']
+
+export interface RunResult extends Look {
+  outcome: 'ok' | 'failed' | 'timeout' | 'interrupted'
+  exit: { reason: EndReason; code?: number; detail?: string }
+  /** What went wrong, one sentence; undefined when ok. */
+  error: string | undefined
+  /** Index of the step that did not come to its end; the number of steps when ok. */
+  step: number
+  /** What the last serial condition matched, and its groups. */
+  matched: string[] | undefined
+  /** Resets of the machine on the way. */
+  resets: number
+  hostMs: number
+  /** Registers when the script ended otherwise than well. */
+  registers: string | undefined
+  shots: Shot[]
+  /** Something came in from outside (a person's keys, mouse or serial input): another run may go differently. */
+  hostInput: boolean
+}

@@ -1,0 +1,235 @@
+/**
+ * Records what comes to a machine from outside, and when: JSON lines that `replay.ts` gives to another machine at the
+ * very same instructions. Guest time is a function of the guest's program on the soft engine alone, so it takes that
+ * one. Hashes of the whole machine on the way tell whether a replay is still the same run.
+ */
+import { createHash } from 'node:crypto'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
+import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
+import type { Machine, MachineExit } from '../../machine/machine.js'
+import type { BlockDevice } from '../../machine/media/block-device.js'
+import type { MachineState } from '../../machine/state/machine-state.js'
+import { SnapshotError } from '../../machine/state/snapshot-error.js'
+import type { Drive, MachineConfig } from '../config/machine-config.js'
+import { absolute, type InputFile, inputsOf } from '../thread/snapshot-files.js'
+
+export const RECORDING_VERSION = 1
+/** Instructions between two hashes. */
+const CHECKPOINT = 500_000_000
+
+/** The first line. */
+export interface RecordingHeader {
+  recording: 'bootwright'
+  version: number
+  config: MachineConfig
+  inputs: InputFile[]
+}
+
+/** One line each; `at` is guest time in ns, `instructions` the count then. */
+export type Recorded = { at: number; instructions: number } & Happening
+
+type Happening =
+  | { do: 'key'; event: KeyEvent }
+  | { do: 'mouse'; event: MouseEvent }
+  | { do: 'serial'; port: number; bytes: number[] }
+  | { do: 'power-button' | 'reset' | 'save' }
+  /** Without a path, what is in the drive is taken out. */
+  | { do: 'insert'; drive: Drive; path?: string; sha256?: string }
+  | { do: 'checkpoint' | 'end'; hash: string }
+
+/** Recordings that cannot be made or replayed. One sentence. */
+export class RecordingError extends Error {
+  override readonly name = 'RecordingError'
+}
+
+/** What a recorded machine is made of: `auto` is the soft engine then. Throws a RecordingError. */
+export function recordableConfig(config: MachineConfig): MachineConfig {
+  const { record: _, ...rest } = absolute(config)
+  if (rest.engine === 'kvm')
+    throw new RecordingError(
+      'a machine on the kvm engine cannot be recorded: its time is the host\'s, so no run is like another; take "soft"',
+    )
+  const written = [...(rest.floppies ?? []), ...(rest.disks ?? [])].find((medium) => medium.write)
+  if (written)
+    throw new RecordingError(`${JSON.stringify(written.path)} is written in place and would differ; leave out "write"`)
+  return { ...rest, engine: 'soft' }
+}
+
+export class Recorder {
+  private constructor(private file: number) {}
+
+  /** Throws a RecordingError where the file cannot be written, a SnapshotError where a medium cannot be read. */
+  static async begin(path: string, config: MachineConfig): Promise<Recorder> {
+    const { floppies = [], cdrom } = config
+    const inputs = await inputsOf(config, { a: floppies[0], b: floppies[1], cdrom })
+    const header: RecordingHeader = { recording: 'bootwright', version: RECORDING_VERSION, config, inputs }
+    let recorder: Recorder
+    try {
+      recorder = new Recorder(openSync(path, 'w'))
+    } catch (error) {
+      throw new RecordingError(`the recording ${JSON.stringify(path)} cannot be written: ${(error as Error).message}`)
+    }
+    recorder.line(header)
+    return recorder
+  }
+
+  line(value: RecordingHeader | Recorded): void {
+    if (this.file >= 0) writeSync(this.file, `${JSON.stringify(value)}\n`)
+  }
+
+  close(): void {
+    if (this.file >= 0) closeSync(this.file)
+    this.file = -1
+  }
+}
+
+/** A machine whose inputs are written down. */
+export class RecordedMachine implements Machine {
+  private nextCheckpoint = CHECKPOINT
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly recorder: Recorder,
+  ) {}
+
+  get engine() {
+    return this.machine.engine
+  }
+
+  get engineReason() {
+    return this.machine.engineReason
+  }
+
+  get display() {
+    return this.machine.display
+  }
+
+  now(): number {
+    return this.machine.now()
+  }
+
+  instructions(): number {
+    return this.machine.instructions()
+  }
+
+  run(until: number): MachineExit | undefined {
+    const exit = this.machine.run(until)
+    if (this.machine.instructions() >= this.nextCheckpoint) {
+      this.nextCheckpoint = this.machine.instructions() + CHECKPOINT
+      this.note({ do: 'checkpoint', hash: this.machine.fingerprint() })
+    }
+    return exit
+  }
+
+  requestStop(): void {
+    this.machine.requestStop()
+  }
+
+  key(event: KeyEvent): void {
+    this.note({ do: 'key', event })
+    this.machine.key(event)
+  }
+
+  keyboardPending(): number {
+    return this.machine.keyboardPending()
+  }
+
+  biosKeys(): BiosKeys | undefined {
+    return this.machine.biosKeys()
+  }
+
+  mouse(event: MouseEvent): void {
+    this.note({ do: 'mouse', event })
+    this.machine.mouse(event)
+  }
+
+  mousePending(): number {
+    return this.machine.mousePending()
+  }
+
+  serialInput(port: number, bytes: Uint8Array): void {
+    this.note({ do: 'serial', port, bytes: [...bytes] })
+    this.machine.serialInput(port, bytes)
+  }
+
+  serialPending(port: number): number {
+    return this.machine.serialPending(port)
+  }
+
+  powerButton(): void {
+    this.note({ do: 'power-button' })
+    this.machine.powerButton()
+  }
+
+  reset(): void {
+    this.note({ do: 'reset' })
+    this.machine.reset()
+  }
+
+  insertFloppy(drive: number, medium: BlockDevice | undefined): void {
+    this.note({ do: 'insert', drive: drive === 0 ? 'a' : 'b', ...identity(medium) })
+    this.machine.insertFloppy(drive, medium)
+  }
+
+  insertCdrom(medium: BlockDevice | undefined): void {
+    this.note({ do: 'insert', drive: 'cdrom', ...identity(medium) })
+    this.machine.insertCdrom(medium)
+  }
+
+  unhandled() {
+    return this.machine.unhandled()
+  }
+
+  lastIo() {
+    return this.machine.lastIo()
+  }
+
+  lastFaults() {
+    return this.machine.lastFaults()
+  }
+
+  registers(): string {
+    return this.machine.registers()
+  }
+
+  /** Saving drops the CPU's translations, so a replay does it too. */
+  save(): MachineState {
+    this.note({ do: 'save' })
+    return this.machine.save()
+  }
+
+  load(): never {
+    throw new SnapshotError(
+      'a machine that is being recorded cannot go back to a snapshot; record a machine that starts anew',
+    )
+  }
+
+  shape() {
+    return this.machine.shape()
+  }
+
+  fingerprint(): string {
+    this.note({ do: 'save' })
+    return this.machine.fingerprint()
+  }
+
+  close(): void {
+    this.note({ do: 'end', hash: this.machine.fingerprint() })
+    this.recorder.close()
+    this.machine.close()
+  }
+
+  private note(happening: Happening): void {
+    const { machine } = this
+    this.recorder.line({ at: machine.now(), instructions: machine.instructions(), ...happening })
+  }
+}
+
+/** The file behind a medium. */
+function identity(medium: BlockDevice | undefined): { path?: string; sha256?: string } {
+  let device = medium as (BlockDevice & { path?: string; base?: BlockDevice }) | undefined
+  while (device && device.path === undefined) device = device.base as typeof device
+  if (device?.path === undefined) return {}
+  return { path: device.path, sha256: createHash('sha256').update(readFileSync(device.path)).digest('hex') }
+}

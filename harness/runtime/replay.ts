@@ -1,0 +1,183 @@
+/** The same run again: a machine that is given what a recording says, at the very instructions at which it came. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Machine } from '../../machine/machine.js'
+import { createPc } from '../../machine/pc.js'
+import type { MachineState } from '../../machine/state/machine-state.js'
+import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
+import { type OpenedMachine, openMachine } from '../config/machine-config.js'
+import { checkInputs, inputsOf } from '../thread/snapshot-files.js'
+import { RECORDING_VERSION, type Recorded, RecordingError, type RecordingHeader } from './recorder.js'
+
+export interface Recording {
+  header: RecordingHeader
+  events: Recorded[]
+}
+
+/** Throws a RecordingError that says what is wrong with the file. A last line that is cut off is left out. */
+export function readRecording(path: string): Recording {
+  const name = JSON.stringify(path)
+  let lines: string[]
+  try {
+    lines = readFileSync(path, 'utf8').split('\n')
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    throw new RecordingError(
+      `the recording ${name} ${missing ? 'does not exist; check the path' : `cannot be read: ${(error as Error).message}`}`,
+    )
+  }
+  lines.pop()
+  const parse = (line: string | undefined, number: number) => {
+    try {
+      return JSON.parse(line ?? '') as unknown
+    } catch {
+      throw new RecordingError(`${name} is no recording of bootwright: line ${number} is not JSON; name another file`)
+    }
+  }
+  const header = parse(lines[0], 1) as RecordingHeader
+  if (header?.recording !== 'bootwright')
+    throw new RecordingError(`${name} is no recording of bootwright; name a file that "run --record" wrote`)
+  if (header.version !== RECORDING_VERSION)
+    throw new RecordingError(
+      `the recording ${name} has version ${header.version}, this bootwright replays ${RECORDING_VERSION}; replay it with the one that made it`,
+    )
+  return { header, events: lines.slice(1).map((line, i) => parse(line, i + 2) as Recorded) }
+}
+
+export class Replay {
+  readonly machine: Machine
+  /** Hashes that were compared and found equal. */
+  verified = 0
+  private next = 0
+  /** States at the checkpoints that were passed, to go back to. */
+  private readonly states: { next: number; verified: number; state: MachineState }[] = []
+  private readonly layers = new Set<MemoryLayer>()
+  /** The machine has stopped by itself for good. */
+  private over = false
+
+  private constructor(
+    private readonly opened: OpenedMachine,
+    private readonly events: readonly Recorded[],
+  ) {
+    this.machine = opened.machine
+    this.keep()
+  }
+
+  /** Throws a RecordingError, or a SnapshotError where a medium is not the one that was recorded with. */
+  static async open(path: string): Promise<Replay> {
+    const { header, events } = readRecording(path)
+    const { config } = header
+    const { floppies = [], cdrom } = config
+    const inputs = await inputsOf(config, { a: floppies[0], b: floppies[1], cdrom })
+    checkInputs(header.inputs, inputs, `the recording ${JSON.stringify(path)}`)
+    return new Replay(openMachine(config, {}, createPc), events)
+  }
+
+  /** Guest time at which the recording ends, ns. */
+  get end(): number {
+    return this.events.at(-1)?.at ?? 0
+  }
+
+  /**
+   * Runs to the guest time `until`, ns, but not past the recording's end; to an earlier one from the last checkpoint
+   * before it. Throws a RecordingError where the run is no longer the one that was recorded.
+   */
+  runTo(until: number): void {
+    if (until < this.machine.now()) this.goBack(until)
+    const end = Math.min(until, this.end)
+    while (true) {
+      const event = this.events[this.next]
+      if (event && event.at <= this.machine.now()) {
+        if (event.at > end) return
+        this.next++
+        this.apply(event)
+      } else if (this.over || this.machine.now() >= end) return
+      else this.advance(Math.min(end, event?.at ?? end))
+    }
+  }
+
+  close(): void {
+    this.opened.close()
+    for (const layer of this.layers) closeLayer(layer)
+    this.layers.clear()
+  }
+
+  private advance(until: number): void {
+    const { machine } = this
+    const exit = machine.run(until)
+    const final = exit && ['poweroff', 'halted', 'suspended', 'failure'].includes(exit.reason)
+    if (final && machine.now() < until) {
+      const awaited = this.events[this.next]
+      if (awaited) this.diverged(awaited, `the machine stopped (${exit.reason})`)
+      this.over = true
+    }
+  }
+
+  private apply(event: Recorded): void {
+    const { machine } = this
+    if (machine.now() !== event.at || machine.instructions() !== event.instructions)
+      this.diverged(event, `it is at instruction ${machine.instructions()}`)
+    switch (event.do) {
+      case 'key':
+        machine.key(event.event)
+        break
+      case 'mouse':
+        machine.mouse(event.event)
+        break
+      case 'serial':
+        machine.serialInput(event.port, Uint8Array.from(event.bytes))
+        break
+      case 'power-button':
+        machine.powerButton()
+        break
+      case 'reset':
+        machine.reset()
+        break
+      case 'insert':
+        this.insert(event)
+        break
+      case 'save':
+        machine.fingerprint()
+        break
+      case 'checkpoint':
+      case 'end':
+        if (machine.fingerprint() !== event.hash) this.diverged(event, 'its state is another one')
+        this.verified++
+        if (event.do === 'checkpoint') this.keep()
+        break
+    }
+  }
+
+  private insert({ drive, path, sha256 }: Extract<Recorded, { do: 'insert' }>): void {
+    if (path !== undefined) {
+      const here = createHash('sha256').update(readFileSync(path)).digest('hex')
+      if (here !== sha256)
+        throw new RecordingError(`${JSON.stringify(path)} is not what was put into drive ${drive}; bring that one back`)
+    }
+    this.opened.insert(drive, path === undefined ? undefined : { path })
+  }
+
+  private keep(): void {
+    const { next, verified } = this
+    if (this.states.some((known) => known.next === next)) return
+    const state = this.machine.save()
+    for (const layer of state.memory.layers) this.layers.add(layer)
+    this.states.push({ next, verified, state })
+  }
+
+  private goBack(until: number): void {
+    const before = this.states.filter(({ state }) => state.time.ns <= until)
+    const { next, verified, state } = before[before.length - 1]
+    this.machine.load(state)
+    this.next = next
+    this.verified = verified
+    this.over = false
+  }
+
+  private diverged({ at, instructions }: Recorded, how: string): never {
+    throw new RecordingError(
+      `the replay is no longer the recorded run at ${at / 1e9} s of guest time, instruction ${instructions}: ${how}; ` +
+        'it was recorded by another version of bootwright, or with another firmware',
+    )
+  }
+}

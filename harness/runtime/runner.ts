@@ -1,0 +1,532 @@
+/**
+ * Runs scripts on a machine, in the thread of the machine. Guest time passes only while a step waits for something, and
+ * stands still at the very frame or byte at which the condition came true; the host's clock is looked at for nothing
+ * but the host time-out and the progress report.
+ */
+import type { State } from '../../machine/device.js'
+import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
+import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
+import type { Machine, MachineExit, MachineOptions } from '../../machine/machine.js'
+import type { BitmapFont } from '../picture/bitmap-font.js'
+import type { Area } from '../picture/compare-pictures.js'
+import { findText, type ScreenReading } from '../picture/screen-reading.js'
+import {
+  acceptsExit,
+  type Condition,
+  compilePattern,
+  createWatch,
+  describeCondition,
+  type Scene,
+  type Watch,
+} from '../protocol/condition.js'
+import type { EndReason, Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
+import type { TraceInput } from '../vm/trace.js'
+import { describeExit } from '../words/exit-words.js'
+import { LiveInput } from './live-input.js'
+import { Pace } from './pace.js'
+import { Pointer } from './pointer.js'
+import { SerialLog } from './serial-log.js'
+import { Tracer } from './tracer.js'
+import { Typist } from './typist.js'
+import { WatchedScreen } from './watched-screen.js'
+
+/** Guest frames a second: the screen's conditions are checked at multiples of this since power-on. */
+const FRAME_HZ = 60
+const SERIAL_PORTS = 4
+const LAST_LINES = 20
+const PROGRESS_MS = 200
+
+export interface Progress {
+  guestTimeNs: number
+  instructions: number
+  /** Host time since the script began, ms. */
+  hostMs: number
+  /** The screen's last line of text, or the mode it is in. */
+  lastLine: string
+}
+
+/** The screen for someone who looks on. */
+export interface LivePicture {
+  /** Of the display, to ask for a later one. */
+  generation: number
+  mode: DisplayMode
+  frame: Frame
+}
+
+/** What the thread around the runner is told, and what it may say, between two slices of guest time. */
+export interface RunnerHooks {
+  /** @param guestTimeNs When they were handed on, which is within a guest frame of when they were sent. */
+  onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
+  onDebug?: (bytes: Uint8Array) => void
+  onProgress?: (progress: Progress) => void
+  /** So many bytes of `serialInput` have gone to the machine. */
+  onSerialTaken?: (bytes: number) => void
+  /** Fonts to read text in graphics modes with; asked for when there is something to read. */
+  fonts?: () => readonly BitmapFont[]
+  /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
+  poll?: (runner: Runner) => void
+}
+
+/** A step cannot be done; the message is one sentence. */
+class StepFailed extends Error {
+  constructor(
+    readonly outcome: 'failed' | 'timeout' | 'interrupted',
+    readonly reason: EndReason,
+    message: string,
+    readonly exit?: MachineExit,
+  ) {
+    super(message)
+  }
+}
+
+/** The exit that a later step waits for came while the last keys were typed: the script goes on behind that step. */
+class GoOnAt extends Error {
+  constructor(readonly step: number) {
+    super()
+  }
+}
+
+export class Runner {
+  readonly machine: Machine
+  private readonly logs = Array.from({ length: SERIAL_PORTS }, () => new SerialLog())
+  private readonly serialOut: number[][] = Array.from({ length: SERIAL_PORTS }, () => [])
+  private debugOut: number[] = []
+  private readonly scene: Scene
+  private readonly typist: Typist
+  private readonly pointer: Pointer
+  private readonly screen: WatchedScreen
+  private tracer: Tracer | undefined
+
+  private steps: readonly Step[] = []
+  private step = 0
+  private watch: Watch | undefined
+  /** The watch's condition came true at a serial byte. */
+  private hit = false
+  private lastExit: MachineExit | undefined
+  private resets = 0
+  private hostInput = false
+  private readonly live = new LiveInput((bytes) => this.hooks.onSerialTaken?.(bytes))
+  private pace: Pace | undefined
+  private stopAsked = false
+  private shots: Shot[] = []
+  private matched: string[] | undefined
+
+  private started = 0
+  private hostDeadline = Number.POSITIVE_INFINITY
+  private guestDeadline = Number.POSITIVE_INFINITY
+  private guestTimeout = Number.POSITIVE_INFINITY
+  private nextProgress = 0
+
+  /**
+   * @param create Makes the machine with these callbacks, e.g. `(callbacks) => createPc({ ...options, ...callbacks })`.
+   */
+  constructor(
+    create: (callbacks: Required<Pick<MachineOptions, 'onSerial' | 'onDebug'>>) => Machine,
+    private readonly hooks: RunnerHooks = {},
+  ) {
+    this.machine = create({
+      onSerial: (port, byte) => this.serialByte(port, byte),
+      onDebug: (byte) => {
+        this.debugOut.push(byte)
+      },
+    })
+    const { machine } = this
+    this.screen = new WatchedScreen(machine.display, () => this.hooks.fonts?.() ?? [])
+    this.scene = {
+      now: () => machine.now(),
+      display: machine.display,
+      text: (area) => this.screen.text(area),
+      serial: (port) => this.logs[port],
+    }
+    const advance = (ns: number) => {
+      this.advance(machine.now() + ns)
+    }
+    this.typist = new Typist(machine, advance)
+    this.pointer = new Pointer(machine, this.typist, advance)
+  }
+
+  run(script: Script): RunResult {
+    this.steps = script.steps
+    this.pace = script.realTime ? (this.pace ?? new Pace()) : undefined
+    this.started = performance.now()
+    this.nextProgress = this.started
+    this.guestTimeout = script.timeoutNs ?? Number.POSITIVE_INFINITY
+    this.guestDeadline = this.machine.now() + this.guestTimeout
+    this.hostDeadline = this.started + (script.hostTimeoutMs ?? Number.POSITIVE_INFINITY)
+    this.lastExit = undefined
+    this.stopAsked = false
+    this.shots = []
+    this.matched = undefined
+    let end: StepFailed | undefined
+    this.tracer?.begin(script.title)
+    for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
+      try {
+        this.execute(this.steps[this.step])
+      } catch (thrown) {
+        if (thrown instanceof GoOnAt) this.step = thrown.step - 1
+        else if (thrown instanceof StepFailed) end = thrown
+        else throw thrown
+      } finally {
+        this.watch = undefined
+        this.flush()
+      }
+      if (end) break
+    }
+    this.tracer?.end()
+    return this.result(end)
+  }
+
+  /** From now on tells what is done and shown; undefined: no more. */
+  trace(tell: ((event: TraceInput) => void) | undefined): void {
+    this.tracer = tell && new Tracer(this.machine, tell)
+  }
+
+  /** Ends the script at the next slice. */
+  stop(): void {
+    this.stopAsked = true
+  }
+
+  /** Input of a person; marks the result, because it comes at no reproducible moment. */
+  serialInput(port: number, bytes: Uint8Array): void {
+    this.hostInput = true
+    this.live.serialInput(port, bytes)
+  }
+
+  /** A person's key; the next slice of guest time gets it, or a later one. */
+  key(event: KeyEvent): void {
+    this.hostInput = true
+    this.live.key(event)
+  }
+
+  mouse(event: MouseEvent): void {
+    this.hostInput = true
+    this.live.mouse(event)
+  }
+
+  /** The screen as it is, if anything has changed since the generation `since`. */
+  picture(since: number): LivePicture | undefined {
+    const { display } = this.machine
+    const generation = display.generation()
+    return generation === since ? undefined : { generation, mode: display.mode(), frame: this.frame() }
+  }
+
+  look(): Look {
+    return {
+      guestTimeNs: this.machine.now(),
+      instructions: this.machine.instructions(),
+      ...this.screen.fresh(),
+      serial: this.logs.flatMap((log, port) => (log.bytes > 0 ? [{ port, lines: log.lastLines(LAST_LINES) }] : [])),
+      unhandled: this.machine.unhandled(),
+      lastIo: this.machine.lastIo(),
+      faults: this.machine.lastFaults(),
+    }
+  }
+
+  /** The screen's text and where it is, in text modes exactly, in graphics modes as far as the fonts go. */
+  read(area?: Area): ScreenReading {
+    return this.screen.read(area)
+  }
+
+  frame(): Frame {
+    const { width, height, data } = this.machine.display.frame()
+    return { width, height, data: data.slice() }
+  }
+
+  /** What the runner itself knows of the guest, for snapshots. Between scripts. */
+  save(): State {
+    const { resets, hostInput, screen, typist } = this
+    return {
+      logs: this.logs.map((log) => log.save()),
+      typist: typist.save(),
+      resets,
+      hostInput,
+      screens: screen.save(),
+    }
+  }
+
+  load(state: State): void {
+    for (const [i, log] of (state.logs as State[]).entries()) this.logs[i].load(log)
+    this.typist.load(state.typist as State)
+    this.resets = state.resets as number
+    this.hostInput = state.hostInput as boolean
+    this.screen.load(state.screens as State)
+    for (const bytes of this.serialOut) bytes.length = 0
+    this.debugOut = []
+  }
+
+  private execute(step: Step): void {
+    const { machine, typist } = this
+    this.tracer?.step(step)
+    switch (step.kind) {
+      case 'tap':
+        typist.tap(step.codes)
+        break
+      case 'key':
+        typist.key(step.code, step.down)
+        break
+      case 'wait':
+        this.advance(machine.now() + step.ns)
+        break
+      case 'wait-text':
+        this.until({ kind: 'text', pattern: step.pattern }, step.timeoutNs)
+        break
+      case 'until':
+        this.until(step.condition, step.timeoutNs)
+        break
+      case 'mouse-move':
+        typist.move(step.dx, step.dy)
+        break
+      case 'mouse-click':
+        typist.click(step.button, step.count)
+        break
+      case 'mouse-button':
+        typist.button(step.button, step.down)
+        break
+      case 'mouse-wheel':
+        typist.wheel(step.notches)
+        break
+      case 'mouse-to':
+        this.moveTo(step.x, step.y)
+        break
+      case 'click-text':
+        this.moveToText(compilePattern(step.pattern), step.area)
+        typist.click(step.button ?? 'left', step.count)
+        break
+      case 'learn-font':
+        this.screen.learn(step.font)
+        break
+      case 'screenshot':
+        this.shots.push({
+          name: step.name,
+          guestTimeNs: machine.now(),
+          frame: this.frame(),
+          cells: machine.display.text(),
+        })
+        break
+      case 'serial-input':
+        machine.serialInput(step.port, typeof step.text === 'string' ? new TextEncoder().encode(step.text) : step.text)
+        break
+      case 'power-button':
+        machine.powerButton()
+        break
+      case 'reset':
+        machine.reset()
+        break
+    }
+  }
+
+  private until(condition: Condition, timeoutNs?: number): void {
+    this.tracer?.wait(describeCondition(condition))
+    try {
+      this.runUntil(condition, timeoutNs)
+      this.tracer?.waited('met')
+    } catch (thrown) {
+      if (thrown instanceof StepFailed) this.tracer?.waited(thrown.outcome, thrown.message)
+      throw thrown
+    }
+  }
+
+  private runUntil(condition: Condition, timeoutNs = Number.POSITIVE_INFINITY): void {
+    this.lastExit = undefined
+    const watch = createWatch(condition, this.scene)
+    this.watch = watch
+    if (watch.atFrame() || this.advance(this.machine.now() + timeoutNs)) {
+      if (condition.kind === 'serial') this.matched = this.logs[condition.port].lastMatch
+      return
+    }
+    const seconds = timeoutNs / 1e9
+    throw new StepFailed('timeout', 'timeout', `waited ${seconds} s of guest time for ${describeCondition(condition)}`)
+  }
+
+  /**
+   * Runs to the guest time `until`, in slices of a guest frame. True as soon as the watch's condition is met. Throws
+   * what ends the script.
+   */
+  private advance(until: number): boolean {
+    const { machine } = this
+    while (machine.now() < until) {
+      this.attend()
+      const frame = nextFrame(machine.now())
+      this.hit = false
+      const exit = machine.run(Math.min(until, frame))
+      this.flush()
+      if (exit && this.stopped(exit)) return true
+      if (this.hit) return true
+      if (machine.now() >= frame && this.atFrame()) return true
+    }
+    return false
+  }
+
+  private atFrame(): boolean {
+    if (this.machine.display.mode().kind === 'text') this.screen.fresh()
+    this.tracer?.atFrame()
+    return this.watch?.atFrame() ?? false
+  }
+
+  /** The machine stopped by itself. True: that is what was waited for; false: it runs on. Throws if it cannot. */
+  private stopped(exit: MachineExit): boolean {
+    this.tracer?.exit(describeExit(exit))
+    if (exit.reason === 'reset') this.resets++
+    if (exit.reason === 'reset' || exit.reason === 'triple-fault') this.screen.keepLast()
+    const wasMet = this.hit
+    if (wasMet || this.watch?.atExit(exit)) {
+      this.lastExit = exit
+      return true
+    }
+    const behind = this.awaitedAhead(exit)
+    if (behind !== undefined) {
+      this.lastExit = exit
+      throw new GoOnAt(behind)
+    }
+    if (exit.reason === 'reset') return false
+    throw new StepFailed('failed', exit.reason, `${describeExit(exit)} ${this.whileWhat()}`.trim(), exit)
+  }
+
+  /**
+   * A guest may go down at once on the last key, before that key is even released: the step behind a later `exit` step
+   * that accepts this exit, if nothing but waiting and letting go of keys stands between.
+   */
+  private awaitedAhead(exit: MachineExit): number | undefined {
+    if (this.watch) return undefined
+    for (let i = this.step + 1; i < this.steps.length; i++) {
+      const step = this.steps[i]
+      if (step.kind === 'until' && step.condition.kind === 'exit')
+        return acceptsExit(step.condition.reasons, exit) ? i + 1 : undefined
+      if (step.kind !== 'wait' && !(step.kind === 'key' && !step.down)) return undefined
+    }
+    return undefined
+  }
+
+  private whileWhat(): string {
+    const step = this.steps[this.step]
+    switch (step.kind) {
+      case 'until':
+        return step.condition.kind === 'exit' ? '' : `before ${describeCondition(step.condition)} came`
+      case 'wait-text':
+        return `before ${describeCondition({ kind: 'text', pattern: step.pattern })} came`
+      case 'wait':
+        return 'while the script waited'
+      default:
+        return 'while keys were typed'
+    }
+  }
+
+  /** Between two slices: the outside. */
+  private attend(): void {
+    this.pace?.keep(this.machine.now())
+    this.hooks.poll?.(this)
+    this.live.feed(this.machine)
+    if (this.stopAsked) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
+    if (this.machine.now() >= this.guestDeadline) {
+      const limit = `${this.guestTimeout / 1e9} s of guest time`
+      throw new StepFailed('timeout', 'timeout', `the time-out of ${limit} came ${this.timeoutWhile()}`)
+    }
+    const now = performance.now()
+    if (now >= this.hostDeadline) {
+      const limit = Math.round(this.hostDeadline - this.started) / 1000
+      throw new StepFailed('timeout', 'timeout', `the time-out of ${limit} s came ${this.timeoutWhile()}`)
+    }
+    if (this.hooks.onProgress && now >= this.nextProgress) {
+      this.nextProgress = now + PROGRESS_MS
+      const { machine } = this
+      const hostMs = now - this.started
+      this.hooks.onProgress({
+        guestTimeNs: machine.now(),
+        instructions: machine.instructions(),
+        hostMs,
+        lastLine: this.screen.lastLine(),
+      })
+    }
+  }
+
+  private timeoutWhile(): string {
+    const step = this.steps[this.step]
+    if (step.kind === 'until') return `while waiting for ${describeCondition(step.condition)}`
+    if (step.kind === 'wait-text')
+      return `while waiting for ${describeCondition({ kind: 'text', pattern: step.pattern })}`
+    const pending = this.machine.keyboardPending()
+    if ((step.kind === 'tap' || step.kind === 'key') && pending > 0)
+      return `while typing: the guest does not fetch keys (${pending} bytes wait in the keyboard)`
+    return step.kind === 'wait' ? 'during a wait' : 'while typing'
+  }
+
+  private moveToText(pattern: RegExp, area: Area | undefined): void {
+    const found = findText(this.screen.read(area), pattern)
+    if (!found) throw new StepFailed('failed', 'script', `${pattern} is not on the screen, so it cannot be clicked on`)
+    const { x, y, width, height } = found.area
+    const [middle, centre] = [Math.floor(x + width / 2), Math.floor(y + height / 2)]
+    // Guests in text modes may take clicks without showing a pointer; they count from the corner.
+    if (this.machine.display.mode().kind !== 'text') this.moveTo(middle, centre)
+    else if (this.pointer.moveTo(middle, centre).outcome !== 'there') this.typist.moveTo(middle, centre)
+  }
+
+  private moveTo(x: number, y: number): void {
+    const { width, height } = this.machine.display.mode()
+    if (!(x >= 0 && y >= 0 && x < width && y < height))
+      throw new StepFailed('failed', 'script', `${x},${y} is not on the screen of ${width}×${height} pixels`)
+    const result = this.pointer.moveTo(x, y)
+    if (result.outcome === 'there') return
+    const why =
+      result.outcome === 'unseen'
+        ? 'nothing moves on the screen when the mouse does: is the guest ready for it?'
+        : `it came no nearer than ${result.at.x},${result.at.y}`
+    throw new StepFailed('failed', 'script', `the mouse pointer cannot be brought to ${x},${y}: ${why}`)
+  }
+
+  private serialByte(port: number, byte: number): void {
+    this.serialOut[port].push(byte)
+    this.logs[port].add(byte)
+    if (this.watch && !this.hit && this.watch.atByte(port)) {
+      this.hit = true
+      this.machine.requestStop()
+    }
+  }
+
+  private flush(): void {
+    const { hooks } = this
+    this.serialOut.forEach((bytes, port) => {
+      if (bytes.length === 0) return
+      hooks.onSerial?.(port, Uint8Array.from(bytes), this.machine.now())
+      bytes.length = 0
+    })
+    if (this.debugOut.length > 0) {
+      hooks.onDebug?.(Uint8Array.from(this.debugOut))
+      this.debugOut = []
+    }
+  }
+
+  private result(end: StepFailed | undefined): RunResult {
+    const exit = end ? end.exit : this.lastExit
+    const screen = this.screen.last(exit)
+    const reason = end?.reason ?? exit?.reason ?? 'condition'
+    return {
+      ...this.look(),
+      ...screen,
+      outcome: end?.outcome ?? 'ok',
+      exit: {
+        reason,
+        ...(exit?.code !== undefined && { code: exit.code }),
+        ...(exit?.detail !== undefined && { detail: exit.detail }),
+      },
+      error: end?.message,
+      step: this.step,
+      matched: this.matched,
+      resets: this.resets,
+      hostMs: performance.now() - this.started,
+      registers: end ? this.machine.registers() : undefined,
+      shots: this.shots,
+      hostInput: this.hostInput,
+    }
+  }
+}
+
+/** Guest time in ns of the first frame after `now`. */
+function nextFrame(now: number): number {
+  let frame = Math.floor((now * FRAME_HZ) / 1e9) + 1
+  while (frameTime(frame) <= now) frame++
+  return frameTime(frame)
+}
+
+function frameTime(frame: number): number {
+  return Math.round((frame * 1e9) / FRAME_HZ)
+}

@@ -1,0 +1,159 @@
+/**
+ * The thread of one machine: makes it, runs its scripts, and tells what comes out of it. `machine-thread.ts` is the other
+ * end. While a script runs the thread is busy, and only the control port is looked at.
+ */
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { useCore } from '../../machine/cpu/soft/soft-engine.js'
+import type { Machine, MachineOptions } from '../../machine/machine.js'
+import {
+  changeMedia,
+  type MachineConfig,
+  machineFonts,
+  type OpenedMachine,
+  openMachine,
+} from '../config/machine-config.js'
+import {
+  type ControlMessage,
+  plainError,
+  type Request,
+  type WorkerMessage,
+  type WorkerStart,
+} from '../protocol/messages.js'
+import type { SnapshotParts } from '../thread/snapshot.js'
+import type { TraceInput } from '../vm/trace.js'
+import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
+import { Runner } from './runner.js'
+
+const host = parentPort as MessagePort
+const start = workerData as WorkerStart
+const control = start.control as unknown as MessagePort
+
+/** The request whose script runs. */
+let running = 0
+
+function tell(message: WorkerMessage): void {
+  host.postMessage(message)
+}
+
+async function main(): Promise<void> {
+  if (start.core) useCore(start.core)
+  const module = start.machineModule ?? new URL('../../machine/pc.js', import.meta.url).href
+  const { createPc } = (await import(module)) as { createPc: (options: MachineOptions) => Machine }
+
+  const { record } = start.config
+  const config = record === undefined ? start.config : recordableConfig(start.config)
+  const recorder = record === undefined ? undefined : await Recorder.begin(record, config)
+  const create = (options: MachineOptions): Machine => {
+    const machine = createPc(options)
+    return recorder ? new RecordedMachine(machine, recorder) : machine
+  }
+  let opened!: OpenedMachine
+  const runner = new Runner(
+    (callbacks) => {
+      opened = openMachine(config, callbacks, create)
+      return opened.machine
+    },
+    {
+      onSerial: (port, bytes, guestTimeNs) => tell({ kind: 'serial', port, bytes, guestTimeNs }),
+      onDebug: (bytes) => tell({ kind: 'debug', bytes }),
+      onSerialTaken: (bytes) => tell({ kind: 'serial-taken', bytes }),
+      onProgress: (progress) => tell({ kind: 'progress', ...progress }),
+      poll: (runner) => takeControlMessages(runner, opened),
+      fonts: () => machineFonts(start.config),
+    },
+  )
+  const { engine, engineReason } = runner.machine
+  tell({ kind: 'ready', engine, engineReason })
+
+  host.on('message', (request: Request) => {
+    answer(runner, opened, request)
+    if (request.method !== 'close') return
+    opened.close()
+    control.close()
+    host.close()
+  })
+}
+
+function answer(runner: Runner, opened: OpenedMachine, request: Request): void {
+  try {
+    tell({ kind: 'reply', id: request.id, value: perform(runner, opened, request) })
+  } catch (error) {
+    tell({ kind: 'error', id: request.id, error: plainError(error) })
+  }
+}
+
+function perform(runner: Runner, opened: OpenedMachine, request: Request): unknown {
+  switch (request.method) {
+    case 'run':
+      running = request.id
+      return runner.run(request.script)
+    case 'look':
+      return runner.look()
+    case 'frame':
+      return runner.frame()
+    case 'picture':
+      return runner.picture(request.since)
+    case 'read':
+      return runner.read(request.area)
+    case 'insert':
+      return opened.insert(request.drive, request.medium)
+    case 'registers':
+      return runner.machine.registers()
+    case 'snapshot':
+      return {
+        state: runner.machine.save(),
+        runner: runner.save(),
+        config: withoutRecord(start.config),
+        media: opened.media,
+      } satisfies SnapshotParts
+    case 'restore':
+      changeMedia(opened, request.parts.media)
+      runner.machine.load(request.parts.state)
+      runner.load(request.parts.runner)
+      return undefined
+    case 'trace':
+      return runner.trace(request.on ? tellTrace : undefined)
+    case 'close':
+      return undefined
+  }
+}
+
+function tellTrace(event: TraceInput): void {
+  host.postMessage(
+    { kind: 'trace', event } satisfies WorkerMessage,
+    event.kind === 'screen' ? [event.frame.data.buffer as ArrayBuffer] : [],
+  )
+}
+
+/** A fork is another machine and is not recorded. */
+function withoutRecord({ record: _, ...config }: MachineConfig): MachineConfig {
+  return config
+}
+
+function takeControlMessages(runner: Runner, opened: OpenedMachine): void {
+  for (let received = receiveMessageOnPort(control); received; received = receiveMessageOnPort(control)) {
+    const message = received.message as ControlMessage
+    switch (message.kind) {
+      case 'stop':
+        if (message.id === running) runner.stop()
+        break
+      case 'serial-input':
+        runner.serialInput(message.port, message.bytes)
+        break
+      case 'key':
+        runner.key(message.event)
+        break
+      case 'mouse':
+        runner.mouse(message.event)
+        break
+      case 'ask':
+        answer(runner, opened, message.request)
+    }
+  }
+}
+
+main().catch((error) => {
+  tell({ kind: 'error', error: plainError(error) })
+  control.close()
+  host.close()
+})

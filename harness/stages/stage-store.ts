@@ -1,0 +1,84 @@
+/**
+ * Stages kept from run to run: a snapshot file for each, under a hash of everything that the stage depends on, so that
+ * what has changed is built anew. Built by one process at a time; the others wait for it.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cacheFolder } from '../../machine/firmware/find-firmware.js'
+import type { MachineConfig } from '../config/machine-config.js'
+import { inputsOf } from '../thread/snapshot-files.js'
+
+/** How often it is looked whether another process has built a stage, ms. */
+const LOOK = 200
+
+export interface StageParts {
+  name: string
+  /** The machine that the stage begins on; undefined where it goes on from another stage. */
+  config: MachineConfig | undefined
+  /** Key of the stage that it goes on from. */
+  parent: string | undefined
+  /** The source text of its steps. */
+  steps: string
+}
+
+/** A hash of the machine, the contents of its media, the steps' text, the parent and this project's version. */
+export async function stageKey({ name, config, parent, steps }: StageParts): Promise<string> {
+  const media = { a: config?.floppies?.[0], b: config?.floppies?.[1], cdrom: config?.cdrom }
+  const inputs = config ? (await inputsOf(config, media)).map(({ what, sha256 }) => [what, sha256]) : []
+  const { engine, cpu, cpus, memory, bootOrder, bootMenu, epoch, kernel } = config ?? {}
+  const appends = [kernel?.append, ...(kernel?.modules ?? []).map(({ append }) => append)]
+  const machine = [engine, cpu, cpus, memory, bootOrder, bootMenu, epoch, appends]
+  const all = JSON.stringify([version(), name, machine, inputs, parent, steps])
+  return createHash('sha256').update(all).digest('hex')
+}
+
+/** In what BOOTWRIGHT_CACHE names, else in `node_modules/.cache`, or the user's cache where there is no such folder. */
+export function stageFile(name: string, key: string): string {
+  const modules = join(process.cwd(), 'node_modules')
+  const own = existsSync(modules) ? join(modules, '.cache', 'bootwright') : cacheFolder()
+  const folder = process.env.BOOTWRIGHT_CACHE || own
+  return join(folder, 'stages', `${name.replace(/[^\w.-]+/g, '-')}-${key.slice(0, 20)}.snapshot`)
+}
+
+/** Runs `action` while no other process does so for the same file. The lock of a process that is gone does not count. */
+export async function withLock<T>(file: string, action: () => Promise<T>): Promise<T> {
+  const lock = `${file}.lock`
+  await mkdir(join(file, '..'), { recursive: true })
+  for (;;) {
+    try {
+      await writeFile(lock, `${process.pid}`, { flag: 'wx' })
+      break
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      if (!isHeld(lock)) await rm(lock, { force: true })
+      await new Promise((resolve) => setTimeout(resolve, LOOK))
+    }
+  }
+  try {
+    return await action()
+  } finally {
+    await rm(lock, { force: true })
+  }
+}
+
+function isHeld(lock: string): boolean {
+  try {
+    const pid = Number(readFileSync(lock, 'utf8'))
+    // It has been made, and is written in a moment.
+    if (pid === 0) return true
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function version(): string {
+  const here = fileURLToPath(import.meta.url)
+  // This file is in harness/stages/, or in dist/harness/stages/.
+  const root = new URL(here.includes('/dist/harness/') ? '../../../' : '../../', import.meta.url)
+  return JSON.parse(readFileSync(new URL('package.json', root), 'utf8')).version
+}

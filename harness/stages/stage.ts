@@ -1,0 +1,134 @@
+/**
+ * Stages: named states of a guest that tests start from. A stage is built once, by steps on a machine or on what an
+ * earlier stage left, kept for later runs until something it depends on changes, and every test goes on from it on a
+ * fork of its own. What its steps call, the key does not see: `BOOTWRIGHT_STAGES=rebuild` builds all anew.
+ */
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { type LaunchOptions, launch, machineConfig, vmSettings } from '../vm/launch.js'
+import type { VmSnapshot } from '../vm/snapshots.js'
+import { Vm } from '../vm/vm.js'
+import { stageFile, stageKey, withLock } from './stage-store.js'
+
+export interface StageOptions extends LaunchOptions {
+  /** The stage that this one goes on from; the machine is that one's then. */
+  from?: Stage
+}
+
+/** The steps of a stage failed; its message holds why, with the evidence. */
+export class StageError extends Error {
+  override readonly name = 'StageError'
+}
+
+/**
+ * @param steps Bring the machine to where tests start. What they need of outside goes into the options: the machine is
+ *   not launched before it is needed.
+ */
+export function stage(name: string, options: StageOptions, steps: (vm: Vm) => Promise<void>): Stage {
+  return new Stage(name, options, steps)
+}
+
+interface Built {
+  /** Closed; forks need what it knows of its machine. */
+  vm: Vm
+  snapshot: VmSnapshot
+}
+
+export class Stage {
+  private built: Promise<Built> | undefined
+
+  /** @internal `stage` makes it. */
+  constructor(
+    readonly name: string,
+    readonly options: StageOptions,
+    private readonly steps: (vm: Vm) => Promise<void>,
+  ) {}
+
+  /** Builds it where that is not done yet, so that forks are there at once. Never rejects: who forks it is told what went wrong. */
+  async prepare(): Promise<void> {
+    try {
+      const { vm, snapshot } = await this.build()
+      await vm.driver.thread.forksReady(snapshot.machine)
+    } catch {}
+  }
+
+  /** A machine that goes on from here; of the options, those of time-outs, layout, needles and folders count. */
+  async fork(options: LaunchOptions = {}): Promise<Vm> {
+    const { vm, snapshot } = await this.build()
+    const { from: _, ...own } = this.options
+    return vm.forkFrom(snapshot, vmSettings({ ...own, ...options }))
+  }
+
+  /** Lets go of its memory. It is built again when it is needed again. */
+  async release(): Promise<void> {
+    const built = await this.built?.catch(() => undefined)
+    this.built = undefined
+    built?.snapshot.release()
+  }
+
+  /** A hash of everything that the stage depends on. */
+  async key(): Promise<string> {
+    const { from, ...options } = this.options
+    const config = from ? undefined : await machineConfig(options)
+    return stageKey({ name: this.name, config, parent: await from?.key(), steps: String(this.steps) })
+  }
+
+  private build(): Promise<Built> {
+    this.built ??= this.find()
+    return this.built
+  }
+
+  /** In the store, where it is kept; a machine from a test's own module is not. */
+  private async find(): Promise<Built> {
+    if (this.isForeign()) return this.start()
+    const file = stageFile(this.name, await this.key())
+    return withLock(file, async () => {
+      if (existsSync(file) && process.env.BOOTWRIGHT_STAGES !== 'rebuild') {
+        const kept = await this.open(file).catch(() => undefined)
+        if (kept) return kept
+        await rm(file, { force: true })
+      }
+      const built = await this.start()
+      await this.keep(built, file)
+      return built
+    })
+  }
+
+  private isForeign(): boolean {
+    return this.options.machineModule !== undefined || (this.options.from?.isForeign() ?? false)
+  }
+
+  private async open(file: string): Promise<Built> {
+    const { from: _, ...options } = this.options
+    const vm = await Vm.open(file, vmSettings(options))
+    try {
+      return { vm, snapshot: await vm.snapshot() }
+    } finally {
+      await vm.close()
+    }
+  }
+
+  /** What cannot be kept is built again by the next process. */
+  private async keep({ snapshot }: Built, file: string): Promise<void> {
+    try {
+      await snapshot.save(file)
+    } catch (error) {
+      await rm(file, { force: true })
+      console.warn(`bootwright: the stage '${this.name}' is not kept: ${(error as Error).message}`)
+    }
+  }
+
+  private async start(): Promise<Built> {
+    const { from, ...options } = this.options
+    const vm = from ? await from.fork(options) : await launch(options)
+    try {
+      await this.steps(vm)
+      return { vm, snapshot: await vm.snapshot() }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new StageError(`the stage '${this.name}' could not be built: ${reason}`, { cause: error })
+    } finally {
+      await vm.close()
+    }
+  }
+}

@@ -1,0 +1,434 @@
+/**
+ * A machine in a thread of its own, as the rest of the harness holds it. The worker is compiled JavaScript: Node 20
+ * loads no TypeScript in a worker, so under vitest or tsx, where this file is the source, the worker is the one in
+ * `dist/`, and `npm run build` must have been run.
+ */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
+import type { State } from '../../machine/device.js'
+import type { Frame } from '../../machine/devices/display/display.js'
+import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
+import type { MemoryImage } from '../../machine/state/memory-image.js'
+import type { Drive, MachineConfig, MediumConfig } from '../config/machine-config.js'
+import type { Area } from '../picture/compare-pictures.js'
+import type { ScreenReading } from '../picture/screen-reading.js'
+import type {
+  Command,
+  ControlMessage,
+  PlainError,
+  Ready,
+  Request,
+  WorkerMessage,
+  WorkerStart,
+} from '../protocol/messages.js'
+import type { Look, RunResult, Script } from '../protocol/script.js'
+import type { LivePicture, Progress } from '../runtime/runner.js'
+import type { TraceInput } from '../vm/trace.js'
+import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
+import { readSnapshot, snapshotConfig } from './snapshot-files.js'
+import { Spares } from './stand-by-threads.js'
+
+/** An error from the machine's thread; `name` is the name of its class there (`MediaError`, …). */
+export class VmError extends Error {
+  readonly code: string | undefined
+
+  constructor(error: PlainError) {
+    super(error.message)
+    this.name = error.name
+    this.stack = error.stack
+    this.code = error.code
+  }
+}
+
+/** The project is not built, or a thread ended that should not have. */
+export class InfrastructureError extends Error {
+  override readonly name = 'InfrastructureError'
+}
+
+export interface VmEvents {
+  onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
+  /** The guest has taken some of `serialInput`; `serialBacklog` says how many are left. */
+  onSerialTaken?: () => void
+  onDebug?: (bytes: Uint8Array) => void
+  onProgress?: (progress: Progress) => void
+  /** Where `trace` was called: everything but serial output, which comes by `onSerial`. */
+  onTrace?: (event: TraceInput) => void
+}
+
+export interface VmThreadOptions extends VmEvents {
+  /** URL of a compiled module that exports `createPc`; tests put another machine in by it. */
+  machineModule?: string
+}
+
+/** What a snapshot file gave. */
+interface Opened {
+  thread: VmThread
+  /** What the machine's holder knew of it, where one wrote it down. */
+  memory: State | undefined
+}
+
+/** How long a machine may take to end by itself before its thread is ended, ms. */
+const GRACE = 1000
+
+const spares = new Spares<VmThread>((vm) => {
+  vm.terminate()
+})
+
+export class VmThread {
+  private readonly worker: Worker
+  private readonly control: MessagePort
+  private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
+  private nextId = 1
+  private lastRun = 0
+  private running = 0
+  private serialSent = 0
+  /** Asked while a script runs, and not answered yet. */
+  private readonly askedMeanwhile = new Map<number, Request>()
+  private ready: Ready = { engine: 'soft', engineReason: '' }
+  private readonly ended: Promise<void>
+  private failure: Error | undefined
+  /** Of its forks, which are not recorded. */
+  private readonly config: MachineConfig
+  /** What the machine's memory stands on. */
+  private images: MemoryImage[] = []
+  private dropSpares: (() => void) | undefined
+
+  /**
+   * Starts the thread; resolves when the machine is there, powered on and standing still.
+   * Rejects with a VmError of the name MediaError, BootImageError, FirmwareMissingError or EngineUnavailableError, or
+   * with an InfrastructureError.
+   */
+  static async start(config: MachineConfig, options: VmThreadOptions = {}): Promise<VmThread> {
+    // Without it the thread says what is missing.
+    const core = await compileCore().catch(() => undefined)
+    const vm = new VmThread(config, options, core)
+    try {
+      vm.ready = await vm.wait<Ready>(0)
+      return vm
+    } catch (error) {
+      await vm.terminate()
+      throw error
+    }
+  }
+
+  /**
+   * A machine that goes on from a snapshot file. `config` says what is to be otherwise than when it was written: media
+   * that are in other places now, or another engine. Rejects with a SnapshotError.
+   */
+  static async open(file: string, config: MachineConfig = {}, options: VmThreadOptions = {}): Promise<Opened> {
+    const here = await snapshotConfig(file, config)
+    const thread = await VmThread.start(here.config, options)
+    try {
+      const { parts, memory } = await readSnapshot(file, here.config, here.media)
+      const snapshot = keepSnapshot(parts)
+      try {
+        await thread.restore(snapshot)
+      } finally {
+        snapshot.release()
+      }
+      return { thread, memory }
+    } catch (error) {
+      await thread.terminate()
+      throw error
+    }
+  }
+
+  private constructor(
+    config: MachineConfig,
+    private options: VmThreadOptions,
+    core: WebAssembly.Module | undefined,
+  ) {
+    const { record: _, ...forked } = config
+    this.config = forked
+    const { port1, port2 } = new MessageChannel()
+    this.control = port1
+    const workerData: WorkerStart = { config, machineModule: options.machineModule, core, control: port2 as never }
+    this.worker = new Worker(workerFile(), { workerData, transferList: [port2], execArgv: [] })
+    this.worker.on('message', (message: WorkerMessage) => this.receive(message))
+    this.worker.on('error', (error) => this.fail(error))
+    this.ended = new Promise((resolve) => {
+      this.worker.once('exit', () => {
+        this.fail(new InfrastructureError("the machine's thread has ended"))
+        for (const image of this.images) releaseMemory(image)
+        this.images = []
+        this.dropSpares?.()
+        resolve()
+      })
+    })
+  }
+
+  get engine(): 'soft' | 'kvm' {
+    return this.ready.engine
+  }
+
+  get engineReason(): string {
+    return this.ready.engineReason
+  }
+
+  async run(script: Script): Promise<RunResult> {
+    this.running++
+    try {
+      return await this.ask<RunResult>({ method: 'run', script })
+    } finally {
+      this.running--
+      // The script may have ended before it saw them; a second answer is not heard.
+      for (const request of this.askedMeanwhile.values()) this.worker.postMessage(request)
+      this.askedMeanwhile.clear()
+    }
+  }
+
+  look(): Promise<Look> {
+    return this.ask({ method: 'look' })
+  }
+
+  frame(): Promise<Frame> {
+    return this.ask({ method: 'frame' })
+  }
+
+  /** The screen's text and where it is; in graphics modes as far as the fonts go. */
+  read(area?: Area): Promise<ScreenReading> {
+    return this.ask({ method: 'read', area })
+  }
+
+  /** The screen, if it has changed since a generation; answered even while a script runs. */
+  picture(since = -1): Promise<LivePicture | undefined> {
+    return this.askMeanwhile({ method: 'picture', since })
+  }
+
+  /** Puts a medium into a drive, or takes out what is in it. Rejects with a VmError of the name MediaError. */
+  insert(drive: Drive, medium?: MediumConfig): Promise<void> {
+    return this.ask({ method: 'insert', drive, medium })
+  }
+
+  registers(): Promise<string> {
+    return this.ask({ method: 'registers' })
+  }
+
+  /** From now on what is done and shown comes by `onTrace`, or no longer. */
+  trace(on = true): Promise<void> {
+    return this.ask({ method: 'trace', on })
+  }
+
+  /**
+   * The whole machine as it is, between scripts. Rejects with a VmError of the name SnapshotError where a medium is
+   * written in place.
+   */
+  async snapshot(): Promise<Snapshot> {
+    const parts = await this.ask<SnapshotParts>({ method: 'snapshot' })
+    this.standOn(parts.state.memory)
+    return keepSnapshot(parts, this.wantSpares(parts.config))
+  }
+
+  /** Goes on from there. Rejects with a SnapshotError, or a VmError of that name, where it does not fit. */
+  async restore(snapshot: Snapshot): Promise<void> {
+    const parts = partsOf(snapshot)
+    const { memory } = parts.state
+    retainMemory(memory)
+    this.images.push(memory)
+    await this.ask({ method: 'restore', parts })
+    this.standOn(memory)
+  }
+
+  /** Has threads ready for forks, for as long as this machine lives; a snapshot does it too, without waiting. */
+  async prepareForks(): Promise<void> {
+    this.dropSpares ??= this.wantSpares(this.config)
+    await spares.ready(kindOf(this.config, this.options.machineModule))
+  }
+
+  /** Waits for the threads that a snapshot wants for its forks. Rejects where they cannot be made. */
+  async forksReady(snapshot: Snapshot): Promise<void> {
+    await spares.ready(kindOf(partsOf(snapshot).config, this.options.machineModule))
+  }
+
+  /** Another machine that goes on from where this one is; both share the memory that neither writes. */
+  async fork(events: VmEvents = {}): Promise<VmThread> {
+    this.dropSpares ??= this.wantSpares(this.config)
+    const snapshot = await this.snapshot()
+    try {
+      return await this.forkFrom(snapshot, events)
+    } finally {
+      snapshot.release()
+    }
+  }
+
+  /** Another machine that goes on from there; this one need not live any more. */
+  async forkFrom(snapshot: Snapshot, events: VmEvents = {}): Promise<VmThread> {
+    const { config } = partsOf(snapshot)
+    const { machineModule } = this.options
+    const vm = await spares.take(kindOf(config, machineModule), () => startSpare(config, machineModule))
+    vm.options = { ...events, machineModule }
+    vm.worker.ref()
+    try {
+      await vm.restore(snapshot)
+    } catch (error) {
+      await vm.terminate()
+      throw error
+    }
+    return vm
+  }
+
+  private wantSpares(config: MachineConfig): () => void {
+    const { machineModule } = this.options
+    const key = kindOf(config, machineModule)
+    spares.retain(key, () => startSpare(config, machineModule))
+    return () => spares.release(key)
+  }
+
+  /** The memory's layers stay open as long as the machine needs them. */
+  private standOn(image: MemoryImage): void {
+    retainMemory(image)
+    for (const before of this.images) releaseMemory(before)
+    this.images = [image]
+  }
+
+  /** @internal Saves and loads once, so that V8 has compiled what a fork needs when it comes. */
+  async rehearse(): Promise<void> {
+    const parts = await this.ask<SnapshotParts>({ method: 'snapshot' })
+    const snapshot = keepSnapshot(parts)
+    await this.restore(snapshot)
+    snapshot.release()
+  }
+
+  /** @internal A machine that nobody uses does not keep the process. */
+  unref(): void {
+    this.worker.unref()
+  }
+
+  /** Ends the script that runs; its `run` then resolves with the outcome `interrupted`. */
+  stop(): void {
+    this.tell({ kind: 'stop', id: this.lastRun })
+  }
+
+  /** To COM1 + `port`, while a script runs; makes the result one that another run need not give. */
+  serialInput(port: number, bytes: Uint8Array): void {
+    this.serialSent += bytes.length
+    this.tell({ kind: 'serial-input', port, bytes })
+  }
+
+  /** Bytes of `serialInput` that have not gone to the machine; `onSerialTaken` tells when they become fewer. */
+  get serialBacklog(): number {
+    return this.serialSent
+  }
+
+  /** A person's key, while a script runs; marks the result as serial input does. */
+  key(event: KeyEvent): void {
+    this.tell({ kind: 'key', event })
+  }
+
+  mouse(event: MouseEvent): void {
+    this.tell({ kind: 'mouse', event })
+  }
+
+  /** Ends the machine and its thread; one that does not come back is ended by force. Never rejects. */
+  async close(): Promise<void> {
+    this.stop()
+    this.ask({ method: 'close' }).catch(() => {})
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, GRACE)
+    })
+    await Promise.race([this.ended, late])
+    clearTimeout(timer)
+    await this.terminate()
+  }
+
+  /** At once; a script that runs then is rejected. */
+  async terminate(): Promise<void> {
+    this.control.close()
+    await this.worker.terminate()
+  }
+
+  private tell(message: ControlMessage): void {
+    this.control.postMessage(message)
+  }
+
+  private ask<T>(command: Command): Promise<T> {
+    const id = this.nextId++
+    if (command.method === 'run') this.lastRun = id
+    const reply = this.wait<T>(id)
+    const request: Request = { ...command, id }
+    this.worker.postMessage(request)
+    return reply
+  }
+
+  private askMeanwhile<T>(command: Command): Promise<T> {
+    if (this.running === 0) return this.ask(command)
+    const request: Request = { ...command, id: this.nextId++ }
+    this.askedMeanwhile.set(request.id, request)
+    this.tell({ kind: 'ask', request })
+    return this.wait(request.id)
+  }
+
+  private wait<T>(id: number): Promise<T> {
+    if (this.failure) return Promise.reject(this.failure)
+    return new Promise<T>((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject })
+    })
+  }
+
+  private receive(message: WorkerMessage): void {
+    const { options } = this
+    switch (message.kind) {
+      case 'ready':
+        this.settle(0)?.resolve({ engine: message.engine, engineReason: message.engineReason } as never)
+        break
+      case 'reply':
+        this.settle(message.id)?.resolve(message.value as never)
+        break
+      case 'error':
+        this.settle(message.id ?? 0)?.reject(new VmError(message.error))
+        break
+      case 'serial':
+        options.onSerial?.(message.port, message.bytes, message.guestTimeNs)
+        break
+      case 'serial-taken':
+        this.serialSent -= message.bytes
+        options.onSerialTaken?.()
+        break
+      case 'debug':
+        options.onDebug?.(message.bytes)
+        break
+      case 'trace':
+        options.onTrace?.(message.event)
+        break
+      case 'progress':
+        options.onProgress?.(message)
+        break
+    }
+  }
+
+  private settle(id: number) {
+    const waiting = this.waiting.get(id)
+    this.waiting.delete(id)
+    this.askedMeanwhile.delete(id)
+    return waiting
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error
+    for (const { reject } of this.waiting.values()) reject(this.failure)
+    this.waiting.clear()
+  }
+}
+
+function kindOf(config: MachineConfig, machineModule: string | undefined): string {
+  return JSON.stringify([config, machineModule])
+}
+
+async function startSpare(config: MachineConfig, machineModule: string | undefined): Promise<VmThread> {
+  const vm = await VmThread.start(config, { machineModule })
+  await vm.rehearse()
+  // Not before: someone may be waiting for it, and nothing else keep the process.
+  vm.unref()
+  return vm
+}
+
+function workerFile(): string {
+  const here = fileURLToPath(import.meta.url)
+  const url = here.endsWith('.ts') ? '../../dist/harness/runtime/worker.js' : '../runtime/worker.js'
+  const file = fileURLToPath(new URL(url, import.meta.url))
+  if (!existsSync(file)) throw new InfrastructureError(`${file} is missing; run 'npm run build'`)
+  return file
+}

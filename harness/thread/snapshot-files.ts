@@ -1,0 +1,140 @@
+/** Snapshots in files: the machine's own part is `machine/state/snapshot-file.ts`, this adds its configuration and media. */
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { State } from '../../machine/device.js'
+import { SnapshotError } from '../../machine/state/snapshot-error.js'
+import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
+import type { DriveMedia, MachineConfig, MediumConfig } from '../config/machine-config.js'
+import type { SnapshotParts } from './snapshot.js'
+
+/** A file that the machine reads: a snapshot is good with the very same contents only. */
+export interface InputFile {
+  /** `disk 1`, `floppy A`, `kernel`. */
+  what: string
+  path: string
+  size: number
+  sha256: string
+}
+
+interface Extra {
+  config: MachineConfig
+  media: DriveMedia
+  inputs: InputFile[]
+  [key: string]: unknown
+}
+
+/**
+ * Throws a SnapshotError where it cannot be written.
+ * @param memory What the machine's holder knows of it (`vm/snapshots.ts`).
+ */
+export async function writeSnapshot(parts: SnapshotParts, file: string, memory?: State): Promise<void> {
+  const config = absolute(parts.config)
+  const media = absoluteMedia(parts.media)
+  const extra: Extra = { config, media, inputs: await inputsOf(config, media) }
+  await writeSnapshotFile(file, parts.state, extra, { runner: parts.runner, ...(memory && { memory }) })
+}
+
+/**
+ * What the machine for this file has to be, after its media were found to be the same. `changes` may name them in other
+ * places, or another engine. Throws a SnapshotError, or an error of Node's where a medium cannot be read.
+ */
+export async function snapshotConfig(file: string, changes: MachineConfig = {}) {
+  const { extra } = await readSnapshotHeader(file)
+  const saved = extra as Extra
+  const config: MachineConfig = { ...saved.config, ...absolute(changes) }
+  if (saved.config.kernel && config.kernel) config.kernel = { ...saved.config.kernel, ...config.kernel }
+  if (!changes.firmware && config.firmware && !existsSync(config.firmware.bios)) config.firmware = undefined
+  const media: DriveMedia = {
+    a: changes.floppies ? config.floppies?.[0] : saved.media.a,
+    b: changes.floppies ? config.floppies?.[1] : saved.media.b,
+    cdrom: changes.cdrom ? config.cdrom : saved.media.cdrom,
+  }
+  checkInputs(saved.inputs, await inputsOf(config, media), `the snapshot ${JSON.stringify(file)}`)
+  return { config, media }
+}
+
+/** Throws a SnapshotError. */
+export async function readSnapshot(file: string, config: MachineConfig, media: DriveMedia) {
+  const { machine, more } = await readSnapshotFile(file)
+  const parts: SnapshotParts = { state: machine, runner: more.runner as State, config, media }
+  return { parts, memory: more.memory as State | undefined }
+}
+
+/** Throws a SnapshotError that names the first one that differs. */
+export function checkInputs(saved: readonly InputFile[], here: readonly InputFile[], wanting: string): void {
+  for (const { what, path, sha256 } of saved) {
+    const found = here.find((input) => input.what === what)
+    if (!found) throw new SnapshotError(`${wanting} needs its ${what}, ${JSON.stringify(path)}; name it`)
+    if (found.sha256 !== sha256)
+      throw new SnapshotError(
+        `${JSON.stringify(found.path)} is not the ${what} that ${wanting} was made with: its contents differ; ` +
+          'bring that one back, or name where it is',
+      )
+  }
+}
+
+/** Every file that the machine reads, with its hash. */
+export async function inputsOf(config: MachineConfig, media: DriveMedia): Promise<InputFile[]> {
+  const files: [what: string, path: string | undefined][] = [
+    ['floppy A', media.a?.path],
+    ['floppy B', media.b?.path],
+    ['CD', media.cdrom?.path],
+    ...(config.disks ?? []).map((disk, i): [string, string] => [`disk ${i + 1}`, disk.path]),
+    ['kernel', config.kernel?.path],
+    ['initrd', config.kernel?.initrd],
+    ...(config.kernel?.modules ?? []).map(({ path }, i): [string, string] => [`module ${i + 1}`, path]),
+  ]
+  const inputs: InputFile[] = []
+  for (const [what, path] of files) if (path !== undefined) inputs.push({ what, path, ...(await identify(path, what)) })
+  return inputs
+}
+
+const known = new Map<string, string>()
+
+async function identify(path: string, what: string): Promise<{ size: number; sha256: string }> {
+  try {
+    const { size, mtimeMs, ino } = await stat(path)
+    const key = `${path}\n${size}\n${mtimeMs}\n${ino}`
+    const sha256 = known.get(key) ?? (await hashOf(path))
+    known.set(key, sha256)
+    return { size, sha256 }
+  } catch (error) {
+    throw new SnapshotError(
+      `the ${what} ${JSON.stringify(path)} cannot be read: ${(error as Error).message}; name where it is`,
+    )
+  }
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
+  return hash.digest('hex')
+}
+
+/** The directory may be another one when the file is read. */
+export function absolute(config: MachineConfig): MachineConfig {
+  const medium = (one: MediumConfig): MediumConfig => ({ ...one, path: resolve(one.path) })
+  const { floppies, cdrom, disks, kernel, firmware } = config
+  return {
+    ...config,
+    ...(floppies && { floppies: floppies.map(medium) }),
+    ...(cdrom && { cdrom: medium(cdrom) }),
+    ...(disks && { disks: disks.map(medium) }),
+    ...(kernel && {
+      kernel: {
+        ...kernel,
+        path: resolve(kernel.path),
+        ...(kernel.initrd && { initrd: resolve(kernel.initrd) }),
+        ...(kernel.modules && { modules: kernel.modules.map((one) => ({ ...one, path: resolve(one.path) })) }),
+      },
+    }),
+    ...(firmware && { firmware: { bios: resolve(firmware.bios), vgaBios: resolve(firmware.vgaBios) } }),
+  }
+}
+
+function absoluteMedia({ a, b, cdrom }: DriveMedia): DriveMedia {
+  const medium = (one: MediumConfig | undefined) => one && { ...one, path: resolve(one.path) }
+  return { a: medium(a), b: medium(b), cdrom: medium(cdrom) }
+}

@@ -1,0 +1,157 @@
+/**
+ * Between a `Vm` and its thread: runs small scripts one after the other, with time-outs, and turns what went wrong into
+ * errors with evidence. All parts of a `Vm` stand on it.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { writePng } from '../picture/screenshot.js'
+import type { Condition } from '../protocol/condition.js'
+import type { Look, RunResult, Step } from '../protocol/script.js'
+import type { VmThread } from '../thread/machine-thread.js'
+import { parseDuration } from '../units/durations.js'
+import { failureOf, MachineClosedError, TimeoutError } from './errors.js'
+
+/** A number is seconds. */
+export type Duration = string | number
+
+export interface TimeoutOptions {
+  /** Guest time, e.g. `'30s'`; default the machine's own, 5 minutes. */
+  timeout?: Duration
+  /** Host time; default the machine's own, 10 minutes. */
+  hostTimeout?: Duration
+}
+
+export interface RunOptions extends TimeoutOptions {
+  /** What is done, in words for the trace. */
+  title?: string
+}
+
+export interface DriverSettings {
+  timeout: Duration
+  /** The time-out that the user gave; assertions have a shorter one of their own otherwise. */
+  givenTimeout: Duration | undefined
+  hostTimeout: Duration
+  /** Where pictures of failures go. */
+  outputFolder: string
+}
+
+export const DEFAULT_TIMEOUT = '5m'
+export const DEFAULT_HOST_TIMEOUT = '10m'
+/** Guest time between two looks at what only this thread can judge, ns. */
+const POLL = 100e6
+
+/** Guest time that a key may take beyond the time-out, ns. */
+const TAP = 200e6
+
+/** Machines in a process get numbers, so that their pictures do not overwrite each other. */
+let drivers = 0
+
+export class VmDriver {
+  private tail: Promise<unknown> = Promise.resolve()
+  private closedBy: string | undefined
+  private readonly number = ++drivers
+  private pictures = 0
+  /** Guest time at the end of the last script, ns. */
+  guestTimeNs = 0
+  /** Called after every script. */
+  onResult: ((result: RunResult) => void) | undefined
+
+  constructor(
+    readonly thread: VmThread,
+    readonly settings: DriverSettings,
+  ) {}
+
+  /**
+   * Runs steps after those that were asked for before. Rejects with a TimeoutError, a GuestExitError or an ActionError.
+   * Steps that wait without a time-out of their own get the one given here.
+   */
+  run(steps: readonly Step[], options: RunOptions = {}): Promise<RunResult> {
+    const limitNs = parseDuration(options.timeout ?? this.settings.timeout)
+    // Many keys take long without anything being wrong.
+    const timeoutNs = limitNs + steps.filter(({ kind }) => kind === 'tap').length * TAP
+    const hostTimeoutMs = parseDuration(options.hostTimeout ?? this.settings.hostTimeout) / 1e6
+    const waits = steps.some((step) => step.kind === 'until' || step.kind === 'wait-text' || step.kind === 'wait')
+    const timed = steps.map((step) =>
+      step.kind === 'until' || step.kind === 'wait-text' ? { ...step, timeoutNs: step.timeoutNs ?? limitNs } : step,
+    )
+    return this.exclusively(async () => {
+      const script = { steps: timed, hostTimeoutMs, timeoutNs: waits ? undefined : timeoutNs, title: options.title }
+      const result = await this.thread.run(script)
+      this.guestTimeNs = result.guestTimeNs
+      this.onResult?.(result)
+      if (result.outcome !== 'ok') throw failureOf(result, await this.keepPicture(result))
+      return result
+    })
+  }
+
+  until(condition: Condition, options?: TimeoutOptions): Promise<RunResult> {
+    return this.run([{ kind: 'until', condition }], options)
+  }
+
+  /**
+   * For what only this thread can judge: looks now and every 100 ms of guest time until `check` gives something.
+   * @param what Is waited for, for the error: `the needle 'login'`.
+   */
+  async poll<T>(check: () => Promise<T | undefined>, what: string, options: TimeoutOptions = {}): Promise<T> {
+    const timeoutNs = parseDuration(options.timeout ?? this.settings.timeout)
+    const hostTimeoutMs = parseDuration(options.hostTimeout ?? this.settings.hostTimeout) / 1e6
+    const started = performance.now()
+    const begin = (await this.thread.look()).guestTimeNs
+    for (;;) {
+      const found = await check()
+      if (found !== undefined) return found
+      const spent = (await this.thread.look()).guestTimeNs - begin
+      const left = Math.min(POLL, timeoutNs - spent)
+      if (left <= 0) throw await this.timeout(`waited ${timeoutNs / 1e9} s of guest time for ${what}`)
+      const hostLeft = hostTimeoutMs - (performance.now() - started)
+      if (hostLeft <= 0) throw await this.timeout(`waited ${hostTimeoutMs / 1e3} s of host time for ${what}`)
+      await this.run([{ kind: 'wait', ns: left }], { hostTimeout: hostLeft / 1e3 })
+    }
+  }
+
+  /** Asks the thread for something between two scripts. */
+  ask<T>(question: (thread: VmThread) => Promise<T>): Promise<T> {
+    return this.exclusively(() => question(this.thread))
+  }
+
+  /** @param why In words for errors of later calls: `was switched off`. */
+  async close(why: string): Promise<void> {
+    if (this.closedBy !== undefined) return
+    this.closedBy = why
+    await this.thread.close()
+  }
+
+  get closed(): boolean {
+    return this.closedBy !== undefined
+  }
+
+  async timeout(sentence: string): Promise<TimeoutError> {
+    const result = (await this.thread.run({ steps: [] })) as RunResult
+    const timedOut: RunResult = { ...result, outcome: 'timeout', exit: { reason: 'timeout' }, error: sentence }
+    timedOut.registers = await this.thread.registers()
+    return new TimeoutError(sentence, timedOut, await this.keepPicture(timedOut))
+  }
+
+  /** The path of a picture of the last screen, for graphics modes: text is shown as text. */
+  async keepPicture(result: Pick<Look, 'mode'>): Promise<string | undefined> {
+    if (result.mode.kind !== 'graphics') return undefined
+    const path = join(this.settings.outputFolder, `last-screen-${process.pid}-${this.number}-${++this.pictures}.png`)
+    try {
+      mkdirSync(this.settings.outputFolder, { recursive: true })
+      await writePng(path, await this.thread.frame())
+      return path
+    } catch {
+      // A full disk shall not hide what went wrong with the guest.
+      return undefined
+    }
+  }
+
+  private exclusively<T>(action: () => Promise<T>): Promise<T> {
+    const turn = this.tail.then(() => {
+      if (this.closedBy !== undefined) throw new MachineClosedError(`the machine ${this.closedBy}; launch another one`)
+      return action()
+    })
+    this.tail = turn.catch(() => {})
+    return turn
+  }
+}

@@ -1,0 +1,129 @@
+/** A POSIX shell on a serial line: commands with their exit codes and output. */
+import { escapePattern } from '../protocol/conditions.js'
+import type { TimeoutOptions } from './driver.js'
+import { TimeoutError } from './errors.js'
+import type { SerialLine } from './serial.js'
+
+export interface ShellOptions extends TimeoutOptions {
+  /** User name, typed at `login:`; without one the shell is taken to be there already. */
+  login?: string
+  password?: string
+  /** What the prompt looks like; default a line that ends in `$`, `#` or `%` and perhaps a space. */
+  prompt?: RegExp
+}
+
+export interface CommandResult {
+  exitCode: number
+  /** What the command wrote, standard error included: a serial line has one stream. Lines end in `\n`. */
+  stdout: string
+}
+
+const PROMPT = /^[^\n]*[#$%] ?$/
+/** Characters of a command on one line: line editors of small shells take 1024 at most. */
+const CHUNK = 200
+const CONTROL_C = '\x03'
+
+export class Shell {
+  private commands = 0
+  /** The command that was not through at its time-out. */
+  private late: number | undefined
+
+  private constructor(
+    private readonly line: SerialLine,
+    private readonly options: ShellOptions,
+    /** As it was last seen. */
+    private prompt: string,
+  ) {}
+
+  /** Logs in where that is asked for, and waits for the prompt. Rejects with a TimeoutError that shows the last lines. */
+  static async open(line: SerialLine, options: ShellOptions = {}): Promise<Shell> {
+    const { login, password, prompt = PROMPT } = options
+    if (login !== undefined) {
+      const last = (await line.lastLines()).at(-1) ?? ''
+      if (!/login: ?$/.test(last)) {
+        await line.write('\r')
+        await line.waitFor(/login: ?$/, options)
+      }
+      await line.write(`${login}\r`)
+      if (password !== undefined) {
+        await line.waitFor(/password: ?$/i, options)
+        await line.write(`${password}\r`)
+      }
+    } else {
+      await line.write('\r')
+    }
+    await line.waitFor(prompt, options)
+    return new Shell(line, options, (await line.lastLines()).at(-1) ?? '')
+  }
+
+  /**
+   * Runs a command, which may be several lines. It stands between two marks, which the shell puts together from halves,
+   * so that the echo of what is typed is not taken for them. Rejects with a TimeoutError; what still runs then is
+   * interrupted by Control+C before the next command.
+   */
+  async run(command: string, options: TimeoutOptions = {}): Promise<CommandResult> {
+    const both = { ...this.options, ...options }
+    if (this.late !== undefined) await this.interrupt(this.late, both)
+    const id = ++this.commands
+    const evaluated = command.length > CHUNK ? await this.store(command, both) : quoted(command)
+    const from = this.line.text().length
+    await this.line.write(`echo bw''_begin_${id}; eval ${evaluated}; echo bw''_end_${id}:$?\r`)
+    try {
+      await this.ended(id, both)
+    } catch (error) {
+      if (error instanceof TimeoutError) this.late = id
+      throw error
+    }
+    const marks = new RegExp(`bw_begin_${id}\\r*\\n([\\s\\S]*)bw_end_${id}:(\\d+)\\r*\\n`)
+    const [, output, exitCode] = marks.exec(this.line.text().slice(from)) as RegExpExecArray
+    return { exitCode: Number(exitCode), stdout: this.withoutQuestion(output.replace(/\r+\n/g, '\n'), id) }
+  }
+
+  /** Until the command's mark and the prompt behind it came. */
+  private async ended(id: number, options: TimeoutOptions): Promise<void> {
+    const mark = `bw_end_${id}:\\d+\\n`
+    // Shells leave the whole line alone after an error in the command's syntax: then the prompt is all that comes.
+    const [found] = await this.line.waitFor(new RegExp(`${mark}|\\n${escapePattern(this.prompt)}$`), options)
+    if (!found.startsWith('bw_end_')) {
+      await this.line.write(`${question(id)}\r`)
+      await this.line.waitFor(new RegExp(mark), options)
+    }
+    await this.atPrompt(options)
+  }
+
+  private async atPrompt(options: TimeoutOptions): Promise<void> {
+    await this.line.waitFor(this.options.prompt ?? PROMPT, options)
+    this.prompt = (await this.line.lastLines()).at(-1) ?? ''
+  }
+
+  private async interrupt(id: number, options: TimeoutOptions): Promise<void> {
+    await this.line.write(CONTROL_C)
+    await this.ended(id, options)
+    this.late = undefined
+  }
+
+  /** Puts a long command into a variable of the shell, piece by piece. Resolves with what stands for it. */
+  private async store(command: string, options: TimeoutOptions): Promise<string> {
+    for (let at = 0; at < command.length; at += CHUNK) {
+      const before = at === 0 ? '' : '$bw_command'
+      await this.line.write(`bw_command=${before}${quoted(command.slice(at, at + CHUNK))}\r`)
+      await this.atPrompt(options)
+    }
+    return '"$bw_command"'
+  }
+
+  /** What was typed after a syntax error, and the prompt that it was typed at, are no output. */
+  private withoutQuestion(output: string, id: number): string {
+    const at = output.lastIndexOf(question(id))
+    return at < 0 ? output : output.slice(0, output.lastIndexOf('\n', at) + 1)
+  }
+}
+
+function question(id: number): string {
+  return `echo bw''_end_${id}:$?`
+}
+
+/** A word for a POSIX shell. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,213 @@
+/**
+ * A machine as a test author holds it. What is asked of it runs as small scripts in the machine's thread, one after the
+ * other; under the soft engine the guest's clock stands still between them.
+ */
+
+import type { MachineConfig } from '../config/machine-config.js'
+import { type BootCommandOptions, parseBootCommand } from '../keys/boot-command.js'
+import type { LayoutName } from '../keys/keyboard-layouts.js'
+import type { NeedleSet } from '../needles/needle-set.js'
+import type { Condition, ExitReason } from '../protocol/condition.js'
+import type { Look, RunResult } from '../protocol/script.js'
+import { type VmEvents, VmThread } from '../thread/machine-thread.js'
+import { parseDuration } from '../units/durations.js'
+import { type DriverSettings, type Duration, type TimeoutOptions, VmDriver } from './driver.js'
+import { Keyboard } from './keyboard.js'
+import { Media } from './media.js'
+import { Mouse } from './mouse.js'
+import { Power } from './power.js'
+import { Screen } from './screen.js'
+import { type SerialLines, serialLines } from './serial.js'
+import { memoryOf, type VmMemory, VmSnapshot } from './snapshots.js'
+import type { TraceInput, TraceSink } from './trace.js'
+
+const SERIAL_PORTS = 4
+
+export interface VmSettings extends DriverSettings {
+  layout: LayoutName
+  needles: NeedleSet | undefined
+}
+
+/** How the guest stopped. */
+export interface VmExit {
+  reason: ExitReason
+  /** `debug-exit`: the value that the guest wrote. */
+  code?: number
+  detail?: string
+}
+
+export interface ExitExpectation {
+  /** Any clean stop by default: power-off, reset, debug-exit with code 0. */
+  reason?: ExitReason | readonly ExitReason[]
+}
+
+export class Vm {
+  readonly screen: Screen
+  readonly keyboard: Keyboard
+  readonly mouse: Mouse
+  readonly serial: SerialLines
+  readonly media: Media
+  readonly power: Power
+  readonly driver: VmDriver
+  private lastExit: VmExit | undefined
+  private sink: TraceSink | undefined
+
+  /** @internal `launch` and stages go on from a snapshot file. */
+  static async open(
+    file: string,
+    settings: VmSettings,
+    changes: MachineConfig = {},
+    machineModule?: string,
+  ): Promise<Vm> {
+    let memory: VmMemory | undefined
+    const vm = await Vm.start(settings, async (events) => {
+      const opened = await VmThread.open(file, changes, { ...events, machineModule })
+      memory = memoryOf(opened.memory)
+      return opened.thread
+    })
+    if (memory) await vm.adopt(memory)
+    return vm
+  }
+
+  /** @internal `launch` and forks make it. */
+  static async start(
+    settings: VmSettings,
+    startThread: (events: VmEvents) => Promise<VmThread>,
+    memory?: VmMemory,
+  ): Promise<Vm> {
+    let vm: Vm | undefined
+    const onSerial = (port: number, bytes: Uint8Array, guestTimeNs: number) => {
+      vm?.serial[port].receive(bytes, guestTimeNs)
+      vm?.sink?.event({ kind: 'serial', guestTimeNs, port, bytes })
+    }
+    const onTrace = (event: TraceInput) => vm?.sink?.event(event)
+    vm = new Vm(await startThread({ onSerial, onTrace }), settings)
+    if (memory) await vm.adopt(memory)
+    return vm
+  }
+
+  private constructor(
+    thread: VmThread,
+    readonly settings: VmSettings,
+  ) {
+    this.driver = new VmDriver(thread, settings)
+    this.driver.onResult = (result) => this.noteExit(result)
+    this.screen = new Screen(this.driver, settings.needles)
+    this.keyboard = new Keyboard(this.driver, settings.layout)
+    this.mouse = new Mouse(this.driver)
+    this.serial = serialLines(this.driver, SERIAL_PORTS)
+    this.media = new Media(this.driver)
+    this.power = new Power(this.driver)
+  }
+
+  get engine(): 'soft' | 'kvm' {
+    return this.driver.thread.engine
+  }
+
+  /** Why this engine was taken, one sentence. */
+  get engineReason(): string {
+    return this.driver.thread.engineReason
+  }
+
+  /** How the guest stopped last; undefined while it never did. */
+  get exit(): VmExit | undefined {
+    return this.lastExit
+  }
+
+  /**
+   * Types in Packer's boot-command language; `<wait 'login:'>` waits for text.
+   * @throws Error with one sentence that quotes what is wrong in the command.
+   */
+  async bootCommand(
+    command: string | readonly string[],
+    options: BootCommandOptions & TimeoutOptions = {},
+  ): Promise<void> {
+    const layout = options.layout ?? this.settings.layout
+    await this.driver.run(parseBootCommand(command, { ...options, layout }), options)
+  }
+
+  /** Runs until the condition is met, at the very frame or byte. Rejects with a TimeoutError or a GuestExitError. */
+  async until(condition: Condition, options?: TimeoutOptions): Promise<void> {
+    await this.driver.until(condition, options)
+  }
+
+  /** Lets the guest run for some guest time. */
+  async wait(duration: Duration, options?: TimeoutOptions): Promise<void> {
+    await this.driver.run([{ kind: 'wait', ns: parseDuration(duration) }], options)
+  }
+
+  /** Waits until the guest stops in this way. Rejects with a GuestExitError where it stops in another. */
+  async waitForExit(expected: ExitExpectation = {}, options?: TimeoutOptions): Promise<VmExit> {
+    const reasons = expected.reason === undefined ? undefined : [expected.reason].flat()
+    const { exit } = await this.driver.until({ kind: 'exit', reasons }, options)
+    return exit as VmExit
+  }
+
+  /** What the machine shows now, with guest time, instructions and what the guest touched that is not there. */
+  look(): Promise<Look> {
+    return this.driver.ask((thread) => thread.look())
+  }
+
+  registers(): Promise<string> {
+    return this.driver.ask((thread) => thread.registers())
+  }
+
+  /** From now on tells the sink all that is done with the machine and what it shows; forks of it are not traced. */
+  async trace(sink: TraceSink): Promise<void> {
+    this.sink = sink
+    await this.driver.ask((thread) => thread.trace())
+  }
+
+  /** Puts a line of the test's own into its trace. */
+  note(title: string): void {
+    this.sink?.event({ kind: 'note', guestTimeNs: this.driver.guestTimeNs, title })
+  }
+
+  /** The whole machine as it is. Rejects with an error of the name SnapshotError where a medium is written in place. */
+  async snapshot(): Promise<VmSnapshot> {
+    const machine = await this.driver.ask((thread) => thread.snapshot())
+    const serial = Array.from({ length: SERIAL_PORTS }, (_, port) => this.serial[port].record())
+    return new VmSnapshot(machine, { serial, fonts: [...this.screen.fonts], exit: this.lastExit })
+  }
+
+  /** Goes on from there: of this machine, of one that it was forked from, or of its forks. */
+  async restore(snapshot: VmSnapshot): Promise<void> {
+    await this.driver.ask((thread) => thread.restore(snapshot.machine))
+    await this.adopt(snapshot.memory)
+  }
+
+  /** Another machine that goes on from where this one is; neither sees what the other does. */
+  async fork(): Promise<Vm> {
+    const snapshot = await this.snapshot()
+    try {
+      return await this.forkFrom(snapshot)
+    } finally {
+      snapshot.release()
+    }
+  }
+
+  /** Another machine that goes on from a snapshot; this one need not be open any more. */
+  async forkFrom(snapshot: VmSnapshot, settings = this.settings): Promise<Vm> {
+    return Vm.start(settings, (events) => this.driver.thread.forkFrom(snapshot.machine, events), snapshot.memory)
+  }
+
+  /** Ends the machine. Never rejects; a second time does nothing. */
+  async close(): Promise<void> {
+    await this.driver.close('was closed')
+  }
+
+  private noteExit({ exit }: RunResult): void {
+    const { reason } = exit
+    if (reason === 'condition' || reason === 'timeout' || reason === 'script' || reason === 'interrupted') return
+    this.lastExit = { reason, code: exit.code, detail: exit.detail }
+  }
+
+  private async adopt({ serial, fonts, exit }: VmMemory): Promise<void> {
+    serial.forEach((record, port) => {
+      this.serial[port].adopt(record)
+    })
+    this.lastExit = exit
+    this.screen.fonts = [...fonts]
+    if (fonts.length > 0) await this.driver.run(fonts.map((font) => ({ kind: 'learn-font', font })))
+  }
+}

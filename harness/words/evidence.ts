@@ -1,0 +1,67 @@
+/** What is shown of a machine when something did not go well: its last screen and serial lines, and why it stopped. */
+import type { PortAccess } from '../../machine/bus/port-log.js'
+import type { Fault } from '../../machine/cpu/engine.js'
+import type { Look, RunResult } from '../protocol/script.js'
+
+export type Evidence = Look & Partial<Pick<RunResult, 'exit' | 'registers'>>
+
+/**
+ * What the guest showed last and what it lacked, for people.
+ *
+ * @param picture Where a graphics screen can be seen.
+ */
+export function evidence(result: Evidence, picture = '--screenshot F.png shows it'): string {
+  const lines: string[] = []
+  const { mode, text } = result
+  if (text !== undefined) {
+    lines.push(`last screen (${mode.columns}x${mode.rows}):`, ...boxed(text))
+  } else if (mode.kind === 'graphics') {
+    lines.push(`last screen: graphics mode ${mode.width}x${mode.height}x${mode.depth}; ${picture}`)
+  } else {
+    lines.push('last screen: off')
+  }
+  for (const { port, lines: last } of result.serial) lines.push(`last lines of COM${port + 1}:`, ...last.map(indent))
+  if (result.serial.length === 0) lines.push('no serial output')
+  const detail = result.exit?.detail
+  if (detail) lines.push('why:', ...detail.split('\n').map(indent))
+  else if (result.registers) lines.push('registers:', ...result.registers.trimEnd().split('\n').map(indent))
+  if (result.faults.length > 0) lines.push('last exceptions:', ...result.faults.map(faultLine).map(indent))
+  if (result.lastIo.length > 0) lines.push('last I/O:', ...result.lastIo.map(accessLine).map(indent))
+  if (result.unhandled.length > 0) {
+    lines.push('touched, but not there:')
+    for (const { kind, address, name, reads, writes } of result.unhandled.slice(0, 10)) {
+      lines.push(
+        indent(`${kind} 0x${address.toString(16)}${name ? ` (${name})` : ''}: ${reads} reads, ${writes} writes`),
+      )
+    }
+    if (result.unhandled.length > 10) lines.push(indent(`and ${result.unhandled.length - 10} more`))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+const hex = (number: number) => `0x${number.toString(16)}`
+
+/** By vector: Intel SDM vol. 3, table 6-1. Vectors 9 and 15 are none. */
+const EXCEPTIONS = '#DE #DB NMI #BP #OF #BR #UD #NM #DF 9 #TS #NP #SS #GP #PF 15 #MF #AC #MC #XM'.split(' ')
+
+function faultLine({ vector, errorCode, cs, ip, cr2, instructions }: Fault): string {
+  const name = EXCEPTIONS[vector] ?? `vector ${vector}`
+  const error = errorCode === undefined ? '' : `, error code ${hex(errorCode)}`
+  const address = cr2 === undefined ? '' : `, CR2 ${cr2}`
+  return `${name} at ${cs.toString(16)}:${ip.slice(2)}${error}${address}, after ${instructions} instructions`
+}
+
+function accessLine({ kind, port, name, value, times }: PortAccess): string {
+  const often = times === 1 ? '' : `, ${times} times, last`
+  return `${kind} port ${hex(port)}${name ? ` (${name})` : ''}${often}: ${hex(value)}`
+}
+
+function indent(line: string): string {
+  return `  ${line}`
+}
+
+/** Without the empty rows at the end. */
+function boxed(text: string): string[] {
+  const rows = text.trimEnd().split('\n')
+  return rows.map((row) => `  | ${row}`)
+}

@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest'
+import { changedAreas } from '../../../harness/live/changed-areas.js'
+import type { Step } from '../../../harness/protocol/script.js'
+import { LiveInput } from '../../../harness/runtime/live-input.js'
+import { Runner } from '../../../harness/runtime/runner.js'
+import { FakeMachine, MS } from '../fake-machine.js'
+
+const wait = (ms: number): Step => ({ kind: 'wait', ns: ms * MS })
+
+describe('a person at a machine that runs', () => {
+  test("a guest that is slow to fetch loses nothing, and the result is marked as a person's", () => {
+    let given = false
+    const runner = new Runner((callbacks) => new FakeMachine({ fetchMs: 100 }, callbacks), {
+      poll: (now) => {
+        if (given) return
+        given = true
+        for (const code of ['KeyD', 'KeyI', 'KeyR']) for (const down of [true, false]) now.key({ code, down })
+      },
+    })
+    const machine = runner.machine as FakeMachine
+    const result = runner.run({ steps: [wait(1000)] })
+    expect(machine.keys.map(({ code, down }) => `${down ? '+' : '-'}${code}`).join(' ')).toBe(
+      '+KeyD -KeyD +KeyI -KeyI +KeyR -KeyR',
+    )
+    const gaps = machine.keys.slice(1).map(({ at }, i) => at - machine.keys[i].at)
+    expect(Math.min(...gaps)).toBeGreaterThan(99)
+    expect(result.hostInput).toBe(true)
+  })
+
+  test('movements become one while the guest is busy, and packets stay small', () => {
+    let pending = 1
+    const moves: string[] = []
+    const machine = {
+      keyboardPending: () => 0,
+      mousePending: () => pending,
+      mouse: ({ dx, dy, dz, buttons }: { dx: number; dy: number; dz: number; buttons: number }) =>
+        moves.push(`${dx},${dy},${dz},${buttons}`),
+    } as never
+    const input = new LiveInput()
+    for (let i = 0; i < 10; i++) input.mouse({ dx: 15, dy: -1, dz: 0, buttons: 0 })
+    input.mouse({ dx: 0, dy: 0, dz: 0, buttons: 1 })
+    input.mouse({ dx: 0, dy: 0, dz: 1, buttons: 1 })
+    for (let i = 0; i < 3; i++) input.feed(machine)
+    expect(moves).toEqual([])
+    pending = 0
+    for (let i = 0; i < 9; i++) input.feed(machine)
+    expect(moves).toEqual(['100,-10,0,0', '50,0,0,0', '0,0,0,1', '0,0,1,1'])
+  })
+
+  test('guest time does not run ahead of the clock on the wall while someone looks on', () => {
+    const runner = new Runner((callbacks) => new FakeMachine({}, callbacks))
+    const started = performance.now()
+    runner.run({ steps: [wait(300)], realTime: true })
+    expect(performance.now() - started).toBeGreaterThan(270)
+    const later = performance.now()
+    runner.run({ steps: [wait(60_000)] })
+    expect(performance.now() - later).toBeLessThan(5000)
+  })
+})
+
+describe('changed areas', () => {
+  const frame = (paint: (x: number, y: number) => number) => {
+    const [width, height] = [200, 50]
+    const data = new Uint8Array(width * height * 4)
+    for (let i = 0; i < width * height; i++) data.fill(paint(i % width, Math.floor(i / width)), i * 4, i * 4 + 4)
+    return { width, height, data }
+  }
+  const black = frame(() => 0)
+
+  test('none where nothing has changed', () => {
+    expect(
+      changedAreas(
+        black,
+        frame(() => 0),
+      ),
+    ).toEqual([])
+  })
+
+  test('the last column and row count', () => {
+    expect(
+      changedAreas(
+        black,
+        frame((x, y) => Number(x === 199 && y === 49)),
+      ),
+    ).toEqual([{ x: 192, y: 48, width: 8, height: 2 }])
+  })
+
+  test('neighbours are one, and others are apart', () => {
+    expect(
+      changedAreas(
+        black,
+        frame((x, y) => Number(x < 70 && y < 20)),
+      ),
+    ).toEqual([{ x: 0, y: 0, width: 128, height: 32 }])
+    expect(
+      changedAreas(
+        black,
+        frame((x, y) => Number((x === 0 && y === 0) || (x === 130 && y === 40))),
+      ),
+    ).toEqual([
+      { x: 0, y: 0, width: 64, height: 16 },
+      { x: 128, y: 32, width: 64, height: 16 },
+    ])
+  })
+})

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest'
+import { IrqRouter } from '../../../machine/chipset/irq-router.js'
+
+function setup() {
+  const log: string[] = []
+  const router = new IrqRouter({
+    pic: (irq, level) => log.push(`pic${irq}${level ? '+' : '-'}`),
+    ioapic: (pin, level) => log.push(`io${pin}${level ? '+' : '-'}`),
+  })
+  return { router, log }
+}
+
+test('an ISA IRQ reaches both controllers, and IRQ 0 the I/O APIC at pin 2', () => {
+  const { router, log } = setup()
+  router.isa(4)(true)
+  router.isa(0)(true)
+  router.isa(0)(false)
+  router.isa(2)(true)
+  expect(log).toEqual(['pic4+', 'io4+', 'pic0+', 'io2+', 'pic0-', 'io2-', 'pic2+'])
+})
+
+test('interrupts above 15 reach the I/O APIC alone', () => {
+  const { router, log } = setup()
+  router.gsi(20)(true)
+  expect(log).toEqual(['io20+'])
+  expect(() => router.isa(16)).toThrow()
+  expect(() => router.source(24)).toThrow()
+})
+
+test('sources of one interrupt are OR-ed, and repeating a level does nothing', () => {
+  const { router, log } = setup()
+  const a = router.source(11)
+  const b = router.source(11)
+  a(true)
+  a(true)
+  b(true)
+  a(false)
+  a(false)
+  expect(router.level(11)).toBe(true)
+  expect(log).toEqual(['pic11+', 'io11+'])
+  b(false)
+  expect(log).toEqual(['pic11+', 'io11+', 'pic11-', 'io11-'])
+})
+
+test('a restore with an interrupt pending drives nothing and goes on where it was', () => {
+  const first = setup()
+  const [a1, b1] = [first.router.source(10), first.router.source(10)]
+  a1(true)
+  b1(true)
+  const saved = first.router.save()
+
+  const second = setup()
+  const [a2, b2] = [second.router.source(10), second.router.source(10)]
+  second.router.load(saved)
+  expect(second.log).toEqual([])
+  a2(true)
+  b2(false)
+  expect(second.log).toEqual([])
+  a2(false)
+  expect(second.log).toEqual(['pic10-', 'io10-'])
+})
