@@ -481,7 +481,7 @@ export class Pc implements Machine {
   }
 
   keyboardPending(): number {
-    return this.keyboard.pending()
+    return this.keyboard.pending() + (this.i8042.holdsKey ? 1 : 0)
   }
 
   biosKeys(): BiosKeys | undefined {
@@ -493,7 +493,7 @@ export class Pc implements Machine {
   }
 
   mousePending(): number {
-    return this.mouse_.pending()
+    return this.mouse_.pending() + (this.i8042.holdsMovement ? 1 : 0)
   }
 
   serialInput(port: number, bytes: Uint8Array): void {

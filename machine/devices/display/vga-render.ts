@@ -1,10 +1,12 @@
 /**
  * From registers and video memory to a picture, pixel for pixel what QEMU's `screendump` gives for its stdvga:
- * 256-colour VGA modes and modes with the dot clock halved are shown at their doubled width, text attributes give 16
- * backgrounds (blinking text is not blinked), and the last, incomplete text row is cut off.
+ * 256-colour VGA modes and modes with the dot clock halved are shown at their doubled width, and the last, incomplete
+ * text row is cut off.
  *
- * For the sake of repeatable pictures the cursor is always drawn in its "on" phase. Panning, preset row scan, cursor
- * skew and the monochrome underline, which QEMU 7.2 leaves out, are as in the hardware; all are off in BIOS modes.
+ * For the sake of repeatable pictures the cursor and all that blinks are always drawn in their "on" phase: characters
+ * can be seen, and plane 3 of a graphics mode shows as it stands. Panning, preset row scan, cursor skew, the monochrome
+ * underline and the eight backgrounds that blinking leaves, which QEMU 7.2 leaves out, are as in the hardware; all but
+ * the backgrounds are off in BIOS modes.
  */
 import type { DisplayMode, Frame, TextCell, TextScreen } from './display.js'
 import type { BochsVbe } from './vbe.js'
@@ -239,6 +241,8 @@ export class VgaRenderer {
     const { ar, cr, sr } = this.registers
     const { vram, mask, colors } = this
     this.loadColors16()
+    // With blinking on, bit 7 of an attribute blinks its character and is no part of the background.
+    const backgrounds = ar[vga.AR_MODE] & vga.AR10_BLINK ? 0x07 : 0x0f
     const lineGraphics = (ar[vga.AR_MODE] & vga.AR10_LINE_GRAPHICS) !== 0
     const underline = ar[vga.AR_MODE] & vga.AR10_MONO ? cr[vga.CR_UNDERLINE] & 0x1f : -1
     const fontB = fontOffset(sr[vga.SR_CHARACTER_MAP], 4, 0) + 2
@@ -267,7 +271,7 @@ export class VgaRenderer {
         const code = vram[at]
         const attribute = vram[at + 1]
         const foreground = colors[attribute & 0x0f]
-        const background = colors[attribute >>> 4]
+        const background = colors[(attribute >>> 4) & backgrounds]
         let bits = vram[((attribute & 0x08 ? fontA : fontB) + code * GLYPH_BYTES + scan * 4) & mask] << 1
         if (cellDots === 9 && lineGraphics && code >= 0xb0 && code <= 0xdf) bits |= (bits >>> 1) & 1
         if (scan === underline && (attribute & 0x77) === 0x01) bits = 0x1ff

@@ -1,8 +1,9 @@
 /**
  * 8042 keyboard controller of the PS/2, ports 60 and 64, with its auxiliary port for the mouse.
  * Specification: IBM PS/2 Hardware Interface Technical Reference, "Keyboard/Auxiliary Device Controller".
- * Details where chipsets differ follow QEMU's `i8042`: which source goes first, when the interrupt lines change, and
- * that the output buffer is filled as the guest reads it, so a command's reply comes before waiting scan codes.
+ * Details where chipsets differ follow QEMU's `i8042`: which source goes first, and when the interrupt lines change. The
+ * output buffer holds its byte, as the chip's does and QEMU's does not: a command's reply comes behind a scan code that
+ * is in it already, and before those that wait in the keyboard.
  *
  * The controller owns the two devices plugged into it: it resets, saves and loads them.
  */
@@ -103,6 +104,7 @@ export interface I8042Options {
 
 export class I8042 implements Device {
   readonly name = 'i8042'
+  readonly version = 2
   readonly ports: readonly PortRange[]
 
   private readonly ram = new Uint8Array(RAM_SIZE)
@@ -114,9 +116,9 @@ export class I8042 implements Device {
   private source = SOURCE_NONE
   /** The last byte read was the keyboard's, so a waiting mouse comes before its next. */
   private mouseIsNext = false
-  /** The byte last read from port 60, which stays readable. */
+  /** What port 60 reads: the output buffer's byte, which stays readable after it was read. */
   private data = 0
-  /** The controller's own reply. */
+  /** The controller's own reply, while the output buffer holds something else. */
   private reply = 0
   private replySource = SOURCE_NONE
   /** C1 or C2 shows the input port in the status register until the next write; 0 for neither. */
@@ -154,6 +156,15 @@ export class I8042 implements Device {
     ]
   }
 
+  /** The output buffer holds a byte of the keyboard's. */
+  get holdsKey(): boolean {
+    return this.source === SOURCE_KBD
+  }
+
+  get holdsMovement(): boolean {
+    return this.source === SOURCE_AUX
+  }
+
   private readStatus(): number {
     if (this.polling === POLL_INPUT_LOW) return (this.status & 0x0f) | ((INPUT_PORT << 4) & 0xf0)
     if (this.polling === POLL_INPUT_HIGH) return (this.status & 0x0f) | (INPUT_PORT & 0xf0)
@@ -168,20 +179,13 @@ export class I8042 implements Device {
     this.source = SOURCE_NONE
     this.updateLines()
     this.mouseIsNext = source === SOURCE_KBD
-    if (source === SOURCE_KBD) {
-      this.data = this.fetchKeyboard()
-      if (this.throttle && this.options.clock) {
-        this.throttled = true
-        this.throttle.at(this.options.clock.now() + BYTE_NS)
-      }
-    } else if (source === SOURCE_AUX) {
-      this.data = this.options.mouse.read()
-    } else {
-      this.data = this.reply
-      this.replySource = SOURCE_NONE
+    if (source === SOURCE_KBD && this.throttle && this.options.clock) {
+      this.throttled = true
+      this.throttle.at(this.options.clock.now() + BYTE_NS)
     }
+    const { data } = this
     this.safeUpdate()
-    return this.data
+    return data
   }
 
   /** The keyboard's next byte as the guest sees it; with translation a break prefix becomes the high bit. */
@@ -203,10 +207,17 @@ export class I8042 implements Device {
     const mode = this.ram[0]
     const kbd = (mode & MODE_DISABLE_KBD) === 0 && this.options.keyboard.pending() > 0
     const aux = (mode & MODE_DISABLE_AUX) === 0 && this.options.mouse.pending() > 0
-    if (this.replySource !== SOURCE_NONE) this.source = this.replySource
-    else if (kbd && !(aux && this.mouseIsNext)) this.source = SOURCE_KBD
-    else if (aux) this.source = SOURCE_AUX
-    else return
+    if (this.replySource !== SOURCE_NONE) {
+      this.source = this.replySource
+      this.data = this.reply
+      this.replySource = SOURCE_NONE
+    } else if (kbd && !(aux && this.mouseIsNext)) {
+      this.source = SOURCE_KBD
+      this.data = this.fetchKeyboard()
+    } else if (aux) {
+      this.source = SOURCE_AUX
+      this.data = this.options.mouse.read()
+    } else return
     this.status |= STAT_OBF
     if (this.source === SOURCE_AUX || this.source === SOURCE_CONTROLLER_AUX) this.status |= STAT_AUX_OBF
     this.updateLines()
@@ -323,7 +334,7 @@ export class I8042 implements Device {
         break
       case WRITE_RAM:
         this.ram[0] = value
-        if (value & MODE_SYS) this.status |= STAT_SYS
+        this.status = (this.status & ~STAT_SYS) | (value & MODE_SYS ? STAT_SYS : 0)
         this.updateLines()
         this.safeUpdate()
         break
@@ -387,6 +398,15 @@ export class I8042 implements Device {
     }
   }
 
+  /** Version 1 left a device's byte in its queue until port 60 was read: the buffer is filled again from there. */
+  migrate(state: State): State {
+    const full = (state.status as number) & STAT_OBF
+    if (!full) return state
+    if (state.source === SOURCE_CONTROLLER_KBD || state.source === SOURCE_CONTROLLER_AUX)
+      return { ...state, data: state.reply, replySource: SOURCE_NONE }
+    return { ...state, status: (state.status as number) & ~(STAT_OBF | STAT_AUX_OBF), source: SOURCE_NONE }
+  }
+
   load(state: State): void {
     this.ram.set(state.ram as Uint8Array)
     this.status = state.status as number
@@ -405,5 +425,6 @@ export class I8042 implements Device {
     this.options.keyboard.load(state.keyboard as State)
     this.options.mouse.load(state.mouse as State)
     this.updateLines()
+    this.safeUpdate()
   }
 }

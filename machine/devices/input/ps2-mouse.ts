@@ -7,7 +7,8 @@
  *
  * Movement that is wider than a packet goes out in several, so the overflow bits are never set. What does not fit the
  * queue waits, and no change of a button is lost by merging. The sample rate is remembered but does not pace the
- * packets: the guest's reading does.
+ * packets: the guest's reading does. A command's reply comes behind the packets that were sent before it, F5's too, as
+ * QEMU's: a mouse may drop them, but then a driver finds half of one.
  */
 import type { State, Warn } from '../../device.js'
 import type { MouseEvent } from './events.js'
@@ -99,9 +100,9 @@ export class Ps2Mouse implements Ps2Device {
     this.warn = options.warn ?? (() => {})
   }
 
-  /** True while the guest takes packets: stream or remote mode after F4. */
+  /** True while movement counts: F4 and F5 govern the stream mode alone, and in remote mode EB asks for packets. */
   get reporting(): boolean {
-    return this.enabled
+    return this.enabled || this.remote
   }
 
   /** Bytes that the guest has not fetched, those of movement that waits for room included. */
@@ -120,7 +121,7 @@ export class Ps2Mouse implements Ps2Device {
     const buttons = event.buttons & 0x1f
     const changed = buttons !== this.buttons
     this.buttons = buttons
-    if (!this.enabled) return
+    if (!this.reporting) return
     const dx = Math.trunc(event.dx) || 0
     const dy = Math.trunc(event.dy) || 0
     const dz = this.type === STANDARD ? 0 : Math.trunc(event.dz) || 0
@@ -247,6 +248,7 @@ export class Ps2Mouse implements Ps2Device {
         break
       case SET_STREAM_MODE:
         this.remote = false
+        if (!this.enabled) this.backlog.length = 0
         this.queue.push(ACK)
         break
       case SET_REMOTE_MODE:
@@ -272,7 +274,7 @@ export class Ps2Mouse implements Ps2Device {
         break
       case DISABLE:
         this.enabled = false
-        this.backlog.length = 0
+        if (!this.remote) this.backlog.length = 0
         this.queue.push(ACK)
         break
       case SET_DEFAULT:

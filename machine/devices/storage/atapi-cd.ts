@@ -621,6 +621,8 @@ export class AtapiCd extends IdeDrive {
     // ATA-1 to ATA/ATAPI-4.
     word(80, 0x001e)
     word(88, 0x203f)
+    // Drivers look at the interrupt reason, as at that of a packet's data (TEAC's; SFF-8020i, table 16).
+    this.registers[REG_SECTOR_COUNT] = REASON_TO_HOST
     this.open(0, 512, true)
     this.host.interrupt(true)
   }

@@ -1,9 +1,11 @@
 /**
  * The high precision event timer: a 100 MHz main counter and three comparators at FED00000h.
  *
- * IA-PC HPET specification 1.0a. Guest-visible behaviour as QEMU 7.2's: vendor 8086h, 64-bit, every comparator
- * periodic-capable, no FSB delivery, a one-shot comparator that has been passed already fires at once. The counter is
- * computed from the clock, in two halves so that a read makes no BigInt; only armed comparators have timers.
+ * IA-PC HPET specification 1.0a. Guest-visible behaviour as QEMU's: vendor 8086h, 64-bit, every comparator
+ * periodic-capable, no FSB delivery. The specification compares for equality alone; as on QEMU 7.2 a comparator that is
+ * more than half the counter away counts as passed and fires at once, lest a guest that came late waits for the wrap,
+ * but not where its period is as long. The counter is computed from the clock, in two halves so that a read makes no
+ * BigInt; only armed comparators have timers.
  */
 import type { Clock, Timer } from '../../clock.js'
 import type { Device, IrqLine, MmioRange, State, Warn } from '../../device.js'
@@ -46,8 +48,8 @@ const TN_WRITABLE = TN_LEVEL | TN_INTERRUPT_ENABLE | TN_PERIODIC | TN_VALUE_SET 
 
 const TWO_32 = 2 ** 32
 const NEVER = Number.POSITIVE_INFINITY
-/** Interrupts of one comparator come at most this often (ns), lest a guest stops time with a period of one tick. */
-const SHORTEST_PERIOD = 1000
+/** Interrupts of one comparator come at most this often, each microsecond, lest a guest stops time with a period of one tick. */
+const SHORTEST_TICKS = 100n
 /** ISA interrupts that comparators 0 and 1 take over in legacy replacement mode. */
 const LEGACY_IRQ = [0, 8]
 
@@ -81,8 +83,8 @@ class Comparator {
     return (this.config & TN_PERIODIC) !== 0
   }
 
-  get period(): number {
-    return this.config & TN_32BIT ? this.periodLow : this.periodHigh * TWO_32 + this.periodLow
+  get period(): bigint {
+    return this.config & TN_32BIT ? BigInt(this.periodLow) : qword(this.periodHigh, this.periodLow)
   }
 
   reset(): void {
@@ -306,7 +308,12 @@ export class Hpet implements Device {
         this.arm(n)
         break
       case TIMER_COMPARATOR_HIGH: {
-        if (!wide) break
+        // The bit "will automatically clear" at either half, also where the high one holds nothing.
+        if (!wide) {
+          comparator.config &= ~TN_VALUE_SET
+          comparator.setHigh = false
+          break
+        }
         const set = comparator.setHigh || (comparator.config & TN_VALUE_SET) !== 0
         if (!comparator.periodic || set) comparator.high = value
         if (comparator.periodic) comparator.periodHigh = value
@@ -327,13 +334,11 @@ export class Hpet implements Device {
 
   /** Ticks until the comparator matches; at least one when it has been passed. */
   private distance(comparator: Comparator): number {
-    const low = comparator.low - this.counterLow()
-    if (comparator.config & TN_32BIT) {
-      const difference = low | 0
-      return difference > 0 ? difference : 1
-    }
-    const difference = ((comparator.high - this.counterHigh()) | 0) * TWO_32 + low
-    return difference > 0 ? difference : 1
+    const bits = comparator.config & TN_32BIT ? 32 : 64
+    const counter = qword(this.counterHigh(), this.counterLow())
+    const ahead = BigInt.asUintN(bits, qword(comparator.high, comparator.low) - counter)
+    const passed = ahead >> BigInt(bits - 1) && !(comparator.periodic && comparator.period >= ahead)
+    return passed ? 1 : Math.max(Number(ahead), 1)
   }
 
   private arm(n: number): void {
@@ -347,24 +352,24 @@ export class Hpet implements Device {
 
   private expire(n: number): void {
     const comparator = this.comparators[n]
-    const { period } = comparator
-    if (comparator.periodic && period > 0) {
-      this.advance(comparator, period)
+    if (comparator.periodic && comparator.period > 0n) {
+      this.advance(comparator)
       this.arm(n)
     }
     this.raise(n)
   }
 
   /** Moves a periodic comparator to its first multiple that is ahead, by far enough. */
-  private advance(comparator: Comparator, period: number): void {
-    const wide = (comparator.config & TN_32BIT) === 0
-    const behindLow = this.counterLow() - comparator.low
-    const behind = wide ? ((this.counterHigh() - comparator.high) | 0) * TWO_32 + behindLow : behindLow | 0
-    const ahead = period * TICK < SHORTEST_PERIOD ? SHORTEST_PERIOD / TICK - period : 0
-    const steps = Math.max(Math.floor((behind + ahead) / period) + 1, 1)
-    const sum = comparator.low + steps * period
-    comparator.high = wide ? (comparator.high + Math.floor(sum / TWO_32)) % TWO_32 : 0
-    comparator.low = sum % TWO_32
+  private advance(comparator: Comparator): void {
+    const { period } = comparator
+    const bits = comparator.config & TN_32BIT ? 32 : 64
+    const now = qword(this.counterHigh(), this.counterLow())
+    const before = qword(comparator.high, comparator.low)
+    const behind = BigInt.asUintN(bits, now - before)
+    const ahead = period < SHORTEST_TICKS ? SHORTEST_TICKS - period : 0n
+    const next = BigInt.asUintN(bits, before + ((behind + ahead) / period + 1n) * period)
+    comparator.high = Number(next >> 32n)
+    comparator.low = Number(next & 0xffffffffn)
   }
 
   private raise(n: number): void {
@@ -412,4 +417,8 @@ export class Hpet implements Device {
     this.rtcLevel = state.rtcLevel as boolean
     for (const [n, comparator] of (state.comparators as State[]).entries()) this.comparators[n].load(comparator)
   }
+}
+
+function qword(high: number, low: number): bigint {
+  return (BigInt(high) << 32n) | BigInt(low)
 }

@@ -130,6 +130,8 @@ export function readRegisters(color: boolean): Op[] {
   return ops
 }
 
+/** Where the attribute mode control register stands among them. */
+export const AR10_INDEX = 1 + CR + SR + GR + 0x10
 export const REGISTER_COUNT = 1 + CR + SR + GR + AR + 768 + VBE
 
 /** Puts what readRegisters() read back, by port writes. */

@@ -301,6 +301,18 @@ describe('the memory window', () => {
 })
 
 describe('text', () => {
+  test('where characters blink, bit 7 of an attribute is no part of the background', () => {
+    const bench = benchIn(MODE_3)
+    bench.set(0x3d4, 0x0a, 0x20)
+    bench.write(0x18000, 0xf020, 2)
+    const grey = bench.vga.frame().data.slice(0, 3)
+    bench.write(0x18000, 0x7020, 2)
+    expect(bench.vga.frame().data.slice(0, 3)).toEqual(grey)
+    bench.write(0x18000, 0xf020, 2)
+    bench.attribute(0x10, 0x04)
+    expect(bench.vga.frame().data.slice(0, 3)).not.toEqual(grey)
+  })
+
   test('cells with attributes and the cursor', () => {
     const bench = benchIn(MODE_3)
     bench.write(0x18000, 0x9e41, 2)

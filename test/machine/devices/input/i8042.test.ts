@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '../../../../machine/clock.js'
+import type { State } from '../../../../machine/device.js'
 import { I8042 } from '../../../../machine/devices/input/i8042.js'
 import { Ps2Keyboard } from '../../../../machine/devices/input/ps2-keyboard.js'
 import { Ps2Mouse } from '../../../../machine/devices/input/ps2-mouse.js'
@@ -80,6 +81,14 @@ describe('controller commands', () => {
     expect(bench.in(0x64)).toBe(0x1d)
     expect(bench.in(0x60)).toBe(0x55)
     expect(bench.in(0x64)).toBe(0x1c)
+  })
+
+  test('the system flag follows the command byte both ways', () => {
+    bench.command(0xaa)
+    bench.command(0x60, 0x61)
+    expect(bench.in(0x64) & 4).toBe(0)
+    bench.command(0x60, 0x65)
+    expect(bench.in(0x64) & 4).toBe(4)
   })
 
   test('the status tells a command from data', () => {
@@ -200,6 +209,7 @@ describe('keyboard port', () => {
     bench.out(0x60, 0xf2)
     expect(bench.drain()).toEqual([0xfa, 0xab, 0x41])
     bench.out(0x60, 0xf0)
+    expect(bench.drain()).toEqual([0xfa])
     bench.out(0x60, 0)
     expect(bench.drain()).toEqual([0xfa, 0x41])
   })
@@ -237,10 +247,26 @@ describe('keyboard port', () => {
     expect(bench.command(0x20)).toEqual([0x03])
   })
 
-  test('a reply comes before codes that wait', () => {
+  test('a reply comes behind the code in the output buffer and before those that wait in the keyboard', () => {
     bench.keyboard.key({ code: 'KeyA', down: true })
+    bench.keyboard.key({ code: 'KeyB', down: true })
     bench.out(0x60, 0xf2)
-    expect(bench.drain()).toEqual([0xfa, 0xab, 0x83, 0x1c])
+    expect(bench.drain()).toEqual([0x1c, 0xfa, 0xab, 0x83, 0x32])
+  })
+
+  test('a code in the output buffer is as it was translated when it came, and survives a command', () => {
+    bench.command(0x60, 0x43)
+    bench.keyboard.key({ code: 'KeyA', down: true })
+    bench.out(0x64, 0x60)
+    bench.out(0x60, 0x03)
+    bench.out(0x64, 0x20)
+    expect(bench.drain()).toEqual([0x1e, 0x03])
+  })
+
+  test('an answer of the controller survives a second command', () => {
+    bench.out(0x64, 0xaa)
+    bench.out(0x64, 0x20)
+    expect(bench.drain()).toEqual([0x55, 0x03])
   })
 
   test('reading an empty buffer gives the last byte again', () => {
@@ -337,6 +363,21 @@ describe('state', () => {
     copy.controller.load(state)
     expect(copy.controller.save()).toEqual(state)
     expect(finish(copy, clock2)).toEqual(finish(original, clock1))
+  })
+
+  test('a state of version 1, whose bytes still stood in the devices, goes on the same', () => {
+    const { controller } = bench
+    bench.command(0xaa)
+    bench.keyboard.key({ code: 'KeyA', down: true })
+    const saved = controller.save()
+    const keyboard = {
+      ...(saved.keyboard as State),
+      queue: { stream: Uint8Array.of(0x1c), replies: Uint8Array.of(), last: 0x55 },
+    }
+    const other = new Bench()
+    other.controller.load(other.controller.migrate({ ...saved, keyboard, data: 0x55 }))
+    expect([other.irq1, other.in(0x64) & 1]).toEqual([true, 1])
+    expect(other.drain()).toEqual([0x1c])
   })
 
   test('reset forgets everything and opens A20', () => {

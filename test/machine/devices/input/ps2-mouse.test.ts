@@ -192,6 +192,25 @@ describe('packets', () => {
     expect(send(0xea)).toEqual([0xfa, 0x0a, 1, 0])
   })
 
+  test('F4 and F5 govern stream mode alone: remote mode counts without them', () => {
+    send(0xf0)
+    move(7, 0)
+    expect(send(0xeb)).toEqual([0xfa, 0x08, 7, 0])
+    move(5, 0)
+    send(0xf5)
+    expect(send(0xeb)).toEqual([0xfa, 0x08, 5, 0])
+    move(3, 0)
+    expect(send(0xea)).toEqual([0xfa])
+    expect(send(0xf4)).toEqual([0xfa])
+  })
+
+  test('a packet that was sent before F5 is not lost in half', () => {
+    send(0xf4)
+    move(1, 0)
+    expect(mouse.read()).toBe(0x08)
+    expect(send(0xf5)).toEqual([1, 0, 0xfa])
+  })
+
   test('fractions and nonsense do no harm', () => {
     send(0xf4)
     move(1.9, Number.NaN)

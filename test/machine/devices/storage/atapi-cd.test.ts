@@ -66,6 +66,8 @@ describe('identification', () => {
   test('IDENTIFY PACKET DEVICE describes a CD drive', () => {
     bench.command(0xa1, { 6: 0xa0 }, BASE)
     expect(bench.untilIrq(1)).toBe(IDLE | DRQ)
+    // Interrupt reason: data, to the host. TEAC_CDI.SYS takes no other.
+    expect(bench.in(BASE + 2)).toBe(2)
     const data = bench.readData(512, BASE)
     expect(bench.in(0x376)).toBe(IDLE)
     expect([data[0], data[1]]).toEqual([0xc0, 0x85])

@@ -137,6 +137,35 @@ describe('comparators', () => {
     expect([levels[2], read(0x20)]).toEqual([false, 0])
   })
 
+  test('VALUE_SET ends with a write of either half of a 32-bit comparator', () => {
+    const { read, write } = setup()
+    write(0x100, 0x148)
+    write(0x10c, 0)
+    expect(read(0x100) & 0x40).toBe(0)
+  })
+
+  test('a 32-bit period of 2^31 ticks and more lasts that long', () => {
+    const { clock, edges, write } = setup()
+    write(0x10, 3)
+    write(0x100, 0x14c)
+    write(0x108, 0xc0000000)
+    write(0x108, 0xc0000000)
+    clock.advance(2 ** 34 * 10)
+    expect(edges.map(([, ns]) => ns)).toEqual([1, 2, 3, 4, 5].map((n) => n * 0xc0000000 * 10))
+  })
+
+  test('a 64-bit period of 2^63 ticks and more lasts that long', () => {
+    const { clock, edges, write } = setup()
+    write(0x10, 3)
+    write(0x100, 0x04c)
+    write(0x108, 0x100)
+    write(0x10c, 0)
+    write(0x108, 5)
+    write(0x10c, 0xc0000000)
+    clock.advance(1e12)
+    expect(edges.map(([, ns]) => ns)).toEqual([2560])
+  })
+
   test('a period of one tick does not stop time', () => {
     const { clock, edges, write } = setup()
     write(0x10, 3)
