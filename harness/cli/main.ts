@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
-import { nearest } from '../keys/keys.js'
+import { nearest } from '../words/nearest.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { errorJson, printJson } from './run-report.js'
 

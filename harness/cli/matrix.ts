@@ -8,7 +8,7 @@ import { duration, guestTime, progress as levelsReached, summary } from '../../r
 import { makeFolder, writeMatrix } from '../../reports/write-matrix.js'
 import { type Guest, GuestError, guestMachine, guestNames, loadGuest } from '../guest/guest.js'
 import { DEVICES, type EngineChoice, hostTimeoutMs, inParallel, matrixResult, runCell } from '../guest/matrix-run.js'
-import { nearest } from '../keys/keys.js'
+import { nearest } from '../words/nearest.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 

@@ -9,10 +9,10 @@ import { z } from 'zod'
 import { MAX_CPUS } from '../../machine/machine.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { parseBootCommand } from '../keys/boot-command.js'
-import { nearest } from '../keys/keys.js'
 import type { Condition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
 import { parseDuration } from '../units/durations.js'
+import { nearest } from '../words/nearest.js'
 import { describeMedium, findMedium, type GuestMedium, SETUP_COMMAND } from './guest-media.js'
 
 /** One step of the way up, in order: reached when its condition comes true after its keys were typed. */

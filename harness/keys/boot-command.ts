@@ -1,18 +1,21 @@
 /**
  * Boot commands: what to type at a machine, in Packer's language, to plain data.
  *
- * Text is typed as it stands. In angle brackets: keys by any name that `keys.ts` knows (`<enter>`, `<f10>`,
- * `<Control+Alt+Delete>`), a key held and let go (`<leftCtrlOn>c<leftCtrlOff>`), `<wait>` (one second), `<wait5>`,
- * `<wait1m20s>`. Words between double braces are replaced: `{{ .HTTPIP }}`; `{{ "{{" }}` types two braces.
+ * Text is typed as it stands, a `<` that begins no known word as well (`cat <<EOF`, `a<b`, `<html>`). In angle brackets:
+ * keys by any name that `keys.ts` knows (`<enter>`, `<f10>`, `<Control+Alt+Delete>`), a key held and let go
+ * (`<leftCtrlOn>c<leftCtrlOff>`), `<wait>` (one second), `<wait5>`, `<wait1m20s>`. Words between double braces are
+ * replaced: `{{ .HTTPIP }}`; `{{ "{{" }}` types two braces.
  *
- * Beyond Packer: `<wait 'regex'>` waits for text on the screen, with flags and a time-out as in
+ * Beyond Packer: a word that is a known one but for a slip (`<entre>`) is an error; `<bs22>` presses a key so many times;
+ * `<wait 'regex'>` waits for text on the screen, with flags and a time-out as in
  * `<wait 'login:'i 30s>`; `<click 'regex'>` clicks on text, `<click left>` where the pointer is, `<mouse dx,dy>` moves
  * it; `<lt>` and `<gt>` type the brackets themselves.
  */
 import type { Area } from '../picture/compare-pictures.js'
 import { tryParseDuration } from '../units/durations.js'
+import { nearest } from '../words/nearest.js'
 import { codesOf, type KeyStroke, type LayoutName, strokesFor } from './keyboard-layouts.js'
-import { findKey, nearest, nearestKey, parseKeys } from './keys.js'
+import { findKey, nearestKey, parseKeys } from './keys.js'
 
 /** A regular expression as plain data. */
 export interface Pattern {
@@ -47,6 +50,13 @@ const SECOND_NS = 1e9
 const BUTTONS: readonly string[] = ['left', 'middle', 'right']
 /** Flags that a pattern may have; `g` and `y` would give it a memory. */
 const FLAGS = /^[imsu]*$/
+
+/** A word that takes something after it, but not a longer word; what is in quotes may hold any character. */
+const VERB = /^<(wait|click|mouse)(?=[\s>\d.'"/+-]|$)/i
+/** A key, whatever its name. */
+const NAME = /^<([^<>\s]+)>/
+/** The longest that anybody holds a key down for, and far less than what fills the memory. */
+const MAX_REPEATS = 10_000
 
 const KNOWN_NAMES =
   'known names are <enter>, <esc>, <tab>, <bs>, <del>, <insert>, <home>, <end>, <pageUp>, <pageDown>, <up>, <down>, ' +
@@ -88,10 +98,9 @@ class Parser {
     this.source = source
     let at = 0
     while (at < text.length) {
-      if (text[at] === '<') {
-        const end = this.endOfBrackets(at)
-        this.brackets(at, end)
-        at = end + 1
+      const end = text[at] === '<' ? this.brackets(at) : undefined
+      if (end !== undefined) {
+        at = end
       } else if (text.startsWith('{{', at)) {
         const end = this.endOfTemplate(at)
         for (const character of this.template(at, end)) this.type(character, at)
@@ -124,9 +133,13 @@ class Parser {
   }
 
   private tap(codes: string[]): void {
+    this.steps.push({ kind: 'tap', codes: this.free(codes) })
+  }
+
+  /** Without those that are held. A held key that is tapped all the same would repeat on a real keyboard. */
+  private free(codes: string[]): string[] {
     const free = codes.filter((code) => !this.isHeld(code))
-    // A held key that is tapped all the same would repeat on a real keyboard.
-    this.steps.push({ kind: 'tap', codes: free.length > 0 ? free : codes })
+    return free.length > 0 ? free : codes
   }
 
   /** One Shift is as good as the other, but the right Alt is another key than the left. */
@@ -163,10 +176,14 @@ class Parser {
   private endOfBrackets(start: number): number {
     for (let i = start + 1; i < this.text.length; i++) {
       const character = this.text[i]
-      if (character === '>' && (i > start + 1 || this.text[i + 1] !== '>')) return i
+      if (character === '>') return i
       if (/['"/]/.test(character) && /\s/.test(this.text[i - 1])) i = this.endOfQuotes(start, i)
       else if (this.text.startsWith('{{', i)) i = this.endOfTemplate(i) - 1
     }
+    this.unclosed(start)
+  }
+
+  private unclosed(start: number): never {
     this.fail("'<'", start, "it is not closed with '>'; the character '<' itself is written <lt>")
   }
 
@@ -179,15 +196,66 @@ class Parser {
     this.fail(`'${this.text.slice(start)}'`, start, `its pattern is not closed with ${quote}`)
   }
 
-  private brackets(start: number, end: number): void {
-    const inner = this.text.slice(start + 1, end).trim()
-    const lower = inner.toLowerCase()
-    if (lower === 'lt') this.type('<', start)
-    else if (lower === 'gt') this.type('>', start)
-    else if (/^wait(?![a-z])/.test(lower)) this.wait(start, end, inner.slice('wait'.length).trim())
-    else if (/^click(?![a-z])/.test(lower)) this.click(start, end, inner.slice('click'.length).trim())
-    else if (/^mouse(?![a-z])/.test(lower)) this.mouse(start, end, inner.slice('mouse'.length).trim())
-    else this.key(start, end, inner)
+  /** Does what stands in the brackets that begin at `start`. Returns where they end; undefined: it is text. */
+  private brackets(start: number): number | undefined {
+    const rest = this.text.slice(start)
+    const verb = VERB.exec(rest)?.[1]
+    if (verb !== undefined) {
+      const end = this.endOfBrackets(start)
+      const argument = this.text.slice(start + 1 + verb.length, end).trim()
+      this[verb.toLowerCase() as 'wait' | 'click' | 'mouse'](start, end, argument)
+      return end + 1
+    }
+    const name = NAME.exec(rest)?.[1]
+    if (name !== undefined) return this.name(start, name) ? start + name.length + 2 : undefined
+    // At the end of a line it can only be that the bracket was forgotten.
+    const last = /^<(\w{2,})$/.exec(rest)?.[1]
+    if (last !== undefined && this.stepsOf(last)) this.unclosed(start)
+    return undefined
+  }
+
+  /** False: the name is text like any other. */
+  private name(start: number, name: string): boolean {
+    const lower = name.toLowerCase()
+    if (lower === 'lt' || lower === 'gt') {
+      this.type(lower === 'lt' ? '<' : '>', start)
+      return true
+    }
+    const [, repeated, digits] = /^(.*[^\d])(\d+)$/.exec(name) ?? []
+    const once = this.stepsOf(name)
+    const steps = once ?? (repeated === undefined ? undefined : this.stepsOf(repeated))
+    if (steps === undefined) {
+      const near = slip(name)
+      if (near === undefined) return false
+      const hint = `did you mean '<${near}>'? text in brackets is written <lt>${name}>; ${KNOWN_NAMES}`
+      this.fail(`unknown key '<${name}>'`, start, hint)
+    }
+    const times = once ? 1 : Number(digits)
+    if (times < 1 || times > MAX_REPEATS)
+      this.fail(`'<${name}>'`, start, `a key is pressed 1 to ${MAX_REPEATS} times, not ${digits}`)
+    for (const step of steps) {
+      if (step.kind === 'key' && step.down) this.held.add(step.code)
+      else if (step.kind === 'key') this.held.delete(step.code)
+    }
+    for (let i = 0; i < times; i++) this.steps.push(...steps)
+    return true
+  }
+
+  /** What a name in brackets does: a key, one that is held or let go, a combination. */
+  private stepsOf(name: string): BootStep[] | undefined {
+    const tap = (codes: string[]): BootStep[] => [{ kind: 'tap', codes: this.free(codes) }]
+    const whole = findKey(name)
+    if (whole !== undefined) return tap([whole])
+    const [, held, suffix] = /^(.+?)(on|off)$/i.exec(name) ?? []
+    const code = held === undefined ? undefined : this.codeOrUndefined(held)
+    if (code !== undefined) return [{ kind: 'key', code, down: suffix.toLowerCase() === 'on' }]
+    // Single characters in brackets are text, joined as well: <a>, <a-b>.
+    if (!/[a-z]{2}/i.test(name)) return undefined
+    try {
+      return tap(parseKeys(name))
+    } catch {
+      return undefined
+    }
   }
 
   private wait(start: number, end: number, rest: string): void {
@@ -264,39 +332,50 @@ class Parser {
     })
   }
 
-  private key(start: number, end: number, name: string): void {
-    const whole = findKey(name)
-    if (whole !== undefined) {
-      this.tap([whole])
-      return
-    }
-    if (Array.from(name).length === 1) {
-      this.type(name, start)
-      return
-    }
-    const [, held, suffix] = /^(.+?)(on|off)$/i.exec(name) ?? []
-    const code = held === undefined ? undefined : this.codeOrUndefined(held)
-    if (code !== undefined) {
-      const down = suffix.toLowerCase() === 'on'
-      if (down) this.held.add(code)
-      else this.held.delete(code)
-      this.steps.push({ kind: 'key', code, down })
-      return
-    }
-    try {
-      this.steps.push({ kind: 'tap', codes: parseKeys(name) })
-    } catch {
-      this.fail(`unknown key '${this.text.slice(start, end + 1)}'`, start, this.hint(held ?? name))
-    }
-  }
-
   private codeOrUndefined(name: string): string | undefined {
     if (/^[a-z0-9]$/i.test(name)) return parseKeys(name.toLowerCase())[0]
     return findKey(name)
   }
+}
 
-  private hint(name: string): string {
-    const near = nearest(name, ['wait', 'click', 'mouse']) ?? nearestKey(name)
-    return near === undefined ? KNOWN_NAMES : `did you mean '<${near}>'? ${KNOWN_NAMES}`
-  }
+/** Words that a slip of the finger is measured by; short ones are too near to other words. */
+const SLIPS = [
+  ...[
+    'wait',
+    'click',
+    'mouse',
+    'enter',
+    'return',
+    'escape',
+    'backspace',
+    'spacebar',
+    'insert',
+    'delete',
+    'home',
+    'menu',
+  ],
+  ...['pageUp', 'pageDown', 'left', 'right', 'down'],
+  ...['Alt', 'Ctrl', 'Shift', 'Super', 'Meta'].flatMap((key) => [`left${key}`, `right${key}`]),
+]
+
+/** The word that was meant, where a name is all but one: text such as `<html>` is none. */
+function slip(name: string): string | undefined {
+  if (!/^[a-z]{4,}$/i.test(name))
+    return /^(?:ctrl|control|alt|shift|meta|super)[-+]./i.test(name) ? nearKeys(name) : undefined
+  const [, held, suffix = ''] = /^(.{4,}?)(on|off)$/i.exec(name) ?? [name, name]
+  const near = nearest(held, SLIPS, 1)
+  return near === undefined ? undefined : `${near}${suffix}`
+}
+
+/** A combination with the nearest key in place of each that is unknown. */
+function nearKeys(name: string): string {
+  const separator = name.includes('+') ? '+' : '-'
+  return name
+    .split(separator)
+    .map((part) => (isKey(part) ? part : (nearestKey(part) ?? part)))
+    .join(separator)
+}
+
+function isKey(name: string): boolean {
+  return findKey(name) !== undefined || name.length === 1
 }

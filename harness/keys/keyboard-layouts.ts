@@ -1,13 +1,12 @@
 /**
  * Keyboard layouts: which keys type a character, as the guest's own layout would read them. The keys are physical
  * (W3C codes, named after the US layout), so a layout here must match the one the guest is set to.
- *
- * Sources: Microsoft's keyboard layouts 0409, 0407, 040C, 0809, 040A and XKB's `us`, `de`, `fr`, `gb`, `es`. Where the
- * two differ only what types the same in both is used; one case cannot be had both ways: the tilde of `fr` and `es` and
- * the grave accent of `fr` are dead keys on Windows, but plain ones under XKB and on the Linux console, as here.
  */
 
-export type LayoutName = 'us' | 'de' | 'fr' | 'uk' | 'es'
+import { nearest } from '../words/nearest.js'
+import { DEAD_KEYS, KEYS, ROWS, type Rows } from './keyboard-layout-tables.js'
+
+export type LayoutName = keyof typeof ROWS
 
 /** One key press with its modifiers. */
 export interface KeyStroke {
@@ -20,67 +19,14 @@ export interface KeyStroke {
   dead: boolean
 }
 
-// biome-ignore format: the keyboard's rows, for keyboards of 102 keys
-const KEYS = [
-  'Backquote', 'Digit1', 'Digit2', 'Digit3', 'Digit4', 'Digit5', 'Digit6', 'Digit7', 'Digit8', 'Digit9', 'Digit0',
-  'Minus', 'Equal',
-  'KeyQ', 'KeyW', 'KeyE', 'KeyR', 'KeyT', 'KeyY', 'KeyU', 'KeyI', 'KeyO', 'KeyP', 'BracketLeft', 'BracketRight',
-  'KeyA', 'KeyS', 'KeyD', 'KeyF', 'KeyG', 'KeyH', 'KeyJ', 'KeyK', 'KeyL', 'Semicolon', 'Quote', 'Backslash',
-  'IntlBackslash', 'KeyZ', 'KeyX', 'KeyC', 'KeyV', 'KeyB', 'KeyN', 'KeyM', 'Comma', 'Period', 'Slash',
-]
-
-// Dead keys stand in the rows as these letters of the private use area, because combining marks cannot be read there.
-const GRAVE = '\ue000'
-const ACUTE = '\ue001'
-const CIRCUMFLEX = '\ue002'
-const DIAERESIS = '\ue003'
-
-/** Dead key to its combining mark and to the character it types before a space. */
-const DEAD_KEYS: { readonly [dead: string]: { mark: string; alone: string } } = {
-  [GRAVE]: { mark: '\u0300', alone: '`' },
-  [ACUTE]: { mark: '\u0301', alone: '´' },
-  [CIRCUMFLEX]: { mark: '\u0302', alone: '^' },
-  [DIAERESIS]: { mark: '\u0308', alone: '¨' },
-}
-
-/** Rows of the plain, the shifted and the AltGr level, a character a key in the order of `KEYS`; a space is no character. */
-interface Rows {
-  plain: readonly string[]
-  shift: readonly string[]
-  altgr?: readonly string[]
-}
-
-const ROWS: { readonly [name in LayoutName]: Rows } = {
-  us: {
-    plain: ['`1234567890-=', 'qwertyuiop[]', "asdfghjkl;'\\", ' zxcvbnm,./'],
-    shift: ['~!@#$%^&*()_+', 'QWERTYUIOP{}', 'ASDFGHJKL:"|', ' ZXCVBNM<>?'],
-  },
-  uk: {
-    plain: ['`1234567890-=', 'qwertyuiop[]', "asdfghjkl;'#", '\\zxcvbnm,./'],
-    shift: ['¬!"£$%^&*()_+', 'QWERTYUIOP{}', 'ASDFGHJKL:@~', '|ZXCVBNM<>?'],
-    altgr: ['    €        ', '            ', '            ', '           '],
-  },
-  de: {
-    plain: [`${CIRCUMFLEX}1234567890ß${ACUTE}`, 'qwertzuiopü+', 'asdfghjklöä#', '<yxcvbnm,.-'],
-    shift: [`°!"§$%&/()=?${GRAVE}`, 'QWERTZUIOPÜ*', "ASDFGHJKLÖÄ'", '>YXCVBNM;:_'],
-    altgr: ['  ²³   {[]}\\ ', '@ €        ~', '            ', '|      µ   '],
-  },
-  fr: {
-    plain: ['²&é"\'(-è_çà)=', `azertyuiop${CIRCUMFLEX}$`, 'qsdfghjklmù*', '<wxcvbn,;:!'],
-    shift: [' 1234567890°+', `AZERTYUIOP${DIAERESIS}£`, 'QSDFGHJKLM%µ', '>WXCVBN?./§'],
-    altgr: ['  ~#{[|`\\^@]}', '  €        ¤', '            ', '           '],
-  },
-  es: {
-    plain: ["º1234567890'¡", `qwertyuiop${GRAVE}+`, `asdfghjklñ${ACUTE}ç`, '<zxcvbnm,.-'],
-    shift: ['ª!"·$%&/()=?¿', `QWERTYUIOP${CIRCUMFLEX}*`, `ASDFGHJKLÑ${DIAERESIS}Ç`, '>ZXCVBNM;:_'],
-    altgr: ['\\|@#~ ¬      ', '  €       []', '          {}', '           '],
-  },
-}
-
 export const layoutNames = Object.keys(ROWS) as LayoutName[]
 
 /** Other names that people and tools give the layouts. */
-const LAYOUT_ALIASES: { readonly [name: string]: LayoutName } = { 'en-us': 'us', gb: 'uk', 'en-gb': 'uk' }
+const LAYOUT_ALIASES: { readonly [name: string]: LayoutName } = {
+  ...{ 'en-us': 'us', gb: 'uk', 'en-gb': 'uk', intl: 'us-intl', 'us-dvorak': 'dvorak' },
+  ...{ 'de-ch': 'ch', 'fr-be': 'be', latam: 'es-latam', 'pt-br': 'br', 'br-abnt2': 'br' },
+  ...{ sv: 'se', nb: 'no', da: 'dk', cs: 'cz', ja: 'jp', jp106: 'jp' },
+}
 
 /**
  * A layout by its name or an alias (`gb`, `en-us`).
@@ -90,7 +36,13 @@ export function layoutNamed(name: string): LayoutName {
   const lower = name.toLowerCase()
   const layout = LAYOUT_ALIASES[lower] ?? layoutNames.find((known) => known === lower)
   if (layout) return layout
-  throw new Error(`unknown keyboard layout '${name}'; known layouts are ${layoutNames.join(', ')}`)
+  throw unknownLayout(name)
+}
+
+function unknownLayout(name: string): Error {
+  const near = nearest(name, layoutNames)
+  const hint = near ? `did you mean '${near}'? ` : ''
+  return new Error(`unknown keyboard layout '${name}'; ${hint}known layouts are ${layoutNames.join(', ')}`)
 }
 
 type Layout = ReadonlyMap<string, readonly KeyStroke[]>
@@ -111,19 +63,22 @@ function build(rows: Rows): Layout {
     layout.set(character, [{ code, shift: false, altgr: false, dead: false }])
   }
   const level = (keys: readonly string[] | undefined, shift: boolean, altgr: boolean) => {
-    if (!keys) return
-    Array.from(keys.join('')).forEach((character, i) => {
-      if (layout.has(character)) return
-      layout.set(character, [{ code: KEYS[i], shift, altgr, dead: character in DEAD_KEYS }])
+    keys?.forEach((row, i) => {
+      Array.from(row).forEach((character, j) => {
+        if (layout.has(character)) return
+        layout.set(character, [{ code: KEYS[i][j], shift, altgr, dead: character in DEAD_KEYS }])
+      })
     })
   }
   level(rows.plain, false, false)
   level(rows.shift, true, false)
   level(rows.altgr, false, true)
+  level(rows.shiftAltgr, true, true)
   const space = layout.get(' ') as readonly KeyStroke[]
   for (const [dead, { alone }] of Object.entries(DEAD_KEYS)) {
     const strokes = layout.get(dead)
-    if (strokes && !layout.has(alone)) layout.set(alone, [...strokes, ...space])
+    const character = rows.alone?.[dead] ?? alone
+    if (strokes && !layout.has(character)) layout.set(character, [...strokes, ...space])
   }
   return layout
 }
@@ -136,11 +91,17 @@ const layouts = new Map<LayoutName, Layout>(layoutNames.map((name) => [name, bui
  */
 export function strokesFor(character: string, layoutName: LayoutName): readonly KeyStroke[] {
   const layout = layouts.get(layoutName)
-  if (!layout) throw new Error(`unknown keyboard layout '${layoutName}'; known layouts are ${layoutNames.join(', ')}`)
+  if (!layout) throw unknownLayout(layoutName)
   const strokes = layout.get(character.normalize('NFC')) ?? withDeadKey(layout, character)
   if (strokes) return strokes
   const point = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
-  throw new Error(`the keyboard layout '${layoutName}' has no key for '${character}' (U+${point})`)
+  const hint = /^[\x21-\x7e]$/.test(character) ? '; switch the guest to another one and type it in that' : ''
+  throw new Error(`the keyboard layout '${layoutName}' has no key for '${character}' (U+${point})${hint}`)
+}
+
+/** The characters that a layout types without those that a dead key and a letter make. */
+export function typeable(layout: LayoutName): string[] {
+  return [...(layouts.get(layout)?.keys() ?? [])].filter((character) => !(character in DEAD_KEYS))
 }
 
 function withDeadKey(layout: Layout, character: string): readonly KeyStroke[] | undefined {

@@ -3,6 +3,8 @@
  * (`KeyA`, `Enter`, `Control`), QEMU's qcodes (`ret`, `kp_enter`), Packer's names (`leftCtrl`, `bs`) and combinations
  * in W3C style (`Control+Alt+Delete`) or QEMU's (`ctrl-alt-delete`). Upper and lower case are the same.
  */
+
+import { nearest } from '../words/nearest.js'
 import { strokesFor } from './keyboard-layouts.js'
 
 // biome-ignore format: a list
@@ -64,11 +66,13 @@ const PACKER_NAMES: { readonly [name: string]: string } = {
   leftCtrl: 'ControlLeft',
   leftShift: 'ShiftLeft',
   leftSuper: 'MetaLeft',
+  leftMeta: 'MetaLeft',
   leftCommand: 'MetaLeft',
   rightAlt: 'AltRight',
   rightCtrl: 'ControlRight',
   rightShift: 'ShiftRight',
   rightSuper: 'MetaRight',
+  rightMeta: 'MetaRight',
   rightCommand: 'MetaRight',
 }
 
@@ -227,35 +231,4 @@ export function unknownKey(name: string, combination?: string): string {
 /** The known name that is nearest to a mistyped one; undefined if none is near. */
 export function nearestKey(name: string): string | undefined {
   return nearest(name, names)
-}
-
-/** The nearest of `candidates` by edit distance; undefined if more than a third of the letters would have to change. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const lower = word.toLowerCase()
-  let best: string | undefined
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1
-  for (const candidate of candidates) {
-    const distance = editDistance(lower, candidate.toLowerCase())
-    if (distance < bestDistance) {
-      best = candidate
-      bestDistance = distance
-    }
-  }
-  return best
-}
-
-/** Insertions, deletions, replacements and swaps of neighbours between two words. */
-function editDistance(a: string, b: string): number {
-  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)]
-  for (let i = 1; i <= a.length; i++) {
-    rows[i] = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1
-      rows[i][j] = Math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + cost)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        rows[i][j] = Math.min(rows[i][j], rows[i - 2][j - 2] + 1)
-      }
-    }
-  }
-  return rows[a.length][b.length]
 }

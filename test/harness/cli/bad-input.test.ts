@@ -89,7 +89,7 @@ const BAD: [what: string, args: string[], code: number, says: string | RegExp][]
   ['a broken pattern', [...boot, '--until-text', '('], 2, "--until-text '(' is not a regular expression"],
   ['an empty pattern', [...boot, '--until-serial', ''], 2, 'would match anything'],
   ['a pattern with a wrong flag', [...boot, '--until-text', '/a/g'], 2, "has the flags 'g'"],
-  ['an unknown key', [...boot, '--keys', '<entre>'], 2, "did you mean '<Enter>'?"],
+  ['an unknown key', [...boot, '--keys', '<entre>'], 2, "did you mean '<enter>'?"],
   ['an unclosed key', [...boot, '--keys', 'dir<enter'], 2, "it is not closed with '>'"],
   ['a broken pattern in keys', [...boot, '--keys', "<wait '('>"], 2, 'it is not a regular expression'],
   ['a picture that is no PNG', [...boot, '--screenshot', at('a.jpg')], 2, 'does not end in .png'],
