@@ -2,7 +2,7 @@
 
 import type { GuestDefinition, Level } from '../harness/guest/guest.js'
 import { type GuestMedium, packageFile } from '../harness/guest/guest-media.js'
-import { text } from '../harness/protocol/conditions.js'
+import { text } from '../harness/vm/conditions.js'
 import { firmware } from './levels.js'
 
 export type DebianArch = 'i386' | 'amd64'

@@ -1,7 +1,7 @@
 /** Levels that several guests share. */
 
 import type { Level } from '../harness/guest/guest.js'
-import { text } from '../harness/protocol/conditions.js'
+import { text } from '../harness/vm/conditions.js'
 
 export const firmware: Level = {
   name: 'firmware',

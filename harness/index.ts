@@ -25,12 +25,12 @@ export {
 } from './picture/screenshot.js'
 export { encodeVideo, type VideoFrame } from './picture/video.js'
 export type { Condition, ExitReason } from './protocol/condition.js'
-export { all, any, exit, graphics, needle, picture, serial, still, text } from './protocol/conditions.js'
 export type { Look, RunResult, Script, Shot, Step } from './protocol/script.js'
 export { areaHash } from './runtime/screen-conditions.js'
 export { type Stage, StageError, type StageOptions, stage } from './stages/stage.js'
 export { InfrastructureError, VmError, VmThread, type VmThreadOptions } from './thread/machine-thread.js'
 export type { Snapshot } from './thread/snapshot.js'
+export { all, any, exit, graphics, needle, picture, serial, still, text } from './vm/conditions.js'
 export type { Duration, TimeoutOptions } from './vm/driver.js'
 export {
   ActionError,

@@ -1,5 +1,5 @@
 import { defineGuest } from '../../harness/guest/guest.js'
-import { all, graphics, picture, still } from '../../harness/protocol/conditions.js'
+import { all, graphics, picture, still } from '../../harness/vm/conditions.js'
 import { DEBIAN, debianFiles } from '../debian-12.js'
 import { firmware } from '../levels.js'
 

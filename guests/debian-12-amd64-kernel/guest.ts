@@ -1,5 +1,5 @@
 import { defineGuest } from '../../harness/guest/guest.js'
-import { serial } from '../../harness/protocol/conditions.js'
+import { serial } from '../../harness/vm/conditions.js'
 import { DEBIAN, debianFiles, kernelOnScreen, userland } from '../debian-12.js'
 import { firmware } from '../levels.js'
 

@@ -1,6 +1,6 @@
 import { defineGuest } from '../../harness/guest/guest.js'
 import { image } from '../../harness/guest/guest-media.js'
-import { text } from '../../harness/protocol/conditions.js'
+import { text } from '../../harness/vm/conditions.js'
 import { firmware } from '../levels.js'
 
 export default defineGuest({

@@ -2,7 +2,7 @@
 import type { MatcherState } from 'vitest'
 import type { Pattern } from '../keys/boot-command.js'
 import { type Condition, compilePattern } from '../protocol/condition.js'
-import { toPattern } from '../protocol/conditions.js'
+import { toPattern } from '../vm/conditions.js'
 import type { TimeoutOptions } from '../vm/driver.js'
 import { SerialLine } from '../vm/serial.js'
 import { TextLocator } from '../vm/text-locator.js'

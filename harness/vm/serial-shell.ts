@@ -1,5 +1,5 @@
 /** A POSIX shell on a serial line: commands with their exit codes and output. */
-import { escapePattern } from '../protocol/conditions.js'
+import { escapePattern } from './conditions.js'
 import type { TimeoutOptions } from './driver.js'
 import { TimeoutError } from './errors.js'
 import type { SerialLine } from './serial.js'

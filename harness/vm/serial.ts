@@ -1,6 +1,6 @@
 /** `vm.serial`: what goes over one serial line, as a stream, as a terminal, as a shell, and as a recording. */
 import { asciicast, type CastEvent } from '../picture/asciicast.js'
-import { toPattern } from '../protocol/conditions.js'
+import { toPattern } from './conditions.js'
 import type { TimeoutOptions, VmDriver } from './driver.js'
 import { GuestExitError } from './errors.js'
 import { Shell, type ShellOptions } from './serial-shell.js'

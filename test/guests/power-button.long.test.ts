@@ -7,8 +7,8 @@ import { buildInitramfs } from '../../fixtures/initramfs.js'
 import { debianFiles } from '../../guests/debian-12.js'
 import { defineGuest } from '../../harness/guest/guest.js'
 import { built, findMedium, type GuestMedium, MissingMediaError, packageFile } from '../../harness/guest/guest-media.js'
-import { serial } from '../../harness/protocol/conditions.js'
 import { describe, expect, stage, test } from '../../harness/vitest/index.js'
+import { serial } from '../../harness/vm/conditions.js'
 
 /** Linux/x86 boot protocol: where the kernel says its version, counted from 200h. */
 const KERNEL_VERSION = 0x20e

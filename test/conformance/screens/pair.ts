@@ -4,10 +4,10 @@ import { type Guest, guestMachine, type Level, levelSteps } from '../../../harne
 import type { BootStep } from '../../../harness/keys/boot-command.js'
 import { screenText } from '../../../harness/picture/screen-text.js'
 import { type Condition, createWatch, describeCondition } from '../../../harness/protocol/condition.js'
-import { text } from '../../../harness/protocol/conditions.js'
 import type { Step } from '../../../harness/protocol/script.js'
 import { SerialLog } from '../../../harness/runtime/serial-log.js'
 import { VmThread } from '../../../harness/thread/machine-thread.js'
+import { text } from '../../../harness/vm/conditions.js'
 import { type Screen, withCursor } from './compare.js'
 import { Qemu } from './qemu.js'
 

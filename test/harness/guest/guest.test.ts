@@ -23,7 +23,7 @@ import {
   packageFile,
   packagesOf,
 } from '../../../harness/guest/guest-media.js'
-import { text } from '../../../harness/protocol/conditions.js'
+import { text } from '../../../harness/vm/conditions.js'
 
 let folder: string
 

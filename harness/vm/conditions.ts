@@ -1,9 +1,9 @@
 /** Conditions as a test author writes them; `condition.ts` has them as data. */
 import type { Pattern } from '../keys/boot-command.js'
 import type { Needle } from '../needles/needle.js'
+import type { Condition, ExitReason } from '../protocol/condition.js'
 import type { PictureCondition } from '../runtime/screen-conditions.js'
 import { parseDuration } from '../units/durations.js'
-import type { Condition, ExitReason } from './condition.js'
 
 /** A string stands for itself. */
 export function toPattern(expression: RegExp | string): Pattern {

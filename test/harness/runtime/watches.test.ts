@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { createWatch, describeCondition, type Scene } from '../../../harness/protocol/condition.js'
-import { graphics, picture } from '../../../harness/protocol/conditions.js'
 import { areaHash } from '../../../harness/runtime/screen-conditions.js'
 import { SerialLog } from '../../../harness/runtime/serial-log.js'
+import { graphics, picture } from '../../../harness/vm/conditions.js'
 import type { Frame } from '../../../machine/devices/display/display.js'
 import { FakeDisplay } from '../fake-machine.js'
 
