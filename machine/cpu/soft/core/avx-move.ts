@@ -1,6 +1,6 @@
 /** AVX moves: whole vectors, broadcasts, masked loads and stores, gathers, and VZEROUPPER. */
 import { raiseNoError } from './fault'
-import { probeWrite, read, readEa, write } from './memory'
+import { probeWrite, read, readEa, readUnaligned, write } from './memory'
 import { OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_INDEX, OP_SCALE, ea, opSeg } from './op'
 import { EX_UD, XMM, XMM_SIZE } from './state'
 import {
@@ -132,7 +132,7 @@ export function gather<I, T>(op: usize): void {
     const at = i * sizeof<T>()
     if (!load<T>(mask + at)) continue
     const offset = base + (<u64>(<i64>load<I>(index + i * sizeof<I>())) << scale)
-    const value = read<T>(opSeg(op), offset & cut)
+    const value = readUnaligned<T>(opSeg(op), offset & cut)
     store<T>(d + at, value)
     store<T>(mask + at, 0)
   }

@@ -3,14 +3,16 @@
  * bytes they were made from are written.
  */
 import { decodeBlock } from './decode'
+import { raise } from './fault'
+import { nonCanonical } from './memory'
 import { ACCESS_EXECUTE, ACCESS_USER, translate } from './page-walk'
 import { physMap } from './physical'
 import { flushWriteTlb, tlbGeneration } from './tlb'
 import { OP_SIZE } from './op'
 import { breakSoon } from './run'
 import {
-  BLOCK_HASH, CODE_POOL, CODE_POOL_END, CPL, CS, EFER, EFER_LMA, JUMP_CACHE, MODE, PAGE_BLOCKS, PAGE_CODE, PAGE_CODE_MAP,
-  PHYS_MAP, RIP, SEG_BASE,
+  BLOCK_HASH, CODE_POOL, CODE_POOL_END, CPL, CS, EX_GP, JUMP_CACHE, MODE, MODE_CODE64, MODE_CS_LIMIT, PAGE_BLOCKS,
+  PAGE_CODE, PAGE_CODE_MAP, PHYS_MAP, RIP, SEG_BASE, SEG_LIMIT,
 } from './state'
 
 // A block's header has the size of an op and stands in front of its ops.
@@ -44,29 +46,42 @@ export let poolGeneration: u32 = 0
   return JUMP_CACHE + (<usize>((linear ^ (linear >> 13)) & (JUMP_ENTRIES - 1)) << 4)
 }
 
-/** The block at CS:RIP from the jump cache, or 0. */
-@inline export function cachedBlock(linear: u64): usize {
+/** Linear address of offset `ip` in CS, whose base 64-bit code does not have. */
+@inline export function codeLinear(ip: u64): u64 {
+  return load<u32>(MODE) & MODE_CODE64 ? ip : (load<u64>(CS, SEG_BASE) + ip) & 0xffffffff
+}
+
+/** Where CS has a limit: whether all of `block`, begun at `ip`, lies within it. Other segments may show the same bytes. */
+@inline function fits(block: usize, ip: u64): bool {
+  return !(load<u32>(MODE) & MODE_CS_LIMIT) || ip + load<u32>(block, BLOCK_BYTES) - 1 <= <u64>load<u32>(CS, SEG_LIMIT)
+}
+
+/** The block at CS:`ip`, which is `linear`, from the jump cache, or 0. */
+@inline export function cachedBlock(linear: u64, ip: u64): usize {
   const slot = jumpSlot(linear)
   if (load<u64>(slot) != linear || load<u32>(slot, 12) != tlbGeneration) return 0
   const block = <usize>load<u32>(slot, 8)
-  return load<u32>(block, BLOCK_MODE) == load<u32>(MODE) ? block : 0
+  return load<u32>(block, BLOCK_MODE) == load<u32>(MODE) && fits(block, ip) ? block : 0
 }
 
-@inline export function linearIp(): u64 {
-  const linear = load<u64>(CS, SEG_BASE) + load<u64>(RIP)
-  return load<u32>(EFER) & EFER_LMA ? linear : linear & 0xffffffff
+/** Raises #GP where no instruction can begin: the end of CS comes before what its pages say. */
+function checkFetch(ip: u64): void {
+  const mode = load<u32>(MODE)
+  if (mode & MODE_CODE64 ? nonCanonical(ip) : ip > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
 }
 
 /** The block at CS:RIP, decoded if need be; raises what the fetch raises. */
 export function findBlock(): usize {
-  const linear = linearIp()
-  let block = cachedBlock(linear)
+  const ip = load<u64>(RIP)
+  const linear = codeLinear(ip)
+  let block = cachedBlock(linear, ip)
   if (block) return block
+  checkFetch(ip)
   const phys = translate(linear, load<u32>(CPL) == 3 ? ACCESS_EXECUTE | ACCESS_USER : ACCESS_EXECUTE)
   const mode = load<u32>(MODE)
   block = load<u32>(hashSlot(phys))
   while (block) {
-    if (load<u64>(block, BLOCK_PHYS) == phys && load<u32>(block, BLOCK_MODE) == mode) break
+    if (load<u64>(block, BLOCK_PHYS) == phys && load<u32>(block, BLOCK_MODE) == mode && fits(block, ip)) break
     block = load<u32>(block, BLOCK_HASH_NEXT)
   }
   if (!block) {

@@ -5,7 +5,7 @@ import {
   F_DE, F_FSGSBASE, F_FXSR, F_MCE, F_PAE, F_PCID, F_PGE, F_PSE, F_SMAP, F_SMEP, F_SSE, F_TSC, F_UMIP, F_VME, F_XSAVE,
 } from './generated/features'
 import { tprRead, tprWrite } from './host'
-import { read, nonCanonical, write } from './memory'
+import { read, nonCanonical, wrapLinear, write } from './memory'
 import { physRead } from './physical'
 import { flushPage, flushTlb, privilegeChanged } from './tlb'
 import { ea, OP_REG, OP_RM, opSeg } from './op'
@@ -64,7 +64,7 @@ export function writeCr0(value: u64): void {
   store<u64>(CR0, cr0)
   store<u32>(EFER, newEfer)
   // Without paging a translation is the address itself, whatever the mode.
-  if (changed & (CR0_PG | CR0_AM) || (changed & CR0_WP && cr0 & CR0_PG)) flushTlb()
+  if (changed & CR0_PG || (changed & CR0_WP && cr0 & CR0_PG)) flushTlb()
   if (changed & CR0_PE) {
     if (!(cr0 & CR0_PE)) {
       // Real mode knows no privilege, and its CS is a segment like the others.
@@ -183,7 +183,7 @@ export function clts(op: usize): void {
 export function invlpg(op: usize): void {
   ring0()
   const linear = ea(op) + load<u64>(opSeg(op), SEG_BASE)
-  flushPage(longMode() ? linear : linear & 0xffffffff)
+  flushPage(wrapLinear(linear))
   store<u64>(RIP, nextIp(op))
 }
 

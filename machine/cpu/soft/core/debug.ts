@@ -1,5 +1,5 @@
 /** Debug registers: data breakpoints on memory accesses (Intel SDM vol. 3, 18.2). */
-import { ATTENTION, ATTN_DEBUG, DR } from './state'
+import { ATTENTION, ATTN_DEBUG, ATTN_HIT, DEBUG_HITS, DR } from './state'
 import { breakSoon } from './run'
 
 /** True when an enabled data breakpoint lies in the page of `linear`: such a page stays out of the TLBs. */
@@ -13,7 +13,7 @@ export function dataBreakpoints(linear: u64): bool {
   return false
 }
 
-/** Marks a hit in DR6 for a trap after this instruction. `kind` is 1 for a write, 3 for a read (R/W bits that match it). */
+/** Notes a hit for a trap after this instruction. To be asked once the access is sure to be made. `kind` is 1 for a write, 3 for a read (R/W bits that match it). */
 export function checkDataBreakpoint(linear: u64, size: u32, kind: u32): void {
   const dr7 = load<u32>(DR + 56)
   if (!(dr7 & 0xff)) return
@@ -29,8 +29,29 @@ export function checkDataBreakpoint(linear: u64, size: u32, kind: u32): void {
     hit |= 1 << i
     enabled |= (dr7 >> (i * 2)) & 3
   }
-  if (!enabled) return
-  store<u32>(DR + 48, load<u32>(DR + 48) | hit)
-  store<u32>(ATTENTION, load<u32>(ATTENTION) | ATTN_DEBUG)
+  if (enabled) noteHits(hit)
+}
+
+// Breakpoints are traps: they count when the instruction that hit them is done. Where it faults after an access that
+// was made, it is executed again, and hits them again (Intel SDM vol. 3, 6.9 and 18.2.4).
+
+/** The executing instruction hits breakpoints: bits as DR6 has them. */
+export function noteHits(hits: u32): void {
+  store<u32>(DEBUG_HITS, load<u32>(DEBUG_HITS) | hits)
+  store<u32>(ATTENTION, load<u32>(ATTENTION) | ATTN_HIT)
   breakSoon()
+}
+
+/** Between instructions: what the last one hit is a trap now. */
+export function takeHits(): void {
+  if (!(load<u32>(ATTENTION) & ATTN_HIT)) return
+  store<u32>(DR + 48, load<u32>(DR + 48) | load<u32>(DEBUG_HITS))
+  store<u32>(ATTENTION, (load<u32>(ATTENTION) & ~ATTN_HIT) | ATTN_DEBUG)
+  store<u32>(DEBUG_HITS, 0)
+}
+
+/** The executing instruction faults: its hits are none. */
+@inline export function dropHits(): void {
+  store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_HIT)
+  store<u32>(DEBUG_HITS, 0)
 }

@@ -6,6 +6,7 @@ import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_MODE, BLOC
 import { raise } from './fault'
 import { has } from './features'
 import { CASES, HANDLER_INVALID, LEAVES, NODES, ROOTS } from './generated/tables'
+import { nonCanonical } from './memory'
 import { ACCESS_EXECUTE, ACCESS_USER, translate } from './page-walk'
 import { physMap, physRead } from './physical'
 import {
@@ -13,7 +14,7 @@ import {
   OP_IP, OP_LENGTH, OP_NEXT, OP_REG, OP_RM, OP_SCALE, OP_SEG, OP_SIZE, OP_VVVV,
 } from './op'
 import {
-  CPL, CS, DS, EFER, EFER_LMA, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, MODE, MODE_CODE32, MODE_CODE64,
+  CPL, CS, DS, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, MODE, MODE_CODE32, MODE_CODE64,
   MODE_CS_LIMIT, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
 } from './state'
 
@@ -99,8 +100,12 @@ function nextByte(): u32 {
     }
     if (!crossed) {
       const next = (instruction | 0xfff) + 1
+      const mode = load<u32>(MODE)
+      // The end of CS is found before the page behind it is looked at.
+      if (mode & MODE_CODE64 && nonCanonical(next)) raise(EX_GP, 0)
+      if (mode & MODE_CS_LIMIT && load<u64>(RIP) + length > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
       secondPhys = translate(
-        load<u32>(EFER) & EFER_LMA ? next : next & 0xffffffff,
+        mode & MODE_CODE64 ? next : next & 0xffffffff,
         load<u32>(CPL) == 3 ? ACCESS_EXECUTE | ACCESS_USER : ACCESS_EXECUTE,
       )
       crossed = true
@@ -194,6 +199,8 @@ function register(kind: u32, n: u32, rex: u32): u16 {
 
 /** One instruction at `op`; true when it ends the block. `offset` is its offset from the block's first byte. */
 function decodeOne(op: usize, offset: u32): bool {
+  // What an instruction before left half-way, whose fetch faulted or which is invalid, must not count for this one.
+  ripRelative = vectorIndex = false
   const mode = load<u32>(MODE)
   const long = (mode & MODE_CODE64) != 0
   const defaults32 = (mode & (MODE_CODE32 | MODE_CODE64)) != 0
@@ -431,7 +438,6 @@ function decodeOne(op: usize, offset: u32): bool {
   }
   // RIP-relative displacements count from the end of the instruction, which is known only now; the base is the block's RIP.
   if (ripRelative) {
-    ripRelative = false
     store<i32>(op, load<i32>(op, OP_DISP) + <i32>(offset + length), OP_DISP)
   }
 

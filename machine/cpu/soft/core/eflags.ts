@@ -2,11 +2,11 @@
 import { raise } from './fault'
 import { getFlags, setFlags } from './flags'
 import { addSp, peek, push } from './memory'
-import { flushTlb, privilegeChanged } from './tlb'
+import { privilegeChanged } from './tlb'
 import { nextIp } from './run'
 import { virtual8086 } from './segment'
 import {
-  CPL, CR0, CR0_AM, CR0_PE, CR4, CR4_PVI, CR4_VME, DR, EX_GP, FLAG_AC, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_TF,
+  CPL, CR0, CR0_PE, CR4, CR4_PVI, CR4_VME, DR, EX_GP, FLAG_AC, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_TF,
   FLAG_VIF, FLAG_VIP, FLAG_VM, RFLAGS, RIP, SHADOW,
 } from './state'
 
@@ -29,8 +29,6 @@ export function changeFlags(value: u32, mask: u32): void {
   if (!(load<u32>(DR + 56) & 0xff)) flags &= ~FLAG_RF
   setFlags(flags)
   if ((flags ^ old) & FLAG_AC) privilegeChanged()
-  // Pages stay out of the user TLBs while alignment is checked.
-  if (flags & ~old & FLAG_AC && load<u32>(CR0) & CR0_AM) flushTlb()
 }
 
 /** The bits that POPF and IRET may change at this privilege, for operands of `size` bytes; IRET adds RF. */

@@ -4,7 +4,7 @@ import { raise, raiseNoError } from './fault'
 import { has } from './features'
 import { arithFlags, setArithFlags } from './flags'
 import { F_CX16 } from './generated/features'
-import { probeWrite, read, rmwBegin, rmwEnd, write } from './memory'
+import { linearOf, probeWrite, read, rmwBegin, rmwEnd, write } from './memory'
 import { ea, opSeg } from './op'
 import { regOf, rmOf, setReg } from './operand'
 import { EX_GP, EX_UD, FLAG_ZF, RAX, RBX, RCX, RDX } from './state'
@@ -76,7 +76,7 @@ function cmpxchg8b(op: usize): void {
 function cmpxchg16b(op: usize): void {
   const seg = opSeg(op)
   const at = ea(op)
-  if (at & 15) raise(EX_GP, 0)
+  if (linearOf(seg, at, 16, true) & 15) raise(EX_GP, 0)
   probeWrite(seg, at, 16)
   const low = read<u64>(seg, at)
   const high = read<u64>(seg, at + 8)

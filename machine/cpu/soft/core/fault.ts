@@ -1,4 +1,5 @@
 /** Raising exceptions. A fault leaves the core at once: the host throws through every frame, and run() delivers it on re-entry. */
+import { dropHits } from './debug'
 import { unwind } from './host'
 import { syncForFault } from './run'
 import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
@@ -8,6 +9,7 @@ import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
   store<u32>(PENDING_VECTOR, vector)
   store<u32>(PENDING_ERROR, errorCode)
   store<u32>(PENDING_HAS_ERROR, 1)
+  dropHits()
   syncForFault()
   unwind()
   unreachable()
@@ -17,6 +19,7 @@ import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
 @noInline export function raiseNoError(vector: u32): void {
   store<u32>(PENDING_VECTOR, vector)
   store<u32>(PENDING_HAS_ERROR, 0)
+  dropHits()
   syncForFault()
   unwind()
   unreachable()

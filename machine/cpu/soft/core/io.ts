@@ -1,24 +1,29 @@
 /** IN, OUT, INS, OUTS (Intel SDM vol. 1, chapter 19). */
+import { noteHits } from './debug'
 import { iopl } from './eflags'
 import { raise } from './fault'
 import { portRead, portWrite } from './host'
 import { probeWrite, read, write } from './memory'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_IMM, opSeg } from './op'
 import { setGpr } from './operand'
-import { breakSoon, instructionCount, instructionPointer, nextIp, pressing, stall } from './run'
+import { instructionCount, instructionPointer, nextIp, pressing, stall } from './run'
 import { code64, tableRead, virtual8086 } from './segment'
 import {
-  ATTENTION, ATTN_DEBUG, CPL, CR0, CR0_PE, CR4, CR4_DE, DR, ES, EX_GP, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, RAX, RCX,
+  CPL, CR0, CR0_PE, CR4, CR4_DE, DR, ES, EX_GP, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, RAX, RCX,
   RDI, RDX, RFLAGS, RIP, RSI, SEG_ACCESS, SEG_BASE, SEG_LIMIT, TR,
 } from './state'
 
 /** Raises #GP(0) where neither IOPL nor the TSS's permission bitmap lets `size` bytes of ports from `port` through. */
 @inline function checkPort(port: u32, size: u32): void {
   if (load<u32>(CR0) & CR0_PE && (load<u32>(CPL) > iopl() || virtual8086())) checkBitmap(port, size)
+}
+
+/** To be called behind the access: a breakpoint counts only where it was made. */
+@inline function accessed(port: u32, size: u32): void {
   if (load<u32>(CR4) & CR4_DE && load<u32>(DR + 56) & 0xff) checkBreakpoint(port, size)
 }
 
-/** I/O breakpoints (R/W field 2): a trap behind the access. */
+/** I/O breakpoints (R/W field 2). */
 function checkBreakpoint(port: u32, size: u32): void {
   const dr7 = load<u32>(DR + 56)
   let hit: u32 = 0
@@ -29,10 +34,7 @@ function checkBreakpoint(port: u32, size: u32): void {
     const start = load<u32>(DR + <usize>i * 8) & ~(length - 1)
     if (port < start + length && port + size > start) hit |= 1 << i
   }
-  if (!hit) return
-  store<u32>(DR + 48, load<u32>(DR + 48) | hit)
-  store<u32>(ATTENTION, load<u32>(ATTENTION) | ATTN_DEBUG)
-  breakSoon()
+  if (hit) noteHits(hit)
 }
 
 function checkBitmap(port: u32, size: u32): void {
@@ -65,6 +67,7 @@ const PORT_STALL: u64 = 50
   if (size == 1) store<u8>(RAX, <u8>value)
   else if (size == 2) store<u16>(RAX, <u16>value)
   else setGpr<u32>(RAX, value)
+  accessed(port, size)
 }
 
 @inline function outPort<T>(port: u32): void {
@@ -74,6 +77,7 @@ const PORT_STALL: u64 = 50
   if (size == 1) portWrite(port, load<u8>(RAX), 1)
   else if (size == 2) portWrite(port, load<u16>(RAX), 2)
   else portWrite(port, load<u32>(RAX), 4)
+  accessed(port, size)
 }
 
 /** E4, E5. */
@@ -113,6 +117,7 @@ export function out_DX<T>(op: usize): void {
   if (size == 1) write<u8>(seg, di & mask, <u8>value)
   else if (size == 2) write<u16>(seg, di & mask, <u16>value)
   else write<u32>(seg, di & mask, value)
+  accessed(port, size)
   setIndex(RDI, mask, load<u32>(RFLAGS) & FLAG_DF ? di - size : di + size)
 }
 
@@ -126,6 +131,7 @@ export function out_DX<T>(op: usize): void {
   else if (size == 2) value = read<u16>(opSeg(op), si & mask)
   else value = read<u32>(opSeg(op), si & mask)
   portWrite(port, value, size)
+  accessed(port, size)
   setIndex(RSI, mask, load<u32>(RFLAGS) & FLAG_DF ? si - size : si + size)
 }
 

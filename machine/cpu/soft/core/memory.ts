@@ -10,11 +10,11 @@ import { mayHoldCode } from './blocks'
 import { checkDataBreakpoint } from './debug'
 import { raise } from './fault'
 import { ea, isStackSegment, opSeg } from './op'
-import { ACCESS_IMPLICIT, ACCESS_USER, ACCESS_WRITE, translate } from './page-walk'
-import { physRead, physWrite, storeBytes } from './physical'
+import { ACCESS_IMPLICIT, ACCESS_UNALIGNED, ACCESS_USER, ACCESS_WRITE, translate } from './page-walk'
+import { loadBytes, physRead, physWrite, storeBytes } from './physical'
 import {
-  CPL, EFER, EFER_LMA, EX_AC, EX_GP, EX_SS, FLAT, RSP, SCRATCH, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_READ_BOUND,
-  SEG_WRITE_BOUND, SP_MASK, STACK_SEG,
+  CPL, EFER, EFER_LMA, EX_AC, EX_GP, EX_SS, FLAT, MODE, MODE_CODE64, RSP, SCRATCH, SEG_ACCESS, SEG_BASE, SEG_LIMIT,
+  SEG_READ_BOUND, SEG_WRITE_BOUND, SP_MASK, STACK_SEG,
 } from './state'
 import { TAG_CODE, alignmentChecked, tlbRead, tlbWrite, translateAndFill } from './tlb'
 
@@ -29,34 +29,57 @@ import { TAG_CODE, alignmentChecked, tlbRead, tlbWrite, translateAndFill } from 
   return load<u32>(CPL) == 3 ? ACCESS_USER : 0
 }
 
-/** Cuts a linear address to the mode's width: 32 bits outside long mode. */
-@inline function cut(linear: u64): u64 {
+/**
+ * A linear address behind another one that the executing instruction reaches: outside 64-bit code, compatibility mode
+ * included, linear addresses have 32 bits and wrap (Intel SDM vol. 3, 3.3.4).
+ */
+@inline export function wrapLinear(linear: u64): u64 {
+  return load<u32>(MODE) & MODE_CODE64 ? linear : linear & 0xffffffff
+}
+
+/** The same for descriptor tables and TSSs, whose bases have 64 bits in compatibility mode too. */
+@inline function wrapTable(linear: u64): u64 {
   return load<u32>(EFER) & EFER_LMA ? linear : linear & 0xffffffff
 }
 
-@noInline function linearReadSlow(linearIn: u64, size: u32, access: u32): u64 {
-  const linear = cut(linearIn)
-  if (access & ACCESS_USER && alignmentChecked() && linear & (size - 1)) raise(EX_AC, 0)
-  checkDataBreakpoint(linear, size, 3)
-  if ((linear & 0xfff) + size <= 0x1000) return physRead(translateAndFill(linear, access), size)
+/** First address of the page after `linear`'s, for an access that crosses into it. */
+function nextPage(linear: u64, access: u32): u64 {
+  const next = (linear | 0xfff) + 1
+  return access & ACCESS_IMPLICIT ? wrapTable(next) : wrapLinear(next)
+}
+
+/** Alignment is looked at before the page is: a misaligned access to an absent page is #AC. */
+@inline function checkAlignment(linear: u64, size: u32, access: u32): void {
+  if ((access & (ACCESS_USER | ACCESS_UNALIGNED)) == ACCESS_USER && linear & (size - 1) && alignmentChecked()) raise(EX_AC, 0)
+}
+
+@noInline function linearReadSlow(linear: u64, size: u32, access: u32): u64 {
+  checkAlignment(linear, size, access)
+  if ((linear & 0xfff) + size <= 0x1000) {
+    const phys = translateAndFill(linear, access)
+    checkDataBreakpoint(linear, size, 3)
+    return physRead(phys, size)
+  }
   const first = translate(linear, access)
-  const second = translate(cut((linear | 0xfff) + 1), access)
+  const second = translate(nextPage(linear, access), access)
+  checkDataBreakpoint(linear, size, 3)
   let value: u64 = 0
   const head: u32 = 0x1000 - <u32>(linear & 0xfff)
   for (let i: u32 = 0; i < size; i++) value |= physRead(i < head ? first + i : second + i - head, 1) << (<u64>i * 8)
   return value
 }
 
-@noInline function linearWriteSlow(linearIn: u64, value: u64, size: u32, access: u32): void {
-  const linear = cut(linearIn)
-  if (access & ACCESS_USER && alignmentChecked() && linear & (size - 1)) raise(EX_AC, 0)
-  checkDataBreakpoint(linear, size, 1)
+@noInline function linearWriteSlow(linear: u64, value: u64, size: u32, access: u32): void {
+  checkAlignment(linear, size, access)
   if ((linear & 0xfff) + size <= 0x1000) {
-    physWrite(translateAndFill(linear, access | ACCESS_WRITE), value, size)
+    const phys = translateAndFill(linear, access | ACCESS_WRITE)
+    checkDataBreakpoint(linear, size, 1)
+    physWrite(phys, value, size)
     return
   }
   const first = translate(linear, access | ACCESS_WRITE)
-  const second = translate(cut((linear | 0xfff) + 1), access | ACCESS_WRITE)
+  const second = translate(nextPage(linear, access), access | ACCESS_WRITE)
+  checkDataBreakpoint(linear, size, 1)
   const head: u32 = 0x1000 - <u32>(linear & 0xfff)
   for (let i: u32 = 0; i < size; i++) physWrite(i < head ? first + i : second + i - head, (value >> (<u64>i * 8)) & 0xff, 1)
 }
@@ -91,11 +114,11 @@ import { TAG_CODE, alignmentChecked, tlbRead, tlbWrite, translateAndFill } from 
 
 /** Descriptor tables, TSS, IDT: supervisor rights whatever the CPL. Returns zero-extended. */
 export function systemRead<T>(linear: u64): T {
-  return <T>linearReadSlow(linear, sizeof<T>(), ACCESS_IMPLICIT)
+  return <T>linearReadSlow(wrapTable(linear), sizeof<T>(), ACCESS_IMPLICIT)
 }
 
 export function systemWrite<T>(linear: u64, value: T): void {
-  linearWriteSlow(linear, <u64>value, sizeof<T>(), ACCESS_IMPLICIT)
+  linearWriteSlow(wrapTable(linear), <u64>value, sizeof<T>(), ACCESS_IMPLICIT)
 }
 
 // ---- segmented accesses ----
@@ -134,11 +157,20 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
     return linear
   }
   if (offset + size > load<u64>(seg + (write ? SEG_WRITE_BOUND : SEG_READ_BOUND))) checkSegment(seg, offset, size, write)
-  return cut(linear)
+  return linear & 0xffffffff
 }
 
 @noInline function readMiss(seg: usize, linear: u64, size: u32): u64 {
   if (seg >= FLAT) checkCanonical(seg, linear, size)
+  return linearReadSlow(linear, size, cpuAccess())
+}
+
+/** What the bound does not let pass: a fault, an expand-down segment, or a sum of base and offset that wraps. */
+@noInline function readOutside(seg: usize, offset: u64, size: u32): u64 {
+  checkSegment(seg, offset, size, false)
+  const linear = (offset + load<u64>(seg, SEG_BASE)) & 0xffffffff
+  const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
+  if (((linear + (size - 1)) & ~0xfff) == load<u64>(e)) return loadBytes(<u32>linear + load<u32>(e, 8), size)
   return linearReadSlow(linear, size, cpuAccess())
 }
 
@@ -152,8 +184,18 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
   linearWriteSlow(linear, value, size, cpuAccess())
 }
 
+@noInline function writeOutside(seg: usize, offset: u64, value: u64, size: u32): void {
+  checkSegment(seg, offset, size, true)
+  const linear = (offset + load<u64>(seg, SEG_BASE)) & 0xffffffff
+  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
+  if (((linear + (size - 1)) & ~0xfff) == load<u64>(e)) storeBytes(<u32>linear + load<u32>(e, 8), value, size)
+  else linearWriteMiss(linear, value, size)
+}
+
+// Within its bound an access does not wrap (`setSegmentBounds`), so the fast paths need not cut its address.
+
 @inline export function read<T>(seg: usize, offset: u64): T {
-  if (offset + sizeof<T>() > load<u64>(seg, SEG_READ_BOUND)) checkSegment(seg, offset, sizeof<T>(), false)
+  if (offset + sizeof<T>() > load<u64>(seg, SEG_READ_BOUND)) return <T>readOutside(seg, offset, sizeof<T>())
   const linear = offset + load<u64>(seg, SEG_BASE)
   const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return load<T>(<u32>linear + load<u32>(e, 8))
@@ -161,11 +203,22 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
 }
 
 @inline export function write<T>(seg: usize, offset: u64, value: T): void {
-  if (offset + sizeof<T>() > load<u64>(seg, SEG_WRITE_BOUND)) checkSegment(seg, offset, sizeof<T>(), true)
+  if (offset + sizeof<T>() > load<u64>(seg, SEG_WRITE_BOUND)) {
+    writeOutside(seg, offset, <u64>value, sizeof<T>())
+    return
+  }
   const linear = offset + load<u64>(seg, SEG_BASE)
   const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) store<T>(<u32>linear + load<u32>(e, 8), value)
   else writeMiss(seg, linear, <u64>value, sizeof<T>())
+}
+
+/** A read that no alignment check concerns: elements of a gather. */
+export function readUnaligned<T>(seg: usize, offset: u64): T {
+  const linear = linearOf(seg, offset, sizeof<T>(), false)
+  const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
+  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return load<T>(<u32>linear + load<u32>(e, 8))
+  return <T>linearReadSlow(linear, sizeof<T>(), cpuAccess() | ACCESS_UNALIGNED)
 }
 
 /** The memory operand of a decoded instruction. */
@@ -181,31 +234,50 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
 export function probeWrite(seg: usize, offset: u64, size: u32): void {
   const linear = linearOf(seg, offset, size, true)
   const access = cpuAccess() | ACCESS_WRITE
+  // Larger operands have rules of their own.
+  if (size <= 8) checkAlignment(linear, size, access)
   translate(linear, access)
-  if ((linear & 0xfff) + size > 0x1000) translate(cut((linear | 0xfff) + 1), access)
+  if ((linear & 0xfff) + size > 0x1000) translate(nextPage(linear, access), access)
 }
 
+/** Checks one store of several that come later; quick where the write TLB has the page. */
+@inline export function checkWrite<T>(seg: usize, offset: u64): void {
+  const linear = offset + load<u64>(seg, SEG_BASE)
+  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
+  const within = offset + sizeof<T>() <= load<u64>(seg, SEG_WRITE_BOUND)
+  if (!within || ((linear + (sizeof<T>() - 1)) & ~0xfff) != load<u64>(e)) probeWrite(seg, offset, sizeof<T>())
+}
+
+/** Set by rmwSlow() where it gives SCRATCH, for the rmwEnd() of the same instruction. */
 let rmwLinear: u64 = 0
 
 /** A place to read and write: host memory itself where it is plain RAM, else SCRATCH, which rmwEnd writes out. The write cannot fault later. */
 @inline export function rmwBegin<T>(seg: usize, offset: u64): usize {
-  if (offset + sizeof<T>() > load<u64>(seg, SEG_WRITE_BOUND)) checkSegment(seg, offset, sizeof<T>(), true)
+  if (offset + sizeof<T>() > load<u64>(seg, SEG_WRITE_BOUND)) return rmwOutside(seg, offset, sizeof<T>())
   const linear = offset + load<u64>(seg, SEG_BASE)
   const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return <u32>linear + load<u32>(e, 8)
   return rmwSlow(seg, linear, sizeof<T>())
 }
 
-@noInline function rmwSlow(seg: usize, linearIn: u64, size: u32): usize {
-  const place = besideCode(linearIn, size)
+@noInline function rmwOutside(seg: usize, offset: u64, size: u32): usize {
+  checkSegment(seg, offset, size, true)
+  const linear = (offset + load<u64>(seg, SEG_BASE)) & 0xffffffff
+  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
+  if (((linear + (size - 1)) & ~0xfff) == load<u64>(e)) return <u32>linear + load<u32>(e, 8)
+  return rmwSlow(seg, linear, size)
+}
+
+@noInline function rmwSlow(seg: usize, linear: u64, size: u32): usize {
+  const place = besideCode(linear, size)
   if (place) return place
-  if (seg >= FLAT) checkCanonical(seg, linearIn, size)
-  const linear = cut(linearIn)
-  rmwLinear = linear
+  if (seg >= FLAT) checkCanonical(seg, linear, size)
   const access = cpuAccess()
+  checkAlignment(linear, size, access)
   translate(linear, access | ACCESS_WRITE)
-  if ((linear & 0xfff) + size > 0x1000) translate(cut((linear | 0xfff) + 1), access | ACCESS_WRITE)
+  if ((linear & 0xfff) + size > 0x1000) translate(nextPage(linear, access), access | ACCESS_WRITE)
   store<u64>(SCRATCH, linearReadSlow(linear, size, access))
+  rmwLinear = linear
   return SCRATCH
 }
 

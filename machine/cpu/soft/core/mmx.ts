@@ -4,7 +4,7 @@
  */
 import { raiseNoError } from './fault'
 import { lanes, shiftLanes } from './lanes'
-import { readEa, write, writeEa } from './memory'
+import { checkWrite, readEa, write, writeEa } from './memory'
 import { OP_ADDRESS_SHIFT, OP_IMM, OP_REG, OP_RM, opSeg } from './op'
 import { CR0, CR0_EM, CR0_TS, EX_NM, EX_UD, FPU_STATUS, FPU_TAGS, FPU_TOP, RDI } from './state'
 import { SW_ES, pendingException } from './x87-state'
@@ -157,7 +157,12 @@ export function movntq(op: usize): void {
   movq_Q_P(op, true)
 }
 
-/** Stores the bytes of `value` whose mask byte has its top bit set at DS:rDI. */
+/** Checks that the bytes which a maskedStore() is to write can be written. */
+export function checkMasked(op: usize, offset: u64, mask: u64): void {
+  for (let i: u64 = 0; i < 8; i++) if ((mask >> (i * 8 + 7)) & 1) checkWrite<u8>(opSeg(op), offset + i)
+}
+
+/** Stores the bytes of `value` whose mask byte has its top bit set at DS:rDI; checkMasked() comes first. */
 export function maskedStore(op: usize, offset: u64, value: u64, mask: u64): void {
   const seg = opSeg(op)
   if ((mask & 0x8080808080808080) == 0x8080808080808080) {
@@ -175,7 +180,10 @@ export function maskedStore(op: usize, offset: u64, value: u64, mask: u64): void
 
 export function maskmovq(op: usize): void {
   checkMmx()
-  maskedStore(op, maskedAddress(op), load<u64>(destination(op)), load<u64>(load<u16>(op, OP_RM)))
+  const at = maskedAddress(op)
+  const mask = load<u64>(load<u16>(op, OP_RM))
+  checkMasked(op, at, mask)
+  maskedStore(op, at, load<u64>(destination(op)), mask)
   enterMmx()
 }
 

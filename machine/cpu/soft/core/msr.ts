@@ -9,9 +9,9 @@ import { flushTlb } from './tlb'
 import { OP_RM } from './op'
 import { setGpr } from './operand'
 import { instructionCount, nextIp, stall } from './run'
-import { setFlat64 } from './segment'
+import { setSegmentBounds } from './segment'
 import {
-  CPL, CR0, CR0_PG, CR4, CR4_PCE, CR4_TSD, EFER, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EX_GP, FS, FS64, GS, GS64,
+  CPL, CR0, CR0_PG, CR4, CR4_PCE, CR4_TSD, EFER, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EX_GP, FS, GS,
   MSR_AREA, RAX, RCX, RDX, RIP, SEG_BASE, STALLED, TSC_OFFSET, TSC_SKIPPED,
 } from './state'
 
@@ -314,8 +314,8 @@ function writeMsr(index: u32, value: u64): void {
   }
   if (!validMsr(index, value)) raise(EX_GP, 0)
   store<u64>(at, value)
-  if (index == IA32_FS_BASE) setFlat64(FS64, value)
-  else if (index == IA32_GS_BASE) setFlat64(GS64, value)
+  if (index == IA32_FS_BASE) setSegmentBounds(FS)
+  else if (index == IA32_GS_BASE) setSegmentBounds(GS)
 }
 
 /** 0F 32. */

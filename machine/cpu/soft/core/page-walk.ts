@@ -13,6 +13,8 @@ export const ACCESS_USER: u32 = 2
 export const ACCESS_EXECUTE: u32 = 4
 /** Descriptor tables and TSS: supervisor whatever the CPL, and EFLAGS.AC does not lift SMAP. */
 export const ACCESS_IMPLICIT: u32 = 8
+/** No alignment check: see `readUnaligned()`. */
+export const ACCESS_UNALIGNED: u32 = 16
 
 @inline function walkRead32(address: u64): u32 {
   return <u32>physRead(physAddress(address), 4)

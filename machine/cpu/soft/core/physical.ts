@@ -13,15 +13,18 @@ export function physAddress(address: u64): u64 {
   return address & ~(<u64>((load<u32>(A20_MASK) ^ 1) << 20))
 }
 
+@inline export function loadBytes(place: usize, size: u32): u64 {
+  if (size == 4) return load<u32>(place)
+  if (size == 1) return load<u8>(place)
+  if (size == 2) return load<u16>(place)
+  return load<u64>(place)
+}
+
 /** Reads `size` bytes (1, 2, 4, 8) that do not cross a page. */
 export function physRead(address: u64, size: u32): u64 {
   const entry = physMap(address)
   if (entry) {
-    const p = <usize>(entry & 0xfffff000) + (<usize>address & 0xfff)
-    if (size == 4) return load<u32>(p)
-    if (size == 1) return load<u8>(p)
-    if (size == 2) return load<u16>(p)
-    return load<u64>(p)
+    return loadBytes(<usize>(entry & 0xfffff000) + (<usize>address & 0xfff), size)
   }
   if (address >> 32) return size == 8 ? u64.MAX_VALUE : ((<u64>1 << (<u64>size * 8)) - 1)
   if (size == 8) return <u64>mmioRead(<u32>address, 4) | (<u64>mmioRead(<u32>address + 4, 4) << 32)

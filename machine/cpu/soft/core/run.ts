@@ -5,17 +5,18 @@
  * The instruction count is exact at every moment: ICOUNT counts a block when it is entered, and what is left of it is
  * known from the addresses of its ops. An interrupt or a timer so lands on the same instruction in every run.
  */
-import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_MODE, cachedBlock, findBlock, linearIp, poolGeneration } from './blocks'
+import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_MODE, cachedBlock, codeLinear, findBlock, poolGeneration } from './blocks'
 import { execute } from './generated/dispatch'
+import { takeHits } from './debug'
 import { acknowledge } from './host'
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from './interrupt'
 import { enterSmm } from './smm'
 import { raise, raiseNoError } from './fault'
-import { OP_IP, OP_NEXT, OP_SIZE } from './op'
+import { OP_IP, OP_LINK_NEXT, OP_NEXT, OP_SIZE } from './op'
 import {
   ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, CS, DELIVERING, DR, EX_DB, EX_GP,
   EXIT_BUDGET, EXIT_HALT, EXIT_REASON, EXIT_STOP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, ICOUNT_LIMIT, IN_SMM, MODE,
-  MODE_CODE64, MODE_CS_LIMIT, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, REG_BLOCK_IP, RFLAGS, RIP, SEG_BASE, SEG_LIMIT, SHADOW, STALLED,
+  MODE_CODE64, MODE_CS_LIMIT, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, REG_BLOCK_IP, RFLAGS, RIP, SEG_LIMIT, SHADOW, STALLED,
 } from './state'
 
 /** First op of the block that is executing; 0 between blocks. */
@@ -147,9 +148,17 @@ export function leave(op: usize): usize {
 
 /** A near branch to `target`, already cut to the operand size. Returns the next op, or 0 to leave. */
 export function jumpTo(op: usize, target: u64): usize {
-  if (load<u32>(MODE) & (MODE_CS_LIMIT | MODE_CODE64)) checkTarget(target)
-  const linear = target + load<u64>(CS, SEG_BASE)
-  const block = cachedBlock(load<u32>(MODE) & MODE_CODE64 ? linear : linear & 0xffffffff)
+  if (load<u32>(MODE) & MODE_CODE64) checkTarget(target)
+  const block = cachedBlock(codeLinear(target), target)
+  if (block) return enter(block, target)
+  if (load<u32>(MODE) & MODE_CS_LIMIT) checkTarget(target)
+  store<u64>(RIP, target)
+  return proceed()
+}
+
+/** Past a branch that is not taken: where `target` is beyond the segment's end its fetch faults, not the branch. */
+function fallTo(target: u64): usize {
+  const block = cachedBlock(codeLinear(target), target)
   if (block) return enter(block, target)
   store<u64>(RIP, target)
   return proceed()
@@ -171,10 +180,11 @@ export function checkTarget(target: u64): void {
 
 @noInline function followUnlinked(op: usize, slot: usize, target: u64): usize {
   const mode = load<u32>(MODE)
-  const base = load<u64>(CS, SEG_BASE)
   // Within a page the way from here to there is the same wherever the page is mapped. (With a limit on CS every branch is
   // checked, and 16-bit offsets wrap: no links there.)
-  if (((base + load<u64>(REG_BLOCK_IP)) ^ (base + target)) >> 12 || mode & MODE_CS_LIMIT) return jumpTo(op, target)
+  if ((codeLinear(load<u64>(REG_BLOCK_IP)) ^ codeLinear(target)) >> 12 || mode & MODE_CS_LIMIT) {
+    return slot == OP_LINK_NEXT ? fallTo(target) : jumpTo(op, target)
+  }
   // Neither end may be a block that is not kept: the next one takes its place, as after findBlock() has emptied the pool.
   const kept = load<u32>(blockStart - BLOCK_HEADER, BLOCK_MODE) == mode
   const generation = poolGeneration
@@ -188,7 +198,7 @@ export function checkTarget(target: u64): void {
 /** One instruction breakpoint in DR0 to DR3 matches CS:RIP. */
 function instructionBreakpoint(): bool {
   const dr7 = load<u32>(DR + 56)
-  const linear = linearIp()
+  const linear = codeLinear(load<u64>(RIP))
   let hit: u32 = 0
   for (let i: u32 = 0; i < 4; i++) {
     if (((dr7 >> (i * 2)) & 3) && ((dr7 >> (16 + i * 4)) & 15) == 0 && load<u64>(DR + i * 8) == linear) hit |= 1 << i
@@ -217,6 +227,7 @@ export function run(): u32 {
     store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
   }
   while (true) {
+    takeHits()
     if (load<u32>(EXIT_REASON)) {
       const reason = load<u32>(EXIT_REASON)
       store<u32>(EXIT_REASON, 0)

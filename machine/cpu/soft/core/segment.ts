@@ -229,10 +229,14 @@ export function setFlat(seg: usize, selector: u32, access: u32): void {
   return ES + <usize>n * SEG_SIZE
 }
 
-/** Derives the fast-path bounds from access and limit; to be called after every change of a record. */
+/**
+ * Derives the fast-path bounds from access, limit and base; to be called after every change of a record. What lies where
+ * base and offset together pass 4 GiB, and so wrap, is left to the slow path.
+ */
 export function setSegmentBounds(seg: usize): void {
   const access = load<u32>(seg, SEG_ACCESS)
-  let readBound: u64 = <u64>load<u32>(seg, SEG_LIMIT) + 1
+  const base = load<u64>(seg, SEG_BASE)
+  let readBound: u64 = base >> 32 ? 0 : min<u64>(<u64>load<u32>(seg, SEG_LIMIT) + 1, 0x100000000 - base)
   let writeBound = readBound
   if (access & ACC_UNUSABLE) readBound = writeBound = 0
   else if (access & ACC_CODE) {
@@ -242,8 +246,14 @@ export function setSegmentBounds(seg: usize): void {
   else if (!(access & ACC_WRITABLE)) writeBound = 0
   store<u64>(seg, readBound, SEG_READ_BOUND)
   store<u64>(seg, writeBound, SEG_WRITE_BOUND)
-  if (seg == FS) setFlat64(FS64, load<u64>(FS, SEG_BASE))
-  else if (seg == GS) setFlat64(GS64, load<u64>(GS, SEG_BASE))
+  if (seg == FS) setFlat64(FS64, base)
+  else if (seg == GS) setFlat64(GS64, base)
+}
+
+/** The base of FS or GS alone, in 64 bits, as 64-bit code sets it. */
+export function setBase(seg: usize, base: u64): void {
+  store<u64>(seg, base, SEG_BASE)
+  setSegmentBounds(seg)
 }
 
 /** A pseudo-segment of 64-bit code: without a bound; what is not canonical is found where no TLB has it. */

@@ -7,7 +7,7 @@ import { raiseNoError } from './fault'
 import { getFlags, setFlags } from './flags'
 import { physRead, physWrite } from './physical'
 import { flushTlb } from './tlb'
-import { ACC_UNUSABLE, segmentAddress, setFlat, setNull, setSegmentBounds, updateMode } from './segment'
+import { ACC_UNUSABLE, segmentAddress, setBase, setFlat, setNull, setSegmentBounds, updateMode } from './segment'
 import {
   CPL, CR0, CR0_EM, CR0_PE, CR0_PG, CR0_TS, CR3, CR4, CS, DR, EX_UD, FLAG_VM, GDTR_BASE, GDTR_LIMIT, GPR, HALTED,
   IDTR_BASE, IDTR_LIMIT, IN_SMM, LDTR, NMI_MASKED, RIP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR, SHADOW, SMBASE,
@@ -109,7 +109,7 @@ export function enterSmm(): void {
   store<u32>(CPL, 0)
   for (let i: u32 = 0; i < 6; i++) setFlat(segmentAddress(i), 0, 0x8093)
   store<u16>(CS, <u16>(base >> 4), SEG_SELECTOR)
-  store<u64>(CS, base, SEG_BASE)
+  setBase(CS, base)
   updateMode()
   flushTlb()
 }

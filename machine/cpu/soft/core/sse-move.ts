@@ -1,5 +1,5 @@
 /** SSE and SSE2 moves, shuffles and logic on floats, and non-temporal stores. */
-import { maskedAddress, maskedStore } from './mmx'
+import { checkMasked, maskedAddress, maskedStore } from './mmx'
 import { readEa, writeEa } from './memory'
 import { OP_IMM, ea, opSeg } from './op'
 import { checkSse, read128, regU, regV, source64, sourceW, store64Zero, write128 } from './xmm'
@@ -191,6 +191,8 @@ export function maskmovdqu(op: usize): void {
   const d = regV(op)
   const m = regU(op)
   const at = maskedAddress(op)
+  checkMasked(op, at, load<u64>(m))
+  checkMasked(op, at + 8, load<u64>(m, 8))
   maskedStore(op, at, load<u64>(d), load<u64>(m))
   maskedStore(op, at + 8, load<u64>(d, 8), load<u64>(m, 8))
 }

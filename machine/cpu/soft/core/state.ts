@@ -110,8 +110,10 @@ export const PENDING_HAS_ERROR: usize = 0x11b8
 export const DELIVERING: usize = 0x11bc
 /** Vector that is being delivered (u32), for the double-fault table. */
 export const DELIVERING_VECTOR: usize = 0x11c0
-/** Why run() came back (EXIT_*), and a detail. u32 each. */
+/** Why run() came back (EXIT_*). u32. */
 export const EXIT_REASON: usize = 0x11c4
+/** Data and I/O breakpoints that the executing instruction has hit, as DR6 has them; 0 between instructions. u32. */
+export const DEBUG_HITS: usize = 0x11c8
 
 /** Segment records, SEG_SIZE bytes each: ES CS SS DS FS GS LDTR TR, then the pseudo-segments of 64-bit mode. */
 export const SEG_SIZE: usize = 64
@@ -195,6 +197,8 @@ export const ATTN_STOP: u32 = 8
 export const ATTN_DEBUG: u32 = 16
 /** TF is set, or an instruction breakpoint is armed: one instruction at a time. */
 export const ATTN_STEP: u32 = 32
+/** The executing instruction has hit breakpoints: DEBUG_HITS. */
+export const ATTN_HIT: u32 = 64
 
 export const FLAG_CF: u32 = 1
 export const FLAG_PF: u32 = 4

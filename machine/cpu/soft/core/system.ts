@@ -1,6 +1,6 @@
 /** Segment register moves, HLT, BOUND, and the fast system calls (Intel SDM vol. 2; vol. 3, 5.8.7 and 5.8.8). */
 import { ring0 } from './control'
-import { ALL_FLAGS } from './eflags'
+import { ALL_FLAGS, changeFlags } from './eflags'
 import { raise, raiseNoError } from './fault'
 import { CPU_COUNT, OTHERS_RUN } from './features'
 import { getFlags, setFlags } from './flags'
@@ -12,9 +12,9 @@ import {
 } from './msr'
 import { operand16, storeWord } from './operand'
 import { breakSoon, instructionCount, nextIp } from './run'
-import { code64, loadSegment, longMode, segmentAddress, setFlat, setFlat64, updateMode } from './segment'
+import { code64, loadSegment, longMode, segmentAddress, setBase, setFlat, updateMode } from './segment'
 import {
-  CPL, CR0, CR0_PE, CR4, CR4_FSGSBASE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, EXIT_REASON, EXIT_YIELD, FLAG_AC, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, GS64, HALTED, ICOUNT_END, RAX, RCX,
+  CPL, CR0, CR0_PE, CR4, CR4_FSGSBASE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, EXIT_REASON, EXIT_YIELD, FLAG_AC, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, HALTED, ICOUNT_END, RAX, RCX,
   RDX, RFLAGS, RIP, RSP, SEG_BASE, SEG_SELECTOR, SHADOW, SP_MASK, SS, STACK_SEG,
 } from './state'
 
@@ -44,16 +44,21 @@ export function pop_ss<T>(op: usize): void {
   store<u64>(RIP, nextIp(op))
 }
 
-/** 8C: OP_REG is the number of the segment register. */
+/** OP_REG is the number of a segment register, for which REX.R does not count (Intel SDM vol. 2, 2.2.1.2). */
+@inline function segmentNumber(op: usize): u32 {
+  return <u32>load<u16>(op, OP_REG) & 7
+}
+
+/** 8C. */
 export function mov_E_S<T>(op: usize, memory: bool): void {
-  const n = <u32>load<u16>(op, OP_REG)
+  const n = segmentNumber(op)
   if (n > 5) raiseNoError(EX_UD)
   storeWord<T>(op, memory, load<u16>(segmentAddress(n), SEG_SELECTOR))
 }
 
 /** 8E to ES, DS, FS, GS. */
 export function mov_S_E(op: usize, memory: bool): void {
-  loadSegment(segmentAddress(load<u16>(op, OP_REG)), operand16(op, memory))
+  loadSegment(segmentAddress(segmentNumber(op)), operand16(op, memory))
 }
 
 /** 8E /2: nothing comes between it and the next instruction, which loads ESP. */
@@ -174,7 +179,7 @@ export function sysret<T>(op: usize): void {
   const long = sizeof<T>() == 8
   const ip = long ? load<u64>(RCX) : <u64>load<u32>(RCX)
   if (long && nonCanonical(ip)) raise(EX_GP, 0)
-  setFlags(load<u32>(GPR + 11 * 8) & ALL_FLAGS & ~(FLAG_RF | FLAG_VM))
+  changeFlags(load<u32>(GPR + 11 * 8) & ~(FLAG_RF | FLAG_VM), ALL_FLAGS)
   const base = load<u32>(MSR_STAR, 4) >> 16
   enterFlat((base + (long ? 16 : 0)) | 3, long ? CODE_64 : CODE_32, (base + 8) | 3, 3, ip)
 }
@@ -217,19 +222,17 @@ export function rd_base<T>(op: usize, seg: usize): void {
 }
 
 /** F3 0F AE /2 and /3. */
-export function wr_base<T>(op: usize, seg: usize, flat: usize): void {
+export function wr_base<T>(op: usize, seg: usize): void {
   checkFsGsBase()
   const base = <u64>load<T>(<usize>load<u16>(op, OP_RM))
   if (nonCanonical(base)) raise(EX_GP, 0)
-  store<u64>(seg, base, SEG_BASE)
-  setFlat64(flat, base)
+  setBase(seg, base)
 }
 
 /** 0F 01 F8, 64-bit mode only. */
 export function swapgs(op: usize): void {
   ring0()
   const base = load<u64>(GS, SEG_BASE)
-  store<u64>(GS, load<u64>(MSR_KERNEL_GS_BASE), SEG_BASE)
-  setFlat64(GS64, load<u64>(MSR_KERNEL_GS_BASE))
+  setBase(GS, load<u64>(MSR_KERNEL_GS_BASE))
   store<u64>(MSR_KERNEL_GS_BASE, base)
 }

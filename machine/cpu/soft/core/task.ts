@@ -122,7 +122,7 @@ export function switchTask(selector: u32, kind: u32, next: u64, hasError: bool, 
   store<u32>(TR, newLimit, SEG_LIMIT)
   store<u32>(CR0, load<u32>(CR0) | CR0_TS)
   store<u32>(DR + 56, load<u32>(DR + 56) & ~0x155)
-  // For breakpoints that went and alignment checks that came, with or without paging.
+  // For breakpoints that went, with or without paging.
   flushTlb()
   let newFlags = load<u32>(IMAGE, IMAGE_EFLAGS) & ALL_FLAGS
   if (!wide) newFlags &= 0xffff

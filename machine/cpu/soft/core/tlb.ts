@@ -32,9 +32,18 @@ const BANK_LIFTED_USED: u32 = 1
 const BANK_FLUSH: u32 = 2
 const BANK_FLUSH_WRITE: u32 = 4
 
-/** To be called whenever CPL, EFLAGS.AC or CR4.SMAP changes. */
+/** Something may have been entered in the user's TLBs. */
+let userUsed: bool = true
+
+/** To be called whenever CPL, EFLAGS.AC or CR4.SMAP changes; CR0.AM changes at CPL 0 only. */
 export function privilegeChanged(): void {
   if (load<u32>(CPL) == 3) {
+    // While alignment is checked the user's TLBs stay empty, however the check was switched on.
+    if (userUsed && alignmentChecked()) {
+      memory.fill(bank + TLB_READ_USER, 0xff, 0x4000)
+      memory.fill(bank + TLB_WRITE_USER, 0xff, 0x4000)
+      userUsed = false
+    }
     tlbRead = bank + TLB_READ_USER
     tlbWrite = bank + TLB_WRITE_USER
   } else if (smapLifted()) {
@@ -68,6 +77,7 @@ export function selectTlb(cpu: u32): void {
   tlbGeneration = load<u32>(notes)
   const bits = load<u32>(notes, NOTE_BITS)
   liftedUsed = (bits & BANK_LIFTED_USED) != 0
+  userUsed = true
   if (bits & BANK_FLUSH) flushTlb()
   else if (bits & BANK_FLUSH_WRITE) clearWriteTlb()
 }
@@ -89,7 +99,7 @@ function noteForOthers(bits: u32): void {
 export function flushTlb(): void {
   memory.fill(bank, 0xff, 0x10000)
   if (liftedUsed) memory.fill(bank + TLB_READ_LIFTED, 0xff, 0x8000)
-  liftedUsed = false
+  liftedUsed = userUsed = false
   // Never another CPU's, whose addresses mean something else.
   tlbGeneration = ++lastGeneration
 }
@@ -142,7 +152,10 @@ export function translateAndFill(linear: u64, access: u32): u64 {
   const tag = linear & ~0xfff
   if (dataBreakpoints(tag)) return phys
   const user = (access & ACCESS_USER) != 0
-  if (user && alignmentChecked()) return phys
+  if (user) {
+    if (alignmentChecked()) return phys
+    userUsed = true
+  }
   const i = <usize>((linear >> 12) & 1023) << 4
   const addend = (entry & 0xfffff000) - <u32>tag
   const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()

@@ -72,9 +72,9 @@ export function vexRead(op: usize, to: usize, size: u32): void {
 export function readVector(op: usize, to: usize, size: u32, aligned: bool): void {
   const seg = opSeg(op)
   const at = ea(op)
+  if (size == 32 && aligned) checkAligned32(op)
   const low = read128(seg, at, aligned)
   if (size == 32) {
-    if (aligned) checkAligned32(op)
     v128.store(to, read128(seg, at + 16, false), 16)
   }
   v128.store(to, low)

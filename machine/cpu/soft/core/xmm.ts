@@ -1,7 +1,7 @@
 /** Operands of SSE instructions, and what each asks before it starts (Intel SDM vol. 3, 2.5 and 13.1). */
 import { raise, raiseNoError } from './fault'
 import { gathering } from './float-sse'
-import { linearOf, linearRead, linearWrite, probeWrite, readEa } from './memory'
+import { linearOf, linearRead, linearWrite, probeWrite, readEa, wrapLinear } from './memory'
 import { tlbRead, tlbWrite } from './tlb'
 import { OP_REG, OP_RM, ea, opSeg } from './op'
 import { CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, EX_UD } from './state'
@@ -35,7 +35,7 @@ export function read128(seg: usize, offset: u64, aligned: bool): v128 {
   const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
   if (((linear + 15) & ~0xfff) == load<u64>(e)) return v128.load(<usize>(<u32>linear + load<u32>(e, 8)))
   const low = linearRead<u64>(linear)
-  const high = linearRead<u64>(linear + 8)
+  const high = linearRead<u64>(wrapLinear(linear + 8))
   return i64x2.replace_lane(i64x2.splat(<i64>low), 1, <i64>high)
 }
 
@@ -50,7 +50,7 @@ export function write128(seg: usize, offset: u64, value: v128, aligned: bool): v
   // Across two pages both must take the write before either does.
   if ((linear & 0xfff) > 0xff0) probeWrite(seg, offset, 16)
   linearWrite<u64>(linear, <u64>i64x2.extract_lane(value, 0))
-  linearWrite<u64>(linear + 8, <u64>i64x2.extract_lane(value, 1))
+  linearWrite<u64>(wrapLinear(linear + 8), <u64>i64x2.extract_lane(value, 1))
 }
 
 /** The W operand of instructions that want it aligned. */
