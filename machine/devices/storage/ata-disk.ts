@@ -90,6 +90,11 @@ const TASK_WRITE = TASK_DRIVE + 1
 const TASK_READ_DMA = TASK_DRIVE + 2
 const TASK_WRITE_DMA = TASK_DRIVE + 3
 
+const PIO_DATA_OUT = new Set([
+  ...[WRITE_SECTORS, WRITE_SECTORS_NO_RETRY, WRITE_SECTORS_EXT],
+  ...[WRITE_MULTIPLE, WRITE_MULTIPLE_EXT, WRITE_VERIFY],
+])
+
 const SECTOR = 512
 /** Sectors moved in one step of a DMA transfer. */
 const DMA_SECTORS = 256
@@ -150,6 +155,10 @@ export class AtaDisk extends IdeDrive {
     this.singleWordDma = this.multiWordDma = 0x07
     this.ultraDma = 0x3f | (1 << 13)
     this.writeCache = this.smart = true
+  }
+
+  protected takesData(opcode: number): boolean {
+    return PIO_DATA_OUT.has(opcode)
   }
 
   protected execute(): void {

@@ -191,6 +191,10 @@ export class AtapiCd extends IdeDrive {
     this.newMediaEvent = this.ejectRequestEvent = false
   }
 
+  protected takesData(opcode: number): boolean {
+    return opcode === PACKET
+  }
+
   protected execute(): void {
     switch (this.opcode) {
       case PACKET:

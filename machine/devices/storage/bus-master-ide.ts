@@ -62,7 +62,7 @@ export class BusMasterChannel {
       this.status = (this.status & ~(STATUS_CAPABLE | cleared)) | (value & STATUS_CAPABLE)
     } else if (offset >= BMIDTPX) {
       const shift = 8 * (offset - BMIDTPX)
-      this.table = ((this.table & ~(0xff << shift)) | (value << shift)) & ~3
+      this.table = (((this.table & ~(0xff << shift)) | (value << shift)) & ~3) >>> 0
     }
   }
 

@@ -28,7 +28,7 @@ export const REG_LBA_HIGH = 5
 export const REG_DEVICE = 6
 
 /** Bits 7 and 5 are obsolete and read as ones, as guests know them. */
-const DEVICE_ALWAYS = 0xa0
+export const DEVICE_ALWAYS = 0xa0
 export const DEVICE_LBA = 0x40
 export const DEVICE_DEV = 0x10
 export const DEVICE_HEAD = 0x0f
@@ -85,6 +85,8 @@ export abstract class IdeDrive {
   abstract readonly buffer: Uint8Array
   /** Whether the drive takes PACKET. */
   abstract readonly packet: boolean
+  /** Whether the host is to send data first: the drive is ready for it at once, and is busy after it. */
+  protected abstract takesData(opcode: number): boolean
   /** The command's busy time is over: do what it says. */
   protected abstract execute(): void
   /** The data register's window was used up. */
@@ -140,7 +142,9 @@ export abstract class IdeDrive {
     }
     this.opcode = opcode
     this.error = 0
-    this.after(TASK_COMMAND, COMMAND_NS)
+    // Section 9.5: such a command goes on from BSY to DRQ without an interrupt, and there are guests that do not poll.
+    if (this.takesData(opcode)) this.execute()
+    else this.after(TASK_COMMAND, COMMAND_NS)
   }
 
   /** SRST was set: the drive is busy until it is cleared and the reset is done. */
@@ -212,7 +216,24 @@ export abstract class IdeDrive {
     this.end = end
     this.windowToHost = toHost
     this.windowOpen = true
+    // What stood there before is nobody's: a machine and its copy hold the same.
+    if (!toHost) this.buffer.fill(0, start, end)
     this.status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ
+  }
+
+  /** The next `size` bytes of the window, zeros behind its end: the hot path of PIO. */
+  take(size: number): number {
+    const { buffer, end } = this
+    const at = this.position
+    this.position = at + size
+    if (this.position < end) {
+      const value = buffer[at] | (buffer[at + 1] << 8)
+      return size === 4 ? (value | (buffer[at + 2] << 16) | (buffer[at + 3] << 24)) >>> 0 : value
+    }
+    let value = 0
+    for (let i = Math.min(size, end - at) - 1; i >= 0; i--) value = (value << 8) | buffer[at + i]
+    this.dataDone()
+    return value >>> 0
   }
 
   /** For a DMA task: false when it has to wait for the bus master, which brings it here again. */

@@ -4,12 +4,23 @@
  * 2.7). ATA/ATAPI-5 (T13 1321D), section 7, for the registers.
  *
  * Where no drive is: an empty channel reads 0, as QEMU's; the registers of a missing second drive can be written and
- * read, its status is 0.
+ * read, its status and error are 0.
  */
 import type { Clock } from '../../clock.js'
 import type { AccessSize, Device, IrqLine, PhysicalMemory, PortRange, State, Warn } from '../../device.js'
 import { BusMasterChannel } from './bus-master-ide.js'
-import { DEVICE_DEV, type IdeDrive, type IdeHost, REG_DEVICE } from './ide-drive.js'
+import {
+  DEVICE_ALWAYS,
+  DEVICE_DEV,
+  type IdeDrive,
+  type IdeHost,
+  REG_DEVICE,
+  REG_FEATURES,
+  REG_LBA_HIGH,
+  REG_LBA_LOW,
+  REG_LBA_MID,
+  REG_SECTOR_COUNT,
+} from './ide-drive.js'
 
 const REG_DATA = 0
 const REG_COMMAND_STATUS = 7
@@ -115,6 +126,11 @@ class IdeChannel implements IdeHost {
   /** INTRQ, before nIEN. */
   private pending = false
   private line = false
+  /**
+   * The registers of a drive that is missing beside one that is there. They are not the other's: a CD drive's signature
+   * with a status of 0, which is also what a CD drive itself shows, has guests wait for a second one.
+   */
+  private readonly absent = new Uint8Array(8)
   /** Registers where both drives are missing are not even that. */
   private readonly empty: boolean
 
@@ -127,6 +143,7 @@ class IdeChannel implements IdeHost {
     this.clock = options.clock
     this.warn = options.warn
     this.empty = !drives[0] && !drives[1]
+    this.absentSignature()
     this.busMaster = new BusMasterChannel(options.memory, () => this.drives[this.selected]?.dmaStarted())
     drives.forEach((drive, i) => {
       drive?.attach(this, `ide-${name}${i}`)
@@ -136,6 +153,7 @@ class IdeChannel implements IdeHost {
   reset(): void {
     this.selected = this.control = 0
     this.interrupt(false)
+    this.absentSignature()
     this.busMaster.reset()
     for (const drive of this.drives) drive?.hardReset()
   }
@@ -167,6 +185,7 @@ class IdeChannel implements IdeHost {
       this.pending = false
       for (const drive of this.drives) drive?.beginReset()
     } else if (before & CONTROL_SRST && (value & CONTROL_SRST) === 0) {
+      this.absentSignature()
       this.select(0)
       for (const drive of this.drives) drive?.endReset()
     }
@@ -193,6 +212,7 @@ class IdeChannel implements IdeHost {
   }
 
   diagnose(): void {
+    this.absentSignature()
     this.select(0)
     this.drives[0]?.diagnose(true)
     this.drives[1]?.diagnose(!this.drives[0])
@@ -201,6 +221,7 @@ class IdeChannel implements IdeHost {
   private select(device: number): void {
     this.selected = device ? 1 : 0
     for (const drive of this.drives) drive?.writeRegister(REG_DEVICE, device)
+    this.absent[REG_DEVICE] = device
   }
 
   private updateLine(): void {
@@ -219,18 +240,18 @@ class IdeChannel implements IdeHost {
     }
     if (offset === REG_DATA) return 0xff
     const drive = this.drives[this.selected]
-    const other = this.drives[this.selected ^ 1] as IdeDrive
     const hob = (this.control & CONTROL_HOB) !== 0
     if (drive) return drive.readRegister(offset, hob)
-    // The drive that is there answers for the missing one, but has no error of its.
-    return offset === 1
-      ? 0
-      : (other.readRegister(offset, hob) & ~(offset === REG_DEVICE ? DEVICE_DEV : 0)) | this.dev(offset)
+    // A missing drive has no error.
+    if (offset === REG_FEATURES) return 0
+    return offset === REG_DEVICE ? this.absent[offset] | DEVICE_ALWAYS : this.absent[offset]
   }
 
-  /** The DEV bit of the device register, as selected. */
-  private dev(offset: number): number {
-    return offset === REG_DEVICE && this.selected ? DEVICE_DEV : 0
+  /** A missing drive's registers as a reset leaves them: QEMU's address, which is neither a disk's nor a CD drive's. */
+  private absentSignature(): void {
+    this.absent.fill(0)
+    this.absent[REG_SECTOR_COUNT] = this.absent[REG_LBA_LOW] = 1
+    this.absent[REG_LBA_MID] = this.absent[REG_LBA_HIGH] = 0xff
   }
 
   private writeRegister(offset: number, value: number): void {
@@ -246,20 +267,14 @@ class IdeChannel implements IdeHost {
       return
     }
     for (const each of this.drives) each?.writeRegister(offset, value)
+    this.absent[offset] = value
     if (offset === REG_DEVICE) this.selected = (value & DEVICE_DEV) !== 0 ? 1 : 0
   }
 
-  /** A word or two from the data register: the hot path of PIO. */
+  /** A word or two from the data register. */
   private readData(size: number): number {
     const drive = this.drives[this.selected]
-    if (!drive?.windowOpen || !drive.windowToHost) return 0
-    const { buffer } = drive
-    const at = drive.position
-    let value = buffer[at] | (buffer[at + 1] << 8)
-    if (size === 4) value = (value | (buffer[at + 2] << 16) | (buffer[at + 3] << 24)) >>> 0
-    drive.position = at + size
-    if (drive.position >= drive.end) drive.dataDone()
-    return value
+    return drive?.windowOpen && drive.windowToHost ? drive.take(size) : 0
   }
 
   private writeData(value: number, size: number): void {
@@ -280,20 +295,23 @@ class IdeChannel implements IdeHost {
   save(): State {
     const { selected, control, pending, line } = this
     return {
-      ...{ selected, control, pending, line },
+      ...{ selected, control, pending, line, absent: this.absent.slice() },
       busMaster: this.busMaster.save(),
       drives: this.drives.map((drive) => drive?.save() ?? null),
     }
   }
 
   load(state: State): void {
-    const { busMaster, drives, ...plain } = state
+    const { busMaster, drives, absent, ...plain } = state
     this.drives.forEach((drive, i) => {
       const saved = (drives as (State | null)[])[i]
       if (!saved !== !drive) throw new Error(`the snapshot's machine has other IDE drives than this one`)
       if (saved) drive?.load(saved)
     })
     Object.assign(this, plain)
+    // Older snapshots lack them.
+    if (absent) this.absent.set(absent as Uint8Array)
+    else this.absentSignature()
     this.busMaster.load(busMaster as State)
     this.irq(this.line)
   }

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { AtaDisk } from '../../../../machine/devices/storage/ata-disk.js'
 import { guessGeometry } from '../../../../machine/devices/storage/ata-geometry.js'
+import { AtapiCd } from '../../../../machine/devices/storage/atapi-cd.js'
 import { type BlockDevice, MediumError } from '../../../../machine/media/block-device.js'
 import { MemoryMedium } from '../../../../machine/media/memory.js'
 import { BSY, DRDY, DRQ, ERR, IDLE, IdeBench, identifyText, numberedSectors, words } from './ide-bench.js'
@@ -115,6 +116,20 @@ describe('PIO', () => {
     bench.writeData(new Uint8Array(512).fill(0x22))
     expect(bench.untilIrq()).toBe(IDLE)
     expect([6, 7, 8, 9].map((lba) => medium.data[lba * 512 + 5])).toEqual([6, 0x11, 0x22, 9])
+  })
+
+  test('a guest that writes its data without a look at the status loses none of it', () => {
+    for (const [opcode, lba] of [
+      [0x30, 20],
+      [0xc5, 30],
+    ]) {
+      bench.command(opcode, at(lba, 1))
+      expect([bench.in(0x3f6), bench.irq[0]]).toEqual([IDLE | DRQ, false])
+      for (let i = 0; i < 128; i++) bench.out(0x1f0, 0x44332211, 4)
+      expect(bench.in(0x3f6) & (BSY | DRQ)).toBe(BSY)
+      expect(bench.untilIrq()).toBe(IDLE)
+      expect([...medium.data.subarray(lba * 512 + 508, lba * 512 + 512)]).toEqual([0x11, 0x22, 0x33, 0x44])
+    }
   })
 
   test('WRITE MULTIPLE EXT over 48-bit addresses', () => {
@@ -281,6 +296,28 @@ describe('DMA', () => {
     expect(bench.in(0x3f6)).toBe(IDLE)
   })
 
+  test('a table at 2 GiB and above is where it says, not below zero', () => {
+    const high = 0x80001000
+    const { memory } = bench
+    const low = (address: number) => {
+      if (address < 0x80000000) throw new RangeError(`a read at ${address}`)
+      return address - 0x80000000
+    }
+    memory.read32 = (
+      (read32) => (address: number) =>
+        read32(low(address))
+    )(memory.read32)
+    bench.prepareDma([[0x80010000, 512]])
+    bench.ide.busMaster.write(4, high, 4)
+    expect(bench.ide.busMaster.read(4, 4)).toBe(high)
+    bench.command(0xc8, at(5, 1))
+    bench.ide.busMaster.write(0, 9, 1)
+    const written: number[] = []
+    memory.write = (address) => written.push(address)
+    expect(bench.untilIrq()).toBe(IDLE)
+    expect(written).toEqual([0x80010000])
+  })
+
   test('a table without an end does not hold the machine up', () => {
     for (let i = 0; i < 9000; i++) bench.memory.write32(0x1004 + 8 * i, 2)
     bench.ide.busMaster.write(4, 0x1000, 4)
@@ -414,6 +451,27 @@ describe('drives that are not there', () => {
     expect(bench.in(0x1f7)).toBe(IDLE)
   })
 
+  test('a missing slave beside a CD drive has no CD drive’s signature', () => {
+    const bench = new IdeBench([undefined, undefined, new AtapiCd()])
+    for (const reset of [
+      () => {},
+      () => {
+        bench.out(0x376, 4)
+        bench.out(0x376, 0)
+      },
+      () => bench.out(0x177, 0x90),
+    ]) {
+      reset()
+      bench.untilIdle(0x376)
+      bench.out(0x176, 0xb0)
+      expect([1, 2, 3, 4, 5, 6, 7].map((i) => bench.in(0x170 + i))).toEqual([0, 1, 1, 0xff, 0xff, 0xb0, 0])
+      bench.out(0x174, 0x12)
+      expect(bench.in(0x174)).toBe(0x12)
+      bench.out(0x176, 0xa0)
+      expect([bench.in(0x175), bench.in(0x177)]).toEqual([0xeb, 0])
+    }
+  })
+
   test('an empty channel reads zeros', () => {
     bench.out(0x172, 0x55)
     for (let i = 0; i < 8; i++) expect(bench.in(0x170 + i)).toBe(0)
@@ -457,6 +515,17 @@ describe('save and load', () => {
       expect(each.in(0x3f6)).toBe(IDLE)
     }
     expect(copy.clock.now()).toBe(bench.clock.now())
+  })
+
+  test('what READ SECTORS left in the buffer before SRST is not in a later WRITE SECTORS’ window', () => {
+    bench.command(0x20, at(9, 1))
+    bench.untilIrq()
+    bench.out(0x3f6, 4)
+    bench.out(0x3f6, 0)
+    bench.untilIdle()
+    const copy = copyOf(bench, medium)
+    for (const each of [bench, copy]) each.command(0x30, at(9, 1))
+    expect(copy.ide.save()).toEqual(bench.ide.save())
   })
 
   test('in the middle of a PIO write, and while the block is being written', () => {
