@@ -14,6 +14,7 @@ export { NeedleError } from './needles/needle-file.js'
 export { NeedleSet, openNeedles } from './needles/needle-set.js'
 export { type BitmapFont, FontError, type LearnOptions, learnFont } from './picture/bitmap-font.js'
 export { OcrMissingError } from './picture/ocr.js'
+export { areaHash } from './picture/screen-areas.js'
 export {
   type Area,
   type Comparison,
@@ -25,8 +26,8 @@ export {
 } from './picture/screenshot.js'
 export { encodeVideo, type VideoFrame } from './picture/video.js'
 export type { Condition, ExitReason } from './protocol/condition.js'
+export type { TraceInput } from './protocol/messages.js'
 export type { Look, RunResult, Script, Shot, Step } from './protocol/script.js'
-export { areaHash } from './runtime/screen-conditions.js'
 export { type Stage, StageError, type StageOptions, stage } from './stages/stage.js'
 export { InfrastructureError, VmError, VmThread, type VmThreadOptions } from './thread/machine-thread.js'
 export type { Snapshot } from './thread/snapshot.js'
@@ -41,6 +42,7 @@ export {
   TimeoutError,
   VmFailure,
 } from './vm/errors.js'
+export type { VmExit } from './vm/exit.js'
 export { type LaunchOptions, launch } from './vm/launch.js'
 export type { NeedleLocator } from './vm/needle-locator.js'
 export type { Region, Screen } from './vm/screen.js'
@@ -48,5 +50,5 @@ export type { SerialLine, SerialLines } from './vm/serial.js'
 export type { CommandResult, Shell, ShellOptions } from './vm/serial-shell.js'
 export type { VmSnapshot } from './vm/snapshots.js'
 export type { TextLocator } from './vm/text-locator.js'
-export { type TraceInput, TraceRecorder, type TraceSink } from './vm/trace.js'
-export { type ExitExpectation, Vm, type VmExit } from './vm/vm.js'
+export { TraceRecorder, type TraceSink } from './vm/trace.js'
+export { type ExitExpectation, Vm } from './vm/vm.js'

@@ -3,17 +3,70 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { dirname, join, posix, relative, sep } from 'node:path'
 
-/** From each room to the folders of ours that it may import beside itself; the longest prefix that fits a file counts. */
-export const FENCES: { readonly [room: string]: readonly string[] } = {
-  machine: [],
+interface Fence {
+  /** Folders and files of ours that a room may import beside itself. */
+  code: readonly string[]
+  /** Those of which it may import types alone. */
+  types?: readonly string[]
+}
+
+const EVERYTHING_BELOW = ['machine', 'reports', 'fixtures']
+/** What several rooms of the harness stand on: plain data and functions that know no machine that runs. */
+const GROUND = ['harness/units', 'harness/words', 'harness/keys', 'harness/picture', 'harness/protocol', 'machine']
+
+/** Who may import whom; of the rooms that a file lies in, the innermost counts. */
+export const FENCES: { readonly [room: string]: Fence } = {
+  machine: { code: [] },
+  'machine/bus': { code: ['machine/device'], types: ['machine/cpu/engine'] },
+  'machine/chipset': {
+    code: ['machine/clock', 'machine/device', 'machine/bus', 'machine/devices/timer', 'machine/state'],
+  },
+  'machine/cpu': { code: ['machine/device', 'machine/host', 'machine/state'] },
   // A device knows its clock, its media and the DMA channel's contract; everything else is handed in.
-  'machine/devices': ['machine/clock', 'machine/device', 'machine/media', 'machine/chipset/i8237'],
-  'machine/media': ['machine/device'],
-  reports: [],
-  fixtures: ['machine/media'],
-  harness: ['machine', 'reports', 'fixtures'],
-  guests: ['harness', 'fixtures'],
-  test: ['machine', 'reports', 'fixtures', 'harness', 'guests'],
+  'machine/devices': {
+    code: ['machine/clock', 'machine/device', 'machine/media', 'machine/chipset/i8237', 'machine/state'],
+  },
+  'machine/firmware': {
+    code: ['machine/device', 'machine/devices/firmware'],
+    types: ['machine/cpu/engine', 'machine/machine'],
+  },
+  'machine/host': { code: [] },
+  'machine/media': { code: ['machine/device', 'machine/host'] },
+  'machine/state': { code: ['machine/device', 'machine/host', 'machine/media'], types: ['machine/cpu/engine'] },
+  reports: { code: [] },
+  fixtures: { code: ['machine/media'] },
+  // index.ts, what a test author imports.
+  harness: { code: EVERYTHING_BELOW },
+  'harness/units': { code: [] },
+  'harness/words': { code: ['machine'], types: ['harness/protocol'] },
+  'harness/keys': { code: ['harness/units'], types: ['harness/picture'] },
+  'harness/picture': { code: ['machine'], types: ['harness/protocol'] },
+  'harness/needles': { code: ['harness/keys', 'harness/picture', 'harness/words', 'machine'] },
+  'harness/config': { code: ['harness/picture', 'machine'] },
+  // Plain data that crosses threads: no code of either side.
+  'harness/protocol': {
+    code: [],
+    types: ['harness/config', 'harness/keys', 'harness/needles', 'harness/picture', 'machine'],
+  },
+  // The machine's thread.
+  'harness/runtime': { code: [...GROUND, 'harness/config', 'harness/needles', 'harness/thread/snapshot-files'] },
+  // Its other end.
+  'harness/thread': { code: [...GROUND, 'harness/config'] },
+  // The test's thread.
+  'harness/vm': {
+    code: [...GROUND, 'harness/config', 'harness/guest', 'harness/needles', 'harness/thread', 'reports'],
+  },
+  'harness/guest': { code: [...GROUND, 'harness/config', 'harness/thread', 'reports'] },
+  'harness/stages': { code: [...GROUND, 'harness/config', 'harness/thread', 'harness/vm'] },
+  'harness/live': { code: [...GROUND], types: ['harness/thread'] },
+  'harness/codegen': {
+    code: [...GROUND],
+    types: ['harness/live', 'harness/thread', 'harness/vm'],
+  },
+  'harness/vitest': { code: ['harness', 'reports'] },
+  'harness/cli': { code: ['harness', ...EVERYTHING_BELOW] },
+  guests: { code: ['harness', 'fixtures'] },
+  test: { code: [...EVERYTHING_BELOW, 'harness', 'guests'] },
 }
 
 /** Packages that users may leave out, so that they are no dependencies. */
@@ -29,9 +82,12 @@ const IMPORT =
   /(?:^|\n)\s*(?:import|export)\b[^'"`;]*?\bfrom\s*(['"])([^'"\n]+)\1|(?:^|\n)\s*import\s*(['"])([^'"\n]+)\3|\bimport\(\s*(['"])([^'"\n]+)\5/g
 
 /** What a file's text imports, comments left out. */
-export function importsOf(text: string): string[] {
+export function importsOf(text: string): { path: string; typeOnly: boolean }[] {
   const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/[^\n]*/g, '$1')
-  return [...code.matchAll(IMPORT)].map((found) => found[2] ?? found[4] ?? found[6])
+  return [...code.matchAll(IMPORT)].map((found) => ({
+    path: found[2] ?? found[4] ?? found[6],
+    typeOnly: /^\s*(import|export)\s+type\b/.test(found[0]) || /\btypeof\s*$/.test(code.slice(0, found.index)),
+  }))
 }
 
 /**
@@ -41,13 +97,15 @@ export function importsOf(text: string): string[] {
 export function check(file: string, text: string, packages: readonly string[]): Violation[] {
   const room = roomOf(file)
   if (room === undefined) return []
-  const allowed = [room, ...FENCES[room]]
-  return importsOf(text).flatMap((imports) => {
+  const { code, types = [] } = FENCES[room]
+  const allowed = [room, ...code]
+  return importsOf(text).flatMap(({ path: imports, typeOnly }) => {
     if (imports.startsWith('.')) {
       const target = posix.normalize(posix.join(posix.dirname(file), imports))
-      if (allowed.some((folder) => isWithin(target, folder))) return []
-      const may = FENCES[room].length > 0 ? `itself and ${FENCES[room].join(', ')}` : 'itself alone'
-      return [{ file, imports, why: `${room} may import ${may}` }]
+      if ((typeOnly ? [...allowed, ...types] : allowed).some((folder) => isWithin(target, folder))) return []
+      const may = code.length > 0 ? `itself and ${code.join(', ')}` : 'itself alone'
+      const also = types.length > 0 ? `, and types of ${types.join(', ')}` : ''
+      return [{ file, imports, why: `${room} may import ${may}${also}` }]
     }
     if (isBuiltin(imports) || room === 'test') return []
     const name = imports.split('/', imports.startsWith('@') ? 2 : 1).join('/')
@@ -85,4 +143,45 @@ function roomOf(file: string): string | undefined {
 
 function isWithin(path: string, folder: string): boolean {
   return path.startsWith(`${folder}/`) || path.replace(/\.[jt]s$/, '') === folder || dirname(path) === folder
+}
+
+/** Rings of files that import one another, each as its files; the soft engine's core is compiled as one and counts apart. */
+export function circles(root: string, rooms: readonly string[]): string[][] {
+  const files = rooms
+    .flatMap((room) => sources(join(root, room)))
+    .map((path) => relative(root, path).split(sep).join('/'))
+  const known = new Set(files)
+  const edges = new Map(
+    files.map((file) => {
+      const targets = importsOf(readFileSync(join(root, file), 'utf8')).flatMap(({ path }) => {
+        if (!path.startsWith('.')) return []
+        const target = posix.normalize(posix.join(posix.dirname(file), path)).replace(/\.js$/, '')
+        return known.has(`${target}.ts`) ? [`${target}.ts`] : []
+      })
+      return [file, targets]
+    }),
+  )
+  return stronglyConnected(edges).filter((ring) => ring.length > 1)
+}
+
+/** Tarjan's algorithm. */
+function stronglyConnected(edges: ReadonlyMap<string, readonly string[]>): string[][] {
+  const index = new Map<string, number>()
+  const low = new Map<string, number>()
+  const stack: string[] = []
+  const found: string[][] = []
+  const visit = (node: string): number => {
+    const mine = index.size
+    index.set(node, mine)
+    low.set(node, mine)
+    stack.push(node)
+    for (const next of edges.get(node) ?? []) {
+      if (!index.has(next)) low.set(node, Math.min(low.get(node) as number, visit(next)))
+      else if (stack.includes(next)) low.set(node, Math.min(low.get(node) as number, index.get(next) as number))
+    }
+    if (low.get(node) === mine) found.push(stack.splice(stack.indexOf(node)))
+    return low.get(node) as number
+  }
+  for (const node of edges.keys()) if (!index.has(node)) visit(node)
+  return found
 }

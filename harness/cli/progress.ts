@@ -1,5 +1,5 @@
 /** The line on a terminal that shows how a run goes; nothing where standard error is no terminal. */
-import type { Progress } from '../runtime/runner.js'
+import type { Progress } from '../protocol/messages.js'
 
 const CLEAR = '\r\x1b[K'
 

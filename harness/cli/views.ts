@@ -4,7 +4,7 @@ import { type LiveMachine, LiveScreen } from '../live/live-machine.js'
 import { type ViewOptions, ViewServer } from '../live/view-server.js'
 import { PASSWORD_LENGTH } from '../live/vnc-auth.js'
 import { VncServer } from '../live/vnc-server.js'
-import type { Progress } from '../runtime/runner.js'
+import type { Progress } from '../protocol/messages.js'
 import { UsageError } from './errors.js'
 import { type ViewRequest, type VncRequest, vncPassword } from './view-options.js'
 

@@ -1,7 +1,7 @@
 /** A machine that runs, as live views see it; and its screen, looked at as long as someone looks on. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
-import type { LivePicture } from '../runtime/runner.js'
+import type { LivePicture } from '../protocol/messages.js'
 
 /** Where a viewer's pointer is, in pixels of the screen, and its buttons as of `MouseEvent`. */
 export interface PointerState {

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { Area } from '../picture/compare-pictures.js'
-import type { LivePicture } from '../runtime/runner.js'
+import type { LivePicture } from '../protocol/messages.js'
 import { ByteReader, ConnectionEnded } from './byte-reader.js'
 import { changedAreas } from './changed-areas.js'
 import type { LiveMachine, LiveScreen } from './live-machine.js'

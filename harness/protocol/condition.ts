@@ -1,25 +1,9 @@
-/**
- * Conditions: what a test waits for, as plain data that can be sent to the machine's thread, and the watch that checks
- * one there: at every guest frame, at every serial byte, and when the machine stops by itself.
- */
-import type { Display } from '../../machine/devices/display/display.js'
+/** Conditions: what a test waits for, as plain data that is sent to the machine's thread. `runtime/watches.ts` checks them there. */
+import type { Frame } from '../../machine/devices/display/display.js'
 import type { MachineExit } from '../../machine/machine.js'
 import type { Pattern } from '../keys/boot-command.js'
+import type { Needle } from '../needles/needle.js'
 import type { Area } from '../picture/compare-pictures.js'
-import { screenText } from '../picture/screen-text.js'
-import {
-  cutOut,
-  describeScreenCondition,
-  type ModeCondition,
-  ModeWatch,
-  type NeedleCondition,
-  NeedleWatch,
-  type PictureCondition,
-  PictureWatch,
-  type ScreenshotCondition,
-  ScreenshotWatch,
-} from '../runtime/screen-conditions.js'
-import type { SerialLog } from '../runtime/serial-log.js'
 
 export type ExitReason = MachineExit['reason']
 
@@ -50,54 +34,47 @@ export type Condition =
   /** All at once; serial output and an exit stay true once they came. */
   | { kind: 'all'; of: readonly Condition[] }
 
-/** What a watch looks at. */
-export interface Scene {
-  /** Guest time in ns. */
-  now(): number
-  readonly display: Display
-  /** The text on the screen or in an area of it; undefined in graphics modes where none can be read. */
-  text(area?: Area): string | undefined
-  serial(port: number): SerialLog
+export interface ModeCondition {
+  kind: 'mode'
+  mode: 'text' | 'graphics'
+  /** Pixels; any by default. */
+  width?: number
+  height?: number
 }
 
-export interface Watch {
-  /** At the start, and at every guest frame. */
-  atFrame(): boolean
-  /** After a byte on COM1 + port. */
-  atByte(port: number): boolean
-  /** The machine stopped by itself: what the screen showed then counts too. */
-  atExit(exit: MachineExit): boolean
+/** Every area shows exactly these pixels. */
+export interface PictureCondition {
+  kind: 'picture'
+  /** What is to be seen, for messages: `the desktop`. */
+  title: string
+  /** Pixels of the whole screen. */
+  width: number
+  height: number
+  /** `sha256` as `areaHash` gives it. */
+  areas: readonly (Area & { sha256: string })[]
 }
 
-export function createWatch(condition: Condition, scene: Scene): Watch {
-  switch (condition.kind) {
-    case 'text':
-      return new TextWatch(compilePattern(condition.pattern), condition.area, scene)
-    case 'serial':
-      return new SerialWatch(condition.port, compilePattern(condition.pattern), condition.peek ?? false, scene)
-    case 'output':
-      return new OutputWatch(condition.port)
-    case 'exit':
-      return new ExitWatch(condition.reasons)
-    case 'still':
-      return new StillWatch(condition.ns, condition.area, scene)
-    case 'mode':
-      return new ModeWatch(condition, scene.display)
-    case 'picture':
-      return new PictureWatch(condition, scene.display)
-    case 'needle':
-      return new NeedleWatch(condition, scene.display)
-    case 'screenshot':
-      return new ScreenshotWatch(condition, scene.display)
-    case 'not':
-      return new NotWatch(createWatch(condition.of, scene))
-    case 'any':
-    case 'all':
-      return new SeveralWatch(
-        condition.of.map((part) => createWatch(part, scene)),
-        condition.kind === 'all',
-      )
-  }
+/** The screen shows one of the needles. */
+export interface NeedleCondition {
+  kind: 'needle'
+  needles: readonly Needle[]
+  /** See `MatchOptions` of needles/match.ts. */
+  searchRatio?: number
+}
+
+/** The screen, or an area of it, looks like a picture. */
+export interface ScreenshotCondition {
+  kind: 'screenshot'
+  /** What is to be seen, for messages: `login.png`. */
+  title: string
+  expected: Frame
+  area?: Area
+  /** Areas of the screen that are left out. */
+  mask?: readonly Area[]
+  /** Colour distance from 0 to 1 up to which two pixels are the same; default 0, exact. */
+  threshold?: number
+  /** How many pixels may differ; default none. */
+  maxDiffPixels?: number
 }
 
 /** `^` and `$` always match at the ends of rows and lines: there is no other beginning on a screen or a serial line. */
@@ -147,180 +124,13 @@ export function acceptsExit(reasons: readonly ExitReason[] | undefined, exit: Ma
   return exit.reason === 'poweroff' || exit.reason === 'reset'
 }
 
-class TextWatch implements Watch {
-  constructor(
-    private readonly pattern: RegExp,
-    private readonly area: Area | undefined,
-    private readonly scene: Scene,
-  ) {}
-
-  atFrame(): boolean {
-    const text = this.scene.text(this.area)
-    return text !== undefined && this.pattern.test(text)
-  }
-
-  atByte(): boolean {
-    return false
-  }
-
-  atExit(): boolean {
-    return this.atFrame()
-  }
-}
-
-class SerialWatch implements Watch {
-  private met = false
-
-  constructor(
-    private readonly port: number,
-    private readonly pattern: RegExp,
-    private readonly peek: boolean,
-    private readonly scene: Scene,
-  ) {}
-
-  atFrame(): boolean {
-    const log = this.scene.serial(this.port)
-    this.met ||= this.peek ? log.has(this.pattern) : log.match(this.pattern) !== undefined
-    return this.met
-  }
-
-  atByte(port: number): boolean {
-    return this.met || (port === this.port && this.atFrame())
-  }
-
-  atExit(): boolean {
-    return this.met
-  }
-}
-
-class OutputWatch implements Watch {
-  private met = false
-
-  constructor(private readonly port: number) {}
-
-  atFrame(): boolean {
-    return this.met
-  }
-
-  atByte(port: number): boolean {
-    this.met ||= port === this.port
-    return this.met
-  }
-
-  atExit(): boolean {
-    return this.met
-  }
-}
-
-class ExitWatch implements Watch {
-  private met = false
-
-  constructor(private readonly reasons: readonly ExitReason[] | undefined) {}
-
-  atFrame(): boolean {
-    return this.met
-  }
-
-  atByte(): boolean {
-    return this.met
-  }
-
-  atExit(exit: MachineExit): boolean {
-    this.met ||= acceptsExit(this.reasons, exit)
-    return this.met
-  }
-}
-
-class StillWatch implements Watch {
-  private generation = -1
-  private since = 0
-  private text: string | undefined
-  private picture: Uint8Array | undefined
-
-  constructor(
-    private readonly ns: number,
-    private readonly area: Area | undefined,
-    private readonly scene: Scene,
-  ) {
-    this.since = scene.now()
-  }
-
-  atFrame(): boolean {
-    const { display } = this.scene
-    const generation = display.generation()
-    if (generation !== this.generation) {
-      this.generation = generation
-      if (this.changed()) this.since = this.scene.now()
-    }
-    return this.scene.now() - this.since >= this.ns
-  }
-
-  atByte(): boolean {
-    return false
-  }
-
-  atExit(): boolean {
-    return false
-  }
-
-  /** Text is compared by its cells, because the cursor blinks in the picture. */
-  private changed(): boolean {
-    const { display } = this.scene
-    const screen = this.area ? undefined : display.text()
-    const text = screen && `${screen.columns} ${screenText(screen)} ${screen.cells.map(attribute).join('')}`
-    const picture = screen ? undefined : cutOut(display.frame(), this.area)
-    const same =
-      text === this.text &&
-      (picture === undefined || (this.picture !== undefined && Buffer.compare(picture, this.picture) === 0))
-    this.text = text
-    this.picture = picture && Uint8Array.from(picture)
-    return !same
-  }
-}
-
-function attribute(cell: { foreground: number; background: number; blink: boolean }): string {
-  return String.fromCharCode(0x100 | (cell.background << 4) | cell.foreground | (cell.blink ? 0x200 : 0))
-}
-
-class NotWatch implements Watch {
-  constructor(private readonly part: Watch) {}
-
-  atFrame(): boolean {
-    return !this.part.atFrame()
-  }
-
-  atByte(): boolean {
-    return false
-  }
-
-  atExit(exit: MachineExit): boolean {
-    return !this.part.atExit(exit)
-  }
-}
-
-class SeveralWatch implements Watch {
-  constructor(
-    private readonly parts: readonly Watch[],
-    private readonly all: boolean,
-  ) {}
-
-  atFrame(): boolean {
-    return this.combine((part) => part.atFrame())
-  }
-
-  atByte(port: number): boolean {
-    // A part that only frames can tell is not asked at a byte, so `all` is decided at the next frame.
-    const met = this.parts.filter((part) => part.atByte(port)).length
-    return this.all ? met === this.parts.length : met > 0
-  }
-
-  atExit(exit: MachineExit): boolean {
-    return this.combine((part) => part.atExit(exit))
-  }
-
-  /** Every part is asked, since some keep what they saw. */
-  private combine(ask: (part: Watch) => boolean): boolean {
-    const met = this.parts.map(ask)
-    return this.all ? met.every(Boolean) : met.some(Boolean)
-  }
+function describeScreenCondition(
+  condition: ModeCondition | PictureCondition | NeedleCondition | ScreenshotCondition,
+): string {
+  if (condition.kind === 'needle')
+    return `the needle ${condition.needles.map(({ name }) => name).join(' or ')} on the screen`
+  if (condition.kind !== 'mode') return `${condition.title} on the screen`
+  const { mode, width, height } = condition
+  const size = width === undefined && height === undefined ? '' : ` of ${width ?? 'any'}×${height ?? 'any'} pixels`
+  return `a ${mode} mode${size}`
 }

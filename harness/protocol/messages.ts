@@ -1,12 +1,38 @@
 /** What a machine's thread and the thread that started it say to each other: plain data only. */
 import type { MessagePort } from 'node:worker_threads'
+import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
 import type { Drive, MachineConfig, MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
-import type { Progress } from '../runtime/runner.js'
-import type { SnapshotParts } from '../thread/snapshot.js'
-import type { TraceInput } from '../vm/trace.js'
 import type { Script } from './script.js'
+import type { SnapshotParts } from './snapshot-parts.js'
+
+export interface Progress {
+  guestTimeNs: number
+  instructions: number
+  /** Host time since the script began, ms. */
+  hostMs: number
+  /** The screen's last line of text, or the mode it is in. */
+  lastLine: string
+}
+
+/** The screen for someone who looks on. */
+export interface LivePicture {
+  /** Of the display, to ask for a later one. */
+  generation: number
+  mode: DisplayMode
+  frame: Frame
+}
+
+export type WaitOutcome = 'met' | 'timeout' | 'failed' | 'interrupted'
+
+/** Host time is the sink's own business. Times are guest time in ns. */
+export type TraceInput =
+  | { kind: 'screen'; guestTimeNs: number; frame: Frame; text?: string }
+  | { kind: 'input' | 'exit' | 'note'; guestTimeNs: number; title: string }
+  | { kind: 'serial'; guestTimeNs: number; port: number; bytes: Uint8Array }
+  | { kind: 'wait'; guestTimeNs: number; title: string }
+  | { kind: 'waited'; guestTimeNs: number; outcome: WaitOutcome; error?: string }
 
 /** Sent to the worker at its start. */
 export interface WorkerStart {

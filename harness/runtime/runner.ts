@@ -10,17 +10,9 @@ import type { Machine, MachineExit, MachineOptions } from '../../machine/machine
 import type { BitmapFont } from '../picture/bitmap-font.js'
 import type { Area } from '../picture/compare-pictures.js'
 import { findText, type ScreenReading } from '../picture/screen-reading.js'
-import {
-  acceptsExit,
-  type Condition,
-  compilePattern,
-  createWatch,
-  describeCondition,
-  type Scene,
-  type Watch,
-} from '../protocol/condition.js'
+import { acceptsExit, type Condition, compilePattern, describeCondition } from '../protocol/condition.js'
+import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
 import type { EndReason, Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
-import type { TraceInput } from '../vm/trace.js'
 import { describeExit } from '../words/exit-words.js'
 import { LiveInput } from './live-input.js'
 import { Pace } from './pace.js'
@@ -28,30 +20,15 @@ import { Pointer } from './pointer.js'
 import { SerialLog } from './serial-log.js'
 import { Tracer } from './tracer.js'
 import { Typist } from './typist.js'
+import type { Scene, Watch } from './watch.js'
 import { WatchedScreen } from './watched-screen.js'
+import { createWatch } from './watches.js'
 
 /** Guest frames a second: the screen's conditions are checked at multiples of this since power-on. */
 const FRAME_HZ = 60
 const SERIAL_PORTS = 4
 const LAST_LINES = 20
 const PROGRESS_MS = 200
-
-export interface Progress {
-  guestTimeNs: number
-  instructions: number
-  /** Host time since the script began, ms. */
-  hostMs: number
-  /** The screen's last line of text, or the mode it is in. */
-  lastLine: string
-}
-
-/** The screen for someone who looks on. */
-export interface LivePicture {
-  /** Of the display, to ask for a later one. */
-  generation: number
-  mode: DisplayMode
-  frame: Frame
-}
 
 /** What the thread around the runner is told, and what it may say, between two slices of guest time. */
 export interface RunnerHooks {

@@ -4,8 +4,9 @@
  */
 import type { Machine } from '../../machine/machine.js'
 import { screenText } from '../picture/screen-text.js'
+import type { TraceInput, WaitOutcome } from '../protocol/messages.js'
 import type { Step } from '../protocol/script.js'
-import type { TraceInput, WaitOutcome } from '../vm/trace.js'
+import { quoted, shortened } from '../words/quoted.js'
 
 /** Guest time between two pictures while nothing else happens, ns. */
 const INTERVAL = 50e6
@@ -100,15 +101,6 @@ export class Tracer {
   private event(kind: 'input' | 'exit', title: string): void {
     this.tell({ kind, guestTimeNs: this.machine.now(), title })
   }
-}
-
-/** For titles: a text as it was typed or sent, cut where it is long. */
-export function quoted(text: string): string {
-  return shortened(JSON.stringify(text))
-}
-
-function shortened(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 80)}… (${text.length} characters)` : text
 }
 
 /** undefined for what is no input. */

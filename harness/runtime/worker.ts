@@ -12,6 +12,7 @@ import {
   type OpenedMachine,
   openMachine,
 } from '../config/machine-config.js'
+import type { TraceInput } from '../protocol/messages.js'
 import {
   type ControlMessage,
   plainError,
@@ -19,8 +20,7 @@ import {
   type WorkerMessage,
   type WorkerStart,
 } from '../protocol/messages.js'
-import type { SnapshotParts } from '../thread/snapshot.js'
-import type { TraceInput } from '../vm/trace.js'
+import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
 

@@ -17,16 +17,18 @@ import type { ScreenReading } from '../picture/screen-reading.js'
 import type {
   Command,
   ControlMessage,
+  LivePicture,
   PlainError,
+  Progress,
   Ready,
   Request,
+  TraceInput,
   WorkerMessage,
   WorkerStart,
 } from '../protocol/messages.js'
 import type { Look, RunResult, Script } from '../protocol/script.js'
-import type { LivePicture, Progress } from '../runtime/runner.js'
-import type { TraceInput } from '../vm/trace.js'
-import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot, type SnapshotParts } from './snapshot.js'
+import type { SnapshotParts } from '../protocol/snapshot-parts.js'
+import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot } from './snapshot.js'
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
 

@@ -7,7 +7,7 @@ import type { State } from '../../machine/device.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
 import type { DriveMedia, MachineConfig, MediumConfig } from '../config/machine-config.js'
-import type { SnapshotParts } from './snapshot.js'
+import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 
 /** A file that the machine reads: a snapshot is good with the very same contents only. */
 export interface InputFile {

@@ -3,21 +3,9 @@
  * of others like it. The memory is shared with all of them, page by page, until one writes.
  */
 import type { State } from '../../machine/device.js'
-import type { MachineState } from '../../machine/state/machine-state.js'
 import { closeLayer, imageBytes, type MemoryImage } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
-import type { DriveMedia, MachineConfig } from '../config/machine-config.js'
-
-/** What crosses threads. */
-export interface SnapshotParts {
-  state: MachineState
-  /** Serial logs and the like. */
-  runner: State
-  /** As the machine was started. */
-  config: MachineConfig
-  /** What was in the drives. */
-  media: DriveMedia
-}
+import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 
 /** Good in the process that made it, until it is released, whatever becomes of the machine it was made of. */
 export interface Snapshot {

@@ -4,8 +4,9 @@
  */
 import type { MatcherState } from 'vitest'
 import type { Area } from '../picture/compare-pictures.js'
+import { compareScreen } from '../picture/screen-areas.js'
 import { decodePng, encodePng } from '../picture/screenshot.js'
-import { compareScreen, type ScreenshotCondition } from '../runtime/screen-conditions.js'
+import type { ScreenshotCondition } from '../protocol/condition.js'
 import type { TimeoutOptions } from '../vm/driver.js'
 import { VmFailure } from '../vm/errors.js'
 import type { Region } from '../vm/screen.js'

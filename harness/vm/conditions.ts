@@ -1,8 +1,7 @@
 /** Conditions as a test author writes them; `condition.ts` has them as data. */
 import type { Pattern } from '../keys/boot-command.js'
 import type { Needle } from '../needles/needle.js'
-import type { Condition, ExitReason } from '../protocol/condition.js'
-import type { PictureCondition } from '../runtime/screen-conditions.js'
+import type { Condition, ExitReason, PictureCondition } from '../protocol/condition.js'
 import { parseDuration } from '../units/durations.js'
 
 /** A string stands for itself. */

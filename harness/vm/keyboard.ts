@@ -2,7 +2,7 @@
 import type { LayoutName } from '../keys/keyboard-layouts.js'
 import { codesOf, layoutNamed, strokesFor, strokesForText } from '../keys/keyboard-layouts.js'
 import { keyCode, parseKeys } from '../keys/keys.js'
-import { quoted } from '../runtime/tracer.js'
+import { quoted } from '../words/quoted.js'
 import type { TimeoutOptions, VmDriver } from './driver.js'
 
 export interface KeyboardOptions extends TimeoutOptions {

@@ -1,13 +1,17 @@
 /** A needle on the screen, by its name or a tag, to be waited for or clicked on. */
-
+import type { Frame } from '../../machine/devices/display/display.js'
 import { bestMatch, type NeedleMatch } from '../needles/match.js'
 import type { Needle } from '../needles/needle.js'
 import { NeedleError } from '../needles/needle-file.js'
 import type { NeedleSet } from '../needles/needle-set.js'
 import type { Condition } from '../protocol/condition.js'
-import type { TimeoutOptions } from './driver.js'
+import type { TimeoutOptions, VmDriver } from './driver.js'
 import type { ClickOptions } from './mouse.js'
-import type { Screen } from './screen.js'
+
+interface Screen {
+  readonly driver: VmDriver
+  frame(): Promise<Frame>
+}
 
 export class NeedleLocator {
   constructor(

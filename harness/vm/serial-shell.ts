@@ -2,7 +2,6 @@
 import { escapePattern } from './conditions.js'
 import type { TimeoutOptions } from './driver.js'
 import { TimeoutError } from './errors.js'
-import type { SerialLine } from './serial.js'
 
 export interface ShellOptions extends TimeoutOptions {
   /** User name, typed at `login:`; without one the shell is taken to be there already. */
@@ -19,6 +18,15 @@ export interface CommandResult {
 }
 
 const PROMPT = /^[^\n]*[#$%] ?$/
+/** What a shell needs of its serial line. */
+interface Line {
+  write(text: string): Promise<void>
+  waitFor(expression: RegExp | string, options?: TimeoutOptions): Promise<string[]>
+  /** All that the guest sent. */
+  text(): string
+  lastLines(): Promise<string[]>
+}
+
 /** Characters of a command on one line: line editors of small shells take 1024 at most. */
 const CHUNK = 200
 const CONTROL_C = '\x03'
@@ -29,14 +37,14 @@ export class Shell {
   private late: number | undefined
 
   private constructor(
-    private readonly line: SerialLine,
+    private readonly line: Line,
     private readonly options: ShellOptions,
     /** As it was last seen. */
     private prompt: string,
   ) {}
 
   /** Logs in where that is asked for, and waits for the prompt. Rejects with a TimeoutError that shows the last lines. */
-  static async open(line: SerialLine, options: ShellOptions = {}): Promise<Shell> {
+  static async open(line: Line, options: ShellOptions = {}): Promise<Shell> {
     const { login, password, prompt = PROMPT } = options
     if (login !== undefined) {
       const last = (await line.lastLines()).at(-1) ?? ''

@@ -3,8 +3,8 @@ import type { State } from '../../machine/device.js'
 import type { BitmapFont } from '../picture/bitmap-font.js'
 import { partsOf, type Snapshot } from '../thread/snapshot.js'
 import { writeSnapshot } from '../thread/snapshot-files.js'
+import type { VmExit } from './exit.js'
 import type { SerialRecord } from './serial.js'
-import type { VmExit } from './vm.js'
 
 export interface VmMemory {
   /** Of COM1 to COM4. */

@@ -1,10 +1,19 @@
 /** Text somewhere on the screen, to be waited for, clicked on, or asked where it is. */
 import type { Pattern } from '../keys/boot-command.js'
 import type { Area } from '../picture/compare-pictures.js'
+import type { Condition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
-import type { TimeoutOptions } from './driver.js'
+import type { TimeoutOptions, VmDriver } from './driver.js'
 import type { ClickOptions } from './mouse.js'
-import type { Region } from './screen.js'
+
+/** The screen, or an area of it. */
+interface Region {
+  readonly driver: VmDriver
+  readonly area: Area | undefined
+  /** Where a text is now, all places of it. */
+  places(pattern: Pattern): Promise<{ text: string; area: Area }[]>
+  shows(pattern: Pattern): Condition
+}
 
 export class TextLocator {
   constructor(

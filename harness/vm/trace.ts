@@ -9,22 +9,13 @@ import type { Frame } from '../../machine/devices/display/display.js'
 import { TRACE_VERSION, type Trace, type TraceEvent } from '../../reports/trace.js'
 import { encodePng } from '../picture/screenshot.js'
 import { encodeVideo } from '../picture/video.js'
+import type { TraceInput } from '../protocol/messages.js'
 
 const pack = promisify<Uint8Array, { level: number }, Buffer>(deflate)
 const unpack = promisify<Uint8Array, Buffer>(inflate)
 
-export type WaitOutcome = 'met' | 'timeout' | 'failed' | 'interrupted'
-
 /** How long a video shows its last screen, ns. */
 const LAST_NS = 1e9
-
-/** Host time is the sink's own business. Times are guest time in ns. */
-export type TraceInput =
-  | { kind: 'screen'; guestTimeNs: number; frame: Frame; text?: string }
-  | { kind: 'input' | 'exit' | 'note'; guestTimeNs: number; title: string }
-  | { kind: 'serial'; guestTimeNs: number; port: number; bytes: Uint8Array }
-  | { kind: 'wait'; guestTimeNs: number; title: string }
-  | { kind: 'waited'; guestTimeNs: number; outcome: WaitOutcome; error?: string }
 
 export interface TraceSink {
   event(event: TraceInput): void

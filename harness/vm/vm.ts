@@ -8,10 +8,12 @@ import { type BootCommandOptions, parseBootCommand } from '../keys/boot-command.
 import type { LayoutName } from '../keys/keyboard-layouts.js'
 import type { NeedleSet } from '../needles/needle-set.js'
 import type { Condition, ExitReason } from '../protocol/condition.js'
+import type { TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult } from '../protocol/script.js'
 import { type VmEvents, VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
 import { type DriverSettings, type Duration, type TimeoutOptions, VmDriver } from './driver.js'
+import type { VmExit } from './exit.js'
 import { Keyboard } from './keyboard.js'
 import { Media } from './media.js'
 import { Mouse } from './mouse.js'
@@ -19,21 +21,13 @@ import { Power } from './power.js'
 import { Screen } from './screen.js'
 import { type SerialLines, serialLines } from './serial.js'
 import { memoryOf, type VmMemory, VmSnapshot } from './snapshots.js'
-import type { TraceInput, TraceSink } from './trace.js'
+import type { TraceSink } from './trace.js'
 
 const SERIAL_PORTS = 4
 
 export interface VmSettings extends DriverSettings {
   layout: LayoutName
   needles: NeedleSet | undefined
-}
-
-/** How the guest stopped. */
-export interface VmExit {
-  reason: ExitReason
-  /** `debug-exit`: the value that the guest wrote. */
-  code?: number
-  detail?: string
 }
 
 export interface ExitExpectation {

@@ -1,6 +1,6 @@
 /** A machine for views, whose screen a test paints and whose inputs it reads. */
 import type { LiveMachine, PointerState } from '../../../harness/live/live-machine.js'
-import type { LivePicture } from '../../../harness/runtime/runner.js'
+import type { LivePicture } from '../../../harness/protocol/messages.js'
 import type { Frame } from '../../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../../machine/devices/input/events.js'
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { areaHash } from '../../../harness/runtime/screen-conditions.js'
+import { areaHash } from '../../../harness/picture/screen-areas.js'
 import { afterAll, describe, expect, stage, test } from '../../../harness/vitest/index.js'
 import type { Vm } from '../../../harness/vm/vm.js'
 import { programFloppy } from '../boot-programs.js'

@@ -1,0 +1,24 @@
+/** What looks whether a condition has come true, and what it looks at. */
+import type { Display } from '../../machine/devices/display/display.js'
+import type { MachineExit } from '../../machine/machine.js'
+import type { Area } from '../picture/compare-pictures.js'
+import type { SerialLog } from './serial-log.js'
+
+/** What a watch looks at. */
+export interface Scene {
+  /** Guest time in ns. */
+  now(): number
+  readonly display: Display
+  /** The text on the screen or in an area of it; undefined in graphics modes where none can be read. */
+  text(area?: Area): string | undefined
+  serial(port: number): SerialLog
+}
+
+export interface Watch {
+  /** At the start, and at every guest frame. */
+  atFrame(): boolean
+  /** After a byte on COM1 + port. */
+  atByte(port: number): boolean
+  /** The machine stopped by itself: what the screen showed then counts too. */
+  atExit(exit: MachineExit): boolean
+}

@@ -1,0 +1,9 @@
+import type { ExitReason } from '../protocol/condition.js'
+
+/** How the guest stopped. */
+export interface VmExit {
+  reason: ExitReason
+  /** `debug-exit`: the value that the guest wrote. */
+  code?: number
+  detail?: string
+}
