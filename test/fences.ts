@@ -39,7 +39,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   harness: { code: EVERYTHING_BELOW },
   'harness/units': { code: [] },
   'harness/words': { code: ['machine'], types: ['harness/protocol'] },
-  'harness/keys': { code: ['harness/units'], types: ['harness/picture'] },
+  'harness/keys': { code: ['harness/units', 'harness/words'], types: ['harness/picture'] },
   'harness/picture': { code: ['machine'], types: ['harness/protocol'] },
   'harness/needles': { code: ['harness/keys', 'harness/picture', 'harness/words', 'machine'] },
   'harness/config': { code: ['harness/picture', 'machine'] },
