@@ -1,16 +1,23 @@
 /** Raising exceptions. A fault leaves the core at once: the host throws through every frame, and run() delivers it on re-entry. */
 import { dropHits } from './debug'
+import { dropGathered } from './float-sse'
 import { unwind } from './host'
 import { syncForFault } from './run'
 import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
+
+/** What an instruction has begun and not ended must not count for the next one. */
+@inline function leaveNothing(): void {
+  dropHits()
+  dropGathered()
+  syncForFault()
+}
 
 /** Raises an exception with an error code; does not return. */
 @noInline export function raise(vector: u32, errorCode: u32): void {
   store<u32>(PENDING_VECTOR, vector)
   store<u32>(PENDING_ERROR, errorCode)
   store<u32>(PENDING_HAS_ERROR, 1)
-  dropHits()
-  syncForFault()
+  leaveNothing()
   unwind()
   unreachable()
 }
@@ -19,8 +26,7 @@ import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
 @noInline export function raiseNoError(vector: u32): void {
   store<u32>(PENDING_VECTOR, vector)
   store<u32>(PENDING_HAS_ERROR, 0)
-  dropHits()
-  syncForFault()
+  leaveNothing()
   unwind()
   unreachable()
 }

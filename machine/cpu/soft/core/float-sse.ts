@@ -49,6 +49,11 @@ export function gatherFlags(): void {
   gathered = 0
 }
 
+/** An instruction faults: it may have been in its halves. */
+@inline export function dropGathered(): void {
+  gathering = false
+}
+
 /** Ends the halves: what they have raised goes to MXCSR. */
 export function commitGathered(): void {
   gathering = false
