@@ -13,8 +13,11 @@ export type Condition =
    * what the fonts at hand make out.
    */
   | { kind: 'text'; pattern: Pattern; area?: Area }
-  /** What the guest sent over COM1 + `port` since the last match matches; with `peek`, all that it sent lately. */
-  | { kind: 'serial'; port: number; pattern: Pattern; peek?: boolean }
+  /**
+   * What the guest sent over COM1 + `port` since the last match matches; with `peek`, all that it sent lately. `title`
+   * says in words what that is, where nobody gave the pattern.
+   */
+  | { kind: 'serial'; port: number; pattern: Pattern; peek?: boolean; title?: string }
   /** The guest sends something over COM1 + `port`. */
   | { kind: 'output'; port: number }
   /**
@@ -89,7 +92,7 @@ export function describeCondition(condition: Condition): string {
     case 'text':
       return `the text ${describePattern(condition.pattern)} ${describePlace(condition.area)}`
     case 'serial':
-      return `${describePattern(condition.pattern)} on COM${condition.port + 1}`
+      return `${condition.title ?? describePattern(condition.pattern)} on COM${condition.port + 1}`
     case 'output':
       return `output on COM${condition.port + 1}`
     case 'exit':

@@ -3,8 +3,10 @@
  * earlier stage left, kept for later runs until something it depends on changes, and every test goes on from it on a
  * fork of its own. What its steps call, the key does not see: `BOOTWRIGHT_STAGES=rebuild` builds all anew.
  */
+
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { at } from '../vm/call-site.js'
 import { type LaunchOptions, launch, machineConfig, vmSettings } from '../vm/launch.js'
 import type { VmSnapshot } from '../vm/snapshots.js'
 import { Vm } from '../vm/vm.js'
@@ -15,9 +17,35 @@ export interface StageOptions extends LaunchOptions {
   from?: Stage
 }
 
-/** The steps of a stage failed; its message holds why, with the evidence. */
+/** The steps of a stage failed; its message holds why, with the evidence, and its stack the line that failed. */
 export class StageError extends Error {
   override readonly name = 'StageError'
+
+  /** @param stage Its name. */
+  constructor(
+    readonly stage: string,
+    sentence: string,
+  ) {
+    super(sentence)
+  }
+}
+
+/** Who looks on while a stage is built. */
+export interface StageWatch {
+  /** Where pictures of failures go. */
+  readonly outputFolder: string
+  begin(vm: Vm): Promise<void>
+  /** The steps are through. Throws for what they left undone. */
+  check(): void
+  /** Before the machine is closed. */
+  end(failed: boolean): Promise<void>
+}
+
+let watch: (name: string) => StageWatch | undefined = () => undefined
+
+/** @internal The test runner looks on. */
+export function watchStages(watcher: typeof watch): void {
+  watch = watcher
 }
 
 /**
@@ -119,16 +147,29 @@ export class Stage {
   }
 
   private async start(): Promise<Built> {
-    const { from, ...options } = this.options
+    const { from, ...own } = this.options
+    const watched = watch(this.name)
+    const options = { ...(watched && { outputFolder: watched.outputFolder }), ...own }
     const vm = from ? await from.fork(options) : await launch(options)
+    let failed = true
     try {
+      await watched?.begin(vm)
       await this.steps(vm)
+      watched?.check()
+      failed = false
       return { vm, snapshot: await vm.snapshot() }
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new StageError(`the stage '${this.name}' could not be built: ${reason}`, { cause: error })
+      throw await this.failure(vm, error)
     } finally {
+      await watched?.end(failed)
       await vm.close()
     }
+  }
+
+  /** What is thrown in the steps is not its cause: test runners print that, too, with all that hangs on it. */
+  private async failure(vm: Vm, thrown: unknown): Promise<StageError> {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown)
+    const message = `the stage '${this.name}' could not be built: ${await vm.driver.withEvidence(reason)}`
+    return at(thrown as Error, new StageError(this.name, message)) as StageError
   }
 }

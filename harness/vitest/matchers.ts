@@ -1,6 +1,8 @@
 /** The matchers, added to vitest's `expect`; in negated (`.not`) and soft (`expect.soft`) forms as all are there. */
+
 import { expect } from 'vitest'
 import type { TimeoutOptions } from '../vm/driver.js'
+import { awaited } from './forgotten.js'
 import { type ExpectedExit, toExit } from './to-exit.js'
 import { type ScreenshotOptions, toHaveScreenshot } from './to-have-screenshot.js'
 import { toHaveText } from './to-have-text.js'
@@ -24,6 +26,9 @@ declare module 'vitest' {
   interface Matchers<T = any> extends BootwrightMatchers {}
 }
 
-expect.extend({ toHaveText, toHaveScreenshot, toMatchNeedle, toExit } as never)
+const matchers = { toHaveText, toHaveScreenshot, toMatchNeedle, toExit }
+expect.extend(
+  Object.fromEntries(Object.entries(matchers).map(([name, run]) => [name, awaited(name, run as never)])) as never,
+)
 
 export { expect }

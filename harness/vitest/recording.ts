@@ -2,10 +2,12 @@
  * What a test leaves for its report: the trace of its machine, its serial lines as asciicasts, a video where one is
  * asked for. The words and their meaning are Playwright's.
  */
+
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { complaint } from '../cli/errors.js'
 import { withPath } from '../cli/outputs.js'
+import { encodePng } from '../picture/screenshot.js'
 import { TraceRecorder } from '../vm/trace.js'
 import type { Vm } from '../vm/vm.js'
 
@@ -81,6 +83,10 @@ export class Recording {
       if (keeps(this.options.video, ended)) {
         const video = await recorder.video()
         if (video) await put(`video${suffix}.webp`, video)
+      }
+      if (ended.failed && !vm.driver.closed && vm.driver.kept === 0) {
+        const frame = await vm.screen.frame()
+        if (frame.width > 0 && frame.height > 0) await put(`last-screen${suffix}.png`, await encodePng(frame))
       }
     } catch (error) {
       console.error(`bootwright: what this test leaves is not complete: ${complaint(withPath(error, folder)).message}`)

@@ -11,7 +11,14 @@ import { stripVTControlCharacters } from 'node:util'
 import type { SerializedError } from 'vitest'
 import type { Reporter, TestCase, TestModule, TestRunEndReason, Vitest } from 'vitest/node'
 import { renderRunMarkdown } from '../../reports/run-markdown.js'
-import { RUN_VERSION, type RunError, type RunResult, type TestResult, testId } from '../../reports/run-result.js'
+import {
+  type Attachment,
+  RUN_VERSION,
+  type RunError,
+  type RunResult,
+  type TestResult,
+  testId,
+} from '../../reports/run-result.js'
 import { writeRun } from '../../reports/write-run.js'
 import { complain } from '../cli/errors.js'
 import { withPath } from '../cli/outputs.js'
@@ -83,7 +90,7 @@ export default class BootwrightReporter implements Reporter {
     const retries = diagnostic?.retryCount ?? 0
     const titles = test.fullName.split(' > ')
     const file = relative(root, test.module.moduleId).split(sep).join('/')
-    const meta = test.meta() as { guestTimeNs?: number; flaky?: boolean }
+    const meta = test.meta() as { guestTimeNs?: number; flaky?: boolean; failedStage?: string }
     const status = statusOf(state, diagnostic?.flaky === true || meta.flaky === true)
     const { name } = test.project
     const result = {
@@ -98,10 +105,14 @@ export default class BootwrightReporter implements Reporter {
       ...(typeof meta.guestTimeNs === 'number' && { guestTimeNs: meta.guestTimeNs }),
       // What went wrong before it passed is worth knowing, too.
       errors: errors.map(runError),
-      attachments:
-        status === 'skipped' ? [] : attachmentsOf(test.module.moduleId, test.fullName, this.started.getTime()),
+      attachments: status === 'skipped' ? [] : this.attachments(test, meta.failedStage),
     }
     return { id: testId(result), ...result }
+  }
+
+  private attachments({ module, fullName }: TestCase, failedStage: string | undefined): Attachment[] {
+    const titles = [fullName, ...(failedStage === undefined ? [] : [failedStage])]
+    return titles.flatMap((title) => attachmentsOf(module.moduleId, title, this.started.getTime()))
   }
 }
 

@@ -1,11 +1,13 @@
 /** `test` with a machine: launched for each test, or forked from a stage, and closed behind it. */
+
 import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } from 'vitest'
-import type { Stage } from '../stages/stage.js'
+import { type Stage, StageError, watchStages } from '../stages/stage.js'
 import { type LaunchOptions, launch } from '../vm/launch.js'
 import type { Vm } from '../vm/vm.js'
-import { evidence } from '../words/evidence.js'
 import { outputFolder } from './baselines.js'
+import { forgotten } from './forgotten.js'
 import { Recording, type RecordingOptions } from './recording.js'
+import { stageTitle, watchStage } from './stage-watch.js'
 import { restartNames } from './to-have-screenshot.js'
 
 /** What `vm` is launched with, and what is kept of its run. */
@@ -47,16 +49,18 @@ function create(stage: Stage | undefined): VmTest {
       restartNames(task.file.filepath, fullName(task))
       const { trace = 'retain-on-failure', video = 'retain-on-failure', ...own } = launchOptions
       const options = { outputFolder: folder, ...own }
-      const vm = stage ? await stage.fork(options) : await launch(options)
+      const vm = stage ? await forkOf(stage, options, task) : await launch(options)
       machines.add(vm)
       try {
         const retry = task.result?.retryCount ?? 0
         const recording = new Recording(vm, fullName(task), { trace, video }, retry)
         await recording.begin()
         await use(vm)
+        const [unawaited] = forgotten(vm.driver)
         await tell(task, vm)
         task.meta.guestTimeNs = recording.guestTimeNs()
-        await recording.end(folder, { failed: task.result?.state === 'fail', retry })
+        await recording.end(folder, { failed: task.result?.state === 'fail' || unawaited !== undefined, retry })
+        if (unawaited) task.context.onTestFinished(() => Promise.reject(unawaited))
       } finally {
         machines.delete(vm)
         await vm.close()
@@ -100,13 +104,16 @@ async function tell(task: TestContext['task'], vm: Vm): Promise<void> {
   const { result, meta } = task
   if (result?.state === 'pass' && (result.retryCount ?? 0) > 0) meta.flaky = true
   const error = result?.state === 'fail' ? result.errors?.at(-1) : undefined
-  if (!error || /^last screen/m.test(error.message) || vm.driver.closed) return
+  if (error) error.message = await vm.driver.withEvidence(error.message)
+}
+
+/** The test leaves what the stage left, where that cannot be built. */
+async function forkOf(stage: Stage, options: LaunchOptions, task: TestContext['task']): Promise<Vm> {
   try {
-    const look = await vm.look()
-    const picture = await vm.driver.keepPicture(look)
-    error.message += `\n\n${evidence(look, picture ? `see ${picture}` : 'no picture was kept').trimEnd()}`
-  } catch {
-    // A machine that cannot be asked any more has said so itself.
+    return await stage.fork(options)
+  } catch (error) {
+    if (error instanceof StageError) task.meta.failedStage = stageTitle(error.stage)
+    throw error
   }
 }
 
@@ -116,9 +123,12 @@ declare module 'vitest' {
     flaky?: boolean
     /** Guest time that passed in the test, ns. */
     guestTimeNs?: number
+    /** What it starts from could not be built; the name by which the files of that are found. */
+    failedStage?: string
   }
 }
 
 widenTimeout()
+watchStages(watchStage)
 
 export const test = create(undefined)

@@ -2,6 +2,7 @@
  * Between a `Vm` and its thread: runs small scripts one after the other, with time-outs, and turns what went wrong into
  * errors with evidence. All parts of a `Vm` stand on it.
  */
+
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { writePng } from '../picture/screenshot.js'
@@ -9,6 +10,8 @@ import type { Condition } from '../protocol/condition.js'
 import type { Look, RunResult, Step } from '../protocol/script.js'
 import type { VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
+import { evidence, pictureWords } from '../words/evidence.js'
+import { asked } from './call-site.js'
 import { failureOf, MachineClosedError, TimeoutError } from './errors.js'
 
 /** A number is seconds. */
@@ -74,14 +77,16 @@ export class VmDriver {
     const timed = steps.map((step) =>
       step.kind === 'until' || step.kind === 'wait-text' ? { ...step, timeoutNs: step.timeoutNs ?? limitNs } : step,
     )
-    return this.exclusively(async () => {
-      const script = { steps: timed, hostTimeoutMs, timeoutNs: waits ? undefined : timeoutNs, title: options.title }
-      const result = await this.thread.run(script)
-      this.guestTimeNs = result.guestTimeNs
-      this.onResult?.(result)
-      if (result.outcome !== 'ok') throw failureOf(result, await this.keepPicture(result))
-      return result
-    })
+    return asked(() =>
+      this.exclusively(async () => {
+        const script = { steps: timed, hostTimeoutMs, timeoutNs: waits ? undefined : timeoutNs, title: options.title }
+        const result = await this.thread.run(script)
+        this.guestTimeNs = result.guestTimeNs
+        this.onResult?.(result)
+        if (result.outcome !== 'ok') throw failureOf(result, await this.keepPicture(result))
+        return result
+      }),
+    )
   }
 
   until(condition: Condition, options?: TimeoutOptions): Promise<RunResult> {
@@ -92,7 +97,11 @@ export class VmDriver {
    * For what only this thread can judge: looks now and every 100 ms of guest time until `check` gives something.
    * @param what Is waited for, for the error: `the needle 'login'`.
    */
-  async poll<T>(check: () => Promise<T | undefined>, what: string, options: TimeoutOptions = {}): Promise<T> {
+  poll<T>(check: () => Promise<T | undefined>, what: string, options: TimeoutOptions = {}): Promise<T> {
+    return asked(() => this.pollUntil(check, what, options))
+  }
+
+  private async pollUntil<T>(check: () => Promise<T | undefined>, what: string, options: TimeoutOptions): Promise<T> {
     const timeoutNs = parseDuration(options.timeout ?? this.settings.timeout)
     const hostTimeoutMs = parseDuration(options.hostTimeout ?? this.settings.hostTimeout) / 1e6
     const started = performance.now()
@@ -111,7 +120,7 @@ export class VmDriver {
 
   /** Asks the thread for something between two scripts. */
   ask<T>(question: (thread: VmThread) => Promise<T>): Promise<T> {
-    return this.exclusively(() => question(this.thread))
+    return asked(() => this.exclusively(() => question(this.thread)))
   }
 
   /** @param why In words for errors of later calls: `was switched off`. */
@@ -130,6 +139,25 @@ export class VmDriver {
     const timedOut: RunResult = { ...result, outcome: 'timeout', exit: { reason: 'timeout' }, error: sentence }
     timedOut.registers = await this.thread.registers()
     return new TimeoutError(sentence, timedOut, await this.keepPicture(timedOut))
+  }
+
+  /** What went wrong in a test, with what the machine shows now, unless that is said already. Never rejects. */
+  async withEvidence(message: string): Promise<string> {
+    if (this.closed || /^last screen/m.test(message)) return message
+    try {
+      const { thread } = this
+      const [look, registers] = await this.ask(() => Promise.all([thread.look(), thread.registers()]))
+      const picture = await this.keepPicture(look)
+      return `${message}\n\n${evidence({ ...look, registers }, pictureWords(picture)).trimEnd()}`
+    } catch {
+      // A machine that cannot be asked any more has said so itself.
+      return message
+    }
+  }
+
+  /** How many pictures of failures were kept. */
+  get kept(): number {
+    return this.pictures
   }
 
   /** The path of a picture of the last screen, for graphics modes: text is shown as text. */

@@ -4,7 +4,7 @@
  */
 
 import type { EndReason, RunResult } from '../protocol/script.js'
-import { evidence } from '../words/evidence.js'
+import { evidence, pictureWords } from '../words/evidence.js'
 
 /** The common ground: `result` is the machine as it was then. */
 export class VmFailure extends Error {
@@ -20,9 +20,15 @@ export class VmFailure extends Error {
     result: RunResult,
     readonly picture?: string,
   ) {
-    super(`${sentence}\n\n${evidence(result, picture ? `see ${picture}` : 'no picture was kept').trimEnd()}`)
+    super(`${sentence}\n\n${evidence(result, pictureWords(picture)).trimEnd()}`)
     // Test runners print what can be enumerated: each cell of the screen, where the message has said all.
     Object.defineProperty(this, 'result', { value: result, enumerable: false })
+  }
+
+  /** Runners in other processes than the test's are sent what this gives, and not each cell. */
+  toJSON(): object {
+    const { name, message, stack } = this
+    return { name, message, stack }
   }
 }
 

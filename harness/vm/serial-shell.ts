@@ -1,4 +1,5 @@
 /** A POSIX shell on a serial line: commands with their exit codes and output. */
+import { asked } from './call-site.js'
 import { escapePattern } from './conditions.js'
 import type { TimeoutOptions } from './driver.js'
 import { TimeoutError } from './errors.js'
@@ -21,7 +22,8 @@ const PROMPT = /^[^\n]*[#$%] ?$/
 /** What a shell needs of its serial line. */
 interface Line {
   write(text: string): Promise<void>
-  waitFor(expression: RegExp | string, options?: TimeoutOptions): Promise<string[]>
+  /** `title` says in words what the expression stands for. */
+  wait(expression: RegExp | string, title: string, options?: TimeoutOptions): Promise<string[]>
   /** All that the guest sent. */
   text(): string
   lastLines(): Promise<string[]>
@@ -30,11 +32,13 @@ interface Line {
 /** Characters of a command on one line: line editors of small shells take 1024 at most. */
 const CHUNK = 200
 const CONTROL_C = '\x03'
+/** Of a command, in an error's sentence. */
+const QUOTED = 60
 
 export class Shell {
   private commands = 0
   /** The command that was not through at its time-out. */
-  private late: number | undefined
+  private late: { id: number; title: string } | undefined
 
   private constructor(
     private readonly line: Line,
@@ -44,23 +48,27 @@ export class Shell {
   ) {}
 
   /** Logs in where that is asked for, and waits for the prompt. Rejects with a TimeoutError that shows the last lines. */
-  static async open(line: Line, options: ShellOptions = {}): Promise<Shell> {
+  static open(line: Line, options: ShellOptions = {}): Promise<Shell> {
+    return asked(() => Shell.logIn(line, options))
+  }
+
+  private static async logIn(line: Line, options: ShellOptions): Promise<Shell> {
     const { login, password, prompt = PROMPT } = options
     if (login !== undefined) {
       const last = (await line.lastLines()).at(-1) ?? ''
       if (!/login: ?$/.test(last)) {
         await line.write('\r')
-        await line.waitFor(/login: ?$/, options)
+        await line.wait(/login: ?$/, "'login:'", options)
       }
       await line.write(`${login}\r`)
       if (password !== undefined) {
-        await line.waitFor(/password: ?$/i, options)
+        await line.wait(/password: ?$/i, "'Password:'", options)
         await line.write(`${password}\r`)
       }
     } else {
       await line.write('\r')
     }
-    await line.waitFor(prompt, options)
+    await line.wait(prompt, `a shell's prompt ${promptWords(options)}`, options)
     return new Shell(line, options, (await line.lastLines()).at(-1) ?? '')
   }
 
@@ -69,17 +77,21 @@ export class Shell {
    * so that the echo of what is typed is not taken for them. Rejects with a TimeoutError; what still runs then is
    * interrupted by Control+C before the next command.
    */
-  async run(command: string, options: TimeoutOptions = {}): Promise<CommandResult> {
-    const both = { ...this.options, ...options }
-    if (this.late !== undefined) await this.interrupt(this.late, both)
+  run(command: string, options: TimeoutOptions = {}): Promise<CommandResult> {
+    return asked(() => this.evaluate(command, { ...this.options, ...options }))
+  }
+
+  private async evaluate(command: string, both: TimeoutOptions): Promise<CommandResult> {
+    if (this.late) await this.interrupt(this.late, both)
     const id = ++this.commands
+    const title = inWords(command)
     const evaluated = command.length > CHUNK ? await this.store(command, both) : quoted(command)
     const from = this.line.text().length
     await this.line.write(`echo bw''_begin_${id}; eval ${evaluated}; echo bw''_end_${id}:$?\r`)
     try {
-      await this.ended(id, both)
+      await this.ended(id, `the end of the command ${title}`, both)
     } catch (error) {
-      if (error instanceof TimeoutError) this.late = id
+      if (error instanceof TimeoutError) this.late = { id, title }
       throw error
     }
     const marks = new RegExp(`bw_begin_${id}\\r*\\n([\\s\\S]*)bw_end_${id}:(\\d+)\\r*\\n`)
@@ -88,25 +100,25 @@ export class Shell {
   }
 
   /** Until the command's mark and the prompt behind it came. */
-  private async ended(id: number, options: TimeoutOptions): Promise<void> {
+  private async ended(id: number, title: string, options: TimeoutOptions): Promise<void> {
     const mark = `bw_end_${id}:\\d+\\n`
     // Shells leave the whole line alone after an error in the command's syntax: then the prompt is all that comes.
-    const [found] = await this.line.waitFor(new RegExp(`${mark}|\\n${escapePattern(this.prompt)}$`), options)
+    const [found] = await this.line.wait(new RegExp(`${mark}|\\n${escapePattern(this.prompt)}$`), title, options)
     if (!found.startsWith('bw_end_')) {
       await this.line.write(`${question(id)}\r`)
-      await this.line.waitFor(new RegExp(mark), options)
+      await this.line.wait(new RegExp(mark), title, options)
     }
     await this.atPrompt(options)
   }
 
   private async atPrompt(options: TimeoutOptions): Promise<void> {
-    await this.line.waitFor(this.options.prompt ?? PROMPT, options)
+    await this.line.wait(this.options.prompt ?? PROMPT, `the shell's prompt ${promptWords(this.options)}`, options)
     this.prompt = (await this.line.lastLines()).at(-1) ?? ''
   }
 
-  private async interrupt(id: number, options: TimeoutOptions): Promise<void> {
+  private async interrupt({ id, title }: { id: number; title: string }, options: TimeoutOptions): Promise<void> {
     await this.line.write(CONTROL_C)
-    await this.ended(id, options)
+    await this.ended(id, `the end of ${title}, which Control+C was sent to,`, options)
     this.late = undefined
   }
 
@@ -129,6 +141,17 @@ export class Shell {
 
 function question(id: number): string {
   return `echo bw''_end_${id}:$?`
+}
+
+/** `'make test'`, cut where it is long. */
+function inWords(command: string): string {
+  const [line] = command.split('\n', 1)
+  const cut = line.slice(0, QUOTED)
+  return `'${cut === command ? command : `${cut}…`}'`
+}
+
+function promptWords({ prompt }: ShellOptions): string {
+  return prompt ? `${prompt}` : '($, # or %)'
 }
 
 /** A word for a POSIX shell. */

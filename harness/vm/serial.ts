@@ -59,8 +59,13 @@ export class SerialLine {
    * pattern has them itself; `^` and `$` are the ends of lines. Resolves with the match and its groups.
    */
   async waitFor(expression: RegExp | string, options?: TimeoutOptions): Promise<string[]> {
-    const pattern = toPattern(expression)
-    const { matched } = await this.driver.until({ kind: 'serial', port: this.port, pattern }, options)
+    return this.wait(expression, undefined, options)
+  }
+
+  /** @internal `title` says in words what the expression stands for, where the user did not give it. */
+  async wait(expression: RegExp | string, title: string | undefined, options?: TimeoutOptions): Promise<string[]> {
+    const condition = { kind: 'serial', port: this.port, pattern: toPattern(expression) } as const
+    const { matched } = await this.driver.until({ ...condition, ...(title !== undefined && { title }) }, options)
     return matched ?? []
   }
 

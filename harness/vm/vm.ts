@@ -8,7 +8,7 @@ import { type BootCommandOptions, parseBootCommand } from '../keys/boot-command.
 import type { LayoutName } from '../keys/keyboard-layouts.js'
 import type { NeedleSet } from '../needles/needle-set.js'
 import type { Condition, ExitReason } from '../protocol/condition.js'
-import type { TraceInput } from '../protocol/messages.js'
+import type { Progress, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult } from '../protocol/script.js'
 import { type VmEvents, VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
@@ -43,6 +43,8 @@ export class Vm {
   readonly media: Media
   readonly power: Power
   readonly driver: VmDriver
+  /** Told several times a second while the machine runs. */
+  onProgress: ((progress: Progress) => void) | undefined
   private lastExit: VmExit | undefined
   private sink: TraceSink | undefined
 
@@ -75,7 +77,8 @@ export class Vm {
       vm?.sink?.event({ kind: 'serial', guestTimeNs, port, bytes })
     }
     const onTrace = (event: TraceInput) => vm?.sink?.event(event)
-    vm = new Vm(await startThread({ onSerial, onTrace }), settings)
+    const onProgress = (progress: Progress) => vm?.onProgress?.(progress)
+    vm = new Vm(await startThread({ onSerial, onTrace, onProgress }), settings)
     if (memory) await vm.adopt(memory)
     return vm
   }

@@ -39,6 +39,11 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
   return `${lines.join('\n')}\n`
 }
 
+/** @param picture The file with the last screen. */
+export function pictureWords(picture: string | undefined): string {
+  return picture ? `see ${picture}` : 'no picture was kept'
+}
+
 const hex = (number: number) => `0x${number.toString(16)}`
 
 /** By vector: Intel SDM vol. 3, table 6-1. Vectors 9 and 15 are none. */

@@ -326,6 +326,7 @@ function posixShell(): NonNullable<FakeOptions['onSerialInput']> {
       variable = (assignment[1] ? variable : '') + assignment[2]
       return '# '
     }
+    if (command.includes("eval 'sleep")) return ''
     let [output, code] = ['', 0]
     const evaluated = command.replace('eval "$bw_command";', () => `${variable};`).replace(/eval '(.*)';/, '$1;')
     for (const part of evaluated.split('; ')) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { complaint, HostError, UsageError } from '../../../harness/cli/errors.js'
-import { formatProgress } from '../../../harness/cli/progress.js'
 import { VmError } from '../../../harness/thread/machine-thread.js'
+import { formatProgress } from '../../../harness/words/progress-words.js'
 import { EngineUnavailableError } from '../../../machine/cpu/create-engine.js'
 
 const remote = (name: string, message = 'Why.', code?: string) => new VmError({ name, message, stack: '', code })

@@ -60,7 +60,7 @@ describe('a test that fails', () => {
   test('leaves its trace, its serial line and a video', async () => {
     const failed = named('fails')
     expect(failed.status).toBe('failed')
-    expect(files(failed)).toEqual(['asciicast COM1', 'trace trace', 'video video'])
+    expect(files(failed)).toEqual(['picture last-screen.png', 'asciicast COM1', 'trace trace', 'video video'])
     // The stage's own output is part of the session.
     expect(readFileSync(path(failed, 'COM1'), 'utf8')).toMatch(/"o",">"[\s\S]*"o","b"/)
     const { title, status, engine, events } = trace(failed)
@@ -108,8 +108,8 @@ describe('a test that passes', () => {
     const flaky = named('passes at last')
     expect([flaky.status, flaky.retries]).toEqual(['flaky', 2])
     expect(files(flaky).sort()).toEqual([
-      ...['asciicast COM1', 'asciicast COM1-retry1', 'trace trace', 'trace trace-retry1'],
-      ...['video video', 'video video-retry1'],
+      ...['asciicast COM1', 'asciicast COM1-retry1', 'picture last-screen-retry1.png', 'picture last-screen.png'],
+      ...['trace trace', 'trace trace-retry1', 'video video', 'video video-retry1'],
     ])
   })
 })

@@ -160,6 +160,15 @@ describe('a serial line', () => {
     expect((await shell.run(`echo ${long}`)).stdout).toBe(`${long}\n`)
   })
 
+  test('quotes the command that was not through in time, and the line that asked for it', async () => {
+    const vm = await start('shell')
+    const shell = await vm.serial.shell({ login: 'root', password: 'secret' })
+    const error = await shell.run('sleep 1d', { timeout: '2s' }).catch((thrown) => thrown)
+    expect(error.message).toMatch(/^waited 2 s of guest time for the end of the command 'sleep 1d' on COM1\n/)
+    const frames = error.stack.slice(error.stack.indexOf(error.message) + error.message.length)
+    expect(frames).toMatch(/^\n {4}at [^\n]*vm\.test\.ts:\d+/)
+  })
+
   test('a wrong password is told with the last lines', async () => {
     const vm = await start('shell')
     const shell = vm.serial.shell({ login: 'root', password: 'guess', timeout: '5s' })

@@ -1,7 +1,11 @@
-/** The line on a terminal that shows how a run goes; nothing where standard error is no terminal. */
+/** How a machine gets on, in a line: on a terminal one that is written over, elsewhere a new one now and then. */
 import type { Progress } from '../protocol/messages.js'
 
 const CLEAR = '\r\x1b[K'
+/** Between two lines where they stay, ms of host time. */
+const EVERY = 10_000
+/** Of a line that is no terminal's. */
+const COLUMNS = 120
 
 export interface ProgressLine {
   show(progress: Progress): void
@@ -9,8 +13,12 @@ export interface ProgressLine {
   clear(): void
 }
 
-export function progressLine(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = process.env): ProgressLine {
-  if (!stream.isTTY) return { show: () => {}, clear: () => {} }
+/** For one machine: the live line of a terminal, else lines. */
+export function progressLine(
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>,
+  env: NodeJS.ProcessEnv = process.env,
+): ProgressLine {
+  if (!stream.isTTY) return progressLines((line) => stream.write(`bootwright: ${line}\n`))
   let last: Progress | undefined
   let shown = false
   return {
@@ -23,6 +31,27 @@ export function progressLine(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv 
       if (shown) stream.write(CLEAR)
       shown = false
     },
+  }
+}
+
+/**
+ * A line after each ten seconds of host time in which something was told.
+ * @param clock Host time, ms: a script's own begins anew with each script.
+ */
+export function progressLines(write: (line: string) => void, clock = () => performance.now()): ProgressLine {
+  const begin = clock()
+  let next = begin + EVERY
+  let last: Progress | undefined
+  return {
+    show(progress) {
+      const now = clock()
+      if (now < next) return
+      next = now + EVERY
+      const here = { ...progress, hostMs: now - begin }
+      write(formatProgress(here, last, { columns: COLUMNS, color: false }))
+      last = here
+    },
+    clear() {},
   }
 }
 
