@@ -1,5 +1,6 @@
 /** Runs one instruction on two targets and says how they differ. */
 import { type CpuSnapshot, type CpuTarget, newSnapshot } from './native-cpu.js'
+import { asHostVendor } from './vendors.js'
 
 const RSI = 6
 const RDI = 7
@@ -110,6 +111,7 @@ export class Comparison {
     input.gpr[RDI] = this.soft.dataAddress + offset
     this.soft.run(code, input, this.actual)
     input.gpr[RDI] = offset
+    asHostVendor(code, 64, input, this.actual, this.expected)
     return differences(this.expected, this.actual, this.native.dataAddress, this.soft.dataAddress, options)
   }
 }

@@ -5,6 +5,7 @@ import { GROUPS, GROUPS_32, SEQUENCE_GROUPS } from './integer-cases.js'
 import { CaseMaker, type IntegerCase, randomValue } from './integer-maker.js'
 import { BLOB, type CpuSnapshot, type CpuTarget, DATA, newSnapshot } from './native-cpu.js'
 import { SoftCpu } from './soft-cpu.js'
+import { asHostVendor } from './vendors.js'
 
 /** States that each instruction runs in. */
 const STATES = 6
@@ -105,6 +106,7 @@ export function checkIntegers(native: CpuTarget, { cases, seed, kind }: IntegerC
         found = actual.exception === DE ? [] : ['no #DE']
       } else {
         native.run(bytes, input, expected)
+        if (kind === 'long') asHostVendor(bytes, 64, input, actual, expected)
         found = differences(c, input, expected, actual)
       }
       if (found.length === 0) continue
