@@ -17,9 +17,9 @@ const ENTITIES: { readonly [char: string]: string } = {
   '"': '&quot;',
   "'": '&#39;',
 }
-// The controls that HTML forbids come from guests' serial lines.
+// The controls that HTML forbids come from guests' serial lines, and those that turn the text around from anywhere.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be removed
-const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g
+const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu
 
 /** A template literal's text as HTML; strings in it are escaped, lists joined, undefined and false left out. */
 export function html(strings: TemplateStringsArray, ...pieces: Piece[]): Html {

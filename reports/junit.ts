@@ -1,4 +1,5 @@
 /** A run as JUnit XML, in the form that CI servers agree on: a suite a file, skipped and failed tests, output. */
+import { printable } from './printable.js'
 import { countTests, fullTitle, type RunResult, type TestResult } from './run-result.js'
 
 export function renderJunit(run: RunResult): string {
@@ -74,12 +75,15 @@ function seconds(ms: number): string {
   return (ms / 1000).toFixed(3)
 }
 
-/** XML 1.0, production 2: other controls may not occur, not even as references. They come from serial lines. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be replaced
-const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Cs}/gu
+/** XML 1.0, production 2: what may not occur, not even as a reference, beside what is not printable anyhow. */
+const FORBIDDEN = /[\ufffe\uffff]/g
 
 function text(value: string): string {
-  return value.replace(FORBIDDEN, '\ufffd').replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
+  return printable(value)
+    .replace(FORBIDDEN, '\ufffd')
+    .replace(/&/g, '&amp;')
+    .replace(/</g, '&lt;')
+    .replace(/>/g, '&gt;')
 }
 
 function attribute(value: string): string {

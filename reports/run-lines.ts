@@ -1,4 +1,5 @@
 /** A run on a terminal: a line a test, or a dot, and at the end what went wrong. */
+import { printable, printableLine } from './printable.js'
 import { fullTitle, type RunResult, runSummary, type TestResult } from './run-result.js'
 import { duration, guestTime } from './words.js'
 
@@ -18,7 +19,8 @@ export function testLine(test: TestResult, { colour }: LineOptions): string {
     test.status !== 'skipped' && duration(test.hostMs),
   ].filter(Boolean)
   const extra = test.status === 'skipped' ? (test.reason ?? '') : times.join(', ')
-  return `${painted(MARKS[test.status], test, colour)} ${test.file} > ${fullTitle(test)}${extra ? `  ${extra}` : ''}`
+  const words = printableLine(`${test.file} > ${fullTitle(test)}${extra ? `  ${extra}` : ''}`)
+  return `${painted(MARKS[test.status], test, colour)} ${words}`
 }
 
 export function testDot(test: TestResult, { colour }: LineOptions): string {
@@ -45,7 +47,9 @@ export function closingLines(run: RunResult, options: LineOptions): string {
 }
 
 function indent(text: string): string[] {
-  return text.split('\n').map((line) => `    ${line}`)
+  return printable(text)
+    .split('\n')
+    .map((line) => `    ${line}`)
 }
 
 function painted(mark: string, { status }: TestResult, colour: boolean): string {

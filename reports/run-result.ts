@@ -13,12 +13,15 @@ export const ResultFile = z.object({
   /** Relative to the result file, with `/`, and below it: what is read from elsewhere shall not reach further. */
   path: z
     .string()
-    .refine((path) => !/^([a-z]:|\/)|\\|(^|\/)\.\.(\/|$)/i.test(path), 'not a path below the report')
+    .refine(
+      (path) => !/\p{Cs}/u.test(path) && !/^([a-z][a-z\d+.-]*:|\/)|[\\\0]|(^|\/)\.\.(\/|$)/i.test(path),
+      'not a path below the report',
+    )
     .optional(),
   /** The bytes in base64. */
   data: z.base64().optional(),
   /** `image/png`, `image/webp`, `text/plain`, … */
-  type: z.string(),
+  type: z.string().regex(/^[\w.+-]+\/[\w.+-]+$/, 'no media type'),
 })
 
 /** A comparison of pictures. `accept` copies `actual` over `baseline`. */

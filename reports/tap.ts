@@ -1,4 +1,5 @@
 /** A run as TAP version 14 (testanything.org): a line a test, with a YAML block for what went wrong. */
+import { printableJson, printableLine } from './printable.js'
 import { type RunResult, type TestResult, testId } from './run-result.js'
 
 export function renderTap(run: RunResult): string {
@@ -29,10 +30,10 @@ function description(title: string): string {
 }
 
 function oneLine(text: string): string {
-  return text.replace(/\s*[\r\n]+\s*/g, ' ').trim()
+  return printableLine(text)
 }
 
 /** A string of JSON is one of YAML, too. */
 function quoted(text: string): string {
-  return JSON.stringify(text)
+  return printableJson(text)
 }

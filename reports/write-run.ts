@@ -3,8 +3,8 @@
  * and every report made of it.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, sep } from 'node:path'
 import { renderBadge, runBadge } from './badge.js'
 import { addToHistory, emptyHistory, readHistory } from './history.js'
 import { renderJunit } from './junit.js'
@@ -49,11 +49,13 @@ export function writeRun(result: RunResult, folder: string): { run: RunResult; h
  * @throws ResultFormatError with one sentence.
  */
 export function readRun(path: string): { run: RunResult; folder: string } {
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory()
+  const isFolder = statsOf(path)?.isDirectory()
   const file = isFolder ? join(path, RUN_FILE) : path
-  if (!existsSync(file))
+  if (!statsOf(file)?.isFile())
     throw new ResultFormatError(
-      isFolder ? `There is no ${RUN_FILE} in ${path}; name the folder of a report.` : `There is no ${path}.`,
+      isFolder
+        ? `There is no ${RUN_FILE} in ${path}; name the folder of a report.`
+        : `There is no file ${path}; name the folder of a report.`,
     )
   let data: unknown
   try {
@@ -75,10 +77,24 @@ export function mergeFolders(folders: readonly string[], out: string): { run: Ru
 function embedFiles(run: RunResult, folder: string, all = false): RunResult {
   return mapFiles(run, (file) => {
     const path = file.path === undefined ? undefined : join(folder, file.path)
-    const stats = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })
-    if (!path || !stats?.isFile() || (!all && stats.size > LARGEST_EMBEDDED)) return file
+    const stats = path === undefined ? undefined : statsOf(path)
+    if (!path || !stats?.isFile() || !isBelow(path, folder) || (!all && stats.size > LARGEST_EMBEDDED)) return file
     return { ...file, data: readFileSync(path).toString('base64') }
   })
+}
+
+/** undefined where there is nothing, or no way to it: a loop of links, a name that is too long. */
+function statsOf(path: string) {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
+}
+
+/** By the file itself: a link may lead elsewhere. */
+function isBelow(path: string, folder: string): boolean {
+  return realpathSync(path).startsWith(realpathSync(folder) + sep)
 }
 
 const ENDINGS: { readonly [type: string]: string } = {

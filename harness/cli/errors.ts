@@ -1,4 +1,5 @@
 /** Exit codes, and errors as one sentence for people. */
+import { printable } from '../../reports/printable.js'
 
 export const EXIT = {
   ok: 0,
@@ -88,10 +89,11 @@ export function complaint(thrown: unknown): Complaint {
 export function complain(thrown: unknown): number {
   const { message, exitCode } = complaint(thrown)
   process.stderr.write(`bootwright: ${message}\n`)
-  if (process.env.BOOTWRIGHT_DEBUG === '1' && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`)
+  if (process.env.BOOTWRIGHT_DEBUG === '1' && thrown instanceof Error)
+    process.stderr.write(`${printable(thrown.stack ?? '')}\n`)
   return exitCode
 }
 
 function oneLine(message: string): string {
-  return message.split('\n')[0].trim()
+  return printable(message.split('\n')[0].trim())
 }

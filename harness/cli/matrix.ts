@@ -1,9 +1,11 @@
 /** `bootwright matrix`: boots guests on engines, shows how far each gets, and writes the support matrix. */
+
 import { availableParallelism } from 'node:os'
 import { relative } from 'node:path'
 import { Command } from 'commander'
 import { Listr } from 'listr2'
 import { type Cell, countOf, type MatrixResult } from '../../reports/matrix-result.js'
+import { printable } from '../../reports/printable.js'
 import { duration, guestTime, progress as levelsReached, summary } from '../../reports/words.js'
 import { makeFolder, writeMatrix } from '../../reports/write-matrix.js'
 import { type Guest, GuestError, guestMachine, guestNames, loadGuest } from '../guest/guest.js'
@@ -177,16 +179,16 @@ async function runWithList(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
         let cell: Cell
         try {
           cell = await run(job, (line) => {
-            task.output = line
+            task.output = printable(line)
           })
         } catch (error) {
           fatal ??= error
           throw error
         }
         cells[i] = cell
-        if (cell.status === 'skipped') return task.skip(`${job.title}: ${outcome(cell)}`)
-        if (cell.status === 'failed') throw new Error(`${job.title}: ${outcome(cell)}`)
-        task.title = `${job.title}: ${outcome(cell)}`
+        if (cell.status === 'skipped') return task.skip(printable(`${job.title}: ${outcome(cell)}`))
+        if (cell.status === 'failed') throw new Error(printable(`${job.title}: ${outcome(cell)}`))
+        task.title = printable(`${job.title}: ${outcome(cell)}`)
       },
     })),
     { concurrent: atATime(), exitOnError: false, rendererOptions: { collapseErrors: false, collapseSkips: true } },
@@ -203,7 +205,7 @@ async function runWithLines(jobs: readonly Job[], run: RunJob): Promise<Cell[]> 
   return inParallel(
     jobs.map((job) => async () => {
       const cell = await run(job, () => {})
-      console.log(`${MARKS[cell.status]} ${job.title}: ${outcome(cell)}`)
+      console.log(printable(`${MARKS[cell.status]} ${job.title}: ${outcome(cell)}`))
       return cell
     }),
     atATime(),

@@ -1,6 +1,7 @@
 /** `bootwright replay`: the same run again, from what `bootwright run --record` wrote. */
 import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
+import { printableJson } from '../../reports/printable.js'
 import { screenText } from '../picture/screen-text.js'
 import { Replay } from '../runtime/replay.js'
 import { tryParseDuration } from '../units/durations.js'
@@ -70,6 +71,6 @@ async function report({ machine, verified }: Replay, { screenshot, json }: Repla
   )
   if (!json) return
   process.stdout.write(
-    `${JSON.stringify({ outcome: 'ok', exitCode: EXIT.ok, guestTimeNs, instructions, verified, text: cells && screenText(cells), screenshot }, undefined, 2)}\n`,
+    `${printableJson({ outcome: 'ok', exitCode: EXIT.ok, guestTimeNs, instructions, verified, text: cells && screenText(cells), screenshot }, 2)}\n`,
   )
 }

@@ -1,5 +1,7 @@
 /** What `bootwright run` says at its end: one JSON object, or sentences. */
+
 import type { Fault } from '../../machine/cpu/engine.js'
+import { printableJson } from '../../reports/printable.js'
 import type { EndReason, RunResult } from '../protocol/script.js'
 import { qemuStatus } from '../words/exit-words.js'
 import { complaint, EXIT } from './errors.js'
@@ -128,5 +130,5 @@ export function errorJson(error: unknown): RunJson {
 }
 
 export function printJson(value: object): void {
-  process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+  process.stdout.write(`${printableJson(value, 2)}\n`)
 }

@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Command } from 'commander'
+import { printable } from '../../reports/printable.js'
 import { ThreadMachine } from '../live/thread-machine.js'
 import type { RunResult } from '../protocol/script.js'
 import { type VmEvents, VmThread } from '../thread/machine-thread.js'
@@ -239,8 +240,8 @@ async function takeScreenshot(vm: VmThread, result: RunResult, path: string): Pr
 }
 
 function report(request: RunRequest, vm: VmThread, result: RunResult, pictured: boolean): void {
-  if (result.error !== undefined) process.stderr.write(`bootwright: ${result.error}\n`)
+  if (result.error !== undefined) process.stderr.write(`bootwright: ${printable(result.error)}\n`)
   if (result.outcome !== 'ok' && result.outcome !== 'interrupted') process.stderr.write(evidence(result))
-  process.stderr.write(`${summary(result, vm)}\n`)
+  process.stderr.write(`${printable(summary(result, vm))}\n`)
   if (request.json) printJson(runJson(result, vm, pictured ? request.screenshot : undefined))
 }

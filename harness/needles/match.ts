@@ -30,7 +30,10 @@ export interface NeedleMatch {
   areas: AreaMatch[]
   /** Mean of the squared dissimilarities; 0 is perfect. For the choice between needles. */
   error: number
-  /** Where to click, in pixels of the screen; without one in the needle the middle of its last area, as in openQA. */
+  /**
+   * Where to click, in pixels of the screen; without one in the needle the middle of its last area. Of several the last
+   * one counts where none is asked for by its id, as in openQA.
+   */
   clickPoints: { x: number; y: number; id?: string }[]
   /** Areas whose text may be read now. */
   ocr: Area[]

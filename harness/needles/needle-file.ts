@@ -3,9 +3,10 @@
  * from. Read with os-autoinst's leniency (a missing number is 0, a margin or match of 0 is the default), so that
  * needles that work there work here.
  */
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import { basename } from 'node:path'
 import { z } from 'zod'
+import { openRegular, readRegular, type UnreadableFile, unreadable } from '../../machine/media/regular-file.js'
 
 /** Per cent; what os-autoinst takes where a needle says nothing. */
 export const DEFAULT_MATCH = 96
@@ -95,16 +96,16 @@ export function readNeedleFile(file: string): NeedleFile {
     const read = readArea(one)
     const { x, y } = read
     if (read.width <= 0 || read.height <= 0) throw wrong(`has an area ${i + 1} without a size; draw it again`)
-    if (x < 0 || y < 0 || x + read.width > width || y + read.height > height)
+    const outside = Math.max(-x, -y, x + read.width - width, y + read.height - height)
+    if (outside > 0)
       throw wrong(
         `has an area ${i + 1} of ${read.width}×${read.height} at ${x},${y} that reaches out of its picture of ` +
-          `${width}×${height}; draw it again`,
+          `${width}×${height} by ${outside} ${outside === 1 ? 'pixel' : 'pixels'}; draw it again`,
       )
     return read
   })
   if (!areas.some(({ type }) => type === 'match'))
     throw wrong('has no area of the type match and would be found on every screen; add one')
-  checkClickPoints(areas, wrong)
   return {
     name: basename(file, '.json'),
     file,
@@ -122,10 +123,9 @@ type Wrong = (what: string) => NeedleError
 function parseJson(file: string, wrong: Wrong): unknown {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readRegular(file, LARGEST_JSON).toString('utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw wrong('does not exist; check the name')
-    throw wrong(`cannot be read (${(error as Error).message}); check the file`)
+    throw wrong((error as UnreadableFile).message)
   }
   try {
     return JSON.parse(text)
@@ -152,12 +152,9 @@ function withId({ xpos, ypos, id }: { xpos: number; ypos: number; id?: string })
   return { x: xpos, y: ypos, ...(id !== undefined && { id }) }
 }
 
-/** One without an id, or any number with one each. */
-function checkClickPoints(areas: readonly NeedleArea[], wrong: Wrong): void {
-  const points = areas.flatMap(({ clickPoint }) => (clickPoint ? [clickPoint] : []))
-  if (points.length > 1 && points.some((point) => point === 'center' || point.id === undefined))
-    throw wrong('has several click points and not an id for each; give them ids')
-}
+/** Pixels: a picture of a few bytes may say that it has as many as would fill the host. */
+const LARGEST_SIDE = 8192
+const LARGEST_JSON = 16 << 20
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
 
@@ -166,19 +163,21 @@ function pngSize(png: string, wrong: Wrong): { width: number; height: number } {
   const head = Buffer.alloc(24)
   let length = 0
   try {
-    const fd = openSync(png, 'r')
+    const { fd } = openRegular(png)
     try {
       length = readSync(fd, head)
     } finally {
       closeSync(fd)
     }
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw wrong(`has no picture that can be read: ${png} ${code === 'ENOENT' ? 'does not exist; add it' : `(${code})`}`)
+    throw wrong(`has no picture that can be read: ${png} ${unreadable(error).message}`)
   }
   if (head.toString('latin1', 0, length).startsWith('version https://git-lfs'))
     throw wrong(`has a Git LFS pointer for a picture in ${png}; run 'git lfs pull' where it came from`)
   if (length < head.length || !head.subarray(0, 8).equals(SIGNATURE))
     throw wrong(`has no PNG picture in ${png}; replace that file`)
-  return { width: head.readUInt32BE(16), height: head.readUInt32BE(20) }
+  const [width, height] = [head.readUInt32BE(16), head.readUInt32BE(20)]
+  if (width < 1 || height < 1 || width > LARGEST_SIDE || height > LARGEST_SIDE)
+    throw wrong(`has a picture of ${width}×${height} in ${png}, which no screen is; replace that file`)
+  return { width, height }
 }

@@ -77,7 +77,8 @@ export class NeedleSet {
     const near = tags.filter((tag) => !known.includes(tag)).map((tag) => nearest(tag, known))[0]
     throw new NeedleError(
       `no needle in ${this.folder} has the tag ${tags.map((tag) => `'${tag}'`).join(' and ')}; ` +
-        (near ? `did you mean '${near}'?` : 'check the tags'),
+        (near ? `did you mean '${near}'?` : 'check the tags') +
+        (this.problems.length > 0 ? ` (${this.problems.length} were not taken: ${this.problems[0].message})` : ''),
     )
   }
 
@@ -91,11 +92,12 @@ export class NeedleSet {
   /** Whether the screen shows the needle, and how well its worst area fits. */
   match(frame: Frame, needle: { readonly name: string }): StoredMatch {
     const { ok, areas, clickPoints } = matchNeedle(frame, needle as Needle)
+    const click = clickPoints.at(-1)
     return {
       matched: ok,
       similarity: Math.min(...areas.map(({ similarity }) => similarity)),
       areas: areas.map(({ x, y, w, h }) => ({ x, y, width: w, height: h })),
-      ...(clickPoints.length > 0 && { click: { x: clickPoints[0].x, y: clickPoints[0].y } }),
+      ...(click && { click: { x: click.x, y: click.y } }),
     }
   }
 

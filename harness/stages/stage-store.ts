@@ -2,9 +2,9 @@
  * Stages kept from run to run: a snapshot file for each, under a hash of everything that the stage depends on, so that
  * what has changed is built anew. Built by one process at a time; the others wait for it.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../../machine/firmware/find-firmware.js'
@@ -47,15 +47,9 @@ export function stageFile(name: string, key: string): string {
 export async function withLock<T>(file: string, action: () => Promise<T>): Promise<T> {
   const lock = `${file}.lock`
   await mkdir(join(file, '..'), { recursive: true })
-  for (;;) {
-    try {
-      await writeFile(lock, `${process.pid}`, { flag: 'wx' })
-      break
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-      if (!isHeld(lock)) await rm(lock, { force: true })
-      await new Promise((resolve) => setTimeout(resolve, LOOK))
-    }
+  while (!(await tryLock(lock))) {
+    if (!isHeld(lock)) await takeAway(lock)
+    await new Promise((resolve) => setTimeout(resolve, LOOK))
   }
   try {
     return await action()
@@ -64,11 +58,39 @@ export async function withLock<T>(file: string, action: () => Promise<T>): Promi
   }
 }
 
+/** The file appears with its contents in it: a process that ends while it writes leaves no lock that nobody holds. */
+async function tryLock(lock: string): Promise<boolean> {
+  const own = `${lock}.${process.pid}-${randomUUID()}`
+  try {
+    await writeFile(own, `${process.pid}`)
+    await link(own, lock)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    return false
+  } finally {
+    await rm(own, { force: true })
+  }
+}
+
+/** By renaming it, which one process alone can do; another may have taken it over since it was looked at. */
+async function takeAway(lock: string): Promise<void> {
+  const stale = `${lock}.${process.pid}-${randomUUID()}`
+  try {
+    await rename(lock, stale)
+    if (isHeld(stale)) await link(stale, lock)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw error
+  } finally {
+    await rm(stale, { force: true })
+  }
+}
+
 function isHeld(lock: string): boolean {
   try {
     const pid = Number(readFileSync(lock, 'utf8'))
-    // It has been made, and is written in a moment.
-    if (pid === 0) return true
+    if (!Number.isInteger(pid) || pid <= 0) return false
     process.kill(pid, 0)
     return true
   } catch (error) {

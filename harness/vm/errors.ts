@@ -2,6 +2,7 @@
  * What goes wrong with a machine in a test: an error class a kind, each with one sentence and, below it, what the guest
  * showed last: its screen, its serial lines, and why it stopped.
  */
+import { printable } from '../../reports/printable.js'
 
 import type { EndReason, RunResult } from '../protocol/script.js'
 import { evidence, pictureWords } from '../words/evidence.js'
@@ -20,7 +21,7 @@ export class VmFailure extends Error {
     result: RunResult,
     readonly picture?: string,
   ) {
-    super(`${sentence}\n\n${evidence(result, pictureWords(picture)).trimEnd()}`)
+    super(`${printable(sentence)}\n\n${evidence(result, pictureWords(picture)).trimEnd()}`)
     // Test runners print what can be enumerated: each cell of the screen, where the message has said all.
     Object.defineProperty(this, 'result', { value: result, enumerable: false })
   }

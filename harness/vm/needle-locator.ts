@@ -41,7 +41,7 @@ export class NeedleLocator {
   async click(options: ClickOptions & { id?: string } = {}): Promise<void> {
     const { clickPoints, needle } = await this.waitFor(options)
     const { id, button = 'left' } = options
-    const at = id === undefined ? clickPoints[0] : clickPoints.find((point) => point.id === id)
+    const at = id === undefined ? clickPoints.at(-1) : clickPoints.find((point) => point.id === id)
     if (!at) throw new NeedleError(`the needle '${needle}' has no click point '${id}'`)
     await this.screen.driver.run(
       [

@@ -1,6 +1,8 @@
 /** What is shown of a machine when something did not go well: its last screen and serial lines, and why it stopped. */
+
 import type { PortAccess } from '../../machine/bus/port-log.js'
 import type { Fault } from '../../machine/cpu/engine.js'
+import { printable } from '../../reports/printable.js'
 import type { Look, RunResult } from '../protocol/script.js'
 
 export type Evidence = Look & Partial<Pick<RunResult, 'exit' | 'registers'>>
@@ -36,7 +38,7 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
     }
     if (result.unhandled.length > 10) lines.push(indent(`and ${result.unhandled.length - 10} more`))
   }
-  return `${lines.join('\n')}\n`
+  return `${printable(lines.join('\n'))}\n`
 }
 
 /** @param picture The file with the last screen. */

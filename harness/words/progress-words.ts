@@ -1,4 +1,5 @@
 /** How a machine gets on, in a line: on a terminal one that is written over, elsewhere a new one now and then. */
+import { printable } from '../../reports/printable.js'
 import type { Progress } from '../protocol/messages.js'
 
 const CLEAR = '\r\x1b[K'
@@ -66,6 +67,6 @@ export function formatProgress(
   const mips = hostMs > 0 ? (now.instructions - (last?.instructions ?? 0)) / 1e3 / hostMs : 0
   const speed = now.instructions > 0 ? ` ${mips.toFixed(0)} MIPS` : ''
   const head = `${(now.guestTimeNs / 1e9).toFixed(1)} s${speed} ${factor.toFixed(2)}x`
-  const rest = `  ${now.lastLine}`.slice(0, Math.max(0, columns - 1 - head.length))
+  const rest = `  ${printable(now.lastLine)}`.slice(0, Math.max(0, columns - 1 - head.length))
   return color ? `\x1b[2m${head}\x1b[0m${rest}` : head + rest
 }

@@ -1,5 +1,7 @@
 /** The verbs on reports, as a person runs them. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -11,11 +13,44 @@ import { bootwright } from './command.js'
 const folder = mkdtempSync(join(tmpdir(), 'reports-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
+const ODD = ['/%00', '/report.html/x', `/${'x'.repeat(300)}`, `/${'x/'.repeat(4000)}`, '/%', '/%c0%af', '/link.txt']
+ODD.push('/circle', '/pipe', '/files', '/files/', '/%2e%2e/secret.txt', '/..%5csecret.txt')
+const HOST = 'Host: localhost\r\n'
+const RAW = [
+  `POST / HTTP/1.1\r\n${HOST}Content-Length: 0\r\n`,
+  `OPTIONS * HTTP/1.1\r\n${HOST}`,
+  `HEAD / HTTP/1.1\r\n${HOST}`,
+  'GARBAGE\r\n',
+  `GET / HTTP/1.1\r\n${HOST}X: ${'x'.repeat(100_000)}\r\n`,
+  `GET http://[::1 HTTP/1.1\r\n${HOST}`,
+  'GET / HTTP/1.1\r\nHost: example.com\r\n',
+  `GET //etc/passwd HTTP/1.1\r\n${HOST}`,
+  `GET /../secret.txt HTTP/1.1\r\n${HOST}`,
+]
+
+/** What a server says to a request as it stands. */
+function rawAnswer(url: string, head: string): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = ''
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () =>
+      socket.write(`${head}Connection: close\r\n\r\n`),
+    )
+    socket.on('data', (bytes) => {
+      answer += bytes.toString()
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => resolve(answer))
+  })
+}
+
 describe('show-report and show-trace', () => {
   test('serve on loopback until they are interrupted, and nothing beside the report', async () => {
     const report = join(folder, 'served')
     writeRun(sampleRun([await pictureTest()]), report)
     writeFileSync(join(folder, 'secret.txt'), 'secret')
+    symlinkSync('../secret.txt', join(report, 'link.txt'))
+    symlinkSync('circle', join(report, 'circle'))
+    execFileSync('mkfifo', [join(report, 'pipe')])
     const answers: [status: number, start: string][] = []
     let asked = false
     const ended = await bootwright(['show-report', report], {
@@ -28,7 +63,12 @@ describe('show-report and show-trace', () => {
           answers.push([response.status, (await response.text()).slice(0, 15)])
         }
         void (async () => {
-          for (const path of ['/', '/run.json', '/..%2fsecret.txt', '/nothing']) await ask(path)
+          for (const path of ['/', '/run.json', '/..%2fsecret.txt', '/nothing', ...ODD]) await ask(path)
+          const raw = async (head: string) => {
+            answers.push([Number(/^HTTP\/1\.1 (\d+)/.exec(await rawAnswer(url, head))?.[1]), 'raw'])
+          }
+          for (const head of RAW) await raw(head)
+          await ask('/')
           signal('SIGINT')
         })()
       },
@@ -38,6 +78,9 @@ describe('show-report and show-trace', () => {
       [200, expect.stringContaining('"format"')],
       [404, 'not here\n'],
       [404, 'not here\n'],
+      ...ODD.map(() => [404, 'not here\n']),
+      ...[405, 405, 200, 400, 431, 404, 403, 404, 404].map((status) => [status, 'raw']),
+      [200, '<!doctype html>'],
     ])
     expect(ended).toMatchObject({ code: 0, stderr: '' })
   })
@@ -45,7 +88,7 @@ describe('show-report and show-trace', () => {
   test.each([
     [['show-report', '/nowhere'], /there is no report '\/nowhere'/],
     [['show-report', folder], /no run\.json in/],
-    [['show-trace', '/nowhere.json'], /there is no trace '\/nowhere\.json'/],
+    [['show-trace', '/nowhere.json'], /the trace '\/nowhere\.json' does not exist/],
     [['show-trace', folder], /is a directory/],
     [['show-trace', join(folder, 'text')], /is not JSON/],
     [['show-trace', join(folder, 'other.json')], /no trace of Bootwright/],

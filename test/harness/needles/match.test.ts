@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { bestMatch, matchNeedle } from '../../../harness/needles/match.js'
 import { loadNeedle, type Needle } from '../../../harness/needles/needle.js'
+import { NeedleSet } from '../../../harness/needles/needle-set.js'
 import { type Found, PatchSearch } from '../../../harness/needles/search.js'
 import { describeCondition } from '../../../harness/protocol/condition.js'
 import { SerialLog } from '../../../harness/runtime/serial-log.js'
@@ -58,6 +59,18 @@ describe('a needle', () => {
         needle,
       ).ok,
     ).toBe(false)
+  })
+
+  test('of two click points without ids the last one counts, as in openQA', async () => {
+    const points = [
+      { ...area, click_point: { xpos: 1, ypos: 2 } },
+      { ...area, click_point: 'center' },
+    ]
+    const needle = await cut(paint, { area: points })
+    const set = new NeedleSet('', [], [])
+    const shown = screen(WIDTH, HEIGHT, paint)
+    const middle = matchNeedle(shown, await cut(paint, { area: [points[1]] })).clickPoints[0]
+    expect(set.match(shown, needle).click).toEqual(middle)
   })
 
   test('is found elsewhere within its margin, and its click points move with it', async () => {

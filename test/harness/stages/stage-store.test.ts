@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -56,4 +56,28 @@ describe('the lock', () => {
     writeFileSync(`${file}.lock`, '999999999')
     expect(await withLock(file, async () => 'in')).toBe('in')
   })
+
+  test('of a process that ended while it wrote it is broken', async () => {
+    const file = join(folder, 'empty.snapshot')
+    writeFileSync(`${file}.lock`, '')
+    expect(await withLock(file, async () => 'in')).toBe('in')
+  })
+
+  test('is taken over by one alone, and leaves nothing behind', async () => {
+    for (let round = 0; round < 10; round++) {
+      const file = join(folder, `many-${round}.snapshot`)
+      writeFileSync(`${file}.lock`, '999999999')
+      let inside = 0
+      let most = 0
+      const enter = () =>
+        withLock(file, async () => {
+          most = Math.max(most, ++inside)
+          await new Promise((resolve) => setTimeout(resolve, 1))
+          inside--
+        })
+      await Promise.all(Array.from({ length: 4 }, enter))
+      expect(most).toBe(1)
+      expect(readdirSync(folder).filter((name) => name.startsWith(`many-${round}`))).toEqual([])
+    }
+  }, 60_000)
 })
