@@ -28,6 +28,8 @@ export interface LayerOptions {
   reads?: boolean
   /** Takes writes; default true. */
   writes?: boolean
+  /** RAM that a device writes without `MemoryMap.onWrite` hearing of it; default false. */
+  shared?: boolean
 }
 
 /** A layer in the map; change it through `MemoryMap.update` only. */
@@ -44,6 +46,7 @@ export interface MemoryLayer {
   readonly priority: number
   reads: boolean
   writes: boolean
+  readonly shared: boolean
 }
 
 /** From one boundary to the next nothing changes. */
@@ -93,7 +96,7 @@ export function flatten(layers: readonly MemoryLayer[]): Flattened {
 
 /** Whole pages that read from the arena. Writes that do not go to the very same byte make a region `rom`. */
 function regionsOf(stretches: readonly Stretch[]): MemoryRegion[] {
-  const regions: { address: number; size: number; offset: number; kind: 'ram' | 'rom' }[] = []
+  const regions: { address: number; size: number; offset: number; kind: 'ram' | 'rom'; shared?: true }[] = []
   for (const { start, end, read, write } of stretches) {
     if (!read || read.kind === 'mmio') continue
     const address = Math.ceil(start / PAGE) * PAGE
@@ -103,9 +106,9 @@ function regionsOf(stretches: readonly Stretch[]): MemoryRegion[] {
     const same = write?.kind === 'ram' && write.offset - write.base === read.offset - read.base
     const kind = same ? 'ram' : 'rom'
     const last = regions.at(-1)
-    if (last && last.kind === kind && last.address + last.size === address && last.offset + last.size === offset) {
-      last.size += size
-    } else regions.push({ address, size, offset, kind })
+    const alike = last?.kind === kind && (last.shared ?? false) === read.shared
+    if (last && alike && last.address + last.size === address && last.offset + last.size === offset) last.size += size
+    else regions.push({ address, size, offset, kind, ...(read.shared && { shared: true }) })
   }
   return regions
 }

@@ -367,6 +367,7 @@ export class MemoryMap implements PhysicalMemory {
       priority: options.priority ?? priority,
       reads: options.reads ?? true,
       writes: options.writes ?? true,
+      shared: options.shared ?? false,
     }
     this.layers.push(layer)
     this.changed()
@@ -389,7 +390,8 @@ export class MemoryMap implements PhysicalMemory {
       before.length === after.length &&
       before.every((r, i) => {
         const s = after[i]
-        return r.address === s.address && r.size === s.size && r.offset === s.offset && r.kind === s.kind
+        const same = r.address === s.address && r.size === s.size && r.offset === s.offset
+        return same && r.kind === s.kind && r.shared === s.shared
       })
     if (!same) this.onChange?.(after)
   }

@@ -177,7 +177,7 @@ export class PciFunction {
     this.addBar({ register: BASE_ADDRESS + 4 * index, size, kind: 'mmio', wide, mmio: window }, flags)
   }
 
-  /** Base address register `index` decodes memory in the arena. `wide` (64-bit) takes the next register, too. */
+  /** Base address register `index` decodes memory in the arena, which the device may write too. `wide` (64-bit) takes the next register, too. */
   addRamBar(index: number, ram: RamWindow, options: { prefetchable?: boolean; wide?: boolean } = {}): void {
     const size = powerOfTwo(ram.size, 4096)
     const wide = options.wide ?? false
@@ -333,7 +333,8 @@ export class PciFunction {
     if (bar.io) bar.mapping = this.portBus?.overlay(this.name, address, bar.io)
     else if (bar.mmio) bar.layer = this.memory?.addWindow(address, bar.mmio)
     else if (bar.ram && bar.kind === 'ram') {
-      bar.layer = this.memory?.addRam(bar.ram.name, address, bar.ram.size, bar.ram.offset, { priority: Priority.bar })
+      const { name, size, offset } = bar.ram
+      bar.layer = this.memory?.addRam(name, address, size, offset, { priority: Priority.bar, shared: true })
     } else if (bar.ram) {
       bar.layer = this.memory?.addRom(bar.ram.name, address, bar.ram.size, bar.ram.offset, { priority: Priority.bar })
     }

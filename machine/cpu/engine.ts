@@ -45,6 +45,8 @@ export interface MemoryRegion {
   readonly offset: number
   /** `rom`: reads from the arena, writes go to the bus. */
   readonly kind: 'ram' | 'rom'
+  /** A device writes these bytes as well and tells nobody, as the VGA does with its frame buffer: no decoded code is kept. */
+  readonly shared?: boolean
 }
 
 /** Why `run()` came back. */

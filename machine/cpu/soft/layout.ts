@@ -3,6 +3,7 @@
 export const PHYS_MAP = 0x100000
 export const PAGE_RAM = 1
 export const PAGE_ROM = 2
+export const PAGE_SHARED = 8
 export const ARENA_GUEST = 0x5000000
 
 /** The executing CPU's own state. */

@@ -317,13 +317,14 @@ export class SoftEngine implements Engine {
     this.core.flushAllTlbs()
   }
 
-  setMemory(regions: readonly MemoryRegion[]): void {
+  setMemory(given: readonly MemoryRegion[]): void {
+    const regions = given.map((region) => (showsTwice(region, given) ? { ...region, shared: true } : region))
     this.core.dropEverything()
     const map = new Uint32Array(this.memory.buffer, at.PHYS_MAP, 1 << 20)
     // Most of it, the RAM above 1 MiB, stays where it is.
     for (const { address, size } of minus(this.regions, regions)) map.fill(0, address / 4096, (address + size) / 4096)
     for (const region of minus(regions, this.regions)) {
-      const bits = region.kind === 'ram' ? at.PAGE_RAM : at.PAGE_ROM
+      const bits = (region.kind === 'ram' ? at.PAGE_RAM : at.PAGE_ROM) | (region.shared ? at.PAGE_SHARED : 0)
       const first = region.address / 4096
       const pages = region.size / 4096
       for (let i = 0; i < pages; i++) map[first + i] = (region.offset + i * 4096) | bits
@@ -392,6 +393,18 @@ export class SoftEngine implements Engine {
   close(): void {}
 }
 
+/** The CPU can write bytes of `region` under another address: a write tells of the address that it was made at only. */
+function showsTwice(region: MemoryRegion, regions: readonly MemoryRegion[]): boolean {
+  const { offset, size, kind } = region
+  return regions.some(
+    (other) =>
+      other !== region &&
+      (kind === 'ram' || other.kind === 'ram') &&
+      other.offset < offset + size &&
+      offset < other.offset + other.size,
+  )
+}
+
 /** What `regions` show and `others` do not show in the same place. */
 function minus(regions: readonly MemoryRegion[], others: readonly MemoryRegion[]): MemoryRegion[] {
   let left = [...regions]
@@ -399,7 +412,8 @@ function minus(regions: readonly MemoryRegion[], others: readonly MemoryRegion[]
     const end = other.address + other.size
     left = left.flatMap((region) => {
       const regionEnd = region.address + region.size
-      const alike = region.kind === other.kind && region.offset - region.address === other.offset - other.address
+      const same = region.kind === other.kind && (region.shared ?? false) === (other.shared ?? false)
+      const alike = same && region.offset - region.address === other.offset - other.address
       if (!alike || end <= region.address || other.address >= regionEnd) return [region]
       const piece = (from: number, to: number): MemoryRegion[] =>
         from < to ? [{ ...region, address: from, size: to - from, offset: region.offset + from - region.address }] : []

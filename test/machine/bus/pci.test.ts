@@ -169,7 +169,7 @@ describe('base addresses', () => {
     set(3, 0, 0x18, 0xe0000000)
     set(3, 0, 0x30, 0xfe000000)
     set(3, 0, 4, 2, 2)
-    expect(memory.regions()).toEqual([{ address: 0xe0000000, size: 0x10000, offset: ram, kind: 'ram' }])
+    expect(memory.regions()).toEqual([{ address: 0xe0000000, size: 0x10000, offset: ram, kind: 'ram', shared: true }])
     set(3, 0, 0x30, 0xfe000001)
     expect(memory.regions()[1]).toMatchObject({ address: 0xfe000000, size: 0x2000, kind: 'rom' })
     memory.write16(0xfe000000, 0)

@@ -88,7 +88,7 @@ export function findBlock(): usize {
     if (pool + BLOCK_ROOM + CODE_MAP_BYTES > codeMaps) dropEverything()
     block = pool
     const cached = decodeBlock(block, linear, phys)
-    // An instruction that crosses a page, and code outside of RAM and ROM, is decoded afresh each time.
+    // An instruction that crosses a page, and code whose bytes change untold, is decoded afresh each time.
     if (!cached) return block
     pool += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_COUNT) * OP_SIZE
     enterBlock(block, phys)

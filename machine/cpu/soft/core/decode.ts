@@ -15,7 +15,7 @@ import {
 } from './op'
 import {
   CPL, CS, DS, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, MODE, MODE_CODE32, MODE_CODE64,
-  MODE_CS_LIMIT, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
+  MODE_CS_LIMIT, PAGE_SHARED, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
 } from './state'
 
 // Node references: kind in bits 31:28.
@@ -146,6 +146,8 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
   let count: u32 = 0
   let offset: u32 = 0
   const room: u32 = 0x1000 - <u32>(phys & 0xfff)
+  // What is not kept has one instruction, which the one before may have written.
+  const keepable = entry != 0 && !(entry & PAGE_SHARED)
   firstOfBlock = true
   crossed = false
   stopped = false
@@ -167,12 +169,12 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
     count++
     op += OP_SIZE
     firstOfBlock = false
-    if (ends || crossed) break
+    if (ends || crossed || !keepable) break
   }
   store<u64>(block, phys, BLOCK_PHYS)
   store<u32>(block, count, BLOCK_COUNT)
   store<u32>(block, offset, BLOCK_BYTES)
-  const keep = entry != 0 && !crossed
+  const keep = keepable && !crossed
   store<u32>(block, keep ? mode : BLOCK_DROPPED, BLOCK_MODE)
   return keep
 }

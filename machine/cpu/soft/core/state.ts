@@ -47,6 +47,8 @@ export const PAGE_RAM: u32 = 1
 export const PAGE_ROM: u32 = 2
 /** Blocks were decoded from the page: writes take the slow path. */
 export const PAGE_CODE: u32 = 4
+/** Written without dropCode() hearing of it, by a device or under another address: blocks are not kept. */
+export const PAGE_SHARED: u32 = 8
 
 // ---- registers ----
 /** RAX RCX RDX RBX RSP RBP RSI RDI R8..R15, 8 bytes each; the 17th is always zero (an absent base or index). */
