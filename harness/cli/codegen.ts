@@ -9,6 +9,7 @@ import type { PageMessage } from '../live/view-server.js'
 import { VmThread } from '../thread/machine-thread.js'
 import type { LaunchOptions } from '../vm/launch.js'
 import { complain, EXIT, UsageError } from './errors.js'
+import { paragraphs } from './help.js'
 import { machineOptions, prepareMachine } from './machine-options.js'
 import { withPath } from './outputs.js'
 import { endings } from './run.js'
@@ -24,7 +25,7 @@ export function codegenCommand(): Command {
     .description('use a guest in the browser, and have what you do written as a test')
     .option('-o, --output <file>', 'the test to write, as in first-boot.test.ts')
     .option('--ui-port <n>', "the live view's port (default: any that is free)")
-    .addHelpText('after', HELP)
+    .addHelpText('after', () => paragraphs(HELP))
     .action(async (guest: string | undefined, flags: CodegenFlags) => {
       process.exitCode = await codegen(guest, flags)
     })
@@ -38,8 +39,8 @@ and a click on words, or 'Assert picture' and a box, become assertions; boxes be
 async function codegen(guest: string | undefined, flags: CodegenFlags): Promise<number> {
   try {
     const file = checkOutput(flags.output)
-    const launch = launchOptions(guest, flags)
     const request = parseRun(guest, { ...flags, ui: true }, [])
+    const launch = launchOptions(guest, flags, request)
     await prepareMachine(request)
     return await record(request, launch, file)
   } catch (error) {
@@ -58,13 +59,15 @@ function checkOutput(file: string | undefined): string {
 }
 
 /** The machine as the test will launch it. */
-function launchOptions(guest: string | undefined, flags: CodegenFlags): LaunchOptions {
-  const { floppy, cdrom, disk, kernel, initrd, append, boot, engine, cpu, smp, memory } = flags
-  if (boot !== undefined && !/^[acdn]+$/.test(boot))
-    throw new UsageError(`codegen takes letters alone for --boot, as in dc, not '${boot}'`)
+export function launchOptions(guest: string | undefined, flags: RunFlags, request: RunRequest): LaunchOptions {
+  const { floppy, cdrom, disk, kernel, initrd, append, engine, cpu, memory } = flags
+  const { bootOrder: boot, bootMenu, cpus: smp } = request.machine
+  if (bootMenu !== undefined)
+    throw new UsageError(
+      "a test cannot offer the firmware's boot menu; give codegen --boot with letters alone, as in dc",
+    )
   const options: LaunchOptions = {
-    ...{ guest, floppy, cdrom, disks: disk, kernel, initrd, append, boot, cpu, memory },
-    smp: smp === undefined ? undefined : Number(smp),
+    ...{ guest, floppy, cdrom, disks: disk, kernel, initrd, append, boot, cpu, smp, memory },
     engine: engine === 'auto' ? undefined : (engine as LaunchOptions['engine']),
   }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))

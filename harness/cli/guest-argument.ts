@@ -1,5 +1,5 @@
 /** The GUEST of `bootwright run`: one of the guests, or an image whose drive is found out from what is in it. */
-import { statSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { probeImage } from '../guest/probe-image.js'
 import { UsageError } from './errors.js'
 import { MAX_DISKS, MAX_FLOPPIES, type RunRequest } from './run-options.js'
@@ -31,6 +31,7 @@ export async function applyGuest(request: RunRequest): Promise<void> {
 function addImage({ machine, write }: RunRequest, path: string): void {
   const { floppies = [], disks = [], cdrom } = machine
   const medium = write ? { path, write } : { path }
+  checkIsNoKernel(path)
   const kind = probeImage(path)
   const clash = (option: string) =>
     new UsageError(`'${path}' looks like a ${kind} image, and there is no drive left for it beside ${option}`)
@@ -47,6 +48,28 @@ function addImage({ machine, write }: RunRequest, path: string): void {
       if (disks.length >= MAX_DISKS) throw clash('--disk')
       machine.disks = [medium, ...disks]
   }
+}
+
+/** Bytes that hold the headers of ELF and of Linux's boot protocol (setup header, offset 0x202). */
+const HEAD = 0x206
+
+/** QEMU, too, takes its bare argument for a disk. */
+function checkIsNoKernel(path: string): void {
+  const head = Buffer.alloc(HEAD)
+  try {
+    const fd = openSync(path, 'r')
+    try {
+      readSync(fd, head, 0, HEAD, 0)
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    // Opening it as a medium says in a sentence why it cannot be read.
+    return
+  }
+  const is = (at: number, magic: string) => head.toString('latin1', at, at + magic.length) === magic
+  const what = is(0, '\x7fELF') ? 'an ELF file' : is(0x202, 'HdrS') ? 'a Linux kernel' : undefined
+  if (what) throw new UsageError(`'${path}' is ${what}, and no drive's image; start it by --kernel ${path}`)
 }
 
 /** A file that is no program text: guests are folders, or files that end in .js or .ts. */

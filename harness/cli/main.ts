@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { nearest } from '../words/nearest.js'
 import { complain, EXIT, UsageError } from './errors.js'
+import { withHelp } from './help.js'
 import { errorJson, printJson } from './run-report.js'
 
 /** Loaded when they are needed: the libraries of one verb take longer to load than another takes to run. */
@@ -19,6 +20,11 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   matrix: async () => (await import('./matrix.js')).matrixCommand(),
   doctor: async () => (await import('./doctor.js')).doctorCommand(),
   setup: async () => (await import('./setup.js')).setupCommand(),
+  completion: async () => {
+    const { completionCommand } = await import('./completion.js')
+    const { guestNames } = await import('../guest/guest.js')
+    return completionCommand(() => Promise.all(Object.values(VERBS).map((make) => make())), guestNames)
+  },
 }
 
 /**
@@ -46,8 +52,10 @@ async function inOurWords(args: readonly string[], root: Command): Promise<reado
   const [verb, ...rest] = args
   if (verb !== 'run' && verb !== 'codegen') return args
   const { fromQemu } = await import('./qemu-options.js')
+  const { joinExits } = await import('./run-options.js')
   const own = root.commands[0].options.filter(({ required }) => required)
-  return [verb, ...fromQemu(rest, (option) => own.some(({ long, short }) => long === option || short === option))]
+  const takesValue = (option: string) => own.some(({ long, short }) => long === option || short === option)
+  return [verb, ...joinExits(fromQemu(rest, takesValue), takesValue)]
 }
 
 async function program(args: readonly string[]): Promise<Command> {
@@ -56,15 +64,17 @@ async function program(args: readonly string[]): Promise<Command> {
     .version(version(), '-V, --version')
     .usage('[options] <command>')
     .helpCommand(true)
-    .argument('[command]')
-    .action((name: string | undefined) => {
-      throw noCommand(name)
+    .action(() => {
+      throw noCommand(undefined)
     })
+  const [first] = args
+  if (first !== undefined && !first.startsWith('-') && first !== 'help' && !Object.hasOwn(VERBS, first))
+    throw noCommand(first)
   const wanted = Object.hasOwn(VERBS, args[0] ?? '') ? [args[0]] : Object.keys(VERBS)
   const commands = await Promise.all(wanted.map((verb) => VERBS[verb]()))
   for (const command of commands) root.addCommand(command)
   for (const command of [root, ...commands]) {
-    command
+    withHelp(command)
       .exitOverride()
       .allowExcessArguments(false)
       // The sentence is printed once, by main.
@@ -77,7 +87,10 @@ function noCommand(name: string | undefined): UsageError {
   if (name === undefined) return new UsageError("no command was given; 'bootwright --help' lists them")
   const names = Object.keys(VERBS)
   const near = nearest(name, names)
-  const hint = near ? `did you mean '${near}'?` : `commands are ${names.join(', ')}`
+  // Of QEMU's users, and of who looks for a short way.
+  const isGuest = existsSync(name) || /[./]/.test(name)
+  const meant = isGuest ? `run ${name}` : near
+  const hint = meant ? `did you mean '${isGuest ? 'bootwright ' : ''}${meant}'?` : `commands are ${names.join(', ')}`
   return new UsageError(`there is no command '${name}'; ${hint}`)
 }
 

@@ -13,6 +13,7 @@ import { DEVICES, type EngineChoice, hostTimeoutMs, inParallel, matrixResult, ru
 import { nearest } from '../words/nearest.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
+import { paragraphs } from './help.js'
 
 const ENGINES = ['auto', 'kvm', 'soft'] as const
 const DEFAULT_OUT = 'out/matrix'
@@ -35,7 +36,7 @@ export function matrixCommand(): Command {
       value,
     ])
     .option('--out <folder>', 'where matrix.html, matrix.md and matrix.json go', DEFAULT_OUT)
-    .addHelpText('after', HELP)
+    .addHelpText('after', () => paragraphs(HELP))
     .action(async (guests: string[], flags: MatrixFlags) => {
       process.exitCode = await matrix(guests, flags)
     })

@@ -19,19 +19,66 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   ...{ fda: toFloppy, fdb: toFloppy, hda: toDisk, hdb: toDisk, hdc: toDisk, hdd: toDisk },
   ...Object.fromEntries(SAME.map((name) => [name, same(name)])),
   drive: (value) => drive(value),
+  m: (value) => ['-m', value.replace(/^size=/, '').split(',')[0]],
   serial: (value) => characters('serial', value),
   debugcon: (value) => characters('debugcon', value),
   accel: (value) => ['--engine', value.split(',')[0] === 'tcg' ? 'soft' : value.split(',')[0]],
-  display: (value) => (value.startsWith('vnc=') ? ['--vnc', value.slice(4)] : only('display', value, /^none$/)),
-  device: (value) => only('device', value, DEBUG_EXIT),
+  display: (value) => display(value),
+  device: (value) => device(value),
+  k: (value) => ['--layout', value],
+  nic: (value) => (value === 'none' ? [] : refused('nic', NO_NETWORK)),
+  net: (value) => (value === 'none' ? [] : refused('net', NO_NETWORK)),
+  rtc: (value) => (/^base=utc(,|$)/.test(value) ? [] : refused('rtc', NO_RTC)),
+  // What a run's host and its reports are called is nothing that the guest sees.
+  ...{ name: nothing, pidfile: nothing, icount: nothing },
   machine: (value) => only('machine', value, /^(pc|pc-i440fx-[\d.]+)$/),
   M: (value) => only('M', value, /^(pc|pc-i440fx-[\d.]+)$/),
   vga: (value) => only('vga', value, /^std$/),
-  monitor: (value) => only('monitor', value, /^none$/),
+  monitor: (value) => (value === 'none' ? [] : refused('monitor', NO_MONITOR)),
+}
+
+const NO_NETWORK = 'this machine has no network card yet; leave it out'
+const NO_RTC = "the guest's clock is UTC; a test sets it by epoch in launch() and test.use()"
+const NO_MONITOR =
+  'there is no monitor here; --keys and --until-text drive a run, and a test has vm.media, vm.power and vm.snapshot()'
+const NO_GDB =
+  "there is no gdb server here yet; a run that fails shows registers, exceptions and ports, and 'bootwright replay " +
+  "--until-time' goes to any moment of a recorded one"
+const NO_LOG = 'there is no log of that kind; --json has exceptions, port accesses and what the machine does not have'
+const NO_SOUND = 'this machine has no sound card yet; leave it out'
+const NO_USB = 'this machine has no USB; its keyboard and mouse are PS/2, so leave it out'
+const NO_WINDOW = '--ui shows the screen in the browser, --vnc to a VNC viewer'
+const NO_MIGRATION = '--snapshot F goes on from what --save-snapshot F wrote'
+const FIRMWARE = 'firmware is taken from the folder in BOOTWRIGHT_FIRMWARE: bios-256k.bin and vgabios-stdvga.bin'
+const LINUX_ALONE = 'a kernel is started directly by --kernel, --initrd and --append'
+
+/** QEMU's options that nothing here stands for: what to do in their place. */
+const REFUSED: { readonly [name: string]: string } = {
+  ...{ gdb: NO_GDB, s: NO_GDB },
+  S: "a machine runs from the start here; it stands still where a script ends, in a test after each 'await'",
+  ...{ d: NO_LOG, D: NO_LOG, trace: NO_LOG, msg: NO_LOG },
+  ...{ bios: FIRMWARE, L: FIRMWARE, pflash: FIRMWARE, 'option-rom': FIRMWARE },
+  netdev: NO_NETWORK,
+  ...{ soundhw: NO_SOUND, audio: NO_SOUND, audiodev: NO_SOUND },
+  ...{ usb: NO_USB, usbdevice: NO_USB },
+  ...{ sdl: NO_WINDOW, gtk: NO_WINDOW, curses: NO_WINDOW, 'full-screen': NO_WINDOW, spice: NO_WINDOW },
+  ...{ loadvm: NO_MIGRATION, incoming: NO_MIGRATION },
+  ...{ qmp: NO_MONITOR, mon: NO_MONITOR, 'qmp-pretty': NO_MONITOR },
+  ...{ dtb: LINUX_ALONE, shim: LINUX_ALONE },
+  blockdev: 'give the image by -drive file=PATH, --disk, --cdrom or --floppy',
+  chardev: '--serial takes a file or stdio',
+  parallel: 'what a guest prints is not kept; leave it out',
+  'no-shutdown': "a guest's power-off ends the run; --screenshot keeps its last picture, --save-snapshot the machine",
+  'no-fd-bootchk': 'write --boot fd-check=off',
+  daemonize: "add '&' for the background",
+  virtfs: 'give the guest its files on an image: --disk or --cdrom',
+  smb: NO_NETWORK,
 }
 
 const ALONE: { readonly [name: string]: readonly string[] } = {
   nographic: ['--serial', 'stdio'],
+  nodefaults: [],
+  'no-user-config': [],
   'enable-kvm': ['--engine', 'kvm'],
   'no-reboot': ['--until-exit'],
   // Nothing is written without --write.
@@ -48,7 +95,8 @@ export function fromQemu(args: readonly string[], takesValue: (option: string) =
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]
     const name = nameOf(arg)
-    if (name !== undefined && Object.hasOwn(ALONE, name)) translated.push(...ALONE[name])
+    if (name !== undefined && Object.hasOwn(REFUSED, name)) refused(name, REFUSED[name])
+    else if (name !== undefined && Object.hasOwn(ALONE, name)) translated.push(...ALONE[name])
     else if (name !== undefined && Object.hasOwn(WITH_VALUE, name)) {
       const value = args[++i]
       if (value === undefined)
@@ -68,6 +116,33 @@ function nameOf(arg: string): string | undefined {
   return dashes === '--' && OWN.includes(name) ? undefined : name
 }
 
+function refused(option: string, instead: string): never {
+  throw new UsageError(`-${option} is QEMU's; ${instead}`)
+}
+
+function nothing(): string[] {
+  return []
+}
+
+function device(value: string): string[] {
+  const model = value.split(',')[0]
+  if (/^(e1000|rtl8139|ne2k|pcnet|virtio-net|i8255|tulip|vmxnet|usb-net)/.test(model))
+    refused(`device ${model}`, NO_NETWORK)
+  if (/^(ac97|sb16|intel-hda|hda-|es1370|adlib|gus|cs4231a|ich9-intel-hda|virtio-sound)/i.test(model))
+    refused(`device ${model}`, NO_SOUND)
+  if (/usb|hci/.test(model)) refused(`device ${model}`, NO_USB)
+  if (/^(ide-|virtio-blk|scsi-|nvme|ahci|floppy|isa-fdc)/.test(model))
+    refused(`device ${model}`, 'drives are given by --disk, --cdrom and --floppy')
+  if (model === 'isa-debugcon')
+    refused(`device ${model}`, 'the debug console is there; --debugcon FILE keeps what it says')
+  return only('device', value, DEBUG_EXIT)
+}
+
+function display(value: string): string[] {
+  if (value.startsWith('vnc=')) return ['--vnc', value.slice(4)]
+  return value === 'none' ? [] : refused(`display ${value}`, NO_WINDOW)
+}
+
 /** What this machine is anyway. */
 function only(option: string, value: string, known: RegExp): string[] {
   if (known.test(value)) return []
@@ -76,7 +151,7 @@ function only(option: string, value: string, known: RegExp): string[] {
 
 /** `stdio`, `mon:stdio`, `file:out.txt`, `none`. */
 function characters(option: string, value: string): string[] {
-  if (value === 'none') return []
+  if (value === 'none' || value === 'null') return []
   if (value === 'stdio' || value === 'mon:stdio') return [`--${option}`, 'stdio']
   if (value.startsWith('file:')) return [`--${option}`, value.slice(5)]
   throw new UsageError(`-${option} ${value} is not known here; it takes stdio, file:PATH or none`)

@@ -4,6 +4,8 @@ import { CpuModelError, parseCpu } from '../../machine/cpu/models.js'
 import { MAX_CPUS } from '../../machine/machine.js'
 import { DEFAULT_MEMORY, type MachineConfig } from '../config/machine-config.js'
 import { type BootStep, type Pattern, parseBootCommand } from '../keys/boot-command.js'
+import { type LayoutName, layoutNamed } from '../keys/keyboard-layouts.js'
+import type { ExitCondition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
 import { tryParseDuration } from '../units/durations.js'
 import { parseMemorySize } from '../units/memory-size.js'
@@ -25,6 +27,8 @@ export interface RunFlags extends ViewFlags {
   smp?: string
   memory?: string
   timeout?: string
+  guestTimeout?: string
+  layout?: string
   screenshot?: string
   snapshot?: string
   saveSnapshot?: string
@@ -33,14 +37,14 @@ export interface RunFlags extends ViewFlags {
   serial?: string
   debugcon?: string
   json?: boolean
-  untilExit?: boolean
+  untilExit?: string
+  expectExit?: string
 }
 
 /** `--keys` and `--until-*` in the order in which they stood on the command line. */
 export type Act =
   | { option: 'keys'; value: string }
-  | { option: 'until-text' | 'until-serial'; value: string }
-  | { option: 'until-exit' }
+  | { option: 'until-text' | 'until-serial' | 'until-time' | 'until-exit' | 'expect-exit'; value: string }
 
 export interface RunRequest {
   guest: string | undefined
@@ -53,6 +57,8 @@ export interface RunRequest {
   steps: Step[]
   /** Host time in ms. */
   timeoutMs: number
+  /** Guest time in ns. */
+  guestTimeoutNs: number | undefined
   screenshot: string | undefined
   /** A path, or `stdio`. */
   serial: string | undefined
@@ -119,11 +125,12 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     snapshot: flags.snapshot,
     saveSnapshot: flags.saveSnapshot,
     write,
-    steps: parseActs(acts, isViewed),
+    steps: parseActs(acts, isViewed, parseLayout(flags.layout, acts)),
     timeoutMs:
       flags.timeout === undefined && isViewed
         ? Number.POSITIVE_INFINITY
-        : parseTimeout(flags.timeout ?? DEFAULT_TIMEOUT),
+        : parseTimeout('--timeout', flags.timeout ?? DEFAULT_TIMEOUT) / 1e6,
+    guestTimeoutNs: flags.guestTimeout === undefined ? undefined : parseTimeout('--guest-timeout', flags.guestTimeout),
     screenshot: flags.screenshot,
     serial: flags.serial,
     debugcon: flags.debugcon,
@@ -270,44 +277,112 @@ export function parseMemory(text: string): number {
   }
 }
 
-/** In ms. */
-function parseTimeout(text: string): number {
-  if (/^\s*-/.test(text)) throw new UsageError(`--timeout '${text}' is negative; give a duration such as 30s or 5m`)
+/** In ns. */
+function parseTimeout(option: string, text: string): number {
+  if (/^\s*-/.test(text)) throw new UsageError(`${option} '${text}' is negative; give a duration such as 30s or 5m`)
   const ns = tryParseDuration(text)
   if (ns === undefined)
     throw new UsageError(
-      `--timeout '${text}' is not a duration; write seconds as a number, or units as in 500ms, 30s, 1m20s, 2h`,
+      `${option} '${text}' is not a duration; write seconds as a number, or units as in 500ms, 30s, 1m20s, 2h`,
     )
-  if (ns === 0) throw new UsageError('--timeout 0 leaves no time to run; give a duration such as 30s or 5m')
-  return ns / 1e6
+  if (ns === 0) throw new UsageError(`${option} 0 leaves no time to run; give a duration such as 30s or 5m`)
+  return ns
+}
+
+function parseLayout(text: string | undefined, acts: readonly Act[]): LayoutName {
+  if (text === undefined) return 'us'
+  if (!acts.some(({ option }) => option === 'keys'))
+    throw new UsageError('--layout says how --keys is typed; add --keys, or leave it out')
+  try {
+    return layoutNamed(text)
+  } catch (error) {
+    throw new UsageError(`--layout: ${(error as Error).message}`)
+  }
 }
 
 /** Without an `--until-*`, the guest runs until it stops by itself; a reset is no end to a person who looks on. */
-function parseActs(acts: readonly Act[], isViewed: boolean): Step[] {
-  const steps = acts.flatMap(parseAct)
+function parseActs(acts: readonly Act[], isViewed: boolean, layout: LayoutName): Step[] {
+  const steps = acts.flatMap((act) => parseAct(act, layout))
   if (acts.some((act) => act.option !== 'keys')) return steps
   const reasons = isViewed ? (['poweroff', 'debug-exit'] as const) : undefined
   return [...steps, { kind: 'until', condition: { kind: 'exit', reasons } }]
 }
 
-function parseAct(act: Act): Step[] {
+function parseAct(act: Act, layout: LayoutName): Step[] {
   switch (act.option) {
     case 'keys':
-      return parseKeysOption(act.value)
+      return parseKeysOption(act.value, layout)
     case 'until-text':
       return [{ kind: 'until', condition: { kind: 'text', pattern: parsePattern(act.value, '--until-text') } }]
     case 'until-serial': {
       const pattern = parsePattern(act.value, '--until-serial')
       return [{ kind: 'until', condition: { kind: 'serial', port: 0, pattern } }]
     }
+    case 'until-time':
+      return [{ kind: 'until-time', ns: parseTimeout('--until-time', act.value) }]
     case 'until-exit':
-      return [{ kind: 'until', condition: { kind: 'exit' } }]
+      return [{ kind: 'until', condition: parseExit(act.value) }]
+    case 'expect-exit': {
+      const code = parseExitCode('--expect-exit', act.value)
+      return [{ kind: 'until', condition: { kind: 'exit', reasons: ['debug-exit'], code } }]
+    }
   }
 }
 
-function parseKeysOption(value: string): BootStep[] {
+/** What `--until-exit` takes for a clean stop, as it stands alone. */
+const CLEAN = 'clean'
+const EXITS = ['poweroff', 'reset', 'debug-exit', 'triple-fault', 'halted', 'suspended'] as const
+
+/**
+ * `--until-exit` alone is followed by anything, a guest as well: only what is an exit, or nearly so, is its value.
+ *
+ * @param takesValue Whether what follows an option is that option's value.
+ */
+export function joinExits(args: readonly string[], takesValue: (option: string) => boolean): string[] {
+  const joined: string[] = []
+  for (let i = 0; i < args.length; i++) {
+    const next = args[i + 1]
+    if (args[i] === '--until-exit') {
+      const name = next?.split(/[:,]/)[0] ?? ''
+      const isExit = /^(debug|exit)/i.test(name) || nearest(name, EXITS) !== undefined
+      joined.push(`--until-exit=${isExit ? next : CLEAN}`)
+      if (isExit) i++
+    } else {
+      joined.push(args[i])
+      if (takesValue(args[i]) && next !== undefined) joined.push(args[++i])
+    }
+  }
+  return joined
+}
+
+/** `debug-exit:0x10`, `poweroff`, `poweroff,reset`. */
+function parseExit(text: string): ExitCondition {
+  if (text === CLEAN) return { kind: 'exit' }
+  const [names, code] = text.split(/:(.*)/s, 2)
+  const reasons = names.split(',').map((name) => {
+    const reason = EXITS.find((known) => known === name)
+    if (reason) return reason
+    const near = nearest(name, EXITS)
+    throw new UsageError(
+      `--until-exit '${text}': there is no exit '${name}'; ${near ? `did you mean '${near}'? ` : ''}exits are ${EXITS.join(', ')}`,
+    )
+  })
+  if (code === undefined) return { kind: 'exit', reasons }
+  if (reasons.length !== 1 || reasons[0] !== 'debug-exit')
+    throw new UsageError(`--until-exit '${text}': only debug-exit has a code, as in debug-exit:0x10`)
+  return { kind: 'exit', reasons, code: parseExitCode(`--until-exit '${text}':`, code) }
+}
+
+/** What the guest writes to the port, which has up to 32 bits. */
+function parseExitCode(option: string, text: string): number {
+  if (!/^(0x[\da-f]+|\d+)$/i.test(text) || Number(text) > 0xffffffff)
+    throw new UsageError(`${option} '${text}' is no exit code; give what the guest writes to port 0xf4, as in 0x10`)
+  return Number(text)
+}
+
+function parseKeysOption(value: string, layout: LayoutName): BootStep[] {
   try {
-    return parseBootCommand(value, { source: '--keys' })
+    return parseBootCommand(value, { source: '--keys', layout })
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }

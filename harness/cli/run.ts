@@ -12,6 +12,7 @@ import { writeSnapshot } from '../thread/snapshot-files.js'
 import { evidence } from '../words/evidence.js'
 import { progressLine } from '../words/progress-words.js'
 import { complain, EXIT } from './errors.js'
+import { paragraphs } from './help.js'
 import { machineOptions, prepareMachine } from './machine-options.js'
 import { openSink, type Sink, streamSink, withPath } from './outputs.js'
 import { type Act, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from './run-options.js'
@@ -28,11 +29,18 @@ export function runCommand(): Command {
     .option('--keys <script>', "type, in Packer's boot-command language and with <wait 'regex'>; several act in order")
     .option('--until-text <regex>', "run until the screen's text matches; in order with --keys")
     .option('--until-serial <regex>', "run until COM1's output matches; in order with --keys")
-    .option('--until-exit', 'run until the guest powers off, resets, or leaves through debug-exit with code 0')
+    .option(
+      '--until-exit [exit]',
+      'run until the guest powers off, resets, or leaves through debug-exit with code 0; or by poweroff, debug-exit:0x10 …',
+    )
+    .option('--expect-exit <code>', 'run until the guest leaves through debug-exit with this code, as in 0x10')
+    .option('--until-time <duration>', 'run until this guest time since power-on, e.g. 12.5s')
+    .option('--layout <name>', "the guest's keyboard layout, for --keys: us, de, fr … (default: us)")
     .option(
       '--timeout <duration>',
       `host time for the run, e.g. 30s or 5m (default: ${DEFAULT_TIMEOUT}; none with a live view)`,
     )
+    .option('--guest-timeout <duration>', 'guest time for the run: the same on every host with the soft engine')
     .option('--screenshot <file.png>', 'write the last picture, whatever the outcome')
     .option('--snapshot <file>', 'go on from a snapshot; --floppy, --disk and so on say where its media are now')
     .option('--save-snapshot <file>', 'write a snapshot of the machine as it is at the end')
@@ -44,11 +52,13 @@ export function runCommand(): Command {
     .option('--ui-port <n>', "the live view's port (default: any that is free)")
     .option('--vnc <display>', 'a live view for VNC viewers: :1 for port 5901 of this host, or 0.0.0.0:1,password=FILE')
     .option('--json', 'print one JSON object on standard output, everything else on standard error')
-    .addHelpText('after', HELP)
+    .addHelpText('after', () => paragraphs(HELP))
     .on('option:keys', (value: string) => acts.push({ option: 'keys', value }))
     .on('option:until-text', (value: string) => acts.push({ option: 'until-text', value }))
     .on('option:until-serial', (value: string) => acts.push({ option: 'until-serial', value }))
-    .on('option:until-exit', () => acts.push({ option: 'until-exit' }))
+    .on('option:until-time', (value: string) => acts.push({ option: 'until-time', value }))
+    .on('option:until-exit', (value: string) => acts.push({ option: 'until-exit', value }))
+    .on('option:expect-exit', (value: string) => acts.push({ option: 'expect-exit', value }))
     .action(async (guest: string | undefined, flags: RunFlags) => {
       process.exitCode = await run(guest, flags, acts)
     })
@@ -112,6 +122,7 @@ async function runMachine(request: RunRequest): Promise<number> {
     const result = await vm.run({
       steps: request.steps,
       hostTimeoutMs: request.timeoutMs,
+      timeoutNs: request.guestTimeoutNs,
       realTime: views !== undefined,
     })
     progress.clear()
@@ -239,8 +250,18 @@ async function takeScreenshot(vm: VmThread, result: RunResult, path: string): Pr
   return true
 }
 
+/** A guest that left with another code than 0, which nobody said to be right. */
+function exitHint({ steps }: RunRequest, { exit, step }: RunResult): string {
+  const waited = steps[step]
+  const isPlain = waited?.kind === 'until' && waited.condition.kind === 'exit' && !waited.condition.reasons
+  if (exit.reason !== 'debug-exit' || exit.code === undefined || !isPlain) return ''
+  return `; if that is its success, add --expect-exit 0x${exit.code.toString(16)}`
+}
+
 function report(request: RunRequest, vm: VmThread, result: RunResult, pictured: boolean): void {
-  if (result.error !== undefined) process.stderr.write(`bootwright: ${printable(result.error)}\n`)
+  const sentence = result.error === undefined ? undefined : `${printable(result.error)}${exitHint(request, result)}`
+  if (sentence !== undefined) process.stderr.write(`bootwright: ${sentence}
+`)
   if (result.outcome !== 'ok' && result.outcome !== 'interrupted') process.stderr.write(evidence(result))
   process.stderr.write(`${printable(summary(result, vm))}\n`)
   if (request.json) printJson(runJson(result, vm, pictured ? request.screenshot : undefined))

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Command } from 'commander'
 import { EXIT, HostError } from './errors.js'
+import { paragraphs } from './help.js'
 
 const NO_TESTS = /No test files found|No test suite found/
 const WRONG_OPTIONS = /CACError|Unknown option|Unexpected value for option/
@@ -18,7 +19,7 @@ export function testCommand(): Command {
     .argument('[arguments...]', "filters of files, and vitest's own options")
     .allowUnknownOption()
     .helpOption('-h, --help')
-    .addHelpText('after', HELP)
+    .addHelpText('after', () => paragraphs(HELP))
     .action(async (args: string[], _, command: Command) => {
       // Options that commander does not know are among the arguments, in their order.
       process.exitCode = await runVitest(command.args.length > 0 ? command.args : args)

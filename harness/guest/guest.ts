@@ -163,6 +163,8 @@ function guestFile(nameOrPath: string): string {
   if (!isPath(nameOrPath)) {
     const own = join(GUESTS, nameOrPath, `guest${EXTENSION}`)
     if (existsSync(own)) return own
+    if (existsSync(nameOrPath))
+      throw new GuestError(`there is no guest '${nameOrPath}'; did you mean './${nameOrPath}'?`)
     const near = nearest(nameOrPath, guestNames())
     throw new GuestError(
       `there is no guest '${nameOrPath}'; ${near ? `did you mean '${near}'? ` : ''}` +

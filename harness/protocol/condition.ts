@@ -7,6 +7,17 @@ import type { Area } from '../picture/compare-pictures.js'
 
 export type ExitReason = MachineExit['reason']
 
+/**
+ * The machine stops by itself. Without `reasons`, a clean stop: power-off, reset, or debug-exit with code 0. A panic
+ * shall not pass for a success.
+ */
+export interface ExitCondition {
+  kind: 'exit'
+  reasons?: readonly ExitReason[]
+  /** Of debug-exit. */
+  code?: number
+}
+
 export type Condition =
   /**
    * The screen's text matches: its rows joined by line feeds, without the spaces at their ends. In graphics modes it is
@@ -20,11 +31,7 @@ export type Condition =
   | { kind: 'serial'; port: number; pattern: Pattern; peek?: boolean; title?: string }
   /** The guest sends something over COM1 + `port`. */
   | { kind: 'output'; port: number }
-  /**
-   * The machine stops by itself. Without `reasons`, a clean stop: power-off, reset, or debug-exit with code 0. A
-   * panic shall not pass for a success.
-   */
-  | { kind: 'exit'; reasons?: readonly ExitReason[] }
+  | ExitCondition
   /** The picture has not changed for `ns` of guest time; the cursor's blinking does not count. */
   | { kind: 'still'; ns: number; area?: Area }
   | ModeCondition
@@ -121,7 +128,8 @@ function describePattern({ source, flags }: Pattern): string {
 }
 
 /** Whether an exit is what an `exit` condition waits for. */
-export function acceptsExit(reasons: readonly ExitReason[] | undefined, exit: MachineExit): boolean {
+export function acceptsExit({ reasons, code }: ExitCondition, exit: MachineExit): boolean {
+  if (code !== undefined && exit.reason === 'debug-exit' && exit.code !== code) return false
   if (reasons) return reasons.includes(exit.reason)
   if (exit.reason === 'debug-exit') return exit.code === 0
   return exit.reason === 'poweroff' || exit.reason === 'reset'

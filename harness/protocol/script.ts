@@ -12,6 +12,8 @@ export type Step =
   | BootStep
   /** Runs until the condition is met. `timeoutNs` is guest time; without it only the host time-out ends it. */
   | { kind: 'until'; condition: Condition; timeoutNs?: number }
+  /** Runs until this guest time since power-on. */
+  | { kind: 'until-time'; ns: number }
   /** Keeps a picture in the result, under a name. */
   | { kind: 'screenshot'; name: string }
   /** Sends text, as UTF-8, or bytes to COM1 + `port`. */

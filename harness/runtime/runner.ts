@@ -13,7 +13,7 @@ import { findText, type ScreenReading } from '../picture/screen-reading.js'
 import { acceptsExit, type Condition, compilePattern, describeCondition } from '../protocol/condition.js'
 import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
 import type { EndReason, Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
-import { describeExit } from '../words/exit-words.js'
+import { codeHint, describeExit } from '../words/exit-words.js'
 import { LiveInput } from './live-input.js'
 import { Pace } from './pace.js'
 import { Pointer } from './pointer.js'
@@ -244,6 +244,9 @@ export class Runner {
       case 'wait':
         this.advance(machine.now() + step.ns)
         break
+      case 'until-time':
+        if (step.ns > machine.now()) this.advance(step.ns)
+        break
       case 'wait-text':
         this.until({ kind: 'text', pattern: step.pattern }, step.timeoutNs)
         break
@@ -356,7 +359,7 @@ export class Runner {
       throw new GoOnAt(behind)
     }
     if (exit.reason === 'reset') return false
-    throw new StepFailed('failed', exit.reason, `${describeExit(exit)} ${this.whileWhat()}`.trim(), exit)
+    throw new StepFailed('failed', exit.reason, `${describeExit(exit)} ${this.whileWhat(exit)}`.trim(), exit)
   }
 
   /**
@@ -368,19 +371,22 @@ export class Runner {
     for (let i = this.step + 1; i < this.steps.length; i++) {
       const step = this.steps[i]
       if (step.kind === 'until' && step.condition.kind === 'exit')
-        return acceptsExit(step.condition.reasons, exit) ? i + 1 : undefined
+        return acceptsExit(step.condition, exit) ? i + 1 : undefined
       if (step.kind !== 'wait' && !(step.kind === 'key' && !step.down)) return undefined
     }
     return undefined
   }
 
-  private whileWhat(): string {
+  private whileWhat(exit: MachineExit): string {
     const step = this.steps[this.step]
     switch (step.kind) {
       case 'until':
-        return step.condition.kind === 'exit' ? '' : `before ${describeCondition(step.condition)} came`
+        if (step.condition.kind === 'exit') return otherCode(step.condition.code, exit)
+        return `before ${describeCondition(step.condition)} came`
       case 'wait-text':
         return `before ${describeCondition({ kind: 'text', pattern: step.pattern })} came`
+      case 'until-time':
+        return `before ${step.ns / 1e9} s of guest time had passed`
       case 'wait':
         return 'while the script waited'
       default:
@@ -424,7 +430,7 @@ export class Runner {
     const pending = this.machine.keyboardPending()
     if ((step.kind === 'tap' || step.kind === 'key') && pending > 0)
       return `while typing: the guest does not fetch keys (${pending} bytes wait in the keyboard)`
-    return step.kind === 'wait' ? 'during a wait' : 'while typing'
+    return step.kind === 'wait' || step.kind === 'until-time' ? 'during a wait' : 'while typing'
   }
 
   private moveToText(pattern: RegExp, area: Area | undefined): void {
@@ -495,6 +501,11 @@ export class Runner {
       hostInput: this.hostInput,
     }
   }
+}
+
+function otherCode(expected: number | undefined, { reason, code }: MachineExit): string {
+  if (expected === undefined || reason !== 'debug-exit') return ''
+  return `where code ${expected} was expected${codeHint(expected, code)}`
 }
 
 /** Guest time in ns of the first frame after `now`. */

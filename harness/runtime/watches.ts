@@ -6,7 +6,7 @@ import type { MachineExit } from '../../machine/machine.js'
 import type { Area } from '../picture/compare-pictures.js'
 import { cutOut } from '../picture/screen-areas.js'
 import { screenText } from '../picture/screen-text.js'
-import { acceptsExit, type Condition, compilePattern, type ExitReason } from '../protocol/condition.js'
+import { acceptsExit, type Condition, compilePattern, type ExitCondition } from '../protocol/condition.js'
 import { ModeWatch, NeedleWatch, PictureWatch, ScreenshotWatch } from './screen-watches.js'
 import type { Scene, Watch } from './watch.js'
 
@@ -19,7 +19,7 @@ export function createWatch(condition: Condition, scene: Scene): Watch {
     case 'output':
       return new OutputWatch(condition.port)
     case 'exit':
-      return new ExitWatch(condition.reasons)
+      return new ExitWatch(condition)
     case 'still':
       return new StillWatch(condition.ns, condition.area, scene)
     case 'mode':
@@ -109,7 +109,7 @@ class OutputWatch implements Watch {
 class ExitWatch implements Watch {
   private met = false
 
-  constructor(private readonly reasons: readonly ExitReason[] | undefined) {}
+  constructor(private readonly condition: ExitCondition) {}
 
   atFrame(): boolean {
     return this.met
@@ -120,7 +120,7 @@ class ExitWatch implements Watch {
   }
 
   atExit(exit: MachineExit): boolean {
-    this.met ||= acceptsExit(this.reasons, exit)
+    this.met ||= acceptsExit(this.condition, exit)
     return this.met
   }
 }

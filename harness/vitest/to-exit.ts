@@ -2,10 +2,11 @@
 import type { MatcherState } from 'vitest'
 import type { TimeoutOptions } from '../vm/driver.js'
 import { type ExitExpectation, Vm } from '../vm/vm.js'
+import { codeHint } from '../words/exit-words.js'
 import { assertionTimeout, type MatcherResult, outcome } from './matcher-result.js'
 
 export interface ExpectedExit extends ExitExpectation {
-  /** Of `debug-exit`. */
+  /** Of `debug-exit`: what the guest writes to the port. QEMU's process exits with `(code << 1) | 1`. */
   code?: number
 }
 
@@ -24,5 +25,6 @@ export async function toExit(
   const result = await outcome({ ...this, isNot: false }, what, () => received.waitForExit({ reason }, timeouts))
   if (!result.pass || code === undefined || received.exit?.code === code) return result
   const seen = received.exit?.code
-  return { pass: false, message: () => `expected the guest to leave with code ${code}, and it left with ${seen}` }
+  const sentence = `expected the guest to leave with code ${code}, and it left with ${seen}${codeHint(code, seen)}`
+  return { pass: false, message: () => sentence }
 }

@@ -25,3 +25,10 @@ export function describeExit(exit: Pick<MachineExit, 'reason' | 'code' | 'detail
 export function qemuStatus(code: number): number {
   return ((code << 1) | 1) & 0xff
 }
+
+/** Behind a sentence on the code that a guest left with, where another was expected: perhaps it was QEMU's status. */
+export function codeHint(expected: number, code: number | undefined): string {
+  if (code === undefined || qemuStatus(code) !== expected) return ''
+  const written = `0x${code.toString(16)}`
+  return `; ${expected} is QEMU's exit status, (code << 1) | 1: expect what the guest writes, ${written}`
+}

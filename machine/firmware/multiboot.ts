@@ -210,8 +210,33 @@ function bootInformation(
 }
 
 function describe(image: Uint8Array): string {
+  if (hasMultiboot2Header(image))
+    return 'it is for Multiboot 2, and the machine starts Multiboot 1 kernels; put it on a CD with GRUB (grub-mkrescue)'
+  if (hasPvhNote(image))
+    return "it is for PVH (an ELF note of Xen's), which the machine does not have; give it a Multiboot header, or put it on a CD with GRUB"
   if (isElf(image)) return `it is an ELF file without one in its first ${HEADER_SEARCH_BYTES} bytes`
   return whatItIs(image).replace("there is no 'HdrS' setup header in it", 'there is no magic 0x1badb002 in it')
+}
+
+/** Multiboot2 Specification 2.0, section 3.1.1: the magic, architecture, length and a sum that makes zero of them. */
+function hasMultiboot2Header(image: Uint8Array): boolean {
+  const view = viewOf(image)
+  const end = Math.min(image.length, 32768) - 16
+  for (let at = 0; at <= end; at += 8) {
+    if (view.getUint32(at, true) !== 0xe85250d6) continue
+    const sum = [0, 4, 8, 12].reduce((total, offset) => total + view.getUint32(at + offset, true), 0)
+    if (sum % 2 ** 32 === 0) return true
+  }
+  return false
+}
+
+/** Xen's public/elfnote.h: XEN_ELFNOTE_PHYS32_ENTRY, number 18, a 32- or 64-bit address by the name "Xen". */
+function hasPvhNote(image: Uint8Array): boolean {
+  if (!isElf(image)) return false
+  const bytes = Buffer.from(image.buffer, image.byteOffset, image.byteLength)
+  return [4, 8].some((size) =>
+    bytes.includes(Buffer.from([4, 0, 0, 0, size, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6e, 0])),
+  )
 }
 
 function isElf(image: Uint8Array): boolean {

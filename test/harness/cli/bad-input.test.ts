@@ -143,6 +143,9 @@ describe('one sentence and the right exit code for', () => {
   test.each([
     [[], 'no command was given'],
     [['rum'], "there is no command 'rum'; did you mean 'run'?"],
+    [['rnu', 'freedos'], "there is no command 'rnu'; did you mean 'run'?"],
+    [['frobnicate', '-x'], "there is no command 'frobnicate'; commands are run,"],
+    [['a/disk.img', '-m', '64'], "did you mean 'bootwright run a/disk.img'?"],
     [['doctor', 'now'], 'too many arguments'],
     [['--verbose'], "unknown option '--verbose'"],
   ])('bootwright %j', async (args, says) => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { fromQemu } from '../../../harness/cli/qemu-options.js'
 
-const VALUED = ['--keys', '--append', '-m', '--serial']
+const VALUED = ['--keys', '--append', '--serial']
 const ours = (line: string) => fromQemu(line.split(' '), (option) => VALUED.includes(option)).join(' ')
 
 test.each([
@@ -19,13 +19,15 @@ test.each([
     '--hda disk.img --nographic --snapshot s --cdrom a.iso',
     '--disk disk.img --serial stdio --snapshot s --cdrom a.iso',
   ],
+  ['-k de -nic none -net none -rtc base=utc -serial null', '--layout de'],
+  ['-m size=512M,slots=2 -nodefaults -name x', '-m 512M'],
   ['disk.img --engine soft -h', 'disk.img --engine soft -h'],
 ])('%s', (qemu, own) => {
   expect(ours(qemu)).toBe(own)
 })
 
 test('what follows an option of ours is its value', () => {
-  expect(ours('--keys -hda --append -nographic -m -smp')).toBe('--keys -hda --append -nographic -m -smp')
+  expect(ours('--keys -hda --append -nographic -m 512')).toBe('--keys -hda --append -nographic -m 512')
 })
 
 test.each([
@@ -33,6 +35,23 @@ test.each([
   ['-vga qxl', '-vga qxl is nothing that this machine has; leave it out'],
   ['-machine q35', '-machine q35 is nothing that this machine has'],
   ['-device virtio-rng', '-device virtio-rng is nothing that this machine has'],
+  ['-s', "-s is QEMU's; there is no gdb server here yet"],
+  ['-gdb tcp::1234', "-gdb is QEMU's; there is no gdb server here yet"],
+  ['--gdb tcp::1234', "-gdb is QEMU's"],
+  ['-S', 'a machine runs from the start here'],
+  ['-bios OVMF.fd', 'the folder in BOOTWRIGHT_FIRMWARE'],
+  ['-nic user', 'no network card yet; leave it out'],
+  ['-netdev user,id=n', 'no network card yet'],
+  ['-device e1000,netdev=n', "-device e1000 is QEMU's; this machine has no network card yet"],
+  ['-device ide-hd,drive=d', 'drives are given by --disk'],
+  ['-device isa-debugcon,chardev=c', '--debugcon FILE keeps'],
+  ['-rtc base=localtime', 'sets it by epoch in launch()'],
+  ['-D qemu.log', '--json has exceptions'],
+  ['-trace x', '--json has exceptions'],
+  ['-d int', '--json has exceptions'],
+  ['-monitor stdio', 'there is no monitor here'],
+  ['-display gtk', '--ui shows the screen in the browser'],
+  ['-loadvm s', '--snapshot F goes on'],
   ['-serial pty', '-serial pty is not known here; it takes stdio, file:PATH or none'],
   ['-drive if=ide', '-drive if=ide names no image; add file=PATH'],
   ['-drive file=a,format=qcow2', '-drive file=a,format=qcow2: images are raw here; convert it with qemu-img'],

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { launchOptions } from '../../../harness/cli/codegen.js'
 import {
   type Act,
   checkBootOrder,
+  joinExits,
   parseMemory,
   parsePattern,
   parseRun,
@@ -125,4 +127,67 @@ describe('a snapshot', () => {
   ])('%s with %j is refused', (guest, flags, sentence) => {
     expect(() => parseRun(guest, flags, [])).toThrow(sentence)
   })
+})
+
+describe('exits', () => {
+  const condition = (...acts: Act[]) => {
+    const [step] = parseRun('g', {}, acts).steps
+    return step.kind === 'until' ? step.condition : step
+  }
+
+  test('alone, by name and by code', () => {
+    expect(condition({ option: 'until-exit', value: 'clean' })).toEqual({ kind: 'exit' })
+    expect(condition({ option: 'until-exit', value: 'poweroff,reset' })).toEqual({
+      kind: 'exit',
+      reasons: ['poweroff', 'reset'],
+    })
+    const leaves = { kind: 'exit', reasons: ['debug-exit'], code: 0x10 }
+    expect(condition({ option: 'until-exit', value: 'debug-exit:0x10' })).toEqual(leaves)
+    expect(condition({ option: 'expect-exit', value: '16' })).toEqual(leaves)
+    expect(condition({ option: 'until-time', value: '2.5s' })).toEqual({ kind: 'until-time', ns: 2.5e9 })
+  })
+
+  test.each([
+    ['until-exit', 'powerof', "there is no exit 'powerof'; did you mean 'poweroff'? exits are"],
+    ['until-exit', 'poweroff:1', 'only debug-exit has a code, as in debug-exit:0x10'],
+    ['until-exit', 'debug-exit:ten', "--until-exit 'debug-exit:ten': 'ten' is no exit code"],
+    ['expect-exit', '-1', "--expect-exit '-1' is no exit code; give what the guest writes to port 0xf4, as in 0x10"],
+    ['expect-exit', '0x100000000', 'is no exit code'],
+    ['until-time', 'soon', "--until-time 'soon' is not a duration"],
+  ] as const)('--%s %s', (option, value, sentence) => {
+    expect(() => condition({ option, value })).toThrow(sentence)
+  })
+
+  test.each([
+    ['--until-exit disk.img', '--until-exit=clean disk.img'],
+    ['--until-exit --json', '--until-exit=clean --json'],
+    ['a.img --until-exit', 'a.img --until-exit=clean'],
+    ['--until-exit debug-exit:0x10 a.img', '--until-exit=debug-exit:0x10 a.img'],
+    ['--until-exit powerof', '--until-exit=powerof'],
+    ['--keys --until-exit x', '--keys --until-exit x'],
+  ])('%s', (line, joined) => {
+    expect(joinExits(line.split(' '), (option) => option === '--keys').join(' ')).toBe(joined)
+  })
+})
+
+test('keys are typed in the layout; times of guest and host are apart', () => {
+  const keys: Act = { option: 'keys', value: 'z' }
+  const { steps, guestTimeoutNs, timeoutMs } = parseRun('g', { layout: 'de', guestTimeout: '90', timeout: '2s' }, [
+    keys,
+  ])
+  expect(steps[0]).toEqual({ kind: 'tap', codes: ['KeyY'] })
+  expect([guestTimeoutNs, timeoutMs]).toEqual([90e9, 2000])
+  expect(() => parseRun('g', { layout: 'dee' }, [keys])).toThrow(
+    "--layout: unknown keyboard layout 'dee'; did you mean 'de'?",
+  )
+  expect(() => parseRun('g', { layout: 'de' }, [])).toThrow('--layout says how --keys is typed')
+  expect(() => parseRun('g', { guestTimeout: '0' }, [])).toThrow('--guest-timeout 0 leaves no time to run')
+})
+
+test('codegen takes the number of CPUs and the boot order in all their forms', () => {
+  const flags: RunFlags = { disk: ['a'], cdrom: 'b', smp: 'cpus=4', boot: 'order=dc' }
+  const options = launchOptions(undefined, flags, parseRun(undefined, flags, []))
+  expect(options).toMatchObject({ smp: 4, boot: 'dc', disks: ['a'], cdrom: 'b' })
+  const menu: RunFlags = { disk: ['a'], boot: 'menu=on' }
+  expect(() => launchOptions(undefined, menu, parseRun(undefined, menu, []))).toThrow('letters alone, as in dc')
 })

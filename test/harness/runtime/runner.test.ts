@@ -133,6 +133,25 @@ describe('exits', () => {
     expect(result.error).toBe("the guest left through isa-debug-exit with code 16 (QEMU's exit status 33)")
   })
 
+  test('debug-exit is a success with the code that is asked for; the status of QEMU is told from it', () => {
+    const leaves: Happening = { at: 50, does: () => ({ reason: 'debug-exit', code: 16 }) }
+    const asked = (code: number) => until({ kind: 'exit', reasons: ['debug-exit'], code })
+    expect(run([leaves], [asked(16)]).result).toMatchObject({ outcome: 'ok', exit: { reason: 'debug-exit', code: 16 } })
+    expect(run([leaves], [asked(33)]).result.error).toMatch(
+      /where code 33 was expected; 33 is QEMU's exit status, \(code << 1\) \| 1: expect what the guest writes, 0x10$/,
+    )
+    expect(run([leaves], [asked(3)]).result.error).toMatch(/where code 3 was expected$/)
+  })
+
+  test('a time since power-on is waited for, and is no success before', () => {
+    const time: Step = { kind: 'until-time', ns: 80e6 }
+    const { result } = run([], [{ kind: 'wait', ns: 30e6 }, time, time])
+    expect(result).toMatchObject({ outcome: 'ok', guestTimeNs: 80e6 })
+    expect(run([end(50, 'poweroff')], [time]).result.error).toBe(
+      'the guest powered off before 0.08 s of guest time had passed',
+    )
+  })
+
   test.each(['triple-fault', 'halted'] as const)('%s fails, unless it was asked for', (reason) => {
     expect(run([end(50, reason)], [exit]).result).toMatchObject({ outcome: 'failed', exit: { reason } })
     const asked = until({ kind: 'exit', reasons: [reason] })

@@ -74,6 +74,10 @@ describe('toExit', () => {
   test('fails on another code', async ({ vm }) => {
     await expect(expect(vm).toExit({ code: 0 })).rejects.toThrow('with code 0, and it left with 3')
   })
+
+  test("tells QEMU's status from the code", async ({ vm }) => {
+    await expect(expect(vm).toExit({ code: 7 })).rejects.toThrow("7 is QEMU's exit status, (code << 1) | 1: expect")
+  })
 })
 
 describe('toExit, negated', () => {

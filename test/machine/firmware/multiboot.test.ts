@@ -44,6 +44,24 @@ describe('the Multiboot header', () => {
   })
 })
 
+describe('a kernel of another protocol is named', () => {
+  test('Multiboot 2', () => {
+    const image = makeElf([{ virtual: 0x100000, physical: 0x100000, data: new Uint8Array(64) }], 0x100000)
+    const view = new DataView(image.buffer)
+    const at = image.length - 64
+    for (const [i, value] of [0xe85250d6, 0, 16, -(0xe85250d6 + 16)].entries()) view.setUint32(at + 4 * i, value, true)
+    expect(() => planMultiboot({ image, lowMemory })).toThrow('it is for Multiboot 2')
+    view.setUint32(at + 12, 0, true)
+    expect(() => planMultiboot({ image, lowMemory })).toThrow('it is an ELF file without one')
+  })
+
+  test('PVH', () => {
+    const image = makeElf([{ virtual: 0x100000, physical: 0x100000, data: new Uint8Array(64) }], 0x100000)
+    image.set([4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6e, 0], image.length - 40)
+    expect(() => planMultiboot({ image, lowMemory })).toThrow('it is for PVH')
+  })
+})
+
 describe('a Multiboot kernel', () => {
   test('as ELF goes to its physical addresses, with its bss', () => {
     const plan = planMultiboot({ image: elf(), lowMemory })
