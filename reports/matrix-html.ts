@@ -111,6 +111,7 @@ ${cells.map(({ cell, column }) => evidence(cell, column, guest))}
 function evidence(cell: Cell, column: string, guest: GuestRow): Html {
   const last = cell.levels.findLast((level) => level.evidence)?.evidence
   const figures = [
+    cell.measured && `measured ${cell.measured.slice(0, 10)}`,
     cell.guestTimeNs !== undefined && `${guestTime(cell.guestTimeNs)} of guest time`,
     cell.hostTimeMs !== undefined && `${duration(cell.hostTimeMs)} of host time`,
     cell.instructions ? `${count(cell.instructions)} instructions` : undefined,

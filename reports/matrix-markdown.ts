@@ -43,6 +43,7 @@ function details(cell: Cell, column: string): string[] {
   if (cell.reason) lines.push(plain(sentence(cell.reason)), '')
   if (cell.status === 'skipped') return lines
   const figures = [
+    cell.measured && `measured ${cell.measured.slice(0, 10)}`,
     cell.guestTimeNs !== undefined && `${guestTime(cell.guestTimeNs)} of guest time`,
     cell.hostTimeMs !== undefined && `${duration(cell.hostTimeMs)} of host time`,
     cell.instructions ? `${count(cell.instructions)} instructions` : undefined,

@@ -3,6 +3,7 @@
  * `matrix.json` is this, with screenshots by path; in memory a screenshot carries its PNG.
  */
 import { z } from 'zod'
+import { schemaWords } from './schema-words.js'
 
 export const MATRIX_VERSION = 1
 
@@ -67,6 +68,8 @@ export const Cell = z.object({
   status: Status,
   /** Why it failed or was skipped, one sentence or two. */
   reason: z.string().optional(),
+  /** When, where that was in an earlier run than the matrix's. ISO 8601, UTC. */
+  measured: z.iso.datetime().optional(),
   /** The engine's own words on why it was taken. */
   engineReason: z.string().optional(),
   /** The highest level reached. */
@@ -148,8 +151,8 @@ export function parseMatrix(data: unknown): MatrixResult {
     )
   const result = MatrixResult.safeParse(data)
   if (result.success) return result.data
-  const issue = result.error.issues[0]
-  throw new ResultFormatError(`This matrix.json is damaged at ${issue.path.join('.')}: ${issue.message}.`)
+  const words = schemaWords(MatrixResult, data, result.error, { whole: 'all of it' })
+  throw new ResultFormatError(`This matrix.json is damaged: ${words}.`)
 }
 
 /** The cell of a guest in a column; undefined where it was not run. */

@@ -21,7 +21,7 @@ table.matrix { border-collapse: collapse; width: 100%; }
 .guest { margin: 30px 0 0; }
 .guest > .head { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 14px; }
 .guest > .about { color: var(--soft); font-size: .875rem; margin: 2px 0 10px; overflow-wrap: anywhere; }
-.levels { list-style: none; margin: 14px 0 0; padding: 0; display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); }
+.levels { list-style: none; margin: 14px 0 0; padding: 0; display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 540px), 1fr)); }
 .levels > li { border: 1px solid var(--line); border-radius: 6px; overflow: hidden; display: flex; flex-direction: column; }
 .levels > li.failed { border-color: var(--failed); }
 .shot { display: block; width: 100%; padding: 0; border: 0; border-bottom: 1px solid var(--line); background: #000; cursor: zoom-in; aspect-ratio: 3 / 2; }

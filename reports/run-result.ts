@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { ResultFormatError } from './matrix-result.js'
+import { schemaWords } from './schema-words.js'
 
 export const RUN_VERSION = 1
 
@@ -120,8 +121,8 @@ export function parseRun(data: unknown): RunResult {
     )
   const result = RunResult.safeParse(data)
   if (result.success) return result.data
-  const issue = result.error.issues[0]
-  throw new ResultFormatError(`This run.json is damaged at ${issue.path.join('.')}: ${issue.message}.`)
+  const words = schemaWords(RunResult, data, result.error, { whole: 'all of it' })
+  throw new ResultFormatError(`This run.json is damaged: ${words}.`)
 }
 
 /** The title with those of its groups: `login > shows a prompt`. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { ResultFormatError } from './matrix-result.js'
+import { schemaWords } from './schema-words.js'
 
 export const TRACE_VERSION = 1
 
@@ -62,6 +63,6 @@ export function parseTrace(data: unknown): Trace {
     )
   const trace = Trace.safeParse(data)
   if (trace.success) return trace.data
-  const issue = trace.error.issues[0]
-  throw new ResultFormatError(`This trace is damaged at ${issue.path.join('.')}: ${issue.message}.`)
+  const words = schemaWords(Trace, data, trace.error, { whole: 'all of it' })
+  throw new ResultFormatError(`This trace is damaged: ${words}.`)
 }

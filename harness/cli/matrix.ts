@@ -1,16 +1,27 @@
 /** `bootwright matrix`: boots guests on engines, shows how far each gets, and writes the support matrix. */
 
 import { availableParallelism } from 'node:os'
-import { relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { Command } from 'commander'
 import { Listr } from 'listr2'
 import { type Cell, countOf, type MatrixResult } from '../../reports/matrix-result.js'
+import { hasMeasured, mergeMatrix } from '../../reports/merge-matrix.js'
 import { printable } from '../../reports/printable.js'
 import { duration, guestTime, progress as levelsReached, summary } from '../../reports/words.js'
-import { makeFolder, writeMatrix } from '../../reports/write-matrix.js'
-import { type Guest, GuestError, guestMachine, guestNames, loadGuest } from '../guest/guest.js'
-import { DEVICES, type EngineChoice, hostTimeoutMs, inParallel, matrixResult, runCell } from '../guest/matrix-run.js'
+import { makeFolder, readMatrix, writeMatrix } from '../../reports/write-matrix.js'
+import { type Guest, GuestError, guestMachine, guestNames, type Level, loadGuest } from '../guest/guest.js'
+import {
+  DEVICES,
+  type EngineChoice,
+  hostTimeoutMs,
+  inParallel,
+  type MatrixFrame,
+  matrixResult,
+  runCell,
+} from '../guest/matrix-run.js'
+import type { Progress } from '../protocol/messages.js'
 import { nearest } from '../words/nearest.js'
+import { progressLines } from '../words/progress-words.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { paragraphs } from './help.js'
@@ -22,6 +33,7 @@ const MOST_AT_A_TIME = 4
 
 export interface MatrixFlags {
   all?: boolean
+  allowMissing?: boolean
   engine?: string[]
   out: string
 }
@@ -31,6 +43,7 @@ export function matrixCommand(): Command {
     .description('boot guests level by level and write the support matrix with its evidence')
     .argument('[guests...]', 'guests by name or path; default all but those that take long')
     .option('--all', 'the guests that take long, too')
+    .option('--allow-missing', 'guests that are named and whose media are missing are no failure')
     .option('--engine <engine>', 'auto, kvm or soft, a column each (default: soft)', (value, before?: string[]) => [
       ...(before ?? []),
       value,
@@ -43,12 +56,13 @@ export function matrixCommand(): Command {
 }
 
 const HELP = `
-A guest whose media are not on this host is skipped. 'bootwright setup --guests' gets those that are in Debian's
+A guest whose media are not on this host is skipped; one that was named is a failure then, unless --allow-missing
+is given. What was measured is added to the matrix in the folder, in place of what was there of the same guest and engine. 'bootwright setup --guests' gets those that are in Debian's
 packages; for the others set BOOTWRIGHT_IMAGES to a folder that has them. A guest that takes long is booted when it is
 named, or with --all; 'bootwright setup --guests --all' gets the packages for those.
 
-Exit codes: 0 every guest that was booted reached its top level, 1 one did not, 2 wrong options, 3 the host lacks
-something, 4 there was no guest to boot.`
+Exit codes: 0 every guest that was booted reached its top level, 1 one did not or could not be booted though it was
+named, 2 wrong options, 3 the host lacks something, 4 there was no guest to boot, 130 interrupted.`
 
 /** A guest on an engine. */
 interface Job {
@@ -59,7 +73,7 @@ interface Job {
   leftOut: boolean
 }
 
-type RunJob = (job: Job, tell: (line: string) => void) => Promise<Cell>
+type RunJob = (job: Job, tell: (level: Level, progress: Progress) => void) => Promise<Cell>
 
 async function matrix(names: readonly string[], flags: MatrixFlags): Promise<number> {
   try {
@@ -71,6 +85,7 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
     const leftOut = (guest: Guest) => guest.heavy !== undefined && !flags.all && names.length === 0
     if (await anyMedia(guests.filter((guest) => !leftOut(guest)))) await ensureFirmware()
     const started = new Date()
+    const named = names.length > 0
     // Those that take longest come last, so that there is soon something to see.
     const byTime = [...guests].sort((a, b) => hostTimeoutMs(a) - hostTimeoutMs(b))
     const jobs = byTime.flatMap((guest) =>
@@ -81,12 +96,17 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
         leftOut: leftOut(guest),
       })),
     )
-    const cells = await (hasTerminal() ? runWithList(jobs, runJob) : runWithLines(jobs, runJob))
-    const result = matrixResult({ guests, engines, started }, cells)
-    const written = writeMatrix(result, flags.out)
+    const keep = keeper({ guests, engines, started }, flags.out)
+    const forget = onInterrupt(keep)
+    try {
+      await (hasTerminal() ? runWithList(jobs, keep.running(runJob)) : runWithLines(jobs, keep.running(runJob)))
+    } finally {
+      forget()
+    }
+    const result = keep.result()
     console.log(`\n${summary(result)} (${duration(result.run.durationMs)}).`)
-    console.log(`The matrix is in ${relative('', written.html) || written.html}`)
-    return exitCodeOf(result)
+    console.log(keep.write(true))
+    return exitCodeOf(result, named && !flags.allowMissing)
   } catch (error) {
     return complain(error)
   }
@@ -102,6 +122,7 @@ function checkOut(folder: string): void {
   if (folder === '') throw new UsageError('--out has an empty path; name a folder')
   try {
     makeFolder(folder)
+    readMatrix(folder)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (!['EEXIST', 'ENOTDIR', 'ENOENT'].includes(code ?? '')) throw error
@@ -114,9 +135,58 @@ function hasTerminal(): boolean {
   return process.stdout.isTTY && process.stdout.columns > 0
 }
 
-function exitCodeOf(result: MatrixResult): number {
-  const { passed, failed } = countOf(result)
-  if (failed > 0) return EXIT.failed
+interface Keeper {
+  /** The job, whose cell is kept as soon as it is there. */
+  running(run: RunJob): RunJob
+  /** What this run has found. */
+  result(): MatrixResult
+  /** Puts what was measured into the folder's matrix, and says where that is. */
+  write(over: boolean): string
+}
+
+function keeper(frame: MatrixFrame, folder: string): Keeper {
+  const cells: Cell[] = []
+  const result = () => {
+    const found = new Set(cells.map(({ guest }) => guest))
+    return matrixResult({ ...frame, guests: frame.guests.filter(({ name }) => found.has(name)) }, cells)
+  }
+  const write = (over: boolean) => {
+    const now = result()
+    const before = readMatrix(folder)
+    const page = join(folder, 'matrix.html')
+    if (!hasMeasured(now) && (before || !over)) return `Nothing was measured: ${page} is as it was`
+    const { html } = writeMatrix(before ? mergeMatrix(before, now) : now, folder)
+    return `The matrix is in ${relative('', html) || html}`
+  }
+  return {
+    result,
+    write,
+    running: (run) => async (job, tell) => {
+      const cell = await run(job, tell)
+      cells.push(cell)
+      if (cell.status !== 'skipped') write(false)
+      return cell
+    },
+  }
+}
+
+/** What has finished is kept; machines end with the process. */
+function onInterrupt(keep: Keeper): () => void {
+  const end = () => {
+    console.log(`\n${summary(keep.result())}, then it was interrupted. ${keep.write(false)}`)
+    process.exit(EXIT.interrupted)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, end)
+  return () => {
+    for (const signal of signals) process.off(signal, end)
+  }
+}
+
+/** @param all A guest that could not be booted is a failure. */
+function exitCodeOf(result: MatrixResult, all: boolean): number {
+  const { passed, failed, skipped } = countOf(result)
+  if (failed > 0 || (all && skipped > 0)) return EXIT.failed
   return passed > 0 ? EXIT.ok : EXIT.noTests
 }
 
@@ -147,8 +217,7 @@ const runJob: RunJob = async ({ guest, engine, leftOut }, tell) => {
   if (leftOut) return leftOutCell(guest, engine)
   return runCell(guest, {
     engine,
-    onProgress: (level, { guestTimeNs, lastLine }) =>
-      tell(`${level.name}? ${guestTime(guestTimeNs)} of guest time  ${lastLine}`),
+    onProgress: tell,
   })
 }
 
@@ -179,8 +248,8 @@ async function runWithList(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
         if (fatal) return task.skip(`${job.title}: not started`)
         let cell: Cell
         try {
-          cell = await run(job, (line) => {
-            task.output = printable(line)
+          cell = await run(job, (level, { guestTimeNs, lastLine }) => {
+            task.output = printable(`${level.name}? ${guestTime(guestTimeNs)} of guest time  ${lastLine}`)
           })
         } catch (error) {
           fatal ??= error
@@ -201,11 +270,18 @@ async function runWithList(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
 
 const MARKS = { passed: '✓', failed: '✗', skipped: '-' }
 
-/** Elsewhere: a line when a guest is done. */
+/** Elsewhere: a line when a guest is done, and one on standard error each ten seconds while it is not. */
 async function runWithLines(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
   return inParallel(
     jobs.map((job) => async () => {
-      const cell = await run(job, () => {})
+      let asked = ''
+      const lines = progressLines((line) =>
+        process.stderr.write(`${printable(`bootwright: ${job.title}: ${asked}? ${line}`)}\n`),
+      )
+      const cell = await run(job, (level, progress) => {
+        asked = level.name
+        lines.show(progress)
+      })
       console.log(printable(`${MARKS[cell.status]} ${job.title}: ${outcome(cell)}`))
       return cell
     }),

@@ -7,6 +7,7 @@ import { extname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { MAX_CPUS } from '../../machine/machine.js'
+import { schemaWords } from '../../reports/schema-words.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { parseBootCommand } from '../keys/boot-command.js'
 import type { Condition } from '../protocol/condition.js'
@@ -72,42 +73,56 @@ export class GuestError extends Error {
   override name = 'GuestError'
 }
 
-const Medium = z.object({ kind: z.enum(['image', 'package', 'file', 'built']) }).loose()
+const Medium = z
+  .looseObject({ kind: z.enum(['image', 'package', 'file', 'built']) })
+  .describe("what image(…), packageFile(…), file(…) or built(…) gives, as in file('my-os.img', import.meta.url)")
+const Name = z.string().min(1).describe('a text')
+const Keys = z.union([z.string(), z.array(z.string())])
 
-const Definition = z.object({
-  name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'small letters, digits, "-" and "." are allowed'),
-  title: z.string().min(1),
-  family: z.string().min(1),
-  licence: z.string().min(1),
-  machine: z.object({
-    memory: z.number().int().min(1).max(3072).optional(),
+const Definition = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]*$/)
+    .describe("of small letters, digits, '-' and '.', as in 'my-os'"),
+  title: Name,
+  family: Name,
+  licence: Name,
+  machine: z.strictObject({
+    memory: z.number().int().min(1).max(3072).optional().describe('a whole number of MiB from 1 to 3072'),
     cpu: z.string().optional(),
-    cpus: z.number().int().min(1).max(MAX_CPUS).optional(),
-    floppies: z.array(Medium).max(2).optional(),
+    cpus: z.number().int().min(1).max(MAX_CPUS).optional().describe(`a whole number from 1 to ${MAX_CPUS}`),
+    floppies: z.array(Medium).max(2).optional().describe('a list of up to two media'),
     cdrom: Medium.optional(),
-    disks: z.array(Medium).max(3).optional(),
+    disks: z.array(Medium).max(3).optional().describe('a list of up to three media'),
     kernel: z
-      .object({
+      .strictObject({
         image: Medium,
         initrd: Medium.optional(),
-        modules: z.array(z.object({ file: Medium, append: z.string().optional() })).optional(),
+        modules: z.array(z.strictObject({ file: Medium, append: z.string().optional() })).optional(),
         append: z.string().optional(),
       })
-      .optional(),
+      .optional()
+      .describe("an object, as in { image: file('bzImage', import.meta.url) }"),
     bootOrder: z
       .string()
       .regex(/^[acdn]{1,4}$/)
-      .optional(),
+      .optional()
+      .describe('letters of a (floppy), c (disk), d (CD), n (network)'),
   }),
   levels: z
     .array(
-      z
-        .object({ name: z.string().min(1), title: z.string().min(1), until: z.looseObject({ kind: z.string() }) })
-        .loose(),
+      z.strictObject({
+        name: Name,
+        title: Name,
+        keys: Keys.optional().describe('a text, or a list of texts'),
+        until: z.looseObject({ kind: z.string() }).describe("a condition, as in text(/login:/) or serial('ready')"),
+        timeout: z.string().optional().describe("a time, as in '90s'"),
+      }),
     )
-    .min(1),
-  hostTimeout: z.string().optional(),
-  heavy: z.string().min(1).optional(),
+    .min(1)
+    .describe('a list of one level or more'),
+  hostTimeout: z.string().optional().describe("a time, as in '10m'"),
+  heavy: Name.optional(),
 })
 
 /**
@@ -117,9 +132,8 @@ const Definition = z.object({
 export function defineGuest(definition: GuestDefinition): Guest {
   const checked = Definition.safeParse(definition)
   if (!checked.success) {
-    const issue = checked.error.issues[0]
-    const where = issue.path.join('.') || 'the definition'
-    throw new GuestError(`guest '${definition?.name ?? '?'}': ${where} is wrong: ${issue.message}`)
+    const words = schemaWords(Definition, definition, checked.error, { whole: 'the guest', nearest })
+    throw new GuestError(`guest '${definition?.name ?? '?'}': ${words}`)
   }
   const names = definition.levels.map((level) => level.name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
@@ -206,7 +220,16 @@ async function importModule(file: string): Promise<unknown> {
 
 function unloadable(file: string, error: unknown): GuestError {
   if (error instanceof GuestError) return error
-  return new GuestError(`${file} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`)
+  const { message = String(error), stack = '' } = error instanceof Error ? error : {}
+  return new GuestError(`${placeOf(stack) ?? file} cannot be loaded: ${message.split('\n')[0]}`)
+}
+
+/** The file and line that a stack begins with: of the guest, or of what it imports. */
+function placeOf(stack: string): string | undefined {
+  const place = /(file:\/\/\/[^\s()]+?|(?<=[\s(]|^)\/[^\s()]+?):(\d+)(?=[:\s)]|$)/m.exec(stack)
+  if (!place) return undefined
+  const [, file, line] = place
+  return `${file.startsWith('file:') ? fileURLToPath(file.split('?')[0]) : file}:${line}`
 }
 
 /** What is typed and waited for to reach a level. */

@@ -1,8 +1,8 @@
 /** Runs the matrix: every guest on every engine, level by level, each in a machine of its own, into reports' plain data. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { availableParallelism, cpus, type as osType, release } from 'node:os'
-import { dirname, join } from 'node:path'
+import { availableParallelism, cpus, homedir, type as osType, release } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import { FirmwareMissingError, findFirmware } from '../../machine/firmware/find-firmware.js'
@@ -13,7 +13,7 @@ import type { Progress } from '../protocol/messages.js'
 import type { Look, RunResult } from '../protocol/script.js'
 import { VmError, VmThread, type VmThreadOptions } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
-import { type Guest, guestMachine, guestMedia, type Level, levelSteps } from './guest.js'
+import { allMedia, type Guest, guestMachine, guestMedia, type Level, levelSteps } from './guest.js'
 import { MissingMediaError } from './guest-media.js'
 
 export type EngineChoice = 'auto' | 'kvm' | 'soft'
@@ -191,8 +191,26 @@ export function matrixResult({ guests, engines, started }: MatrixFrame, cells: C
     guests: guests.map(guestRow),
     engines: engines.map((engine) => ({ id: engine, title: engine })),
     devices: [DEVICES],
-    cells,
+    cells: cells.map((cell) => {
+      const guest = guests.find(({ name }) => name === cell.guest)
+      return cell.reason === undefined ? cell : { ...cell, reason: withoutLocalPaths(cell.reason, guest) }
+    }),
   }
+}
+
+/** A matrix is for others, whom the folders of this host tell nothing. */
+function withoutLocalPaths(text: string, guest: Guest | undefined): string {
+  const own = guest ? allMedia(guest).flatMap((medium) => (medium.kind === 'file' ? [medium.path] : [])) : []
+  const files = own.map((path): [string, string] => [path, basename(path)])
+  const folders: [string | undefined, string][] = [
+    [process.env.BOOTWRIGHT_IMAGES, 'BOOTWRIGHT_IMAGES'],
+    [process.cwd(), '.'],
+    [homedir(), '~'],
+  ]
+  return [...files, ...folders].reduce(
+    (words, [path, short]) => (path && path.length > 1 ? words.replaceAll(path, short) : words),
+    text,
+  )
 }
 
 /** Where no guest has media, nothing ran and firmware may be missing. */
@@ -207,7 +225,14 @@ function firmwareWords(): string {
 
 function guestRow(guest: Guest): GuestRow {
   const { name, title, family, licence } = guest
-  return { name, title, family, licence, media: guestMedia(guest), levels: guest.levels.map((level) => level.name) }
+  return {
+    name,
+    title,
+    family,
+    licence,
+    media: guestMedia(guest).map((words) => withoutLocalPaths(words, guest)),
+    levels: guest.levels.map((level) => level.name),
+  }
 }
 
 function ownVersion(): MatrixResult['run']['bootwright'] {

@@ -20,7 +20,7 @@ describe('the result model', () => {
     ['another format', { format: 'junit', version: 1 }, /its "format" is another/],
     ['no object', 'text', /its "format" is another/],
     ['a later version', { ...sampleMatrix(), version: 2 }, /has version 2, and this Bootwright reads version 1/],
-    ['a damaged cell', { ...sampleMatrix(), cells: [{ guest: 'x' }] }, /damaged at cells\.0\.engine/],
+    ['a damaged cell', { ...sampleMatrix(), cells: [{ guest: 'x' }] }, /damaged: cells\.0\.engine/],
   ])('refuses %s in one sentence', (_, data, message) => {
     expect(() => parseMatrix(data)).toThrow(ResultFormatError)
     expect(() => parseMatrix(data)).toThrow(message)

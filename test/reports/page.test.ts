@@ -34,6 +34,14 @@ describe.skipIf(!executablePath)('in Chromium, the page', () => {
     await page.close()
   })
 
+  test('shows a text screen large enough to be read: 80 columns of six pixels and more, smoothed', async () => {
+    const page = await open(1280)
+    const [shot] = await page.locator('.shot img').all()
+    expect((await shot.boundingBox())?.width).toBeGreaterThan(480)
+    expect(await page.evaluate("getComputedStyle(document.querySelector('.shot img')).imageRendering")).toBe('auto')
+    await page.close()
+  })
+
   test('is dark for a reader who wants it so', async () => {
     const brightness = async (scheme: 'light' | 'dark') => {
       const page = await open(800, scheme)

@@ -56,7 +56,7 @@ test('a trace is checked when it is read', async () => {
   expect(parseTrace(JSON.parse(JSON.stringify(trace)))).toEqual(trace)
   expect(() => parseTrace({})).toThrow(/no trace/)
   expect(() => parseTrace({ ...trace, version: 9 })).toThrow(/version 9.* reads version 1/)
-  expect(() => parseTrace({ ...trace, events: [{ kind: 'odd' }] })).toThrow(/damaged at events\.0\.kind/)
+  expect(() => parseTrace({ ...trace, events: [{ kind: 'odd' }] })).toThrow(/damaged: events\.0\.kind/)
 })
 
 describe.skipIf(!executablePath)('in Chromium, a trace', () => {

@@ -5,6 +5,10 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { main } from '../../../harness/cli/main.js'
 import * as guests from '../../../harness/guest/guest.js'
 import { parseMatrix } from '../../../reports/matrix-result.js'
+import { writeMatrix } from '../../../reports/write-matrix.js'
+import { sampleMatrix } from '../../reports/sample.js'
+import { programFloppy } from '../boot-programs.js'
+import { bootwright } from './command.js'
 
 let folder: string
 let said: string
@@ -44,8 +48,13 @@ describe('bootwright matrix', () => {
     expect(said.trim().split('\n')).toHaveLength(1)
   })
 
+  test('a guest that is named and not booted is a failure, unless that is allowed', async () => {
+    expect(await matrix('freedos', '--out', folder)).toBe(1)
+    expect(await matrix('freedos', '--allow-missing', '--out', folder)).toBe(4)
+  })
+
   test('has nothing to boot without media: it says what is missing, writes the matrix, and exits with 4', async () => {
-    expect(await matrix('freedos', 'elks', '--out', join(folder, 'a/b'))).toBe(4)
+    expect(await matrix('freedos', 'elks', '--allow-missing', '--out', join(folder, 'a/b'))).toBe(4)
     expect(said).toContain('- FreeDOS: freedos722.img is needed: set BOOTWRIGHT_IMAGES to a folder that has it.')
     expect(said).toContain('No guest was booted, 2 skipped')
     const result = parseMatrix(JSON.parse(readFileSync(join(folder, 'a/b/matrix.json'), 'utf8')))
@@ -75,5 +84,67 @@ describe('bootwright matrix', () => {
     writeFileSync(path, `export default ${JSON.stringify({ ...guest, levels })}`)
     expect(await matrix('freedos', path, '--out', folder)).toBe(2)
     expect(said).toMatch(/two of the guests are called 'freedos'/)
+  })
+
+  describe('what was measured before', () => {
+    const json = () => readFileSync(join(folder, 'matrix.json'), 'utf8')
+
+    test('stays where nothing is measured now', async () => {
+      writeMatrix(sampleMatrix(), folder)
+      const [data, page] = [json(), readFileSync(join(folder, 'matrix.html'), 'utf8')]
+      expect(await matrix('freedos', '--out', folder)).toBe(1)
+      expect([json(), readFileSync(join(folder, 'matrix.html'), 'utf8')]).toEqual([data, page])
+      expect(said).toMatch(/Nothing was measured: .*matrix\.html is as it was/)
+    })
+
+    test('is not read as something else: a file that is damaged is refused before anything is booted', async () => {
+      writeFileSync(join(folder, 'matrix.json'), '{"format":"bootwright-matrix","version":1}')
+      expect(await matrix('freedos', '--out', folder)).toBe(2)
+      expect(said).toBe('bootwright: This matrix.json is damaged: run is missing; it must be an object.\n')
+    })
+
+    test('is added to, and kept as soon as a guest has finished', async () => {
+      writeMatrix(sampleMatrix(), folder)
+      const before = parseMatrix(JSON.parse(json()))
+      const floppy = join(folder, 'exit0.img')
+      writeFileSync(floppy, programFloppy('exit0'))
+      const quick = (name: string, until: object) => {
+        const machine = { memory: 16, floppies: [{ kind: 'file', path: floppy }] }
+        const guest = { name, title: name, family: 'test', licence: 'MIT', machine, hostTimeout: '30s' }
+        const path = join(folder, `${name}.mjs`)
+        writeFileSync(
+          path,
+          `export default ${JSON.stringify({ ...guest, levels: [{ name: 'end', title: 'x', until }] })}`,
+        )
+        return path
+      }
+      const done = quick('quick', { kind: 'exit', reasons: ['debug-exit'] })
+      const endless = quick('endless', { kind: 'text', pattern: { source: 'never', flags: '' } })
+      writeFileSync(floppy, programFloppy('idle'))
+      const other = join(folder, 'done.img')
+      writeFileSync(other, programFloppy('exit0'))
+      writeFileSync(done, readFileSync(done, 'utf8').replace('exit0.img', 'done.img'))
+      // The signal comes when one has finished and the other never will.
+      const ended = await bootwright(['matrix', done, endless, '--out', folder], {
+        onOutput: (text, signal) => {
+          if (text.includes('✓ quick')) signal('SIGINT')
+        },
+      })
+      expect([ended.code, ended.stdout]).toEqual([
+        130,
+        expect.stringMatching(/1 of 1 reached .*then it was interrupted/),
+      ])
+      const now = parseMatrix(JSON.parse(json()))
+      expect(now.cells.map(({ guest }) => guest)).toEqual([...before.cells.map(({ guest }) => guest), 'quick'])
+      expect(json()).not.toContain(folder)
+      const old = now.cells.find(({ measured }) => measured)
+      expect(old?.measured).toBe(before.run.date)
+      const pictures = before.cells.flatMap(({ levels }) =>
+        levels.flatMap(({ evidence }) => evidence?.screenshot?.path ?? []),
+      )
+      expect(pictures.length).toBeGreaterThan(0)
+      for (const path of pictures) expect(existsSync(join(folder, path))).toBe(true)
+      expect(readFileSync(join(folder, 'matrix.html'), 'utf8')).toContain('data:image/png;base64,')
+    }, 60_000)
   })
 })

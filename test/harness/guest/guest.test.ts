@@ -53,10 +53,31 @@ describe('a definition', () => {
   })
 
   test.each<[string, object, RegExp]>([
-    ['a name with a slash', { name: 'a/b' }, /guest 'a\/b': name is wrong/],
-    ['no levels', { levels: [] }, /levels is wrong/],
-    ['too much memory', { machine: { memory: 4096 } }, /machine\.memory is wrong/],
-    ['three floppies', { machine: { floppies: [image('a'), image('b'), image('c')] } }, /machine\.floppies is wrong/],
+    ['a name with a slash', { name: 'a/b' }, /guest 'a\/b': name is 'a\/b'; it must be of small letters/],
+    ['no levels', { levels: [] }, /levels is an empty list; it must be a list of one level or more/],
+    ["'level' for 'levels'", { levels: undefined, level: [] }, /the guest has no 'level'; did you mean 'levels'\?$/],
+    ['no levels at all', { levels: undefined }, /levels is missing; it must be a list of one level or more$/],
+    ['an unknown part', { machine: { floppy: image('a') } }, /machine has no 'floppy'; did you mean 'floppies'\?$/],
+    [
+      'a path for a medium',
+      { machine: { cdrom: 'a.iso' } },
+      /machine\.cdrom is 'a\.iso'; it must be what image\(…\), /,
+    ],
+    [
+      'an unknown part of a level',
+      { levels: [{ ...sample.levels[0], key: 'x' }] },
+      /levels\.0 has no 'key'; did you mean 'keys'\?/,
+    ],
+    [
+      'too much memory',
+      { machine: { memory: 4096 } },
+      /machine\.memory is 4096; it must be a whole number of MiB from 1 to 3072/,
+    ],
+    [
+      'three floppies',
+      { machine: { floppies: [image('a'), image('b'), image('c')] } },
+      /machine\.floppies is a list; it must be a list of up to two media/,
+    ],
     ['a level twice', { levels: [sample.levels[0], sample.levels[0]] }, /the level 'loader' is there twice/],
     ['keys that are none', { levels: [{ ...sample.levels[0], keys: '<entr>' }] }, /level 'loader': .*<entr>/],
     ['a time-out that is none', { levels: [{ ...sample.levels[0], timeout: 'soon' }] }, /'soon' is not a duration/],
@@ -101,8 +122,9 @@ describe('loading', () => {
   test.each<[string, string | undefined, RegExp]>([
     ['missing.js', undefined, /does not exist; check the path/],
     ['empty.mjs', '', /exports no guest/],
-    ['broken.mjs', 'throw new Error("boom")', /cannot be loaded: boom/],
-    ['wrong.mjs', 'export default { name: "wrong" }', /guest 'wrong': title is wrong/],
+    ['broken.mjs', '\nthrow new Error("boom")', /broken\.mjs:2 cannot be loaded: boom$/],
+    ['unwritten.mjs', 'const a = 1\nconst b = \n', /unwritten\.mjs:\d cannot be loaded: /],
+    ['wrong.mjs', 'export default { name: "wrong" }', /guest 'wrong': title is missing; it must be a text$/],
   ])('%s is refused in one sentence', async (name, contents, message) => {
     const path = join(folder, name)
     if (contents !== undefined) writeFileSync(path, contents)
