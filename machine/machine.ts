@@ -31,6 +31,8 @@ export interface MachineOptions {
   bootOrder?: string
   /** SeaBIOS offers its boot menu (Escape) for `waitMs` of guest time, its own 2500 ms by default. */
   bootMenu?: { waitMs?: number }
+  /** false: SeaBIOS does not look for the boot signature of a floppy (QEMU's `-no-fd-bootchk`). */
+  floppyCheck?: boolean
   /** Direct boot of a Linux bzImage, which may have an initrd, or of a Multiboot image, which may have modules. */
   kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; modules?: readonly BootModule[]; append?: string }
   /** SeaBIOS and its VGA BIOS. */

@@ -372,6 +372,7 @@ export class Pc implements Machine {
       memoryBytes: options.memory,
       floppyTypes,
       bootOrder: [...order].map((letter) => letters[letter as keyof typeof letters]),
+      checkFloppySignature: options.floppyCheck,
       cpus,
       disks: [disks[0]?.geometry, disks[1]?.geometry],
     })

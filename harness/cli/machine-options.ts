@@ -25,8 +25,9 @@ export function machineOptions(command: Command): Command {
     .option('--append <string>', "the kernel's command line")
     .option(
       '--boot <order>',
-      "drives to boot from: letters of a (floppy), c (disk), d (CD), n (network); with the firmware's menu: order=adc,menu=on",
+      "drives to boot from: letters of a (floppy), c (disk), d (CD), n (network); with the firmware's menu: order=adc,menu=on; fd-check=off starts a floppy without 55AAh",
     )
+    .option('--no-fd-check', 'start a floppy also where its first sector does not end in 55AAh')
     .option('--engine <engine>', 'auto, kvm or soft', 'auto')
     .option('--cpu <model>', "the soft engine's CPU: a model and changes to it, as in pentium3,+sse2 (default: max)")
     .option('--smp <n>', 'how many CPUs (default: 1; several run on the soft engine)')
@@ -54,7 +55,11 @@ function checkWrite({ write, machine }: RunRequest): void {
 
 /** Here rather than in the machine's thread alone, so that a wrong path is told at once and before firmware is sought. */
 function checkMedia({ floppies = [], cdrom, disks = [], kernel }: MachineConfig): void {
-  const check = ({ path, write }: MediumConfig, as: MediumKind) => openMedium(path, { as, write }).device.close()
+  const check = ({ path, write }: MediumConfig, as: MediumKind) => {
+    const { device, warning } = openMedium(path, { as, write })
+    if (warning !== undefined) process.stderr.write(`bootwright: ${warning}\n`)
+    device.close()
+  }
   for (const floppy of floppies) check(floppy, 'floppy')
   if (cdrom) check(cdrom, 'cdrom')
   for (const disk of disks) check(disk, 'disk')

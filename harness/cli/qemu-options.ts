@@ -81,6 +81,7 @@ const ALONE: { readonly [name: string]: readonly string[] } = {
   'no-user-config': [],
   'enable-kvm': ['--engine', 'kvm'],
   'no-reboot': ['--until-exit'],
+  'no-fd-bootchk': ['--no-fd-check'],
   // Nothing is written without --write.
   snapshot: [],
 }

@@ -22,6 +22,8 @@ export interface RunFlags extends ViewFlags {
   initrd?: string
   append?: string
   boot?: string
+  /** `--no-fd-check`. */
+  fdCheck?: boolean
   engine?: string
   cpu?: string
   smp?: string
@@ -89,7 +91,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
       throw new UsageError(`--${option} goes with a kernel; add --kernel F`)
   }
   checkSnapshots(guest, flags)
-  const { bootOrder, bootMenu } = flags.boot === undefined ? {} : parseBoot(flags.boot)
+  const { bootOrder, bootMenu, floppyCheck } = flags.boot === undefined ? {} : parseBoot(flags.boot)
   if (bootOrder !== undefined && flags.kernel !== undefined)
     throw new UsageError('--boot and --kernel contradict each other: a kernel is started before any drive')
   const write = flags.write ?? false
@@ -105,6 +107,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     record: flags.record,
     bootOrder,
     bootMenu,
+    floppyCheck: flags.fdCheck === false ? false : floppyCheck,
     kernel: flags.kernel === undefined ? undefined : { path: flags.kernel, initrd: flags.initrd, append: flags.append },
   }
   const views = parseViews(flags)
@@ -226,20 +229,24 @@ function parseSmp(text: string): number {
 /** The largest value of SeaBIOS's file, which has 16 bits in QEMU. */
 const LONGEST_MENU_MS = 0xffff
 
-/** `dc`, or QEMU's `order=dc,menu=on,splash-time=5000`. */
-function parseBoot(text: string): Pick<MachineConfig, 'bootOrder' | 'bootMenu'> {
+/** `dc`, or QEMU's `order=dc,menu=on,splash-time=5000`, with `fd-check=off` for its `-no-fd-bootchk`. */
+function parseBoot(text: string): Pick<MachineConfig, 'bootOrder' | 'bootMenu' | 'floppyCheck'> {
   if (!/[=,]/.test(text)) return { bootOrder: parseBootOrder(text, text) }
   const given = new Map<string, string>()
   for (const part of text.split(',')) {
     const [name, value] = part.includes('=') ? part.split(/=(.*)/s, 2) : ['order', part]
-    if (!['order', 'menu', 'splash-time'].includes(name))
-      throw new UsageError(`--boot '${text}': there is no '${name}'; it takes order=, menu=on and splash-time=`)
+    if (!['order', 'menu', 'splash-time', 'fd-check'].includes(name))
+      throw new UsageError(
+        `--boot '${text}': there is no '${name}'; it takes order=, menu=on, splash-time= and fd-check=off`,
+      )
     if (given.has(name)) throw new UsageError(`--boot '${text}' has ${name} twice`)
     given.set(name, value)
   }
   const order = given.get('order')
   const menu = given.get('menu') ?? 'off'
   if (menu !== 'on' && menu !== 'off') throw new UsageError(`--boot '${text}': menu is on or off, not '${menu}'`)
+  const check = given.get('fd-check') ?? 'on'
+  if (check !== 'on' && check !== 'off') throw new UsageError(`--boot '${text}': fd-check is on or off, not '${check}'`)
   const time = given.get('splash-time')
   if (time !== undefined && menu === 'off')
     throw new UsageError(`--boot '${text}': splash-time is how long the menu is offered; add menu=on`)
@@ -248,6 +255,7 @@ function parseBoot(text: string): Pick<MachineConfig, 'bootOrder' | 'bootMenu'> 
   return {
     bootOrder: order === undefined ? undefined : parseBootOrder(order, text),
     bootMenu: menu === 'on' ? { waitMs: time === undefined ? undefined : Number(time) } : undefined,
+    ...(check === 'off' && { floppyCheck: false }),
   }
 }
 

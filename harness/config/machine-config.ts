@@ -46,6 +46,8 @@ export interface MachineConfig {
   bootOrder?: string
   /** The firmware's boot menu is offered, for so many milliseconds of guest time. */
   bootMenu?: { waitMs?: number }
+  /** false: the firmware starts a floppy also where its first sector does not end in 55AAh. */
+  floppyCheck?: boolean
   kernel?: KernelConfig
   /** Paths; default what `findFirmware` finds. */
   firmware?: { bios: string; vgaBios: string }
@@ -104,6 +106,7 @@ export function openMachine(
       disks: (config.disks ?? []).map((disk) => open(disk, 'disk')),
       bootOrder: config.bootOrder,
       bootMenu: config.bootMenu,
+      floppyCheck: config.floppyCheck,
       kernel: config.kernel && readKernel(config.kernel),
       firmware: readFirmware(config.firmware),
       epoch: config.epoch,

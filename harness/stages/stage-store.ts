@@ -28,9 +28,9 @@ export interface StageParts {
 export async function stageKey({ name, config, parent, steps }: StageParts): Promise<string> {
   const media = { a: config?.floppies?.[0], b: config?.floppies?.[1], cdrom: config?.cdrom }
   const inputs = config ? (await inputsOf(config, media)).map(({ what, sha256 }) => [what, sha256]) : []
-  const { engine, cpu, cpus, memory, bootOrder, bootMenu, epoch, kernel } = config ?? {}
+  const { engine, cpu, cpus, memory, bootOrder, bootMenu, floppyCheck, epoch, kernel } = config ?? {}
   const appends = [kernel?.append, ...(kernel?.modules ?? []).map(({ append }) => append)]
-  const machine = [engine, cpu, cpus, memory, bootOrder, bootMenu, epoch, appends]
+  const machine = [engine, cpu, cpus, memory, bootOrder, bootMenu, floppyCheck, epoch, appends]
   const all = JSON.stringify([version(), name, machine, inputs, parent, steps])
   return createHash('sha256').update(all).digest('hex')
 }

@@ -1,5 +1,5 @@
 /**
- * The C library's calls that the KVM engine and memory images need, through koffi. Linux on x86-64 only.
+ * The C library's calls that the KVM engine, memory images and locks need, through koffi. Linux on x86-64 only.
  *
  * koffi is loaded at the first use and not before: it is a native module, and `soft` has to run where there is none.
  * Pointers are passed as numbers (user-space addresses have 47 bits), which spares a BigInt and koffi's checks.
@@ -11,6 +11,7 @@ type Koffi = typeof import('koffi')
 export interface Libc {
   open(path: string, flags: number): number
   close(fd: number): number
+  fcntl(fd: number, command: number, argument: number): number
   ioctl(fd: number, request: number, argument: number): number
   mmap(address: number, length: number, protection: number, flags: number, fd: number, offset: number): number
   munmap(address: number, length: number): number
@@ -60,12 +61,14 @@ export function libc(): Libc {
 function bind(koffi: Koffi): Libc {
   const process = koffi.load(null)
   const syscall = process.func('long syscall(long number)')
+  const fcntl = process.func('int fcntl(int fd, int command, ...)')
   const mmap = process.func(
     'intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int fd, int64_t offset)',
   )
   return {
     open: process.func('int open(const char *path, int flags)'),
     close: process.func('int close(int fd)'),
+    fcntl: (fd, command, argument) => fcntl(fd, command, 'uintptr_t', argument),
     ioctl: process.func('int ioctl(int fd, unsigned long request, uintptr_t argument)'),
     mmap: (...parameters) => Number(mmap(...parameters)),
     munmap: process.func('int munmap(uintptr_t address, size_t length)'),

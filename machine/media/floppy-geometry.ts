@@ -1,4 +1,5 @@
-/** The floppy formats a PC knows, told apart by the size of the image alone. */
+/** The floppy formats a PC knows, told apart by the size of the image. */
+import { type BiosParameterBlock, readBpb } from './bios-parameter-block.js'
 
 export interface FloppyGeometry {
   /** As people write it: `1.44M`. */
@@ -14,26 +15,63 @@ export interface FloppyGeometry {
 
 export const FLOPPY_SECTOR_SIZE = 512
 
+/** Ascending; those that no drive was sold for are what formatters squeeze out of one, as QEMU and v86 know them. */
 export const FLOPPY_GEOMETRIES: readonly FloppyGeometry[] = [
   { name: '160K', cylinders: 40, heads: 1, sectorsPerTrack: 8, inches: 5.25, density: 'DD' },
   { name: '180K', cylinders: 40, heads: 1, sectorsPerTrack: 9, inches: 5.25, density: 'DD' },
+  { name: '200K', cylinders: 40, heads: 1, sectorsPerTrack: 10, inches: 5.25, density: 'DD' },
   { name: '320K', cylinders: 40, heads: 2, sectorsPerTrack: 8, inches: 5.25, density: 'DD' },
   { name: '360K', cylinders: 40, heads: 2, sectorsPerTrack: 9, inches: 5.25, density: 'DD' },
+  { name: '400K', cylinders: 40, heads: 2, sectorsPerTrack: 10, inches: 5.25, density: 'DD' },
+  { name: '410K', cylinders: 41, heads: 2, sectorsPerTrack: 10, inches: 5.25, density: 'DD' },
+  { name: '420K', cylinders: 42, heads: 2, sectorsPerTrack: 10, inches: 5.25, density: 'DD' },
+  { name: '640K', cylinders: 80, heads: 2, sectorsPerTrack: 8, inches: 3.5, density: 'DD' },
   { name: '720K', cylinders: 80, heads: 2, sectorsPerTrack: 9, inches: 3.5, density: 'DD' },
+  { name: '800K', cylinders: 80, heads: 2, sectorsPerTrack: 10, inches: 3.5, density: 'DD' },
+  { name: '820K', cylinders: 82, heads: 2, sectorsPerTrack: 10, inches: 3.5, density: 'DD' },
+  { name: '830K', cylinders: 83, heads: 2, sectorsPerTrack: 10, inches: 3.5, density: 'DD' },
   { name: '1.2M', cylinders: 80, heads: 2, sectorsPerTrack: 15, inches: 5.25, density: 'HD' },
   { name: '1.44M', cylinders: 80, heads: 2, sectorsPerTrack: 18, inches: 3.5, density: 'HD' },
+  { name: '1.52M', cylinders: 80, heads: 2, sectorsPerTrack: 19, inches: 3.5, density: 'HD' },
+  { name: '1.6M', cylinders: 80, heads: 2, sectorsPerTrack: 20, inches: 3.5, density: 'HD' },
   // Distribution Media Format: Microsoft's 21 sectors a track, with 80 or 82 cylinders.
   { name: '1.68M', cylinders: 80, heads: 2, sectorsPerTrack: 21, inches: 3.5, density: 'HD' },
   { name: '1.72M', cylinders: 82, heads: 2, sectorsPerTrack: 21, inches: 3.5, density: 'HD' },
+  { name: '1.74M', cylinders: 83, heads: 2, sectorsPerTrack: 21, inches: 3.5, density: 'HD' },
+  { name: '1.76M', cylinders: 80, heads: 2, sectorsPerTrack: 22, inches: 3.5, density: 'HD' },
+  { name: '1.84M', cylinders: 80, heads: 2, sectorsPerTrack: 23, inches: 3.5, density: 'HD' },
+  { name: '1.92M', cylinders: 80, heads: 2, sectorsPerTrack: 24, inches: 3.5, density: 'HD' },
   { name: '2.88M', cylinders: 80, heads: 2, sectorsPerTrack: 36, inches: 3.5, density: 'ED' },
 ]
+
+/** What a shorter image is taken for: the formats that drives were sold for, but 1.44M where 1.2M would do. */
+const SOLD = ['160K', '180K', '320K', '360K', '720K', '1.44M', '2.88M']
 
 /** Bytes on a floppy of this geometry. */
 export function floppySize(geometry: FloppyGeometry): number {
   return geometry.cylinders * geometry.heads * geometry.sectorsPerTrack * FLOPPY_SECTOR_SIZE
 }
 
-/** The geometry of an image of `size` bytes; undefined when no floppy has that size. */
+/** The geometry of an image of `size` bytes, its last sector whole or not; undefined when no floppy has that size. */
 export function floppyGeometry(size: number): FloppyGeometry | undefined {
-  return FLOPPY_GEOMETRIES.find((geometry) => floppySize(geometry) === size)
+  const whole = Math.ceil(size / FLOPPY_SECTOR_SIZE) * FLOPPY_SECTOR_SIZE
+  return FLOPPY_GEOMETRIES.find((geometry) => floppySize(geometry) === whole)
+}
+
+/**
+ * The floppy that an image of another size stands for: the one that its FAT was made on, else the smallest that it fits.
+ *
+ * @param boot Its first sector.
+ */
+export function paddedFloppyGeometry(size: number, boot: Uint8Array): FloppyGeometry | undefined {
+  const bpb = readBpb(boot)
+  const made = bpb && FLOPPY_GEOMETRIES.find((geometry) => isMadeOn(bpb, geometry))
+  return made ?? FLOPPY_GEOMETRIES.find((geometry) => SOLD.includes(geometry.name) && floppySize(geometry) >= size)
+}
+
+function isMadeOn(bpb: BiosParameterBlock, { cylinders, heads, sectorsPerTrack }: FloppyGeometry): boolean {
+  const { sectors } = bpb
+  return (
+    bpb.heads === heads && bpb.sectorsPerTrack === sectorsPerTrack && sectors === cylinders * heads * sectorsPerTrack
+  )
 }

@@ -4,10 +4,16 @@
  */
 import { type Stats, statSync } from 'node:fs'
 import type { BlockDevice } from './block-device.js'
-import { FLOPPY_GEOMETRIES, type FloppyGeometry, floppyGeometry, floppySize } from './floppy-geometry.js'
+import {
+  FLOPPY_GEOMETRIES,
+  type FloppyGeometry,
+  floppyGeometry,
+  floppySize,
+  paddedFloppyGeometry,
+} from './floppy-geometry.js'
 import { foreignFormat, hasMagic } from './image-format.js'
+import { ImageLockedError } from './image-lock.js'
 import { Overlay } from './overlay.js'
-import { Padded } from './padded.js'
 import { RawImage } from './raw-image.js'
 
 export type MediumKind = 'floppy' | 'cdrom' | 'disk'
@@ -22,6 +28,8 @@ export interface OpenMedium {
   readonly overlay: Overlay | undefined
   /** Floppies only. */
   readonly geometry: FloppyGeometry | undefined
+  /** A sentence where the file is shorter or longer than what it stands for: it is used all the same. */
+  readonly warning: string | undefined
 }
 
 /** A medium that cannot be used. The message is for people: what is wrong, with which file, and what to do. */
@@ -50,16 +58,12 @@ export function openMedium(path: string, options: { as: MediumKind; write?: bool
   }
   try {
     checkSize(file.size, what)
-    const geometry = checkContents(file, as, what)
-    // A boot floppy that ends behind its last used sector (GRUB's rescue floppy) is read as the floppy it is written to.
-    const short = geometry !== undefined && file.size < floppySize(geometry)
-    if (short && write)
-      throw new MediaError(
-        `${what} is shorter than a ${geometry.name} floppy and cannot be written; pad it to ${number(floppySize(geometry))} bytes`,
-      )
-    const overlay =
-      write || as === 'cdrom' ? undefined : new Overlay(short ? new Padded(file, floppySize(geometry)) : file)
-    return { path, as, format: 'raw', device: overlay ?? file, overlay, geometry }
+    const fileSize = file.size
+    const { geometry, size } = contents(file, as, what)
+    file.standFor(size)
+    const overlay = write || as === 'cdrom' ? undefined : new Overlay(file)
+    const warning = sizeWarning(fileSize, size, what, as, geometry)
+    return { path, as, format: 'raw', device: overlay ?? file, overlay, geometry, warning }
   } catch (error) {
     file.close()
     throw error instanceof MediaError ? error : mediaError(error, what, write)
@@ -92,51 +96,63 @@ function checkSize(size: number, what: string): void {
     )
 }
 
-/** What the drive needs the bytes to be. Returns the geometry of a floppy. */
-function checkContents(file: RawImage, as: MediumKind, what: string): FloppyGeometry | undefined {
+interface Contents {
+  geometry?: FloppyGeometry
+  /** Bytes of the medium. */
+  size: number
+}
+
+/** What the file stands for; throws where the drive can make nothing of it. */
+function contents(file: RawImage, as: MediumKind, what: string): Contents {
   const head = bytesAt(file, 0, SECTOR)
   const tail = bytesAt(file, Math.max(0, file.size - SECTOR), SECTOR)
   const foreign = foreignFormat(head, tail)
   if (foreign)
     throw new MediaError(`${what} is ${foreign.name}, not a raw image; convert it first: ${foreign.convert(file.path)}`)
-  if (as === 'cdrom') return checkCd(file, what)
-  if (as === 'floppy') return checkFloppy(file, what)
-  return checkDisk(file, head, what)
+  if (as === 'cdrom') return { size: cdSize(file, what) }
+  if (as === 'floppy') return floppyContents(file, head, what)
+  return { size: diskSize(file, head) }
 }
 
-function checkFloppy(file: RawImage, what: string): FloppyGeometry {
+/** Less than a sector over or short of what the file stands for is nobody's concern. */
+function sizeWarning(
+  fileSize: number,
+  size: number,
+  what: string,
+  as: MediumKind,
+  geometry: FloppyGeometry | undefined,
+): string | undefined {
+  if (Math.ceil(fileSize / SECTOR) * SECTOR === size) return undefined
+  const says = {
+    floppy: `it is read as a floppy of ${geometry?.name}`,
+    cdrom: 'its volume descriptor says',
+    disk: 'its partition table says',
+  }[as]
+  if (size < fileSize)
+    return `${what} has ${bytes(fileSize)}, and ${says}, which has ${number(size)}: the rest is not used`
+  const why = as === 'floppy' ? `${says}, which has ${number(size)}` : `${says} that it has ${number(size)}`
+  return `${what} has only ${bytes(fileSize)}, and ${why}: what is missing reads as zeros; is the file complete?`
+}
+
+function floppyContents(file: RawImage, boot: Uint8Array, what: string): Contents {
   const geometry = floppyGeometry(file.size)
-  if (geometry) return geometry
+  if (geometry) return { geometry, size: floppySize(geometry) }
   if (isIso(file)) throw new MediaError(`${what} is a CD image (ISO 9660); open it as "cdrom"`)
-  const next = FLOPPY_GEOMETRIES.find((candidate) => floppySize(candidate) > file.size)
-  if (next && isShortBootFloppy(file))
-    return FLOPPY_GEOMETRIES.find(({ name }) => name === '1.44M' && floppySize(next) <= 1474560) ?? next
-  const hint = next
-    ? `the next larger floppy, ${next.name}, has ${number(floppySize(next))}: complete or pad the file`
-    : 'a hard disk image is opened as "disk"'
+  const padded = paddedFloppyGeometry(file.size, boot)
+  if (padded) return { geometry: padded, size: floppySize(padded) }
   const sizes = FLOPPY_GEOMETRIES.map((known) => known.name).join(', ')
-  throw new MediaError(`${what} is ${bytes(file.size)} long, which no floppy is (${sizes}); ${hint}`)
-}
-
-/** Whole sectors with a boot signature, and no FAT that says there should be more. */
-function isShortBootFloppy(file: RawImage): boolean {
-  if (file.size < SECTOR || file.size % SECTOR !== 0) return false
-  const boot = bytesAt(file, 0, SECTOR)
-  const view = new DataView(boot.buffer)
-  if (view.getUint16(510, true) !== 0xaa55) return false
-  const isFat = view.getUint16(11, true) === SECTOR && boot[16] > 0 && boot[16] <= 2 && boot[21] >= 0xf0
-  return !isFat || view.getUint16(19, true) * SECTOR <= file.size
+  throw new MediaError(
+    `${what} is ${bytes(file.size)} long, more than any floppy (${sizes}); a hard disk image is opened as "disk"`,
+  )
 }
 
 /** Sector 16 and up hold volume descriptors, ECMA-119, section 6.7.1 and ECMA-167, part 2, section 8.3.1. */
-function checkCd(file: RawImage, what: string): undefined {
+function cdSize(file: RawImage, what: string): number {
+  const whole = Math.ceil(file.size / CD_SECTOR) * CD_SECTOR
   if (file.size >= 17 * CD_SECTOR) {
     const descriptor = bytesAt(file, 16 * CD_SECTOR, CD_SECTOR)
-    if (hasMagic(descriptor, 1, 'BEA01')) return undefined
-    if (hasMagic(descriptor, 1, 'CD001')) {
-      checkIsoLength(file, what)
-      return undefined
-    }
+    if (hasMagic(descriptor, 1, 'BEA01')) return whole
+    if (hasMagic(descriptor, 1, 'CD001')) return Math.max(whole, volumeSize(file))
   } else if (file.size < 16 * CD_SECTOR) {
     throw new MediaError(
       `${what} is ${bytes(file.size)} long; an ISO 9660 image has its descriptor at byte 32,768: ` +
@@ -151,66 +167,43 @@ function checkCd(file: RawImage, what: string): undefined {
   )
 }
 
-function checkIsoLength(file: RawImage, what: string): undefined {
+/** What the primary volume descriptor says, in bytes; 0 where it says nothing that could be. */
+function volumeSize(file: RawImage): number {
   for (let sector = 16; sector < 32 && (sector + 1) * CD_SECTOR <= file.size; sector++) {
     const descriptor = bytesAt(file, sector * CD_SECTOR, CD_SECTOR)
-    if (!hasMagic(descriptor, 1, 'CD001') || descriptor[0] === 255) return undefined
+    if (!hasMagic(descriptor, 1, 'CD001') || descriptor[0] === 255) return 0
     if (descriptor[0] !== 1) continue
     const view = new DataView(descriptor.buffer)
-    const wanted = view.getUint32(80, true) * (view.getUint16(128, true) || CD_SECTOR)
-    if (wanted > file.size)
-      throw new MediaError(
-        `${what} is truncated: its ISO 9660 volume is ${number(wanted)} bytes, the file only ${number(file.size)}; ` +
-          'copy or download it again',
-      )
-    return undefined
+    const size = view.getUint32(80, true) * (view.getUint16(128, true) || CD_SECTOR)
+    return size <= LARGEST ? Math.ceil(size / CD_SECTOR) * CD_SECTOR : 0
   }
-  return undefined
+  return 0
 }
 
-function checkDisk(file: RawImage, head: Uint8Array, what: string): undefined {
-  if (file.size % SECTOR !== 0)
-    throw new MediaError(
-      `${what} is ${bytes(file.size)} long, not a whole number of 512-byte sectors ` +
-        `(${file.size % SECTOR} over); complete or pad the file`,
-    )
-  const sectors = file.size / SECTOR
+/** What is there or, where a sound partition table says more, that. */
+function diskSize(file: RawImage, head: Uint8Array): number {
+  const whole = Math.ceil(file.size / SECTOR) * SECTOR
   const view = new DataView(head.buffer)
-  if (view.getUint16(510, true) !== 0xaa55) return undefined
+  if (view.getUint16(510, true) !== 0xaa55) return whole
   // Boot code of an unpartitioned disk may stand where the table would be: only a table that is sound in all four
   // entries counts.
-  for (let i = 0; i < 4; i++) {
-    const entry = 446 + 16 * i
-    if (head[entry] & 0x7f) return undefined
-    if (head[entry + 4] !== 0 && view.getUint32(entry + 12, true) === 0) return undefined
-  }
-  for (let i = 0; i < 4; i++) {
-    const entry = 446 + 16 * i
+  const partitions: { type: number; end: number }[] = []
+  for (let entry = 446; entry < 510; entry += 16) {
     const type = head[entry + 4]
-    if (type === 0) continue
-    if (type === 0xee) return checkGpt(file, what)
-    const end = view.getUint32(entry + 8, true) + view.getUint32(entry + 12, true)
-    if (end > sectors)
-      throw new MediaError(
-        `${what} is truncated: its MBR partition ${i + 1} ends at byte ${number(end * SECTOR)}, ` +
-          `the file has only ${number(file.size)}; copy or download it again, or pad the file to that size`,
-      )
+    const [start, count] = [view.getUint32(entry + 8, true), view.getUint32(entry + 12, true)]
+    if (head[entry] & 0x7f || (type !== 0 && count === 0)) return whole
+    if (type !== 0) partitions.push({ type, end: (start + count) * SECTOR })
   }
-  return undefined
+  const ends = partitions.map(({ type, end }) => (type === 0xee ? gptEnd(file) : end))
+  return Math.max(whole, ...ends.filter((end) => end <= LARGEST))
 }
 
 /** A protective MBR covers what it likes; the GPT header's alternate LBA is the disk's last sector. */
-function checkGpt(file: RawImage, what: string): undefined {
-  if (file.size < 2 * SECTOR) return undefined
+function gptEnd(file: RawImage): number {
+  if (file.size < 2 * SECTOR) return 0
   const header = bytesAt(file, SECTOR, SECTOR)
-  if (!hasMagic(header, 0, 'EFI PART')) return undefined
-  const end = (Number(new DataView(header.buffer).getBigUint64(32, true)) + 1) * SECTOR
-  if (end > file.size)
-    throw new MediaError(
-      `${what} is truncated: its partition table (GPT) says the disk has ${number(end)} bytes, ` +
-        `the file has only ${number(file.size)}; copy or download it again, or pad the file to that size`,
-    )
-  return undefined
+  if (!hasMagic(header, 0, 'EFI PART')) return 0
+  return (Number(new DataView(header.buffer).getBigUint64(32, true)) + 1) * SECTOR
 }
 
 function isIso(file: RawImage): boolean {
@@ -224,8 +217,18 @@ function bytesAt(file: RawImage, offset: number, length: number): Uint8Array {
   return into
 }
 
+function lockedError({ holder, writes }: ImageLockedError, what: string, write: boolean): MediaError {
+  const who = holder ?? 'another process'
+  if (!write) return new MediaError(`${what} is being written by ${who}; wait until it has ended, or copy the image`)
+  return new MediaError(
+    `${what} is being ${writes ? 'written' : 'read'} by ${who}, and whoever writes to an image must be alone with it; ` +
+      'copy it, or leave out "write"',
+  )
+}
+
 /** @internal Turns the host's error into a sentence; exported for tests, which may run as root. */
 export function mediaError(error: unknown, what: string, write: boolean): MediaError {
+  if (error instanceof ImageLockedError) return lockedError(error, what, write)
   const code = (error as NodeJS.ErrnoException).code
   switch (code) {
     case 'ENOENT':

@@ -82,6 +82,7 @@ describe('the machine', () => {
     ['order=adc,menu=on,splash-time=60000', { bootOrder: 'adc', bootMenu: { waitMs: 60000 } }],
     ['menu=on,order=a', { bootOrder: 'a', bootMenu: {} }],
     ['menu=on', { bootOrder: undefined, bootMenu: {} }],
+    ['order=a,fd-check=off', { bootOrder: 'a', floppyCheck: false }],
   ])('--boot %s offers the menu', (boot, machine) => {
     expect(parseRun('g', { boot }, []).machine).toMatchObject(machine)
   })

@@ -1,9 +1,12 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { probeImage } from '../../../harness/guest/probe-image.js'
 import { MediumError } from '../../../machine/media/block-device.js'
+import type { FloppyGeometry } from '../../../machine/media/floppy-geometry.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../../../machine/media/open-medium.js'
 
 let folder = ''
@@ -136,33 +139,8 @@ describe('refusing a medium', () => {
 
   test('of no or an impossible size', () => {
     expect(refusal(file('empty.img', ''), 'disk')).toMatch(/is empty/)
-    expect(refusal(file('one.img', 'x'), 'disk')).toMatch(/1 byte long, not a whole number of 512-byte sectors/)
-    expect(refusal(file('odd.img', '', 1025), 'disk')).toMatch(/1,025 bytes long.*\(1 over\)/)
-    expect(refusal(file('one.fd', 'x'), 'floppy')).toMatch(/1 byte long, which no floppy is.*160K, has 163,840/)
-    expect(refusal(file('short.fd', '', 1_474_000), 'floppy')).toMatch(/1,474,000 bytes.*1\.44M, has 1,474,560/)
-    expect(refusal(file('big.fd', '', 4_000_000), 'floppy')).toMatch(/hard disk image is opened as "disk"/)
+    expect(refusal(file('big.fd', '', 4_000_000), 'floppy')).toMatch(/more than any floppy.*is opened as "disk"/)
     expect(refusal(file('huge.img', '', 2 * 2 ** 40 + 512), 'disk')).toMatch(/over 2 TiB/)
-  })
-
-  test('whose partitions or volume reach beyond its end', () => {
-    const path = file('mbr.img', mbr([[6, 63, 2000]]), 1_000_448)
-    expect(refusal(path, 'disk')).toMatch(
-      /truncated: its MBR partition 1 ends at byte 1,056,256, the file has only 1,000,448/,
-    )
-    truncateSync(path, 1_056_256)
-    openMedium(path, { as: 'disk' }).device.close()
-    expect(refusal(file('short.iso', iso(19)), 'cdrom')).toMatch(/truncated.*38,912 bytes, the file only 36,864/)
-    const gpt = new Uint8Array(2048)
-    gpt.set(mbr([[0xee, 1, 0xffffffff]]))
-    gpt.set(Buffer.from('EFI PART'), 512)
-    new DataView(gpt.buffer).setBigUint64(512 + 32, 99n, true)
-    expect(refusal(file('gpt.img', gpt), 'disk')).toMatch(/GPT.*51,200 bytes, the file has only 2,048/)
-  })
-
-  test('but not a boot sector whose code happens to stand where the table would be', () => {
-    const sector = new Uint8Array(512).fill(0x90)
-    sector.set([0x55, 0xaa], 510)
-    expect(openMedium(file('boot.img', sector), { as: 'disk' }).device.size).toBe(512)
   })
 
   test('that is for another drive', () => {
@@ -189,16 +167,17 @@ describe('refusing a medium', () => {
 })
 
 describe('a boot floppy that ends behind its last used sector', () => {
-  const bootSector = (size: number, fatSectors?: number) => {
+  const bootSector = (size: number, fatSectors?: number, sectorsPerTrack = 18) => {
     const image = new Uint8Array(size)
     image[510] = 0x55
     image[511] = 0xaa
     if (fatSectors !== undefined) {
       const view = new DataView(image.buffer)
       view.setUint16(11, 512, true)
-      image[16] = 2
+      image.set([1, 1, 0, 2], 13)
       view.setUint16(19, fatSectors, true)
       image[21] = 0xf0
+      image.set([sectorsPerTrack, 0, 2, 0], 24)
     }
     return image
   }
@@ -212,7 +191,151 @@ describe('a boot floppy that ends behind its last used sector', () => {
     medium.device.close()
   })
 
-  test('is refused where its FAT says that there is more', () => {
-    expect(refusal(file('cut.img', bootSector(1296384, 2880)), 'floppy')).toMatch(/which no floppy is/)
+  test('is the floppy that its FAT was made on', () => {
+    const medium = openMedium(file('cut.img', bootSector(655872, 1280, 8)), { as: 'floppy' })
+    expect([medium.geometry?.name, medium.device.size]).toEqual(['640K', 655360])
+    expect(medium.warning).toMatch(/has 655,872 bytes, and it is read as a floppy of 640K, which has 655,360: the rest/)
+    medium.device.close()
+    const cut = openMedium(file('cut.img', bootSector(512, 2880, 18)), { as: 'floppy' })
+    expect(cut.geometry?.name).toBe('1.44M')
+    expect(cut.warning).toMatch(/only 512 bytes.*what is missing reads as zeros/)
+    cut.device.close()
+  })
+
+  test('needs no signature', () => {
+    const medium = openMedium(file('none.img', new Uint8Array(512).fill(0x90)), { as: 'floppy' })
+    expect(medium.geometry?.name).toBe('160K')
+    medium.device.close()
+  })
+
+  test.each([
+    [409_600, '400K', [40, 2, 10]],
+    [655_360, '640K', [80, 2, 8]],
+    [819_200, '800K', [80, 2, 10]],
+    [839_680, '820K', [82, 2, 10]],
+    [1_474_543, '1.44M', [80, 2, 18]],
+    [1_556_480, '1.52M', [80, 2, 19]],
+    [1_638_400, '1.6M', [80, 2, 20]],
+    [1_802_240, '1.76M', [80, 2, 22]],
+  ])('of %i bytes is %s', (size, name, geometry) => {
+    const path = file('format.img', '', size)
+    const medium = openMedium(path, { as: 'floppy' })
+    const { cylinders, heads, sectorsPerTrack } = medium.geometry as FloppyGeometry
+    expect([medium.geometry?.name, [cylinders, heads, sectorsPerTrack], medium.warning]).toEqual([
+      name,
+      geometry,
+      undefined,
+    ])
+    const last = new Uint8Array(512).fill(1)
+    medium.device.read(medium.device.size - 512, last)
+    expect(last.every((byte) => byte === 0)).toBe(true)
+    medium.device.close()
+    expect(probeImage(path)).toBe('floppy')
+  })
+})
+
+describe('an image that is shorter than what it stands for', () => {
+  const sizeAs = (path: string, as: MediumKind) => {
+    const { device, warning } = openMedium(path, { as })
+    device.read(device.size - 512, new Uint8Array(512))
+    device.close()
+    return [device.size, warning]
+  }
+
+  test('has a last sector of zeros where its own is not whole', () => {
+    expect(sizeAs(file('odd.img', '', 4_000_000), 'disk')).toEqual([4_000_256, undefined])
+    expect(sizeAs(file('one.img', 'x'), 'disk')).toEqual([512, undefined])
+  })
+
+  test('reads as zeros there, with a warning, where its partitions or its volume say how long it should be', () => {
+    const warning = (has: string, says: string, should: string) =>
+      expect.stringMatching(
+        `has only ${has} bytes, and ${says} says that it has ${should}: what is missing reads as zeros`,
+      )
+    const path = file('mbr.img', mbr([[6, 63, 2000]]), 1_000_448)
+    expect(sizeAs(path, 'disk')).toEqual([1_056_256, warning('1,000,448', 'its partition table', '1,056,256')])
+    truncateSync(path, 1_056_256)
+    expect(sizeAs(path, 'disk')).toEqual([1_056_256, undefined])
+    const volume = 'its volume descriptor'
+    expect(sizeAs(file('short.iso', iso(19)), 'cdrom')).toEqual([38_912, warning('36,864', volume, '38,912')])
+    expect(sizeAs(file('claims.iso', iso(3_000_000)), 'cdrom')[0]).toBe(3_000_000 * 2048)
+    const gpt = new Uint8Array(2048)
+    gpt.set(mbr([[0xee, 1, 0xffffffff]]))
+    gpt.set(Buffer.from('EFI PART'), 512)
+    new DataView(gpt.buffer).setBigUint64(512 + 32, 99n, true)
+    expect(sizeAs(file('gpt.img', gpt), 'disk')).toEqual([51_200, warning('2,048', 'its partition table', '51,200')])
+  })
+
+  test('but not where a boot sector’s code stands in the place of a partition table', () => {
+    const sector = new Uint8Array(512).fill(0x90)
+    sector.set([0x55, 0xaa], 510)
+    expect(openMedium(file('boot.img', sector), { as: 'disk' }).device.size).toBe(512)
+  })
+
+  test('grows where it is written', () => {
+    const path = file('grows.img', 'abc')
+    const { device } = openMedium(path, { as: 'disk', write: true })
+    device.write(0, new Uint8Array(512).fill(7))
+    const into = new Uint8Array(512)
+    device.read(0, into)
+    device.close()
+    expect([into[511], readFileSync(path).length]).toEqual([7, 512])
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('locks', () => {
+  const open = (path: string, write: boolean) => openMedium(path, { as: 'disk', write }).device
+
+  test('an image is written by one alone, and read by nobody meanwhile', () => {
+    const path = file('locked.img', '', 1024)
+    const writer = open(path, true)
+    expect(refusal(path, 'disk', true)).toMatch(/is being written by this bootwright itself.*must be alone.*copy it/)
+    expect(refusal(path, 'disk')).toMatch(/is being written by this bootwright itself.*wait until it has ended/)
+    writer.close()
+    const [one, two] = [open(path, false), open(path, false)]
+    expect(refusal(path, 'disk', true)).toMatch(/is being read by this bootwright itself/)
+    one.close()
+    two.close()
+    open(path, true).close()
+  })
+
+  test('a refused image is not locked', () => {
+    const path = file('again.img', '', 1024)
+    const reader = open(path, false)
+    refusal(path, 'disk', true)
+    open(path, false).close()
+    reader.close()
+  })
+
+  const haveQemu = spawnSync('qemu-io', ['--version']).error === undefined
+  const qemuIo = (path: string, ...commands: string[]) => {
+    const { stderr, stdout } = spawnSync('qemu-io', ['-f', 'raw', ...commands.flatMap((c) => ['-c', c]), path], {
+      encoding: 'utf8',
+    })
+    return stderr + stdout
+  }
+
+  test.skipIf(!haveQemu)('QEMU sees ours', () => {
+    const path = file('qemu.img', '', 1024)
+    const writer = open(path, true)
+    expect(qemuIo(path, 'write 0 512')).toMatch(/Failed to get .*lock/)
+    writer.close()
+    expect(qemuIo(path, 'write -P 5 0 512')).toMatch(/wrote 512/)
+    expect(readFileSync(path)[0]).toBe(5)
+  })
+
+  test.skipIf(!haveQemu)('and its are seen, by name', async () => {
+    const path = file('qemu2.img', '', 1024)
+    const qemu = spawn('qemu-io', ['-f', 'raw', path], { stdio: ['pipe', 'pipe', 'ignore'] })
+    qemu.stdin.write('write 0 512\n')
+    for await (const text of qemu.stdout) if (String(text).includes('wrote')) break
+    try {
+      const message = refusal(path, 'disk', true)
+      expect(message).toContain(`process ${qemu.pid} (qemu-io)`)
+    } finally {
+      qemu.kill('SIGKILL')
+      await once(qemu, 'close')
+    }
+    open(path, true).close()
   })
 })
