@@ -1,7 +1,7 @@
 /** What is shown of a machine when something did not go well: its last screen and serial lines, and why it stopped. */
 
 import type { PortAccess } from '../../machine/bus/port-log.js'
-import type { Fault } from '../../machine/cpu/engine.js'
+import type { Fault, Refusal } from '../../machine/cpu/engine.js'
 import { printable } from '../../reports/printable.js'
 import type { Look, RunResult } from '../protocol/script.js'
 
@@ -51,11 +51,22 @@ const hex = (number: number) => `0x${number.toString(16)}`
 /** By vector: Intel SDM vol. 3, table 6-1. Vectors 9 and 15 are none. */
 const EXCEPTIONS = '#DE #DB NMI #BP #OF #BR #UD #NM #DF 9 #TS #NP #SS #GP #PF 15 #MF #AC #MC #XM'.split(' ')
 
-function faultLine({ vector, errorCode, cs, ip, cr2, instructions }: Fault): string {
+function faultLine({ vector, errorCode, cs, ip, cr2, refused, instructions }: Fault): string {
   const name = EXCEPTIONS[vector] ?? `vector ${vector}`
   const error = errorCode === undefined ? '' : `, error code ${hex(errorCode)}`
   const address = cr2 === undefined ? '' : `, CR2 ${cr2}`
-  return `${name} at ${cs.toString(16)}:${ip.slice(2)}${error}${address}, after ${instructions} instructions`
+  const access = refused === undefined ? '' : `, ${refusalText(refused)}`
+  return `${name} at ${cs.toString(16)}:${ip.slice(2)}${error}${address}${access}, after ${instructions} instructions`
+}
+
+/** `read DS:0804A0F8 past its limit 7FFFFFh` */
+function refusalText({ access, segment = '', offset, limit, why }: Refusal): string {
+  const digits = offset.slice(2).toUpperCase()
+  if (why === 'not canonical') return `${access} ${digits}h, which is not canonical`
+  const where = `${access} ${segment}:${digits.padStart(digits.length > 4 ? 8 : 4, '0')}`
+  if (why === 'null selector') return `${where} through a null selector`
+  if (why === 'type') return `${where}, which its type does not allow`
+  return `${where} ${why} ${limit.slice(2).toUpperCase()}h`
 }
 
 function accessLine({ kind, port, name, value, times }: PortAccess): string {

@@ -70,8 +70,20 @@ export interface Fault {
   ip: string
   /** Page faults: the linear address, hexadecimal. */
   cr2?: string
+  /** #GP and #SS of an access that a segment refused. */
+  refused?: Refusal
   /** Retired instructions at that time. */
   instructions: number
+}
+
+export interface Refusal {
+  access: 'read' | 'write' | 'execute'
+  /** ES to GS; undefined where 64-bit code has no segment for it. */
+  segment?: string
+  /** In the segment; where it is `not canonical` the linear address. Hexadecimal, as the limit. */
+  offset: string
+  limit: string
+  why: 'past its limit' | 'below its limit' | 'null selector' | 'type' | 'not canonical'
 }
 
 export interface Engine {

@@ -57,6 +57,7 @@ export const SEG_ACCESS = 4
 export const SEG_BASE = 8
 export const SEG_LIMIT = 16
 export const LDTR = 0x1380
+export const NEW_CS = 0x2100
 export const TR = 0x13c0
 export const FPR = 0x1600
 export const FPU_CONTROL = 0x1680

@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { State } from '../../device.js'
-import type { CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion } from '../engine.js'
+import type { CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion, Refusal } from '../engine.js'
 import { FEATURES } from '../features.js'
 import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import { CoreState, type StateCore } from './core-state.js'
@@ -243,6 +243,7 @@ export class SoftEngine implements Engine {
         cs: u32(12),
         ip: hex(16),
         ...(vector === PAGE_FAULT && { cr2: hex(24) }),
+        ...(u32(40) && { refused: refusal(u32(40), u32(44), hex(48), u32(56), u32(60)) }),
         instructions: Number(view.getBigUint64(entry + 32, true)),
       }
     })
@@ -391,6 +392,22 @@ export class SoftEngine implements Engine {
   }
 
   close(): void {}
+}
+
+const REFUSALS = ['past its limit', 'below its limit', 'null selector', 'type', 'not canonical'] as const
+
+/** What `core/fault-log.ts` has of it. */
+function refusal(why: number, record: number, offset: string, limit: number, access: number): Refusal {
+  // The new CS and SS of a far transfer stand elsewhere, in this order.
+  const number = record >= at.NEW_CS ? (record - at.NEW_CS) / at.SEG_SIZE + 1 : (record - at.SEGMENTS) / at.SEG_SIZE
+  const segment = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS'][number]
+  return {
+    access: (['read', 'write', 'execute'] as const)[access],
+    ...(segment && { segment }),
+    offset,
+    limit: `0x${limit.toString(16)}`,
+    why: REFUSALS[why - 1],
+  }
 }
 
 /** The CPU can write bytes of `region` under another address: a write tells of the address that it was made at only. */

@@ -3,7 +3,8 @@
  * bytes they were made from are written.
  */
 import { decodeBlock } from './decode'
-import { raise } from './fault'
+import { refuse } from './fault'
+import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { nonCanonical } from './memory'
 import { ACCESS_EXECUTE, ACCESS_USER, translate } from './page-walk'
 import { physMap } from './physical'
@@ -67,7 +68,9 @@ export let poolGeneration: u32 = 0
 /** Raises #GP where no instruction can begin: the end of CS comes before what its pages say. */
 function checkFetch(ip: u64): void {
   const mode = load<u32>(MODE)
-  if (mode & MODE_CODE64 ? nonCanonical(ip) : ip > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
+  if (mode & MODE_CODE64) {
+    if (nonCanonical(ip)) refuse(EX_GP, 0, REFUSED_CANONICAL, CS, ip, 2)
+  } else if (ip > <u64>load<u32>(CS, SEG_LIMIT)) refuse(EX_GP, 0, REFUSED_LIMIT, CS, ip, 2)
 }
 
 /** The block at CS:RIP, decoded if need be; raises what the fetch raises. */

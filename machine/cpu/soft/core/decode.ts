@@ -3,7 +3,8 @@
  * opcode table (`../opcodes`): by mandatory prefix, ModRM.reg, ModRM.mod, ModRM.rm and long mode down to a leaf.
  */
 import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_MODE, BLOCK_PHYS, MAX_OPS } from './blocks'
-import { raise } from './fault'
+import { raise, refuse } from './fault'
+import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { has } from './features'
 import { CASES, HANDLER_INVALID, LEAVES, NODES, ROOTS } from './generated/tables'
 import { nonCanonical } from './memory'
@@ -102,8 +103,8 @@ function nextByte(): u32 {
       const next = (instruction | 0xfff) + 1
       const mode = load<u32>(MODE)
       // The end of CS is found before the page behind it is looked at.
-      if (mode & MODE_CODE64 && nonCanonical(next)) raise(EX_GP, 0)
-      if (mode & MODE_CS_LIMIT && load<u64>(RIP) + length > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
+      if (mode & MODE_CODE64 && nonCanonical(next)) refuse(EX_GP, 0, REFUSED_CANONICAL, CS, next, 2)
+      if (mode & MODE_CS_LIMIT && load<u64>(RIP) + length > <u64>load<u32>(CS, SEG_LIMIT)) pastLimit()
       secondPhys = translate(
         mode & MODE_CODE64 ? next : next & 0xffffffff,
         load<u32>(CPL) == 3 ? ACCESS_EXECUTE | ACCESS_USER : ACCESS_EXECUTE,
@@ -114,6 +115,11 @@ function nextByte(): u32 {
   }
   const offset = (instruction & 0xfff) + length++
   return hostPage ? load<u8>(hostPage + <usize>offset) : <u32>physRead(physPage + offset, 1)
+}
+
+/** The instruction at RIP reaches over the end of CS. */
+function pastLimit(): void {
+  refuse(EX_GP, 0, REFUSED_LIMIT, CS, <u64>load<u32>(CS, SEG_LIMIT) + 1, 2)
 }
 
 @inline function nextWord(): u32 {
@@ -159,7 +165,7 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
     const ends = decodeOne(op, offset)
     if (stopped) break
     if (mode & MODE_CS_LIMIT && start + offset + length - 1 > <u64>load<u32>(CS, SEG_LIMIT)) {
-      if (firstOfBlock) raise(EX_GP, 0)
+      if (firstOfBlock) pastLimit()
       break
     }
     store<u8>(op, <u8>length, OP_LENGTH)

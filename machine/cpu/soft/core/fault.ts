@@ -1,5 +1,6 @@
 /** Raising exceptions. A fault leaves the core at once: the host throws through every frame, and run() delivers it on re-entry. */
 import { dropHits } from './debug'
+import { noteRefusal } from './fault-log'
 import { dropGathered } from './float-sse'
 import { unwind } from './host'
 import { syncForFault } from './run'
@@ -20,6 +21,12 @@ import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
   leaveNothing()
   unwind()
   unreachable()
+}
+
+/** Raises what a segment's refusal of an access is: `why` is REFUSED_, `access` 0 read, 1 write, 2 execute. */
+@noInline export function refuse(vector: u32, errorCode: u32, why: u32, seg: usize, offset: u64, access: u32): void {
+  noteRefusal(why, seg, offset, access)
+  raise(vector, errorCode)
 }
 
 /** Raises an exception without an error code; does not return. */

@@ -8,7 +8,8 @@
  */
 import { mayHoldCode } from './blocks'
 import { checkDataBreakpoint } from './debug'
-import { raise } from './fault'
+import { raise, refuse } from './fault'
+import { REFUSED_CANONICAL, REFUSED_DOWN, REFUSED_LIMIT, REFUSED_NULL, REFUSED_TYPE } from './fault-log'
 import { ea, isStackSegment, opSeg } from './op'
 import { ACCESS_IMPLICIT, ACCESS_UNALIGNED, ACCESS_USER, ACCESS_WRITE, translate } from './page-walk'
 import { loadBytes, physRead, physWrite, storeBytes } from './physical'
@@ -127,33 +128,33 @@ export function systemWrite<T>(linear: u64, value: T): void {
  * The only check of 64-bit code. To be asked where no TLB has the page (none ever has one that is not canonical): the
  * bounds of its pseudo-segments let everything pass.
  */
-function checkCanonical(seg: usize, linear: u64, size: u32): void {
-  if (nonCanonical(linear) || nonCanonical(linear + size - 1)) raise(isStackSegment(seg) ? EX_SS : EX_GP, 0)
+function checkCanonical(seg: usize, linear: u64, size: u32, write: bool): void {
+  if (!nonCanonical(linear) && !nonCanonical(linear + size - 1)) return
+  refuse(isStackSegment(seg) ? EX_SS : EX_GP, 0, REFUSED_CANONICAL, seg, linear, write ? 1 : 0)
 }
 
 /** The slow side of the segment check: faults, or lets an access pass that the bound could not decide. */
 @noInline function checkSegment(seg: usize, offset: u64, size: u32, write: bool): void {
   const access = load<u32>(seg, SEG_ACCESS)
   const limit = <u64>load<u32>(seg, SEG_LIMIT)
-  const vector = isStackSegment(seg) ? EX_SS : EX_GP
-  if (access & 0x10000) raise(vector, 0)
-  if (access & 8) {
-    // Code: never writable, readable when bit 1 says so.
-    if (write || !(access & 2)) raise(vector, 0)
-  } else if (write && !(access & 2)) raise(vector, 0)
+  let why: u32 = 0
   const last = offset + size - 1
-  if ((access & 0xc) == 4) {
+  if (access & 0x10000) why = REFUSED_NULL
+  // Code: never writable, readable when bit 1 says so.
+  else if (access & 8 ? write || !(access & 2) : write && !(access & 2)) why = REFUSED_TYPE
+  else if ((access & 0xc) == 4) {
     // Expand-down: from limit + 1 to the top.
     const top: u64 = access & 0x4000 ? 0xffffffff : 0xffff
-    if (offset <= limit || last > top) raise(vector, 0)
-  } else if (last > limit) raise(vector, 0)
+    if (offset <= limit || last > top) why = REFUSED_DOWN
+  } else if (last > limit) why = REFUSED_LIMIT
+  if (why) refuse(isStackSegment(seg) ? EX_SS : EX_GP, 0, why, seg, offset, write ? 1 : 0)
 }
 
 /** Linear address of a checked access; for instructions that do their own transfers. */
 export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
   const linear = offset + load<u64>(seg, SEG_BASE)
   if (seg >= FLAT) {
-    checkCanonical(seg, linear, size)
+    checkCanonical(seg, linear, size, write)
     return linear
   }
   if (offset + size > load<u64>(seg + (write ? SEG_WRITE_BOUND : SEG_READ_BOUND))) checkSegment(seg, offset, size, write)
@@ -161,7 +162,7 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
 }
 
 @noInline function readMiss(seg: usize, linear: u64, size: u32): u64 {
-  if (seg >= FLAT) checkCanonical(seg, linear, size)
+  if (seg >= FLAT) checkCanonical(seg, linear, size, false)
   return linearReadSlow(linear, size, cpuAccess())
 }
 
@@ -180,7 +181,7 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
     storeBytes(place, value, size)
     return
   }
-  if (seg >= FLAT) checkCanonical(seg, linear, size)
+  if (seg >= FLAT) checkCanonical(seg, linear, size, true)
   linearWriteSlow(linear, value, size, cpuAccess())
 }
 
@@ -271,7 +272,7 @@ let rmwLinear: u64 = 0
 @noInline function rmwSlow(seg: usize, linear: u64, size: u32): usize {
   const place = besideCode(linear, size)
   if (place) return place
-  if (seg >= FLAT) checkCanonical(seg, linear, size)
+  if (seg >= FLAT) checkCanonical(seg, linear, size, true)
   const access = cpuAccess()
   checkAlignment(linear, size, access)
   translate(linear, access | ACCESS_WRITE)

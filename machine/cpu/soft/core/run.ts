@@ -11,7 +11,8 @@ import { takeHits } from './debug'
 import { acknowledge } from './host'
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from './interrupt'
 import { enterSmm } from './smm'
-import { raise, raiseNoError } from './fault'
+import { raiseNoError, refuse } from './fault'
+import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { OP_IP, OP_LINK_NEXT, OP_NEXT, OP_SIZE } from './op'
 import {
   ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, CS, DELIVERING, DR, EX_DB, EX_GP,
@@ -167,8 +168,8 @@ function fallTo(target: u64): usize {
 /** Raises #GP for a branch target beyond CS's limit or not canonical; to be asked where MODE has CS_LIMIT or CODE64. */
 export function checkTarget(target: u64): void {
   if (load<u32>(MODE) & MODE_CODE64) {
-    if (<u64>((<i64>target << 16) >> 16) != target) raise(EX_GP, 0)
-  } else if (target > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
+    if (<u64>((<i64>target << 16) >> 16) != target) refuse(EX_GP, 0, REFUSED_CANONICAL, CS, target, 2)
+  } else if (target > <u64>load<u32>(CS, SEG_LIMIT)) refuse(EX_GP, 0, REFUSED_LIMIT, CS, target, 2)
 }
 
 /** A direct branch: through its link when it has one. `slot` is OP_LINK_TAKEN or OP_LINK_NEXT. */

@@ -6,7 +6,8 @@
  * `descLow`, `descHigh`; the caller checks it and lays it down in a record with `prepare`; `commit` makes that record
  * the register.
  */
-import { raise } from './fault'
+import { raise, refuse } from './fault'
+import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { nonCanonical, systemRead, systemWrite } from './memory'
 import { privilegeChanged, tlbReadSuper, tlbWriteSuper } from './tlb'
 import {
@@ -353,8 +354,8 @@ function dropInner(seg: usize, cpl: u32): void {
 /** Raises #GP(0) when `ip` is not in the code segment `record`. */
 export function checkCodeOffset(record: usize, ip: u64): void {
   if (longMode() && load<u32>(record, SEG_ACCESS) & ACC_LONG) {
-    if (nonCanonical(ip)) raise(EX_GP, 0)
-  } else if (ip > <u64>load<u32>(record, SEG_LIMIT)) raise(EX_GP, 0)
+    if (nonCanonical(ip)) refuse(EX_GP, 0, REFUSED_CANONICAL, record, ip, 2)
+  } else if (ip > <u64>load<u32>(record, SEG_LIMIT)) refuse(EX_GP, 0, REFUSED_LIMIT, record, ip, 2)
 }
 
 /** The fetched descriptor says both 64-bit and D: not allowed in IA-32e mode. */

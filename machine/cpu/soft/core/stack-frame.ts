@@ -2,7 +2,8 @@
  * Frames of several words on a stack: the current one, or a more privileged one that the TSS names (Intel SDM vol. 3,
  * 5.8.5). Nothing is committed until `frameCommit`, so a fault half-way leaves RSP and SS as they were.
  */
-import { raise } from './fault'
+import { raise, refuse } from './fault'
+import { REFUSED_CANONICAL, REFUSED_DOWN, REFUSED_LIMIT } from './fault-log'
 import { nonCanonical, read, write } from './memory'
 import {
   ACC_BIG, ACC_DOWN, commit, descDpl, descIsWritableData, descPresent, fetchDescriptor, longMode, NEW_SS, prepare,
@@ -111,7 +112,7 @@ function checkInner(at: u64): void {
   const limit = <u64>load<u32>(NEW_SS, SEG_LIMIT)
   const last = at + size - 1
   const fits = access & ACC_DOWN ? at > limit && last <= (access & ACC_BIG ? 0xffffffff : 0xffff) : last <= limit
-  if (!fits) raise(EX_SS, load<u16>(NEW_SS, SEG_SELECTOR) & 0xfffc)
+  if (!fits) refuse(EX_SS, load<u16>(NEW_SS, SEG_SELECTOR) & 0xfffc, access & ACC_DOWN ? REFUSED_DOWN : REFUSED_LIMIT, NEW_SS, at, 1)
 }
 
 export function framePush(value: u64): void {
@@ -121,7 +122,7 @@ export function framePush(value: u64): void {
     if (where == ON_INNER) {
       checkInner(at)
       linear += load<u64>(NEW_SS, SEG_BASE)
-    } else if (nonCanonical(at)) raise(EX_SS, 0)
+    } else if (nonCanonical(at)) refuse(EX_SS, 0, REFUSED_CANONICAL, NEW_SS, at, 1)
     if (size == 4) tableWrite<u32>(linear, <u32>value)
     else if (size == 2) tableWrite<u16>(linear, <u16>value)
     else tableWrite<u64>(linear, value)

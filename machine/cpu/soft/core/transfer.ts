@@ -3,7 +3,7 @@ import { ALL_FLAGS, changeFlags, changeableFlags, checkVirtualFlags, iopl, setVi
 import { raise } from './fault'
 import { ea, OP_IMM, OP_REG, opSeg } from './op'
 import { addSp, read } from './memory'
-import { nextIp } from './run'
+import { checkTarget, nextIp } from './run'
 import {
   ACC_BIG, ACC_LONG, checkCodeOffset, checkLongCode, code64, commit, descDpl, descHigh, descIsCode, descIsConforming,
   descIsSystem, descIsWritableData, descLow, descPresent, descType, dropInnerSegments, fetchDescriptor, fetchHighBase,
@@ -16,7 +16,7 @@ import {
 } from './stack-frame'
 import {
   CPL, CR4, CR4_VME, CS, DS, ES, EX_GP, EX_NP, EX_SS, EX_TS, FLAG_NT, FLAG_RF, FLAG_VIF, FLAG_VIP, FLAG_VM, FS, GS,
-  NMI_MASKED, RFLAGS, RIP, RSP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SEG_SELECTOR, SS, TR,
+  NMI_MASKED, RFLAGS, RIP, RSP, SEG_ACCESS, SEG_BASE, SEG_SELECTOR, SS, TR,
 } from './state'
 import { switchTask, TASK_CALL, TASK_IRET, TASK_JUMP } from './task'
 
@@ -117,7 +117,7 @@ function isCallGateType(): bool {
 
 function farJump(selector: u32, offset: u64, next: u64): void {
   if (!protectedMode()) {
-    if (offset > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
+    checkTarget(offset)
     enterReal(selector, offset)
     return
   }
@@ -137,7 +137,7 @@ function farJump(selector: u32, offset: u64, next: u64): void {
 
 function farCall(selector: u32, offset: u64, size: u32, next: u64): void {
   if (!protectedMode()) {
-    if (offset > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
+    checkTarget(offset)
     frameBegin(size)
     framePush(load<u16>(CS, SEG_SELECTOR))
     framePush(next)
@@ -280,7 +280,7 @@ export function ret_far<T>(op: usize): void {
   const ip = stackRead(0, size)
   const selector = <u32>stackRead(size, size) & 0xffff
   if (!protectedMode()) {
-    if (ip > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
+    checkTarget(ip)
     addSp(2 * size + imm)
     enterReal(selector, ip)
     return
@@ -351,7 +351,7 @@ function iretReal(size: u32): void {
   const ip = stackRead(0, size)
   const selector = <u32>stackRead(size, size) & 0xffff
   const flags = <u32>stackRead(2 * size, size)
-  if (ip > <u64>load<u32>(CS, SEG_LIMIT)) raise(EX_GP, 0)
+  checkTarget(ip)
   if (virtual) checkVirtualFlags(flags)
   addSp(3 * size)
   if (virtual) setVirtualFlags(flags)
