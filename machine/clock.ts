@@ -16,6 +16,8 @@ export interface Timer {
 export interface Clock {
   /** Guest time in ns, exact to the instruction that is executing. Never runs backwards. */
   now(): number
+  /** From inside an access: it takes the hardware so long that the CPU notices. What costs the host much costs the guest. */
+  stall(ns: number): void
   /** Makes a disarmed timer. One-shot: a periodic device arms it again in its callback, from its own deadline. */
   timer(name: string, callback: () => void): Timer
 }
@@ -55,11 +57,17 @@ export class MachineClock implements Clock {
   private stale = false
   /** Called when a timer is armed earlier than every other one: a running engine shortens its budget. */
   onSooner: ((deadline: number) => void) | undefined
+  /** Where the CPU waits for slow accesses. */
+  onStall: ((ns: number) => void) | undefined
 
   constructor(public source: () => number) {}
 
   now(): number {
     return this.source()
+  }
+
+  stall(ns: number): void {
+    this.onStall?.(ns)
   }
 
   timer(name: string, callback: () => void): Timer {
@@ -79,9 +87,9 @@ export class MachineClock implements Clock {
     return this.earliest
   }
 
-  /** Fires every timer that is due, in order of deadline. */
-  runDue(): void {
-    while (this.nextDeadline() <= this.now()) {
+  /** Fires the timers that are due, in order of deadline; `most` of them where some are due again and again. */
+  runDue(most = Number.POSITIVE_INFINITY): void {
+    for (let fired = 0; fired < most && this.nextDeadline() <= this.now(); fired++) {
       let due: ClockTimer | undefined
       for (const timer of this.timers) {
         if (timer.deadline > this.earliest) continue

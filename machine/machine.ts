@@ -84,11 +84,12 @@ export interface Machine {
   /**
    * Runs until guest time `until` (ns), until the machine stops by itself, or until `requestStop()`. Returns undefined for
    * the first and last. After `reset` (and `triple-fault`, which resets as on a PC) the screen and the registers are
-   * as they were until the machine is run on, which resets it first; after `poweroff` and `halted` running returns the same at once, after `suspended`
-   * (ACPI S3 without an alarm) until the power button or a key wakes the machine. Never blocks longer than `hostSliceMs`
-   * of host time at a stretch under kvm; under soft it returns at the latest after 100 million instructions.
+   * as they were until the machine is run on, which resets it first; after `poweroff`, `halted` and `failure` running
+   * returns the same at once, after `suspended` (ACPI S3 without an alarm) until the power button or a key wakes the
+   * machine. With `hostEnd` it also returns undefined soon after the host's clock (`performance.now()`) shows that,
+   * whatever the guest does; to run on is then as if it had not.
    */
-  run(until: number): MachineExit | undefined
+  run(until: number, hostEnd?: number): MachineExit | undefined
   /** From a callback (serial byte, exit): makes `run` come back after the present instruction. */
   requestStop(): void
   key(event: KeyEvent): void

@@ -58,6 +58,7 @@ import { hashParts } from './state/compare.js'
 import { GuestMemory } from './state/guest-memory.js'
 import { checkShape, loadOrder, type MachineShape, type MachineState, migrated } from './state/machine-state.js'
 import { SnapshotError } from './state/snapshot-error.js'
+import { describeUnexpected, isUnexpected } from './unexpected.js'
 
 const MIB = 1 << 20
 const VRAM = 16 * MIB
@@ -65,6 +66,14 @@ const VRAM = 16 * MIB
 const ARENA_SLACK = 2 * MIB
 /** 2026-01-01 00:00:00 UTC: a fixed date by default, so that two runs are the same. */
 const DEFAULT_EPOCH = 1767225600
+
+/** Guest time and timers between two looks at the host's clock: some milliseconds, whatever the guest does. */
+const LOOK_INTERVAL = 1e6
+const MOST_TIMERS = 100
+
+/** Guest time of a change of the memory map, and of the A20 gate: about what the host takes to follow. */
+const REMAP_NS = 100e3
+const A20_NS = 1e3
 
 const DRIVE_KIB: { [type in FloppyDriveType]: FloppyType } = {
   '360K': 360,
@@ -176,6 +185,7 @@ export class Pc implements Machine {
     this.clock = new MachineClock(() => engine.now())
     const { clock } = this
     clock.onSooner = (deadline) => engine.shorten(deadline)
+    clock.onStall = (ns) => engine.stall(ns)
 
     // ---- buses and interrupts ----
     const ports = new PortBus(warn)
@@ -266,7 +276,10 @@ export class Pc implements Machine {
     })
     const { rtc } = this
     const dma = new I8237Pair({ memory, warn })
-    this.a20 = new A20Gate((enabled) => engine.setA20(enabled))
+    this.a20 = new A20Gate((enabled) => {
+      engine.setA20(enabled)
+      clock.stall(A20_NS)
+    })
     const system = new SystemControl({
       pit,
       clock,
@@ -377,7 +390,10 @@ export class Pc implements Machine {
       disks: [disks[0]?.geometry, disks[1]?.geometry],
     })
 
-    memory.onChange = (regions) => engine.setMemory(regions)
+    memory.onChange = (regions) => {
+      engine.setMemory(regions)
+      clock.stall(REMAP_NS)
+    }
     memory.onWrite = (offset, length) => engine.memoryChanged(offset, length)
     engine.setMemory(memory.regions())
     this.reset()
@@ -391,13 +407,26 @@ export class Pc implements Machine {
     return this.cpu.instructions()
   }
 
-  run(until: number): MachineExit | undefined {
-    const { clock, cpu } = this
+  run(until: number, hostEnd = Number.POSITIVE_INFINITY): MachineExit | undefined {
     if (this.over) return this.over
+    try {
+      return this.runOn(until, hostEnd)
+    } catch (error) {
+      // In the middle of an instruction: there is no way on from here.
+      this.over = { reason: 'failure', detail: describeUnexpected(error) }
+      if (!isUnexpected(error)) throw error
+      return this.over
+    }
+  }
+
+  private runOn(until: number, hostEnd: number): MachineExit | undefined {
+    const { clock, cpu } = this
+    const longest = hostEnd === Number.POSITIVE_INFINITY ? hostEnd : LOOK_INTERVAL
     if (this.resetDue) this.reset()
     this.stopRequested = false
-    while (!this.stopRequested) {
-      clock.runDue()
+    for (let turns = 0; !this.stopRequested; turns++) {
+      if (turns > 0 && performance.now() >= hostEnd) return undefined
+      clock.runDue(MOST_TIMERS)
       const exit = this.pending
       if (exit) {
         this.pending = undefined
@@ -414,8 +443,8 @@ export class Pc implements Machine {
         cpu.skipTo(Math.min(until, clock.nextDeadline()))
         continue
       }
-      const deadline = Math.min(until, clock.nextDeadline())
-      const stop = cpu.run(deadline)
+      const deadline = Math.min(until, clock.nextDeadline(), now + longest)
+      const stop = cpu.run(deadline, hostEnd)
       switch (stop.reason) {
         case 'budget':
           break

@@ -113,9 +113,11 @@ export class RecordedMachine implements Machine {
     return this.machine.instructions()
   }
 
-  run(until: number): MachineExit | undefined {
-    const exit = this.machine.run(until)
-    if (this.machine.instructions() >= this.nextCheckpoint) {
+  run(until: number, hostEnd?: number): MachineExit | undefined {
+    const exit = this.machine.run(until, hostEnd)
+    // A hash has the CPU forget translations: not at a moment that the host's clock chose.
+    const chosen = exit !== undefined || this.machine.now() >= until
+    if (chosen && this.machine.instructions() >= this.nextCheckpoint) {
       this.nextCheckpoint = this.machine.instructions() + CHECKPOINT
       this.note({ do: 'checkpoint', hash: this.machine.fingerprint() })
     }

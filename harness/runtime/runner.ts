@@ -29,6 +29,8 @@ const FRAME_HZ = 60
 const SERIAL_PORTS = 4
 const LAST_LINES = 20
 const PROGRESS_MS = 200
+/** The longest that the machine is let alone at a time, of the host's: a stop and a time-out wait so long at most. */
+const HOST_SLICE_MS = 50
 
 /** What the thread around the runner is told, and what it may say, between two slices of guest time. */
 export interface RunnerHooks {
@@ -328,7 +330,7 @@ export class Runner {
       this.attend()
       const frame = nextFrame(machine.now())
       this.hit = false
-      const exit = machine.run(Math.min(until, frame))
+      const exit = machine.run(Math.min(until, frame), performance.now() + HOST_SLICE_MS)
       this.flush()
       if (exit && this.stopped(exit)) return true
       if (this.hit) return true

@@ -88,8 +88,13 @@ export interface Refusal {
 
 export interface Engine {
   readonly kind: 'soft' | 'kvm'
-  /** Runs until `deadline` (guest ns), or until another reason to come back. */
-  run(deadline: number): Exit
+  /**
+   * Runs until `deadline` (guest ns), or until another reason to come back; with `budget` as well soon after the host's
+   * clock (`performance.now()`) shows `hostEnd`, between any two instructions, which the guest does not notice.
+   */
+  run(deadline: number, hostEnd?: number): Exit
+  /** From inside a bus call: the access takes so much guest time. Nothing where guest time is the host's. */
+  stall(ns: number): void
   /** Guest time in ns. Exact inside bus calls. */
   now(): number
   /** HLT only: moves guest time forward to `ns` without executing. */

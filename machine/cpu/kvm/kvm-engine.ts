@@ -338,6 +338,9 @@ export class KvmEngine implements Engine {
     return this.clock.now()
   }
 
+  /** The host's time passes by itself. */
+  stall(): void {}
+
   /** Guest time is the host's: sleeps. May wake early. */
   skipTo(ns: number): void {
     const pause = this.clock.start()

@@ -33,6 +33,9 @@ const PAGE_FAULT = 14
 /** What run() does without a deadline: it comes back after this many instructions all the same. */
 const LONGEST_RUN = 100_000_000
 
+/** So many calls of the host and faults between two looks at the host's clock: most take less than a microsecond. */
+const LOOK_INTERVAL = 64
+
 /** Thrown through the core's frames by a fault; never seen outside. */
 const UNWIND = Symbol('fault')
 
@@ -43,6 +46,7 @@ interface Core extends ProcessorCore, StateCore {
   elapsed(): number
   setEnd(end: number): void
   shortenEnd(end: number): void
+  stallFor(instructions: number): void
   dropRange(address: number, length: number): void
   faultCount(): number
   faultEntry(n: number): number
@@ -102,6 +106,10 @@ export class SoftEngine implements Engine {
   private turnEnd = 0
   private end = 0
   private stopAsked = false
+  private executing = false
+  /** The host's time at which run() is to come back, and the calls until it is looked at. */
+  private hostEnd = Number.POSITIVE_INFINITY
+  private callsLeft = LOOK_INTERVAL
 
   /**
    * @param memory the machine's arena; the guest's memory lies from ARENA_GUEST (80 MiB) on.
@@ -119,10 +127,22 @@ export class SoftEngine implements Engine {
       unwind: () => {
         throw UNWIND
       },
-      portRead: (port: number, size: 1 | 2 | 4) => board.portRead(port, size),
-      portWrite: (port: number, value: number, size: 1 | 2 | 4) => board.portWrite(port, value >>> 0, size),
-      mmioRead: (address: number, size: 1 | 2 | 4) => board.mmioRead(address >>> 0, size),
-      mmioWrite: (address: number, value: number, size: 1 | 2 | 4) => board.mmioWrite(address >>> 0, value >>> 0, size),
+      portRead: (port: number, size: 1 | 2 | 4) => {
+        this.count()
+        return board.portRead(port, size)
+      },
+      portWrite: (port: number, value: number, size: 1 | 2 | 4) => {
+        this.count()
+        board.portWrite(port, value >>> 0, size)
+      },
+      mmioRead: (address: number, size: 1 | 2 | 4) => {
+        this.count()
+        return board.mmioRead(address >>> 0, size)
+      },
+      mmioWrite: (address: number, value: number, size: 1 | 2 | 4) => {
+        this.count()
+        board.mmioWrite(address >>> 0, value >>> 0, size)
+      },
       acknowledge: () => board.acknowledgeInterrupt(),
       msrRead: (index: number) => {
         const value = board.readMsr(index >>> 0)
@@ -164,7 +184,17 @@ export class SoftEngine implements Engine {
     }
   }
 
-  run(deadline: number): Exit {
+  run(deadline: number, hostEnd = Number.POSITIVE_INFINITY): Exit {
+    this.hostEnd = hostEnd
+    this.executing = true
+    try {
+      return this.takeTurns(deadline)
+    } finally {
+      this.executing = false
+    }
+  }
+
+  private takeTurns(deadline: number): Exit {
     this.end = Math.min(this.countAt(deadline), this.core.elapsed() + LONGEST_RUN)
     while (true) {
       if (this.processors.posted) this.processors.settle()
@@ -196,8 +226,21 @@ export class SoftEngine implements Engine {
       } catch (thrown) {
         // A fault left the core; it is pending and is delivered when the core runs again.
         if (thrown !== UNWIND) throw thrown
+        this.count()
       }
     }
+  }
+
+  /** Something that may have taken the host long. */
+  private count(): void {
+    if (--this.callsLeft > 0) return
+    this.callsLeft = LOOK_INTERVAL
+    if (performance.now() >= this.hostEnd) this.stop()
+  }
+
+  stall(ns: number): void {
+    // Outside of an access nobody waits: a timer that fires, a state that is loaded.
+    if (this.executing) this.core.stallFor(Math.ceil(ns / NS_PER_INSTRUCTION))
   }
 
   /** Whose turn it is now; false where every CPU waits. */

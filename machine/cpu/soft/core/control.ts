@@ -10,7 +10,7 @@ import { physRead } from './physical'
 import { flushPage, flushTlb, privilegeChanged } from './tlb'
 import { ea, OP_REG, OP_RM, opSeg } from './op'
 import { operand16, setGpr } from './operand'
-import { nextIp } from './run'
+import { nextIp, stall } from './run'
 import { ACC_LONG, code64, longMode, setSegmentBounds, updateMode } from './segment'
 import {
   A20_MASK, ATTENTION, ATTN_STEP, CPL, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG,
@@ -134,6 +134,9 @@ export function mov_R_C<T>(op: usize): void {
   store<u64>(<usize>load<u16>(op, OP_RM), <u64>(<T>value))
 }
 
+/** What forgetting translations takes, in instructions of 10 ns: more than a hundred cycles on any CPU, and here a while. */
+const FLUSH_STALL: u64 = 10
+
 /** 0F 22. */
 export function mov_C_R<T>(op: usize): void {
   const n = load<u16>(op, OP_REG)
@@ -142,8 +145,10 @@ export function mov_C_R<T>(op: usize): void {
   const value = <u64>load<T>(<usize>load<u16>(op, OP_RM))
   if (n == 0) writeCr0(value)
   else if (n == 2) store<u64>(CR2, value)
-  else if (n == 3) writeCr3(value)
-  else if (n == 4) writeCr4(value)
+  else if (n == 3) {
+    writeCr3(value)
+    stall(FLUSH_STALL)
+  } else if (n == 4) writeCr4(value)
   else {
     if (value & ~15) raise(EX_GP, 0)
     tprWrite(<u32>value)
@@ -184,6 +189,7 @@ export function invlpg(op: usize): void {
   ring0()
   const linear = ea(op) + load<u64>(opSeg(op), SEG_BASE)
   flushPage(wrapLinear(linear))
+  stall(FLUSH_STALL)
   store<u64>(RIP, nextIp(op))
 }
 
@@ -201,6 +207,7 @@ export function invpcid<T>(op: usize): void {
     if (type == 0 && nonCanonical(linear)) raise(EX_GP, 0)
   }
   flushTlb()
+  stall(FLUSH_STALL)
   store<u64>(RIP, nextIp(op))
 }
 

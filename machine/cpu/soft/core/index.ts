@@ -1,7 +1,7 @@
 /** The core's exports: what `soft-engine.ts` calls. */
 import { fillHandlerTable } from './generated/dispatch'
 import { flushAllTlbs, initializeTlbs, selectTlb } from './tlb'
-import { breakSoon, instructionCount } from './run'
+import { breakSoon, instructionCount, stall } from './run'
 import { updateMode } from './segment'
 import { ATTENTION, ICOUNT_END, STALLED } from './state'
 
@@ -49,6 +49,11 @@ export function shortenEnd(end: f64): void {
   // Inside an instruction the budget cannot end before it.
   const least = <f64>(instructionCount() + 1 + load<u64>(STALLED))
   if (end < <f64>(load<u64>(ICOUNT_END) + load<u64>(STALLED))) setEnd(max<f64>(end, least))
+}
+
+/** The access that executes takes as long as `instructions` would: what a device says of itself. */
+export function stallFor(instructions: f64): void {
+  stall(<u64>instructions)
 }
 
 /** Sets ATTN_* bits and makes the executing block end after its present instruction. */

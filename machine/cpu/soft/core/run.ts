@@ -216,6 +216,9 @@ function instructionBreakpoint(): bool {
   return false
 }
 
+/** What delivering an exception takes, in instructions of 10 ns: some hundred cycles on any CPU. */
+const EXCEPTION_STALL: u64 = 20
+
 /**
  * Runs until the budget (ICOUNT_END) is spent or something else comes up; returns EXIT_*. When the host catches an
  * unwound fault it calls run() again: the pending exception is delivered first.
@@ -224,6 +227,7 @@ export function run(): u32 {
   blockStart = 0
   // Delivering an exception costs an instruction, so that a guest that only faults still spends its budget.
   if (load<u32>(PENDING_VECTOR) != NO_VECTOR) {
+    stall(EXCEPTION_STALL)
     deliverException()
     store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
   }
