@@ -5,6 +5,7 @@
  * `device.ts` are what each device is given; `run()` is the one loop.
  */
 
+import { BoundedCounts } from './bounded-counts.js'
 import { MemoryMap } from './bus/memory-map.js'
 import { PciBus, PciFunction } from './bus/pci.js'
 import { PortBus } from './bus/port-bus.js'
@@ -122,7 +123,7 @@ export class Pc implements Machine {
   private readonly pm: Piix4Pm
   private readonly rtc: Mc146818
   private readonly a20: A20Gate
-  private readonly unknownMsrs = new Map<number, number>()
+  private readonly unknownMsrs = new BoundedCounts()
   /** What a device asked for from inside an access; done when the engine is out of the instruction. */
   private pending: MachineExit | undefined
   private stopRequested = false
@@ -171,7 +172,7 @@ export class Pc implements Machine {
       },
       ferr: (level) => router.isa(13)(level),
       smmChanged: (inSmm) => host.setSmm(inSmm),
-      warnMsr: (index) => this.unknownMsrs.set(index, (this.unknownMsrs.get(index) ?? 0) + 1),
+      warnMsr: (index) => this.unknownMsrs.count(index),
     }
     this.guestMemory = new GuestMemory(arena, ARENA_GUEST)
     this.shapeBase = { cpu: options.cpu ?? DEFAULT_CPU, ram: options.memory }
@@ -333,7 +334,7 @@ export class Pc implements Machine {
     new Uint8Array(arena.buffer, vgaRomOffset, vgaRom.length).set(vgaRom)
     vgaFunction.setRom({ name: 'VGA BIOS', offset: vgaRomOffset, size: vgaRom.length })
     pci.add(2, 0, vgaFunction)
-    const fwCfg = new FwCfg({ memory, warn })
+    const fwCfg = new FwCfg({ memory, clock, warn })
     const debug = (byte: number) => options.onDebug?.(byte)
 
     this.ports = ports
@@ -570,7 +571,7 @@ export class Pc implements Machine {
       ...this.memory
         .unhandled()
         .addresses.map(({ address, reads, writes }) => ({ kind: 'mmio' as const, address, reads, writes })),
-      ...[...this.unknownMsrs].map(([address, reads]) => ({ kind: 'msr' as const, address, reads, writes: 0 })),
+      ...this.unknownMsrs.entries().map(([address, reads]) => ({ kind: 'msr' as const, address, reads, writes: 0 })),
     ]
     return list.sort((a, b) => b.reads + b.writes - (a.reads + a.writes))
   }
@@ -615,7 +616,7 @@ export class Pc implements Machine {
         over: over ? { ...over } : null,
         asleep,
         wakeEvent,
-        unknownMsrs: [...this.unknownMsrs],
+        unknownMsrs: this.unknownMsrs.entries(),
         ports: this.ports.saveUnhandled(),
         memory: this.memory.saveUnhandled(),
       } as State,
@@ -647,8 +648,7 @@ export class Pc implements Machine {
     // Snapshots from before ACPI S3 have neither.
     this.asleep = (machine.asleep as boolean | undefined) ?? false
     this.wakeEvent = (machine.wakeEvent as number | undefined) ?? 0
-    this.unknownMsrs.clear()
-    for (const [index, count] of machine.unknownMsrs as [number, number][]) this.unknownMsrs.set(index, count)
+    this.unknownMsrs.load(machine.unknownMsrs as [number, number][])
     this.ports.loadUnhandled(machine.ports as State)
     memory.loadUnhandled(machine.memory as State)
   }

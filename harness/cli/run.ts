@@ -128,8 +128,8 @@ async function runMachine(request: RunRequest): Promise<number> {
     progress.clear()
     if (failure) throw failure
     const { screenshot } = request
-    const pictured = screenshot !== undefined && (await takeScreenshot(vm, result, screenshot))
-    if (request.saveSnapshot !== undefined) await saveSnapshot(vm, request.saveSnapshot)
+    const pictured = screenshot !== undefined && !result.lost && (await takeScreenshot(vm, result, screenshot))
+    if (request.saveSnapshot !== undefined && !result.lost) await saveSnapshot(vm, request.saveSnapshot)
     report(request, vm, result, pictured)
     return exitCodeOf(result)
   } catch (error) {

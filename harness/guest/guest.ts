@@ -10,6 +10,7 @@ import { MAX_CPUS } from '../../machine/machine.js'
 import { schemaWords } from '../../reports/schema-words.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { parseBootCommand } from '../keys/boot-command.js'
+import type { FailOn } from '../keys/patterns.js'
 import type { Condition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
 import { parseDuration } from '../units/durations.js'
@@ -51,6 +52,8 @@ export interface GuestDefinition {
     bootOrder?: string
   }
   levels: readonly Level[]
+  /** What it says when it cannot go on, beside the panics of known systems; false: nothing ends a wait early. */
+  failOn?: FailOn
   /** Host time for all levels together; default `10m`. */
   hostTimeout?: string
   /**
@@ -121,6 +124,10 @@ const Definition = z.strictObject({
     )
     .min(1)
     .describe('a list of one level or more'),
+  failOn: z
+    .union([z.literal(false), z.array(z.union([z.string(), z.instanceof(RegExp)]))])
+    .optional()
+    .describe('false, or a list of texts and patterns'),
   hostTimeout: z.string().optional().describe("a time, as in '10m'"),
   heavy: Name.optional(),
 })

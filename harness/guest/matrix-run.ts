@@ -8,9 +8,10 @@ import type { DisplayMode, Frame } from '../../machine/devices/display/display.j
 import { FirmwareMissingError, findFirmware } from '../../machine/firmware/find-firmware.js'
 import type { Cell, Evidence, GuestRow, LevelResult, MatrixResult } from '../../reports/matrix-result.js'
 import type { MachineConfig } from '../config/machine-config.js'
+import { toFailPatterns } from '../keys/patterns.js'
 import { encodePng } from '../picture/screenshot.js'
 import type { Progress } from '../protocol/messages.js'
-import type { Look, RunResult } from '../protocol/script.js'
+import type { Look, RunResult, Script } from '../protocol/script.js'
 import { VmError, VmThread, type VmThreadOptions } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
 import { allMedia, type Guest, guestMachine, guestMedia, type Level, levelSteps } from './guest.js'
@@ -69,7 +70,7 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
     cell.hostTimeMs = 0
     let passed = true
     for (level of guest.levels) {
-      if (passed) passed = await climb(vm, level, cell, remaining(deadline), options.graceMs ?? GRACE_MS)
+      if (passed) passed = await climb(vm, guest, level, cell, remaining(deadline), options.graceMs ?? GRACE_MS)
       else cell.levels.push(untried(level))
     }
     cell.status = passed ? 'passed' : 'failed'
@@ -85,9 +86,20 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
 }
 
 /** One level; adds it and what it says of the machine to the cell. True when it was reached. */
-async function climb(vm: VmThread, level: Level, cell: Cell, hostTimeoutMs: number, graceMs: number): Promise<boolean> {
-  const steps = [...levelSteps(level), { kind: 'screenshot' as const, name: level.name }]
-  const result = await withGrace(vm, vm.run({ steps, hostTimeoutMs }), hostTimeoutMs + graceMs)
+async function climb(
+  vm: VmThread,
+  { failOn }: Guest,
+  level: Level,
+  cell: Cell,
+  hostTimeoutMs: number,
+  graceMs: number,
+): Promise<boolean> {
+  const script: Script = {
+    steps: [...levelSteps(level), { kind: 'screenshot', name: level.name }],
+    hostTimeoutMs,
+    failOn: toFailPatterns(failOn),
+  }
+  const result = await withGrace(vm, vm.run(script), hostTimeoutMs + graceMs)
   const passed = result.outcome === 'ok'
   cell.hostTimeMs = (cell.hostTimeMs ?? 0) + result.hostMs
   cell.guestTimeNs = result.guestTimeNs

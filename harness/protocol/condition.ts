@@ -145,3 +145,15 @@ function describeScreenCondition(
   const size = width === undefined && height === undefined ? '' : ` of ${width ?? 'any'}×${height ?? 'any'} pixels`
   return `a ${mode} mode${size}`
 }
+
+/** A wait for such an exit goes on after a panic: a reset or a halt may be how the guest ends one. */
+export function outlivesPanic(condition: Condition): boolean {
+  if (condition.kind === 'exit') return condition.reasons?.some((reason) => reason !== 'poweroff') ?? false
+  return (condition.kind === 'any' || condition.kind === 'all') && condition.of.some(outlivesPanic)
+}
+
+/** Whether the condition waits for this exit, and not for something that came with it. */
+export function claimsExit(condition: Condition, exit: MachineExit): boolean {
+  if (condition.kind === 'exit') return acceptsExit(condition.reasons, exit)
+  return (condition.kind === 'any' || condition.kind === 'all') && condition.of.some((part) => claimsExit(part, exit))
+}

@@ -4,7 +4,7 @@ import type { PortAccess } from '../../machine/bus/port-log.js'
 import type { Fault } from '../../machine/cpu/engine.js'
 import type { DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
 import type { MachineExit, Unhandled } from '../../machine/machine.js'
-import type { BootStep, MouseButton } from '../keys/boot-command.js'
+import type { BootStep, MouseButton, Pattern } from '../keys/boot-command.js'
 import type { BitmapFont } from '../picture/bitmap-font.js'
 import type { Condition } from './condition.js'
 
@@ -37,6 +37,11 @@ export interface Script {
   readonly timeoutNs?: number
   /** Host time for all steps together, in ms; unlimited by default. */
   readonly hostTimeoutMs?: number
+  /**
+   * What a guest says when it cannot go on, beside what known systems say (`panics.ts`): a wait then fails before its
+   * time-out. False: nothing is looked for.
+   */
+  readonly failOn?: false | readonly Pattern[]
   /** What its inputs are, for the trace: `types "dir"`; by default each says so itself. */
   readonly title?: string
 }
@@ -76,6 +81,8 @@ export type EndReason =
   | 'script'
   /** Stopped by the user. */
   | 'interrupted'
+  /** The guest said that it cannot go on. */
+  | 'panic'
   | MachineExit['reason']
 
 export interface RunResult extends Look {
@@ -93,6 +100,8 @@ export interface RunResult extends Look {
   /** Registers when the script ended otherwise than well. */
   registers: string | undefined
   shots: Shot[]
+  /** The machine's thread did not answer and was ended: this is what it had told before. */
+  lost?: true
   /** Something came in from outside (a person's keys, mouse or serial input): another run may go differently. */
   hostInput: boolean
 }

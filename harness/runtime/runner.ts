@@ -7,15 +7,24 @@ import type { State } from '../../machine/device.js'
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
 import type { Machine, MachineExit, MachineOptions } from '../../machine/machine.js'
+import { describeUnexpected, isUnexpected } from '../../machine/unexpected.js'
 import type { BitmapFont } from '../picture/bitmap-font.js'
 import type { Area } from '../picture/compare-pictures.js'
 import { findText, type ScreenReading } from '../picture/screen-reading.js'
-import { acceptsExit, type Condition, compilePattern, describeCondition } from '../protocol/condition.js'
+import {
+  acceptsExit,
+  type Condition,
+  claimsExit,
+  compilePattern,
+  describeCondition,
+  outlivesPanic,
+} from '../protocol/condition.js'
 import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
 import type { EndReason, Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
 import { codeHint, describeExit } from '../words/exit-words.js'
 import { LiveInput } from './live-input.js'
 import { Pace } from './pace.js'
+import { PanicWatch } from './panic-watch.js'
 import { Pointer } from './pointer.js'
 import { SerialLog } from './serial-log.js'
 import { Tracer } from './tracer.js'
@@ -81,7 +90,12 @@ export class Runner {
   private watch: Watch | undefined
   /** The watch's condition came true at a serial byte. */
   private hit = false
+  /** What the watch watches for. */
+  private awaited: Condition | undefined
   private lastExit: MachineExit | undefined
+  /** It came while something else was waited for, which was met by then: the next wait has it. */
+  private unclaimed: MachineExit | undefined
+  private readonly panics = new PanicWatch()
   private resets = 0
   private hostInput = false
   private readonly live = new LiveInput((bytes) => this.hooks.onSerialTaken?.(bytes))
@@ -136,6 +150,7 @@ export class Runner {
     this.stopAsked = false
     this.shots = []
     this.matched = undefined
+    this.panics.configure(script.failOn)
     let end: StepFailed | undefined
     this.tracer?.begin(script.title)
     for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
@@ -144,9 +159,11 @@ export class Runner {
       } catch (thrown) {
         if (thrown instanceof GoOnAt) this.step = thrown.step - 1
         else if (thrown instanceof StepFailed) end = thrown
+        else if (isUnexpected(thrown)) end = new StepFailed('failed', 'failure', describeUnexpected(thrown))
         else throw thrown
       } finally {
         this.watch = undefined
+        this.awaited = undefined
         this.flush()
       }
       if (end) break
@@ -213,12 +230,13 @@ export class Runner {
 
   /** What the runner itself knows of the guest, for snapshots. Between scripts. */
   save(): State {
-    const { resets, hostInput, screen, typist } = this
+    const { resets, hostInput, screen, typist, unclaimed } = this
     return {
       logs: this.logs.map((log) => log.save()),
       typist: typist.save(),
       resets,
       hostInput,
+      unclaimed: unclaimed ? { ...unclaimed } : null,
       screens: screen.save(),
     }
   }
@@ -228,6 +246,8 @@ export class Runner {
     this.typist.load(state.typist as State)
     this.resets = state.resets as number
     this.hostInput = state.hostInput as boolean
+    this.unclaimed = (state.unclaimed as MachineExit | null | undefined) ?? undefined
+    this.panics.load()
     this.screen.load(state.screens as State)
     for (const bytes of this.serialOut) bytes.length = 0
     this.debugOut = []
@@ -292,6 +312,8 @@ export class Runner {
         machine.powerButton()
         break
       case 'reset':
+        this.unclaimed = undefined
+        this.panics.forget()
         machine.reset()
         break
     }
@@ -312,8 +334,10 @@ export class Runner {
     this.lastExit = undefined
     const watch = createWatch(condition, this.scene)
     this.watch = watch
+    this.awaited = condition
     if (watch.atFrame() || this.advance(this.machine.now() + timeoutNs)) {
       if (condition.kind === 'serial') this.matched = this.logs[condition.port].lastMatch
+      this.panics.waitMet()
       return
     }
     const seconds = timeoutNs / 1e9
@@ -330,8 +354,8 @@ export class Runner {
       this.attend()
       const frame = nextFrame(machine.now())
       this.hit = false
-      const exit = machine.run(Math.min(until, frame), performance.now() + HOST_SLICE_MS)
-      this.flush()
+      const exit = this.unclaimed ?? this.runOn(Math.min(until, frame, this.guestDeadline))
+      this.unclaimed = undefined
       if (exit && this.stopped(exit)) return true
       if (this.hit) return true
       if (machine.now() >= frame && this.atFrame()) return true
@@ -339,22 +363,41 @@ export class Runner {
     return false
   }
 
+  private runOn(until: number): MachineExit | undefined {
+    const exit = this.machine.run(until, performance.now() + HOST_SLICE_MS)
+    this.flush()
+    if (exit) this.noteExit(exit)
+    return exit
+  }
+
   private atFrame(): boolean {
-    if (this.machine.display.mode().kind === 'text') this.screen.fresh()
+    const { machine, screen, panics } = this
+    if (machine.display.mode().kind === 'text') panics.atFrame(screen.fresh().text, machine.now())
     this.tracer?.atFrame()
-    return this.watch?.atFrame() ?? false
+    if (this.watch?.atFrame()) return true
+    const verdict = this.awaited && !outlivesPanic(this.awaited) && panics.verdict(machine.now())
+    if (verdict) throw new StepFailed('failed', 'panic', `${verdict} ${this.whileWhat()}`.trim())
+    return false
+  }
+
+  private noteExit(exit: MachineExit): void {
+    this.tracer?.exit(describeExit(exit))
+    if (exit.reason === 'reset') this.resets++
+    if (exit.reason === 'reset' || exit.reason === 'triple-fault') this.screen.keepLast()
   }
 
   /** The machine stopped by itself. True: that is what was waited for; false: it runs on. Throws if it cannot. */
   private stopped(exit: MachineExit): boolean {
-    this.tracer?.exit(describeExit(exit))
-    if (exit.reason === 'reset') this.resets++
-    if (exit.reason === 'reset' || exit.reason === 'triple-fault') this.screen.keepLast()
     const wasMet = this.hit
     if (wasMet || this.watch?.atExit(exit)) {
       this.lastExit = exit
+      const isClaimed = this.awaited !== undefined && claimsExit(this.awaited, exit)
+      if (!isClaimed) this.unclaimed = exit
+      else if (this.panics.said !== undefined && this.awaited && !outlivesPanic(this.awaited))
+        throw new StepFailed('failed', 'panic', `${this.panics.said}; then ${describeExit(exit)}`, exit)
       return true
     }
+    if (exit.reason === 'reset') this.panics.forget()
     const behind = this.awaitedAhead(exit)
     if (behind !== undefined) {
       this.lastExit = exit
@@ -461,6 +504,7 @@ export class Runner {
   private serialByte(port: number, byte: number): void {
     this.serialOut[port].push(byte)
     this.logs[port].add(byte)
+    this.panics.serialByte(port, byte, this.machine.now())
     if (this.watch && !this.hit && this.watch.atByte(port)) {
       this.hit = true
       this.machine.requestStop()

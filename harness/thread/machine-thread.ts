@@ -28,6 +28,7 @@ import type {
 } from '../protocol/messages.js'
 import type { Look, RunResult, Script } from '../protocol/script.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
+import { LastWords } from './last-words.js'
 import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot } from './snapshot.js'
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
@@ -71,8 +72,25 @@ interface Opened {
   memory: State | undefined
 }
 
+interface Run {
+  id: number
+  script: Script
+  /** The host's time at which it began. */
+  started: number
+  timer?: NodeJS.Timeout
+  patience?: NodeJS.Timeout
+}
+
 /** How long a machine may take to end by itself before its thread is ended, ms. */
 const GRACE = 1000
+/**
+ * So many ticks of so many ms a script may outlast its time-out or a stop: less than a second, and longer on a host that
+ * is too busy to tick.
+ */
+const PATIENCE = 9
+const TICK = 100
+/** The longest that a timer of the host's takes, ms. */
+const LONGEST_TIMER = 2 ** 31 - 1
 
 const spares = new Spares<VmThread>((vm) => {
   vm.terminate()
@@ -86,6 +104,10 @@ export class VmThread {
   private lastRun = 0
   private running = 0
   private serialSent = 0
+  /** Scripts that have not ended, by request. */
+  private readonly runs = new Map<number, Run>()
+  private lastReply: Promise<void> = Promise.resolve()
+  private readonly lastWords = new LastWords()
   /** Asked while a script runs, and not answered yet. */
   private readonly askedMeanwhile = new Map<number, Request>()
   private ready: Ready = { engine: 'soft', engineReason: '' }
@@ -171,14 +193,46 @@ export class VmThread {
 
   async run(script: Script): Promise<RunResult> {
     this.running++
+    const before = this.lastReply
+    const reply = this.ask<RunResult>({ method: 'run', script })
+    const run: Run = { id: this.lastRun, script, started: performance.now() }
+    this.runs.set(run.id, run)
+    const isOver = () => !this.runs.has(run.id)
+    this.lastReply = reply.then(ignore, ignore)
+    before.then(() => {
+      run.started = performance.now()
+      const limit = script.hostTimeoutMs ?? Number.POSITIVE_INFINITY
+      if (!isOver() && limit <= LONGEST_TIMER) run.timer = setTimeout(() => this.losePatience(run, 'timeout'), limit)
+    })
     try {
-      return await this.ask<RunResult>({ method: 'run', script })
+      return await reply
     } finally {
+      this.runs.delete(run.id)
+      clearTimeout(run.timer)
+      clearInterval(run.patience)
       this.running--
       // The script may have ended before it saw them; a second answer is not heard.
       for (const request of this.askedMeanwhile.values()) this.worker.postMessage(request)
       this.askedMeanwhile.clear()
     }
+  }
+
+  /** Its end was asked for: it comes soon, or by force. */
+  private losePatience(run: Run, outcome: 'timeout' | 'interrupted'): void {
+    let left = PATIENCE
+    run.patience ??= setInterval(() => {
+      if (--left === 0) this.giveUp(run, outcome)
+    }, TICK)
+  }
+
+  private giveUp({ id, script, started }: Run, outcome: 'timeout' | 'interrupted'): void {
+    const waiting = this.settle(id)
+    const how = outcome === 'timeout' ? `the time-out of ${(script.hostTimeoutMs ?? 0) / 1000} s came` : 'a stop came'
+    const error = `${how} and the machine's thread did not answer, so it was ended: a fault of Bootwright's own; please report it`
+    const result = this.lastWords.result(script, outcome, error, performance.now() - started)
+    waiting?.resolve(result as never)
+    this.fail(new InfrastructureError("the machine's thread did not answer and was ended"))
+    void this.terminate()
   }
 
   look(): Promise<Look> {
@@ -301,6 +355,8 @@ export class VmThread {
   /** Ends the script that runs; its `run` then resolves with the outcome `interrupted`. */
   stop(): void {
     this.tell({ kind: 'stop', id: this.lastRun })
+    const run = this.runs.get(this.lastRun)
+    if (run) this.losePatience(run, 'interrupted')
   }
 
   /** To COM1 + `port`, while a script runs; makes the result one that another run need not give. */
@@ -383,6 +439,7 @@ export class VmThread {
         this.settle(message.id ?? 0)?.reject(new VmError(message.error))
         break
       case 'serial':
+        this.lastWords.onSerial(message.port, message.bytes)
         options.onSerial?.(message.port, message.bytes, message.guestTimeNs)
         break
       case 'serial-taken':
@@ -396,6 +453,7 @@ export class VmThread {
         options.onTrace?.(message.event)
         break
       case 'progress':
+        this.lastWords.onProgress(message)
         options.onProgress?.(message)
         break
     }
@@ -414,6 +472,8 @@ export class VmThread {
     this.waiting.clear()
   }
 }
+
+function ignore(): void {}
 
 function kindOf(config: MachineConfig, machineModule: string | undefined): string {
   return JSON.stringify([config, machineModule])

@@ -1,8 +1,8 @@
 /** `toHaveText`: text on a screen, in a region, of a located text, or on a serial line, now or soon. */
 import type { MatcherState } from 'vitest'
 import type { Pattern } from '../keys/boot-command.js'
+import { toPattern } from '../keys/patterns.js'
 import { type Condition, compilePattern } from '../protocol/condition.js'
-import { toPattern } from '../vm/conditions.js'
 import type { TimeoutOptions } from '../vm/driver.js'
 import { SerialLine } from '../vm/serial.js'
 import { TextLocator } from '../vm/text-locator.js'

@@ -1,19 +1,8 @@
 /** Conditions as a test author writes them; `condition.ts` has them as data. */
-import type { Pattern } from '../keys/boot-command.js'
+import { toPattern } from '../keys/patterns.js'
 import type { Needle } from '../needles/needle.js'
 import type { Condition, ExitReason, PictureCondition } from '../protocol/condition.js'
 import { parseDuration } from '../units/durations.js'
-
-/** A string stands for itself. */
-export function toPattern(expression: RegExp | string): Pattern {
-  if (typeof expression !== 'string') return { source: expression.source, flags: expression.flags }
-  return { source: escapePattern(expression), flags: '' }
-}
-
-/** The source of a pattern that matches just this text. */
-export function escapePattern(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-}
 
 /** The text screen has this text, or matches; `^` and `$` are the ends of its rows. */
 export function text(expression: RegExp | string): Condition {

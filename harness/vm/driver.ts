@@ -5,6 +5,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Pattern } from '../keys/boot-command.js'
 import { writePng } from '../picture/screenshot.js'
 import type { Condition } from '../protocol/condition.js'
 import type { Look, RunResult, Step } from '../protocol/script.js'
@@ -34,6 +35,8 @@ export interface DriverSettings {
   /** The time-out that the user gave; assertions have a shorter one of their own otherwise. */
   givenTimeout: Duration | undefined
   hostTimeout: Duration
+  /** What a guest says when it cannot go on, beside what known systems say; false: nothing ends a wait early. */
+  failOn?: false | readonly Pattern[]
   /** Where pictures of failures go. */
   outputFolder: string
 }
@@ -79,7 +82,9 @@ export class VmDriver {
     )
     return asked(() =>
       this.exclusively(async () => {
-        const script = { steps: timed, hostTimeoutMs, timeoutNs: waits ? undefined : timeoutNs, title: options.title }
+        const { failOn } = this.settings
+        const limit = waits ? undefined : timeoutNs
+        const script = { steps: timed, hostTimeoutMs, timeoutNs: limit, failOn, title: options.title }
         const result = await this.thread.run(script)
         this.guestTimeNs = result.guestTimeNs
         this.onResult?.(result)

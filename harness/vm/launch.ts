@@ -10,6 +10,7 @@ import { type Guest, guestMachine, loadGuest } from '../guest/guest.js'
 import { type MediumSource, mediumConfig } from '../guest/medium-source.js'
 import { probeImage } from '../guest/probe-image.js'
 import { type LayoutName, layoutNamed } from '../keys/keyboard-layouts.js'
+import { type FailOn, toFailPatterns } from '../keys/patterns.js'
 import { type NeedleSet, openNeedles } from '../needles/needle-set.js'
 import { VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
@@ -54,6 +55,11 @@ export interface LaunchOptions {
   timeout?: Duration
   /** Host time for one call; default 10 minutes. */
   hostTimeout?: Duration
+  /**
+   * What the guest says when it cannot go on: `[/ASSERT/, 'not ok']`. A wait fails when one of these is said, on the
+   * screen or a serial line, and nothing after it. The panics of known systems are always among them; false: none are.
+   */
+  failOn?: FailOn
   /** The guest's keyboard layout; default `us`. */
   layout?: LayoutName
   /** openQA's needles: a folder, or a set that is open. */
@@ -80,7 +86,7 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
     'smp',
     'boot',
   ] as const),
-  ...(['epoch', 'timeout', 'hostTimeout', 'layout', 'needles', 'outputFolder', 'machineModule'] as const),
+  ...(['epoch', 'timeout', 'hostTimeout', 'failOn', 'layout', 'needles', 'outputFolder', 'machineModule'] as const),
 ]
 
 /**
@@ -92,8 +98,10 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
 export async function launch(options: LaunchOptions): Promise<Vm> {
   const { machineModule, snapshot } = options
   if (snapshot !== undefined) return Vm.open(snapshot, vmSettings(options), await changes(options), machineModule)
-  const config = await machineConfig(options)
-  return Vm.start(vmSettings(options), (events) => VmThread.start(config, { ...events, machineModule }))
+  const guest = await guestOf(options.guest)
+  const config = await machineConfig({ ...options, guest: guest ?? options.guest })
+  const settings = vmSettings({ ...options, failOn: options.failOn ?? guest?.failOn })
+  return Vm.start(settings, (events) => VmThread.start(config, { ...events, machineModule }))
 }
 
 /** What of the options is not the machine itself. */
@@ -110,6 +118,7 @@ export function vmSettings(options: LaunchOptions): VmSettings {
     timeout: duration('timeout', options.timeout ?? DEFAULT_TIMEOUT),
     givenTimeout: options.timeout,
     hostTimeout: duration('hostTimeout', options.hostTimeout ?? DEFAULT_HOST_TIMEOUT),
+    failOn: toFailPatterns(options.failOn),
     outputFolder: options.outputFolder ?? join(tmpdir(), 'bootwright'),
     layout: layoutNamed(options.layout ?? 'us'),
     needles: typeof options.needles === 'string' ? openNeedles(options.needles) : options.needles,
@@ -191,10 +200,19 @@ function check(options: LaunchOptions): void {
   }
 }
 
-async function guestConfig(guest: string | Guest): Promise<MachineConfig> {
-  if (typeof guest !== 'string') return guestMachine(guest)
+/** Undefined where it is an image, or none. */
+async function guestOf(guest: string | Guest | undefined): Promise<Guest | undefined> {
+  if (typeof guest !== 'string') return guest
   const isImage = /\.(img|ima|iso|raw|bin|flp|vfd|dsk|hdd)$/i.test(guest) && existsSync(guest)
-  if (!isImage) return guestMachine(await loadGuest(guest))
+  return isImage ? undefined : loadGuest(guest)
+}
+
+async function guestConfig(named: string | Guest): Promise<MachineConfig> {
+  const guest = await guestOf(named)
+  return guest ? guestMachine(guest) : imageConfig(named as string)
+}
+
+function imageConfig(guest: string): MachineConfig {
   const medium = { path: guest }
   switch (probeImage(guest)) {
     case 'floppy':

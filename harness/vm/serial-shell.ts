@@ -1,6 +1,7 @@
 /** A POSIX shell on a serial line: commands with their exit codes and output. */
+
+import { escapePattern } from '../keys/patterns.js'
 import { asked } from './call-site.js'
-import { escapePattern } from './conditions.js'
 import type { TimeoutOptions } from './driver.js'
 import { TimeoutError } from './errors.js'
 

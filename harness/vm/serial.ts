@@ -1,6 +1,7 @@
 /** `vm.serial`: what goes over one serial line, as a stream, as a terminal, as a shell, and as a recording. */
+
+import { toPattern } from '../keys/patterns.js'
 import { asciicast, type CastEvent } from '../picture/asciicast.js'
-import { toPattern } from './conditions.js'
 import type { TimeoutOptions, VmDriver } from './driver.js'
 import { GuestExitError } from './errors.js'
 import { Shell, type ShellOptions } from './serial-shell.js'

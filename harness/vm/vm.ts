@@ -195,7 +195,8 @@ export class Vm {
 
   private noteExit({ exit }: RunResult): void {
     const { reason } = exit
-    if (reason === 'condition' || reason === 'timeout' || reason === 'script' || reason === 'interrupted') return
+    if (reason === 'condition' || reason === 'timeout' || reason === 'script') return
+    if (reason === 'interrupted' || reason === 'panic') return
     this.lastExit = { reason, code: exit.code, detail: exit.detail }
   }
 

@@ -68,6 +68,8 @@ const LOW_LOAD_ADDRESS = 0x10000
 /** The top of low RAM, which SeaBIOS keeps for ACPI tables and its own data; it takes 256 KiB at most. */
 const FIRMWARE_RESERVE = 0x100000
 const PAGE = 4096
+/** Programs and modules pack no better; a larger size is no size. */
+const MOST_PACKED = 10
 
 /** Whether a file has a Linux setup header. To be asked before looking for a Multiboot header: some images have both. */
 export function isLinuxKernel(image: Uint8Array): boolean {
@@ -147,6 +149,7 @@ export function planLinuxBoot(options: LinuxBootOptions): LinuxBootPlan {
     throw new BootImageError(`The kernel has ${mib(body.data.length)} and does not fit the machine's memory.`)
 
   const initrd = placeInitrd(options.initrd, header, kernelEnd, lowMemory)
+  if (initrd) checkUnpacked(initrd.data, header, append, lowMemory)
   if (initrd) {
     view.setUint32(AT_RAMDISK_IMAGE, initrd.address, true)
     view.setUint32(AT_RAMDISK_SIZE, initrd.data.length, true)
@@ -187,6 +190,34 @@ function placeInitrd(
         `the machine needs at least ${mib(needed + data.length + PAGE + FIRMWARE_RESERVE)} of memory.`,
     )
   return { name: 'initrd', address, data }
+}
+
+/**
+ * A kernel that finds no room for the initrd's contents panics minutes later. While it unpacks, packed and unpacked data
+ * are both there; and without a `root=` they go to a tmpfs, which takes half of the memory (kernels from 3.13 on).
+ */
+function checkUnpacked(data: Uint8Array, header: SetupHeader, append: string, lowMemory: number): void {
+  const unpacked = unpackedSize(data)
+  const whole = header.initSize + data.length + unpacked + FIRMWARE_RESERVE
+  const isTmpfs = header.version >= 0x20c && !/(^|\s)root(fstype)?=/.test(append)
+  const needed = isTmpfs ? Math.max(whole, 2 * unpacked) : whole
+  if (needed <= lowMemory) return
+  throw new BootImageError(
+    `The initrd (${mib(data.length)}, ${mib(unpacked)} unpacked) does not fit in ${mib(lowMemory)} of memory beside the ` +
+      `kernel, which would panic; give the machine more than ${mib(needed)}, e.g. ${mib(roomy(needed))}.`,
+  )
+}
+
+/** The next power of two that leaves the guest something to work with. */
+function roomy(bytes: number): number {
+  return 2 ** Math.ceil(Math.log2(bytes * 1.5))
+}
+
+/** What gzip's trailer says that its data unpack to (RFC 1952, ISIZE); 0 for what is packed otherwise, or not to be believed. */
+function unpackedSize(data: Uint8Array): number {
+  if (data.length < 18 || data[0] !== 0x1f || data[1] !== 0x8b) return 0
+  const size = new DataView(data.buffer, data.byteOffset + data.length - 4, 4).getUint32(0, true)
+  return size >= data.length && size <= data.length * MOST_PACKED ? size : 0
 }
 
 /** `vga=`: what boot loaders turn into vid_mode. */

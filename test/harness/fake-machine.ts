@@ -289,8 +289,9 @@ const SCENARIOS: { readonly [name: string]: FakeOptions } = {
   /** Never comes back from a slice. */
   stuck: {
     happenings: [
+      { at: 1, does: (machine) => machine.send('stuck soon\n') },
       {
-        at: 1,
+        at: 100,
         does: () => {
           for (;;);
         },

@@ -4,6 +4,7 @@
  *
  * A write never fails: values that do not fit are clipped, and reading them back shows what the adapter took.
  */
+import type { Clock } from '../../clock.js'
 import type { State } from '../../device.js'
 import * as vga from './vga-registers.js'
 
@@ -34,6 +35,9 @@ const MAX_XRES = 16000
 const MAX_YRES = 12000
 const MAX_BPP = 32
 
+/** Bytes of video memory that are cleared in a ns. */
+const CLEARED_PER_NS = 16
+
 export class BochsVbe {
   readonly registers = new Uint16Array(REGISTERS)
   index = 0
@@ -47,6 +51,7 @@ export class BochsVbe {
   constructor(
     private readonly vga: vga.VgaRegisters,
     private readonly vram: Uint8Array,
+    private readonly clock: Clock,
   ) {}
 
   get enabled(): boolean {
@@ -114,7 +119,11 @@ export class BochsVbe {
           registers[DISPI_ENABLE] |= DISPI_ENABLED
           this.clip()
           this.overrideVga()
-          if (!(value & DISPI_NOCLEARMEM)) this.vram.fill(0, 0, this.height * this.lineOffset)
+          if (!(value & DISPI_NOCLEARMEM)) {
+            const size = this.height * this.lineOffset
+            this.vram.fill(0, 0, size)
+            this.clock.stall(size / CLEARED_PER_NS)
+          }
         } else {
           this.bankOffset = 0
         }

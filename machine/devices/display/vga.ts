@@ -101,7 +101,7 @@ export class Vga implements Device, Display {
     this.warn = options.warn
     this.vram = vram
     this.savesMemory = options.savesMemory ?? true
-    this.vbe = new BochsVbe(this.registers, vram)
+    this.vbe = new BochsVbe(this.registers, vram, this.clock)
     this.window = new VgaWindow(vram, this.registers, this.vbe)
     this.timing = new VgaTiming(this.registers, this.vbe)
     this.renderer = new VgaRenderer(vram, this.registers, this.vbe)

@@ -5,6 +5,7 @@
  * The contents are numbered items. Items 0x00 to 0x1f and those with the arch-local bit have fixed meanings; named
  * files get the numbers from 0x20 on and are listed in the directory, item 0x19.
  */
+import type { Clock, Timer } from '../../clock.js'
 import type { AccessSize, Device, PhysicalMemory, PortRange, State, StateValue, Warn } from '../../device.js'
 
 /** Fixed item numbers. */
@@ -66,6 +67,12 @@ const NAME_BYTES = 56
 const DIRECTORY_ENTRY_BYTES = 64
 const LAST_FILE = 0x3fff
 const ZEROS = new Uint8Array(65536)
+
+/** What a transfer takes: the descriptor, and bytes a ns. */
+const DMA_NS = 1000
+const BYTES_PER_NS = 4
+/** What is done at once; a longer run of zeros goes on by the clock, so that no transfer keeps the host long. */
+const DMA_PIECE = 16 << 20
 
 /** Contents of an item: bytes, or several runs of bytes that read as one (so that a kernel need not be copied). */
 export type FwCfgContents = Uint8Array | readonly Uint8Array[]
@@ -160,9 +167,15 @@ export class FwCfg implements Device {
   private offset = 0
   /** High half of the DMA address register; the write of the low half starts the transfer. */
   private dmaHigh = 0
+  /** Zeros that are still to be written, and the descriptor that says at the end that it is done. */
+  private filling: { at: number; address: number; left: number } | undefined
+  private readonly clock: Clock
+  private readonly timer: Timer
 
-  constructor(options: { memory: PhysicalMemory; warn: Warn }) {
+  constructor(options: { memory: PhysicalMemory; clock: Clock; warn: Warn }) {
     this.memory = options.memory
+    this.clock = options.clock
+    this.timer = options.clock.timer('fw_cfg DMA', () => this.fillOn())
     this.warn = options.warn
     this.addItem(FW_CFG.SIGNATURE, new Uint8Array([0x51, 0x45, 0x4d, 0x55])) // "QEMU": what drivers look for
     this.addInteger(FW_CFG.ID, ID_TRADITIONAL | ID_DMA, 4)
@@ -292,6 +305,11 @@ export class FwCfg implements Device {
 
   /** One FWCfgDmaAccess: u32 control, u32 length, u64 address, all big-endian. */
   private transfer(at: number): void {
+    if (this.filling) {
+      this.warn('fw_cfg: DMA address written before the transfer was done')
+      return
+    }
+    this.clock.stall(DMA_NS)
     if (!Number.isSafeInteger(at)) {
       this.warn('fw_cfg: DMA descriptor above the address space')
       return
@@ -314,6 +332,7 @@ export class FwCfg implements Device {
     if (!error && item !== undefined && present > 0) {
       if (read) {
         item.copyTo(memory, address, this.offset, present)
+        this.clock.stall(present / BYTES_PER_NS)
       } else if (write) {
         if (item.source.write === undefined || present !== length) error = true
         else this.writeItem(item, address, length)
@@ -323,8 +342,12 @@ export class FwCfg implements Device {
       length -= present
     }
     if (!error && length > 0) {
-      if (read) this.zeroFill(address, length)
-      else if (write) error = true
+      if (read) {
+        this.filling = { at, address, left: length }
+        this.fillOn()
+        return
+      }
+      if (write) error = true
     }
     memory.write32(at, error ? swap32(DMA_CTL_ERROR) : 0)
   }
@@ -335,10 +358,22 @@ export class FwCfg implements Device {
     item.source.write?.(this.offset, length, data)
   }
 
-  /** What lies beyond an item's end, or in an item that does not exist, reads as zeros. */
-  private zeroFill(address: number, length: number): void {
-    for (let done = 0; done < length; done += ZEROS.length)
-      this.memory.write(address + done, ZEROS.subarray(0, Math.min(ZEROS.length, length - done)))
+  /** What lies beyond an item's end, or in an item that does not exist, reads as zeros: the next piece of them. */
+  private fillOn(): void {
+    const { filling, memory } = this
+    if (!filling) return
+    const piece = Math.min(filling.left, DMA_PIECE)
+    for (let done = 0; done < piece; done += ZEROS.length)
+      memory.write(filling.address + done, ZEROS.subarray(0, Math.min(ZEROS.length, piece - done)))
+    filling.address += piece
+    filling.left -= piece
+    if (filling.left > 0) {
+      this.timer.at(this.clock.now() + piece / BYTES_PER_NS)
+      return
+    }
+    this.filling = undefined
+    this.clock.stall(piece / BYTES_PER_NS)
+    memory.write32(filling.at, 0)
   }
 
   // ---- Directory, item 0x19 ---------------------------------------------------------------------------------------
@@ -362,6 +397,8 @@ export class FwCfg implements Device {
   reset(): void {
     this.select(FW_CFG.SIGNATURE)
     this.dmaHigh = 0
+    this.filling = undefined
+    this.timer.cancel()
   }
 
   /**
@@ -373,13 +410,16 @@ export class FwCfg implements Device {
     for (const [selector, item] of this.items) {
       if (item.source.write || (item === this.current && item.source.select)) written[selector] = join(item.parts)
     }
-    return { selector: this.selector, offset: this.offset, dmaHigh: this.dmaHigh, written }
+    const { selector, offset, dmaHigh, filling } = this
+    return { selector, offset, dmaHigh, filling: filling ? { ...filling } : null, written }
   }
 
   load(state: State): void {
     this.selector = state.selector as number
     this.offset = state.offset as number
     this.dmaHigh = state.dmaHigh as number
+    // Snapshots from before long transfers took their time have none. The clock keeps its timer.
+    this.filling = (state.filling as FwCfg['filling'] | null | undefined) ?? undefined
     this.current = this.selector === INVALID ? undefined : this.items.get(this.selector & ~WRITE_CHANNEL)
     for (const [selector, bytes] of Object.entries(state.written as State))
       this.items.get(Number(selector))?.set((bytes as Uint8Array).slice())

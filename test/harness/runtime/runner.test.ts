@@ -70,6 +70,26 @@ describe('text', () => {
     expect(run([bye], [until(text('bye'))]).result).toMatchObject({ outcome: 'ok', exit: { reason: 'poweroff' } })
   })
 
+  test('that comes with an exit leaves the exit to the next wait', () => {
+    const bye: Happening = {
+      at: 100,
+      does: (machine) => {
+        machine.display.show('bye')
+        return { reason: 'debug-exit', code: 0x10 }
+      },
+    }
+    const exits = until({ kind: 'exit', reasons: ['debug-exit'] })
+    const inOne = run([bye, end(200, 'halted')], [until(text('bye')), exits])
+    expect(inOne.result).toMatchObject({ outcome: 'ok', exit: { reason: 'debug-exit', code: 0x10 } })
+    // In a script of its own as well, and the guest has not run past it.
+    const { runner, machine } = run([bye, end(200, 'halted')], [until(text('bye'))])
+    const before = machine.now()
+    expect(runner.run({ steps: [exits] })).toMatchObject({ outcome: 'ok', exit: { reason: 'debug-exit', code: 0x10 } })
+    expect(machine.now()).toBe(before)
+    const other = run([bye, show(200, 'later')], [until(text('bye')), until(text('later'))]).result
+    expect(other.error).toMatch(/^the guest left through isa-debug-exit with code 16 .* before the text \/later\//)
+  })
+
   test('that does not come within its guest time is a time-out', () => {
     const { result, machine } = run([], [until(text('x'), 1e9)])
     expect(result).toMatchObject({ outcome: 'timeout', exit: { reason: 'timeout' }, step: 0 })
@@ -338,6 +358,13 @@ describe('the mouse', () => {
   })
 })
 
+test('a limit of guest time for all steps ends a script at that very time', () => {
+  const runner = start({ happenings: [] })
+  const result = runner.run({ steps: [{ kind: 'wait', ns: 5 * MS }, exit], timeoutNs: 123_456_789 })
+  expect(result).toMatchObject({ outcome: 'timeout', guestTimeNs: 123_456_789 })
+  expect(result.error).toBe("the time-out of 0.123456789 s of guest time came while waiting for the guest's exit")
+})
+
 describe('the host', () => {
   test('a time-out ends a guest that runs for ever, with what it showed', () => {
     const { result } = run({ happenings: [show(1, 'hung'), send(2, 'log\n')], hostPerGuest: 1 }, [exit], 100)
@@ -376,6 +403,64 @@ describe('the host', () => {
     const result = runner.run({ steps: [{ kind: 'wait', ns: 500 * MS }] })
     expect(lines.at(-1)).toBe('last')
     expect(result).toMatchObject({ hostInput: true, serial: [{ port: 0, lines: ['<hi>'] }] })
+  })
+})
+
+describe('a guest that says it cannot go on', () => {
+  const PANIC = '[    1.234567] Kernel panic - not syncing: VFS: Unable to mount root fs\n'
+
+  test('ends a wait early, when nothing has come since for two seconds', () => {
+    const { result, machine } = run([send(1000, PANIC), send(1500, 'call trace\n')], [until(text('login:'), 300e9)])
+    expect(result).toMatchObject({ outcome: 'failed', exit: { reason: 'panic' } })
+    expect(result.error).toBe(
+      'the guest panicked: "[    1.234567] Kernel panic - not syncing: VFS: Unable to mount root fs" before the text ' +
+        '/login:/ on the screen came',
+    )
+    expect(machine.now() / 1e9).toBeCloseTo(3.5, 1)
+  })
+
+  test('on the screen, too', () => {
+    const { result } = run([show(100, 'panic: no init')], [until(serial('login:'), 300e9)])
+    expect(result.error).toMatch(/^the guest panicked: "panic: no init" before /)
+  })
+
+  test('is of no account where that is waited for, or what comes after it', () => {
+    const happenings = [
+      send(1000, PANIC),
+      send(2500, 'Rebooting in 9 seconds..'),
+      end(9000, 'reset'),
+      show(9500, 'again'),
+    ]
+    const steps = [until(serial('Kernel panic')), until(serial('Rebooting')), until(text('again'))]
+    expect(run(happenings, steps).result).toMatchObject({ outcome: 'ok' })
+    const reset: Step = until({ kind: 'exit', reasons: ['reset'] })
+    expect(run(happenings, [reset]).result).toMatchObject({ outcome: 'ok', exit: { reason: 'reset' } })
+  })
+
+  test('does not pass for a success by powering off', () => {
+    const { result } = run([send(100, PANIC), end(200, 'poweroff')], [exit])
+    expect(result).toMatchObject({ outcome: 'failed', exit: { reason: 'panic' } })
+    expect(result.error).toMatch(/; then the guest powered off$/)
+  })
+
+  test('prompts count while they are the last line only', () => {
+    const given = [show(100, 'No bootable device.', 'Retrying')]
+    expect(run(given, [until(text('login:'), 10e9)]).result.outcome).toBe('timeout')
+    const last = [show(100, 'Booting from Hard Disk...', 'No bootable device.')]
+    expect(run(last, [until(text('login:'), 10e9)]).result).toMatchObject({
+      outcome: 'failed',
+      exit: { reason: 'panic' },
+    })
+    const answered = [...last, show(1000, 'Booting from Floppy...'), show(9000, 'login:')]
+    expect(run(answered, [until(text('login:'), 10e9)]).result.outcome).toBe('ok')
+  })
+
+  test('in words of its own, and in none', () => {
+    const runner = start({ happenings: [send(100, 'ASSERT failed: x\n'), end(9000, 'poweroff')] })
+    const result = runner.run({ steps: [exit], failOn: [{ source: 'ASSERT', flags: '' }] })
+    expect(result.error).toBe('the guest failed: "ASSERT failed: x"')
+    const off = start({ happenings: [send(100, PANIC), end(9000, 'poweroff')] })
+    expect(off.run({ steps: [exit], failOn: false }).outcome).toBe('ok')
   })
 })
 

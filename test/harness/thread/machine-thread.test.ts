@@ -75,11 +75,22 @@ describe('a machine in a thread', () => {
 
   test('is ended by force when it does not come back', async () => {
     const vm = await start('stuck')
-    const rejected = expect(vm.run({ steps: [exit] })).rejects.toThrow("the machine's thread has ended")
+    const running = vm.run({ steps: [exit] })
     await new Promise((resolve) => setTimeout(resolve, 200))
     await vm.close()
-    await rejected
-    await expect(vm.look()).rejects.toThrow("the machine's thread has ended")
+    expect(await running).toMatchObject({ outcome: 'interrupted', lost: true })
+    await expect(vm.look()).rejects.toThrow("the machine's thread did not answer and was ended")
+  })
+
+  test('that does not answer at its time-out is ended by force, and what it had told is the result', async () => {
+    const vm = await start('stuck')
+    const started = performance.now()
+    const result = await vm.run({ steps: [exit], hostTimeoutMs: 300 })
+    expect(performance.now() - started).toBeLessThan(10_000)
+    expect(result).toMatchObject({ outcome: 'timeout', exit: { reason: 'timeout' }, lost: true })
+    expect(result.error).toContain("the time-out of 0.3 s came and the machine's thread did not answer")
+    expect(result.serial).toEqual([{ port: 0, lines: ['stuck soon'] }])
+    await vm.close()
   })
 
   test('can be closed twice, and while a script runs', async () => {
@@ -108,10 +119,9 @@ describe('errors keep their kind', () => {
 
   test('of a device while it runs, and the machine can still be closed', async () => {
     const vm = await start('broken')
-    await expect(vm.run({ steps: [exit] })).rejects.toMatchObject({
-      name: 'TypeError',
-      message: 'the device is broken',
-    })
+    const result = await vm.run({ steps: [exit] })
+    expect(result).toMatchObject({ outcome: 'failed', exit: { reason: 'failure' }, registers: 'EIP 0000FFF0' })
+    expect(result.error).toContain('the device is broken')
     await vm.close()
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { ManualClock } from '../../../machine/clock.js'
 import { FW_CFG, FwCfg } from '../../../machine/devices/firmware/fw-cfg.js'
 import { BOOT_IMAGE_FILE, BOOT_ROM_FILE, BootImageError } from '../../../machine/firmware/boot-rom.js'
 import { configureFirmware, type FirmwareOptions } from '../../../machine/firmware/configure.js'
@@ -8,7 +9,7 @@ import { TestRam } from './ram.js'
 const MIB = 2 ** 20
 
 function configure(options: Partial<FirmwareOptions> = {}) {
-  const fwCfg = new FwCfg({ memory: new TestRam(16), warn: () => undefined })
+  const fwCfg = new FwCfg({ memory: new TestRam(16), clock: new ManualClock(), warn: () => undefined })
   const configuration = configureFirmware({ fwCfg, memoryBytes: 128 * MIB, cpus: 2, ...options })
   const number = (which: string | number): bigint | undefined => {
     const bytes = fwCfg.contents(which)

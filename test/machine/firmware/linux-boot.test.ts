@@ -84,6 +84,23 @@ describe('a direct Linux boot', () => {
     )
   })
 
+  test('refuses an initrd whose contents would not fit, before the kernel panics', () => {
+    // 8 MiB packed, 40 MiB by gzip's trailer.
+    const initrd = new Uint8Array(8 * MIB)
+    initrd.set([0x1f, 0x8b])
+    new DataView(initrd.buffer).setUint32(8 * MIB - 4, 40 * MIB, true)
+    const kernel = makeKernel({ prefAddress: 16 * MIB, initSize: 10 * MIB })
+    const plan = (append: string, memory: number) => () =>
+      planLinuxBoot({ kernel, initrd, append, lowMemory: memory * MIB })
+    expect(plan('', 64)).toThrow(
+      /\(8 MiB, 40 MiB unpacked\) does not fit in 64 MiB .* more than 80 MiB, e\.g\. 128 MiB/,
+    )
+    expect(plan('', 80)).not.toThrow()
+    // Where a root device is named, the contents may take more than half.
+    expect(plan('root=/dev/ram0', 64)).not.toThrow()
+    expect(plan('root=/dev/ram0', 58)).toThrow(/more than 59 MiB/)
+  })
+
   test('refuses a command line that the kernel would cut', () => {
     const kernel = makeKernel({ cmdlineSize: 10 })
     expect(() => planLinuxBoot({ kernel, append: '12345678901', lowMemory })).toThrow(/11 bytes.* 10 at most/)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { ManualClock } from '../../../../machine/clock.js'
 import { FW_CFG, FwCfg } from '../../../../machine/devices/firmware/fw-cfg.js'
 import { TestRam } from '../../firmware/ram.js'
 
@@ -12,7 +13,8 @@ const BUFFER = 0x1000
 function machine() {
   const ram = new TestRam(0x40000)
   const warnings: string[] = []
-  const fwCfg = new FwCfg({ memory: ram, warn: (what) => warnings.push(what) })
+  const clock = new ManualClock()
+  const fwCfg = new FwCfg({ memory: ram, clock, warn: (what) => warnings.push(what) })
   const [selector, dma] = fwCfg.ports
   const select = (item: number): void => selector.write(0, item, 2)
   const bytes = (count: number): number[] => Array.from({ length: count }, () => selector.read(1, 1))
@@ -27,7 +29,7 @@ function machine() {
     dma.write(4, 0x00010000, 4) // 0x100, big-endian
     return view.getUint32(DESCRIPTOR)
   }
-  return { ram, warnings, fwCfg, selector, dma, select, bytes, text, transfer, view }
+  return { ram, clock, warnings, fwCfg, selector, dma, select, bytes, text, transfer, view }
 }
 
 describe('fw_cfg selector and data registers', () => {
