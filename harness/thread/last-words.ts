@@ -52,6 +52,6 @@ export class LastWords {
 
 function lastLines(bytes: Uint8Array): string[] {
   // Without escape sequences and other controls.
-  const text = new TextDecoder().decode(bytes).replace(/\x1b\[[\d;?]*[@-~]|[^\P{Cc}\n\t]/gu, '')
+  const text = new TextDecoder().decode(bytes).replace(/[^\P{Cc}\n\t](\[[\d;?]*[@-~])?/gu, '')
   return text.trimEnd().split('\n').slice(-LAST_LINES)
 }
