@@ -154,6 +154,6 @@ export function outlivesPanic(condition: Condition): boolean {
 
 /** Whether the condition waits for this exit, and not for something that came with it. */
 export function claimsExit(condition: Condition, exit: MachineExit): boolean {
-  if (condition.kind === 'exit') return acceptsExit(condition.reasons, exit)
+  if (condition.kind === 'exit') return acceptsExit(condition, exit)
   return (condition.kind === 'any' || condition.kind === 'all') && condition.of.some((part) => claimsExit(part, exit))
 }

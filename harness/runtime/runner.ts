@@ -422,11 +422,11 @@ export class Runner {
     return undefined
   }
 
-  private whileWhat(exit: MachineExit): string {
+  private whileWhat(exit?: MachineExit): string {
     const step = this.steps[this.step]
     switch (step.kind) {
       case 'until':
-        if (step.condition.kind === 'exit') return otherCode(step.condition.code, exit)
+        if (step.condition.kind === 'exit') return exit ? otherCode(step.condition.code, exit) : ''
         return `before ${describeCondition(step.condition)} came`
       case 'wait-text':
         return `before ${describeCondition({ kind: 'text', pattern: step.pattern })} came`
