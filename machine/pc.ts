@@ -55,7 +55,9 @@ import { describeMachine, type FloppyType, SHUTDOWN_STATUS, SHUTDOWN_TO_S3 } fro
 import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
 import type { BlockDevice } from './media/block-device.js'
 import { Overlay } from './media/overlay.js'
+import { checkState, type LikeState } from './state/check-state.js'
 import { hashParts } from './state/compare.js'
+import { damaged } from './state/fields.js'
 import { GuestMemory } from './state/guest-memory.js'
 import { checkShape, loadOrder, type MachineShape, type MachineState, migrated } from './state/machine-state.js'
 import { SnapshotError } from './state/snapshot-error.js'
@@ -625,6 +627,27 @@ export class Pc implements Machine {
 
   load(state: MachineState): void {
     checkShape(state.shape, this.shape())
+    checkState(state, this.ownState())
+    try {
+      this.take(state)
+    } catch (error) {
+      if (error instanceof SnapshotError) throw error
+      throw damaged('the machine', (error as Error).message)
+    }
+    if (Math.abs(this.cpu.now() - state.time.ns) > 1) throw damaged('time', 'its counts do not make the guest time')
+  }
+
+  /** What a state of this machine looks like. */
+  private ownState(): LikeState {
+    return {
+      time: this.cpu.saveTime(),
+      cpus: Array.from({ length: this.cpu.cpus }, (_, i) => this.cpu.getState(i)),
+      clock: this.clock.save(),
+      devices: this.devices,
+    }
+  }
+
+  private take(state: MachineState): void {
     const { cpu, memory } = this
     const { machine } = state
     for (const [slot, image] of Object.entries(state.media)) {

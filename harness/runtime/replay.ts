@@ -1,12 +1,15 @@
 /** The same run again: a machine that is given what a recording says, at the very instructions at which it came. */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { z } from 'zod'
 import type { Machine } from '../../machine/machine.js'
+import { readRegular } from '../../machine/media/regular-file.js'
 import { createPc } from '../../machine/pc.js'
+import { LAST_NS } from '../../machine/state/fields.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
 import { type OpenedMachine, openMachine } from '../config/machine-config.js'
-import { checkInputs, inputsOf } from '../thread/snapshot-files.js'
+import { SavedConfig, SavedInputs } from '../config/saved-config.js'
+import { checkInputs, inputsOf, isFirmwareHere } from '../thread/snapshot-files.js'
 import { RECORDING_VERSION, type Recorded, RecordingError, type RecordingHeader } from './recorder.js'
 
 export interface Recording {
@@ -19,12 +22,9 @@ export function readRecording(path: string): Recording {
   const name = JSON.stringify(path)
   let lines: string[]
   try {
-    lines = readFileSync(path, 'utf8').split('\n')
+    lines = readRegular(path, LARGEST).toString('utf8').split('\n')
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    throw new RecordingError(
-      `the recording ${name} ${missing ? 'does not exist; check the path' : `cannot be read: ${(error as Error).message}`}`,
-    )
+    throw new RecordingError(`the recording ${name} ${(error as Error).message}`)
   }
   lines.pop()
   const parse = (line: string | undefined, number: number) => {
@@ -41,7 +41,78 @@ export function readRecording(path: string): Recording {
     throw new RecordingError(
       `the recording ${name} has version ${header.version}, this bootwright replays ${RECORDING_VERSION}; replay it with the one that made it`,
     )
-  return { header, events: lines.slice(1).map((line, i) => parse(line, i + 2) as Recorded) }
+  const damaged = (line: number, { issues: [{ path: where, message }] }: z.ZodError) =>
+    new RecordingError(
+      `the recording ${name} is damaged in line ${line} (${where.join('.')}: ${message}); copy it again`,
+    )
+  const checked = Header.safeParse(header)
+  if (!checked.success) throw damaged(1, checked.error)
+  let before = { at: 0, instructions: 0 }
+  const events = lines.slice(1).map((line, i) => {
+    const event = Event.safeParse(parse(line, i + 2))
+    if (!event.success) throw damaged(i + 2, event.error)
+    const { at, instructions } = event.data
+    if (at < before.at || instructions < before.instructions)
+      throw new RecordingError(
+        `the recording ${name} is damaged in line ${i + 2} (it goes back in time); copy it again`,
+      )
+    before = { at, instructions }
+    return event.data as Recorded
+  })
+  return { header: checked.data as RecordingHeader, events }
+}
+
+/** Bytes; a string of JavaScript is not longer. */
+const LARGEST = 500 << 20
+
+const Header = z.object({
+  recording: z.literal('bootwright'),
+  version: z.literal(RECORDING_VERSION),
+  config: SavedConfig.transform((config) => ({ ...config, engine: 'soft' as const })),
+  inputs: SavedInputs,
+})
+
+const At = { at: z.number().min(0).max(LAST_NS), instructions: z.int().min(0) }
+const Counts = z
+  .int()
+  .min(-(2 ** 31))
+  .max(2 ** 31)
+const Hash = z.string().regex(/^[\da-f]{64}$/)
+
+const Event = z.discriminatedUnion('do', [
+  z.object({ do: z.literal('key'), ...At, event: z.object({ code: z.string().max(64), down: z.boolean() }) }),
+  z.object({
+    do: z.literal('mouse'),
+    ...At,
+    event: z.object({ dx: Counts, dy: Counts, dz: Counts, buttons: z.int().min(0).max(31) }),
+  }),
+  z.object({
+    do: z.literal('serial'),
+    ...At,
+    port: z.int().min(0).max(3),
+    bytes: z.array(z.int().min(0).max(255)),
+  }),
+  z.object({ do: z.enum(['power-button', 'reset', 'save']), ...At }),
+  z.object({
+    do: z.literal('insert'),
+    ...At,
+    drive: z.enum(['a', 'b', 'cdrom']),
+    path: z.string().optional(),
+    sha256: Hash.optional(),
+  }),
+  z.object({ do: z.enum(['checkpoint', 'end']), ...At, hash: Hash }),
+])
+
+/** Guest time between two looks at whether the run is still the recorded one, ns. */
+const SLICE = 100e6
+
+/** Throws a RecordingError. */
+function contentsOf(path: string): Buffer {
+  try {
+    return readRegular(path, 2 ** 31 - 1)
+  } catch (error) {
+    throw new RecordingError(`${JSON.stringify(path)}, which was put into a drive, ${(error as Error).message}`)
+  }
 }
 
 export class Replay {
@@ -66,7 +137,8 @@ export class Replay {
   /** Throws a RecordingError, or a SnapshotError where a medium is not the one that was recorded with. */
   static async open(path: string): Promise<Replay> {
     const { header, events } = readRecording(path)
-    const { config } = header
+    const config = { ...header.config }
+    if (config.firmware && !isFirmwareHere(config.firmware)) config.firmware = undefined
     const { floppies = [], cdrom } = config
     const inputs = await inputsOf(config, { a: floppies[0], b: floppies[1], cdrom })
     checkInputs(header.inputs, inputs, `the recording ${JSON.stringify(path)}`)
@@ -104,7 +176,11 @@ export class Replay {
 
   private advance(until: number): void {
     const { machine } = this
-    const exit = machine.run(until)
+    const exit = machine.run(Math.min(until, machine.now() + SLICE))
+    const next = this.events[this.next]
+    // A recording whose times are wrong would have the machine run for days.
+    if (next && machine.instructions() > next.instructions)
+      this.diverged(next, `it is at instruction ${machine.instructions()} before that time`)
     const final = exit && ['poweroff', 'halted', 'suspended', 'failure'].includes(exit.reason)
     if (final && machine.now() < until) {
       const awaited = this.events[this.next]
@@ -150,7 +226,7 @@ export class Replay {
 
   private insert({ drive, path, sha256 }: Extract<Recorded, { do: 'insert' }>): void {
     if (path !== undefined) {
-      const here = createHash('sha256').update(readFileSync(path)).digest('hex')
+      const here = createHash('sha256').update(contentsOf(path)).digest('hex')
       if (here !== sha256)
         throw new RecordingError(`${JSON.stringify(path)} is not what was put into drive ${drive}; bring that one back`)
     }

@@ -1,12 +1,14 @@
 /** Snapshots in files: the machine's own part is `machine/state/snapshot-file.ts`, this adds its configuration and media. */
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { z } from 'zod'
 import type { State } from '../../machine/device.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
 import type { DriveMedia, MachineConfig, MediumConfig } from '../config/machine-config.js'
+import { SavedConfig, SavedInputs, SavedMedia } from '../config/saved-config.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 
 /** A file that the machine reads: a snapshot is good with the very same contents only. */
@@ -42,10 +44,10 @@ export async function writeSnapshot(parts: SnapshotParts, file: string, memory?:
  */
 export async function snapshotConfig(file: string, changes: MachineConfig = {}) {
   const { extra } = await readSnapshotHeader(file)
-  const saved = extra as Extra
+  const saved = readExtra(extra, file)
   const config: MachineConfig = { ...saved.config, ...absolute(changes) }
   if (saved.config.kernel && config.kernel) config.kernel = { ...saved.config.kernel, ...config.kernel }
-  if (!changes.firmware && config.firmware && !existsSync(config.firmware.bios)) config.firmware = undefined
+  if (!changes.firmware && config.firmware && !isFirmwareHere(config.firmware)) config.firmware = undefined
   const media: DriveMedia = {
     a: changes.floppies ? config.floppies?.[0] : saved.media.a,
     b: changes.floppies ? config.floppies?.[1] : saved.media.b,
@@ -53,6 +55,30 @@ export async function snapshotConfig(file: string, changes: MachineConfig = {}) 
   }
   checkInputs(saved.inputs, await inputsOf(config, media), `the snapshot ${JSON.stringify(file)}`)
   return { config, media }
+}
+
+function readExtra(extra: unknown, file: string): Extra {
+  const read = z
+    .object({ config: SavedConfig, media: SavedMedia, inputs: SavedInputs })
+    .transform((it) => it as Extra)
+    .safeParse(extra)
+  if (read.success) return read.data
+  const [{ path, message }] = read.error.issues
+  throw new SnapshotError(
+    `the snapshot ${JSON.stringify(file)} is damaged (its header at ${path.join('.')}: ${message}); ` +
+      'copy it again, or make a new one',
+  )
+}
+
+/** Of a path that a file names: the host's own firmware does as well where it is not there. */
+export function isFirmwareHere({ bios, vgaBios }: NonNullable<MachineConfig['firmware']>): boolean {
+  return [bios, vgaBios].every((path) => {
+    try {
+      return statSync(path).isFile()
+    } catch {
+      return false
+    }
+  })
 }
 
 /** Throws a SnapshotError. */
@@ -66,6 +92,7 @@ export async function readSnapshot(file: string, config: MachineConfig, media: D
 export function checkInputs(saved: readonly InputFile[], here: readonly InputFile[], wanting: string): void {
   for (const { what, path, sha256 } of saved) {
     const found = here.find((input) => input.what === what)
+    if (!found && /BIOS$/.test(what)) continue
     if (!found) throw new SnapshotError(`${wanting} needs its ${what}, ${JSON.stringify(path)}; name it`)
     if (found.sha256 !== sha256)
       throw new SnapshotError(
@@ -73,6 +100,12 @@ export function checkInputs(saved: readonly InputFile[], here: readonly InputFil
           'bring that one back, or name where it is',
       )
   }
+  // Nobody vouches for a file that it names without a hash.
+  const unknown = here.find(({ what }) => !saved.some((input) => input.what === what))
+  if (unknown)
+    throw new SnapshotError(
+      `${wanting} was made without the ${unknown.what} ${JSON.stringify(unknown.path)}; leave it out, or make it again`,
+    )
 }
 
 /** Every file that the machine reads, with its hash. */
@@ -85,6 +118,8 @@ export async function inputsOf(config: MachineConfig, media: DriveMedia): Promis
     ['kernel', config.kernel?.path],
     ['initrd', config.kernel?.initrd],
     ...(config.kernel?.modules ?? []).map(({ path }, i): [string, string] => [`module ${i + 1}`, path]),
+    ['BIOS', config.firmware?.bios],
+    ['VGA BIOS', config.firmware?.vgaBios],
   ]
   const inputs: InputFile[] = []
   for (const [what, path] of files) if (path !== undefined) inputs.push({ what, path, ...(await identify(path, what)) })
@@ -95,7 +130,10 @@ const known = new Map<string, string>()
 
 async function identify(path: string, what: string): Promise<{ size: number; sha256: string }> {
   try {
-    const { size, mtimeMs, ino } = await stat(path)
+    const stats = await stat(path)
+    // A pipe has no end, or nobody at its other one.
+    if (!stats.isFile()) throw new Error('it is no regular file')
+    const { size, mtimeMs, ino } = stats
     const key = `${path}\n${size}\n${mtimeMs}\n${ino}`
     const sha256 = known.get(key) ?? (await hashOf(path))
     known.set(key, sha256)

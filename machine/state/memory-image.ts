@@ -98,6 +98,64 @@ export function makeLayer(runs: Uint32Array, memory: Uint8Array, memfd: boolean)
   return layerOf(pieces, memory.length, memfd)
 }
 
+/** Makes a layer piece by piece, in any order; of pages that come twice the last ones count. */
+export class LayerBuilder {
+  private readonly fd: number | undefined
+  private readonly bytes: Uint8Array | undefined
+  private readonly held: Uint8Array
+
+  /** @param size of the memory, bytes. */
+  constructor(
+    readonly size: number,
+    memfd: boolean,
+  ) {
+    this.held = new Uint8Array(size / PAGE)
+    if (memfd) this.fd = openMemfd(size)
+    else this.bytes = new Uint8Array(size)
+  }
+
+  /** Throws a RangeError where the pages are outside the memory. */
+  add(page: number, bytes: Uint8Array): void {
+    if (page * PAGE + bytes.length > this.size) throw new RangeError(`page ${page} is outside its memory`)
+    this.held.fill(1, page, page + bytes.length / PAGE)
+    if (this.fd !== undefined) writeAll(this.fd, bytes, page * PAGE)
+    else this.bytes?.set(bytes, page * PAGE)
+  }
+
+  /** The layer is the caller's. */
+  done(): MemoryLayer {
+    const runs: number[] = []
+    for (let page = 0; page < this.held.length; page++) {
+      if (this.held[page] === 0) continue
+      if (runs.length > 0 && runs[runs.length - 2] + runs[runs.length - 1] === page) runs[runs.length - 1]++
+      else runs.push(page, 1)
+    }
+    const list = Uint32Array.from(runs)
+    return this.fd === undefined ? makeLayer(list, this.bytes as Uint8Array, false) : { runs: list, fd: this.fd }
+  }
+
+  /** In place of `done`. */
+  drop(): void {
+    if (this.fd !== undefined) libc().close(this.fd)
+  }
+}
+
+function openMemfd(size: number): number {
+  const fd = libc().memfdCreate('bootwright', MFD_CLOEXEC)
+  if (fd < 0) throw new Error(`memfd_create failed, errno ${libc().errno()}`)
+  try {
+    ftruncateSync(fd, size)
+    return fd
+  } catch (error) {
+    libc().close(fd)
+    throw error
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, position + at)
+}
+
 /** Makes a layer of a memory of `size` bytes; `pieces` are whole pages in ascending order. */
 export function layerOf(
   pieces: readonly { page: number; bytes: Uint8Array }[],
@@ -115,12 +173,9 @@ export function layerOf(
     }
     return { runs, copy }
   }
-  const fd = libc().memfdCreate('bootwright', MFD_CLOEXEC)
-  if (fd < 0) throw new Error(`memfd_create failed, errno ${libc().errno()}`)
+  const fd = openMemfd(size)
   try {
-    ftruncateSync(fd, size)
-    for (const { page, bytes } of pieces)
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, page * PAGE + at)
+    for (const { page, bytes } of pieces) writeAll(fd, bytes, page * PAGE)
   } catch (error) {
     libc().close(fd)
     throw error

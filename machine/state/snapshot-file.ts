@@ -7,15 +7,19 @@
  * reader could not take gets a new version; `read` then makes the old one new, or names it and refuses.
  */
 import { createHash } from 'node:crypto'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { closeSync, fstatSync, readSync } from 'node:fs'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { deflate, inflate } from 'node:zlib'
+import { z } from 'zod'
 import type { State, StateValue } from '../device.js'
 import { flattened, type OverlayImage } from '../media/overlay.js'
+import { openRegular } from '../media/regular-file.js'
 import { decodeState, encodeState } from './encode.js'
+import { bytes, checkFields, damaged, integer, isRecord } from './fields.js'
 import { canMap } from './guest-memory.js'
 import type { MachineShape, MachineState } from './machine-state.js'
-import { layerOf, type MemoryImage, PAGE, readPages, stretches } from './memory-image.js'
+import { LayerBuilder, type MemoryImage, PAGE, readPages, stretches } from './memory-image.js'
 import { SnapshotError } from './snapshot-error.js'
 
 const MAGIC = Buffer.from('bootwright snapshot\n')
@@ -32,6 +36,7 @@ const PIECE = 256 * PAGE
 const LEVEL = 1
 /** Beyond any state: a broken file must not fill the host's memory. */
 const LONGEST = 1 << 30
+const LONGEST_HEADER = 16 << 20
 
 const pack = promisify<Uint8Array, { level: number }, Buffer>(deflate)
 const unpack = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflate)
@@ -91,34 +96,56 @@ export interface SnapshotContents {
 
 /** The header alone, after the whole file was found sound. Throws a SnapshotError. */
 export async function readSnapshotHeader(path: string): Promise<SnapshotHeader> {
-  return readHeader(await records(path), path)
+  let header: SnapshotHeader | undefined
+  await readRecords(path, async (kind, bytes) => {
+    if (kind === HEADER) header ??= await readHeader(bytes, path)
+  })
+  if (!header) throw broken(path, 'it has no header')
+  return header
 }
 
 /** @param here the machine that it is for: pieces of memory that are elsewhere now are moved. Throws a SnapshotError. */
 export async function readSnapshotFile(path: string, here?: MachineShape): Promise<SnapshotContents> {
-  const found = await records(path)
-  const header = await readHeader(found, path)
-  const { shape } = header
-  const place = placement(shape, here ?? shape)
-  const list: { page: number; bytes: Uint8Array }[] = []
+  let header: SnapshotHeader | undefined
+  let state: State | undefined
+  let memory: LayerBuilder | undefined
   try {
-    const packed = found.find(({ kind }) => kind === STATE)?.bytes ?? new Uint8Array()
-    const state = decodeState(await unpack(packed, { maxOutputLength: LONGEST })) as State
-    for (const { kind, bytes } of found) {
-      if (kind !== MEMORY) continue
-      const piece = await unpack(bytes, { maxOutputLength: PIECE + 4 })
-      list.push(...place(piece.readUInt32LE(0), piece.subarray(4)))
-    }
-    list.sort((a, b) => a.page - b.page)
-    const size = (here ?? shape).memorySize
-    const memory: MemoryImage = { size, layers: [layerOf(list, size, canMap())] }
-    const { time, cpus, clock, devices, media, machine, more } = state
-    const restored = { shape, time, cpus, clock, devices, media: sharedMedia(media as State), machine, memory }
-    return { header, machine: restored as unknown as MachineState, more: more as State }
+    let place: ReturnType<typeof placement> | undefined
+    await readRecords(path, async (kind, bytes) => {
+      if (kind === HEADER && !header) {
+        header = await readHeader(bytes, path)
+        place = placement(header.shape, here ?? header.shape)
+        memory = new LayerBuilder((here ?? header.shape).memorySize, canMap())
+      } else if (kind === STATE) {
+        const decoded = decodeState(await unpack(bytes, { maxOutputLength: LONGEST }))
+        if (!isRecord(decoded)) throw broken(path, 'its state is none')
+        state = decoded
+      } else if (kind === MEMORY) {
+        if (!place || !memory) throw broken(path, 'its memory comes before its header')
+        const piece = await unpack(bytes, { maxOutputLength: PIECE + 4 })
+        if (piece.length < 4 || (piece.length - 4) % PAGE !== 0) throw broken(path, 'a piece of memory is cut off')
+        for (const pages of place(piece.readUInt32LE(0), piece.subarray(4))) memory.add(pages.page, pages.bytes)
+      }
+    })
+    if (!header || !state || !memory) throw broken(path, `it has no ${header ? 'state' : 'header'}`)
+    const machine = machineState(header.shape, state, { size: memory.size, layers: [memory.done()] })
+    const { more } = state
+    if (!isRecord(more)) throw broken(path, 'a part of its state is missing')
+    return { header, machine, more }
   } catch (error) {
+    memory?.drop()
     if (error instanceof SnapshotError) throw error
     throw broken(path, (error as Error).message)
   }
+}
+
+function machineState(shape: MachineShape, state: State, memory: MemoryImage): MachineState {
+  const { time, cpus, clock, devices, media, machine } = state
+  const records = [time, clock, devices, media, machine]
+  if (!records.every(isRecord) || !Array.isArray(cpus) || !Object.values(devices as State).every(isRecord))
+    throw new SnapshotError('a part of the state is missing')
+  const restored = { shape, time, cpus, clock, devices, media: sharedMedia(media as State, shape), machine, memory }
+  return restored as unknown as MachineState
 }
 
 function recordHead(kind: number, length: number): Buffer {
@@ -128,61 +155,123 @@ function recordHead(kind: number, length: number): Buffer {
   return head
 }
 
-interface FileRecord {
-  kind: number
-  bytes: Buffer
+/** Longest record: nothing that is written has one of this length. */
+const LONGEST_RECORD = 1 << 30
+
+/**
+ * Gives each record as it is read, and throws a SnapshotError when the end does not have the hash of what was before it:
+ * what was given is to be used only then. A file is never in memory as a whole.
+ */
+async function readRecords(path: string, take: (kind: number, bytes: Buffer) => Promise<void>): Promise<void> {
+  const name = JSON.stringify(path)
+  let fd: number
+  try {
+    fd = openRegular(path).fd
+  } catch (error) {
+    throw new SnapshotError(`the snapshot ${name} ${(error as Error).message}`)
+  }
+  try {
+    const hash = createHash('sha256')
+    // Of a record that is not whole it is the checksum that tells.
+    let failed: Error | undefined
+    let at = 0
+    const next = (length: number, why: string): Buffer => {
+      const bytes = readAt(fd, at, length)
+      if (bytes.length < length) throw broken(path, why)
+      at += length
+      return bytes
+    }
+    const magic = readAt(fd, 0, MAGIC.length)
+    if (!magic.equals(MAGIC))
+      throw new SnapshotError(`${name} is not a snapshot of bootwright; name a file that was written as one`)
+    at = MAGIC.length
+    const version = next(4, 'it ends after its first line')
+    checkVersion(version.readUInt32LE(0), name)
+    hash.update(magic).update(version)
+    for (;;) {
+      const head = next(8, 'it is truncated')
+      const kind = head.readUInt32LE(0)
+      const length = head.readUInt32LE(4)
+      if (length > LONGEST_RECORD) throw broken(path, 'a length in it is too long')
+      const bytes = next(length, 'it is truncated')
+      if (kind === END) {
+        if (!hash.digest().equals(bytes)) throw broken(path, 'its checksum is wrong')
+        if (failed) throw failed
+        return
+      }
+      hash.update(head).update(bytes)
+      if (failed) continue
+      try {
+        await take(kind, bytes)
+      } catch (error) {
+        failed = error as Error
+      }
+    }
+  } catch (error) {
+    if (error instanceof SnapshotError) throw error
+    throw broken(path, (error as Error).message)
+  } finally {
+    closeSync(fd)
+  }
 }
 
-async function records(path: string): Promise<FileRecord[]> {
-  const name = JSON.stringify(path)
-  let file: Buffer
-  try {
-    file = await readFile(path)
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    throw new SnapshotError(
-      `the snapshot ${name} ${missing ? 'does not exist; check the path' : `cannot be read: ${(error as Error).message}`}`,
-    )
+/** Shorter at the end of the file. */
+function readAt(fd: number, at: number, length: number): Buffer {
+  const size = fstatSync(fd).size
+  const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - at)))
+  for (let done = 0; done < bytes.length; ) {
+    const count = readSync(fd, bytes, done, bytes.length - done, at + done)
+    if (count === 0) return bytes.subarray(0, done)
+    done += count
   }
-  if (!file.subarray(0, MAGIC.length).equals(MAGIC))
-    throw new SnapshotError(`${name} is not a snapshot of bootwright; name a file that was written as one`)
-  if (file.length < MAGIC.length + 4) throw broken(path, 'it ends after its first line')
-  const version = file.readUInt32LE(MAGIC.length)
+  return bytes
+}
+
+function checkVersion(version: number, name: string): void {
   if (version > VERSION)
     throw new SnapshotError(
       `the snapshot ${name} has format ${version}, this bootwright reads up to ${VERSION}: it was made by a newer one; update`,
     )
   if (version < VERSION)
     throw new SnapshotError(`the snapshot ${name} has format ${version}, which was never in use; make it again`)
-  const list: FileRecord[] = []
-  for (let at = MAGIC.length + 4; ; ) {
-    if (at + 8 > file.length) throw broken(path, 'it is truncated')
-    const kind = file.readUInt32LE(at)
-    const end = at + 8 + file.readUInt32LE(at + 4)
-    if (end > file.length) throw broken(path, 'it is truncated')
-    const bytes = file.subarray(at + 8, end)
-    if (kind === END) {
-      const wanted = createHash('sha256').update(file.subarray(0, at)).digest()
-      if (!wanted.equals(bytes)) throw broken(path, 'its checksum is wrong')
-      return list
-    }
-    list.push({ kind, bytes })
-    at = end
-  }
 }
 
 function broken(path: string, why: string): SnapshotError {
   return new SnapshotError(`the snapshot ${JSON.stringify(path)} is damaged (${why}); copy it again, or make a new one`)
 }
 
-async function readHeader(list: readonly FileRecord[], path: string): Promise<SnapshotHeader> {
-  const record = list.find(({ kind }) => kind === HEADER)
-  if (!record) throw broken(path, 'it has no header')
+const Size = z
+  .int()
+  .min(0)
+  .max(2 ** 48)
+const Piece = z.object({ name: z.string(), offset: Size.multipleOf(PAGE), size: Size })
+/** What a header says; whatever else stands in it is left out. */
+const Header = z.object({
+  shape: z.object({
+    engine: z.enum(['soft', 'kvm']),
+    cpu: z.string(),
+    ram: Size,
+    devices: z.record(z.string(), z.int().min(1)),
+    memory: z.array(Piece).max(64),
+    memorySize: Size.multipleOf(PAGE).max(2 ** 33),
+    media: z.record(z.string(), z.number().min(0)),
+  }),
+  guestTimeNs: z.number().min(0),
+  instructions: z.number().min(0),
+  extra: z.record(z.string(), z.unknown()),
+})
+
+async function readHeader(bytes: Buffer, path: string): Promise<SnapshotHeader> {
+  let data: unknown
   try {
-    return JSON.parse((await unpack(record.bytes, { maxOutputLength: LONGEST })).toString()) as SnapshotHeader
+    data = JSON.parse((await unpack(bytes, { maxOutputLength: LONGEST_HEADER })).toString())
   } catch (error) {
     throw broken(path, (error as Error).message)
   }
+  const header = Header.safeParse(data)
+  if (header.success) return header.data
+  const [{ path: where, message }] = header.error.issues
+  throw broken(path, `its header at ${where.join('.')}: ${message}`)
 }
 
 /** Memory in records, without pages of zeros. */
@@ -249,15 +338,37 @@ function plainMedia(media: MachineState['media']): State {
   )
 }
 
-function sharedMedia(media: State): { [slot: string]: OverlayImage | null } {
+function sharedMedia(media: State, { media: sizes }: MachineShape): { [slot: string]: OverlayImage | null } {
   return Object.fromEntries(
     Object.entries(media).map(([slot, saved]) => {
-      if (!saved) return [slot, null]
+      if (saved === null) return [slot, null]
+      const cluster = isRecord(saved) ? saved.clusterSize : undefined
+      checkFields(
+        {
+          clusterSize: { wanted: 'a power of two', fits: (value) => isPowerOfTwo(value) },
+          size: { wanted: `${sizes[slot]} bytes`, fits: (value) => value === sizes[slot] },
+        },
+        saved as State,
+        `media.${slot}`,
+      )
       const { size, clusterSize, indexes, data } = saved as State
+      const clusters = Math.ceil((size as number) / (clusterSize as number))
+      const areIndexes =
+        Array.isArray(indexes) &&
+        indexes.every(
+          (index, i) =>
+            integer(0, clusters - 1).fits(index) && (i === 0 || (index as number) > (indexes[i - 1] as number)),
+        )
+      if (!areIndexes || !bytes(indexes.length * (cluster as number)).fits(data))
+        throw damaged(`media.${slot}`, 'its clusters are none of the medium')
       const shared = new Uint8Array(new SharedArrayBuffer((data as Uint8Array).length))
       shared.set(data as Uint8Array)
       const layers = [{ indexes: Uint32Array.from(indexes as number[]), data: shared }]
       return [slot, { size, clusterSize, layers } as OverlayImage]
     }),
   )
+}
+
+function isPowerOfTwo(value: StateValue | undefined): boolean {
+  return integer(512, 1 << 24).fits(value) && Number.isInteger(Math.log2(value as number))
 }

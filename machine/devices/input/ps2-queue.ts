@@ -5,7 +5,9 @@
  * come out before waiting scan codes, and a new command drops what the guest did not fetch of the last one's replies.
  * A mouse answers in its stream, in order.
  */
+
 import type { State } from '../../device.js'
+import { bytes, checkFields, u8 } from '../../state/fields.js'
 
 /** Bytes that the stream holds, as the buffer of a keyboard (IBM PS/2 Hardware Interface Technical Reference). */
 export const STREAM_SIZE = 16
@@ -84,6 +86,11 @@ export class Ps2Queue {
   }
 
   load(state: State): void {
+    checkFields(
+      { stream: bytes(0, this.stream.length), replies: bytes(0, this.replies.length), last: u8 },
+      state,
+      'ps2',
+    )
     const stream = state.stream as Uint8Array
     const replies = state.replies as Uint8Array
     this.stream.set(stream)

@@ -9,8 +9,10 @@
  * later, not within its write. A received byte takes a character time at the programmed rate, and the next waits
  * until FIFO or buffer has room: a guest that is slow loses nothing, and there are no overruns but in loopback.
  */
+
 import type { Clock, Timer } from '../../clock.js'
 import type { Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import { bytes, checkFields, deadline, type Fields, u8, u16 } from '../../state/fields.js'
 
 // Registers by offset; DLL and DLM stand in for 0 and 1 while LCR.DLAB is set.
 const RBR_THR_DLL = 0
@@ -83,6 +85,18 @@ export interface Uart16550Options {
   /** Called with every byte that the guest sends, within its write. */
   output: (byte: number) => void
   warn?: Warn
+}
+
+/** Bytes that wait for the guest: as many as a file may bring along. */
+const MOST_WAITING = 64 << 20
+const FIELDS: Fields = {
+  divisor: u16,
+  ...Object.fromEntries('ier fcr lcr mcr lsr msr scr rbr'.split(' ').map((name) => [name, u8])),
+  fifo: bytes(0, FIFO_SIZE),
+  waiting: bytes(0, MOST_WAITING),
+  transmitDeadline: deadline,
+  receiveDeadline: deadline,
+  timeOutDeadline: deadline,
 }
 
 export class Uart16550 implements Device {
@@ -413,6 +427,7 @@ export class Uart16550 implements Device {
   }
 
   load(state: State): void {
+    checkFields(FIELDS, state, this.name)
     this.divisor = state.divisor as number
     this.ier = state.ier as number
     this.fcr = state.fcr as number

@@ -3,8 +3,10 @@
  * (T13 1410D), over a block device. What it claims in IDENTIFY DEVICE is what QEMU's disk claims, so that guests choose
  * the same drivers and modes.
  */
+
 import type { State } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
+import { type Fields, flag, integer, lba, loadFields, u8, u16 } from '../../state/fields.js'
 import {
   CHECK_POWER_MODE,
   FLUSH_CACHE,
@@ -112,6 +114,23 @@ export interface AtaDiskOptions {
   firmware?: string
   /** Default: guessed from the partition table and the size. */
   geometry?: DiskGeometry
+}
+
+const FIELDS: Fields = {
+  heads: integer(1, 16),
+  sectorsPerTrack: integer(1, 255),
+  multiple: u8,
+  singleWordDma: u16,
+  multiWordDma: u16,
+  ultraDma: u16,
+  writeCache: flag,
+  smart: flag,
+  power: u8,
+  lba,
+  left: integer(0, 65536),
+  block: integer(0, DMA_SECTORS),
+  blockSize: integer(1, DMA_SECTORS),
+  ext: flag,
 }
 
 export class AtaDisk extends IdeDrive {
@@ -613,9 +632,9 @@ export class AtaDisk extends IdeDrive {
   }
 
   protected loadDrive(state: State): void {
-    const { sectors, ...plain } = state
+    const { sectors } = state
     if (sectors !== this.sectors)
       throw new Error(`the snapshot's disk has ${sectors} sectors, this one ${this.sectors}: attach the same image`)
-    Object.assign(this, plain)
+    loadFields(this, FIELDS, state, 'ide.drive')
   }
 }

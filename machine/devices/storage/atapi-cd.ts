@@ -3,8 +3,10 @@
  * Multi-Media Commands 3 (T10 1363D), over a block device of 2048-byte sectors (one data track). Details that a guest
  * sees follow QEMU's drive; reads of whole raw sectors come without their error-correction bytes (zeros).
  */
+
 import type { State } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
+import { bytes, checkFields, type Fields, flag, integer, lba, loadFields, u8 } from '../../state/fields.js'
 import {
   CD_SECTOR,
   getConfiguration,
@@ -116,6 +118,24 @@ export interface AtapiCdOptions {
   serial?: string
   /** Up to 8 characters. */
   firmware?: string
+}
+
+const FIELDS: Fields = {
+  trayOpen: flag,
+  locked: flag,
+  senseKey: u8,
+  asc: u8,
+  ascq: u8,
+  change: u8,
+  newMediaEvent: flag,
+  ejectRequestEvent: flag,
+  useDma: flag,
+  byteLimit: integer(1, 0xffff),
+  total: integer(0, 2 ** 45),
+  done: integer(0, 2 ** 45),
+  fromMedium: flag,
+  lba,
+  sectorSize: integer(1, RAW_SECTOR),
 }
 
 export class AtapiCd extends IdeDrive {
@@ -648,14 +668,15 @@ export class AtapiCd extends IdeDrive {
   }
 
   protected loadDrive(state: State): void {
-    const { packet, size, ...plain } = state
+    const { size } = state
     if (size !== (this.medium?.size ?? 0))
       throw new Error(
         `the snapshot's CD drive holds ${size ? `a medium of ${size} bytes` : 'no medium'}, ` +
           `this one ${this.medium ? `one of ${this.medium.size} bytes` : 'none'}: insert the same before loading`,
       )
-    Object.assign(this, plain)
-    this.command12.set(packet as Uint8Array)
+    checkFields({ packet: bytes(PACKET_BYTES) }, state, 'ide.cd')
+    loadFields(this, FIELDS, state, 'ide.cd')
+    this.command12.set(state.packet as Uint8Array)
   }
 }
 

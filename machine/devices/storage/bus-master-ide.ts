@@ -3,7 +3,9 @@
  * descriptors. Intel 82371FB/82371SB data sheet (290550), section 2.7, and "Programming Interface for Bus Master IDE
  * Controller", revision 1.0.
  */
+
 import type { PhysicalMemory, State } from '../../device.js'
+import { type Fields, flag, integer, loadFields, u8, u32 } from '../../state/fields.js'
 
 // Registers, offsets in the channel's half of BAR 4
 const BMICX = 0
@@ -22,6 +24,17 @@ const STATUS_CAPABLE = 0x60
 const PRD_END = 0x80000000
 /** A table does not cross a 64 KiB boundary. */
 const TABLE_BYTES = 0x10000
+
+const FIELDS: Fields = {
+  command: u8,
+  status: u8,
+  table: u32,
+  next: integer(0, 2 ** 32 + TABLE_BYTES),
+  tableRead: integer(0, TABLE_BYTES),
+  address: integer(0, 2 ** 32 + 0x10000),
+  left: integer(0, 0x10000),
+  last: flag,
+}
 
 export class BusMasterChannel {
   private command = 0
@@ -138,6 +151,6 @@ export class BusMasterChannel {
   }
 
   load(state: State): void {
-    Object.assign(this, state)
+    loadFields(this, FIELDS, state, 'ide.bus-master')
   }
 }

@@ -12,6 +12,7 @@ import type { DmaChannel } from '../../chipset/i8237.js'
 import type { State, Warn } from '../../device.js'
 import { MediumError } from '../../media/block-device.js'
 import { FLOPPY_SECTOR_SIZE } from '../../media/floppy-geometry.js'
+import { bytes, type Fields, flag, integer, loadFields, u8, u16 } from '../../state/fields.js'
 import type { FloppyDrive } from './floppy-drive.js'
 
 /** Low five bits of the opcode. */
@@ -59,6 +60,20 @@ const DMA_RETRIES = 500
 const BEGIN = 0
 const SECTOR = 1
 const DATA = 2
+
+const FIELDS: Fields = {
+  ...Object.fromEntries('opcode st0 st1 st2 c h r n command eot stride fill'.split(' ').map((name) => [name, u8])),
+  side: integer(0, 1),
+  phase: integer(BEGIN, DATA),
+  count: integer(0, 256),
+  counted: flag,
+  passing: integer(0, 256),
+  pio: flag,
+  retries: u16,
+  position: integer(0, FLOPPY_SECTOR_SIZE),
+  length: integer(0, FLOPPY_SECTOR_SIZE),
+  buffer: bytes(FLOPPY_SECTOR_SIZE),
+}
 
 export class FdcTransfer {
   opcode = 0
@@ -338,8 +353,6 @@ export class FdcTransfer {
   }
 
   load(state: State): void {
-    const { buffer, ...fields } = state
-    Object.assign(this, fields)
-    this.buffer.set(buffer as Uint8Array)
+    loadFields(this, FIELDS, state, 'isa-fdc.transfer')
   }
 }

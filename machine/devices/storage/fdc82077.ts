@@ -10,6 +10,7 @@ import type { DmaChannel } from '../../chipset/i8237.js'
 import type { Clock, Timer } from '../../clock.js'
 import type { Device, IrqLine, PortRange, State, Warn } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'
+import { bytes, checkFields, deadline, type Fields, flag, integer, list, loadFields, u8 } from '../../state/fields.js'
 import {
   COMMANDS,
   CONFIGURE,
@@ -94,6 +95,28 @@ export interface Fdc82077Options {
   /** Up to four; the place is the unit number. */
   drives: (FloppyDrive | undefined)[]
 }
+
+const FIELDS: Fields = {
+  ...Object.fromEntries(
+    'dor dsr tdr stepRateUnload headLoad config precompensation perpendicular'.split(' ').map((name) => [name, u8]),
+  ),
+  phase: integer(PHASE_COMMAND, PHASE_RESULT),
+  hostTurn: flag,
+  position: integer(0, 16),
+  length: integer(0, 16),
+  interrupt: flag,
+  resetting: flag,
+  resetSenses: integer(0, DRIVES),
+  deferred: flag,
+  nonDma: flag,
+  locked: flag,
+  lastSector: u8,
+  fifo: bytes(16),
+  seekStatus: list(integer(-1, 255), DRIVES),
+  seekTarget: bytes(DRIVES),
+  pendingSeek: bytes(DRIVES),
+}
+const TIMERS: Fields = { workDeadline: deadline, seekDeadlines: list(deadline, DRIVES) }
 
 export class Fdc82077 implements Device {
   readonly name = 'isa-fdc'
@@ -599,17 +622,14 @@ export class Fdc82077 implements Device {
 
   /** Media are restored by their owner, before. Throws an `Error` when the drives do not hold what was saved. */
   load(state: State): void {
-    const { fifo, seekStatus, seekTarget, pendingSeek, transfer, workDeadline, seekDeadlines, drives, ...plain } = state
+    const { transfer, workDeadline, seekDeadlines, drives } = state
+    checkFields({ ...FIELDS, ...TIMERS }, state, this.name)
     for (let unit = 0; unit < DRIVES; unit++) {
       const drive = (drives as (State | null)[])[unit]
       if (!drive !== !this.drives[unit]) throw new Error(`the snapshot's machine has other floppy drives than this one`)
       if (drive) this.drives[unit]?.load(drive)
     }
-    Object.assign(this, plain)
-    this.fifo.set(fifo as Uint8Array)
-    this.seekStatus.set(seekStatus as number[])
-    this.seekTarget.set(seekTarget as Uint8Array)
-    this.pendingSeek.set(pendingSeek as Uint8Array)
+    loadFields(this, FIELDS, state, this.name)
     this.transfer.load(transfer as State)
     rearm(this.workTimer, workDeadline as number)
     this.seekTimers.forEach((timer, unit) => {

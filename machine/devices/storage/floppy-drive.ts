@@ -2,9 +2,11 @@
  * A floppy drive: the mechanics behind the controller. It knows its medium, where its heads stand and the disk-change
  * line; the controller does the rest.
  */
+
 import type { State } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'
 import { FLOPPY_SECTOR_SIZE, type FloppyGeometry, floppyGeometry } from '../../media/floppy-geometry.js'
+import { type Fields, flag, loadFields, u8 } from '../../state/fields.js'
 
 export type FloppyDriveType = '360K' | '1.2M' | '720K' | '1.44M' | '2.88M'
 
@@ -16,6 +18,8 @@ export const RATE_500K = 0
 export const RATE_300K = 1
 export const RATE_250K = 2
 export const RATE_1M = 3
+
+const FIELDS: Fields = { track: u8, sector: u8, changed: flag }
 
 export class FloppyDrive {
   readonly type: FloppyDriveType
@@ -101,9 +105,7 @@ export class FloppyDrive {
         `the snapshot's floppy drive holds ${state.size ? `a medium of ${state.size} bytes` : 'no medium'}, ` +
           `this one ${this.medium ? `one of ${this.medium.size} bytes` : 'none'}: insert the same before loading`,
       )
-    this.track = state.track as number
-    this.sector = state.sector as number
-    this.changed = state.changed as boolean
+    loadFields(this, FIELDS, state, 'isa-fdc.drive')
   }
 }
 

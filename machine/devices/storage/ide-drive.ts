@@ -2,8 +2,10 @@
  * What an ATA disk and an ATAPI CD drive have in common: the command block registers, the data register's window, the
  * busy time of a command, and resets. ATA/ATAPI-5 (T13 1321D), sections 7 (registers), 9 (protocols).
  */
+
 import type { Clock, Timer } from '../../clock.js'
 import type { State, Warn } from '../../device.js'
+import { bytes, checkFields, deadline, type Fields, flag, integer, loadFields, u8 } from '../../state/fields.js'
 import { rearm, savedDeadline } from './saved-timer.js'
 
 export const STATUS_BSY = 0x80
@@ -60,6 +62,18 @@ export interface IdeHost {
   dmaEnd(short: boolean): void
   /** EXECUTE DEVICE DIAGNOSTIC is for both drives of a channel. */
   diagnose(): void
+}
+
+const FIELDS: Fields = {
+  status: u8,
+  error: u8,
+  windowToHost: flag,
+  windowOpen: flag,
+  opcode: u8,
+  task: u8,
+  dmaWaiting: flag,
+  registers: bytes(8),
+  previous: bytes(8),
 }
 
 export abstract class IdeDrive {
@@ -296,13 +310,13 @@ export abstract class IdeDrive {
   }
 
   load(state: State): void {
-    const { registers, previous, data, deadline, drive, ...plain } = state
-    this.loadDrive(drive as State)
-    Object.assign(this, plain)
-    this.registers.set(registers as Uint8Array)
-    this.previous.set(previous as Uint8Array)
-    this.buffer.set(data as Uint8Array)
-    rearm(this.timer, deadline as number)
+    // No room behind the window but that for the access that runs over its end.
+    const inBuffer = integer(0, this.buffer.length - 4)
+    checkFields({ position: inBuffer, end: inBuffer, data: bytes(0, this.buffer.length), deadline }, state, 'ide.drive')
+    this.loadDrive(state.drive as State)
+    loadFields(this, { ...FIELDS, position: inBuffer, end: inBuffer }, state, 'ide.drive')
+    this.buffer.set(state.data as Uint8Array)
+    rearm(this.timer, state.deadline as number)
   }
 }
 

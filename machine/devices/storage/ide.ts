@@ -6,8 +6,10 @@
  * Where no drive is: an empty channel reads 0, as QEMU's; the registers of a missing second drive can be written and
  * read, its status and error are 0.
  */
+
 import type { Clock } from '../../clock.js'
 import type { AccessSize, Device, IrqLine, PhysicalMemory, PortRange, State, Warn } from '../../device.js'
+import { bytes, checkFields, type Fields, flag, integer, loadFields, optional, u8 } from '../../state/fields.js'
 import { BusMasterChannel } from './bus-master-ide.js'
 import {
   DEVICE_ALWAYS,
@@ -115,6 +117,15 @@ export class Ide implements Device {
       channel.load((state.channels as State[])[i])
     })
   }
+}
+
+const FIELDS: Fields = {
+  selected: integer(0, 1),
+  control: u8,
+  pending: flag,
+  line: flag,
+  // Older snapshots lack them.
+  absent: optional(bytes(8)),
 }
 
 class IdeChannel implements IdeHost {
@@ -302,16 +313,15 @@ class IdeChannel implements IdeHost {
   }
 
   load(state: State): void {
-    const { busMaster, drives, absent, ...plain } = state
+    const { busMaster, drives, absent } = state
+    checkFields(FIELDS, state, 'ide.channel')
     this.drives.forEach((drive, i) => {
       const saved = (drives as (State | null)[])[i]
       if (!saved !== !drive) throw new Error(`the snapshot's machine has other IDE drives than this one`)
       if (saved) drive?.load(saved)
     })
-    Object.assign(this, plain)
-    // Older snapshots lack them.
-    if (absent) this.absent.set(absent as Uint8Array)
-    else this.absentSignature()
+    loadFields(this, FIELDS, state, 'ide.channel')
+    if (!absent) this.absentSignature()
     this.busMaster.load(busMaster as State)
     this.irq(this.line)
   }

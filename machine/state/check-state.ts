@@ -1,0 +1,139 @@
+/**
+ * A state from a file is held against the machine that it is for before any of it is taken over: of the same build as
+ * what the machine itself saves, and with a time that it can go on from.
+ */
+import type { CpuState, EngineTime } from '../cpu/engine.js'
+import type { Device, State, StateValue } from '../device.js'
+import {
+  checkFields,
+  checkLike,
+  damaged,
+  type Fields,
+  flag,
+  integer,
+  isRecord,
+  LAST_NS,
+  list,
+  optional,
+  time,
+} from './fields.js'
+import { type MachineState, migrated } from './machine-state.js'
+
+export interface LikeState {
+  time: EngineTime
+  cpus: CpuState[]
+  clock: State
+  devices: readonly Device[]
+}
+
+const COUNT = integer(0, Number.MAX_SAFE_INTEGER)
+
+const COUNTS: Fields = {
+  retired: COUNT,
+  stalled: COUNT,
+  base: time,
+  turnEnd: optional(time),
+  skipped: optional({
+    wanted: 'a count of ticks',
+    fits: (value) => typeof value === 'bigint' && value >= 0n && value < 1n << 63n,
+  }),
+}
+
+const MACHINE: Fields = {
+  resetDue: flag,
+  asleep: optional(flag),
+  wakeEvent: optional(integer(0, 0xffff)),
+}
+
+/** A run that has fallen behind this far is none; each tick that was missed would be made up for, ns. */
+const FARTHEST_BEHIND = 60e9
+
+/** Throws a SnapshotError. */
+export function checkState(state: MachineState, own: LikeState): void {
+  checkTime(state, own)
+  if (!Array.isArray(state.cpus) || state.cpus.length !== own.cpus.length)
+    throw damaged('cpus', `there should be ${own.cpus.length}`)
+  for (const [i, cpu] of state.cpus.entries()) checkCpu(cpu, own.cpus[i], `cpu${i}`)
+  checkClock(state, own.clock)
+  for (const device of own.devices) {
+    const saved = state.devices[device.name]
+    if (saved === undefined) continue
+    const version = state.shape.devices[device.name]
+    if (version === (device.version ?? 1)) checkLike(saved, device.save(), device.name)
+    else migratedOrDamaged(device, saved, version)
+  }
+  checkFields(MACHINE, state.machine, 'machine')
+}
+
+function migratedOrDamaged(device: Device, saved: State, version: number): void {
+  try {
+    checkLike(migrated(device, saved, version), device.save(), device.name)
+  } catch (error) {
+    if ((error as Error).name === 'SnapshotError') throw error
+    throw damaged(device.name, (error as Error).message)
+  }
+}
+
+function checkTime({ time: saved, cpus }: MachineState, own: LikeState): void {
+  if (!isRecord(saved as unknown as StateValue)) throw damaged('time', 'it is no record')
+  if (!(saved.ns >= 0 && saved.ns <= LAST_NS)) throw damaged('time.ns', 'it is no guest time')
+  if (saved.kind !== 'soft' && saved.kind !== 'kvm') throw damaged('time.kind', 'there is no such engine')
+  if (saved.kind !== own.time.kind || saved.kind !== 'soft') return
+  checkFields(COUNTS, saved.counts, 'time.counts')
+  const { processors } = saved.counts
+  if (processors === undefined) return
+  const cpu = integer(0, cpus.length - 1)
+  checkFields(
+    {
+      current: cpu,
+      quantum: optional(integer(1, Number.MAX_SAFE_INTEGER)),
+      summoned: { ...cpu, fits: (value) => value === null || value === undefined || cpu.fits(value) },
+      summons: optional(COUNT),
+      waiting: list(flag, cpus.length),
+      messages: { wanted: 'a list of messages between CPUs', fits: (value) => isMessages(value, cpus.length) },
+    },
+    processors as State,
+    'time.counts.processors',
+  )
+}
+
+function isMessages(value: StateValue | undefined, cpus: number): boolean {
+  const vector = integer(0, 0xff)
+  return (
+    Array.isArray(value) &&
+    value.length <= 1 << 16 &&
+    value.every(
+      (one) => isRecord(one) && integer(0, cpus - 1).fits(one.cpu) && (one.vector === null || vector.fits(one.vector)),
+    )
+  )
+}
+
+function checkCpu(saved: CpuState, own: CpuState, where: string): void {
+  const { soft: _, msrs: __, ...rest } = own
+  checkLike(saved as unknown as StateValue, rest as unknown as StateValue, where)
+  for (const name of ['gpr', 'segments', 'dr'] as const)
+    if (saved[name].length !== own[name].length)
+      throw damaged(`${where}.${name}`, `there should be ${own[name].length}`)
+  for (const name of ['fxsave', 'ymmHigh'] as const)
+    if (saved[name].length !== own[name].length)
+      throw damaged(`${where}.${name}`, `it should have ${own[name].length} bytes`)
+  if (!isRecord(saved.msrs as unknown as StateValue)) throw damaged(`${where}.msrs`, 'it is no record')
+  for (const value of Object.values(saved.msrs))
+    if (typeof value !== 'bigint') throw damaged(`${where}.msrs`, 'each should be a bigint')
+}
+
+function checkClock({ clock, time: { ns } }: MachineState, own: State): void {
+  checkLike(clock, own, 'clock')
+  checkFields({ orders: COUNT }, clock, 'clock')
+  for (const timer of clock.timers as State[]) {
+    checkFields(
+      { order: COUNT, name: { wanted: 'a name', fits: (value) => typeof value === 'string' } },
+      timer,
+      'clock.timers',
+    )
+    const { deadline } = timer
+    const isOff = deadline === Number.POSITIVE_INFINITY || deadline === null
+    if (!isOff && !(typeof deadline === 'number' && deadline >= ns - FARTHEST_BEHIND && deadline <= 2 * LAST_NS))
+      throw damaged('clock.timers', `the time of ${JSON.stringify(timer.name)} is none`)
+  }
+}
