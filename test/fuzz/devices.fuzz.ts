@@ -1,0 +1,207 @@
+/**
+ * Every device of the PC by random accesses: ports, MMIO, PCI configuration, DMA whose descriptors and data are random
+ * bytes in RAM, and steps of the clock, as QEMU's fuzzer does it. At random moments the machine is saved and loaded into
+ * another, which must answer the next accesses alike and end in the same state.
+ */
+import type { MemoryMap } from '../../machine/bus/memory-map.js'
+import type { PortBus } from '../../machine/bus/port-bus.js'
+import type { AccessSize } from '../../machine/device.js'
+import { differences } from '../../machine/state/compare.js'
+import type { MachineState } from '../../machine/state/machine-state.js'
+import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
+import { type BarePc, barePc } from '../machine/state/bare-pc.js'
+import type { Random } from '../random.js'
+import { type Fuzzer, FuzzFailure, shrink } from './fuzzer.js'
+
+type Access =
+  | { in: number; size: AccessSize }
+  | { out: number; size: AccessSize; value: number }
+  | { read: number; size: AccessSize }
+  | { write: number; size: AccessSize; value: number }
+  /** Random bytes, from a seed, in a page of RAM: what a device is about to read by DMA. */
+  | { fill: number; seed: number }
+  | { run: number }
+
+const ACCESSES = 4000
+/** Accesses that a machine and its copy get side by side. */
+const SIDE_BY_SIDE = 300
+const RAM = 2 << 20
+const SIZES: readonly AccessSize[] = [1, 1, 2, 4]
+/** IDE's and the CD drive's, by PIO and by DMA; others by chance. */
+const ATA = [
+  0x20, 0x24, 0x30, 0x39, 0xc4, 0xc5, 0xc6, 0xc8, 0xca, 0x25, 0x35, 0xa0, 0xa1, 0xec, 0x90, 0x08, 0xe7, 0xf8, 0x27,
+]
+const FDC = [0x03, 0x04, 0x07, 0x08, 0x0a, 0x0f, 0x0d, 0x46, 0xc5, 0xe6, 0x4d, 0x13, 0x0e, 0x8e, 0x42, 0x51, 0x16, 0x18]
+const PACKETS = [0x00, 0x03, 0x12, 0x1a, 0x1b, 0x25, 0x28, 0x42, 0x43, 0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xb9, 0xbd, 0xbe]
+
+interface Bench extends BarePc {
+  ports: PortBus
+}
+
+function bench(): Bench {
+  const bare = barePc()
+  return { ...bare, ports: (bare.pc as unknown as { ports: PortBus }).ports }
+}
+
+/** Made once; each case starts both from the same state. */
+let machines: { original: Bench; copy: Bench; start: MachineState } | undefined
+/** Of the last case's states; they may be closed when both machines have loaded another. */
+let layers: readonly MemoryLayer[] = []
+
+function setUp(): NonNullable<typeof machines> {
+  if (machines) return machines
+  const [original, copy] = [bench(), bench()]
+  // The bus master is where the recipes want it.
+  original.pci(1, 1, 0x20, 0xc000)
+  original.pci(1, 1, 4, 5)
+  machines = { original, copy, start: original.pc.save() }
+  return machines
+}
+
+function close(): void {
+  machines?.original.pc.close()
+  machines?.copy.pc.close()
+  for (const layer of new Set([...layers, ...(machines?.start.memory.layers ?? [])])) closeLayer(layer)
+  layers = []
+  machines = undefined
+}
+
+function perform({ pc, ports, memory }: Bench, access: Access): number {
+  if ('in' in access) return ports.read(access.in, access.size)
+  if ('out' in access) ports.write(access.out, access.value, access.size)
+  else if ('read' in access) return memory.mmioRead(access.read, access.size)
+  else if ('write' in access) memory.mmioWrite(access.write, access.value, access.size)
+  else if ('fill' in access) fill(memory, access.fill, access.seed)
+  else pc.run(pc.now() + access.run)
+  return 0
+}
+
+function fill(memory: MemoryMap, page: number, seed: number): void {
+  const bytes = new Uint8Array(4096)
+  for (let i = 0, x = seed; i < bytes.length; i++) {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0
+    bytes[i] = x >>> 24
+  }
+  memory.write(page * 4096, bytes)
+}
+
+/** One access, or the few that it takes to get a device going. */
+function make(random: Random, known: { ports: number[]; windows: { base: number; size: number }[] }): Access[] {
+  const size = random.pick(SIZES)
+  const value = random.chance(3) ? random.below(16) : random.u32()
+  const byte = (port: number, byteValue: number): Access => ({ out: port, size: 1, value: byteValue & 0xff })
+  switch (random.below(16)) {
+    case 0:
+      return [{ run: random.chance(8) ? random.below(50_000_000) : random.below(100_000) }]
+    case 1:
+      return [{ fill: random.below(RAM / 4096), seed: random.u32() }]
+    case 2: {
+      const slot = 0x80000000 + random.below(4) * 0x800 + random.below(4) * 0x100 + random.below(256)
+      return [
+        { out: 0xcf8, size: 4, value: (slot & ~3) >>> 0 },
+        random.chance(2) ? { in: 0xcfc + (slot & 3), size } : { out: 0xcfc + (slot & 3), size, value },
+      ]
+    }
+    case 3: {
+      const base = random.pick([0x1f0, 0x170])
+      const registers = [1, 2, 3, 4, 5].map((i) => byte(base + i, random.chance(2) ? 0 : random.below(256)))
+      const command = random.chance(4) ? random.below(256) : random.pick(ATA)
+      return [
+        byte(base + 6, random.pick([0xa0, 0xb0, 0xe0, 0xf0])),
+        ...registers,
+        byte(base + 7, command),
+        { run: 60_000 },
+      ]
+    }
+    case 4: {
+      const packet = Array.from(
+        { length: 6 },
+        (_, i): Access => ({
+          out: 0x170,
+          size: 2,
+          value:
+            i === 0 ? random.pick(PACKETS) | (random.u32() & 0xff00) : random.chance(2) ? 0 : random.u32() & 0xffff,
+        }),
+      )
+      const features = byte(0x171, random.below(2))
+      return [byte(0x176, 0xa0), features, byte(0x177, 0xa0), { run: 1000 }, ...packet, { run: 200_000 }]
+    }
+    case 5: {
+      const parameters = Array.from({ length: 8 }, () => byte(0x3f5, random.below(random.pick([4, 20, 256]))))
+      return [byte(0x3f5, random.pick(FDC)), ...parameters, { run: 300_000 }, { in: 0x3f5, size: 1 }]
+    }
+    case 6:
+      return [
+        { out: 0xc004, size: 4, value: random.chance(8) ? random.u32() : random.below(RAM) & ~3 },
+        byte(0xc000, random.pick([0, 1, 8, 9])),
+        byte(0xc008, random.pick([0, 1, 8, 9])),
+      ]
+    case 7:
+      return [
+        { out: 0x1ce, size: 2, value: random.below(12) },
+        { out: 0x1cf, size: 2, value: random.pick([0, 1, 0x41, 8, 32, 640, random.below(65536)]) },
+      ]
+    case 8:
+    case 9: {
+      const window = random.pick(known.windows)
+      const address = window.base + random.below(random.chance(2) ? Math.min(window.size, 1024) : window.size)
+      return [random.chance(2) ? { read: address, size } : { write: address, size, value }]
+    }
+    default: {
+      const port = random.chance(12) ? random.below(65536) : random.pick(known.ports)
+      return [random.chance(2) ? { in: port, size } : { out: port, size, value }]
+    }
+  }
+}
+
+/** What is wrong, in words; undefined where nothing is. */
+function attempt(accesses: readonly Access[], split: number): string | undefined {
+  const { original, copy, start } = setUp()
+  original.pc.load(start)
+  copy.pc.load(start)
+  for (const layer of layers) closeLayer(layer)
+  layers = []
+  let at = 0
+  try {
+    for (; at < split; at++) perform(original, accesses[at])
+    const saved = original.pc.save()
+    copy.pc.load(saved)
+    for (; at < accesses.length; at++) {
+      const [one, other] = [perform(original, accesses[at]), perform(copy, accesses[at])]
+      if (one !== other) return `the copy answered ${other} to access ${at}, the original ${one}`
+    }
+    const [one, other] = [original.pc.save(), copy.pc.save()]
+    const different = differences(one, other)
+    const kept = new Set(start.memory.layers)
+    layers = [...new Set([saved, one, other].flatMap(({ memory }) => memory.layers))].filter(
+      (layer) => !kept.has(layer),
+    )
+    return different.length > 0 ? `the copy differs in ${different.join(', ')}` : undefined
+  } catch (error) {
+    close()
+    return `access ${at}, ${JSON.stringify(accesses[at])}: ${(error as Error).stack}`
+  }
+}
+
+const fuzzer: Fuzzer = {
+  name: 'devices',
+  title: `every device, ${ACCESSES} accesses a case`,
+  dose: 12,
+  async run(random, { size }) {
+    const { original } = setUp()
+    const known = {
+      ports: original.ports.ranges().flatMap(({ base, count }) => Array.from({ length: count }, (_, i) => base + i)),
+      windows: original.memory.describe().filter(({ kind }) => kind === 'mmio'),
+    }
+    const accesses: Access[] = []
+    while (accesses.length < ACCESSES * size) accesses.push(...make(random, known))
+    const split = accesses.length - SIDE_BY_SIDE
+    const wrong = attempt(accesses, split)
+    if (wrong === undefined) return
+    const small = await shrink(accesses, (part) => attempt(part, Math.max(0, part.length - SIDE_BY_SIDE)) !== undefined)
+    throw new FuzzFailure(wrong, JSON.stringify(small.slice(0, 60)))
+  },
+  close,
+}
+
+export default fuzzer
