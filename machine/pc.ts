@@ -103,6 +103,9 @@ const ABSENT: [name: string, firstPort: number, count: number][] = [
   ['ACPI CPU hotplug', 0xaf00, 0x20],
   ['ACPI PCI hotplug', 0xae00, 0x14],
   ['memory hotplug', 0xa00, 0x18],
+  ['CGA registers', 0x3d8, 2],
+  ['chipset configuration (22h, 23h)', 0x22, 2],
+  ['ECP registers of LPT1', 0x778, 3],
 ]
 
 export class Pc implements Machine {

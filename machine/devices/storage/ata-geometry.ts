@@ -2,6 +2,7 @@
  * Cylinders, heads and sectors for a disk that is only a number of sectors: what its partition table was made with, or
  * the largest the ATA command set can tell. The BIOS translation that goes with it is for CMOS registers 39h and 3ah.
  */
+import { type BiosParameterBlock, readBpb } from '../../media/bios-parameter-block.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 
 export interface DiskGeometry {
@@ -29,6 +30,20 @@ export function guessGeometry(medium: BlockDevice): DiskGeometry {
   return { ...physical, translation: cylinders * PHYSICAL_HEADS <= LARGE_LIMIT ? 'large' : 'lba' }
 }
 
+/** The FAT volume that a partition holds, where it says itself that it starts there. */
+function volumeAt(medium: BlockDevice, start: number): BiosParameterBlock | undefined {
+  if (start === 0 || (start + 1) * SECTOR > medium.size) return undefined
+  const sector = new Uint8Array(SECTOR)
+  try {
+    medium.read(start * SECTOR, sector)
+  } catch (error) {
+    if (error instanceof MediumError) return undefined
+    throw error
+  }
+  const bpb = sector[510] === 0x55 && sector[511] === 0xaa ? readBpb(sector) : undefined
+  return bpb?.hiddenSectors === start && bpb.heads > 1 ? bpb : undefined
+}
+
 /** Partitions end on a cylinder boundary, so the end of one tells the heads and sectors it was made with. */
 function partitionedWith(medium: BlockDevice, total: number) {
   if (medium.size < SECTOR) return undefined
@@ -43,9 +58,12 @@ function partitionedWith(medium: BlockDevice, total: number) {
   const view = new DataView(sector.buffer)
   for (let entry = 446; entry < 510; entry += 16) {
     const endHead = sector[entry + 5]
+    const start = view.getUint32(entry + 8, true)
     if (view.getUint32(entry + 12, true) === 0 || endHead === 0) continue
-    const heads = endHead + 1
-    const sectors = sector[entry + 6] & 63
+    // A volume's own word goes before the guess: its partition may end anywhere, as those aligned to 1 MiB do.
+    const bpb = volumeAt(medium, start)
+    const heads = bpb?.heads ?? endHead + 1
+    const sectors = bpb?.sectorsPerTrack ?? sector[entry + 6] & 63
     if (sectors === 0) continue
     const cylinders = Math.floor(total / (heads * sectors))
     if (cylinders < 1 || cylinders > MAX_CYLINDERS) continue

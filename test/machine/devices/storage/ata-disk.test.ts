@@ -599,4 +599,29 @@ describe('the geometry guess', () => {
     const { cylinders, heads, sectors, translation } = guessGeometry(medium)
     expect([cylinders, heads, sectors, translation]).toEqual(expected)
   })
+
+  test.each([
+    ['255 heads', 255, 63, [1088, 16, 63, 'large']],
+    ['16 heads', 16, 63, [1088, 16, 63, 'none']],
+  ])('goes by a FAT volume of %s, wherever its partition ends', (_, heads, sectorsPerTrack, expected) => {
+    const size = 536 * 2 ** 20 + 512 * 1008
+    const volume = new Uint8Array(512)
+    const view = new DataView(volume.buffer)
+    volume.set([0, 2, 8, 1, 0, 2], 11)
+    volume[21] = 0xf8
+    view.setUint16(24, sectorsPerTrack, true)
+    view.setUint16(26, heads, true)
+    view.setUint32(28, 63, true)
+    view.setUint32(32, 100_000, true)
+    volume.set([0x55, 0xaa], 510)
+    const partitioned = disk(size, [9, 17])
+    const medium = {
+      ...partitioned,
+      read: (offset: number, into: Uint8Array) =>
+        offset === 63 * 512 ? into.set(volume.subarray(0, into.length)) : partitioned.read(offset, into),
+    }
+    const { cylinders, heads: found, sectors, translation } = guessGeometry(medium)
+    expect([cylinders, found, sectors, translation]).toEqual(expected)
+    expect(guessGeometry(partitioned).heads).toBe(10)
+  })
 })
