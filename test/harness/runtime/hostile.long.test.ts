@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { findFirmware } from '../../../machine/firmware/find-firmware.js'
+import { BOOT_SECTORS, runRandom, runSector } from './hostile.js'
+
+test.each(BOOT_SECTORS)('%s ends in three seconds', (name) => {
+  const { bios, vgaBios } = findFirmware()
+  const firmware = { bios: readFileSync(bios.path), vgaBios: readFileSync(vgaBios.path) }
+  const { outcome, overrunMs, error } = runSector(name, firmware, 2000)
+  expect(outcome).toBe(name === 'hlt_cli' ? 'failed' : 'timeout')
+  expect(overrunMs).toBeLessThan(1000)
+  expect(error ?? '').not.toContain('Bootwright')
+})
+
+test('500 random programs with a limit of 250 ms', { timeout: 600_000 }, () => {
+  const overruns: number[] = []
+  for (let seed = 1; seed <= 500; seed++) {
+    const { overrunMs, error } = runRandom(seed, 250)
+    expect(error ?? '', `seed ${seed}`).not.toContain('Bootwright')
+    overruns.push(overrunMs)
+  }
+  console.log(`the largest overrun: ${Math.max(...overruns).toFixed(0)} ms`)
+  expect(Math.max(...overruns)).toBeLessThan(1000)
+})
