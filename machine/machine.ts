@@ -102,6 +102,8 @@ export interface Machine {
   biosKeys(): BiosKeys | undefined
   mouse(event: MouseEvent): void
   mousePending(): number
+  /** The guest has switched its mouse's reports on, or asks for them. */
+  mouseListened(): boolean
   /** Sends bytes to COM1 + port; they wait until the guest takes them. */
   serialInput(port: number, bytes: Uint8Array): void
   /** Those of them that the guest has not taken. */

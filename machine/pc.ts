@@ -528,6 +528,10 @@ export class Pc implements Machine {
     this.mouse_.move(event)
   }
 
+  mouseListened(): boolean {
+    return this.mouse_.reporting
+  }
+
   mousePending(): number {
     return this.mouse_.pending() + (this.i8042.holdsMovement ? 1 : 0)
   }

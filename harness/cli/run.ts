@@ -260,9 +260,7 @@ function exitHint({ steps }: RunRequest, { exit, step }: RunResult): string {
 
 function report(request: RunRequest, vm: VmThread, result: RunResult, pictured: boolean): void {
   const sentence = result.error === undefined ? undefined : `${printable(result.error)}${exitHint(request, result)}`
-  if (sentence !== undefined)
-    process.stderr.write(`bootwright: ${sentence}
-`)
+  if (sentence !== undefined) process.stderr.write(`bootwright: ${sentence}\n`)
   if (result.outcome !== 'ok' && result.outcome !== 'interrupted') process.stderr.write(evidence(result))
   process.stderr.write(`${printable(summary(result, vm))}\n`)
   if (request.json) printJson(runJson(result, vm, pictured ? request.screenshot : undefined))

@@ -126,14 +126,18 @@ export class CodegenSession implements LiveMachine {
     })
   }
 
-  /** Runs until it is stopped, or the guest stops for good; returns why where that is so. */
+  /**
+   * Runs until it is stopped, or the guest stops for good; returns why where that is so. What was done before it was
+   * stopped, and not yet by the guest, is in the test all the same.
+   */
   async run(): Promise<string | undefined> {
-    while (!this.stopped) {
+    for (;;) {
       const action = this.queue.shift()
       if (action) await action()
+      else if (this.stopped) break
       else {
         const result = await this.steps([{ kind: 'wait', ns: TURN }])
-        if (result.outcome === 'failed') return this.ended(result)
+        if (result?.outcome === 'failed') return this.ended(result)
         await this.watch()
       }
     }
@@ -159,7 +163,9 @@ export class CodegenSession implements LiveMachine {
     this.queue.push(action)
   }
 
-  private async steps(steps: Step[]): Promise<RunResult> {
+  /** undefined: nothing more is done with the machine. */
+  private async steps(steps: Step[]): Promise<RunResult | undefined> {
+    if (this.stopped) return undefined
     const result = await this.vm.run({ steps, realTime: true })
     this.guestTime = result.guestTimeNs
     this.hooks.onGuestTime(result.guestTimeNs)
@@ -185,11 +191,17 @@ export class CodegenSession implements LiveMachine {
   }
 
   private async press(button: MouseButton, { x, y }: PointerState): Promise<void> {
+    if (this.stopped) return
     const again = this.lastClick
     const isDouble = again?.button === button && isNear(again, { x, y }) && performance.now() - again.at < DOUBLE_CLICK
     if (isDouble) {
       await this.steps([{ kind: 'mouse-button', button, down: true }])
       this.held = { ...again, at: performance.now() }
+      return
+    }
+    // Bringing a pointer to a place takes seconds, in which no key is typed, and this guest would not even see it.
+    if (!(await this.vm.look()).mouse) {
+      this.hooks.onNote('The guest does not listen to its mouse.')
       return
     }
     await this.waitIfAnswered()
@@ -206,18 +218,18 @@ export class CodegenSession implements LiveMachine {
       { kind: 'mouse-to', x, y },
       { kind: 'mouse-button', button, down: true },
     ])
-    if (result.outcome === 'failed' && result.exit.reason === 'script') this.hooks.onNote(`${result.error}.`)
+    if (result?.outcome === 'failed' && result.exit.reason === 'script') this.hooks.onNote(`${result.error}.`)
     else this.held = { button, x, y, at: performance.now(), statement }
   }
 
   private async release(button: MouseButton, { x, y }: PointerState): Promise<void> {
     const { held, lastClick } = this
-    if (held?.button !== button) return
+    if (held?.button !== button || this.stopped) return
     this.held = undefined
     const steps: Step[] = isNear(held, { x, y }) ? [] : [{ kind: 'mouse-to', x, y }]
     const up: Step = { kind: 'mouse-button', button, down: false }
     const result = await this.steps([...steps, up])
-    if (result.outcome === 'failed' && result.exit.reason === 'script') {
+    if (result?.outcome === 'failed' && result.exit.reason === 'script') {
       await this.steps([up])
       this.hooks.onNote(`${result.error}.`)
       return

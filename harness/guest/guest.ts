@@ -226,6 +226,11 @@ async function importModule(file: string): Promise<unknown> {
 }
 
 function unloadable(file: string, error: unknown): GuestError {
+  // Node's words where a package.json above says "type": "commonjs", as npm init writes it.
+  if (error instanceof SyntaxError && /outside a module|Unexpected token 'export'/.test(error.message))
+    return new GuestError(
+      `${file} is an ES module in a CommonJS project; call it ${file.replace(/\.[jt]s$/, '.mjs')}, or say "type": "module" in the project's package.json`,
+    )
   if (error instanceof GuestError) return error
   const { message = String(error), stack = '' } = error instanceof Error ? error : {}
   return new GuestError(`${placeOf(stack) ?? file} cannot be loaded: ${message.split('\n')[0]}`)

@@ -155,7 +155,7 @@ async function evidenceOf(look: Pick<RunResult, 'text' | 'serial' | 'mode'>, fra
   return {
     screenshot: visible
       ? {
-          png: (await encodePng(frame)).toString('base64'),
+          png: Buffer.from(await encodePng(frame)).toString('base64'),
           width: frame.width,
           height: frame.height,
           mode: modeWords(look.mode),

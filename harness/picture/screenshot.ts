@@ -6,7 +6,7 @@ import type { Frame } from '../../machine/devices/display/display.js'
 export { type Area, type CompareOptions, type Comparison, comparePictures } from './compare-pictures.js'
 
 /** The frame as a PNG file's bytes; the same frame always gives the same bytes. */
-export function encodePng(frame: Frame): Promise<Buffer> {
+export function encodePng(frame: Frame): Promise<Uint8Array> {
   const { width, height, data } = frame
   if (width < 1 || height < 1) return Promise.reject(new Error('the screen is off: there is no picture of it'))
   return sharp(data, { raw: { width, height, channels: 4 } })

@@ -17,7 +17,7 @@ const LONGEST_MS = 2000
  * Loss-free. Smaller frames, as in another mode, stand in the upper left corner; frames without a picture are left
  * out. Rejects where there is no frame at all.
  */
-export async function encodeVideo(frames: readonly VideoFrame[]): Promise<Buffer> {
+export async function encodeVideo(frames: readonly VideoFrame[]): Promise<Uint8Array> {
   const shown = frames.filter(({ frame }) => frame.width > 0 && frame.height > 0)
   if (shown.length === 0) throw new Error('there is no picture to make a video of')
   const width = Math.min(LARGEST, Math.max(...shown.map(({ frame }) => frame.width)))

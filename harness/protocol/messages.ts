@@ -1,5 +1,4 @@
 /** What a machine's thread and the thread that started it say to each other: plain data only. */
-import type { MessagePort } from 'node:worker_threads'
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
 import type { Drive, MachineConfig, MediumConfig } from '../config/machine-config.js'
@@ -41,8 +40,11 @@ export interface WorkerStart {
   machineModule?: string
   /** The soft engine's core, compiled. */
   core?: WebAssembly.Module
-  /** Looked at between two slices, while a script runs and no other message can be taken. */
-  control: MessagePort
+  /**
+   * A MessagePort, looked at between two slices, while a script runs and no other message can be taken. No type of
+   * Node's is in what users' compilers read: their projects need not have `@types/node`.
+   */
+  control: unknown
 }
 
 export type Command =

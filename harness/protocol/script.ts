@@ -58,6 +58,8 @@ export interface Look {
   cells: TextScreen | undefined
   /** The last lines of every line that sent something; port 0 is COM1. */
   serial: { port: number; lines: string[] }[]
+  /** The guest listens to its mouse. */
+  mouse: boolean
   unhandled: Unhandled[]
   /** The last port accesses, the last one last. */
   lastIo: PortAccess[]

@@ -146,6 +146,10 @@ export class RecordedMachine implements Machine {
     this.machine.mouse(event)
   }
 
+  mouseListened(): boolean {
+    return this.machine.mouseListened()
+  }
+
   mousePending(): number {
     return this.machine.mousePending()
   }

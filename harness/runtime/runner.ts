@@ -212,6 +212,7 @@ export class Runner {
       instructions: this.machine.instructions(),
       ...this.screen.fresh(),
       serial: this.logs.flatMap((log, port) => (log.bytes > 0 ? [{ port, lines: log.lastLines(LAST_LINES) }] : [])),
+      mouse: this.machine.mouseListened(),
       unhandled: this.machine.unhandled(),
       lastIo: this.machine.lastIo(),
       faults: this.machine.lastFaults(),

@@ -26,7 +26,7 @@ import { Runner } from './runner.js'
 
 const host = parentPort as MessagePort
 const start = workerData as WorkerStart
-const control = start.control as unknown as MessagePort
+const control = start.control as MessagePort
 
 /** The request whose script runs. */
 let running = 0

@@ -168,7 +168,7 @@ export class VmThread {
     this.config = forked
     const { port1, port2 } = new MessageChannel()
     this.control = port1
-    const workerData: WorkerStart = { config, machineModule: options.machineModule, core, control: port2 as never }
+    const workerData: WorkerStart = { config, machineModule: options.machineModule, core, control: port2 }
     this.worker = new Worker(workerFile(), { workerData, transferList: [port2], execArgv: [] })
     this.worker.on('message', (message: WorkerMessage) => this.receive(message))
     this.worker.on('error', (error) => this.fail(error))

@@ -67,7 +67,7 @@ export class Recording {
     const { recorder, vm } = this
     if (!recorder) return
     const suffix = ended.retry > 0 ? `-retry${ended.retry}` : ''
-    const put = async (name: string, content: string | Buffer) => {
+    const put = async (name: string, content: string | Uint8Array) => {
       await mkdir(folder, { recursive: true })
       await writeFile(join(folder, name), content)
     }

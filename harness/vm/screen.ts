@@ -50,7 +50,7 @@ export class Region {
   }
 
   /** The picture as a PNG file's bytes. */
-  async png({ mask = [] }: PngOptions = {}): Promise<Buffer> {
+  async png({ mask = [] }: PngOptions = {}): Promise<Uint8Array> {
     const frame = await this.frame()
     const { x, y } = this.area ?? { x: 0, y: 0 }
     for (const area of mask) paintBlack(frame, { ...area, x: area.x - x, y: area.y - y })

@@ -11,8 +11,8 @@ import { encodePng } from '../picture/screenshot.js'
 import { encodeVideo } from '../picture/video.js'
 import type { TraceInput } from '../protocol/messages.js'
 
-const pack = promisify<Uint8Array, { level: number }, Buffer>(deflate)
-const unpack = promisify<Uint8Array, Buffer>(inflate)
+const pack = promisify<Uint8Array, { level: number }, Uint8Array>(deflate)
+const unpack = promisify<Uint8Array, Uint8Array>(inflate)
 
 /** How long a video shows its last screen, ns. */
 const LAST_NS = 1e9
@@ -26,7 +26,7 @@ export class TraceRecorder implements TraceSink {
   private readonly date = new Date()
   private readonly events: TraceEvent[] = []
   /** Deflated at once: most traces are thrown away, and a picture has megabytes. */
-  private readonly frames = new Map<string, { width: number; height: number; packed: Promise<Buffer> }>()
+  private readonly frames = new Map<string, { width: number; height: number; packed: Promise<Uint8Array> }>()
   private readonly decoders: InstanceType<typeof TextDecoder>[] = []
   private waiting: { title: string; guestTimeNs: number; hostMs: number } | undefined
   private lastScreen = ''
@@ -70,7 +70,7 @@ export class TraceRecorder implements TraceSink {
     const screens: Trace['screens'] = {}
     for (const hash of this.frames.keys()) {
       const frame = await this.frame(hash)
-      const png = (await encodePng(frame)).toString('base64')
+      const png = Buffer.from(await encodePng(frame)).toString('base64')
       screens[hash] = { png, width: frame.width, height: frame.height }
     }
     // A wait stands where it began.
@@ -84,7 +84,7 @@ export class TraceRecorder implements TraceSink {
    * The screens as an animated WebP at the pace of guest time; undefined where nothing was shown.
    * @param most Of many screens so many are shown, evenly spread.
    */
-  async video(most = 150): Promise<Buffer | undefined> {
+  async video(most = 150): Promise<Uint8Array | undefined> {
     const shown = this.events.filter((event) => event.kind === 'screen')
     const every = Math.ceil(shown.length / most)
     const kept = shown.filter((_, i) => i % every === 0 || i === shown.length - 1)

@@ -116,6 +116,10 @@ export class FakeMachine implements Machine {
     this.mouseEvents.push(event)
   }
 
+  mouseListened(): boolean {
+    return true
+  }
+
   mousePending(): number {
     return 0
   }

@@ -19,6 +19,7 @@ writeFileSync(at('empty'), '')
 writeFileSync(at('one'), 'x')
 writeFileSync(at('odd.img'), new Uint8Array(70000))
 writeFileSync(at('short.iso'), truncatedIso())
+writeFileSync(at('elf.img'), new Uint8Array([0x7f, 0x45, 0x4c, 0x46, ...new Uint8Array(1020)]))
 mkdirSync(at('folder'))
 symlinkSync('/dev/full', at('full.png'))
 
@@ -88,6 +89,7 @@ const BAD: [what: string, args: string[], code: number, says: string | RegExp][]
   ['an unknown key', [...boot, '--keys', '<entre>'], 2, "did you mean '<enter>'?"],
   ['an unclosed key', [...boot, '--keys', 'dir<enter'], 2, "it is not closed with '>'"],
   ['a broken pattern in keys', [...boot, '--keys', "<wait '('>"], 2, 'it is not a regular expression'],
+  ['a kernel as an image', ['elf.img'].map(at), 2, /is an ELF file, and no drive's image; start it by --kernel /],
   ['a picture that is no PNG', [...boot, '--screenshot', at('a.jpg')], 2, 'does not end in .png'],
   ['a picture nowhere', [...boot, '--screenshot', at('no/where/a.png')], 2, 'there is no folder'],
   ['a folder for serial output', [...boot, '--serial', at('folder')], 2, 'is a directory'],

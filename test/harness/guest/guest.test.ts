@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -135,6 +136,26 @@ describe('loading', () => {
 
   test('a folder without a guest is told', async () => {
     await expect(loadGuest(join(folder, 'images'))).rejects.toThrow(/has no guest\.js and no guest\.ts/)
+  })
+
+  test('an ES module in a CommonJS project says what to call it, a folder by its bare name how to write it', async () => {
+    writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }')
+    writeFileSync(join(folder, 'cjs.js'), "import 'node:fs'\nexport default {}\n")
+    const command = `import(${JSON.stringify(new URL('../../../dist/harness/guest/guest.js', import.meta.url).href)})
+      .then(({ loadGuest }) => loadGuest(${JSON.stringify(join(folder, 'cjs.js'))})).catch(({ message }) => console.log(message))`
+    // By Node alone: vitest transforms what it loads.
+    const said = execFileSync(process.execPath, ['-e', command], { encoding: 'utf8' })
+    expect(said).toContain(`cjs.js is an ES module in a CommonJS project; call it ${join(folder, 'cjs.mjs')}, or say`)
+    mkdirSync(join(folder, 'my-dos'))
+    const bare = execFileSync(
+      process.execPath,
+      ['-e', command.replace(/loadGuest\("[^"]*"\)/, 'loadGuest("my-dos")')],
+      {
+        cwd: folder,
+        encoding: 'utf8',
+      },
+    )
+    expect(bare).toBe("there is no guest 'my-dos'; did you mean './my-dos'?\n")
   })
 })
 
