@@ -38,7 +38,7 @@ export class LastWords {
       cells: undefined,
       serial: tails.flatMap((bytes, port) => (bytes ? [{ port, lines: lastLines(bytes) }] : [])),
       mouse: false,
-    unhandled: [],
+      unhandled: [],
       lastIo: [],
       faults: [],
       matched: undefined,
