@@ -17,6 +17,8 @@ export interface Encoding {
   map: number
   opcode: number
   modrm: number
+  /** Bytes up to the opcode's end. */
+  length: number
 }
 
 const SEGMENTS = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]
@@ -35,6 +37,7 @@ export function encoding(code: Uint8Array, mode: Mode): Encoding | undefined {
     map: 0,
     opcode: 0,
     modrm: 0,
+    length: 0,
   }
   let at = 0
   for (; at < code.length; at++) {
@@ -70,5 +73,6 @@ export function encoding(code: Uint8Array, mode: Mode): Encoding | undefined {
     if (e.map > 1) e.opcode = code[at++]
   }
   e.modrm = code[at] ?? 0
+  e.length = at
   return at <= code.length ? e : undefined
 }

@@ -55,6 +55,19 @@ export const VENDOR_ROWS: readonly Row[] = [
     },
   },
   {
+    instruction: 'F3 90 with REX.B',
+    intel: 'is PAUSE',
+    amd: 'exchanges RAX with R8',
+    ours: 'AMD',
+    why: 'the SDM has F3 90 for PAUSE and REX.B 90 for XCHG, and says nothing of both',
+    applies: (e, mode) =>
+      mode === 64 && !e.vex && e.map === 0 && e.opcode === 0x90 && e.repeat === 0xf3 && (e.rex & 1) > 0,
+    other(_e, before, soft) {
+      soft.gpr[0] = before.gpr[0]
+      soft.gpr[8] = before.gpr[8]
+    },
+  },
+  {
     instruction: 'DPPS and DPPD with several NaNs among its products',
     intel: 'adds in another order in each element, so the elements get different NaNs',
     amd: 'adds in one order for all elements',

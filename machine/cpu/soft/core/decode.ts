@@ -224,16 +224,7 @@ function decodeOne(op: usize, offset: u32): bool {
     if (stopped) return false
     if (long && (opcode & 0xf0) == 0x40) {
       rex = opcode
-      opcode = nextByte()
-      // A REX prefix counts only right in front of the opcode.
-      if (!isPrefix(opcode) && (opcode & 0xf0) != 0x40) break
-      rex = 0
-      if ((opcode & 0xf0) == 0x40) {
-        rex = opcode
-        opcode = nextByte()
-        if (!isPrefix(opcode) && (opcode & 0xf0) != 0x40) break
-        rex = 0
-      }
+      continue
     }
     if (opcode == 0x66) size66 = true
     else if (opcode == 0x67) size67 = true
@@ -246,7 +237,8 @@ function decodeOne(op: usize, offset: u32): bool {
     else if (opcode == 0x64) segment = FS
     else if (opcode == 0x65) segment = GS
     else break
-    if (stopped) return false
+    // A REX prefix counts only right in front of the opcode.
+    rex = 0
   }
   let map: u32 = 0
   let modrm: u32 = 0
@@ -461,11 +453,6 @@ function decodeOne(op: usize, offset: u32): bool {
 
 let ripRelative: bool = false
 let vectorIndex: bool = false
-
-function isPrefix(b: u32): bool {
-  return b == 0x66 || b == 0x67 || b == 0xf0 || b == 0xf2 || b == 0xf3 || b == 0x26 || b == 0x2e || b == 0x36 || b == 0x3e ||
-    b == 0x64 || b == 0x65
-}
 
 /** ModRM with 16-bit addressing; true when BP is the base (the default segment is SS). */
 function decodeMemory16(op: usize, modrm: u32): bool {

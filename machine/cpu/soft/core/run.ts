@@ -124,9 +124,18 @@ function enterLimited(block: usize, ops: u64): usize {
   return blockStart
 }
 
+/**
+ * What presses is taken before the next instruction is fetched, whose page may be absent (Intel SDM vol. 3, 6.9: traps on
+ * the instruction before, then interrupts, then faults from fetching the next one).
+ */
+@inline function pressesFirst(): bool {
+  return !load<u64>(ICOUNT_LIMIT) && pressing() != 0
+}
+
 /** On to the block at RIP. 0 leaves. */
 @inline function proceed(): usize {
   blockStart = 0
+  if (pressesFirst()) return 0
   const ip = load<u64>(RIP)
   return enter(findBlock(), ip)
 }
@@ -191,6 +200,7 @@ export function checkTarget(target: u64): void {
   const generation = poolGeneration
   store<u64>(RIP, target)
   blockStart = 0
+  if (pressesFirst()) return 0
   const block = findBlock()
   if (kept && generation == poolGeneration && load<u32>(block, BLOCK_MODE) == mode) store<u32>(op + slot, <u32>block)
   return enter(block, target)

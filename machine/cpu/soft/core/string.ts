@@ -2,7 +2,7 @@
  * String instructions. A repeated one counts each iteration as an instruction, can be interrupted between iterations
  * and goes on where it stopped. Runs inside plain RAM are done in one go; each ends its block.
  */
-import { arithFlags } from './flags'
+import { arithFlags, setArithFlags } from './flags'
 import { cmpSub } from './arithmetic'
 import { setReg } from './operand'
 import { read, write } from './memory'
@@ -112,6 +112,8 @@ function bulk<T>(op: usize, kind: i32, mask: u64, most: u64): u64 {
     return
   }
   const compares = kind == CMPS || kind == SCAS
+  // Until it has come to its end, its flags are those from before: so a fault in it finds them (Intel SDM vol. 2, REP).
+  const before: u32 = compares ? arithFlags() : 0
   let done = false
   while (true) {
     // Always one iteration: the loop is only entered with budget.
@@ -131,6 +133,7 @@ function bulk<T>(op: usize, kind: i32, mask: u64, most: u64): u64 {
       store<u64>(RIP, nextIp(op))
       return
     }
+    if (compares) setArithFlags(before)
     // Looked at anew: a device that was written may have pulled the end in.
     if (<i64>(load<u64>(ICOUNT_END) - instructionCount() - n) <= 0 || pressing()) {
       store<u64>(ICOUNT, load<u64>(ICOUNT) + n - 1)

@@ -20,11 +20,13 @@ import {
 
 // ---- segment registers ----
 
-/** 06 0E 16 1E, 0F A0, 0F A8. Only 16 bits are written, whatever the operand size moves the stack by. */
+/** 06 0E 16 1E, 0F A0, 0F A8. 64 bits are zero-extended; of 32 bits only 16 are written (Intel SDM vol. 2, PUSH). */
 export function push_seg<T>(op: usize, seg: usize): void {
   const mask = load<u64>(SP_MASK)
   const sp = (load<u64>(RSP) - sizeof<T>()) & mask
-  write<u16>(<usize>load<u32>(STACK_SEG), sp, load<u16>(seg, SEG_SELECTOR))
+  const selector = load<u16>(seg, SEG_SELECTOR)
+  if (sizeof<T>() == 8) write<u64>(<usize>load<u32>(STACK_SEG), sp, selector)
+  else write<u16>(<usize>load<u32>(STACK_SEG), sp, selector)
   store<u64>(RSP, (load<u64>(RSP) & ~mask) | sp)
 }
 

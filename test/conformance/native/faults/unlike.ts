@@ -1,0 +1,205 @@
+/**
+ * What the host's answer cannot say about the soft engine: which instructions are kept from it, and which differences
+ * count for nothing, each with its reason.
+ */
+import { type Encoding, encoding, type Mode } from '../encoding.js'
+import { AC, type FaultCase, type Outcome } from './host-faults.js'
+
+type Test = (e: Encoding, mode: Mode) => boolean
+
+const field = (e: Encoding): number => (e.modrm >> 3) & 7
+const isRegister = (e: Encoding): boolean => e.modrm >= 0xc0
+/** A legacy opcode of a map. */
+const legacy =
+  (map: number, ...opcodes: number[]): Test =>
+  (e) =>
+    !e.vex && e.map === map && opcodes.includes(e.opcode)
+const vex =
+  (map: number, ...opcodes: number[]): Test =>
+  (e) =>
+    e.vex && e.map === map && opcodes.includes(e.opcode)
+const any =
+  (...tests: Test[]): Test =>
+  (e, mode) =>
+    tests.some((test) => test(e, mode))
+const also =
+  (test: Test, more: Test): Test =>
+  (e, mode) =>
+    test(e, mode) && more(e, mode)
+const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+
+/** Not run at all. */
+const KEPT: readonly [string, Test][] = [
+  ['system calls', any(legacy(0, 0xcd), legacy(1, 0x05, 0x34))],
+  [
+    'loads of segment registers and far branches: the descriptors are Linux’s',
+    any(
+      legacy(0, 0x8e, 0x07, 0x17, 0x1f, 0x9a, 0xea, 0xca, 0xcb, 0xcf),
+      also(legacy(0, 0xc4, 0xc5), (_e, mode) => mode !== 64),
+      also(legacy(0, 0xff), (e) => field(e) === 3 || field(e) === 5),
+      legacy(1, 0x02, 0x03, 0xb2, 0xb4, 0xb5, 0xa1, 0xa9),
+    ),
+  ],
+  [
+    'what Linux emulates (UMIP), and what depends on the host: VMCALL, time, CPUID, random numbers',
+    any(
+      legacy(1, 0x01, 0x31, 0x33, 0xa2),
+      also(legacy(1, 0x00), (e) => field(e) !== 2 && field(e) !== 3),
+      also(legacy(1, 0xc7), (e) => isRegister(e) && field(e) >= 6),
+    ),
+  ],
+  [
+    'XSAVE and its kin (their area is as large as the host’s state), FSGSBASE, WAITPKG',
+    any(
+      also(legacy(1, 0xae), (e) => isRegister(e) || (field(e) >= 4 && field(e) <= 6)),
+      also(legacy(1, 0xc7), (e) => !isRegister(e) && field(e) >= 3 && field(e) <= 5),
+    ),
+  ],
+  ['transactions', also(legacy(0, 0xc6, 0xc7), (e) => e.modrm === 0xf8)],
+  [
+    'extensions that the soft CPU has not: EVEX, REX2, XOP, masks, AMX, GFNI, VNNI and later ones',
+    any(
+      also(legacy(0, 0x62), (e, mode) => mode === 64 || isRegister(e)),
+      also(legacy(0, 0xd5), (_e, mode) => mode === 64),
+      also(legacy(0, 0x8f), (e) => (e.modrm & 0x1f) >= 8),
+      legacy(2, 0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xcf),
+      also(legacy(2, ...range(0xd8, 0xdf)), (e) => e.repeat !== 0),
+      legacy(3, 0xce, 0xcf, 0xf0),
+      vex(1, ...range(0x41, 0x4b), ...range(0x90, 0x93), 0x98, 0x99),
+      vex(2, 0x49, 0x4b, ...range(0x50, 0x53), 0x5c, 0x5e, 0x6c, 0x6d, 0x72, 0xb0, 0xb1, 0xb4, 0xb5),
+      vex(2, 0xcb, 0xcc, 0xcd, 0xcf, 0xd2, 0xd3, 0xda, ...range(0xe0, 0xef)),
+      vex(3, ...range(0x30, 0x33), 0x48, 0x49, ...range(0x5c, 0x5f), ...range(0x68, 0x6f), ...range(0x78, 0x7f)),
+      vex(3, 0xce, 0xcf, 0xde, 0xf0),
+    ),
+  ],
+  [
+    'approximations, and the last bits of transcendental functions',
+    any(
+      legacy(1, 0x52, 0x53),
+      vex(1, 0x52, 0x53),
+      also(legacy(0, 0xd9), (e) => isRegister(e) && e.modrm >= 0xf0),
+    ),
+  ],
+]
+
+/** The reason why an instruction is not given to the host, or undefined. */
+export function whyKept(code: Uint8Array, mode: Mode): string | undefined {
+  const e = encoding(code, mode)
+  if (!e) return 'longer than 15 bytes'
+  return KEPT.find(([, test]) => test(e, mode))?.[0]
+}
+
+type Difference = (e: Encoding, c: FaultCase, host: Outcome, soft: Outcome, found: readonly string[]) => boolean
+
+const DB = 1
+const BP = 3
+const SS = 12
+const GP = 13
+const PF = 14
+const ALIGNMENT = 17
+const XM = 19
+const CALL = 0xe8
+const faults = (o: Outcome): boolean => [SS, GP, PF, ALIGNMENT, XM].includes(o.trap)
+const only = (found: readonly string[], what: RegExp): boolean => found.every((line) => what.test(line))
+
+/** Differences that are the vendors', or that the manuals leave open. */
+const OPEN: readonly [string, Difference][] = [
+  [
+    '#AC of MMX, SSE and AVX operands: AMD checks all, Intel those of up to 8 bytes and some more',
+    (e, c, h, s) => (c.rflags & AC) !== 0 && (h.trap === ALIGNMENT) !== (s.trap === ALIGNMENT) && (e.vex || e.map > 0),
+  ],
+  [
+    'x87 environments and states, FBSTP: which part of the operand is touched first',
+    (e, c, h, s) =>
+      !e.vex &&
+      e.map === 0 &&
+      !isRegister(e) &&
+      ((e.opcode === 0xd9 && (field(e) === 4 || field(e) === 6)) ||
+        (e.opcode === 0xdd && (field(e) === 4 || field(e) === 6)) ||
+        // FBSTP and FSTP of 80 bits, with alignment checking.
+        ((e.opcode === 0xdf || e.opcode === 0xdb) && field(e) >= 6 && (c.rflags & AC) !== 0)) &&
+      (faults(h) || faults(s)),
+  ],
+  [
+    'CMPS with both operands absent: which one is read first',
+    (e, _c, h, s) => legacy(0, 0xa6, 0xa7)(e, 64) && faults(h) && faults(s),
+  ],
+  [
+    'MMX instructions that fault: Intel has switched the x87 state to MMX already (restartable); MASKMOVQ’s CR2',
+    (e, _c, h, s, found) =>
+      legacy(1, 0x2a, 0x2c, 0x2d, 0x7e, 0x7f, 0xe7, 0xf7)(e, 64) &&
+      faults(h) &&
+      s.trap === h.trap &&
+      only(found, e.opcode === 0xf7 ? /^(fsw|ftw|st\d|cr2)/ : /^(fsw|ftw|st\d)/),
+  ],
+  [
+    'REP string instructions with 67h in 64-bit code that fault: Intel has zero-extended RCX, RSI and RDI',
+    (e, _c, h, s, found) =>
+      legacy(0, 0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf)(e, 64) &&
+      e.addressSize &&
+      faults(h) &&
+      s.trap === h.trap &&
+      only(found, /^(rcx|rsi|rdi)/),
+  ],
+  [
+    'POPA that faults: Intel has loaded some registers (restartable)',
+    (e, c, h, s, found) =>
+      c.mode !== 64 && legacy(0, 0x61)(e, 32) && faults(h) && s.trap === h.trap && only(found, /^r../),
+  ],
+  [
+    'CALL that faults at its target: Intel has written the return address below the stack pointer',
+    (e, _c, h, s, found) =>
+      (legacy(0, CALL)(e, 64) || (legacy(0, 0xff)(e, 64) && field(e) === 2)) &&
+      h.trap === GP &&
+      s.trap === GP &&
+      only(found, /^\[/),
+  ],
+  [
+    'gathers that fault half-way: Intel has cleared the upper halves already (restartable)',
+    (e, _c, h, s, found) =>
+      vex(2, 0x90, 0x91, 0x92, 0x93)(e, 64) && faults(h) && s.trap === h.trap && only(found, /^ymm/),
+  ],
+  [
+    'operands of 16 and 32 bytes that are neither aligned nor canonical: #GP or #SS; VCVTPS2PH: #XM or the store’s fault',
+    (e, _c, h, s) =>
+      (e.vex || e.map > 0) &&
+      ((h.trap === GP && (s.trap === SS || (s.trap === PF && e.long))) ||
+        (vex(3, 0x1d)(e, 64) && faults(h) && faults(s))),
+  ],
+  [
+    'C1 after FCOMI and FUCOMI: the SDM sets it to 0, Intel’s CPUs leave it',
+    (e, _c, h, s, found) =>
+      legacy(0, 0xdb, 0xdf)(e, 64) &&
+      isRegister(e) &&
+      (field(e) === 5 || field(e) === 6) &&
+      only(found, /^fsw/) &&
+      ((view16(h.fxsave) ^ view16(s.fxsave)) & ~0x200) === 0,
+  ],
+  [
+    'MASKMOVQ and MASKMOVDQU whose mask is zero: the SDM leaves open whether they fault',
+    (e, _c, h, s) => any(legacy(1, 0xf7), vex(1, 0xf7))(e, 64) && h.trap === PF && (s.trap === DB || s.trap === BP),
+  ],
+  [
+    'misaligned operands across the end of the canonical addresses: #AC or #GP',
+    (_e, c, h, s) => (c.rflags & AC) !== 0 && h.trap === ALIGNMENT && (s.trap === GP || s.trap === SS),
+  ],
+  [
+    'accesses around 4 GiB in flat 32-bit code: the limit’s fault or the page’s (SDM vol. 3, 5.3 leaves it open)',
+    (_e, c, h, s) => c.mode !== 64 && h.trap === PF && h.cr2 >= 0xffffffc0n && (s.trap === SS || s.trap === GP),
+  ],
+  [
+    'FSTP and FBSTP of 80 bits over a page’s end: Intel has written the lower part already',
+    (e, _c, h, s, found) =>
+      legacy(0, 0xdb, 0xdf)(e, 64) && field(e) >= 6 && h.trap === PF && s.trap === PF && only(found, /^\[/),
+  ],
+]
+
+function view16(fxsave: Uint8Array): number {
+  return fxsave[2] | (fxsave[3] << 8)
+}
+
+/** The reason why a difference counts for nothing, or undefined. */
+export function whyOpen(c: FaultCase, host: Outcome, soft: Outcome, found: readonly string[]): string | undefined {
+  const e = encoding(c.code, c.mode)
+  return e && OPEN.find(([, test]) => test(e, c, host, soft, found))?.[0]
+}
