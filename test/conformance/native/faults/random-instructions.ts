@@ -12,7 +12,7 @@ const DF = 0x400
 const AC = 0x40000
 
 /** The bytes of an instruction, with what may follow as displacement and immediate. */
-function randomBytes(r: Random, mode: Mode): number[] {
+export function randomBytes(r: Random, mode: Mode): number[] {
   const code: number[] = []
   const kind = r.below(20)
   const prefixes = (): void => {
