@@ -3,7 +3,7 @@
  * and every report made of it.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import { renderBadge, runBadge } from './badge.js'
 import { addToHistory, emptyHistory, readHistory } from './history.js'
@@ -40,6 +40,7 @@ export function writeRun(result: RunResult, folder: string): { run: RunResult; h
   put('junit.xml', renderJunit(run))
   put('report.tap', renderTap(run))
   put('badge.svg', renderBadge(runBadge(run.tests)))
+  removeOthers(run, folder)
   return { run, html: join(folder, REPORT_FILE) }
 }
 
@@ -114,6 +115,21 @@ function writeFile({ type }: ResultFile, data: string, folder: string): ResultFi
   mkdirSync(join(folder, 'files'), { recursive: true })
   writeFileSync(join(folder, path), bytes)
   return { type, path }
+}
+
+const OWN_NAME = /^[0-9a-f]{20}\.\w+$/
+
+/** Files of former runs. */
+function removeOthers(run: RunResult, folder: string): void {
+  const named = new Set<string | undefined>()
+  mapFiles(run, (file) => {
+    named.add(file.path)
+    return file
+  })
+  const files = join(folder, 'files')
+  if (!statSync(files, { throwIfNoEntry: false })?.isDirectory()) return
+  for (const name of readdirSync(files))
+    if (OWN_NAME.test(name) && !named.has(`files/${name}`)) rmSync(join(files, name), { force: true })
 }
 
 function readJson(file: string): unknown {

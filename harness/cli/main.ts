@@ -35,6 +35,12 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
  */
 export async function main(args: readonly string[]): Promise<number> {
   process.exitCode = undefined
+  const output = watchOutput()
+  const code = await perform(args)
+  return (await output.ended()) ?? code
+}
+
+async function perform(args: readonly string[]): Promise<number> {
   try {
     const root = await program(args)
     await root.parseAsync(await inOurWords(args, root), { from: 'user' })
@@ -44,6 +50,28 @@ export async function main(args: readonly string[]): Promise<number> {
     const told = error instanceof CommanderError ? usageError(error, args) : error
     if (args.includes('--json')) printJson(errorJson(told))
     return complain(told)
+  }
+}
+
+/**
+ * What is printed may reach nobody. A reader who has gone (`| head`) changes nothing of how the command ends; a full
+ * disk is an error, since what was asked for is not there.
+ */
+function watchOutput(): { ended(): Promise<number | undefined> } {
+  let failed: NodeJS.ErrnoException | undefined
+  const onError = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') failed ??= error
+  }
+  const ignore = () => {}
+  process.stdout.on('error', onError)
+  process.stderr.on('error', ignore)
+  return {
+    async ended() {
+      await new Promise((done) => process.stdout.write('', done))
+      process.stdout.off('error', onError)
+      process.stderr.off('error', ignore)
+      return failed && complain(Object.assign(failed, { path: 'standard output' }))
+    },
   }
 }
 

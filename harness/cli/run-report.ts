@@ -1,13 +1,18 @@
 /** What `bootwright run` says at its end: one JSON object, or sentences. */
 
 import type { Fault } from '../../machine/cpu/engine.js'
+import type { Unhandled } from '../../machine/machine.js'
 import { printableJson } from '../../reports/printable.js'
 import type { EndReason, RunResult } from '../protocol/script.js'
 import { qemuStatus } from '../words/exit-words.js'
+import { type RegisterFields, registerFields } from '../words/register-fields.js'
 import { complaint, EXIT } from './errors.js'
 
 /** The object that `--json` prints. Its fields are kept from version to version; new ones may come. */
 export interface RunJson {
+  format: 'bootwright-exit'
+  /** Raised when a field changes its meaning or goes. */
+  version: 1
   outcome: 'ok' | 'failed' | 'timeout' | 'error'
   /** The exit code of the command. */
   exitCode: number
@@ -38,14 +43,30 @@ export interface RunJson {
   }
   serial?: { port: string; lines: string[] }[]
   /** What the guest touched and the machine does not have. */
-  unhandled?: { kind: string; address: string; name?: string; reads: number; writes: number }[]
+  unhandled?: UnhandledJson[]
+  /** The same of the firmware, before it handed over. */
+  unhandledByFirmware?: UnhandledJson[]
   /** The ports that were accessed last, and how often; the last one last. */
   lastIo?: { kind: 'read' | 'write'; port: string; name?: string; size: number; value: string; times: number }[]
   /** The last exceptions (soft engine), the last one last. */
   faults?: Fault[]
+  /** As they were at the end, by their names in small letters: numbers in hexadecimal, segments by their parts. */
+  registers?: RegisterFields
   screenshot?: string
   /** A person's input came in, so another run need not go the same way. */
   hostInput?: boolean
+}
+
+export interface UnhandledJson {
+  kind: string
+  address: string
+  name?: string
+  reads: number
+  writes: number
+}
+
+function unhandledJson(item: Unhandled): UnhandledJson {
+  return { ...item, address: hex(item.address) }
 }
 
 export interface Engine {
@@ -68,9 +89,13 @@ export function exitCodeOf(result: RunResult): number {
 
 const hex = (number: number) => `0x${number.toString(16)}`
 
+/** What the object says of itself. */
+export const RUN_JSON = { format: 'bootwright-exit', version: 1 } as const
+
 export function runJson(result: RunResult, engine: Engine, screenshot: string | undefined): RunJson {
   const { mode, exit } = result
   return {
+    ...RUN_JSON,
     outcome: result.outcome === 'interrupted' ? 'error' : result.outcome,
     exitCode: exitCodeOf(result),
     ...(result.error !== undefined && { error: result.error }),
@@ -92,25 +117,31 @@ export function runJson(result: RunResult, engine: Engine, screenshot: string | 
       ...(result.text !== undefined && { text: result.text }),
     },
     serial: result.serial.map(({ port, lines }) => ({ port: `COM${port + 1}`, lines })),
-    unhandled: result.unhandled.map((item) => ({ ...item, address: hex(item.address) })),
+    unhandled: result.unhandled.map(unhandledJson),
+    unhandledByFirmware: (result.unhandledByFirmware ?? []).map(unhandledJson),
     lastIo: result.lastIo.map((access) => ({ ...access, port: hex(access.port), value: hex(access.value) })),
     faults: result.faults,
+    registers: registerFields(result.registers),
     ...(screenshot !== undefined && { screenshot }),
     ...(result.hostInput && { hostInput: true }),
   }
 }
 
-/** One line on how it went, for people. */
-export function summary(result: RunResult, engine: Engine): string {
+/**
+ * One line on how it went, for people.
+ * @param chosen The engine was not asked for: where the run was too slow or could not go on, why it was taken matters.
+ */
+export function summary(result: RunResult, engine: Engine, chosen: boolean): string {
   const { exit, outcome } = result
   const byGuest = !['condition', 'timeout', 'interrupted', 'script'].includes(exit.reason)
   const end = byGuest ? `${outcome}, ${describeReason(exit)}` : outcome
+  const matters = chosen && (outcome === 'timeout' || exit.reason === 'failure')
   const million = result.instructions / 1e6
   const parts = [
     `guest ${seconds(result.guestTimeNs / 1e9)}`,
     `host ${seconds(result.hostMs / 1e3)}`,
     ...(result.instructions > 0 ? [`${million.toFixed(million < 10 ? 1 : 0)} M instructions`] : []),
-    `engine ${engine.engine}${engine.engineReason ? ` (${engine.engineReason})` : ''}`,
+    `engine ${engine.engine}${matters && engine.engineReason ? ` (${engine.engineReason})` : ''}`,
   ]
   return `${end}: ${parts.join(', ')}`
 }
@@ -126,7 +157,7 @@ function seconds(value: number): string {
 /** For what went wrong before there was a machine. */
 export function errorJson(error: unknown): RunJson {
   const { message, exitCode } = complaint(error)
-  return { outcome: 'error', exitCode, error: message }
+  return { ...RUN_JSON, outcome: 'error', exitCode, error: message }
 }
 
 export function printJson(value: object): void {

@@ -16,7 +16,7 @@ import { paragraphs } from './help.js'
 import { machineOptions, prepareMachine } from './machine-options.js'
 import { openSink, type Sink, streamSink, withPath } from './outputs.js'
 import { type Act, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from './run-options.js'
-import { errorJson, exitCodeOf, printJson, type RunJson, runJson, summary } from './run-report.js'
+import { errorJson, exitCodeOf, printJson, RUN_JSON, type RunJson, runJson, summary } from './run-report.js'
 import { Views } from './views.js'
 
 /** Bytes for COM1 that may wait for the guest; standard input waits then, and a page is told. */
@@ -215,7 +215,7 @@ function complainInterrupted(request: RunRequest): number {
   process.stderr.write(`bootwright: ${error}\n`)
   if (request.json) {
     const exit = { reason: 'interrupted' as const }
-    printJson({ outcome: 'error', exitCode: EXIT.interrupted, error, exit } satisfies RunJson)
+    printJson({ ...RUN_JSON, outcome: 'error', exitCode: EXIT.interrupted, error, exit } satisfies RunJson)
   }
   return EXIT.interrupted
 }
@@ -261,7 +261,8 @@ function exitHint({ steps }: RunRequest, { exit, step }: RunResult): string {
 function report(request: RunRequest, vm: VmThread, result: RunResult, pictured: boolean): void {
   const sentence = result.error === undefined ? undefined : `${printable(result.error)}${exitHint(request, result)}`
   if (sentence !== undefined) process.stderr.write(`bootwright: ${sentence}\n`)
-  if (result.outcome !== 'ok' && result.outcome !== 'interrupted') process.stderr.write(evidence(result))
-  process.stderr.write(`${printable(summary(result, vm))}\n`)
+  if (result.outcome !== 'ok') process.stderr.write(evidence(result))
+  const chosen = request.machine.engine === undefined || request.machine.engine === 'auto'
+  process.stderr.write(`${printable(summary(result, vm, chosen))}\n`)
   if (request.json) printJson(runJson(result, vm, pictured ? request.screenshot : undefined))
 }

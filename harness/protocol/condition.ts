@@ -18,6 +18,9 @@ export interface ExitCondition {
   code?: number
 }
 
+/** In place of a serial port's number: what the guest writes to the ports E9h and 402h. */
+export const DEBUG_CONSOLE = 4
+
 export type Condition =
   /**
    * The screen's text matches: its rows joined by line feeds, without the spaces at their ends. In graphics modes it is
@@ -25,7 +28,7 @@ export type Condition =
    */
   | { kind: 'text'; pattern: Pattern; area?: Area }
   /**
-   * What the guest sent over COM1 + `port` since the last match matches; with `peek`, all that it sent lately. `title`
+   * What the guest sent over COM1 + `port`, or to DEBUG_CONSOLE, since the last match matches; with `peek`, all that it sent lately. `title`
    * says in words what that is, where nobody gave the pattern.
    */
   | { kind: 'serial'; port: number; pattern: Pattern; peek?: boolean; title?: string }
@@ -99,7 +102,7 @@ export function describeCondition(condition: Condition): string {
     case 'text':
       return `the text ${describePattern(condition.pattern)} ${describePlace(condition.area)}`
     case 'serial':
-      return `${condition.title ?? describePattern(condition.pattern)} on COM${condition.port + 1}`
+      return `${condition.title ?? describePattern(condition.pattern)} on ${describeLine(condition.port)}`
     case 'output':
       return `output on COM${condition.port + 1}`
     case 'exit':
@@ -121,6 +124,10 @@ export function describeCondition(condition: Condition): string {
 
 function describePlace(area: Area | undefined): string {
   return area ? `at ${area.x},${area.y} (${area.width}×${area.height} pixels)` : 'on the screen'
+}
+
+function describeLine(port: number): string {
+  return port === DEBUG_CONSOLE ? 'the debug console' : `COM${port + 1}`
 }
 
 function describePattern({ source, flags }: Pattern): string {

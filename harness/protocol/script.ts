@@ -61,6 +61,8 @@ export interface Look {
   /** The guest listens to its mouse. */
   mouse: boolean
   unhandled: Unhandled[]
+  /** What the firmware touched before it handed over, which is no part of `unhandled`. */
+  unhandledByFirmware?: Unhandled[]
   /** The last port accesses, the last one last. */
   lastIo: PortAccess[]
   /** The last exceptions, the last one last; none under kvm. */
@@ -99,7 +101,7 @@ export interface RunResult extends Look {
   /** Resets of the machine on the way. */
   resets: number
   hostMs: number
-  /** Registers when the script ended otherwise than well. */
+  /** Registers at the end. */
   registers: string | undefined
   shots: Shot[]
   /** The machine's thread did not answer and was ended: this is what it had told before. */

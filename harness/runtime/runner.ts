@@ -3,6 +3,7 @@
  * stands still at the very frame or byte at which the condition came true; the host's clock is looked at for nothing
  * but the host time-out and the progress report.
  */
+
 import type { State } from '../../machine/device.js'
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
@@ -16,12 +17,14 @@ import {
   type Condition,
   claimsExit,
   compilePattern,
+  DEBUG_CONSOLE,
   describeCondition,
   outlivesPanic,
 } from '../protocol/condition.js'
 import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
 import type { EndReason, Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
 import { codeHint, describeExit } from '../words/exit-words.js'
+import { FirmwareAccesses } from './firmware-accesses.js'
 import { LiveInput } from './live-input.js'
 import { Pace } from './pace.js'
 import { PanicWatch } from './panic-watch.js'
@@ -76,7 +79,9 @@ class GoOnAt extends Error {
 
 export class Runner {
   readonly machine: Machine
-  private readonly logs = Array.from({ length: SERIAL_PORTS }, () => new SerialLog())
+  /** Of the serial lines, and the last of the debug console. */
+  private readonly logs = Array.from({ length: DEBUG_CONSOLE + 1 }, () => new SerialLog())
+  private readonly firmware = new FirmwareAccesses(() => this.machine.unhandled())
   private readonly serialOut: number[][] = Array.from({ length: SERIAL_PORTS }, () => [])
   private debugOut: number[] = []
   private readonly scene: Scene
@@ -121,6 +126,8 @@ export class Runner {
       onSerial: (port, byte) => this.serialByte(port, byte),
       onDebug: (byte) => {
         this.debugOut.push(byte)
+        this.firmware.byte(byte)
+        this.heard(DEBUG_CONSOLE, byte)
       },
     })
     const { machine } = this
@@ -211,9 +218,12 @@ export class Runner {
       guestTimeNs: this.machine.now(),
       instructions: this.machine.instructions(),
       ...this.screen.fresh(),
-      serial: this.logs.flatMap((log, port) => (log.bytes > 0 ? [{ port, lines: log.lastLines(LAST_LINES) }] : [])),
+      serial: this.logs.flatMap((log, port) =>
+        log.bytes > 0 && port !== DEBUG_CONSOLE ? [{ port, lines: log.lastLines(LAST_LINES) }] : [],
+      ),
       mouse: this.machine.mouseListened(),
-      unhandled: this.machine.unhandled(),
+      unhandled: this.firmware.others(this.machine.unhandled()),
+      unhandledByFirmware: this.firmware.own(),
       lastIo: this.machine.lastIo(),
       faults: this.machine.lastFaults(),
     }
@@ -239,6 +249,7 @@ export class Runner {
       hostInput,
       unclaimed: unclaimed ? { ...unclaimed } : null,
       screens: screen.save(),
+      firmware: this.firmware.save(),
     }
   }
 
@@ -250,6 +261,7 @@ export class Runner {
     this.unclaimed = (state.unclaimed as MachineExit | null | undefined) ?? undefined
     this.panics.load()
     this.screen.load(state.screens as State)
+    this.firmware.load(state.firmware)
     for (const bytes of this.serialOut) bytes.length = 0
     this.debugOut = []
   }
@@ -384,7 +396,10 @@ export class Runner {
   private noteExit(exit: MachineExit): void {
     this.tracer?.exit(describeExit(exit))
     if (exit.reason === 'reset') this.resets++
-    if (exit.reason === 'reset' || exit.reason === 'triple-fault') this.screen.keepLast()
+    if (exit.reason === 'reset' || exit.reason === 'triple-fault') {
+      this.firmware.began()
+      this.screen.keepLast()
+    }
   }
 
   /** The machine stopped by itself. True: that is what was waited for; false: it runs on. Throws if it cannot. */
@@ -504,8 +519,12 @@ export class Runner {
 
   private serialByte(port: number, byte: number): void {
     this.serialOut[port].push(byte)
-    this.logs[port].add(byte)
     this.panics.serialByte(port, byte, this.machine.now())
+    this.heard(port, byte)
+  }
+
+  private heard(port: number, byte: number): void {
+    this.logs[port].add(byte)
     if (this.watch && !this.hit && this.watch.atByte(port)) {
       this.hit = true
       this.machine.requestStop()
@@ -543,7 +562,7 @@ export class Runner {
       matched: this.matched,
       resets: this.resets,
       hostMs: performance.now() - this.started,
-      registers: end ? this.machine.registers() : undefined,
+      registers: this.machine.registers(),
       shots: this.shots,
       hostInput: this.hostInput,
     }

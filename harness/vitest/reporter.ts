@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import type { SerializedError } from 'vitest'
 import type { Reporter, TestCase, TestModule, TestRunEndReason, Vitest } from 'vitest/node'
+import { annotations } from '../../reports/annotations.js'
 import { renderRunMarkdown } from '../../reports/run-markdown.js'
 import {
   type Attachment,
@@ -73,6 +74,12 @@ export default class BootwrightReporter implements Reporter {
       tests,
     }
     const folder = this.options.folder ?? process.env.BOOTWRIGHT_REPORT ?? 'bootwright-report'
+    if (process.env.GITHUB_ACTIONS) process.stdout.write(annotations(run, root))
+    if (tests.length === 0 && run.errors.length === 0) {
+      // A filter that no file fits is no run: the report of the last one stays.
+      if (existsSync(folder)) console.log(`There was nothing to run; the report in ${folder} is as it was`)
+      return
+    }
     try {
       const { run: written, html } = writeRun(run, folder)
       const { GITHUB_STEP_SUMMARY } = process.env

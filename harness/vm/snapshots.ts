@@ -11,6 +11,8 @@ export interface VmMemory {
   serial: readonly SerialRecord[]
   fonts: readonly BitmapFont[]
   exit: VmExit | undefined
+  /** What was written to the debug console. */
+  debugConsole?: string
 }
 
 /** Good in the process that made it, until it is released, whatever becomes of the machine it was made of. */

@@ -12,6 +12,7 @@ import type { Progress, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult } from '../protocol/script.js'
 import { type VmEvents, VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
+import { DebugConsole } from './debug-console.js'
 import { type DriverSettings, type Duration, type TimeoutOptions, VmDriver } from './driver.js'
 import type { VmExit } from './exit.js'
 import { Keyboard } from './keyboard.js'
@@ -40,6 +41,7 @@ export class Vm {
   readonly keyboard: Keyboard
   readonly mouse: Mouse
   readonly serial: SerialLines
+  readonly debugConsole: DebugConsole
   readonly media: Media
   readonly power: Power
   readonly driver: VmDriver
@@ -78,7 +80,8 @@ export class Vm {
     }
     const onTrace = (event: TraceInput) => vm?.sink?.event(event)
     const onProgress = (progress: Progress) => vm?.onProgress?.(progress)
-    vm = new Vm(await startThread({ onSerial, onTrace, onProgress }), settings)
+    const onDebug = (bytes: Uint8Array) => vm?.debugConsole.receive(bytes)
+    vm = new Vm(await startThread({ onSerial, onDebug, onTrace, onProgress }), settings)
     if (memory) await vm.adopt(memory)
     return vm
   }
@@ -93,6 +96,7 @@ export class Vm {
     this.keyboard = new Keyboard(this.driver, settings.layout)
     this.mouse = new Mouse(this.driver)
     this.serial = serialLines(this.driver, SERIAL_PORTS)
+    this.debugConsole = new DebugConsole(this.driver)
     this.media = new Media(this.driver)
     this.power = new Power(this.driver)
   }
@@ -164,7 +168,12 @@ export class Vm {
   async snapshot(): Promise<VmSnapshot> {
     const machine = await this.driver.ask((thread) => thread.snapshot())
     const serial = Array.from({ length: SERIAL_PORTS }, (_, port) => this.serial[port].record())
-    return new VmSnapshot(machine, { serial, fonts: [...this.screen.fonts], exit: this.lastExit })
+    return new VmSnapshot(machine, {
+      serial,
+      fonts: [...this.screen.fonts],
+      exit: this.lastExit,
+      debugConsole: this.debugConsole.text(),
+    })
   }
 
   /** Goes on from there: of this machine, of one that it was forked from, or of its forks. */
@@ -200,10 +209,11 @@ export class Vm {
     this.lastExit = { reason, code: exit.code, detail: exit.detail }
   }
 
-  private async adopt({ serial, fonts, exit }: VmMemory): Promise<void> {
+  private async adopt({ serial, fonts, exit, debugConsole }: VmMemory): Promise<void> {
     serial.forEach((record, port) => {
       this.serial[port].adopt(record)
     })
+    this.debugConsole.adopt(debugConsole ?? '')
     this.lastExit = exit
     this.screen.fonts = [...fonts]
     if (fonts.length > 0) await this.driver.run(fonts.map((font) => ({ kind: 'learn-font', font })))

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -73,6 +74,8 @@ describe.skipIf(noFirmware)(`exits${firmwareNote}`, () => {
     const halt = await runJson('halt', ['--until-exit'])
     expect(halt).toMatchObject({ outcome: 'failed', exitCode: 1, exit: { reason: 'halted' } })
     expect(halt.screen?.text).toContain('halting')
+    expect(halt.registers).toMatchObject({ halted: true })
+    expect(fault.registers).toMatchObject({ idt: { limit: expect.any(String) } })
   })
 
   test('a reset is an exit when one is waited for', async () => {
@@ -98,7 +101,13 @@ describe.skipIf(noFirmware)(`waiting${firmwareNote}`, () => {
     const json = await runJson('idle', ['--until-text', 'never', '--timeout', '1.5s'])
     expect(json).toMatchObject({ outcome: 'timeout', exitCode: 124, exit: { reason: 'timeout' } })
     expect(json.ended.code).toBe(124)
+    expect(json).toMatchObject({ format: 'bootwright-exit', version: 1 })
+    expect(json.registers).toMatchObject({ eip: expect.stringMatching(/^0x[0-9a-f]{8}$/), cs: { selector: '0x0000' } })
+    // SeaBIOS looks for LPT2; this guest touches nothing that is not there.
+    expect(json.unhandled).toEqual([])
+    expect(json.unhandledByFirmware?.map(({ name }) => name)).toContain('LPT2')
     const { stderr } = json.ended
+    expect(stderr).not.toContain('touched, but not there')
     expect(stderr).toContain('the time-out of 1.5 s came while waiting for the text /never/ on the screen')
     expect(stderr).toContain('idle here')
     expect(stderr).toMatch(/last lines of COM1:\n {2}idle/)
@@ -195,6 +204,8 @@ describe('the command line', () => {
       },
     })
     expect(ended.code).toBe(130)
+    expect(ended.stderr).toMatch(/last screen[\s\S]*idle here[\s\S]*last lines of COM1:\n {2}idle\nregisters:\n {2}EAX/)
+    expect(JSON.parse(ended.stdout).registers).toHaveProperty('eip')
     expect(JSON.parse(ended.stdout)).toMatchObject({ outcome: 'error', exitCode: 130, exit: { reason: 'interrupted' } })
   })
 
@@ -220,4 +231,24 @@ describe('the command line', () => {
 test('no medium has changed by one byte', () => {
   const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
   for (const name of PROGRAM_NAMES) expect(hash(readFileSync(at(`${name}.img`)))).toBe(hash(programFloppy(name)))
+})
+
+describe.skipIf(noFirmware || !existsSync('/dev/full'))(`what is printed and reaches nobody${firmwareNote}`, () => {
+  const shell = (line: string) =>
+    spawnSync('bash', ['-c', line], { encoding: 'utf8', env: { ...process.env, BOOTWRIGHT_NO_BUILD: '1' } })
+  const command = (name: string) =>
+    `"${process.execPath}" bin/bootwright.js run --engine soft --floppy "${at(`${name}.img`)}"`
+
+  test('is an error where the disk is full', () => {
+    const { status, stderr } = shell(`${command('exit0')} --until-exit --json > /dev/full`)
+    expect([status, stderr.trim().split('\n').at(-1)]).toEqual([
+      3,
+      'bootwright: standard output: the disk is full; make room and run it again',
+    ])
+  })
+
+  test('changes nothing of the exit code where the reader of standard error has gone', () => {
+    const line = `${command('idle')} --until-text never --timeout 1s`
+    expect(shell(`${line} 2>&1 >/dev/null | true; echo \${PIPESTATUS[0]}`).stdout).toBe('124\n')
+  })
 })

@@ -95,7 +95,11 @@ describe('bootwright test', () => {
   })
 
   test('is 4 without tests and 2 for an option that vitest does not know', async () => {
-    expect((await run(['no-such-file'])).code).toBe(4)
+    const before = readFileSync(join(report, 'run.json'), 'utf8')
+    const none = await run(['no-such-file'])
+    expect(none.code).toBe(4)
+    expect(none.stdout).toContain('There was nothing to run; the report in')
+    expect(readFileSync(join(report, 'run.json'), 'utf8')).toBe(before)
     expect((await run(['good', '--no-such-option-at-all=1'])).code).toBe(2)
   })
 

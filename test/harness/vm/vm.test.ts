@@ -160,6 +160,16 @@ describe('a serial line', () => {
     expect((await shell.run(`echo ${long}`)).stdout).toBe(`${long}\n`)
   })
 
+  test('the debug console can be waited for, and read, as a serial line', async () => {
+    const vm = await start('hello')
+    expect(await vm.debugConsole.waitFor(/d(eb)ug/)).toEqual(['debug', 'eb'])
+    expect(vm.debugConsole.text()).toBe('debug')
+    expect((await vm.look()).serial).toEqual([{ port: 0, lines: ['hello'] }])
+    await expect(vm.debugConsole.waitFor('more', { timeout: '100ms' })).rejects.toThrow(
+      /^waited 0\.1 s of guest time for \/more\/ on the debug console\n/,
+    )
+  })
+
   test('quotes the command that was not through in time, and the line that asked for it', async () => {
     const vm = await start('shell')
     const shell = await vm.serial.shell({ login: 'root', password: 'secret' })
