@@ -1,6 +1,7 @@
 /** `vm.debugConsole`: what the guest, and the firmware before it, write to the ports E9h and 402h. */
+
+import { toPattern } from '../keys/patterns.js'
 import { DEBUG_CONSOLE } from '../protocol/condition.js'
-import { toPattern } from './conditions.js'
 import type { TimeoutOptions, VmDriver } from './driver.js'
 
 export class DebugConsole {
