@@ -284,7 +284,8 @@ export const CASES: StaticArray<u16> = [${list(variants.map((v) => number.get(v)
   writeFileSync(
     join(folder, 'dispatch.ts'),
     `${head}import { OP_HANDLER, OP_SIZE } from '../op'
-import { advance, leave, limit, setCurrentOp } from '../run'
+import { advance, leave } from '../chain'
+import { limit, setCurrentOp } from '../progress'
 import { HANDLER_TABLE } from '../state'
 import { invalidOpcode } from '../system'
 ${importLines.join('\n')}

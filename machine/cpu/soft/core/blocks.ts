@@ -1,8 +1,12 @@
 /**
  * Decoded blocks: kept by physical address and mode, found by linear address through the jump cache, dropped when the
- * bytes they were made from are written.
+ * bytes they were made from are written (`code-map.ts`).
  */
-import { decodeBlock } from './decode'
+import {
+  BLOCK_BYTES, BLOCK_COUNT, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS, CODE_MAP_BYTES,
+  codeMap, hashSlot, markCode,
+} from './code-map'
+import { MAX_OPS, decodeBlock } from './decode'
 import { refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { nonCanonical } from './memory'
@@ -10,38 +14,20 @@ import { ACCESS_EXECUTE, ACCESS_USER, translate } from './page-walk'
 import { physMap } from './physical'
 import { flushWriteTlb, tlbGeneration } from './tlb'
 import { OP_SIZE } from './op'
-import { breakSoon } from './run'
+import { breakSoon } from './progress'
 import {
   BLOCK_HASH, CODE_POOL, CODE_POOL_END, CPL, CS, EX_GP, JUMP_CACHE, MODE, MODE_CODE64, MODE_CS_LIMIT, PAGE_BLOCKS,
   PAGE_CODE, PAGE_CODE_MAP, PHYS_MAP, RIP, SEG_BASE, SEG_LIMIT,
 } from './state'
 
-// A block's header has the size of an op and stands in front of its ops.
-export const BLOCK_PHYS: usize = 0 // u64: guest-physical address of its first byte
-export const BLOCK_MODE: usize = 8 // u32: MODE it was decoded for; BLOCK_DROPPED when its bytes have changed
-export const BLOCK_COUNT: usize = 12 // u32: ops
-export const BLOCK_HASH_NEXT: usize = 16 // u32
-export const BLOCK_PAGE_NEXT: usize = 20 // u32
-export const BLOCK_BYTES: usize = 24 // u32: bytes of code
-export const BLOCK_HEADER: usize = OP_SIZE
-
-export const BLOCK_DROPPED: u32 = 0xffffffff
-/** Ops of the longest block. */
-export const MAX_OPS: u32 = 64
 const BLOCK_ROOM: usize = BLOCK_HEADER + (<usize>MAX_OPS + 1) * OP_SIZE
 
-const BLOCK_HEADS: u32 = 0x10000
 const JUMP_ENTRIES: u64 = 8192
 
 let pool: usize = CODE_POOL
 let codeMaps: usize = CODE_POOL_END
 /** Grows whenever the pool is emptied: addresses of blocks and ops from before are no longer theirs. */
 export let poolGeneration: u32 = 0
-
-@inline function hashSlot(phys: u64): usize {
-  const h = <u32>phys ^ (<u32>phys >> 14)
-  return BLOCK_HASH + (<usize>(h & (BLOCK_HEADS - 1)) << 2)
-}
 
 @inline export function jumpSlot(linear: u64): usize {
   return JUMP_CACHE + (<usize>((linear ^ (linear >> 13)) & (JUMP_ENTRIES - 1)) << 4)
@@ -103,48 +89,6 @@ export function findBlock(): usize {
   return block
 }
 
-// ---- which bytes of a page were decoded: a bit each ----
-
-const CODE_MAP_BYTES: usize = 512
-
-@inline function codeMap(page: usize): usize {
-  return <usize>load<u32>(PAGE_CODE_MAP + (page << 2))
-}
-
-/** Whether a block was made from some of `size` bytes (8 at most) at `phys`, within one page. */
-@inline export function mayHoldCode(phys: u32, size: u32): bool {
-  const map = codeMap(<usize>(phys >> 12))
-  const bits = <u32>load<u16>(map + <usize>((phys & 0xfff) >> 3)) >> (phys & 7)
-  return map != 0 && (bits & ((1 << size) - 1)) != 0
-}
-
-function mapHolds(map: usize, from: u32, to: u32): bool {
-  for (let i = from; i < to; ) {
-    if (!(i & 63) && i + 64 <= to) {
-      if (load<u64>(map + <usize>(i >> 3))) return true
-      i += 64
-    } else {
-      if ((load<u8>(map + <usize>(i >> 3)) >> <u8>(i & 7)) & 1) return true
-      i++
-    }
-  }
-  return false
-}
-
-function markCode(map: usize, from: u32, to: u32): void {
-  for (let i = from; i < to; i++) {
-    const byte = map + <usize>(i >> 3)
-    store<u8>(byte, load<u8>(byte) | (<u8>1 << <u8>(i & 7)))
-  }
-}
-
-function unmarkCode(map: usize, from: u32, to: u32): void {
-  for (let i = from; i < to; i++) {
-    const byte = map + <usize>(i >> 3)
-    store<u8>(byte, load<u8>(byte) & ~(<u8>1 << <u8>(i & 7)))
-  }
-}
-
 function enterBlock(block: usize, phys: u64): void {
   const head = hashSlot(phys)
   store<u32>(block, load<u32>(head), BLOCK_HASH_NEXT)
@@ -165,61 +109,6 @@ function enterBlock(block: usize, phys: u64): void {
   if (!(entry & PAGE_CODE)) {
     store<u32>(PHYS_MAP + (page << 2), entry | PAGE_CODE)
     flushWriteTlb()
-  }
-}
-
-/** `size` bytes at `phys` (within one page) were written: the blocks made from them go. */
-export function dropCode(phys: u32, size: u32): void {
-  const page = <usize>(phys >> 12)
-  const map = codeMap(page)
-  if (!map || !mapHolds(map, phys & 0xfff, (phys & 0xfff) + size)) return
-  // The bytes of the blocks that go, which blocks that stay may share.
-  let from: u32 = 0x1000
-  let to: u32 = 0
-  let previous = PAGE_BLOCKS + (page << 2)
-  let block = <usize>load<u32>(previous)
-  while (block) {
-    const next = <usize>load<u32>(block, BLOCK_PAGE_NEXT)
-    const start = load<u32>(block, BLOCK_PHYS)
-    const bytes = load<u32>(block, BLOCK_BYTES)
-    if (phys < start + bytes && phys + size > start) {
-      store<u32>(block, BLOCK_DROPPED, BLOCK_MODE)
-      unhash(block)
-      store<u32>(previous, <u32>next)
-      from = min<u32>(from, start & 0xfff)
-      to = max<u32>(to, (start & 0xfff) + bytes)
-    } else previous = block + BLOCK_PAGE_NEXT
-    block = next
-  }
-  unmarkCode(map, from, to)
-  block = <usize>load<u32>(PAGE_BLOCKS + (page << 2))
-  if (!block) {
-    const entry = PHYS_MAP + (page << 2)
-    store<u32>(entry, load<u32>(entry) & ~PAGE_CODE)
-  }
-  while (block) {
-    const start = load<u32>(block, BLOCK_PHYS) & 0xfff
-    markCode(map, max<u32>(start, from), min<u32>(start + load<u32>(block, BLOCK_BYTES), to))
-    block = <usize>load<u32>(block, BLOCK_PAGE_NEXT)
-  }
-  breakSoon()
-}
-
-function unhash(block: usize): void {
-  let link = hashSlot(load<u64>(block, BLOCK_PHYS))
-  while (<usize>load<u32>(link) != block) link = <usize>load<u32>(link) + BLOCK_HASH_NEXT
-  store<u32>(link, load<u32>(block, BLOCK_HASH_NEXT))
-}
-
-/** Host side: bytes of RAM changed from outside. Any length. */
-export function dropRange(phys: u32, length: u32): void {
-  let at = phys
-  let left = length
-  while (left) {
-    const n = min<u32>(left, 0x1000 - (at & 0xfff))
-    if (load<u32>(PHYS_MAP + (<usize>(at >> 12) << 2)) & PAGE_CODE) dropCode(at, n)
-    at += n
-    left -= n
   }
 }
 

@@ -2,7 +2,8 @@
 import { condition } from './condition'
 import { addSp, peek, push, readEa } from './memory'
 import { OP_ADDRESS_SHIFT, OP_IMM, OP_LINK_NEXT, OP_LINK_TAKEN, OP_RM } from './op'
-import { checkTarget, follow, jumpTo, nextIp } from './run'
+import { checkTarget, follow, jumpTo } from './chain'
+import { nextIp } from './progress'
 import { MODE, MODE_CODE64, MODE_CS_LIMIT, RCX, REG_BLOCK_IP } from './state'
 import { getZF } from './flags'
 

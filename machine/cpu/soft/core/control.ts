@@ -10,7 +10,7 @@ import { physRead } from './physical'
 import { flushPage, flushTlb, privilegeChanged } from './tlb'
 import { ea, OP_REG, OP_RM, opSeg } from './op'
 import { operand16, setGpr } from './operand'
-import { nextIp, stall } from './run'
+import { nextIp, stall } from './progress'
 import { ACC_LONG, code64, longMode, setSegmentBounds, updateMode } from './segment'
 import {
   A20_MASK, ATTENTION, ATTN_STEP, CPL, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG,

@@ -1,6 +1,6 @@
 /** Debug registers: data breakpoints on memory accesses (Intel SDM vol. 3, 18.2). */
 import { ATTENTION, ATTN_DEBUG, ATTN_HIT, DEBUG_HITS, DR } from './state'
-import { breakSoon } from './run'
+import { breakSoon } from './progress'
 
 /** True when an enabled data breakpoint lies in the page of `linear`: such a page stays out of the TLBs. */
 export function dataBreakpoints(linear: u64): bool {

@@ -2,7 +2,7 @@
  * The decoder: bytes to ops, once for each block. The opcode maps are a decision tree that the generator makes from the
  * opcode table (`../opcodes`): by mandatory prefix, ModRM.reg, ModRM.mod, ModRM.rm and long mode down to a leaf.
  */
-import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_MODE, BLOCK_PHYS, MAX_OPS } from './blocks'
+import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_MODE, BLOCK_PHYS } from './code-map'
 import { raise, refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { has } from './features'
@@ -18,6 +18,9 @@ import {
   CPL, CS, DS, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, MODE, MODE_CODE32, MODE_CODE64,
   MODE_CS_LIMIT, PAGE_SHARED, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
 } from './state'
+
+/** Ops of the longest block. */
+export const MAX_OPS: u32 = 64
 
 // Node references: kind in bits 31:28.
 const NODE_LEAF: u32 = 1

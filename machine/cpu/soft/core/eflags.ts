@@ -3,7 +3,7 @@ import { raise } from './fault'
 import { getFlags, setFlags } from './flags'
 import { addSp, peek, push } from './memory'
 import { privilegeChanged } from './tlb'
-import { nextIp } from './run'
+import { nextIp } from './progress'
 import { virtual8086 } from './segment'
 import {
   CPL, CR0, CR0_PE, CR4, CR4_PVI, CR4_VME, DR, EX_GP, FLAG_AC, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_TF,

@@ -3,7 +3,7 @@ import { dropHits } from './debug'
 import { noteRefusal } from './fault-log'
 import { dropGathered } from './float-sse'
 import { unwind } from './host'
-import { syncForFault } from './run'
+import { syncForFault } from './progress'
 import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
 
 /** What an instruction has begun and not ended must not count for the next one. */

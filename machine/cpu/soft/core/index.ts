@@ -1,13 +1,14 @@
 /** The core's exports: what `soft-engine.ts` calls. */
 import { fillHandlerTable } from './generated/dispatch'
 import { flushAllTlbs, initializeTlbs, selectTlb } from './tlb'
-import { breakSoon, instructionCount, stall } from './run'
+import { breakSoon, instructionCount, stall } from './progress'
 import { updateMode } from './segment'
 import { ATTENTION, ICOUNT_END, STALLED } from './state'
 
 export { run } from './run'
 export { faultCount, faultEntry } from './fault-log'
-export { dropEverything, dropRange } from './blocks'
+export { dropEverything } from './blocks'
+export { dropRange } from './code-map'
 export { msrStorage, readTsc, writeTsc } from './msr'
 export { getFlags, setFlags } from './flags'
 export { resetCpu } from './reset'

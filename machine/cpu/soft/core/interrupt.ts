@@ -14,7 +14,7 @@ import { arithFlags, getFlags } from './flags'
 import { unwind } from './host'
 import { linearRead } from './memory'
 import { OP_IMM } from './op'
-import { nextIp, syncForFault } from './run'
+import { nextIp, syncForFault } from './progress'
 import {
   checkCodeOffset, descDpl, descHigh, descIsCode, descIsConforming, descIsSystem, descPresent, descType,
   fetchDescriptor, longMode, NEW_CS, prepare, setAccessed, setNull, setReal, setVirtual8086, tableRead,

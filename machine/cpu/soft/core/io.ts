@@ -6,7 +6,8 @@ import { portRead, portWrite } from './host'
 import { probeWrite, read, write } from './memory'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_IMM, opSeg } from './op'
 import { setGpr } from './operand'
-import { instructionCount, instructionPointer, nextIp, pressing, stall } from './run'
+import { pressing } from './chain'
+import { instructionCount, instructionPointer, nextIp, stall } from './progress'
 import { code64, tableRead, virtual8086 } from './segment'
 import {
   CPL, CR0, CR0_PE, CR4, CR4_DE, DR, ES, EX_GP, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, RAX, RCX,

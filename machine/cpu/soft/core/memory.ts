@@ -6,7 +6,7 @@
  * accesses that cross a page), one load. Everything else (faults, MMIO, ROM, code pages, page crossing, expand-down
  * segments, alignment checks, data breakpoints) never enters a TLB or has a bound of 0, and so takes a slow path.
  */
-import { mayHoldCode } from './blocks'
+import { mayHoldCode } from './code-map'
 import { checkDataBreakpoint } from './debug'
 import { raise, refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_DOWN, REFUSED_LIMIT, REFUSED_NULL, REFUSED_TYPE } from './fault-log'
@@ -17,7 +17,7 @@ import {
   CPL, EFER, EFER_LMA, EX_AC, EX_GP, EX_SS, FLAT, MODE, MODE_CODE64, RSP, SCRATCH, SEG_ACCESS, SEG_BASE, SEG_LIMIT,
   SEG_READ_BOUND, SEG_WRITE_BOUND, SP_MASK, STACK_SEG,
 } from './state'
-import { TAG_CODE, alignmentChecked, tlbRead, tlbWrite, translateAndFill } from './tlb'
+import { PAGE_MASK, TAG_CODE, alignmentChecked, tlbEntry, tlbHits, tlbPlace, tlbRead, tlbWrite, translateAndFill } from './tlb'
 
 /** True when 64-bit canonical form is broken (only asked in 64-bit code). */
 @inline export function nonCanonical(linear: u64): bool {
@@ -86,8 +86,8 @@ function nextPage(linear: u64, access: u32): u64 {
 }
 
 @inline export function linearRead<T>(linear: u64): T {
-  const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return load<T>(<u32>linear + load<u32>(e, 8))
+  const e = tlbEntry(tlbRead, linear)
+  if (tlbHits(e, linear, sizeof<T>())) return load<T>(tlbPlace(e, linear))
   return <T>linearReadSlow(linear, sizeof<T>(), cpuAccess())
 }
 
@@ -96,9 +96,9 @@ function nextPage(linear: u64, access: u32): u64 {
  * as when a program keeps its data beside it. 0 where it is not so simple.
  */
 @inline function besideCode(linear: u64, size: u32): usize {
-  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (size - 1)) & ~0xfff | TAG_CODE) != load<u64>(e)) return 0
-  return mayHoldCode((load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff), size) ? 0 : <u32>linear + load<u32>(e, 8)
+  const e = tlbEntry(tlbWrite, linear)
+  if (((linear + (size - 1)) & PAGE_MASK | TAG_CODE) != load<u64>(e)) return 0
+  return mayHoldCode((load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff), size) ? 0 : tlbPlace(e, linear)
 }
 
 @noInline function linearWriteMiss(linear: u64, value: u64, size: u32): void {
@@ -108,8 +108,8 @@ function nextPage(linear: u64, access: u32): u64 {
 }
 
 @inline export function linearWrite<T>(linear: u64, value: T): void {
-  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) store<T>(<u32>linear + load<u32>(e, 8), value)
+  const e = tlbEntry(tlbWrite, linear)
+  if (tlbHits(e, linear, sizeof<T>())) store<T>(tlbPlace(e, linear), value)
   else linearWriteMiss(linear, <u64>value, sizeof<T>())
 }
 
@@ -170,8 +170,8 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
 @noInline function readOutside(seg: usize, offset: u64, size: u32): u64 {
   checkSegment(seg, offset, size, false)
   const linear = (offset + load<u64>(seg, SEG_BASE)) & 0xffffffff
-  const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (size - 1)) & ~0xfff) == load<u64>(e)) return loadBytes(<u32>linear + load<u32>(e, 8), size)
+  const e = tlbEntry(tlbRead, linear)
+  if (tlbHits(e, linear, size)) return loadBytes(tlbPlace(e, linear), size)
   return linearReadSlow(linear, size, cpuAccess())
 }
 
@@ -188,8 +188,8 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
 @noInline function writeOutside(seg: usize, offset: u64, value: u64, size: u32): void {
   checkSegment(seg, offset, size, true)
   const linear = (offset + load<u64>(seg, SEG_BASE)) & 0xffffffff
-  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (size - 1)) & ~0xfff) == load<u64>(e)) storeBytes(<u32>linear + load<u32>(e, 8), value, size)
+  const e = tlbEntry(tlbWrite, linear)
+  if (tlbHits(e, linear, size)) storeBytes(tlbPlace(e, linear), value, size)
   else linearWriteMiss(linear, value, size)
 }
 
@@ -198,8 +198,8 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
 @inline export function read<T>(seg: usize, offset: u64): T {
   if (offset + sizeof<T>() > load<u64>(seg, SEG_READ_BOUND)) return <T>readOutside(seg, offset, sizeof<T>())
   const linear = offset + load<u64>(seg, SEG_BASE)
-  const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return load<T>(<u32>linear + load<u32>(e, 8))
+  const e = tlbEntry(tlbRead, linear)
+  if (tlbHits(e, linear, sizeof<T>())) return load<T>(tlbPlace(e, linear))
   return <T>readMiss(seg, linear, sizeof<T>())
 }
 
@@ -209,16 +209,16 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
     return
   }
   const linear = offset + load<u64>(seg, SEG_BASE)
-  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) store<T>(<u32>linear + load<u32>(e, 8), value)
+  const e = tlbEntry(tlbWrite, linear)
+  if (tlbHits(e, linear, sizeof<T>())) store<T>(tlbPlace(e, linear), value)
   else writeMiss(seg, linear, <u64>value, sizeof<T>())
 }
 
 /** A read that no alignment check concerns: elements of a gather. */
 export function readUnaligned<T>(seg: usize, offset: u64): T {
   const linear = linearOf(seg, offset, sizeof<T>(), false)
-  const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return load<T>(<u32>linear + load<u32>(e, 8))
+  const e = tlbEntry(tlbRead, linear)
+  if (tlbHits(e, linear, sizeof<T>())) return load<T>(tlbPlace(e, linear))
   return <T>linearReadSlow(linear, sizeof<T>(), cpuAccess() | ACCESS_UNALIGNED)
 }
 
@@ -244,9 +244,9 @@ export function probeWrite(seg: usize, offset: u64, size: u32): void {
 /** Checks one store of several that come later; quick where the write TLB has the page. */
 @inline export function checkWrite<T>(seg: usize, offset: u64): void {
   const linear = offset + load<u64>(seg, SEG_BASE)
-  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
+  const e = tlbEntry(tlbWrite, linear)
   const within = offset + sizeof<T>() <= load<u64>(seg, SEG_WRITE_BOUND)
-  if (!within || ((linear + (sizeof<T>() - 1)) & ~0xfff) != load<u64>(e)) probeWrite(seg, offset, sizeof<T>())
+  if (!within || !tlbHits(e, linear, sizeof<T>())) probeWrite(seg, offset, sizeof<T>())
 }
 
 /** Set by rmwSlow() where it gives SCRATCH, for the rmwEnd() of the same instruction. */
@@ -256,16 +256,16 @@ let rmwLinear: u64 = 0
 @inline export function rmwBegin<T>(seg: usize, offset: u64): usize {
   if (offset + sizeof<T>() > load<u64>(seg, SEG_WRITE_BOUND)) return rmwOutside(seg, offset, sizeof<T>())
   const linear = offset + load<u64>(seg, SEG_BASE)
-  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return <u32>linear + load<u32>(e, 8)
+  const e = tlbEntry(tlbWrite, linear)
+  if (tlbHits(e, linear, sizeof<T>())) return tlbPlace(e, linear)
   return rmwSlow(seg, linear, sizeof<T>())
 }
 
 @noInline function rmwOutside(seg: usize, offset: u64, size: u32): usize {
   checkSegment(seg, offset, size, true)
   const linear = (offset + load<u64>(seg, SEG_BASE)) & 0xffffffff
-  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (size - 1)) & ~0xfff) == load<u64>(e)) return <u32>linear + load<u32>(e, 8)
+  const e = tlbEntry(tlbWrite, linear)
+  if (tlbHits(e, linear, size)) return tlbPlace(e, linear)
   return rmwSlow(seg, linear, size)
 }
 

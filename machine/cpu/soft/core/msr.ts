@@ -8,7 +8,7 @@ import { nonCanonical } from './memory'
 import { flushTlb } from './tlb'
 import { OP_RM } from './op'
 import { setGpr } from './operand'
-import { instructionCount, nextIp, stall } from './run'
+import { instructionCount, nextIp, stall } from './progress'
 import { setSegmentBounds } from './segment'
 import {
   CPL, CR0, CR0_PG, CR4, CR4_PCE, CR4_TSD, EFER, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EX_GP, FS, GS,

@@ -1,5 +1,5 @@
 /** What lies behind a guest-physical address below 4 GiB: RAM and ROM in the arena, the board for the rest. */
-import { dropCode } from './blocks'
+import { dropCode } from './code-map'
 import { mmioRead, mmioWrite } from './host'
 import { A20_MASK, PAGE_CODE, PAGE_RAM, PHYS_MAP } from './state'
 

@@ -9,7 +9,7 @@
 import { raise, refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { nonCanonical, systemRead, systemWrite } from './memory'
-import { privilegeChanged, tlbReadSuper, tlbWriteSuper } from './tlb'
+import { privilegeChanged, tlbEntry, tlbHits, tlbPlace, tlbReadSuper, tlbWriteSuper } from './tlb'
 import {
   CPL, CR0, CR0_PE, CS, DS, EFER, EFER_LMA, ES, EX_GP, EX_NP, EX_SS, FLAG_VM, FLAT_SS, FS, FS64, GDTR_BASE,
   GDTR_LIMIT, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, RFLAGS, SEG_ACCESS, SEG_BASE,
@@ -72,14 +72,14 @@ export let descAddress: u64 = 0
 
 /** Reads from a descriptor table or TSS: supervisor rights whatever the CPL, through the supervisor's TLB. */
 @inline export function tableRead<T>(linear: u64): T {
-  const e = tlbReadSuper + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) return load<T>(<u32>linear + load<u32>(e, 8))
+  const e = tlbEntry(tlbReadSuper, linear)
+  if (tlbHits(e, linear, sizeof<T>())) return load<T>(tlbPlace(e, linear))
   return systemRead<T>(linear)
 }
 
 @inline export function tableWrite<T>(linear: u64, value: T): void {
-  const e = tlbWriteSuper + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + (sizeof<T>() - 1)) & ~0xfff) == load<u64>(e)) store<T>(<u32>linear + load<u32>(e, 8), value)
+  const e = tlbEntry(tlbWriteSuper, linear)
+  if (tlbHits(e, linear, sizeof<T>())) store<T>(tlbPlace(e, linear), value)
   else systemWrite<T>(linear, value)
 }
 

@@ -6,9 +6,10 @@ import { arithFlags, setArithFlags } from './flags'
 import { cmpSub } from './arithmetic'
 import { setReg } from './operand'
 import { read, write } from './memory'
-import { tlbRead, tlbWrite } from './tlb'
+import { tlbEntry, tlbHits, tlbPlace, tlbRead, tlbWrite } from './tlb'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_SEG } from './op'
-import { instructionCount, instructionPointer, nextIp, pressing } from './run'
+import { pressing } from './chain'
+import { instructionCount, instructionPointer, nextIp } from './progress'
 import {
   ES, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, MODE, MODE_CODE64, RAX, RCX, RDI, RFLAGS, RIP, RSI, SEG_BASE,
   SEG_READ_BOUND, SEG_WRITE_BOUND, FLAG_ZF,
@@ -60,9 +61,9 @@ const SCAS: i32 = 4
 @inline function plain(seg: usize, offset: u64, bytes: u64, forWrite: bool): usize {
   if (offset + bytes > load<u64>(seg + (forWrite ? SEG_WRITE_BOUND : SEG_READ_BOUND))) return 0
   const linear = offset + load<u64>(seg, SEG_BASE)
-  const e = (forWrite ? tlbWrite : tlbRead) + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + bytes - 1) & ~0xfff) != load<u64>(e) || (linear & ~0xfff) != load<u64>(e)) return 0
-  return <u32>linear + load<u32>(e, 8)
+  const e = tlbEntry(forWrite ? tlbWrite : tlbRead, linear)
+  if (!tlbHits(e, linear, bytes) || !tlbHits(e, linear, 1)) return 0
+  return tlbPlace(e, linear)
 }
 
 /** As many iterations of MOVS or STOS as lie in one page of plain memory on both sides; 0 when none do. */

@@ -11,7 +11,7 @@ import {
   MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_STAR, MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_SYSENTER_ESP,
 } from './msr'
 import { operand16, storeWord } from './operand'
-import { breakSoon, instructionCount, nextIp } from './run'
+import { breakSoon, instructionCount, nextIp } from './progress'
 import { code64, loadSegment, longMode, segmentAddress, setBase, setFlat, updateMode } from './segment'
 import {
   CPL, CR0, CR0_PE, CR4, CR4_FSGSBASE, CS, EFER, EFER_SCE, EX_BR, EX_GP, EX_UD, EXIT_REASON, EXIT_YIELD, FLAG_AC, FLAG_IF, FLAG_RF, FLAG_VM, GPR, GS, HALTED, ICOUNT_END, RAX, RCX,

@@ -11,7 +11,7 @@ import { getFlags, setFlags } from './flags'
 import { unwind } from './host'
 import { ACCESS_IMPLICIT, ACCESS_WRITE, translate } from './page-walk'
 import { flushTlb } from './tlb'
-import { blockStart, syncForFault } from './run'
+import { blockStart, syncForFault } from './progress'
 import {
   checkCodeOffset, commit, descAddress, descBase, descDpl, descHigh, descIsCode, descIsConforming, descIsReadable,
   descIsSystem, descIsWritableData, descLimit, descPresent, descType, NEW_SEG, prepare, setAccessed, setNull,

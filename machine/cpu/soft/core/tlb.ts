@@ -10,6 +10,10 @@ import {
   TLB_BANK_SIZE, TLB_READ_LIFTED, TLB_READ_SUPER, TLB_READ_USER, TLB_WRITE_LIFTED, TLB_WRITE_SUPER, TLB_WRITE_USER,
 } from './state'
 
+const TLB_ENTRIES: u64 = 1024
+const TLB_ENTRY_SHIFT: usize = 4
+export const PAGE_MASK: u64 = ~0xfff
+
 /** The executing CPU's TLBs. */
 let bank: usize = TLB_BANKS
 /** Those of its present privilege level. */
@@ -31,6 +35,21 @@ const BANK_LIFTED_USED: u32 = 1
 /** What its CPU is to do before its next instruction: flushTlb(), flushWriteTlb(). */
 const BANK_FLUSH: u32 = 2
 const BANK_FLUSH_WRITE: u32 = 4
+
+/** The entry of `table` where `linear` belongs. */
+@inline export function tlbEntry(table: usize, linear: u64): usize {
+  return table + (<usize>((linear >> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_SHIFT)
+}
+
+/** Whether the entry has the page of `size` bytes at `linear`; not where they reach into the next one. */
+@inline export function tlbHits(entry: usize, linear: u64, size: u64): bool {
+  return ((linear + (size - 1)) & PAGE_MASK) == load<u64>(entry)
+}
+
+/** Where in the arena they are then. */
+@inline export function tlbPlace(entry: usize, linear: u64): usize {
+  return <u32>linear + load<u32>(entry, 8)
+}
 
 /** Something may have been entered in the user's TLBs. */
 let userUsed: bool = true
@@ -116,7 +135,7 @@ export function flushPage(linear: u64): void {
     flushTlb()
     return
   }
-  const e = bank + (<usize>((linear >> 12) & 1023) << 4)
+  const e = tlbEntry(bank, linear)
   store<u64>(e, -1, TLB_READ_SUPER)
   store<u64>(e, -1, TLB_READ_USER)
   store<u64>(e, -1, TLB_WRITE_SUPER)
@@ -152,11 +171,8 @@ export function translateAndFill(linear: u64, access: u32): u64 {
   const tag = linear & ~0xfff
   if (dataBreakpoints(tag)) return phys
   const user = (access & ACCESS_USER) != 0
-  if (user) {
-    if (alignmentChecked()) return phys
-    userUsed = true
-  }
-  const i = <usize>((linear >> 12) & 1023) << 4
+  if (user && alignmentChecked()) return phys
+  const i = tlbEntry(0, linear)
   const addend = (entry & 0xfffff000) - <u32>tag
   const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()
   if (lifted) liftedUsed = true

@@ -3,7 +3,8 @@ import { ALL_FLAGS, changeFlags, changeableFlags, checkVirtualFlags, iopl, setVi
 import { raise } from './fault'
 import { ea, OP_IMM, OP_REG, opSeg } from './op'
 import { addSp, read } from './memory'
-import { checkTarget, nextIp } from './run'
+import { checkTarget } from './chain'
+import { nextIp } from './progress'
 import {
   ACC_BIG, ACC_LONG, checkCodeOffset, checkLongCode, code64, commit, descDpl, descHigh, descIsCode, descIsConforming,
   descIsSystem, descIsWritableData, descLow, descPresent, descType, dropInnerSegments, fetchDescriptor, fetchHighBase,

@@ -12,7 +12,7 @@ import {
 import { ferr } from './host-fpu'
 import { linearRead } from './memory'
 import { OP_RM, architecturalSegment, ea, opSeg } from './op'
-import { breakSoon, instructionPointer } from './run'
+import { breakSoon, instructionPointer } from './progress'
 import {
   CR0, CR0_EM, CR0_NE, CR0_TS, CS, EX_MF, EX_NM, FPR, FPU_CONTROL, FPU_CS, FPU_DP, FPU_DS, FPU_IP, FPU_OPCODE,
   FPU_STATUS, FPU_TAGS, FPU_TOP, MODE, MODE_CODE64, SEG_BASE, SEG_SELECTOR,

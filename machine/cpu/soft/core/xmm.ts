@@ -2,7 +2,7 @@
 import { raise, raiseNoError } from './fault'
 import { gathering } from './float-sse'
 import { linearOf, linearRead, linearWrite, probeWrite, readEa, wrapLinear } from './memory'
-import { tlbRead, tlbWrite } from './tlb'
+import { tlbEntry, tlbHits, tlbPlace, tlbRead, tlbWrite } from './tlb'
 import { OP_REG, OP_RM, ea, opSeg } from './op'
 import { CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, EX_UD } from './state'
 
@@ -32,8 +32,8 @@ import { CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, EX_UD } from './sta
 export function read128(seg: usize, offset: u64, aligned: bool): v128 {
   const linear = linearOf(seg, offset, 16, false)
   if (aligned && linear & 15) raise(EX_GP, 0)
-  const e = tlbRead + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + 15) & ~0xfff) == load<u64>(e)) return v128.load(<usize>(<u32>linear + load<u32>(e, 8)))
+  const e = tlbEntry(tlbRead, linear)
+  if (tlbHits(e, linear, 16)) return v128.load(tlbPlace(e, linear))
   const low = linearRead<u64>(linear)
   const high = linearRead<u64>(wrapLinear(linear + 8))
   return i64x2.replace_lane(i64x2.splat(<i64>low), 1, <i64>high)
@@ -42,9 +42,9 @@ export function read128(seg: usize, offset: u64, aligned: bool): v128 {
 export function write128(seg: usize, offset: u64, value: v128, aligned: bool): void {
   const linear = linearOf(seg, offset, 16, true)
   if (aligned && linear & 15) raise(EX_GP, 0)
-  const e = tlbWrite + (<usize>((linear >> 12) & 1023) << 4)
-  if (((linear + 15) & ~0xfff) == load<u64>(e)) {
-    v128.store(<usize>(<u32>linear + load<u32>(e, 8)), value)
+  const e = tlbEntry(tlbWrite, linear)
+  if (tlbHits(e, linear, 16)) {
+    v128.store(tlbPlace(e, linear), value)
     return
   }
   // Across two pages both must take the write before either does.

@@ -9,7 +9,7 @@ import { F_AVX, F_XGETBV1 } from './generated/features'
 import { linearOf, probeWrite, read, write } from './memory'
 import { OPF_SIZE, OP_FLAGS, ea, opSeg } from './op'
 import { setGpr } from './operand'
-import { nextIp } from './run'
+import { nextIp } from './progress'
 import {
   CPL, CR0, CR0_TS, CR4, CR4_OSXSAVE, EX_GP, EX_NM, EX_UD, MXCSR, RAX, RCX, RDX, RIP, XCR0, XMM, XMM_SIZE,
 } from './state'
