@@ -1,15 +1,18 @@
-// Builds dist/: TypeScript by tsc, the soft engine's core by AssemblyScript where its sources are newer than core.wasm.
+// Builds dist/: TypeScript by tsc, the soft engine's core by AssemblyScript where its sources are
+// others than core.wasm was made from.
 // With --if-stale nothing is done when dist/ is newer than every source.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildCore, CORE, isCoreStale } from './build-core.js'
+import { writeLayout } from './generate-layout.js'
+
+export { CORE, isCoreStale }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const ROOMS = ['machine', 'reports', 'fixtures', 'harness', 'guests']
-const CORE_SOURCES = ['machine/cpu/soft', 'scripts/build-core.js']
-export const CORE = join(root, 'dist/machine/cpu/soft/core.wasm')
 /** Written when a build has come to its end. */
 const STAMP = join(root, 'dist/.built')
 
@@ -31,23 +34,30 @@ export function isStale() {
   return !existsSync(CORE) || isOlder(STAMP, [...ROOMS, 'tsconfig.json', 'tsconfig.build.json', 'package.json'])
 }
 
-export function isCoreStale() {
-  return isOlder(CORE, CORE_SOURCES)
-}
-
 const node = (args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0
 
 /** The TypeScript alone, within seconds. Returns whether it went well; what is wrong has been printed. */
 export function compile() {
+  writeLayout()
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
   return node([tsc, '-p', 'tsconfig.build.json'])
+}
+
+function builtCore() {
+  try {
+    buildCore()
+    return true
+  } catch {
+    // asc has said what is wrong.
+    return false
+  }
 }
 
 /** Both. Returns whether it went well. */
 export function build() {
   const started = new Date()
   const compiled = compile()
-  const core = !isCoreStale() || node(['scripts/build-core.js'])
+  const core = !isCoreStale() || builtCore()
   if (!compiled || !core) return false
   mkdirSync(dirname(STAMP), { recursive: true })
   writeFileSync(STAMP, `${started.toISOString()}\n`)

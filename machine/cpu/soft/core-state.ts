@@ -72,7 +72,7 @@ export class CoreState {
       gpr: list(at.GPR, 16),
       rip: u64(at.RIP),
       rflags: BigInt(this.core.getFlags() >>> 0),
-      segments: Array.from({ length: 6 }, (_, i) => segment(at.SEGMENTS + i * at.SEG_SIZE)),
+      segments: Array.from({ length: 6 }, (_, i) => segment(at.ES + i * at.SEG_SIZE)),
       ldtr: segment(at.LDTR),
       tr: segment(at.TR),
       gdtr: { base: u64(at.GDTR_BASE), limit: v.getUint16(at.GDTR_LIMIT, true) },
@@ -123,7 +123,7 @@ export class CoreState {
     u64(at.CR4, state.cr4)
     u64(at.XCR0, state.xcr0)
     u64(at.EFER, state.efer)
-    for (const [i, s] of state.segments.entries()) segment(at.SEGMENTS + i * at.SEG_SIZE, s)
+    for (const [i, s] of state.segments.entries()) segment(at.ES + i * at.SEG_SIZE, s)
     segment(at.LDTR, state.ldtr)
     segment(at.TR, state.tr)
     u64(at.GDTR_BASE, state.gdtr.base)

@@ -33,7 +33,7 @@ interface Message {
   vector?: number
 }
 
-const CS = at.SEGMENTS + at.SEG_SIZE
+const CS = at.ES + at.SEG_SIZE
 
 export class Processors {
   /** Whose state is in linear memory. */

@@ -58,7 +58,7 @@ class SingleStepper {
     for (const [name, n] of Object.entries(GENERAL))
       view.setBigUint64(at.GPR + n * 8, BigInt(before[name as keyof typeof GENERAL]), true)
     for (const [name, n] of Object.entries(SEGMENT)) {
-      const record = at.SEGMENTS + n * at.SEG_SIZE
+      const record = at.ES + n * at.SEG_SIZE
       view.setUint16(record, before[name as keyof typeof SEGMENT], true)
       view.setBigUint64(record + at.SEG_BASE, BigInt(before[name as keyof typeof SEGMENT] << 4), true)
     }
@@ -98,7 +98,7 @@ class SingleStepper {
   }
 
   private excepted(test: MooTest): boolean {
-    return this.view.getUint16(at.SEGMENTS + at.SEG_SIZE, true) !== test.initial.registers.cs
+    return this.view.getUint16(at.ES + at.SEG_SIZE, true) !== test.initial.registers.cs
   }
 
   private compare(test: MooTest, opcode: string, flagsMask: number): string | undefined {
@@ -117,7 +117,7 @@ class SingleStepper {
         differ(
           name,
           wanted[name],
-          view.getUint16(at.SEGMENTS + SEGMENT[name as keyof typeof SEGMENT] * at.SEG_SIZE, true),
+          view.getUint16(at.ES + SEGMENT[name as keyof typeof SEGMENT] * at.SEG_SIZE, true),
         )
     }
     // The 80286's recorded IP is behind a HLT that the recorder put after the instruction.

@@ -2,7 +2,7 @@
  * The CPU's state in linear memory: fixed addresses, so a register is one load or store away.
  *
  * One linear memory (the machine's arena) holds this state, the TLBs, the decoded code and, from ARENA_GUEST on, the
- * guest's RAM, ROM and video memory. `machine/cpu/soft/layout.ts` repeats the addresses that TypeScript needs.
+ * guest's RAM, ROM and video memory. `machine/cpu/soft/layout.ts` is made from this file.
  */
 
 // ---- the map of linear memory below the guest's ----
@@ -12,6 +12,8 @@
  * (asc --memoryBase).
  */
 export const STATE: usize = 0x1000
+/** Bytes of it that are each CPU's own. */
+export const STATE_SIZE: usize = 0x1000
 export const STATE_END: usize = 0x4000
 /** A u16 function-table index for each case of the dispatch switch that is a function. */
 export const HANDLER_TABLE: usize = 0x90000
