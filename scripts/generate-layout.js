@@ -8,7 +8,7 @@ const SOURCES = ['state', 'features', 'op', 'segment', 'fault-log', 'code-map', 
 const CONSTANT = /^export const (\w+): (?:usize|u8|u16|u32|u64|i32) = (.+?)(?: \/\/ .*)?$/gm
 
 /** What layout.ts should be. */
-export function layout() {
+function layout() {
   const known = new Map()
   const lines = []
   for (const name of SOURCES) {
@@ -40,4 +40,7 @@ export function writeLayout() {
   if (readFileSync(file, 'utf8') !== text) writeFileSync(file, text)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeLayout()
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes('--print')) process.stdout.write(layout())
+  else writeLayout()
+}

@@ -114,11 +114,7 @@ class SingleStepper {
       if (name in GENERAL)
         differ(name, wanted[name], view.getUint16(at.GPR + GENERAL[name as keyof typeof GENERAL] * 8, true))
       else if (name in SEGMENT)
-        differ(
-          name,
-          wanted[name],
-          view.getUint16(at.ES + SEGMENT[name as keyof typeof SEGMENT] * at.SEG_SIZE, true),
-        )
+        differ(name, wanted[name], view.getUint16(at.ES + SEGMENT[name as keyof typeof SEGMENT] * at.SEG_SIZE, true))
     }
     // The 80286's recorded IP is behind a HLT that the recorder put after the instruction.
     differ('ip', wanted.ip, (this.ip() + (halts || this.is8086 ? 0 : 1)) & 0xffff)
