@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -29,6 +30,7 @@ const SOURCES = [
   'machine/cpu/soft/core',
   'machine/cpu/soft/opcodes',
   'machine/cpu/soft/generate.ts',
+  'machine/cpu/soft/opcode-table.ts',
   'machine/cpu/features.ts',
 ]
 
@@ -40,6 +42,7 @@ const OPTIONS = [
   '--runtime',
   'stub',
   '--importMemory',
+  '--exportTable',
   '--memoryBase',
   '65536',
   // Pages at least; the arena that is handed in has many more.

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const SOURCES = ['state', 'features', 'op', 'segment', 'fault-log', 'code-map', 'host']
+const SOURCES = ['state', 'features', 'op', 'segment', 'fault-log', 'code-map', 'flags', 'host']
 const CONSTANT = /^export const (\w+): (?:usize|u8|u16|u32|u64|i32) = (.+?)(?: \/\/ .*)?$/gm
 
 /** What layout.ts should be. */

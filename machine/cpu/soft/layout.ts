@@ -71,6 +71,7 @@ export const DELIVERING = 0x11bc
 export const DELIVERING_VECTOR = 0x11c0
 export const EXIT_REASON = 0x11c4
 export const DEBUG_HITS = 0x11c8
+export const FLAT_DATA = 0x11cc
 export const SEG_SIZE = 64
 export const ES = 0x1200
 export const CS = 0x1240
@@ -112,10 +113,17 @@ export const ICOUNT_LIMIT = 0x3010
 export const STALLED = 0x3018
 export const TSC_SKIPPED = 0x3020
 export const A20_MASK = 0x3028
+export const JIT_THRESHOLD = 0x30c0
+export const JIT_BLOCK = 0x30c4
+export const JIT_QUEUED = 0x30c8
+export const JIT_QUEUE = 0x3100
+export const JIT_QUEUE_SIZE = 64
 export const MODE_CODE32 = 1
 export const MODE_CODE64 = 2
 export const MODE_USER = 4
 export const MODE_CS_LIMIT = 8
+export const FLAT_SEGMENTS = 1
+export const FLAT_UPPER_CLEAR = 2
 export const ATTN_INTR = 1
 export const ATTN_NMI = 2
 export const ATTN_SMI = 4
@@ -269,10 +277,17 @@ export const BLOCK_COUNT = 12
 export const BLOCK_HASH_NEXT = 16
 export const BLOCK_PAGE_NEXT = 20
 export const BLOCK_BYTES = 24
-export const BLOCK_HEADER = 32
+export const BLOCK_HEAT = 28
+export const BLOCK_JIT = 32
+export const BLOCK_ENTRY = 36
+export const BLOCK_HEADER = 64
 export const BLOCK_DROPPED = 0xffffffff
 export const BLOCK_HEADS = 0x10000
 export const CODE_MAP_BYTES = 512
+
+// core/flags.ts
+export const ARITH_FLAGS = 0x8d5
+export const AUX_KEEP = 0xc0000008
 
 // core/host.ts
 export const WARN_UNKNOWN_MSR = 1

@@ -14,6 +14,7 @@ import type { CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion,
 import { FEATURES } from '../features.js'
 import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import { CoreState, type StateCore } from './core-state.js'
+import { Jit, type JitCore, jitThreshold } from './jit/jit.js'
 import * as at from './layout.js'
 import { type ProcessorCore, Processors } from './processors.js'
 
@@ -39,7 +40,7 @@ const LOOK_INTERVAL = 64
 /** Thrown through the core's frames by a fault; never seen outside. */
 const UNWIND = Symbol('fault')
 
-interface Core extends ProcessorCore, StateCore {
+interface Core extends ProcessorCore, StateCore, JitCore {
   initialize(): void
   run(): number
   retired(): number
@@ -102,6 +103,7 @@ export class SoftEngine implements Engine {
   private timeBase = 0
   private msr = 0n
   private readonly processors: Processors
+  private readonly jit: Jit
   /** Guest time, in instructions' worth, at which the present CPU's turn ends, and at which run() comes back. */
   private turnEnd = 0
   private end = 0
@@ -115,12 +117,14 @@ export class SoftEngine implements Engine {
    * @param memory the machine's arena; the guest's memory lies from ARENA_GUEST (80 MiB) on.
    * @param cpu the CPU model as `--cpu` takes it; a CpuModelError where there is no such.
    * @param cpus how many of them.
+   * @param jit after how many entries a block is compiled; 0 is never.
    */
   constructor(
     private readonly memory: WebAssembly.Memory,
     board: CpuBoard,
     cpu: string = DEFAULT_CPU,
     readonly cpus = 1,
+    jit = jitThreshold(),
   ) {
     const model = parseCpu(cpu)
     const host = {
@@ -157,6 +161,7 @@ export class SoftEngine implements Engine {
       tprWrite: (value: number) => board.writeTpr(value),
       ferr: (level: number) => board.ferr(level !== 0),
       smmChanged: (inSmm: number) => board.smmChanged(inSmm !== 0),
+      compile: () => this.jit.compile(),
       warn: (kind: number, value: number) => {
         if (kind === at.WARN_UNKNOWN_MSR) board.warnMsr(value >>> 0)
       },
@@ -166,6 +171,7 @@ export class SoftEngine implements Engine {
     this.view = new DataView(memory.buffer)
     this.state = new CoreState(memory, this.core)
     this.core.initialize()
+    this.jit = new Jit(memory, this.core, jit)
     this.setModel(model)
     this.processors = new Processors(memory, this.core, cpus)
     this.processors.reset()
@@ -220,6 +226,7 @@ export class SoftEngine implements Engine {
   }
 
   private runCore(): number {
+    this.jit.rest()
     while (true) {
       try {
         return this.core.run()
@@ -442,7 +449,7 @@ const REFUSALS = ['past its limit', 'below its limit', 'null selector', 'type', 
 /** What `core/fault-log.ts` has of it. */
 function refusal(why: number, record: number, offset: string, limit: number, access: number): Refusal {
   // The new CS and SS of a far transfer stand elsewhere, in this order.
-  const number = record >= at.NEW_CS ? (record - at.NEW_CS) / at.SEG_SIZE + 1 : (record - at.SEGMENTS) / at.SEG_SIZE
+  const number = record >= at.NEW_CS ? (record - at.NEW_CS) / at.SEG_SIZE + 1 : (record - at.ES) / at.SEG_SIZE
   const segment = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS'][number]
   return {
     access: (['read', 'write', 'execute'] as const)[access],

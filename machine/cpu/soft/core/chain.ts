@@ -3,7 +3,8 @@
  * something wants attention or the budget ends.
  */
 import { cachedBlock, codeLinear, findBlock, poolGeneration } from './blocks'
-import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_MODE } from './code-map'
+import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE } from './code-map'
+import { askForCompilation, hasRegion, runRegion } from './compiled'
 import { refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { OP_LINK_NEXT } from './op'
@@ -27,9 +28,51 @@ export function pressing(): u32 {
   const ops = load<u32>(block, BLOCK_COUNT)
   const after = load<u64>(ICOUNT) + <u64>ops
   if (after > load<u64>(ICOUNT_LIMIT)) return enterSlow(block, ip)
+  const heat = load<u32>(block, BLOCK_HEAT)
+  if (!heat) return enterHot(block, ip)
+  store<u32>(block, heat - 1, BLOCK_HEAT)
   store<u64>(ICOUNT, after)
   store<u64>(REG_BLOCK_IP, ip)
   return startOps(block + BLOCK_HEADER, <usize>ops)
+}
+
+/** `block` has been entered often, or is compiled; the budget has room for it. */
+@noInline function enterHot(block: usize, ip: u64): usize {
+  if (!load<u32>(block, BLOCK_JIT)) askForCompilation(block)
+  return hasRegion(block) ? executeCompiled(block, ip) : interpret(block, ip)
+}
+
+function interpret(block: usize, ip: u64): usize {
+  const ops = load<u32>(block, BLOCK_COUNT)
+  store<u64>(ICOUNT, load<u64>(ICOUNT) + <u64>ops)
+  store<u64>(REG_BLOCK_IP, ip)
+  return startOps(block + BLOCK_HEADER, <usize>ops)
+}
+
+/**
+ * Runs compiled regions from `block` on, whose first byte is at `ip`, until one hands over to the interpreter. Returns
+ * the op to go on with, or 0 to leave.
+ */
+function executeCompiled(first: usize, firstIp: u64): usize {
+  let block = first
+  let ip = firstIp
+  while (true) {
+    endOps()
+    const op = runRegion(block, ip)
+    if (op) return op
+    // Between two blocks, as after advance().
+    if (pressesFirst()) return 0
+    ip = load<u64>(RIP)
+    block = findBlock()
+    if (load<u64>(ICOUNT) + <u64>load<u32>(block, BLOCK_COUNT) > load<u64>(ICOUNT_LIMIT)) return enterSlow(block, ip)
+    const heat = load<u32>(block, BLOCK_HEAT)
+    if (heat) store<u32>(block, heat - 1, BLOCK_HEAT)
+    else {
+      if (!load<u32>(block, BLOCK_JIT)) askForCompilation(block)
+      if (hasRegion(block)) continue
+    }
+    return interpret(block, ip)
+  }
 }
 
 @noInline function enterSlow(block: usize, ip: u64): usize {

@@ -4,16 +4,21 @@
  */
 import { OP_SIZE } from './op'
 import { breakSoon } from './progress'
-import { BLOCK_HASH, PAGE_BLOCKS, PAGE_CODE, PAGE_CODE_MAP, PHYS_MAP } from './state'
+import { BLOCK_HASH, JIT_THRESHOLD, PAGE_BLOCKS, PAGE_CODE, PAGE_CODE_MAP, PHYS_MAP } from './state'
 
-// A block's header has the size of an op and stands in front of its ops.
+// A block's header has the size of two ops and stands in front of its ops.
 export const BLOCK_PHYS: usize = 0 // u64: guest-physical address of its first byte
 export const BLOCK_MODE: usize = 8 // u32: MODE it was decoded for; BLOCK_DROPPED when its bytes have changed
 export const BLOCK_COUNT: usize = 12 // u32: ops
 export const BLOCK_HASH_NEXT: usize = 16 // u32
 export const BLOCK_PAGE_NEXT: usize = 20 // u32
 export const BLOCK_BYTES: usize = 24 // u32: bytes of code
-export const BLOCK_HEADER: usize = OP_SIZE
+/** u32: how often it is entered before it is compiled, counted down. */
+export const BLOCK_HEAT: usize = 28
+/** u32: the function table's index of the compiled region that it is in, or 0; u16: its entry there, and FLAT_* bits that must hold. */
+export const BLOCK_JIT: usize = 32
+export const BLOCK_ENTRY: usize = 36
+export const BLOCK_HEADER: usize = 2 * OP_SIZE
 
 export const BLOCK_DROPPED: u32 = 0xffffffff
 export const BLOCK_HEADS: u32 = 0x10000
@@ -82,6 +87,7 @@ export function dropCode(phys: u32, size: u32): void {
     const bytes = load<u32>(block, BLOCK_BYTES)
     if (phys < start + bytes && phys + size > start) {
       store<u32>(block, BLOCK_DROPPED, BLOCK_MODE)
+      forgetRegion(block, page)
       unhash(block)
       store<u32>(previous, <u32>next)
       from = min<u32>(from, start & 0xfff)
@@ -101,6 +107,22 @@ export function dropCode(phys: u32, size: u32): void {
     block = <usize>load<u32>(block, BLOCK_PAGE_NEXT)
   }
   breakSoon()
+}
+
+/** The compiled region that `block` is in holds for none of its blocks any longer; they are all of one page. */
+function forgetRegion(block: usize, page: usize): void {
+  const region = load<u32>(block, BLOCK_JIT)
+  if (!region) return
+  store<u32>(block, 0, BLOCK_JIT)
+  let other = <usize>load<u32>(PAGE_BLOCKS + (page << 2))
+  while (other) {
+    if (load<u32>(other, BLOCK_JIT) == region) {
+      store<u32>(other, 0, BLOCK_JIT)
+      // Code that changes again and again is not worth it.
+      store<u32>(other, load<u32>(JIT_THRESHOLD) << 2, BLOCK_HEAT)
+    }
+    other = <usize>load<u32>(other, BLOCK_PAGE_NEXT)
+  }
 }
 
 function unhash(block: usize): void {

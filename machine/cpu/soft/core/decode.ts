@@ -2,7 +2,9 @@
  * The decoder: bytes to ops, once for each block. The opcode maps are a decision tree that the generator makes from the
  * opcode table (`../opcodes`): by mandatory prefix, ModRM.reg, ModRM.mod, ModRM.rm and long mode down to a leaf.
  */
-import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_MODE, BLOCK_PHYS } from './code-map'
+import {
+  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS,
+} from './code-map'
 import { raise, refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { has } from './features'
@@ -15,7 +17,7 @@ import {
   OP_IP, OP_LENGTH, OP_NEXT, OP_REG, OP_RM, OP_SCALE, OP_SEG, OP_SIZE, OP_VVVV,
 } from './op'
 import {
-  CPL, CS, DS, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, MODE, MODE_CODE32, MODE_CODE64,
+  CPL, CS, DS, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, JIT_THRESHOLD, MODE, MODE_CODE32, MODE_CODE64,
   MODE_CS_LIMIT, PAGE_SHARED, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
 } from './state'
 
@@ -183,6 +185,8 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
   store<u64>(block, phys, BLOCK_PHYS)
   store<u32>(block, count, BLOCK_COUNT)
   store<u32>(block, offset, BLOCK_BYTES)
+  store<u32>(block, load<u32>(JIT_THRESHOLD), BLOCK_HEAT)
+  store<u64>(block, 0, BLOCK_JIT)
   const keep = keepable && !crossed
   store<u32>(block, keep ? mode : BLOCK_DROPPED, BLOCK_MODE)
   return keep

@@ -18,6 +18,8 @@
 @external("host", "tprWrite") export declare function tprWrite(value: u32): void
 /** SMM was entered (1) or left (0): SMRAM appears or goes. */
 @external("host", "smmChanged") export declare function smmChanged(inSmm: u32): void
+/** Blocks wait in JIT_QUEUE to be compiled. */
+@external("host", "compile") export declare function compile(): void
 /** Something the core does not do, with where and what: counted and shown in the "why did it stop" report. */
 @external("host", "warn") export declare function warn(kind: u32, value: u32): void
 

@@ -11,8 +11,8 @@ import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { nonCanonical, systemRead, systemWrite } from './memory'
 import { privilegeChanged, tlbEntry, tlbHits, tlbPlace, tlbReadSuper, tlbWriteSuper } from './tlb'
 import {
-  CPL, CR0, CR0_PE, CS, DS, EFER, EFER_LMA, ES, EX_GP, EX_NP, EX_SS, FLAG_VM, FLAT_SS, FS, FS64, GDTR_BASE,
-  GDTR_LIMIT, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, RFLAGS, SEG_ACCESS, SEG_BASE,
+  CPL, CR0, CR0_PE, CS, DS, EFER, EFER_LMA, ES, EX_GP, EX_NP, EX_SS, FLAG_VM, FLAT_DATA, FLAT_SEGMENTS, FLAT_SS, FLAT_UPPER_CLEAR, FS, FS64, GDTR_BASE,
+  GDTR_LIMIT, GPR, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, RFLAGS, SEG_ACCESS, SEG_BASE,
   SEG_LIMIT, SEG_READ_BOUND, SEG_SELECTOR, SEG_SIZE, SEG_WRITE_BOUND, SP_MASK, SS, STACK_SEG,
 } from './state'
 
@@ -247,6 +247,7 @@ export function setSegmentBounds(seg: usize): void {
   else if (!(access & ACC_WRITABLE)) writeBound = 0
   store<u64>(seg, readBound, SEG_READ_BOUND)
   store<u64>(seg, writeBound, SEG_WRITE_BOUND)
+  if (seg != CS) flatChanged()
   if (seg == FS) setFlat64(FS64, base)
   else if (seg == GS) setFlat64(GS64, base)
 }
@@ -255,6 +256,19 @@ export function setSegmentBounds(seg: usize): void {
 export function setBase(seg: usize, base: u64): void {
   store<u64>(seg, base, SEG_BASE)
   setSegmentBounds(seg)
+}
+
+function reachesAll(seg: usize): bool {
+  return load<u64>(seg, SEG_BASE) == 0 && load<u64>(seg, SEG_READ_BOUND) == 0x100000000 && load<u64>(seg, SEG_WRITE_BOUND) == 0x100000000
+}
+
+/** Derives FLAT_DATA; after any change of DS, ES, SS or the stack's width. */
+function flatChanged(): void {
+  let flat: u32 = reachesAll(DS) && reachesAll(ES) && reachesAll(SS) && load<u64>(SP_MASK) == 0xffffffff ? FLAT_SEGMENTS : 0
+  let upper: u32 = 0
+  for (let i: usize = 0; i < 8; i++) upper |= load<u32>(GPR + (i << 3), 4)
+  if (!upper) flat |= FLAT_UPPER_CLEAR
+  store<u32>(FLAT_DATA, flat)
 }
 
 /** A pseudo-segment of 64-bit code: without a bound; what is not canonical is found where no TLB has it. */
@@ -283,6 +297,7 @@ export function updateMode(): void {
     store<u64>(SP_MASK, load<u32>(SS, SEG_ACCESS) & ACC_BIG ? 0xffffffff : 0xffff)
     store<u32>(STACK_SEG, <u32>SS)
   }
+  flatChanged()
   privilegeChanged()
 }
 

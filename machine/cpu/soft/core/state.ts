@@ -118,6 +118,8 @@ export const DELIVERING_VECTOR: usize = 0x11c0
 export const EXIT_REASON: usize = 0x11c4
 /** Data and I/O breakpoints that the executing instruction has hit, as DR6 has them; 0 between instructions. u32. */
 export const DEBUG_HITS: usize = 0x11c8
+/** What compiled code outside of 64-bit mode relies on, FLAT_* bits, u32. */
+export const FLAT_DATA: usize = 0x11cc
 
 /** Segment records, SEG_SIZE bytes each: ES CS SS DS FS GS LDTR TR, then the pseudo-segments of 64-bit mode. */
 export const SEG_SIZE: usize = 64
@@ -184,6 +186,14 @@ export const STALLED: usize = 0x3018
 export const TSC_SKIPPED: usize = 0x3020
 /** 1 when A20 is enabled; the mask is applied to physical addresses. */
 export const A20_MASK: usize = 0x3028
+/** Entries of a block until it is compiled, u32; 0 where nothing is. See compiled.ts. */
+export const JIT_THRESHOLD: usize = 0x30c0
+/** The block in which compiled code handed over to the interpreter, u32. */
+export const JIT_BLOCK: usize = 0x30c4
+/** How many blocks wait for compilation, u32, and which, u32 each. */
+export const JIT_QUEUED: usize = 0x30c8
+export const JIT_QUEUE: usize = 0x3100
+export const JIT_QUEUE_SIZE: u32 = 64
 
 // ---- bits ----
 export const MODE_CODE32: u32 = 1 // CS.D
@@ -191,6 +201,11 @@ export const MODE_CODE64: u32 = 2 // CS.L in long mode
 export const MODE_USER: u32 = 4 // CPL 3
 /** CS.limit is not 4 GiB - 1: branches check it. */
 export const MODE_CS_LIMIT: u32 = 8
+
+/** DS, ES and SS have base 0 and reach over 4 GiB, and the stack is 32 bits wide. */
+export const FLAT_SEGMENTS: u32 = 1
+/** The upper halves of RAX to RDI are zero; code outside of 64-bit mode cannot change that. */
+export const FLAT_UPPER_CLEAR: u32 = 2
 
 export const ATTN_INTR: u32 = 1
 export const ATTN_NMI: u32 = 2

@@ -171,7 +171,10 @@ export function translateAndFill(linear: u64, access: u32): u64 {
   const tag = linear & ~0xfff
   if (dataBreakpoints(tag)) return phys
   const user = (access & ACCESS_USER) != 0
-  if (user && alignmentChecked()) return phys
+  if (user) {
+    if (alignmentChecked()) return phys
+    userUsed = true
+  }
   const i = tlbEntry(0, linear)
   const addend = (entry & 0xfffff000) - <u32>tag
   const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()

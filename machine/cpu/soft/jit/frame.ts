@@ -1,0 +1,451 @@
+/**
+ * What the code of a region is made with: the guest's registers in locals, its memory through the TLBs, and the ways out to
+ * the interpreter. The layouts and the meaning of all that is read and written here are the core's (`core/state.ts`).
+ */
+import * as at from '../layout.js'
+import type { Block, Op } from './ops.js'
+import { Code, I32, I64, LOAD, OP, STORE, type ValueType } from './wasm.js'
+
+/** Parameters of every region: number of the entry, offset in CS of the page's first byte, budget, count at its end. */
+export const PARAMETERS: readonly ValueType[] = [I32, I64, I32, I64]
+const ENTRY = 0
+const PAGE_IP = 1
+const LEFT = 2
+const END = 3
+
+/** Imported functions and globals by their place. */
+export const IMPORTS = { functions: ['executeOp'], globals: ['tlbRead', 'tlbWrite', 'tlbGeneration'] } as const
+const TLB_READ = 0
+const TLB_WRITE = 1
+
+export interface RegionMode {
+  /** MODE as its blocks have it. */
+  readonly mode: number
+  /** FLAT_* bits that must hold when it is entered. */
+  readonly needs: number
+}
+
+/** Which general registers a region reads or writes; known after a first pass. */
+export interface Usage {
+  readonly used: Set<number>
+  readonly written: Set<number>
+}
+
+export class Frame {
+  readonly code = new Code(PARAMETERS.length)
+  readonly long: boolean
+  readonly flat: boolean
+  readonly limited: boolean
+  readonly mode: number
+  readonly needs: number
+  /** The type of addresses and of registers in locals. */
+  readonly word: ValueType
+  readonly usage: Usage = { used: new Set(), written: new Set() }
+  /** The op and the block that are being compiled. */
+  op!: Op
+  block!: Block
+  readonly entry = ENTRY
+  readonly left = LEFT
+  /** Offset in CS of the page's first byte, in an address' type. */
+  readonly page: number
+  readonly target: number
+  private readonly opLocal: number
+  private readonly blockLocal: number
+  private readonly tlb: readonly [number, number]
+  private readonly registers = new Map<number, number>()
+  private readonly temps = new Map<string, number>()
+
+  /** @param known the usage that an earlier pass over the same blocks found. */
+  constructor(
+    mode: RegionMode,
+    private readonly known: Usage | undefined,
+  ) {
+    this.mode = mode.mode
+    this.needs = mode.needs
+    this.long = (mode.mode & at.MODE_CODE64) !== 0
+    this.limited = (mode.mode & at.MODE_CS_LIMIT) !== 0
+    this.flat = this.long || (mode.needs & at.FLAT_SEGMENTS) !== 0
+    this.word = this.long ? I64 : I32
+    this.page = this.long ? PAGE_IP : this.code.local(I32)
+    this.target = this.code.local(this.word)
+    this.opLocal = this.code.local(I32)
+    this.blockLocal = this.code.local(I32)
+    this.tlb = [this.code.local(I32), this.code.local(I32)]
+    for (let n = 0; n < (this.long ? 16 : 8); n++) this.registers.set(n, this.code.local(this.word))
+  }
+
+  /** A local for a value that no op but this one, and no other use of the name, needs. */
+  temp(name: string, type: ValueType): number {
+    const key = `${name}${type}`
+    let local = this.temps.get(key)
+    if (local === undefined) {
+      local = this.code.local(type)
+      this.temps.set(key, local)
+    }
+    return local
+  }
+
+  typeOf(size: number): ValueType {
+    return size === 8 ? I64 : I32
+  }
+
+  // ---- the core's memory ----
+
+  loadAt(opcode: number, address: number): void {
+    this.code.i32(0).memory(opcode, address)
+  }
+
+  /** `value` pushes what is stored. */
+  storeAt(opcode: number, address: number, value: () => void): void {
+    this.code.i32(0)
+    value()
+    this.code.memory(opcode, address)
+  }
+
+  // ---- registers ----
+
+  private registerLocal(n: number, write: boolean): number {
+    this.usage.used.add(n)
+    if (write) this.usage.written.add(n)
+    return this.registers.get(n) as number
+  }
+
+  /** Pushes a whole register, in an address' type. */
+  whole(n: number): void {
+    this.code.get(this.registerLocal(n, false))
+  }
+
+  setWhole(n: number): void {
+    this.code.set(this.registerLocal(n, true))
+  }
+
+  /** Pushes a register: 8 and 16 bits are zero-extended to 32, 64 bits are an i64. */
+  get(address: number, size: number): void {
+    const n = (address - at.GPR) >> 3
+    const { code } = this
+    this.whole(n)
+    if (size === 8) return
+    if (this.long) code.op(OP.i32Wrap)
+    if (size === 1) {
+      if ((address - at.GPR) & 7) code.i32(8).op(OP.i32ShrU)
+      code.i32(0xff).op(OP.i32And)
+    } else if (size === 2) code.i32(0xffff).op(OP.i32And)
+  }
+
+  /** Pops into a register: 32 bits clear the upper half, 8 and 16 leave the rest. */
+  set(address: number, size: number): void {
+    const n = (address - at.GPR) >> 3
+    const { code, long } = this
+    const local = this.registerLocal(n, true)
+    if (size === 4 && long) code.op(OP.i64ExtendU)
+    if (size < 4) {
+      const high = ((address - at.GPR) & 7) !== 0
+      const mask = size === 2 ? 0xffff : 0xff
+      code.i32(mask).op(OP.i32And)
+      if (high) code.i32(8).op(OP.i32Shl)
+      const keep = ~(high ? mask << 8 : mask)
+      if (long) code.op(OP.i64ExtendU).get(local).i64(BigInt(keep)).op(OP.i64And, OP.i64Or)
+      else code.get(local).i32(keep).op(OP.i32And, OP.i32Or)
+    }
+    code.set(local)
+  }
+
+  private store(n: number): void {
+    const local = this.registers.get(n) as number
+    this.storeAt(this.long ? STORE.i64 : STORE.i32, at.GPR + n * 8, () => this.code.get(local))
+  }
+
+  private load(n: number): void {
+    this.loadAt(this.long ? LOAD.i64 : LOAD.i32, at.GPR + n * 8)
+    this.code.set(this.registers.get(n) as number)
+  }
+
+  /** Writes the registers back that the region changes. */
+  private spill(): void {
+    for (const n of (this.known ?? this.usage).written) this.store(n)
+  }
+
+  private reload(): void {
+    for (const n of (this.known ?? this.usage).used) this.load(n)
+    for (const [i, local] of this.tlb.entries()) this.code.global(i === 0 ? TLB_READ : TLB_WRITE).set(local)
+  }
+
+  /** What stands in front of all: everything in its local. */
+  prologue(): Code {
+    const head = new Code(PARAMETERS.length)
+    for (const n of (this.known ?? this.usage).used) {
+      head
+        .i32(0)
+        .memory(this.long ? LOAD.i64 : LOAD.i32, at.GPR + n * 8)
+        .set(this.registers.get(n) as number)
+    }
+    head.global(TLB_READ).set(this.tlb[0]).global(TLB_WRITE).set(this.tlb[1])
+    if (!this.long) head.get(PAGE_IP).op(OP.i32Wrap).set(this.page)
+    return head
+  }
+
+  // ---- addresses ----
+
+  wordConst(value: number | bigint): void {
+    if (this.long) this.code.i64(BigInt(value))
+    else this.code.i32(Number(BigInt.asIntN(32, BigInt(value))))
+  }
+
+  wordAdd(): void {
+    this.code.op(this.long ? OP.i64Add : OP.i32Add)
+  }
+
+  /** Pushes the offset in CS of a byte of the page. */
+  ipOf(offset: number): void {
+    this.code.get(this.page)
+    this.wordConst(offset)
+    this.wordAdd()
+  }
+
+  /** Pushes the memory operand's offset in its segment, cut to the address size. */
+  offset(op: Op): void {
+    const { code } = this
+    let some = false
+    const add = () => {
+      if (some) this.wordAdd()
+      some = true
+    }
+    if (op.base === at.REG_BLOCK_IP) {
+      // Displacements count from the block's first byte.
+      this.ipOf(this.block.offset + op.displacement)
+      some = true
+    } else {
+      if (op.base !== at.REG_ZERO) {
+        this.whole((op.base - at.GPR) >> 3)
+        add()
+      }
+      if (op.index !== at.REG_ZERO) {
+        this.whole((op.index - at.GPR) >> 3)
+        if (op.scale) {
+          this.wordConst(op.scale)
+          code.op(this.long ? OP.i64Shl : OP.i32Shl)
+        }
+        add()
+      }
+      if (op.displacement || !some) {
+        this.wordConst(op.displacement)
+        add()
+      }
+    }
+    if (op.addressSize === 16) code.i32(0xffff).op(OP.i32And)
+    else if (op.addressSize === 32 && this.long) code.op(OP.i32Wrap, OP.i64ExtendU)
+  }
+
+  /**
+   * Pops an offset in the segment and leaves the place of `size` bytes there in a local; goes to the interpreter where no TLB
+   * has them or the segment does not reach so far. `write` asks for the right to write.
+   */
+  place(segment: number, size: number, write: boolean, name = 'place'): number {
+    const { code, long, word } = this
+    const linear = this.temp(`${name}Linear`, word)
+    const entry = this.temp(`${name}Entry`, I32)
+    const place = this.temp(name, I32)
+    const checked = !long && !(this.flat && (segment === at.DS || segment === at.ES || segment === at.SS))
+    code.set(linear)
+    if (checked) {
+      code.get(linear).op(OP.i64ExtendU).i64(BigInt(size)).op(OP.i64Add)
+      this.loadAt(LOAD.i64, segment + (write ? at.SEG_WRITE_BOUND : at.SEG_READ_BOUND))
+      code.op(OP.i64GtU)
+      this.handOverIf()
+      code.get(linear)
+      this.loadAt(LOAD.i32, segment + at.SEG_BASE)
+      code.op(OP.i32Add).set(linear)
+    } else if (segment === at.FS64 || segment === at.GS64) {
+      code.get(linear)
+      this.loadAt(LOAD.i64, segment + at.SEG_BASE)
+      code.op(OP.i64Add).set(linear)
+    }
+    const low = () => {
+      code.get(linear)
+      if (long) code.op(OP.i32Wrap)
+    }
+    low()
+    code
+      .i32(8)
+      .op(OP.i32ShrU)
+      .i32(0x3ff0)
+      .op(OP.i32And)
+      .get(this.tlb[write ? 1 : 0])
+      .op(OP.i32Add)
+      .tee(entry)
+    code.memory(long ? LOAD.i64 : LOAD.i32)
+    code.get(linear)
+    if (size > 1) {
+      this.wordConst(size - 1)
+      this.wordAdd()
+    }
+    this.wordConst(-4096)
+    code.op(long ? OP.i64And : OP.i32And, long ? OP.i64Ne : OP.i32Ne)
+    this.handOverIf()
+    low()
+    code.get(entry).memory(LOAD.i32, 8).op(OP.i32Add).set(place)
+    return place
+  }
+
+  /** Loads `size` bytes: 8 and 16 bits are zero-extended. */
+  loadFrom(place: number, size: number): void {
+    const opcode = size === 1 ? LOAD.u8 : size === 2 ? LOAD.u16 : size === 4 ? LOAD.i32 : LOAD.i64
+    this.code.get(place).memory(opcode)
+  }
+
+  storeTo(place: number, size: number, value: () => void): void {
+    const opcode = size === 1 ? STORE.u8 : size === 2 ? STORE.u16 : size === 4 ? STORE.i32 : STORE.i64
+    this.code.get(place)
+    value()
+    this.code.memory(opcode)
+  }
+
+  // ---- ways out ----
+
+  /** Writes the flags of the present moment to memory; the emitter of flags sets it. */
+  flagsOut: () => void = () => {}
+
+  /** Pops a condition: where it holds, the interpreter takes over in front of the present op. */
+  handOverIf(): void {
+    this.code.if()
+    this.handOver()
+    this.code.end()
+  }
+
+  handOver(): void {
+    this.flagsOut()
+    this.code.i32(this.op.address).set(this.opLocal).i32(this.block.address).set(this.blockLocal).br('side')
+  }
+
+  /** Has the interpreter execute the present op, and goes on. Flags are in memory before and after. */
+  call(): void {
+    const { code } = this
+    this.flagsOut()
+    this.spill()
+    this.storeCount()
+    this.storeAt(STORE.i64, at.REG_BLOCK_IP, () => {
+      this.ipOf(this.block.offset)
+      if (!this.long) code.op(OP.i64ExtendU)
+    })
+    code.i32(this.op.address).i32(this.block.address).call(0).op(OP.i32Eqz).if().i32(0).op(OP.return).end()
+    this.reload()
+    // A wait for a bus has shortened the budget.
+    const limit = this.temp('limit', I64)
+    this.loadAt(LOAD.i64, at.ICOUNT_LIMIT)
+    this.loadAt(LOAD.i64, at.ICOUNT)
+    code.op(OP.i64Sub).set(limit)
+    code.get(limit).i64(0x40000000n).get(limit).i64(0x40000000n).op(OP.i64LtU, OP.select).op(OP.i32Wrap).set(LEFT)
+    this.loadAt(LOAD.i64, at.ICOUNT)
+    code.get(LEFT).op(OP.i64ExtendS, OP.i64Add).set(END)
+  }
+
+  private storeCount(): void {
+    this.storeAt(STORE.i64, at.ICOUNT, () => this.code.get(END).get(LEFT).op(OP.i64ExtendS, OP.i64Sub))
+  }
+
+  private storeIp(address: number, push: () => void): void {
+    this.storeAt(STORE.i64, address, () => {
+      push()
+      if (!this.long) this.code.op(OP.i64ExtendU)
+    })
+  }
+
+  /** The labels that everything else is inside of; `inside` writes it. */
+  wrap(inside: () => void): void {
+    const { code } = this
+    code.block('leave').block('side').block('out')
+    inside()
+    code.end()
+    // out: in front of the block at `target`.
+    this.spill()
+    this.storeCount()
+    this.storeIp(at.RIP, () => code.get(this.target))
+    code.i32(0).op(OP.return)
+    code.end()
+    // side: the interpreter goes on with an op.
+    this.spill()
+    this.storeCount()
+    this.storeAt(STORE.i32, at.JIT_BLOCK, () => code.get(this.blockLocal))
+    this.storeIp(at.REG_BLOCK_IP, () => {
+      code.get(this.page)
+      code.get(this.blockLocal).memory(LOAD.i32, at.BLOCK_PHYS).i32(0xfff).op(OP.i32And)
+      if (this.long) code.op(OP.i64ExtendU)
+      this.wordAdd()
+    })
+    code.get(this.opLocal).op(OP.return)
+    code.end()
+    // leave: on to the block at `target`, in another region where the jump cache knows one.
+    this.leave()
+  }
+
+  private leave(): void {
+    const { code, long } = this
+    const linear = this.temp('linear', I32)
+    const wide = this.temp('linear', I64)
+    const slot = this.temp('slot', I32)
+    const next = this.temp('next', I32)
+    this.spill()
+    code.get(this.target)
+    if (long) code.tee(wide).op(OP.i32Wrap).set(linear)
+    else {
+      this.loadAt(LOAD.i32, at.CS + at.SEG_BASE)
+      code.op(OP.i32Add)
+      code.set(linear)
+    }
+    // The slot is chosen by bits 12:0 of linear ^ linear >> 13.
+    if (long) code.get(wide).get(wide).i64(13n).op(OP.i64ShrU, OP.i64Xor, OP.i32Wrap)
+    else code.get(linear).get(linear).i32(13).op(OP.i32ShrU, OP.i32Xor)
+    code.i32(0x1fff).op(OP.i32And).i32(4).op(OP.i32Shl).set(slot)
+    code.block('unknown')
+    code.get(slot).memory(LOAD.i64, at.JUMP_CACHE)
+    if (long) code.get(wide)
+    else code.get(linear).op(OP.i64ExtendU)
+    code.op(OP.i64Ne).brIf('unknown')
+    code
+      .get(slot)
+      .memory(LOAD.i32, at.JUMP_CACHE + 12)
+      .global(2)
+      .op(OP.i32Ne)
+      .brIf('unknown')
+    code
+      .get(slot)
+      .memory(LOAD.i32, at.JUMP_CACHE + 8)
+      .tee(next)
+      .memory(LOAD.i32, at.BLOCK_MODE)
+    code.i32(this.mode).op(OP.i32Ne).brIf('unknown')
+    code.get(next).memory(LOAD.i32, at.BLOCK_JIT).op(OP.i32Eqz).brIf('unknown')
+    if (this.limited) {
+      code.get(this.target).get(next).memory(LOAD.i32, at.BLOCK_BYTES).op(OP.i32Add).i32(1).op(OP.i32Sub)
+      this.loadAt(LOAD.i32, at.CS + at.SEG_LIMIT)
+      code.op(OP.i32GtU).brIf('unknown')
+    }
+    code
+      .get(next)
+      .memory(LOAD.u16, at.BLOCK_ENTRY + 2)
+      .i32(this.needs)
+      .op(OP.i32Ne)
+      .brIf('unknown')
+    // Whoever enters a block pays for it.
+    const left = this.temp('newLeft', I32)
+    code
+      .get(LEFT)
+      .get(next)
+      .memory(LOAD.i32, at.BLOCK_COUNT)
+      .op(OP.i32Sub)
+      .tee(left)
+      .i32(0)
+      .op(OP.i32LtS)
+      .brIf('unknown')
+    code.get(next).memory(LOAD.u16, at.BLOCK_ENTRY)
+    code.get(this.target)
+    if (!long) code.op(OP.i64ExtendU)
+    code.get(next).memory(LOAD.i32, at.BLOCK_PHYS).i32(0xfff).op(OP.i32And, OP.i64ExtendU, OP.i64Sub)
+    code.get(left).get(END)
+    code.get(next).memory(LOAD.i32, at.BLOCK_JIT)
+    code.returnCallIndirect(0)
+    code.end()
+    this.storeCount()
+    this.storeIp(at.RIP, () => code.get(this.target))
+    code.i32(0)
+  }
+}

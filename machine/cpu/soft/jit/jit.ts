@@ -1,0 +1,189 @@
+/**
+ * Compiles what the core asks for: the blocks in its queue and those that they lead to become regions, several regions a
+ * module, whose functions stand in the core's table. When something is compiled never changes what the guest does.
+ */
+import * as at from '../layout.js'
+import { opcodeTable } from '../opcode-table.js'
+import { IMPORTS, PARAMETERS, type RegionMode } from './frame.js'
+import { type Block, readBlock } from './ops.js'
+import { compileRegion, successors } from './region.js'
+import { type FunctionType, I32, moduleBytes } from './wasm.js'
+
+// Node's types have no more of WebAssembly than a memory and modules.
+interface Table {
+  readonly length: number
+  grow(by: number): number
+  set(index: number, value: null): void
+}
+interface Global {
+  readonly value: number
+}
+
+/** The core's exports that compiled code works with. */
+export interface JitCore {
+  readonly table: Table
+  readonly tlbRead: Global
+  readonly tlbWrite: Global
+  readonly tlbGeneration: Global
+  readonly poolGeneration: Global
+  readonly TABLE_HASH: Global
+  executeOp(op: number, block: number): number
+  dropEverything(): void
+}
+
+/** Entries of a block before it is compiled. */
+const DEFAULT_THRESHOLD = 500
+/** Ops of the largest region. */
+const MOST_OPS = 600
+/** How often the code of a page is compiled anew because more of it turned out to be hot. */
+const MOST_COMPILATIONS = 6
+/** Bytes of functions that are kept: many times as much is what V8 makes of them. */
+const MOST_BYTES = 12 << 20
+const TABLE_STEP = 256
+
+const REGION_TYPE: FunctionType = { parameters: PARAMETERS, results: [I32] }
+const EXECUTE_OP_TYPE: FunctionType = { parameters: [I32, I32], results: [I32] }
+
+/** `BOOTWRIGHT_JIT`: `off`, or after how many entries a block is compiled. */
+export function jitThreshold(value = process.env.BOOTWRIGHT_JIT): number {
+  if (value === undefined || value === '' || value === 'on') return DEFAULT_THRESHOLD
+  if (value === 'off') return 0
+  const threshold = Number(value)
+  if (Number.isInteger(threshold) && threshold >= 1 && threshold <= 1_000_000) return threshold
+  throw new Error(`BOOTWRIGHT_JIT is "${value}": it is "off" or a number of entries from 1 to 1000000`)
+}
+
+export class Jit {
+  private readonly view: DataView
+  /** The first index of the table that is free, and the first that is ours. */
+  private free: number
+  private readonly base: number
+  private generation: number
+  private bytes = 0
+  private readonly compilations = new Map<string, number>()
+  /** The modules' memory is full: everything goes when the core rests. */
+  private full = false
+
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    private readonly core: JitCore,
+    threshold: number,
+  ) {
+    this.view = new DataView(memory.buffer)
+    this.base = this.free = core.table.length
+    this.generation = core.poolGeneration.value
+    // Another core's ops (BOOTWRIGHT_CORE) cannot be read.
+    const known = core.TABLE_HASH?.value === opcodeTable().hash
+    this.view.setUint32(at.JIT_THRESHOLD, known ? threshold : 0, true)
+  }
+
+  /** Compiles what waits. The core is between two blocks. */
+  compile(): void {
+    if (this.core.poolGeneration.value !== this.generation) this.forget()
+    if (this.full) return
+    const { view } = this
+    const count = view.getUint32(at.JIT_QUEUED, true)
+    const bodies: Uint8Array[] = []
+    const regions: { blocks: readonly Block[]; needs: number }[] = []
+    for (let i = 0; i < count; i++) {
+      const address = view.getUint32(at.JIT_QUEUE + i * 4, true)
+      const blockMode = view.getUint32(address + at.BLOCK_MODE, true)
+      if (blockMode === at.BLOCK_DROPPED || view.getUint32(address + at.BLOCK_JIT, true)) continue
+      if (regions.some(({ blocks }) => blocks.some((block) => block.address === address))) continue
+      const mode = this.modeOf(blockMode)
+      const blocks = this.gather(address, mode)
+      bodies.push(compileRegion(blocks, mode))
+      regions.push({ blocks, needs: mode.needs })
+    }
+    if (!bodies.length) return
+    const first = this.free
+    this.free += bodies.length
+    const { table } = this.core
+    if (this.free > table.length) table.grow(Math.max(TABLE_STEP, this.free - table.length))
+    const bytes = moduleBytes({
+      types: [REGION_TYPE, EXECUTE_OP_TYPE],
+      functions: IMPORTS.functions.map((name) => ({ name, type: 1 })),
+      globals: IMPORTS.globals.map((name) => ({ name, type: I32 })),
+      bodies,
+      first,
+      memoryPages: 1,
+    })
+    const { core, memory } = this
+    const { executeOp, tlbRead, tlbWrite, tlbGeneration } = core
+    new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+      env: { memory, table, executeOp, tlbRead, tlbWrite, tlbGeneration },
+    })
+    this.bytes += bytes.length
+    if (this.bytes > MOST_BYTES) this.full = true
+    for (const [i, { blocks, needs }] of regions.entries()) {
+      for (const [entry, { address }] of blocks.entries()) {
+        view.setUint32(address + at.BLOCK_JIT, first + i, true)
+        view.setUint32(address + at.BLOCK_ENTRY, entry | (needs << 16), true)
+        view.setUint32(address + at.BLOCK_HEAT, 0, true)
+      }
+    }
+  }
+
+  /** The core rests: what takes too much room goes. */
+  rest(): void {
+    if (this.full) this.core.dropEverything()
+    if (this.core.poolGeneration.value !== this.generation) this.forget()
+  }
+
+  /** The pool was emptied: no block leads to a region any longer. */
+  private forget(): void {
+    const { table } = this.core
+    for (let i = this.base; i < this.free; i++) table.set(i, null)
+    this.free = this.base
+    this.generation = this.core.poolGeneration.value
+    this.bytes = 0
+    this.full = false
+    this.compilations.clear()
+  }
+
+  /** What holds now is taken to hold whenever the code is executed; where it does not, the interpreter is there. */
+  private modeOf(mode: number): RegionMode {
+    if (mode & at.MODE_CODE64) return { mode, needs: 0 }
+    const flat = this.view.getUint32(at.FLAT_DATA, true) & at.FLAT_SEGMENTS
+    return { mode, needs: flat ? at.FLAT_SEGMENTS | at.FLAT_UPPER_CLEAR : at.FLAT_UPPER_CLEAR }
+  }
+
+  /** The blocks of the page that `start` leads to, in the order of their addresses. */
+  private gather(start: number, { mode }: RegionMode): Block[] {
+    const { view } = this
+    const page = view.getUint32(start + at.BLOCK_PHYS, true) >>> 12
+    const key = `${page}:${mode}`
+    const times = this.compilations.get(key) ?? 0
+    this.compilations.set(key, times + 1)
+    const decoded = new Map<number, number>()
+    for (let b = view.getUint32(at.PAGE_BLOCKS + page * 4, true); b; b = view.getUint32(b + at.BLOCK_PAGE_NEXT, true)) {
+      if (view.getUint32(b + at.BLOCK_MODE, true) === mode)
+        decoded.set(view.getUint32(b + at.BLOCK_PHYS, true) & 0xfff, b)
+    }
+    const taken = new Map<number, Block>()
+    const replaced = new Set<number>()
+    const waiting = [view.getUint32(start + at.BLOCK_PHYS, true) & 0xfff]
+    let ops = 0
+    for (let offset = waiting.shift(); offset !== undefined; offset = waiting.shift()) {
+      const address = decoded.get(offset)
+      if (address === undefined || taken.has(offset)) continue
+      const region = view.getUint32(address + at.BLOCK_JIT, true)
+      if (region) {
+        if (times >= MOST_COMPILATIONS) continue
+        replaced.add(region)
+      }
+      const block = readBlock(view, address)
+      if (taken.size && ops + block.ops.length > MOST_OPS) continue
+      ops += block.ops.length
+      taken.set(offset, block)
+      waiting.push(...successors(block))
+    }
+    // A function holds only as long as all its blocks do: what its successor has not, goes.
+    for (const [offset, address] of decoded) {
+      if (taken.has(offset) || !replaced.has(view.getUint32(address + at.BLOCK_JIT, true))) continue
+      view.setUint32(address + at.BLOCK_JIT, 0, true)
+      view.setUint32(address + at.BLOCK_HEAT, view.getUint32(at.JIT_THRESHOLD, true), true)
+    }
+    return [...taken.values()].sort((a, b) => a.offset - b.offset)
+  }
+}

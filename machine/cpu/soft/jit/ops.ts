@@ -1,0 +1,93 @@
+/** Decoded ops as the core's memory has them, with what their handlers do from the opcode table. */
+import * as at from '../layout.js'
+import { opcodeTable } from '../opcode-table.js'
+
+/** What a handler does: its name in the core, the type of its operands, whether one is in memory, its constants. */
+export interface Action {
+  readonly name: string
+  /** Bytes of the operand, 0 where the handler has no type; `from` is the second type's. */
+  readonly size: number
+  readonly from: number
+  readonly memory: boolean
+  /** Numbers and words behind `op` and the operand's place. */
+  readonly constants: readonly string[]
+  readonly ending: 'plain' | 'end' | 'jump'
+}
+
+const SIZES: { [type: string]: number } = { u8: 1, u16: 2, u32: 4, u64: 8 }
+let actions: readonly Action[] | undefined
+
+function parse({ code, ending }: { code: string; ending: Action['ending'] }): Action {
+  const match = /^(\w+)(?:<(\w+)(?:, (\w+))?>)?\((.*)\)$/.exec(code)
+  // Calls with statements around them (VEX, CLI's kind) have no name here: they are for the interpreter.
+  if (!match) return { name: '', size: 0, from: 0, memory: false, constants: [], ending }
+  const [, name, type, second, list] = match
+  const words = list.split(', ').filter((word) => word && word !== 'op')
+  const memory = words[0] === 'true'
+  const constants = words[0] === 'true' || words[0] === 'false' ? words.slice(1) : words
+  // Flags of handlers without a form in memory, as inc_dec_R's, are constants.
+  const hasForm = constants.length < words.length && !/^(inc_dec_R|clc_stc|cld_std)$/.test(name)
+  return {
+    name,
+    size: SIZES[type] ?? 0,
+    from: SIZES[second] ?? 0,
+    memory: hasForm && memory,
+    constants: hasForm ? constants : words,
+    ending,
+  }
+}
+
+export interface Op {
+  readonly address: number
+  readonly action: Action
+  readonly flags: number
+  /** Offsets from the block's first byte. */
+  readonly ip: number
+  readonly next: number
+  readonly reg: number
+  readonly rm: number
+  readonly base: number
+  readonly index: number
+  readonly scale: number
+  readonly addressSize: 16 | 32 | 64
+  readonly segment: number
+  readonly displacement: number
+  readonly immediate: bigint
+}
+
+export interface Block {
+  readonly address: number
+  readonly phys: number
+  /** Of its first byte in its page, and of the byte behind it. */
+  readonly offset: number
+  readonly end: number
+  readonly ops: readonly Op[]
+}
+
+export function readBlock(view: DataView, address: number): Block {
+  actions ??= opcodeTable().handlers.map(parse)
+  const count = view.getUint32(address + at.BLOCK_COUNT, true)
+  const phys = view.getUint32(address + at.BLOCK_PHYS, true)
+  const offset = phys & 0xfff
+  const ops: Op[] = []
+  for (let i = 0; i < count; i++) {
+    const op = address + at.BLOCK_HEADER + i * at.OP_SIZE
+    ops.push({
+      address: op,
+      action: actions[view.getUint16(op + at.OP_HANDLER, true)],
+      flags: view.getUint8(op + at.OP_FLAGS),
+      ip: view.getUint16(op + at.OP_IP, true),
+      next: view.getUint16(op + at.OP_NEXT, true),
+      reg: view.getUint16(op + at.OP_REG, true),
+      rm: view.getUint16(op + at.OP_RM, true),
+      base: view.getUint16(op + at.OP_BASE, true),
+      index: view.getUint16(op + at.OP_INDEX, true),
+      scale: view.getUint8(op + at.OP_SCALE),
+      addressSize: (64 - view.getUint8(op + at.OP_ADDRESS_SHIFT)) as 16 | 32 | 64,
+      segment: view.getUint16(op + at.OP_SEG, true),
+      displacement: view.getInt32(op + at.OP_DISP, true),
+      immediate: view.getBigInt64(op + at.OP_IMM, true),
+    })
+  }
+  return { address, phys, offset, end: offset + view.getUint32(address + at.BLOCK_BYTES, true), ops }
+}

@@ -1,0 +1,331 @@
+/**
+ * A region: blocks of one page and mode as one function. Control goes between its blocks by structured branches where they go
+ * forward or back to a loop's first block, and through a table at a loop's start where a block in its midst is entered.
+ *
+ * Every edge pays for the block that it leads to; where the budget does not reach, the region is left in front of it. So
+ * flags that the next block overwrites need not be written on the way.
+ */
+import * as at from '../layout.js'
+import { Frame, type RegionMode, type Usage } from './frame.js'
+import { Emitter, flagsUnseen } from './integer.js'
+import type { Block, Op } from './ops.js'
+import { I32, I64, LOAD, OP } from './wasm.js'
+
+/** No block's number. */
+const NONE = 0xffff
+
+/** Handlers after which what the region relies on may no longer hold: the interpreter goes on from there. */
+const CHANGES_MODE = new Set(['mov_S_E', 'pop_seg', 'load_far'])
+
+/** A loop over the blocks from `first` to `last` in the order of addresses. */
+interface Span {
+  first: number
+  last: number
+}
+
+/** Page offsets of the blocks that `block` leads to by itself. */
+export function successors(block: Block): number[] {
+  const op = block.ops.at(-1) as Op
+  const taken = block.offset + Number(op.immediate)
+  const next = block.offset + op.next
+  switch (op.action.ending) {
+    case 'plain':
+      return CHANGES_MODE.has(op.action.name) ? [] : [next]
+    case 'end':
+      return []
+    default:
+      if (/^(jcc|loop|jcxz)$/.test(op.action.name)) return [taken, next]
+      // What returns from a call comes back behind it.
+      if (op.action.name === 'call_J') return [taken, next]
+      if (op.action.name === 'jmp_J') return [taken]
+      return op.action.name === 'call_E' ? [next] : []
+  }
+}
+
+/** The function's body. Entries have the blocks' numbers. */
+export function compileRegion(blocks: readonly Block[], mode: RegionMode): Uint8Array {
+  // The first pass finds which registers there are.
+  const first = new Region(blocks, mode, undefined)
+  first.write()
+  return new Region(blocks, mode, first.frame.usage).write()
+}
+
+class Region {
+  readonly frame: Frame
+  private readonly emitter: Emitter
+  private readonly numbers: ReadonlyMap<number, number>
+  private readonly spans: readonly Span[]
+
+  constructor(
+    private readonly blocks: readonly Block[],
+    mode: RegionMode,
+    known: Usage | undefined,
+  ) {
+    this.frame = new Frame(mode, known)
+    this.emitter = new Emitter(this.frame)
+    this.numbers = new Map(blocks.map((block, i) => [block.offset, i]))
+    this.spans = this.findSpans()
+  }
+
+  write(): Uint8Array {
+    const { frame } = this
+    frame.wrap(() => {
+      frame.code.loop('all')
+      this.range(0, this.blocks.length - 1, [])
+      frame.code.op(OP.unreachable).end().op(OP.unreachable)
+    })
+    return frame.code.body(frame.prologue())
+  }
+
+  /** Loops by their first blocks, nested: one that would reach out of the one around it is cut there. */
+  private findSpans(): Span[] {
+    const last = new Map<number, number>()
+    for (const [from, block] of this.blocks.entries()) {
+      for (const offset of successors(block)) {
+        const to = this.numbers.get(offset)
+        if (to !== undefined && to <= from) last.set(to, Math.max(last.get(to) ?? 0, from))
+      }
+    }
+    const open: Span[] = []
+    const spans: Span[] = []
+    for (const first of [...last.keys()].sort((a, b) => a - b)) {
+      while (open.length && (open.at(-1) as Span).last < first) open.pop()
+      const span = { first, last: Math.min(last.get(first) as number, open.at(-1)?.last ?? NONE) }
+      open.push(span)
+      spans.push(span)
+    }
+    return spans
+  }
+
+  /** The blocks from `low` to `high`; `around` are the loops that they are in. */
+  private range(low: number, high: number, around: readonly Span[]): void {
+    const { code } = this.frame
+    // Blocks, and loops that are not around already.
+    const units: Span[] = []
+    for (let i = low; i <= high; i++) {
+      const span = this.spans.find((s) => s.first === i && !around.includes(s))
+      units.push(span ?? { first: i, last: i })
+      i = units[units.length - 1].last
+    }
+    for (const unit of [...units].reverse()) code.block(`block${unit.first}`)
+    const labels: string[] = []
+    for (const unit of units) for (let i = unit.first; i <= unit.last; i++) labels.push(`block${unit.first}`)
+    if (labels.length > 1) {
+      code.get(this.frame.entry)
+      if (low) code.i32(low).op(OP.i32Sub)
+      code.brTable([...labels, labels[0]])
+    }
+    for (const unit of units) {
+      code.end()
+      const loop = this.spans.includes(unit)
+      if (loop) {
+        code.loop(`loop${unit.first}`)
+        this.range(unit.first, unit.last, [...around, unit])
+        code.end()
+      } else this.block(unit.first, around)
+    }
+  }
+
+  private block(number: number, around: readonly Span[]): void {
+    const { frame, emitter } = this
+    const block = this.blocks[number]
+    frame.block = block
+    emitter.flags.reset()
+    for (const [i, op] of block.ops.entries()) {
+      frame.op = op
+      if (op.action.ending === 'end' || CHANGES_MODE.has(op.action.name)) {
+        frame.handOver()
+        return
+      }
+      if (op.action.ending === 'jump') {
+        if (!this.branch(op, number, around)) frame.handOver()
+        return
+      }
+      emitter.flagsDead = flagsUnseen(block.ops.slice(i + 1))
+      if (!emitter.emit(op)) {
+        frame.call()
+        emitter.flags.reset()
+      }
+    }
+    const last = block.ops.at(-1) as Op
+    this.edge(block.offset + last.next, number, around)
+  }
+
+  // ---- branches ----
+
+  /** On to the block at a page offset that is known. */
+  private edge(offset: number, from: number, around: readonly Span[]): void {
+    const { frame, emitter } = this
+    const { code } = frame
+    const to = this.numbers.get(offset)
+    if (to === undefined) {
+      emitter.flags.write()
+      frame.ipOf(offset)
+      code.set(frame.target).br('leave')
+      return
+    }
+    const { length: count } = this.blocks[to].ops
+    if (frame.limited) {
+      // The block may have been decoded where the segment reached farther.
+      frame.ipOf(this.blocks[to].end - 1)
+      frame.loadAt(LOAD.i32, at.CS + at.SEG_LIMIT)
+      code.op(OP.i32GtU).if()
+      emitter.flags.write()
+      frame.ipOf(offset)
+      code.set(frame.target).br('out').end()
+    }
+    code.get(frame.left).i32(count).op(OP.i32Sub).tee(frame.left).i32(0).op(OP.i32LtS).if()
+    code.get(frame.left).i32(count).op(OP.i32Add).set(frame.left)
+    emitter.flags.write()
+    frame.ipOf(offset)
+    code.set(frame.target).br('out').end()
+    if (!flagsUnseen(this.blocks[to].ops)) emitter.flags.write()
+    this.jump(to, from, around)
+  }
+
+  private jump(to: number, from: number, around: readonly Span[]): void {
+    const { code, entry } = this.frame
+    if (to <= from) {
+      // Back: to the first block of a loop around, or into its midst through the table at its start.
+      const loop = [...around].reverse().find(({ first, last }) => first <= to && to <= last)
+      code.i32(loop && loop.first === to ? NONE : to).set(entry)
+      code.br(loop ? `loop${loop.first}` : 'all')
+      return
+    }
+    // Forward: past the outermost loop that begins behind here.
+    const loops = this.spans.filter(({ first, last }) => first <= to && to <= last && first > from)
+    const outer = loops[0]
+    if (!outer) {
+      code.br(`block${to}`)
+      return
+    }
+    code.i32(outer.first === to ? NONE : to).set(entry)
+    code.br(`block${outer.first}`)
+  }
+
+  /** True where the target of a relative branch is checked; hands over where CS or the width of IP does not reach it. */
+  private checkTarget(offset: number, size: number): void {
+    const { frame } = this
+    const { code } = frame
+    if (frame.long) {
+      if (this.numbers.has(offset)) return
+      const target = frame.temp('checked', I64)
+      frame.ipOf(offset)
+      code.set(target)
+      this.checkCanonical(target)
+      return
+    }
+    if (frame.limited) {
+      frame.ipOf(offset)
+      frame.loadAt(LOAD.i32, at.CS + at.SEG_LIMIT)
+      code.op(OP.i32GtU)
+      frame.handOverIf()
+    }
+    if (size === 2) {
+      frame.ipOf(offset)
+      code.i32(0xffff).op(OP.i32GtU)
+      frame.handOverIf()
+    }
+  }
+
+  private checkCanonical(target: number): void {
+    this.frame.code.get(target).i64(16n).op(OP.i64Shl).i64(16n).op(OP.i64ShrS).get(target).op(OP.i64Ne)
+    this.frame.handOverIf()
+  }
+
+  /** An indirect branch's target in a local: hands over where it would fault. */
+  private checkIndirect(target: number): void {
+    const { frame } = this
+    if (frame.long) this.checkCanonical(target)
+    else if (frame.limited) {
+      frame.code.get(target)
+      frame.loadAt(LOAD.i32, at.CS + at.SEG_LIMIT)
+      frame.code.op(OP.i32GtU)
+      frame.handOverIf()
+    }
+  }
+
+  /** False where the interpreter is to execute it. */
+  private branch(op: Op, number: number, around: readonly Span[]): boolean {
+    const { frame, emitter } = this
+    const { code } = frame
+    const { block } = frame
+    const { name, size, memory, constants } = op.action
+    const taken = block.offset + Number(op.immediate)
+    const next = block.offset + op.next
+    // In 64-bit code near branches are of 64 bits.
+    if (frame.long && size !== 8) return false
+    const pushNext = () => {
+      frame.ipOf(next)
+    }
+    switch (name) {
+      case 'jcc':
+        this.checkTarget(taken, size)
+        emitter.flags.condition(Number(constants[0]))
+        code.if()
+        this.edge(taken, number, around)
+        code.end()
+        this.edge(next, number, around)
+        return true
+      case 'jmp_J':
+        this.checkTarget(taken, size)
+        this.edge(taken, number, around)
+        return true
+      case 'call_J':
+        this.checkTarget(taken, size)
+        emitter.push(size, pushNext)
+        this.edge(taken, number, around)
+        return true
+      case 'loop':
+      case 'jcxz': {
+        if (op.addressSize === 16 && frame.long) return false
+        this.checkTarget(taken, size)
+        const width = op.addressSize / 8
+        const count = frame.temp('count', width === 8 ? I64 : I32)
+        frame.get(at.RCX, width)
+        if (name === 'loop') {
+          emitter.constant(1n, width)
+          code.op(width === 8 ? OP.i64Sub : OP.i32Sub)
+          emitter.keep(count, width)
+          code.get(count)
+          frame.set(at.RCX, width)
+          code.get(count).op(width === 8 ? OP.i64Eqz : OP.i32Eqz, OP.i32Eqz)
+          const kind = Number(constants[0])
+          if (kind < 2) {
+            emitter.flags.zero()
+            if (kind === 0) code.op(OP.i32Eqz)
+            code.op(OP.i32And)
+          }
+        } else code.op(width === 8 ? OP.i64Eqz : OP.i32Eqz)
+        code.if()
+        this.edge(taken, number, around)
+        code.end()
+        this.edge(next, number, around)
+        return true
+      }
+      case 'jmp_E':
+      case 'call_E': {
+        const target = frame.temp('indirect', frame.word)
+        emitter.readE(op, size, memory)
+        code.set(target)
+        this.checkIndirect(target)
+        if (name === 'call_E') emitter.push(size, pushNext)
+        emitter.flags.write()
+        code.get(target).set(frame.target).br('leave')
+        return true
+      }
+      case 'ret':
+      case 'ret_I': {
+        const target = frame.temp('indirect', frame.word)
+        emitter.peek(size)
+        code.set(target)
+        this.checkIndirect(target)
+        emitter.addSp(size + (name === 'ret_I' ? Number(op.immediate & 0xffffn) : 0))
+        emitter.flags.write()
+        code.get(target).set(frame.target).br('leave')
+        return true
+      }
+    }
+    return false
+  }
+}
