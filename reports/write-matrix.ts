@@ -1,6 +1,7 @@
 /** Writes a matrix into a folder: `matrix.html`, `matrix.md`, `matrix.json` and the screenshots that the last two name. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { writeOutputFile } from '../machine/host/output-file.js'
 import { renderMatrixHtml } from './matrix-html.js'
 import { renderMatrixMarkdown } from './matrix-markdown.js'
 import {
@@ -33,7 +34,7 @@ export function writeMatrix(result: MatrixResult, folder: string): WrittenMatrix
   const written = new Set<string>()
   const byPath = withPaths(result, (path, png) => {
     written.add(path)
-    writeFileSync(join(folder, path), png)
+    writeOutputFile(join(folder, path), png)
   })
   for (const name of readdirSync(join(folder, 'screenshots')))
     if (SCREENSHOT.test(`screenshots/${name}`) && !written.has(`screenshots/${name}`))
@@ -43,9 +44,9 @@ export function writeMatrix(result: MatrixResult, folder: string): WrittenMatrix
     markdown: join(folder, 'matrix.md'),
     json: join(folder, 'matrix.json'),
   }
-  writeFileSync(paths.html, renderMatrixHtml(result))
-  writeFileSync(paths.markdown, renderMatrixMarkdown(byPath))
-  writeFileSync(paths.json, `${JSON.stringify(MatrixResult.parse(byPath), undefined, 2)}\n`)
+  writeOutputFile(paths.html, renderMatrixHtml(result))
+  writeOutputFile(paths.markdown, renderMatrixMarkdown(byPath))
+  writeOutputFile(paths.json, `${JSON.stringify(MatrixResult.parse(byPath), undefined, 2)}\n`)
   return paths
 }
 

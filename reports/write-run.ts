@@ -3,8 +3,9 @@
  * and every report made of it.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
+import { writeOutputFile } from '../machine/host/output-file.js'
 import { renderBadge, runBadge } from './badge.js'
 import { addToHistory, emptyHistory, readHistory } from './history.js'
 import { renderJunit } from './junit.js'
@@ -32,7 +33,7 @@ export function writeRun(result: RunResult, folder: string): { run: RunResult; h
   makeFolder(folder)
   const run = mapFiles(result, (file) => (file.data === undefined ? file : writeFile(file, file.data, folder)))
   const history = addToHistory(readHistory(readJson(join(folder, 'history.json')) ?? emptyHistory()), run)
-  const put = (name: string, text: string) => writeFileSync(join(folder, name), text)
+  const put = (name: string, text: string) => writeOutputFile(join(folder, name), text)
   put(RUN_FILE, `${JSON.stringify(RunResult.parse(run), undefined, 2)}\n`)
   put('history.json', `${JSON.stringify(history)}\n`)
   put(REPORT_FILE, renderRunHtml(embedFiles(run, folder), { history }))
@@ -113,7 +114,7 @@ function writeFile({ type }: ResultFile, data: string, folder: string): ResultFi
   const name = createHash('sha256').update(bytes).digest('hex').slice(0, 20)
   const path = `files/${name}.${ENDINGS[type] ?? 'bin'}`
   mkdirSync(join(folder, 'files'), { recursive: true })
-  writeFileSync(join(folder, path), bytes)
+  writeOutputFile(join(folder, path), bytes)
   return { type, path }
 }
 

@@ -33,7 +33,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   'machine/host': { code: [] },
   'machine/media': { code: ['machine/device', 'machine/host'] },
   'machine/state': { code: ['machine/device', 'machine/host', 'machine/media'], types: ['machine/cpu/engine'] },
-  reports: { code: [] },
+  reports: { code: ['machine/host/output-file'] },
   fixtures: { code: ['machine/media'] },
   // index.ts, what a test author imports.
   harness: { code: EVERYTHING_BELOW },
@@ -63,7 +63,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
     code: [...GROUND],
     types: ['harness/live', 'harness/thread', 'harness/vm'],
   },
-  'harness/vitest': { code: ['harness', 'reports'] },
+  'harness/vitest': { code: ['harness', 'machine/host/output-file', 'reports'] },
   'harness/cli': { code: ['harness', ...EVERYTHING_BELOW] },
   guests: { code: ['harness', 'fixtures'] },
   test: { code: [...EVERYTHING_BELOW, 'harness', 'guests'] },

@@ -1,6 +1,6 @@
 /** `bootwright codegen`: a live view in which what a person does becomes a test. */
 import { existsSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { basename } from 'node:path'
 import { Command } from 'commander'
 import { Recording } from '../codegen/recording.js'
 import { CodegenSession } from '../codegen/session.js'
@@ -11,7 +11,7 @@ import type { LaunchOptions } from '../vm/launch.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { paragraphs } from './help.js'
 import { machineOptions, prepareMachine } from './machine-options.js'
-import { withPath } from './outputs.js'
+import { checkWritable } from './outputs.js'
 import { endings } from './run.js'
 import { parseRun, type RunFlags, type RunRequest } from './run-options.js'
 import { Views } from './views.js'
@@ -53,8 +53,7 @@ function checkOutput(file: string | undefined): string {
   if (!/\.(test|spec)\.[cm]?ts$/.test(file))
     throw new UsageError(`-o '${file}' is no name that vitest takes for a test; end it in .test.ts`)
   if (existsSync(file)) throw new UsageError(`-o '${file}' is there already; name another file, or remove it`)
-  if (!existsSync(dirname(file)))
-    throw new UsageError(`-o '${file}' cannot be written: there is no folder '${dirname(file)}'`)
+  checkWritable('-o', file)
   return file
 }
 
@@ -108,9 +107,7 @@ async function record(request: RunRequest, launch: LaunchOptions, file: string):
       process.stderr.write(`nothing was recorded, so ${file} was not written\n`)
       return ending.asked ? EXIT.interrupted : EXIT.failed
     }
-    const written = await writeTest(file, launch, recording).catch((error) => {
-      throw withPath(error, file)
-    })
+    const written = await writeTest(file, launch, recording)
     for (const path of written) process.stderr.write(`wrote ${path}\n`)
     await views.close(`saved as ${file}`)
     return EXIT.ok

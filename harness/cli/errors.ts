@@ -35,6 +35,7 @@ const USAGE_ERRORS = new Set([
   'SnapshotError',
   'RecordingError',
   'ResultFormatError',
+  'UnwritableFile',
 ])
 const HOST_ERRORS = new Set([
   'HostError',
@@ -53,6 +54,7 @@ const HOST_TROUBLE: { readonly [code: string]: string } = {
   EIO: 'the host reports an input/output error; check the disk',
   EROFS: 'the file system is read-only',
   EACCES: 'permission is denied',
+  EPIPE: 'whoever read it has closed it; keep its reader until the end',
   ENOMEM: 'the host is out of memory',
   ERR_WORKER_OUT_OF_MEMORY: "the machine's thread ran out of memory; give the machine less with -m",
 }

@@ -1,6 +1,7 @@
 /** The files that a run writes: checked before it starts, so that no run is for nothing and no medium is overwritten. */
-import { accessSync, closeSync, constants, openSync, type Stats, statSync, writeSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { type Stats, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { checkOutputFile, OutputFile, UnwritableFile } from '../../machine/host/output-file.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { UsageError } from './errors.js'
 import type { RunRequest } from './run-options.js'
@@ -58,35 +59,26 @@ function sameFile(a: string, b: string): boolean {
   return first !== undefined && second !== undefined && first.ino === second.ino && first.dev === second.dev
 }
 
+/** undefined where there is none, or no way to it. */
 function stat(path: string): Stats | undefined {
-  return statSync(path, { throwIfNoEntry: false })
-}
-
-function checkWritable(option: string, path: string): void {
-  const folder = dirname(path)
   try {
-    const stats = stat(path)
-    if (stats?.isDirectory()) throw new UsageError(`${option} '${path}' is a directory; name a file in it`)
-    if (stats === undefined && !stat(folder)?.isDirectory())
-      throw new UsageError(`${option} '${path}' cannot be written: there is no folder '${folder}'`)
-    accessSync(stats === undefined ? folder : path, constants.W_OK)
-  } catch (error) {
-    throw error instanceof UsageError ? error : cannotWrite(option, path, error)
+    return statSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
   }
 }
 
-function cannotWrite(option: string, path: string, error: unknown): UsageError {
-  const { code, message } = error as NodeJS.ErrnoException
-  const reasons: { readonly [code: string]: string } = {
-    EACCES: 'permission is denied',
-    EPERM: 'permission is denied',
-    EROFS: 'the file system is read-only',
-    ENOTDIR: 'a part of its path is not a directory',
-    ENAMETOOLONG: 'its path is too long',
-    ELOOP: 'it is a symbolic link that leads in a circle',
-    ETXTBSY: 'it is a program that is running',
+/** Throws a UsageError for what cannot be written. */
+export function checkWritable(option: string, path: string): void {
+  forOption(option, path, () => checkOutputFile(path))
+}
+
+function forOption<T>(option: string, path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw error instanceof UnwritableFile ? new UsageError(`${option} '${path}' ${error.reason}`) : error
   }
-  return new UsageError(`${option} '${path}' cannot be written: ${reasons[code ?? ''] ?? message}`)
 }
 
 /** Where a stream of bytes of the guest goes. */
@@ -95,25 +87,10 @@ export interface Sink {
   close(): void
 }
 
-/** Empties the file, or makes it. */
+/** Empties the file, or makes it. Throws a UsageError, or the host's error. */
 export function openSink(option: string, path: string): Sink {
-  let fd: number
-  try {
-    fd = openSync(path, 'w')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw code === 'ENOSPC' || code === 'EDQUOT' ? withPath(error, path) : cannotWrite(option, path, error)
-  }
-  return {
-    write(bytes) {
-      try {
-        for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done)
-      } catch (error) {
-        throw withPath(error, path)
-      }
-    },
-    close: () => closeSync(fd),
-  }
+  const file = forOption(option, path, () => OutputFile.growing(path))
+  return { write: (bytes) => file.write(bytes), close: () => file.finish() }
 }
 
 export function streamSink(stream: NodeJS.WriteStream): Sink {

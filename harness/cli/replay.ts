@@ -1,5 +1,4 @@
 /** `bootwright replay`: the same run again, from what `bootwright run --record` wrote. */
-import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { printableJson } from '../../reports/printable.js'
 import { screenText } from '../picture/screen-text.js'
@@ -7,7 +6,7 @@ import { Replay } from '../runtime/replay.js'
 import { tryParseDuration } from '../units/durations.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
-import { withPath } from './outputs.js'
+import { checkWritable } from './outputs.js'
 import { errorJson, printJson } from './run-report.js'
 
 interface ReplayFlags {
@@ -37,6 +36,7 @@ async function replay(file: string, flags: ReplayFlags): Promise<number> {
     const until = flags.untilTime === undefined ? Number.POSITIVE_INFINITY : tryParseDuration(flags.untilTime)
     if (until === undefined)
       throw new UsageError(`--until-time '${flags.untilTime}' is not a duration; write it as in 12.5s or 1m20s`)
+    if (flags.screenshot !== undefined) checkWritable('--screenshot', flags.screenshot)
     await ensureFirmware()
     running = await Replay.open(file)
     if (Number.isFinite(until) && until > running.end)
@@ -57,12 +57,8 @@ async function replay(file: string, flags: ReplayFlags): Promise<number> {
 async function report({ machine, verified }: Replay, { screenshot, json }: ReplayFlags): Promise<void> {
   const cells = machine.display.text()
   if (screenshot !== undefined) {
-    const { encodePng } = await import('../picture/screenshot.js')
-    try {
-      await writeFile(screenshot, await encodePng(machine.display.frame()))
-    } catch (error) {
-      throw withPath(error, screenshot)
-    }
+    const { writePng } = await import('../picture/screenshot.js')
+    await writePng(screenshot, machine.display.frame())
   }
   const [guestTimeNs, instructions] = [machine.now(), machine.instructions()]
   process.stderr.write(

@@ -1,7 +1,8 @@
 /** `bootwright merge-reports` and `accept`: what is done with the reports of runs that have ended. */
-import { copyFileSync, existsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { Command } from 'commander'
+import { writeOutputFile } from '../../machine/host/output-file.js'
 import { type PictureAttachment, type RunResult, runSummary } from '../../reports/run-result.js'
 import { makeFolder } from '../../reports/write-matrix.js'
 import { mergeFolders, readRun } from '../../reports/write-run.js'
@@ -80,7 +81,7 @@ function accept(actual: string, baseline: string): void {
   if (relative(process.cwd(), baseline).startsWith('..') && top !== dirname(baseline))
     throw new UsageError(`there is no folder ${dirname(baseline)}; was the report made on another machine?`)
   makeFolder(dirname(baseline))
-  copyFileSync(actual, baseline)
+  writeOutputFile(baseline, readFileSync(actual))
 }
 
 function nearestFolder(path: string): string {

@@ -1,6 +1,4 @@
 /** `bootwright run`: boots media or a guest, types, waits, and says how it ended. */
-
-import { writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Command } from 'commander'
 import { printable } from '../../reports/printable.js'
@@ -14,7 +12,7 @@ import { progressLine } from '../words/progress-words.js'
 import { complain, EXIT } from './errors.js'
 import { paragraphs } from './help.js'
 import { machineOptions, prepareMachine } from './machine-options.js'
-import { openSink, type Sink, streamSink, withPath } from './outputs.js'
+import { openSink, type Sink, streamSink } from './outputs.js'
 import { type Act, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from './run-options.js'
 import { errorJson, exitCodeOf, printJson, RUN_JSON, type RunJson, runJson, summary } from './run-report.js'
 import { Views } from './views.js'
@@ -241,12 +239,8 @@ async function takeScreenshot(vm: VmThread, result: RunResult, path: string): Pr
     process.stderr.write(`bootwright: the screen is ${result.mode.kind}, so ${path} was not written\n`)
     return false
   }
-  const { encodePng } = await import('../picture/screenshot.js')
-  try {
-    await writeFile(path, await encodePng(frame))
-  } catch (error) {
-    throw withPath(error, path)
-  }
+  const { writePng } = await import('../picture/screenshot.js')
+  await writePng(path, frame)
   return true
 }
 

@@ -1,6 +1,7 @@
 /** The recorded test as files: the test, and its needles beside it in openQA's form. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { writeOutputFile } from '../../machine/host/output-file.js'
 import { encodePng } from '../picture/screenshot.js'
 import type { LaunchOptions } from '../vm/launch.js'
 import { quote, type Recording } from './recording.js'
@@ -42,11 +43,11 @@ export async function writeTest(file: string, options: LaunchOptions, recording:
       properties: [],
     }
     const [jsonFile, pngFile] = ['json', 'png'].map((ending) => join(folder, `${name}.${ending}`))
-    writeFileSync(pngFile, await encodePng(frame))
-    writeFileSync(jsonFile, `${JSON.stringify(json, undefined, 2)}\n`)
+    writeOutputFile(pngFile, await encodePng(frame))
+    writeOutputFile(jsonFile, `${JSON.stringify(json, undefined, 2)}\n`)
     written.push(jsonFile, pngFile)
   }
-  writeFileSync(file, testText(testName(file), options, recording))
+  writeOutputFile(file, testText(testName(file), options, recording))
   return [file, ...written]
 }
 

@@ -1,7 +1,8 @@
 /** Pictures of the screen as files: PNG at the guest's own resolution. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import sharp from 'sharp'
 import type { Frame } from '../../machine/devices/display/display.js'
+import { writeOutputFile } from '../../machine/host/output-file.js'
 
 export { type Area, type CompareOptions, type Comparison, comparePictures } from './compare-pictures.js'
 
@@ -15,9 +16,9 @@ export function encodePng(frame: Frame): Promise<Uint8Array> {
     .toBuffer()
 }
 
-/** Rejects with the host's error (`ENOSPC`, …) when the file cannot be written. */
+/** Rejects with an UnwritableFile, or the host's error (`ENOSPC`, …), when the file cannot be written. */
 export async function writePng(path: string, frame: Frame): Promise<void> {
-  await writeFile(path, await encodePng(frame))
+  writeOutputFile(path, await encodePng(frame))
 }
 
 /** Rejects when there is no picture in the file. */

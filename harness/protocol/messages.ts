@@ -73,6 +73,8 @@ export interface PlainError {
   message: string
   stack: string | undefined
   code: string | undefined
+  /** The file, of an error of the host's. */
+  path?: string
 }
 
 export interface Ready {
@@ -94,5 +96,6 @@ export function plainError(thrown: unknown): PlainError {
   if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown), stack: undefined, code: undefined }
   // Not every error class gives itself a name.
   const name = thrown.name === 'Error' ? thrown.constructor.name : thrown.name
-  return { name, message: thrown.message, stack: thrown.stack, code: (thrown as NodeJS.ErrnoException).code }
+  const { code, path } = thrown as NodeJS.ErrnoException
+  return { name, message: thrown.message, stack: thrown.stack, code, ...(path !== undefined && { path }) }
 }

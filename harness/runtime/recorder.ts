@@ -4,9 +4,10 @@
  * one. Hashes of the whole machine on the way tell whether a replay is still the same run.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
 import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
+import { OutputFile, UnwritableFile } from '../../machine/host/output-file.js'
 import type { Machine, MachineExit } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
@@ -57,7 +58,9 @@ export function recordableConfig(config: MachineConfig): MachineConfig {
 }
 
 export class Recorder {
-  private constructor(private file: number) {}
+  private isOpen = true
+
+  private constructor(private readonly file: OutputFile) {}
 
   /** Throws a RecordingError where the file cannot be written, a SnapshotError where a medium cannot be read. */
   static async begin(path: string, config: MachineConfig): Promise<Recorder> {
@@ -66,21 +69,21 @@ export class Recorder {
     const header: RecordingHeader = { recording: 'bootwright', version: RECORDING_VERSION, config, inputs }
     let recorder: Recorder
     try {
-      recorder = new Recorder(openSync(path, 'w'))
+      recorder = new Recorder(OutputFile.growing(path))
     } catch (error) {
-      throw new RecordingError(`the recording ${JSON.stringify(path)} cannot be written: ${(error as Error).message}`)
+      throw error instanceof UnwritableFile ? new RecordingError(`the recording ${error.message}`) : error
     }
     recorder.line(header)
     return recorder
   }
 
   line(value: RecordingHeader | Recorded): void {
-    if (this.file >= 0) writeSync(this.file, `${JSON.stringify(value)}\n`)
+    if (this.isOpen) this.file.write(Buffer.from(`${JSON.stringify(value)}\n`))
   }
 
   close(): void {
-    if (this.file >= 0) closeSync(this.file)
-    this.file = -1
+    if (this.isOpen) this.file.finish()
+    this.isOpen = false
   }
 }
 

@@ -36,12 +36,14 @@ import { Spares } from './stand-by-threads.js'
 /** An error from the machine's thread; `name` is the name of its class there (`MediaError`, …). */
 export class VmError extends Error {
   readonly code: string | undefined
+  readonly path: string | undefined
 
   constructor(error: PlainError) {
     super(error.message)
     this.name = error.name
     this.stack = error.stack
     this.code = error.code
+    this.path = error.path
   }
 }
 

@@ -28,7 +28,7 @@ interface Extra {
 }
 
 /**
- * Throws a SnapshotError where it cannot be written.
+ * Throws a SnapshotError where it cannot be written, and the host's error where its disk is full.
  * @param memory What the machine's holder knows of it (`vm/snapshots.ts`).
  */
 export async function writeSnapshot(parts: SnapshotParts, file: string, memory?: State): Promise<void> {

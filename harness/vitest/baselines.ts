@@ -1,6 +1,7 @@
 /** Where a test's pictures are, and when the expected ones are written. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { writeOutputFile } from '../../machine/host/output-file.js'
 
 /**
  * `all` writes every expected picture anew, `changed` those that differ, `missing` those that are not there, `none`
@@ -73,5 +74,5 @@ export function readBaseline(path: string): Buffer | undefined {
 
 export function writePicture(path: string, png: Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, png)
+  writeOutputFile(path, png)
 }

@@ -3,8 +3,9 @@
  * asked for. The words and their meaning are Playwright's.
  */
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeOutputFile } from '../../machine/host/output-file.js'
 import { complaint } from '../cli/errors.js'
 import { withPath } from '../cli/outputs.js'
 import { encodePng } from '../picture/screenshot.js'
@@ -69,7 +70,7 @@ export class Recording {
     const suffix = ended.retry > 0 ? `-retry${ended.retry}` : ''
     const put = async (name: string, content: string | Uint8Array) => {
       await mkdir(folder, { recursive: true })
-      await writeFile(join(folder, name), content)
+      writeOutputFile(join(folder, name), content)
     }
     try {
       if (keeps(this.options.trace, ended)) {

@@ -29,7 +29,8 @@ export class VmSnapshot {
 
   /**
    * Writes it to a file, which `launch({ snapshot: file })` goes on from, in another process, on another host or on
-   * another engine; there, the machine's media must have the same contents. Rejects with a SnapshotError.
+   * another engine; there, the machine's media must have the same contents. Rejects with a SnapshotError, or the host's
+   * error where the disk is full.
    */
   async save(file: string): Promise<void> {
     await writeSnapshot(partsOf(this.machine), file, memoryState(this.memory))

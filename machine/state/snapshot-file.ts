@@ -8,11 +8,11 @@
  */
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, readSync } from 'node:fs'
-import { rename, rm, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { deflate, inflate } from 'node:zlib'
 import { z } from 'zod'
 import type { State, StateValue } from '../device.js'
+import { OutputFile, UnwritableFile } from '../host/output-file.js'
 import { flattened, type OverlayImage } from '../media/overlay.js'
 import { openRegular } from '../media/regular-file.js'
 import { decodeState, encodeState } from './encode.js'
@@ -49,7 +49,7 @@ export interface SnapshotHeader {
   extra: { [key: string]: unknown }
 }
 
-/** The file appears when it is complete. Throws a SnapshotError where it cannot be written. */
+/** The file appears when it is complete. Throws a SnapshotError, or the host's error where its disk is full. */
 export async function writeSnapshotFile(
   path: string,
   machine: MachineState,
@@ -64,26 +64,39 @@ export async function writeSnapshotFile(
     extra,
   }
   const state = { time, cpus, clock, devices, media: plainMedia(media), machine: machine.machine, more }
-  const version = Buffer.alloc(4)
-  version.writeUInt32LE(VERSION)
-  const parts: Uint8Array[] = [MAGIC, version]
-  const add = async (kind: number, bytes: Uint8Array) => {
-    const packed = await pack(bytes, { level: LEVEL })
-    parts.push(recordHead(kind, packed.length), packed)
-  }
-  await add(HEADER, Buffer.from(JSON.stringify(header)))
-  await add(STATE, encodeState(state as unknown as StateValue))
-  for (const piece of pieces(memory)) await add(MEMORY, piece)
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  parts.push(recordHead(END, 32), hash.digest())
-  const unfinished = `${path}.${process.pid}.part`
+  const file = openOutput(path)
   try {
-    await writeFile(unfinished, parts)
-    await rename(unfinished, path)
+    const hash = createHash('sha256')
+    const put = (bytes: Uint8Array) => {
+      hash.update(bytes)
+      file.write(bytes)
+    }
+    const add = async (kind: number, bytes: Uint8Array) => {
+      const packed = await pack(bytes, { level: LEVEL })
+      put(recordHead(kind, packed.length))
+      put(packed)
+    }
+    const version = Buffer.alloc(4)
+    version.writeUInt32LE(VERSION)
+    put(MAGIC)
+    put(version)
+    await add(HEADER, Buffer.from(JSON.stringify(header)))
+    await add(STATE, encodeState(state as unknown as StateValue))
+    for (const piece of pieces(memory)) await add(MEMORY, piece)
+    file.write(recordHead(END, 32))
+    file.write(hash.digest())
+    file.finish()
   } catch (error) {
-    await rm(unfinished, { force: true })
-    throw new SnapshotError(`the snapshot ${JSON.stringify(path)} cannot be written: ${(error as Error).message}`)
+    file.drop()
+    throw error
+  }
+}
+
+function openOutput(path: string): OutputFile {
+  try {
+    return OutputFile.replacing(path)
+  } catch (error) {
+    throw error instanceof UnwritableFile ? new SnapshotError(`the snapshot ${error.message}`) : error
   }
 }
 

@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -22,6 +23,7 @@ writeFileSync(at('short.iso'), truncatedIso())
 writeFileSync(at('elf.img'), new Uint8Array([0x7f, 0x45, 0x4c, 0x46, ...new Uint8Array(1020)]))
 mkdirSync(at('folder'))
 symlinkSync('/dev/full', at('full.png'))
+execFileSync('mkfifo', [at('pipe')])
 
 /** Its volume descriptor says 1000 sectors, and there are 20. */
 function truncatedIso(): Uint8Array {
@@ -93,6 +95,10 @@ const BAD: [what: string, args: string[], code: number, says: string | RegExp][]
   ['a picture that is no PNG', [...boot, '--screenshot', at('a.jpg')], 2, 'does not end in .png'],
   ['a picture nowhere', [...boot, '--screenshot', at('no/where/a.png')], 2, 'there is no folder'],
   ['a folder for serial output', [...boot, '--serial', at('folder')], 2, 'is a directory'],
+  ['a pipe for serial output', [...boot, '--serial', at('pipe')], 2, 'is a pipe'],
+  ['a pipe for a recording', [...boot, '--record', at('pipe')], 2, 'is a pipe'],
+  ['a pipe for a snapshot', [...boot, '--save-snapshot', at('pipe')], 2, 'is a pipe'],
+  ['a folder for a snapshot', [...boot, '--save-snapshot', at('folder')], 2, 'is a directory'],
   ['serial output over the medium', [...boot, '--serial', floppy], 2, 'which would be overwritten'],
   ['one file for two outputs', [...boot, '--serial', at('x'), '--debugcon', at('x')], 2, 'both write to'],
   ['an empty path', [...boot, '--serial', ''], 2, '--serial has an empty path'],
@@ -120,7 +126,7 @@ describe('one sentence and the right exit code for', () => {
     expect(ended.code).toBe(3)
   })
 
-  test.skipIf(noFirmware)('a disk that is full, under serial output and under a picture', async () => {
+  test.skipIf(noFirmware)('a disk that is full, under each output', async () => {
     const serial = await bootwright([
       'run',
       ...boot,
@@ -133,9 +139,12 @@ describe('one sentence and the right exit code for', () => {
     ])
     expect(serial.stderr).toContain('bootwright: /dev/full: the disk is full')
     expect(serial.code).toBe(3)
-    const picture = await bootwright(['run', ...boot, '--screenshot', at('full.png'), '--until-text', 'idle here'])
-    expect(picture.stderr).toContain('full.png: the disk is full')
-    expect(picture.code).toBe(3)
+    for (const option of ['--screenshot', '--save-snapshot', '--record']) {
+      const ended = await bootwright(['run', ...boot, option, at('full.png'), '--until-text', 'idle here'])
+      expect(ended.stderr).toContain('full.png: the disk is full')
+      expect(ended.code).toBe(3)
+      expect(lstatSync(at('full.png')).isSymbolicLink()).toBe(true)
+    }
   })
 
   test.each([
