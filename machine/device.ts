@@ -5,6 +5,8 @@
  * backends come in through its constructor, so that it can be tested alone by a few reads and writes.
  */
 
+import type { Display } from './devices/display/display.js'
+
 /** Width of one bus access in bytes. */
 export type AccessSize = 1 | 2 | 4 | 8
 
@@ -47,6 +49,12 @@ export interface MmioRange {
   write(offset: number, value: number, size: AccessSize): void
 }
 
+/** AML, byte by byte (`firmware/tables/aml.ts`), and the scope that it stands in. */
+export interface AcpiDevice {
+  scope: 'isa' | 'pci'
+  aml: readonly number[]
+}
+
 /** One piece of hardware in the machine's table. */
 export interface Device {
   /** QEMU's device name where it has one (`isa-serial`), else the chip's name. Unique in a machine. */
@@ -55,10 +63,14 @@ export interface Device {
   readonly ports?: readonly PortRange[]
   /** Fixed memory-mapped ranges. */
   readonly mmio?: readonly MmioRange[]
+  /** A display adapter's picture. */
+  readonly display?: Display
   /** The state after a hardware reset (RESET# or power-on; a device that tells them apart documents it). */
   reset(): void
   save(): State
   load(state: State): void
+  /** What ACPI is to know of it: AML of the device in its scope, behind the ISA bridge or on the PCI bus itself. */
+  acpi?(): readonly AcpiDevice[]
   /** Version of what `save` gives; default 1. It grows when an older `load` could not take it. */
   readonly version?: number
   /** Makes a state of this device's present version of an older one. Without it, older ones are refused. */

@@ -1,10 +1,11 @@
 /**
  * The machine as everything above it sees it: one virtual PC that can be run for a while, looked at and typed to. It
- * lives in one thread and knows nothing of tests. `pc.ts` makes one.
+ * lives in one thread and knows nothing of tests. `create-machine.ts` makes one.
  */
 
 import type { PortAccess } from './bus/port-log.js'
 import type { Fault } from './cpu/engine.js'
+import type { DeviceSpec } from './devices/catalogue.js'
 import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import type { BiosKeys } from './firmware/bios-keyboard.js'
@@ -35,10 +36,14 @@ export interface MachineOptions {
   floppyCheck?: boolean
   /** Direct boot of a Linux bzImage, which may have an initrd, or of a Multiboot image, which may have modules. */
   kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; modules?: readonly BootModule[]; append?: string }
-  /** SeaBIOS and its VGA BIOS. */
-  firmware: { bios: Uint8Array; vgaBios: Uint8Array }
-  /** QEMU's `pc-testdev` is there, for kernels that test the machine itself. */
-  testDevice?: boolean
+  /** SeaBIOS and its VGA BIOS; `files` are further ROMs by name, such as `vgabios-cirrus`. */
+  firmware: { bios: Uint8Array; vgaBios: Uint8Array; files?: { readonly [file: string]: Uint8Array } }
+  /** The display adapter's type, of the catalogue, or `none`; default `VGA`. */
+  vga?: string
+  /** Further devices to plug in. */
+  devices?: readonly DeviceSpec[]
+  /** What is connected to a device that was plugged in so, by kind (`net`, `audio` …) and the device's id. */
+  backend?: (kind: string, device: string) => unknown
   /** Seconds since 1970 UTC at power-on, as the RTC shows it. Fixed by default, so that runs are the same. */
   epoch?: number
   /** Called for each byte that the guest sends; port 0 is COM1. */

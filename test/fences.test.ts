@@ -18,17 +18,17 @@ describe('a violation is found', () => {
   const refused = (file: string, text: string) => check(file, text, ['zod']).map(({ imports }) => imports)
 
   test.each([
-    ['machine/pc.ts', "import { launch } from '../harness/index.js'"],
+    ['machine/create-machine.ts', "import { launch } from '../harness/index.js'"],
     ['machine/devices/timer/hpet.ts', "import type { Guest } from '../../../harness/guest.js'"],
     ['machine/devices/timer/hpet.ts', "import { IoApic } from '../../chipset/io-apic.js'"],
     ['reports/matrix-html.ts', "import type { Machine } from '../machine/machine.js'"],
-    ['fixtures/iso.ts', "import { createPc } from '../machine/pc.js'"],
+    ['fixtures/iso.ts', "import { createMachine } from '../machine/create-machine.js'"],
     ['harness/guest.ts', "import freedos from '../guests/freedos/guest.js'"],
-    ['guests/elks/guest.ts', "import { createPc } from '../../machine/pc.js'"],
-    ['machine/pc.ts', "export * from '../test/fences.js'"],
-    ['machine/pc.ts', "const late = await import('../harness/guest/guest.js')"],
-    ['machine/pc.ts', "import '../harness/guest.js'"],
-    ['machine/pc.ts', "import {\n  a,\n  b,\n} from '../reports/words.js'"],
+    ['guests/elks/guest.ts', "import { createMachine } from '../../machine/create-machine.js'"],
+    ['machine/create-machine.ts', "export * from '../test/fences.js'"],
+    ['machine/create-machine.ts', "const late = await import('../harness/guest/guest.js')"],
+    ['machine/create-machine.ts', "import '../harness/guest.js'"],
+    ['machine/create-machine.ts', "import {\n  a,\n  b,\n} from '../reports/words.js'"],
     ['harness/cli/main.ts', "import chalk from 'chalk'"],
     ['harness/runtime/runner.ts', "import { Vm } from '../vm/vm.js'"],
     ['harness/vm/vm.ts', "import type { Runner } from '../runtime/runner.js'"],
@@ -38,16 +38,16 @@ describe('a violation is found', () => {
   })
 
   test.each([
-    ['machine/pc.ts', "import { MachineClock } from './clock.js'"],
+    ['machine/create-machine.ts', "import { MachineClock } from './clock.js'"],
     ['machine/devices/timer/hpet.ts', "import type { Clock } from '../../clock.js'"],
     ['machine/devices/storage/ata-disk.ts', "import type { BlockDevice } from '../../media/block-device.js'"],
     ['fixtures/iso.ts', "import { floppyGeometry } from '../machine/media/floppy-geometry.js'"],
     ['harness/matrix-run.ts', "import type { Cell } from '../reports/matrix-result.js'"],
     ['harness/protocol/script.ts', "import type { Pattern } from '../keys/boot-command.js'"],
     ['guests/elks/guest.ts', "import { defineGuest } from '../../harness/guest.js'"],
-    ['test/x.test.ts', "import { test } from 'vitest'\nimport { Pc } from '../machine/pc.js'"],
+    ['test/x.test.ts', "import { test } from 'vitest'\nimport { createMachine } from '../machine/create-machine.js'"],
     ['reports/matrix-result.ts', "import { z } from 'zod'\nimport { join } from 'node:path'"],
-    ['machine/pc.ts', "// like import x from '../harness/x.js'\n/* import y from '../harness/y.js' */"],
+    ['machine/create-machine.ts', "// like import x from '../harness/x.js'\n/* import y from '../harness/y.js' */"],
   ])('and none in %s: %s', (file, text) => {
     expect(refused(file, text)).toEqual([])
   })

@@ -79,7 +79,7 @@ export interface OpenedMachine {
  * Opens the media and makes the machine. Throws a MediaError, a BootImageError, a FirmwareMissingError or an
  * EngineUnavailableError; what had been opened is closed then.
  *
- * @param create `createPc`, or what stands in for it in tests.
+ * @param create `createMachine`, or what stands in for it in tests.
  */
 export function openMachine(
   config: MachineConfig,

@@ -19,7 +19,7 @@ import { MissingMediaError } from './guest-media.js'
 
 export type EngineChoice = 'auto' | 'kvm' | 'soft'
 
-/** The devices of the only column for now: the table in `machine/pc.ts`. */
+/** The devices of the only column for now: the table in `machine/create-machine.ts`. */
 export const DEVICES = { id: 'standard', title: 'standard PC' }
 const DEFAULT_HOST_TIMEOUT = '10m'
 const SERIAL_COM1 = 0

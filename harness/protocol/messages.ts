@@ -36,7 +36,7 @@ export type TraceInput =
 /** Sent to the worker at its start. */
 export interface WorkerStart {
   config: MachineConfig
-  /** URL of a module whose `createPc` makes the machine; tests put another one in. */
+  /** URL of a module whose `createMachine` makes the machine; tests put another one in. */
   machineModule?: string
   /** The soft engine's core, compiled. */
   core?: WebAssembly.Module

@@ -1,9 +1,9 @@
 /** The same run again: a machine that is given what a recording says, at the very instructions at which it came. */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { createMachine } from '../../machine/create-machine.js'
 import type { Machine } from '../../machine/machine.js'
 import { readRegular } from '../../machine/media/regular-file.js'
-import { createPc } from '../../machine/pc.js'
 import { LAST_NS } from '../../machine/state/fields.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
@@ -142,7 +142,7 @@ export class Replay {
     const { floppies = [], cdrom } = config
     const inputs = await inputsOf(config, { a: floppies[0], b: floppies[1], cdrom })
     checkInputs(header.inputs, inputs, `the recording ${JSON.stringify(path)}`)
-    return new Replay(openMachine(config, {}, createPc), events)
+    return new Replay(openMachine(config, {}, createMachine), events)
   }
 
   /** Guest time at which the recording ends, ns. */

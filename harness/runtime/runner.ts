@@ -5,7 +5,7 @@
  */
 
 import type { State } from '../../machine/device.js'
-import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
+import type { Frame } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
 import type { Machine, MachineExit, MachineOptions } from '../../machine/machine.js'
 import { describeUnexpected, isUnexpected } from '../../machine/unexpected.js'
@@ -116,7 +116,7 @@ export class Runner {
   private nextProgress = 0
 
   /**
-   * @param create Makes the machine with these callbacks, e.g. `(callbacks) => createPc({ ...options, ...callbacks })`.
+   * @param create Makes the machine with these callbacks, e.g. `(callbacks) => createMachine({ ...options, ...callbacks })`.
    */
   constructor(
     create: (callbacks: Required<Pick<MachineOptions, 'onSerial' | 'onDebug'>>) => Machine,

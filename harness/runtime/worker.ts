@@ -37,14 +37,14 @@ function tell(message: WorkerMessage): void {
 
 async function main(): Promise<void> {
   if (start.core) useCore(start.core)
-  const module = start.machineModule ?? new URL('../../machine/pc.js', import.meta.url).href
-  const { createPc } = (await import(module)) as { createPc: (options: MachineOptions) => Machine }
+  const module = start.machineModule ?? new URL('../../machine/create-machine.js', import.meta.url).href
+  const { createMachine } = (await import(module)) as { createMachine: (options: MachineOptions) => Machine }
 
   const { record } = start.config
   const config = record === undefined ? start.config : recordableConfig(start.config)
   const recorder = record === undefined ? undefined : await Recorder.begin(record, config)
   const create = (options: MachineOptions): Machine => {
-    const machine = createPc(options)
+    const machine = createMachine(options)
     return recorder ? new RecordedMachine(machine, recorder) : machine
   }
   let opened!: OpenedMachine

@@ -63,7 +63,7 @@ export interface VmEvents {
 }
 
 export interface VmThreadOptions extends VmEvents {
-  /** URL of a compiled module that exports `createPc`; tests put another machine in by it. */
+  /** URL of a compiled module that exports `createMachine`; tests put another machine in by it. */
   machineModule?: string
 }
 

@@ -66,7 +66,7 @@ export interface LaunchOptions {
   needles?: string | NeedleSet
   /** Where pictures of failures go; default a folder in the host's folder for temporary files. */
   outputFolder?: string
-  /** URL of a compiled module that exports `createPc`; tests put another machine in by it. */
+  /** URL of a compiled module that exports `createMachine`; tests put another machine in by it. */
   machineModule?: string
 }
 

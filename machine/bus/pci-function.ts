@@ -264,10 +264,10 @@ export class PciFunction {
   }
 
   /** @internal */
-  wire(router: { pirq(device: number, pin: number): IrqLine }): void {
+  wire(router: { pirq(device: number, pin: number, name: string): IrqLine }): void {
     const pin = this.config[INTERRUPT_PIN]
     if (pin === 0) return
-    this.line = router.pirq(this.deviceNumber, pin)
+    this.line = router.pirq(this.deviceNumber, pin, this.name)
     this.driveInterrupt()
   }
 

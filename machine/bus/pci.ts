@@ -17,7 +17,7 @@ const ENABLE = 0x8000_0000
 /** Who wires INTA# to INTD# to interrupt lines: the south bridge. */
 export interface PciInterrupts {
   /** A new source on the line that pin 1 to 4 (INTA# to INTD#) of `device` is wired to. */
-  pirq(device: number, pin: number): IrqLine
+  pirq(device: number, pin: number, name: string): IrqLine
 }
 
 /**

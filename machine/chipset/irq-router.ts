@@ -21,39 +21,27 @@ export interface IrqRouterOptions {
  */
 export class IrqRouter implements Device {
   readonly name = 'irq-router'
+  readonly version = 2
   pic: ((irq: number, level: boolean) => void) | undefined
   ioapic: ((pin: number, level: boolean) => void) | undefined
-  /** Levels of the sources of each interrupt, in the order they were made. */
-  private readonly levels: boolean[][] = Array.from({ length: GSIS }, () => [])
+  /** Levels of the sources of each interrupt, by name. */
+  private readonly levels: Map<string, boolean>[] = Array.from({ length: GSIS }, () => new Map())
   private readonly asserted = new Uint16Array(GSIS)
-  private readonly shared: (IrqLine | undefined)[] = new Array(GSIS).fill(undefined)
 
   constructor(options: IrqRouterOptions = {}) {
     this.pic = options.pic
     this.ioapic = options.ioapic
   }
 
-  /** The line of ISA IRQ `n`, for the one device that owns it; the same line each time. */
-  isa(n: number): IrqLine {
-    if (n < 0 || n >= ISA_IRQS) throw new Error(`there is no ISA IRQ ${n}`)
-    return this.gsi(n)
-  }
-
-  /** The line of global system interrupt `n` (0 to 23); the same line each time. */
-  gsi(n: number): IrqLine {
-    this.shared[n] ??= this.source(n)
-    return this.shared[n]
-  }
-
-  /** A new source of global system interrupt `n`, OR-ed with the others. */
-  source(n: number): IrqLine {
-    if (!(n >= 0 && n < GSIS)) throw new Error(`there is no interrupt ${n}`)
+  /** A new source of global system interrupt `n` (0 to 23), OR-ed with the others; its name is unique among them. */
+  source(n: number, name: string): IrqLine {
+    if (!(n >= 0 && n < GSIS)) throw new Error(`${name}: there is no interrupt ${n}`)
     const levels = this.levels[n]
-    const index = levels.length
-    levels.push(false)
+    if (levels.has(name)) throw new Error(`two sources of interrupt ${n} are named ${name}`)
+    levels.set(name, false)
     return (level) => {
-      if (levels[index] === level) return
-      levels[index] = level
+      if (levels.get(name) === level) return
+      levels.set(name, level)
       if (level) {
         if (this.asserted[n]++ === 0) this.drive(n, true)
       } else if (--this.asserted[n] === 0) this.drive(n, false)
@@ -68,16 +56,16 @@ export class IrqRouter implements Device {
   /** The sources keep their levels: each device lowers its own lines when it is reset. */
   reset(): void {}
 
+  /** The sources that are asserted, by interrupt: one that is plugged in anew has its level low. */
   save(): State {
-    return { levels: this.levels.map((sources) => [...sources]) }
+    return { asserted: this.levels.map((sources) => [...sources].filter(([, level]) => level).map(([name]) => name)) }
   }
 
   load(state: State): void {
-    const saved = state.levels as boolean[][]
-    for (let n = 0; n < GSIS; n++) {
-      const sources = this.levels[n]
-      for (let i = 0; i < sources.length; i++) sources[i] = saved[n]?.[i] ?? false
-      this.asserted[n] = sources.filter(Boolean).length
+    const saved = state.asserted as string[][]
+    for (const [n, sources] of this.levels.entries()) {
+      for (const name of sources.keys()) sources.set(name, saved[n]?.includes(name) ?? false)
+      this.asserted[n] = [...sources.values()].filter(Boolean).length
     }
   }
 

@@ -32,11 +32,11 @@ export interface Piix3Options {
 
 export class Piix3 implements Device, PciInterrupts {
   readonly name = 'PIIX3'
+  readonly version = 2
   readonly pci: PciFunction
   private readonly lines: IrqLine[] = []
-  /** Levels of the INTx# pins in the order they were wired, and how many assert each PIRQ. */
-  private readonly levels: boolean[] = []
-  private readonly wiredTo: number[] = []
+  /** The INTx# pins by the names of their functions, and how many assert each PIRQ. */
+  private readonly pins = new Map<string, { pirq: number; level: boolean }>()
   private readonly asserted = new Uint16Array(PIRQS)
   /** ISA IRQs that are driven now, a bit each. */
   private driven = 0
@@ -67,7 +67,7 @@ export class Piix3 implements Device, PciInterrupts {
     pci.config[0xa0] = 0x08 // SMICNTL
     pci.config[0xa8] = 0x0f // CTLTMR
 
-    for (let irq = 0; irq < ISA_IRQS; irq++) this.lines.push(options.interrupts.source(irq))
+    for (let irq = 0; irq < ISA_IRQS; irq++) this.lines.push(options.interrupts.source(irq, 'pirq'))
     options.pci.add(options.device ?? 1, 0, pci)
     options.pci.connectInterrupts(this)
     // RC lies inside CONFIG_ADDRESS: the host bridge takes doublewords only, bytes come through to ISA.
@@ -79,18 +79,17 @@ export class Piix3 implements Device, PciInterrupts {
     })
   }
 
-  /** A new source on INTA# to INTD# (`pin` 1 to 4) of PCI device `device`; sources are OR-ed. */
-  pirq(device: number, pin: number): IrqLine {
+  /** A new source on INTA# to INTD# (`pin` 1 to 4) of PCI device `device`; sources are OR-ed, their names unique. */
+  pirq(device: number, pin: number, name: string): IrqLine {
     // Pins are rotated from slot to slot so that devices with INTA# alone share evenly; slot 1 is straight.
-    const pirq = (pin - 1 + device - 1) & 3
-    const index = this.levels.length
-    this.levels.push(false)
-    this.wiredTo.push(pirq)
+    const source = { pirq: (pin - 1 + device - 1) & 3, level: false }
+    if (this.pins.has(name)) throw new Error(`two PCI functions are named ${name}`)
+    this.pins.set(name, source)
     return (level) => {
-      if (this.levels[index] === level) return
-      this.levels[index] = level
-      if (level) this.asserted[pirq]++
-      else this.asserted[pirq]--
+      if (source.level === level) return
+      source.level = level
+      if (level) this.asserted[source.pirq]++
+      else this.asserted[source.pirq]--
       this.route()
     }
   }
@@ -108,18 +107,19 @@ export class Piix3 implements Device, PciInterrupts {
   }
 
   save(): State {
-    return { rc: this.rc, levels: [...this.levels], driven: this.driven }
+    const asserted = [...this.pins].filter(([, { level }]) => level).map(([name]) => name)
+    return { rc: this.rc, asserted, driven: this.driven }
   }
 
   /** Leaves the lines alone: the interrupt router restores its inputs itself. */
   load(state: State): void {
     this.rc = state.rc as number
     this.driven = state.driven as number
-    const saved = state.levels as boolean[]
+    const saved = state.asserted as string[]
     this.asserted.fill(0)
-    for (let i = 0; i < this.levels.length; i++) {
-      this.levels[i] = saved[i] ?? false
-      if (this.levels[i]) this.asserted[this.wiredTo[i]]++
+    for (const [name, source] of this.pins) {
+      source.level = saved.includes(name)
+      if (source.level) this.asserted[source.pirq]++
     }
   }
 

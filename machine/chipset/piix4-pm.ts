@@ -9,7 +9,9 @@
 import { type PciBus, PciFunction } from '../bus/pci.js'
 import type { PortBus, PortMapping, PortWindow } from '../bus/port-bus.js'
 import type { Clock, Timer } from '../clock.js'
-import type { AccessSize, Device, IrqLine, PortRange, State, Warn } from '../device.js'
+import type { AccessSize, AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../device.js'
+import { PRESENT_HIDDEN } from '../firmware/tables/acpi-device.js'
+import * as aml from '../firmware/tables/aml.js'
 import { SmbusHost } from './smbus-host.js'
 
 // Configuration space
@@ -356,5 +358,20 @@ export class Piix4Pm implements Device {
     const routed = (this.pci.config[SMBHSTCFG] & SMB_INTRSEL) === SMB_INTRSEL_IRQ9
     this.options.sci(fixed || general || (routed && this.smbus.interrupt))
     this.armTimer()
+  }
+
+  acpi(): readonly AcpiDevice[] {
+    return [
+      {
+        scope: 'pci',
+        aml: aml.device(
+          'GPE0',
+          aml.named('_HID', aml.eisaId('PNP0C02')),
+          aml.named('_UID', aml.string('GPE0 resources')),
+          aml.named('_STA', aml.integer(PRESENT_HIDDEN)),
+          aml.named('_CRS', aml.resources(aml.io(GPE0_BASE, 2 * GPE0_HALF))),
+        ),
+      },
+    ]
   }
 }

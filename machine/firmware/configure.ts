@@ -33,7 +33,7 @@ export interface FirmwareOptions {
   /** Lines for SeaBIOS's `bootorder`, in its notation (`/pci@i0cf8/ide@1,1/drive@0/disk@0`), first one first. */
   readonly bootDevices?: readonly string[]
   /** Which devices the DSDT describes; `false` for a machine without ACPI. */
-  readonly acpi?: Omit<AcpiOptions, 'cpus' | 'lowMemory'> | false
+  readonly acpi?: Partial<Omit<AcpiOptions, 'cpus' | 'lowMemory'>> | false
   readonly smbios?: Omit<SmbiosOptions, 'cpus' | 'memory'>
   /** Reserved ranges to report beside RAM, e.g. what KVM needs for itself. */
   readonly reserved?: readonly E820Entry[]
@@ -73,7 +73,7 @@ export function configureFirmware(options: FirmwareOptions): FirmwareConfigurati
   addLegacyItems(fwCfg, options)
   fwCfg.addFile('etc/e820', encodeE820(e820Table(memory, options.reserved)))
   if (options.acpi !== false) {
-    addFiles(fwCfg, { ...buildAcpiFiles({ ...options.acpi, cpus, lowMemory: memory.low }) })
+    addFiles(fwCfg, { ...buildAcpiFiles({ isa: [], pci: [], ...options.acpi, cpus, lowMemory: memory.low }) })
     // S0 to S5: bit 7 is "supported", the low bits are SLP_TYP. S4 is off; 2 is what the DSDT would have.
     fwCfg.addFile('etc/system-states', Uint8Array.of(0x80, 0, 0, 0x81, 0x02, 0x80))
   }

@@ -3,10 +3,10 @@
  * dist/, as users run it; only the bench around it runs from its sources.
  */
 import { readFileSync } from 'node:fs'
+import type * as PcModule from '../../machine/create-machine.js'
 import { findFirmware } from '../../machine/firmware/find-firmware.js'
 import type { MachineOptions } from '../../machine/machine.js'
 import { MemoryMedium } from '../../machine/media/memory.js'
-import type * as PcModule from '../../machine/pc.js'
 import { cpuClock } from './cpu-clock.js'
 import {
   type BootJob,
@@ -18,7 +18,9 @@ import {
 } from './guest-job.js'
 import { MarkWatch, type Measurement } from './marks.js'
 
-const { createPc } = (await import(new URL('../../dist/machine/pc.js', import.meta.url).href)) as typeof PcModule
+const { createMachine } = (await import(
+  new URL('../../dist/machine/create-machine.js', import.meta.url).href
+)) as typeof PcModule
 
 /** Guest ns between looks at the host's clock or the screen. */
 const SLICE = 10e6
@@ -44,7 +46,7 @@ async function runKernel(job: KernelJob): Promise<Measurement> {
   let instructionsFrom = 0
   let instructionsTo = 0
   let marks = 0
-  const pc = createPc({
+  const pc = createMachine({
     ...machineOptions(job),
     onDebug: (value) => {
       if (value < 0x80 || done) return
@@ -74,7 +76,7 @@ async function runBoot(job: BootJob): Promise<BootTime> {
   let line = ''
   let reached = false
   const start = performance.now()
-  const pc = createPc({
+  const pc = createMachine({
     ...machineOptions(job),
     onSerial: (port, byte) => {
       if (port !== 0 || !serial) return

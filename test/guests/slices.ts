@@ -2,8 +2,8 @@
 import { expect } from 'vitest'
 import { openMachine } from '../../harness/config/machine-config.js'
 import { type Guest, guestMachine } from '../../harness/guest/guest.js'
+import { createMachine } from '../../machine/create-machine.js'
 import type { Machine } from '../../machine/machine.js'
-import { createPc } from '../../machine/pc.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
 import { Random } from '../random.js'
 import { randomSlices, runTo, type Slice, slicesOf } from '../slices.js'
@@ -39,7 +39,7 @@ export async function checkSlices(
   const onSerial = (_port: number, byte: number): void => {
     serial += String.fromCharCode(byte)
   }
-  const { machine } = openMachine(config, { onSerial }, createPc)
+  const { machine } = openMachine(config, { onSerial }, createMachine)
   try {
     const there = (): boolean => (typeof from === 'number' ? machine.now() >= from : from.test(serial))
     while (!there()) runTo(machine, typeof from === 'number' ? from : machine.now() + STRIDE)

@@ -2,9 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { createMachine } from '../../machine/create-machine.js'
 import { findFirmware } from '../../machine/firmware/find-firmware.js'
+import type { Machine } from '../../machine/machine.js'
 import { openMedium } from '../../machine/media/open-medium.js'
-import { Pc } from '../../machine/pc.js'
 import { differences, hashState } from '../../machine/state/compare.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
 
@@ -13,9 +14,9 @@ const images = process.env.BOOTWRIGHT_IMAGES ?? ''
 const MOMENTS = [0.2, 0.7, 1.1, 1.3, 1.5, 1.9, 2.4, 3, 4, 5, 6.5, 8, 10]
 const FURTHER = 0.3e9
 
-function machine(floppy: string): Pc {
+function machine(floppy: string): Machine {
   const { bios, vgaBios } = findFirmware()
-  return new Pc({
+  return createMachine({
     engine: 'soft',
     memory: 64 << 20,
     floppies: [openMedium(floppy, { as: 'floppy' }).device],
@@ -24,7 +25,7 @@ function machine(floppy: string): Pc {
   })
 }
 
-function runTo(pc: Pc, ns: number): void {
+function runTo(pc: Machine, ns: number): void {
   while (pc.now() < ns && pc.run(ns)?.reason !== 'halted');
 }
 

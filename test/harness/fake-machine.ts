@@ -355,7 +355,7 @@ function posixShell(): NonNullable<FakeOptions['onSerialInput']> {
   }
 }
 
-export function createPc(options: MachineOptions): Machine {
+export function createMachine(options: MachineOptions): Machine {
   const scenario = new URL(import.meta.url).searchParams.get('scenario') ?? 'hello'
   if (scenario === 'no-engine') throw new EngineUnavailableError('The engine is not to be had; use another.')
   return new FakeMachine(SCENARIOS[scenario], options)

@@ -1,11 +1,11 @@
 /** ACPI S3 of a whole machine: a boot sector that suspends, and goes on where the firmware's waking vector says. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { createMachine } from '../../machine/create-machine.js'
 import { findFirmware } from '../../machine/firmware/find-firmware.js'
 import type { Machine } from '../../machine/machine.js'
 import { MemoryMedium } from '../../machine/media/memory.js'
 import { Overlay } from '../../machine/media/overlay.js'
-import { createPc } from '../../machine/pc.js'
 import { assemble, haveNasm } from './cpu/driver.js'
 import { UNREAL } from './unreal.js'
 
@@ -76,7 +76,7 @@ function machine(enabled: string): Machine {
   const { bios, vgaBios } = findFirmware()
   const floppy = new Uint8Array(737280)
   floppy.set(assemble(SUSPEND.replace('PM1_EN\n        out', `${enabled}\n        out`)))
-  return createPc({
+  return createMachine({
     engine: 'soft',
     memory: 8 << 20,
     floppies: [new Overlay(new MemoryMedium(floppy))],

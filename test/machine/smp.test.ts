@@ -2,10 +2,10 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { createMachine } from '../../machine/create-machine.js'
 import { findFirmware } from '../../machine/firmware/find-firmware.js'
 import type { Machine } from '../../machine/machine.js'
 import { MemoryMedium } from '../../machine/media/memory.js'
-import { createPc } from '../../machine/pc.js'
 import { assemble, haveNasm } from './cpu/driver.js'
 import { UNREAL } from './unreal.js'
 
@@ -109,7 +109,7 @@ function machine(cpus: number, program = COUNT_CPUS): Machine {
   const { bios, vgaBios } = findFirmware()
   const floppy = new Uint8Array(737280)
   floppy.set(assemble(program.replace('CPUS', String(cpus))))
-  return createPc({
+  return createMachine({
     engine: 'soft',
     cpus,
     memory: 8 << 20,

@@ -58,6 +58,7 @@ export interface VgaOptions {
 
 export class Vga implements Device, Display {
   readonly name = 'VGA'
+  readonly display = this
   readonly ports: readonly PortRange[]
   readonly mmio: readonly MmioRange[]
   /** The handler of BAR2 (4096 bytes); offsets count from the BAR's address. */

@@ -6,7 +6,18 @@
  * files get the numbers from 0x20 on and are listed in the directory, item 0x19.
  */
 import type { Clock, Timer } from '../../clock.js'
-import type { AccessSize, Device, PhysicalMemory, PortRange, State, StateValue, Warn } from '../../device.js'
+import type {
+  AccessSize,
+  AcpiDevice,
+  Device,
+  PhysicalMemory,
+  PortRange,
+  State,
+  StateValue,
+  Warn,
+} from '../../device.js'
+import { PRESENT_HIDDEN } from '../../firmware/tables/acpi-device.js'
+import * as aml from '../../firmware/tables/aml.js'
 
 /** Fixed item numbers. */
 export const FW_CFG = {
@@ -153,6 +164,8 @@ function join(contents: FwCfgContents): Uint8Array {
   return joined
 }
 
+const FIRST_PORT = 0x510
+
 export class FwCfg implements Device {
   readonly name = 'fw_cfg'
   readonly ports: readonly PortRange[]
@@ -183,7 +196,7 @@ export class FwCfg implements Device {
     this.ports = [
       {
         name: 'fw_cfg',
-        base: 0x510,
+        base: FIRST_PORT,
         count: 2,
         width: 2,
         read: (_offset, size) => this.readData(size),
@@ -423,6 +436,20 @@ export class FwCfg implements Device {
     this.current = this.selector === INVALID ? undefined : this.items.get(this.selector & ~WRITE_CHANNEL)
     for (const [selector, bytes] of Object.entries(state.written as State))
       this.items.get(Number(selector))?.set((bytes as Uint8Array).slice())
+  }
+
+  acpi(): readonly AcpiDevice[] {
+    return [
+      {
+        scope: 'isa',
+        aml: aml.device(
+          'FWCF',
+          aml.named('_HID', aml.string('QEMU0002')),
+          aml.named('_STA', aml.integer(PRESENT_HIDDEN)),
+          aml.named('_CRS', aml.resources(aml.io(FIRST_PORT, 12))),
+        ),
+      },
+    ]
   }
 }
 

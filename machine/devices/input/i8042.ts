@@ -8,7 +8,9 @@
  * The controller owns the two devices plugged into it: it resets, saves and loads them.
  */
 import type { Clock, Timer } from '../../clock.js'
-import type { Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import { isaDevice } from '../../firmware/tables/acpi-device.js'
+import * as aml from '../../firmware/tables/aml.js'
 import type { Ps2Keyboard } from './ps2-keyboard.js'
 import type { Ps2Mouse } from './ps2-mouse.js'
 import { SET2_TO_SET1 } from './scancodes.js'
@@ -426,5 +428,12 @@ export class I8042 implements Device {
     this.options.mouse.load(state.mouse as State)
     this.updateLines()
     this.safeUpdate()
+  }
+
+  acpi(): readonly AcpiDevice[] {
+    return [
+      isaDevice('KBD', 'PNP0303', [aml.io(0x60, 1), aml.io(0x64, 1), aml.irqNoFlags(1)]),
+      isaDevice('MOU', 'PNP0F13', [aml.irqNoFlags(12)]),
+    ]
   }
 }

@@ -2,7 +2,10 @@
  * Debug console: a port that prints every byte written to it. At 0x402 it is QEMU's `isa-debugcon` as SeaBIOS uses it,
  * at 0xe9 Bochs's "port E9 hack". Reading returns E9, by which firmware finds out that it is there.
  */
+
+import { z } from 'zod'
 import type { Device, PortRange, State } from '../../device.js'
+import { type CharBackend, deviceType, portOption } from '../device-type.js'
 
 const READBACK = 0xe9
 
@@ -38,3 +41,15 @@ export class DebugConsole implements Device {
 
   load(_state: State): void {}
 }
+
+export const isaDebugcon = deviceType({
+  type: 'isa-debugcon',
+  title: 'a port that prints what is written to it',
+  category: 'Serial',
+  bus: 'isa',
+  options: z.strictObject({ iobase: portOption().default(0xe9).describe('the port') }),
+  create(slot, { iobase }) {
+    const backend = slot.backend<CharBackend>('char')
+    return new DebugConsole({ base: iobase, output: (byte) => backend?.send(byte) })
+  },
+})

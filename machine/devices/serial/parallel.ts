@@ -4,7 +4,12 @@
  * A byte is printed when STROBE goes active; the printer acknowledges it once STROBE is gone and the guest looks at the
  * status (as QEMU's `isa-parallel`), so it needs no clock.
  */
-import type { Device, IrqLine, PortRange, State } from '../../device.js'
+
+import { z } from 'zod'
+import type { AcpiDevice, Device, IrqLine, PortRange, State } from '../../device.js'
+import { isaDevice } from '../../firmware/tables/acpi-device.js'
+import * as aml from '../../firmware/tables/aml.js'
+import { type CharBackend, deviceType, integerOption, portOption } from '../device-type.js'
 
 // Registers.
 const DATA = 0
@@ -130,4 +135,30 @@ export class ParallelPort implements Device {
     this.irqPending = state.irqPending as boolean
     this.updateIrq()
   }
+
+  acpi(): readonly AcpiDevice[] {
+    const { base } = this.ports[0]
+    return base === 0x378 ? [isaDevice('LPT1', 'PNP0400', [aml.io(base, 8), aml.irqNoFlags(7)], 1)] : []
+  }
 }
+
+export const isaParallel = deviceType({
+  type: 'isa-parallel',
+  title: 'parallel port with a printer that is always ready',
+  category: 'Serial',
+  bus: 'isa',
+  options: z.strictObject({
+    iobase: portOption().default(0x378).describe('first port'),
+    irq: integerOption(0, 15).default(7).describe('ISA interrupt'),
+  }),
+  legacyPorts: [{ name: 'LPT1', base: 0x378, count: 8 }],
+  create(slot, { iobase, irq }) {
+    const backend = slot.backend<CharBackend>('char')
+    return new ParallelPort({
+      name: slot.name,
+      base: iobase,
+      irq: slot.irq('irq', irq),
+      output: (byte) => backend?.send(byte),
+    })
+  },
+})

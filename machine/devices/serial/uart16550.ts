@@ -10,9 +10,13 @@
  * until FIFO or buffer has room: a guest that is slow loses nothing, and there are no overruns but in loopback.
  */
 
+import { z } from 'zod'
 import type { Clock, Timer } from '../../clock.js'
-import type { Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import { isaDevice } from '../../firmware/tables/acpi-device.js'
+import * as aml from '../../firmware/tables/aml.js'
 import { bytes, checkFields, deadline, type Fields, u8, u16 } from '../../state/fields.js'
+import { type CharBackend, deviceType, integerOption, portOption } from '../device-type.js'
 
 // Registers by offset; DLL and DLM stand in for 0 and 1 while LCR.DLAB is set.
 const RBR_THR_DLL = 0
@@ -450,6 +454,14 @@ export class Uart16550 implements Device {
     rearm(this.timeOutTimer, state.timeOutDeadline)
     this.update()
   }
+
+  /** COM1 and COM2; guests look for the others where they always were. */
+  acpi(): readonly AcpiDevice[] {
+    const index = PORTS.slice(0, 2).indexOf(this.options.base)
+    if (index < 0) return []
+    const resources = [aml.io(this.options.base, 8), aml.irqNoFlags(IRQS[index])]
+    return [isaDevice(`COM${index + 1}`, 'PNP0501', resources, index + 1)]
+  }
 }
 
 /** Infinity may come back from a file as null. */
@@ -457,3 +469,34 @@ function rearm(timer: Timer, deadline: unknown): void {
   if (typeof deadline === 'number' && Number.isFinite(deadline)) timer.at(deadline)
   else timer.cancel()
 }
+
+/** COM1 to COM4: COM1 and COM3 share IRQ 4, COM2 and COM4 IRQ 3. */
+const PORTS = [0x3f8, 0x2f8, 0x3e8, 0x2e8]
+const IRQS = [4, 3, 4, 3]
+
+export const isaSerial = deviceType({
+  type: 'isa-serial',
+  title: 'serial port, a 16550A',
+  category: 'Serial',
+  bus: 'isa',
+  options: z.strictObject({
+    index: integerOption(0, 3).default(0).describe('0 to 3 for COM1 to COM4: gives port and interrupt'),
+    iobase: portOption().optional().describe('first port, in place of that of the index'),
+    irq: integerOption(0, 15).optional().describe('ISA interrupt, in place of that of the index'),
+  }),
+  legacyPorts: PORTS.map((base, i) => ({ name: `COM${i + 1}`, base, count: 8 })),
+  create(slot, { index, iobase = PORTS[index], irq = IRQS[index] }) {
+    const backend = slot.backend<CharBackend>('char')
+    const uart = new Uart16550({
+      name: slot.name,
+      base: iobase,
+      irq: slot.irq('irq', irq),
+      clock: slot.clock,
+      output: (byte) => backend?.send(byte),
+      warn: slot.warn,
+    })
+    if (backend)
+      Object.assign(backend, { receive: (bytes: Uint8Array) => uart.input(bytes), pending: () => uart.pending() })
+    return uart
+  },
+})

@@ -4,9 +4,11 @@
  * the same drivers and modes.
  */
 
+import { z } from 'zod'
 import type { State } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { type Fields, flag, integer, lba, loadFields, u8, u16 } from '../../state/fields.js'
+import { deviceType, integerOption } from '../device-type.js'
 import {
   CHECK_POWER_MODE,
   FLUSH_CACHE,
@@ -73,6 +75,7 @@ import {
   ERROR_ABRT,
   ERROR_IDNF,
   ERROR_UNC,
+  type IdeBus,
   IdeDrive,
   REG_DEVICE,
   REG_FEATURES,
@@ -638,3 +641,20 @@ export class AtaDisk extends IdeDrive {
     loadFields(this, FIELDS, state, 'ide.drive')
   }
 }
+
+export const ideHd = deviceType({
+  type: 'ide-hd',
+  title: 'IDE disk',
+  category: 'Storage',
+  bus: 'ide',
+  options: z.strictObject({
+    unit: integerOption(0, 3).describe('0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave'),
+    serial: z.string().max(20).optional().describe('serial number'),
+  }),
+  create(slot, { unit, serial }) {
+    const medium = slot.backend<BlockDevice>('block')
+    if (!medium) throw new Error(`the disk ${slot.name} has no medium`)
+    slot.bus<IdeBus>('ide').attach(unit, new AtaDisk({ medium, serial }))
+    return undefined
+  },
+})

@@ -4,9 +4,11 @@
  * sees follow QEMU's drive; reads of whole raw sectors come without their error-correction bytes (zeros).
  */
 
+import { z } from 'zod'
 import type { State } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { bytes, checkFields, type Fields, flag, integer, lba, loadFields, u8 } from '../../state/fields.js'
+import { deviceType, integerOption } from '../device-type.js'
 import {
   CD_SECTOR,
   getConfiguration,
@@ -23,6 +25,7 @@ import {
 } from './atapi-replies.js'
 import {
   ERROR_ABRT,
+  type IdeBus,
   IdeDrive,
   identifyString,
   REG_FEATURES,
@@ -692,3 +695,17 @@ function be32(bytes: Uint8Array, at: number): number {
 function fromMsf(bytes: Uint8Array, at: number): number {
   return (bytes[at] * 60 + bytes[at + 1]) * 75 + bytes[at + 2] - 150
 }
+
+export const ideCd = deviceType({
+  type: 'ide-cd',
+  title: 'IDE CD-ROM drive',
+  category: 'Storage',
+  bus: 'ide',
+  options: z.strictObject({
+    unit: integerOption(0, 3).describe('0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave'),
+  }),
+  create(slot, { unit }) {
+    slot.bus<IdeBus>('ide').attach(unit, new AtapiCd({ medium: slot.backend<BlockDevice>('block') }))
+    return undefined
+  },
+})

@@ -6,11 +6,14 @@
  * guests take the path they take there. As in QEMU: interrupts are not gated by DOR.DMAGATE#, motors need not turn.
  */
 
+import { z } from 'zod'
 import type { DmaChannel } from '../../chipset/i8237.js'
 import type { Clock, Timer } from '../../clock.js'
-import type { Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'
 import { bytes, checkFields, deadline, type Fields, flag, integer, list, loadFields, u8 } from '../../state/fields.js'
+import { deviceType } from '../device-type.js'
+import { floppyControllerAcpi } from './fdc-acpi.js'
 import {
   COMMANDS,
   CONFIGURE,
@@ -31,7 +34,7 @@ import {
   VERSION_ENHANCED,
 } from './fdc-commands.js'
 import { DONE, FdcTransfer, FORMAT_TRACK, ST0_ABNORMAL, ST0_SE, ST1_MA, WAIT_FOR_HOST } from './fdc-transfer.js'
-import type { FloppyDrive } from './floppy-drive.js'
+import type { FloppyBus, FloppyDrive } from './floppy-drive.js'
 import { rearm, savedDeadline } from './saved-timer.js'
 
 // Registers, as offsets from 3F0h. The DIR and the CCR are a range of their own: 3F6h is the IDE controller's.
@@ -637,4 +640,24 @@ export class Fdc82077 implements Device {
     })
     this.options.irq(this.interrupt)
   }
+
+  acpi(): readonly AcpiDevice[] {
+    return floppyControllerAcpi(this.drives.map((drive) => drive?.type))
+  }
 }
+
+export const isaFdc = deviceType({
+  type: 'isa-fdc',
+  title: 'floppy disk controller, an 82077AA',
+  category: 'Storage',
+  bus: 'isa',
+  options: z.strictObject({}),
+  create: (slot) =>
+    new Fdc82077({
+      clock: slot.clock,
+      irq: slot.irq('irq', 6),
+      dma: slot.dma(2),
+      warn: slot.warn,
+      drives: [...slot.bus<FloppyBus>('floppy').drives],
+    }),
+})

@@ -3,10 +3,12 @@
  * line; the controller does the rest.
  */
 
+import { z } from 'zod'
 import type { State } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'
 import { FLOPPY_SECTOR_SIZE, type FloppyGeometry, floppyGeometry } from '../../media/floppy-geometry.js'
 import { type Fields, flag, loadFields, u8 } from '../../state/fields.js'
+import { deviceType, integerOption } from '../device-type.js'
 
 export type FloppyDriveType = '360K' | '1.2M' | '720K' | '1.44M' | '2.88M'
 
@@ -128,3 +130,28 @@ function fits(type: FloppyDriveType, geometry: FloppyGeometry): boolean {
       return geometry.inches === 3.5
   }
 }
+
+/** The controller's cable. */
+export interface FloppyBus {
+  readonly drives: readonly (FloppyDrive | undefined)[]
+  /** Throws an Error where a drive is there already. */
+  attach(unit: number, drive: FloppyDrive): void
+}
+
+export const floppy = deviceType({
+  type: 'floppy',
+  title: 'floppy disk drive',
+  category: 'Storage',
+  bus: 'floppy',
+  options: z.strictObject({
+    unit: integerOption(0, 3).default(0).describe('0 for A: to 3'),
+    'drive-type': z
+      .enum(['360K', '1.2M', '720K', '1.44M', '2.88M'])
+      .optional()
+      .describe('default: one that takes the medium'),
+  }),
+  create(slot, { unit, 'drive-type': type }) {
+    slot.bus<FloppyBus>('floppy').attach(unit, new FloppyDrive({ type, medium: slot.backend<BlockDevice>('block') }))
+    return undefined
+  },
+})

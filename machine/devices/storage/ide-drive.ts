@@ -8,6 +8,12 @@ import type { State, Warn } from '../../device.js'
 import { bytes, checkFields, deadline, type Fields, flag, integer, loadFields, u8 } from '../../state/fields.js'
 import { rearm, savedDeadline } from './saved-timer.js'
 
+/** The two channels as drives are plugged into them: 0 primary master to 3 secondary slave. */
+export interface IdeBus {
+  /** Throws an Error where a drive is there already. */
+  attach(unit: number, drive: IdeDrive): void
+}
+
 export const STATUS_BSY = 0x80
 export const STATUS_DRDY = 0x40
 export const STATUS_DF = 0x20

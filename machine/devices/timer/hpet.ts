@@ -7,8 +7,13 @@
  * but not where its period is as long. The counter is computed from the clock, in two halves so that a read makes no
  * BigInt; only armed comparators have timers.
  */
+
+import { z } from 'zod'
 import type { Clock, Timer } from '../../clock.js'
-import type { Device, IrqLine, MmioRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, MmioRange, State, Warn } from '../../device.js'
+import { PRESENT } from '../../firmware/tables/acpi-device.js'
+import * as aml from '../../firmware/tables/aml.js'
+import { deviceType } from '../device-type.js'
 import { loadDeadline, saveDeadline, setDeadline } from './deadline.js'
 
 const COMPARATORS = 3
@@ -417,8 +422,48 @@ export class Hpet implements Device {
     this.rtcLevel = state.rtcLevel as boolean
     for (const [n, comparator] of (state.comparators as State[]).entries()) this.comparators[n].load(comparator)
   }
+
+  acpi(): readonly AcpiDevice[] {
+    return [
+      {
+        scope: 'pci',
+        aml: aml.device(
+          'HPET',
+          aml.named('_HID', aml.eisaId('PNP0103')),
+          aml.named('_UID', aml.integer(0)),
+          aml.named('_STA', aml.integer(PRESENT)),
+          aml.named('_CRS', aml.resources(aml.memory32Fixed(this.mmio[0].base, 0x400))),
+        ),
+      },
+    ]
+  }
 }
 
 function qword(high: number, low: number): bigint {
   return (BigInt(high) << 32n) | BigInt(low)
 }
+
+/** What the PIT and the RTC drive in place of their own interrupts where there is an HPET. */
+export interface LegacyTimers {
+  /** IRQ 0 is the PIT's, or not. */
+  setPitInterrupt(enabled: boolean): void
+  hpet: Hpet | undefined
+}
+
+export const hpet = deviceType({
+  type: 'hpet',
+  title: 'high precision event timer',
+  category: 'Misc',
+  bus: 'system',
+  options: z.strictObject({}),
+  create(slot) {
+    const timers = slot.bus<LegacyTimers>('legacy-timers')
+    timers.hpet = new Hpet({
+      clock: slot.clock,
+      irq: (gsi) => slot.irq(String(gsi), gsi),
+      legacy: (on) => timers.setPitInterrupt(!on),
+      warn: slot.warn,
+    })
+    return timers.hpet
+  },
+})

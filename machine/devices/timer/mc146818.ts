@@ -7,7 +7,9 @@
  * events.
  */
 import type { Clock, Timer } from '../../clock.js'
-import type { Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import { isaDevice } from '../../firmware/tables/acpi-device.js'
+import * as aml from '../../firmware/tables/aml.js'
 import { loadDeadline, saveDeadline, setDeadline } from './deadline.js'
 
 const SECONDS = 0x00
@@ -425,5 +427,9 @@ export class Mc146818 implements Device {
     this.phase = state.phase as number
     this.gathered = state.gathered as number
     loadDeadline(this.alarmTimer, state.timer)
+  }
+
+  acpi(): readonly AcpiDevice[] {
+    return [isaDevice('RTC', 'PNP0B00', [aml.io(0x70, 2), aml.irqNoFlags(8)])]
   }
 }

@@ -2,9 +2,14 @@
  * QEMU's `isa-debug-exit`: a guest ends the machine by writing `n` to it, and the exit status is `(n << 1) | 1`, so it
  * is never 0. Hobby kernels' test runners live on it.
  */
+
+import { z } from 'zod'
 import type { Device, PortRange, State } from '../../device.js'
+import { deviceType, integerOption, type MachineControl, portOption } from '../device-type.js'
 
 export interface IsaDebugExitOptions {
+  /** Default `isa-debug-exit`; unique in a machine. */
+  name?: string
   /** First port; default 0xf4. */
   base?: number
   /** Number of ports; default 4. */
@@ -14,10 +19,11 @@ export interface IsaDebugExitOptions {
 }
 
 export class IsaDebugExit implements Device {
-  readonly name = 'isa-debug-exit'
+  readonly name: string
   readonly ports: readonly PortRange[]
 
   constructor(options: IsaDebugExitOptions) {
+    this.name = options.name ?? 'isa-debug-exit'
     this.ports = [
       {
         name: this.name,
@@ -38,3 +44,21 @@ export class IsaDebugExit implements Device {
 
   load(_state: State): void {}
 }
+
+export const isaDebugExit = deviceType({
+  type: 'isa-debug-exit',
+  title: 'a port whose writes end the machine',
+  category: 'Misc',
+  bus: 'isa',
+  options: z.strictObject({
+    iobase: portOption().default(0xf4).describe('first port'),
+    iosize: integerOption(1, 8).default(4).describe('number of ports'),
+  }),
+  create: (slot, { iobase, iosize }) =>
+    new IsaDebugExit({
+      name: slot.name,
+      base: iobase,
+      size: iosize,
+      onExit: (status) => slot.bus<MachineControl>('machine').debugExit(status >>> 1),
+    }),
+})

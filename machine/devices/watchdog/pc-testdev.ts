@@ -8,7 +8,10 @@
  *   2000h + n     the level of global system interrupt n, 0 to 23
  *   FF000000h     64 KiB of storage, as MMIO
  */
+
+import { z } from 'zod'
 import type { AccessSize, Device, IrqLine, MmioRange, PortRange, State } from '../../device.js'
+import { deviceType } from '../device-type.js'
 
 const LINES = 24
 const MMIO_BASE = 0xff000000
@@ -97,3 +100,12 @@ export class PcTestdev implements Device {
     new Uint8Array(this.memory.buffer).set(state.memory as Uint8Array)
   }
 }
+
+export const pcTestdev = deviceType({
+  type: 'pc-testdev',
+  title: 'interrupt lines and storage for kernels that test the machine itself',
+  category: 'Misc',
+  bus: 'isa',
+  options: z.strictObject({}),
+  create: (slot) => new PcTestdev({ irq: (n) => slot.irq(String(n), n) }),
+})

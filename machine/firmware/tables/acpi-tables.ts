@@ -8,7 +8,12 @@
  */
 import { type DsdtOptions, dsdtAml, GPE0_BASE, GPE0_LENGTH } from './dsdt.js'
 
-export interface AcpiOptions extends DsdtOptions {}
+export interface AcpiOptions extends DsdtOptions {
+  /** An 8042; default present. SeaBIOS does not look for a keyboard where this is not. */
+  readonly ps2?: boolean
+  /** HPET at FED00000h: it has a table of its own. */
+  readonly hpet?: boolean
+}
 
 /** fw_cfg files by name. */
 export interface AcpiFiles {

@@ -4,40 +4,28 @@
  * Specifications: ACPI 6.5, chapters 5, 6, 7 and 9; Intel 82371SB (PIIX3) and 82371AB (PIIX4) datasheets.
  */
 
+import { PRESENT_HIDDEN } from './acpi-device.js'
 import type { Aml } from './aml.js'
 import * as aml from './aml.js'
-import type { FloppyType } from './cmos.js'
 
 export interface DsdtOptions {
   readonly cpus: number
   /** Bytes of RAM below 4 GiB: PCI memory begins above it. */
   readonly lowMemory: number
-  /** Serial ports present, COM1 on; default 1. */
-  readonly serialPorts?: 0 | 1 | 2
-  /** LPT1; default present. */
-  readonly parallelPort?: boolean
-  /** 8042 with keyboard and mouse; default present. SeaBIOS does not look for a keyboard where this is not. */
-  readonly ps2?: boolean
-  /** HPET at 0xfed00000; default present. */
-  readonly hpet?: boolean
-  /** Types of drives A and B; default one of 1440 KiB. The controller is left out where there is no drive. */
-  readonly floppies?: readonly FloppyType[]
+  /** What the devices behind the ISA bridge say of themselves, and those of the PCI bus. */
+  readonly isa: readonly Aml[]
+  readonly pci: readonly Aml[]
 }
 
 /** General purpose event block of the PIIX4 power management function as QEMU maps it. */
 export const GPE0_BASE = 0xafe0
 export const GPE0_LENGTH = 4
-export const FW_CFG_BASE = 0x510
-export const FW_CFG_LENGTH = 12
-const HPET_BASE = 0xfed00000
 const PCI_MEMORY_END = 0xfebfffff
 const PCI_SLOTS = 32
 /** The ISA interrupts that PIRQ lines may be steered to; SeaBIOS picks 10 and 11. */
 const PIRQ_CHOICES = [5, 10, 11]
 const SCI_IRQ = 9
 
-const PRESENT = 0x0f
-const PRESENT_HIDDEN = 0x0b
 const DISABLED = 0x09
 /** Bit 7 of a PIRQ route control register: routing off. */
 const PIRQ_DISABLED = 0x80
@@ -72,15 +60,8 @@ function pciRoot(options: DsdtOptions): Aml {
       ),
     ),
     aml.named('_PRT', pciRouting()),
-    isaBridge(options),
-    ...(options.hpet === false ? [] : [hpet()]),
-    aml.device(
-      'GPE0',
-      aml.named('_HID', aml.eisaId('PNP0C02')),
-      aml.named('_UID', aml.string('GPE0 resources')),
-      aml.named('_STA', aml.integer(PRESENT_HIDDEN)),
-      aml.named('_CRS', aml.resources(aml.io(GPE0_BASE, GPE0_LENGTH))),
-    ),
+    isaBridge(options.isa),
+    ...options.pci,
   )
 }
 
@@ -102,94 +83,13 @@ function pciRouting(): Aml {
 }
 
 /** PIIX3, function 0, with the devices behind it. */
-function isaBridge(options: DsdtOptions): Aml {
-  const { serialPorts = 1, parallelPort = true, ps2 = true, floppies = [1440] } = options
-  const devices: Aml[] = [
-    isaDevice('RTC', 'PNP0B00', [aml.io(0x70, 2), aml.irqNoFlags(8)]),
-    aml.device(
-      'FWCF',
-      aml.named('_HID', aml.string('QEMU0002')),
-      aml.named('_STA', aml.integer(PRESENT_HIDDEN)),
-      aml.named('_CRS', aml.resources(aml.io(FW_CFG_BASE, FW_CFG_LENGTH))),
-    ),
-  ]
-  if (ps2) {
-    devices.push(isaDevice('KBD', 'PNP0303', [aml.io(0x60, 1), aml.io(0x64, 1), aml.irqNoFlags(1)]))
-    devices.push(isaDevice('MOU', 'PNP0F13', [aml.irqNoFlags(12)]))
-  }
-  if (floppies.some((type) => type !== 'none')) devices.push(floppyController(floppies))
-  if (parallelPort) devices.push(isaDevice('LPT1', 'PNP0400', [aml.io(0x378, 8), aml.irqNoFlags(7)], 1))
-  if (serialPorts >= 1) devices.push(isaDevice('COM1', 'PNP0501', [aml.io(0x3f8, 8), aml.irqNoFlags(4)], 1))
-  if (serialPorts >= 2) devices.push(isaDevice('COM2', 'PNP0501', [aml.io(0x2f8, 8), aml.irqNoFlags(3)], 2))
+function isaBridge(devices: readonly Aml[]): Aml {
   return aml.device(
     'ISA',
     aml.named('_ADR', aml.integer(0x00010000)),
     // PIRQRC[A:D]: PIIX3 configuration registers 0x60 to 0x63.
     aml.operationRegion('PIRQ', aml.PCI_CONFIG, 0x60, 4),
     ...devices,
-  )
-}
-
-function isaDevice(path: string, id: string, descriptors: readonly Aml[], uid?: number): Aml {
-  return aml.device(
-    path,
-    aml.named('_HID', aml.eisaId(id)),
-    ...(uid === undefined ? [] : [aml.named('_UID', aml.integer(uid))]),
-    aml.named('_STA', aml.integer(PRESENT)),
-    aml.named('_CRS', aml.resources(...descriptors)),
-  )
-}
-
-/** Type number as in CMOS register 0x10, and what INT 13h AH=08h and the diskette parameter table give for it. */
-const FLOPPY_GEOMETRY: {
-  readonly [kib in Exclude<FloppyType, 'none'>]: {
-    type: number
-    cylinders: number
-    sectors: number
-    gap: number
-    formatGap: number
-  }
-} = {
-  360: { type: 1, cylinders: 40, sectors: 9, gap: 0x2a, formatGap: 0x50 },
-  1200: { type: 2, cylinders: 80, sectors: 15, gap: 0x1b, formatGap: 0x54 },
-  720: { type: 3, cylinders: 80, sectors: 9, gap: 0x2a, formatGap: 0x50 },
-  1440: { type: 4, cylinders: 80, sectors: 18, gap: 0x1b, formatGap: 0x6c },
-  2880: { type: 5, cylinders: 80, sectors: 36, gap: 0x1b, formatGap: 0x53 },
-}
-
-function floppyController(types: readonly FloppyType[]): Aml {
-  const present = [0, 1, 2, 3].map((drive) => ((types[drive] ?? 'none') === 'none' ? 0 : 1))
-  const drives = types.flatMap((type, drive) => (type === 'none' ? [] : [floppyDrive(drive, type)]))
-  return aml.device(
-    'FDC0',
-    aml.named('_HID', aml.eisaId('PNP0700')),
-    aml.named('_STA', aml.integer(PRESENT)),
-    aml.named('_CRS', aml.resources(aml.io(0x3f2, 4), aml.io(0x3f7, 1), aml.irqNoFlags(6), aml.dma(2))),
-    // _FDE: four drives as 32-bit flags, and 2 for "no tape".
-    aml.named('_FDE', aml.buffer([...present, 2].flatMap((value) => [value, 0, 0, 0]))),
-    ...drives,
-  )
-}
-
-function floppyDrive(drive: number, kib: Exclude<FloppyType, 'none'>): Aml {
-  const { type, cylinders, sectors, gap, formatGap } = FLOPPY_GEOMETRY[kib]
-  // Of the diskette parameter table: step rate and head unload, head load and DMA mode, motor off delay, 512-byte
-  // sectors, last sector, gap, data length, format gap and fill byte, head settle time, motor start time.
-  const parameters = [0xaf, 0x02, 0x25, 0x02, sectors, gap, 0xff, formatGap, 0xf6, 0x0f, 0x08]
-  return aml.device(
-    `FLP${'AB'[drive]}`,
-    aml.named('_ADR', aml.integer(drive)),
-    aml.named('_FDI', aml.pack([drive, type, cylinders - 1, sectors, 1, ...parameters].map(aml.integer))),
-  )
-}
-
-function hpet(): Aml {
-  return aml.device(
-    'HPET',
-    aml.named('_HID', aml.eisaId('PNP0103')),
-    aml.named('_UID', aml.integer(0)),
-    aml.named('_STA', aml.integer(PRESENT)),
-    aml.named('_CRS', aml.resources(aml.memory32Fixed(HPET_BASE, 0x400))),
   )
 }
 

@@ -7,8 +7,8 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { createMachine } from '../../../machine/create-machine.js'
 import { findFirmware } from '../../../machine/firmware/find-firmware.js'
-import { createPc } from '../../../machine/pc.js'
 
 const GUEST_SECONDS = 300
 /** Host time for each; --timeout gives another. */
@@ -135,13 +135,13 @@ function attempt(run: () => Stop): Stop {
 
 function runSoft(path: string, cpus: number, onSerial: (text: string) => void): Stop {
   const { bios, vgaBios } = findFirmware()
-  const pc = createPc({
+  const pc = createMachine({
     engine: 'soft',
     cpus,
     memory: MEMORY_MIB << 20,
     floppies: [],
     disks: [],
-    testDevice: true,
+    devices: [{ type: 'pc-testdev' }],
     kernel: { image: readFileSync(path), name: path },
     firmware: { bios: readFileSync(bios.path), vgaBios: readFileSync(vgaBios.path) },
     onSerial: (port, byte) => {

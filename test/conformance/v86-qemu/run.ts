@@ -8,8 +8,8 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { createMachine } from '../../../machine/create-machine.js'
 import { findFirmware } from '../../../machine/firmware/find-firmware.js'
-import { createPc } from '../../../machine/pc.js'
 import { compareLines, LEFT_OPEN } from './compare.js'
 import { cpioArchive, S_IFCHR, S_IFDIR, S_IFREG } from './cpio.js'
 
@@ -79,7 +79,7 @@ function runInLinux(program: Uint8Array, kernel: string, cpu: string, hostSecond
   ])
   const output: string[] = []
   let tail = ''
-  const pc = createPc({
+  const pc = createMachine({
     engine: 'soft',
     cpu,
     memory: MEMORY_MIB << 20,

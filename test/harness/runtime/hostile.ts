@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Runner } from '../../../harness/runtime/runner.js'
+import { createMachine } from '../../../machine/create-machine.js'
 import type { MachineOptions } from '../../../machine/machine.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'
-import { createPc } from '../../../machine/pc.js'
 import { Random } from '../../random.js'
 
 const SOURCES = fileURLToPath(new URL('./hostile/', import.meta.url))
@@ -44,7 +44,7 @@ export function runRandom(seed: number, timeoutMs: number): Overrun {
 
 function runFor(options: Pick<MachineOptions, 'firmware' | 'floppies'>, timeoutMs: number): Overrun {
   const runner = new Runner((callbacks) =>
-    createPc({ engine: 'soft', memory: 64 << 20, disks: [], ...options, ...callbacks }),
+    createMachine({ engine: 'soft', memory: 64 << 20, disks: [], ...options, ...callbacks }),
   )
   const before = process.cpuUsage()
   const { outcome, exit, error } = runner.run({

@@ -40,7 +40,7 @@ describe('interrupt steering', () => {
     const { piix3, log, set } = setup()
     set(1, 0, 0x60, 0x0b0a0605)
     const toggle = (device: number, pin: number) => {
-      const line = piix3.pirq(device, pin)
+      const line = piix3.pirq(device, pin, `${device}.${pin}`)
       line(true)
       line(false)
       return log.splice(0)
@@ -54,7 +54,7 @@ describe('interrupt steering', () => {
 
   test('is off in the reset state and while bit 7 is set', () => {
     const { piix3, log, set } = setup()
-    const line = piix3.pirq(1, 1)
+    const line = piix3.pirq(1, 1, 'a')
     line(true)
     expect([log, piix3.routeOf(0)]).toEqual([[], -1])
     set(1, 0, 0x60, 0x0a, 1)
@@ -66,9 +66,9 @@ describe('interrupt steering', () => {
   test('shares one PIRQ between devices and one IRQ between PIRQs', () => {
     const { piix3, log, set } = setup()
     set(1, 0, 0x60, 0x8080_0b0b)
-    const a = piix3.pirq(1, 1)
-    const b = piix3.pirq(5, 1)
-    const c = piix3.pirq(2, 1)
+    const a = piix3.pirq(1, 1, 'b')
+    const b = piix3.pirq(5, 1, 'c')
+    const c = piix3.pirq(2, 1, 'd')
     a(true)
     b(true)
     c(true)
@@ -83,7 +83,7 @@ describe('interrupt steering', () => {
   test('moves an asserted interrupt when the route changes', () => {
     const { piix3, log, set } = setup()
     set(1, 0, 0x60, 10, 1)
-    piix3.pirq(1, 1)(true)
+    piix3.pirq(1, 1, 'e')(true)
     set(1, 0, 0x60, 0x80808005)
     expect(log).toEqual(['10+', '5+', '10-'])
   })

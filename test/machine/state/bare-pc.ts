@@ -5,11 +5,11 @@
 
 import type { MemoryMap } from '../../../machine/bus/memory-map.js'
 import type { PortBus } from '../../../machine/bus/port-bus.js'
+import { createMachine } from '../../../machine/create-machine.js'
 import type { AccessSize } from '../../../machine/device.js'
-import type { MachineOptions } from '../../../machine/machine.js'
+import type { Machine, MachineOptions } from '../../../machine/machine.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'
 import { Overlay } from '../../../machine/media/overlay.js'
-import { Pc } from '../../../machine/pc.js'
 
 const ENTRY = 0xe000
 const HANDLER = 0xe100
@@ -59,7 +59,7 @@ function pattern(size: number): MemoryMedium {
 }
 
 export interface BarePc {
-  pc: Pc
+  pc: Machine
   memory: MemoryMap
   run(ns: number): void
   out(port: number, ...values: number[]): void
@@ -75,7 +75,7 @@ export interface BarePc {
 
 /** 2 MiB, a floppy, a disk and a CD. */
 export function barePc(options: Partial<MachineOptions> = {}): BarePc {
-  const pc = new Pc({
+  const pc = createMachine({
     engine: 'soft',
     memory: 2 << 20,
     floppies: [new Overlay(pattern(1474560))],

@@ -1,17 +1,65 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { MemoryMap } from '../../../../machine/bus/memory-map.js'
+import { PciBus } from '../../../../machine/bus/pci.js'
+import { PortBus } from '../../../../machine/bus/port-bus.js'
+import type { DmaChannel } from '../../../../machine/chipset/i8237.js'
+import { Piix4Pm } from '../../../../machine/chipset/piix4-pm.js'
+import { ManualClock } from '../../../../machine/clock.js'
+import type { Device, PhysicalMemory } from '../../../../machine/device.js'
+import { FwCfg } from '../../../../machine/devices/firmware/fw-cfg.js'
+import { I8042 } from '../../../../machine/devices/input/i8042.js'
+import { Ps2Keyboard } from '../../../../machine/devices/input/ps2-keyboard.js'
+import { Ps2Mouse } from '../../../../machine/devices/input/ps2-mouse.js'
+import { ParallelPort } from '../../../../machine/devices/serial/parallel.js'
+import { Uart16550 } from '../../../../machine/devices/serial/uart16550.js'
+import { Fdc82077 } from '../../../../machine/devices/storage/fdc82077.js'
+import { FloppyDrive, type FloppyDriveType } from '../../../../machine/devices/storage/floppy-drive.js'
+import { Hpet } from '../../../../machine/devices/timer/hpet.js'
+import { Mc146818 } from '../../../../machine/devices/timer/mc146818.js'
 import { type AcpiOptions, buildAcpiFiles } from '../../../../machine/firmware/tables/acpi-tables.js'
+import { dsdtAml } from '../../../../machine/firmware/tables/dsdt.js'
 import { LinkedAcpi, type LinkedTable, sum } from './acpi-linker.js'
 
 const MIB = 2 ** 20
 const TABLES_AT = 0x0ffe0000
 const RSDP_AT = 0xf5a00
 
+const clock = new ManualClock()
+const nothing = () => {}
+const memory = {} as PhysicalMemory
+const rtc = () => new Mc146818({ clock, irq: nothing, epochSeconds: 0, warn: nothing })
+const fwCfg = () => new FwCfg({ memory, clock, warn: nothing })
+
+/** What a PC has that ACPI is told of, in the board's order. */
+function devices(floppies: FloppyDriveType[] = ['1.44M']): Device[] {
+  const drives = floppies.map((type) => new FloppyDrive({ type }))
+  const [keyboard, mouse] = [new Ps2Keyboard(), new Ps2Mouse()]
+  const lines = { irq1: nothing, irq12: nothing, setA20: nothing, getA20: () => true, reset: nothing }
+  const ports = new PortBus(nothing)
+  const pci = new PciBus(ports, new MemoryMap({ arena: new WebAssembly.Memory({ initial: 1 }), warn: nothing }))
+  return [
+    ...[rtc(), fwCfg(), new I8042({ clock, keyboard, mouse, ...lines, warn: nothing })],
+    new Hpet({ clock, irq: () => nothing, legacy: nothing }),
+    new Fdc82077({ clock, irq: nothing, dma: {} as DmaChannel, warn: nothing, drives }),
+    new ParallelPort({ irq: nothing, output: nothing }),
+    ...[0x3f8, 0x2f8, 0x3e8].map((base) => new Uart16550({ name: 'COM', base, clock, irq: nothing, output: nothing })),
+    new Piix4Pm({ pci, ports, clock, sci: nothing, powerOff: nothing }),
+  ]
+}
+
+function aml(list: readonly Device[]) {
+  const all = list.flatMap((device) => device.acpi?.() ?? [])
+  const of = (wanted: 'isa' | 'pci') => all.filter(({ scope }) => scope === wanted).map((device) => device.aml)
+  return { isa: of('isa'), pci: of('pci') }
+}
+
 function link(options: Partial<AcpiOptions> = {}): LinkedAcpi {
-  const files = buildAcpiFiles({ cpus: 1, lowMemory: 256 * MIB, ...options })
+  const files = buildAcpiFiles({ cpus: 1, lowMemory: 256 * MIB, ...aml(devices()), ...options })
   return new LinkedAcpi({ ...files }, { 'etc/acpi/tables': TABLES_AT, 'etc/acpi/rsdp': RSDP_AT })
 }
 
@@ -120,7 +168,7 @@ describe('ACPI tables', () => {
   })
 
   test('what the machine lacks is not described', () => {
-    const acpi = link({ hpet: false, ps2: false, serialPorts: 0, floppies: [], parallelPort: false })
+    const acpi = link({ hpet: false, ps2: false, ...aml([rtc(), fwCfg()]) })
     const { xsdt } = roots(acpi)
     expect(acpi.listedBy(xsdt).map((table) => table.signature)).toEqual(['FACP', 'APIC', 'WAET'])
     const text = new TextDecoder('latin1').decode(dsdtOf(acpi).bytes)
@@ -131,6 +179,18 @@ describe('ACPI tables', () => {
     expect(find(link(), 'FACP').bytes[109]).toBe(3)
   })
 
+  test('the DSDT is the one that it was when one file wrote it all', () => {
+    const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+    const { isa, pci } = aml(devices())
+    expect(hash(dsdtAml({ cpus: 1, lowMemory: 128 * MIB, isa, pci }))).toBe(
+      'ade604cac43a9b9c83d78b3ca91c9e1c73a76a5d6484caba7443abbca6b97cab',
+    )
+    const two = aml(devices(['1.44M', '2.88M']))
+    expect(hash(dsdtAml({ cpus: 4, lowMemory: 1024 * MIB, ...two }))).toBe(
+      'c273b25646720e095d2521118cc83d84e8fc82925d4b526bac97f589ba72219e',
+    )
+  })
+
   test('refuses a number of CPUs the tables cannot name', () => {
     expect(() => link({ cpus: 0 })).toThrow(RangeError)
     expect(() => link({ cpus: 256 })).toThrow(RangeError)
@@ -138,7 +198,7 @@ describe('ACPI tables', () => {
 
   describe.skipIf(!iasl)('as iasl (package acpica-tools) reads them', () => {
     test('all tables decompile without errors, and the DSDT compiles again', () => {
-      const acpi = link({ cpus: 4, serialPorts: 2, floppies: [1440, 2880] })
+      const acpi = link({ cpus: 4, ...aml(devices(['1.44M', '2.88M'])) })
       const { rsdt, xsdt } = roots(acpi)
       const tables = [rsdt, xsdt, ...acpi.listedBy(rsdt), ...acpi.listedBy(xsdt)]
       for (const table of tables) expect(decompile(table)).toContain(`"${table.signature}"`)

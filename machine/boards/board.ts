@@ -1,0 +1,77 @@
+/** What a board is built into, and what the virtual machine knows of it: the contract between `boards/` and `virtual-machine.ts`. */
+import type { MemoryMap } from '../bus/memory-map.js'
+import type { PortBus } from '../bus/port-bus.js'
+import type { MachineClock } from '../clock.js'
+import type { CpuBoard, Engine } from '../cpu/engine.js'
+import type { Device, Warn } from '../device.js'
+import type { MachineControl } from '../devices/device-type.js'
+import type { Display } from '../devices/display/display.js'
+import type { I8042 } from '../devices/input/i8042.js'
+import type { Ps2Keyboard } from '../devices/input/ps2-keyboard.js'
+import type { Ps2Mouse } from '../devices/input/ps2-mouse.js'
+import type { MachineOptions } from '../machine.js'
+import type { BlockDevice } from '../media/block-device.js'
+
+/** The machine without its board: CPUs, memory, buses and time. */
+export interface Chassis {
+  readonly options: MachineOptions
+  readonly engine: Engine
+  readonly clock: MachineClock
+  readonly ports: PortBus
+  readonly memory: MemoryMap
+  readonly arena: WebAssembly.Memory
+  readonly warn: Warn
+  readonly control: PowerControl
+  /** What is connected to the device of this name, by kind: `char`, `block`. */
+  backend(kind: string, device: string): unknown
+}
+
+/** What hardware does to the whole machine, from inside an access. */
+export interface PowerControl extends MachineControl {
+  /** RESET#. */
+  reset(): void
+  powerOff(): void
+  /** ACPI S3. */
+  suspend(): void
+  /** While suspended: what wakes it, a bit of PMSTS. */
+  wake(event: number): void
+  readonly isSuspended: boolean
+}
+
+/** The pins of the CPUs that end in the board. */
+export type CpuPins = Pick<
+  CpuBoard,
+  'acknowledgeInterrupt' | 'readMsr' | 'writeMsr' | 'readTpr' | 'writeTpr' | 'ferr' | 'smmChanged'
+>
+
+export interface Board {
+  /** In the order in which they are reset. */
+  readonly devices: readonly Device[]
+  readonly pins: CpuPins
+  /** undefined: a machine without a display adapter. */
+  readonly display: Display | undefined
+  readonly keyboard: Ps2Keyboard
+  readonly mouse: Ps2Mouse
+  readonly i8042: I8042
+  readonly drives: Drives
+  readonly power: BoardPower
+}
+
+/** Drives whose medium can be changed. */
+export interface Drives {
+  /** Throws an Error where the medium does not fit, or there is no such drive. */
+  floppy(drive: number, medium: BlockDevice | undefined): void
+  cdrom(medium: BlockDevice | undefined): void
+}
+
+export interface BoardPower {
+  button(): void
+  /** PMSTS's bit of the button, for a machine that it wakes. */
+  readonly buttonEvent: number
+  /** Guest time, ns, at which an alarm ends ACPI S3; Infinity: none does. */
+  alarm(): number
+  /** ACPI S3 begins: leaves word for the firmware. */
+  suspending(): void
+  /** The firmware's word survives the reset that ends ACPI S3; `reset` does that reset. */
+  resume(event: number, reset: () => void): void
+}

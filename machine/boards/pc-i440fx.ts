@@ -1,0 +1,301 @@
+/**
+ * The PC: one table of what is where. An i440FX board as QEMU's `pc` machine has it, so that every guest finds drivers.
+ *
+ * Read it from top to bottom: interrupts, chipset, timers, input, what is plugged in, what the firmware is told.
+ */
+import { PciBus } from '../bus/pci.js'
+import { ApicBus } from '../chipset/apic-bus.js'
+import { I440fx } from '../chipset/i440fx.js'
+import { I8237Pair } from '../chipset/i8237.js'
+import { I8259Pair } from '../chipset/i8259.js'
+import { IoApic } from '../chipset/io-apic.js'
+import { IrqRouter } from '../chipset/irq-router.js'
+import { LocalApic, localApicWindow } from '../chipset/local-apic.js'
+import { Piix3 } from '../chipset/piix3.js'
+import { Piix3Ide } from '../chipset/piix3-ide.js'
+import { Piix4Pm, PWRBTN_STS, RTC_STS } from '../chipset/piix4-pm.js'
+import { A20Gate, SystemControl } from '../chipset/system-control.js'
+import type { Device } from '../device.js'
+import { DEVICE_TYPES, DeviceError, type DeviceSpec } from '../devices/catalogue.js'
+import type { PortClaim } from '../devices/device-type.js'
+import { FwCfg } from '../devices/firmware/fw-cfg.js'
+import { I8042 } from '../devices/input/i8042.js'
+import { Ps2Keyboard } from '../devices/input/ps2-keyboard.js'
+import { Ps2Mouse } from '../devices/input/ps2-mouse.js'
+import { AtapiCd } from '../devices/storage/atapi-cd.js'
+import { Fdc82077 } from '../devices/storage/fdc82077.js'
+import type { FloppyBus, FloppyDrive } from '../devices/storage/floppy-drive.js'
+import { Ide } from '../devices/storage/ide.js'
+import type { IdeBus, IdeDrive } from '../devices/storage/ide-drive.js'
+import type { LegacyTimers } from '../devices/timer/hpet.js'
+import { I8254 } from '../devices/timer/i8254.js'
+import { Mc146818 } from '../devices/timer/mc146818.js'
+import { SHUTDOWN_STATUS, SHUTDOWN_TO_S3 } from '../firmware/tables/cmos.js'
+import type { MachineOptions } from '../machine.js'
+import type { Board, Chassis } from './board.js'
+import { describeToFirmware } from './firmware-handover.js'
+import { absentPorts, plugIn, type Wiring } from './plug.js'
+
+/** 2026-01-01 00:00:00 UTC: a fixed date by default, so that two runs are the same. */
+const DEFAULT_EPOCH = 1767225600
+/** Guest time of a switch of the A20 gate: about what the host takes to follow. */
+const A20_NS = 1e3
+
+/** Where the drives are on the two IDE channels: the CD is secondary master. */
+export const DISK_UNITS = [0, 1, 3]
+export const CDROM_UNIT = 2
+
+/** What a PC may have and this one has no device type for: named, counted and reported when a guest touches it. */
+const ABSENT: readonly PortClaim[] = [
+  { name: 'tertiary IDE', base: 0x1e8, count: 8 },
+  { name: 'quaternary IDE', base: 0x168, count: 8 },
+  { name: 'game port', base: 0x200, count: 8 },
+  { name: 'Sound Blaster', base: 0x220, count: 16 },
+  { name: 'AdLib OPL', base: 0x388, count: 4 },
+  { name: 'MPU-401', base: 0x330, count: 2 },
+  { name: 'NE2000 (0x300)', base: 0x300, count: 32 },
+  { name: 'VMware backdoor', base: 0x5658, count: 4 },
+  { name: 'LPT2', base: 0x278, count: 8 },
+  { name: 'secondary floppy controller', base: 0x370, count: 6 },
+  { name: 'ISA plug and play', base: 0xa79, count: 1 },
+  { name: 'EISA', base: 0xc80, count: 4 },
+  { name: 'ACPI CPU hotplug', base: 0xaf00, count: 0x20 },
+  { name: 'ACPI PCI hotplug', base: 0xae00, count: 0x14 },
+  { name: 'memory hotplug', base: 0xa00, count: 0x18 },
+  { name: 'CGA registers', base: 0x3d8, count: 2 },
+  { name: 'chipset configuration (22h, 23h)', base: 0x22, count: 2 },
+  { name: 'ECP registers of LPT1', base: 0x778, count: 3 },
+]
+
+/** What is plugged in: drives with their media, what every PC has here, and what was asked for. */
+export function deviceTable(options: MachineOptions): DeviceSpec[] {
+  const { floppies, disks, devices = [] } = options
+  const floppyDrives = [0, 1].filter((unit) => unit === 0 || floppies[unit])
+  return [
+    ...floppyDrives.map((unit) => ({ type: 'floppy', id: `floppy${unit}`, options: { unit } })),
+    ...disks.map((_, i) => ({
+      type: 'ide-hd',
+      id: `disk${i}`,
+      options: { unit: DISK_UNITS[i], serial: `BW0000${i + 1}` },
+    })),
+    { type: 'ide-cd', id: 'cdrom', options: { unit: CDROM_UNIT } },
+    { type: 'hpet' },
+    { type: 'isa-fdc' },
+    ...(options.vga === 'none' ? [] : [{ type: options.vga ?? 'VGA' }]),
+    { type: 'isa-parallel', id: 'LPT1' },
+    ...[0, 1, 2, 3].map((index) => ({ type: 'isa-serial', id: `COM${index + 1}`, options: { index } })),
+    { type: 'isa-debugcon', id: 'debugcon', options: { iobase: 0x402 } },
+    { type: 'isa-debugcon', id: 'port E9', options: { iobase: 0xe9 } },
+    { type: 'isa-debug-exit' },
+    ...devices,
+  ]
+}
+
+const busOf = (type: string) => DEVICE_TYPES.find((known) => known.type === type)?.bus
+
+/** A controller's cable: the drives by unit, as they are plugged in. */
+function cable<D>(name: string, drives: (D | undefined)[]) {
+  return {
+    drives,
+    attach(unit: number, drive: D) {
+      if (drives[unit]) throw new DeviceError(`two drives are to be ${name} unit ${unit}; give one another unit`)
+      drives[unit] = drive
+    },
+  }
+}
+
+export function pcI440fx(chassis: Chassis): Board {
+  const { options, engine, clock, ports, memory, warn, control } = chassis
+  const { firmware, cpus = 1 } = options
+
+  // ---- interrupts ----
+  const pic = new I8259Pair({
+    intr: (level) => {
+      for (const each of apics) each.lint0(level)
+    },
+    warn,
+  })
+  const apicBus = new ApicBus()
+  const tscToNs = engine.tscToNs?.bind(engine)
+  const apics = Array.from(
+    { length: cpus },
+    (_, cpu) =>
+      new LocalApic({
+        id: cpu,
+        clock,
+        bus: apicBus,
+        intr: (level) => engine.setInterrupt(level, cpu),
+        nmi: () => engine.nmi(cpu),
+        smi: () => engine.smi(cpu),
+        init: () => engine.init(cpu),
+        sipi: (vector) => engine.startUp(cpu, vector),
+        pic,
+        tsc: tscToNs && { toNs: (tsc) => tscToNs(tsc, cpu) },
+        x2apic: engine.kind === 'soft',
+        warn,
+      }),
+  )
+  // Each CPU finds its own local APIC at the same address.
+  const apic = () => apics[engine.current]
+  const ioApic = new IoApic({ bus: apicBus, pic, warn })
+  const router = new IrqRouter({
+    pic: (irq, level) => pic.line(irq)(level),
+    ioapic: (pin, level) => ioApic.line(pin)(level),
+  })
+  const irq = (n: number, source: string) => router.source(n, source)
+
+  // ---- chipset ----
+  const pci = new PciBus(ports, memory)
+  const host = new I440fx({ pci, memory, ramSize: options.memory, bios: firmware.bios })
+  // INIT# reaches every CPU: memory and devices stay as they are, and the firmware looks into CMOS at what to do.
+  const init = () => {
+    for (const each of apics) each.initPin()
+  }
+  const bridge = new Piix3({
+    pci,
+    ports,
+    interrupts: router,
+    reset: (kind) => (kind === 'hard' ? control.reset() : init()),
+  })
+  const dma = new I8237Pair({ memory, warn })
+  const ideUnits: (IdeDrive | undefined)[] = []
+  const floppyUnits: (FloppyDrive | undefined)[] = []
+  const timers: LegacyTimers = { setPitInterrupt: (on) => pit.setInterruptEnabled(on), hpet: undefined }
+  const wiring: Wiring = {
+    router,
+    dma,
+    pci,
+    buses: {
+      ide: cable('ide', ideUnits) satisfies IdeBus,
+      floppy: cable('floppy', floppyUnits) satisfies FloppyBus,
+      'legacy-timers': timers,
+    },
+    backend: (kind, device) => chassis.backend(kind, device),
+    names: new Set(),
+  }
+  const table = deviceTable(options)
+  const isDrive = ({ type }: DeviceSpec) => ['ide', 'floppy'].includes(busOf(type) ?? '')
+  plugIn(table.filter(isDrive), chassis, wiring)
+  const ide = new Ide({
+    clock,
+    memory,
+    irq: [irq(14, 'ide primary'), irq(15, 'ide secondary')],
+    warn,
+    drives: ideUnits,
+  })
+  const ideFunction = new Piix3Ide({ pci, busMaster: ide.busMaster })
+  const has = (name: string) => table.some((spec) => (spec.id ?? spec.type) === name)
+  const pm = new Piix4Pm({
+    pci,
+    ports,
+    clock,
+    sci: irq(9, 'acpi sci'),
+    powerOff: () => control.powerOff(),
+    suspend: () => control.suspend(),
+    present: { parallel: has('LPT1'), serial1: has('COM1'), serial2: has('COM2') },
+    warn,
+  })
+
+  // ---- timers ----
+  const irq0 = irq(0, 'pit')
+  const irq8 = irq(8, 'rtc')
+  const pit = new I8254({
+    clock,
+    output0: (level) => (timers.hpet ? timers.hpet.pitInput(level) : irq0(level)),
+    warn,
+  })
+  const rtc = new Mc146818({
+    clock,
+    alarm: () => {
+      if (control.isSuspended && pm.alarmWakes) control.wake(RTC_STS)
+    },
+    irq: (level) => (timers.hpet ? timers.hpet.rtcInput(level) : irq8(level)),
+    epochSeconds: options.epoch ?? DEFAULT_EPOCH,
+    warn,
+  })
+
+  // ---- input and system control ----
+  const a20 = new A20Gate((enabled) => {
+    engine.setA20(enabled)
+    clock.stall(A20_NS)
+  })
+  const system = new SystemControl({ pit, clock, setA20: a20.set, reset: init, warn })
+  const keyboard = new Ps2Keyboard()
+  const mouse = new Ps2Mouse()
+  const i8042 = new I8042({
+    clock,
+    keyboard,
+    mouse,
+    irq1: irq(1, 'keyboard'),
+    irq12: irq(12, 'mouse'),
+    setA20: a20.set,
+    getA20: () => a20.enabled,
+    reset: init,
+    warn,
+  })
+  const fwCfg = new FwCfg({ memory, clock, warn })
+
+  // ---- what is plugged in ----
+  const plugged = plugIn(
+    table.filter((spec) => !isDrive(spec)),
+    chassis,
+    wiring,
+  )
+  const devices: Device[] = [
+    ...[host, pci, bridge, ideFunction, ide],
+    ...[pic, ioApic, ...apics, router],
+    ...[pit, rtc, dma, system, fwCfg, i8042],
+    ...plugged.flatMap(({ device }) => device ?? []),
+    ...[pm, a20],
+  ]
+  for (const device of devices) {
+    for (const range of device.ports ?? []) ports.add(device.name, range)
+    for (const range of device.mmio ?? []) memory.addMmio(range)
+  }
+  memory.addMmio(localApicWindow(apic))
+  const unplugged = [...ABSENT, ...DEVICE_TYPES.flatMap(({ legacyPorts }) => legacyPorts ?? [])]
+  for (const { name, base, count } of absentPorts(devices, unplugged)) ports.declareAbsent(name, base, count)
+
+  // ---- what the firmware is told ----
+  describeToFirmware(options, { devices, fwCfg, rtc, floppies: floppyUnits, disks: ideUnits })
+
+  const fpuError = irq(13, 'fpu')
+  const fdc = devices.find((device) => device instanceof Fdc82077)
+  const cd = ideUnits.find((drive) => drive instanceof AtapiCd)
+  return {
+    devices,
+    pins: {
+      acknowledgeInterrupt: () => apic().acknowledge(),
+      readMsr: (index) => apic().readMsr(index),
+      writeMsr: (index, value) => apic().writeMsr(index, value),
+      readTpr: () => apic().cr8,
+      writeTpr: (value) => {
+        apic().cr8 = value
+      },
+      ferr: fpuError,
+      smmChanged: (inSmm) => host.setSmm(inSmm),
+    },
+    display: devices.find(({ display }) => display)?.display,
+    keyboard,
+    mouse,
+    i8042,
+    drives: {
+      floppy: (drive, medium) => (medium ? fdc?.insert(drive, medium) : fdc?.eject(drive)),
+      cdrom: (medium) => (medium ? cd?.insert(medium) : cd?.eject()),
+    },
+    power: {
+      button: () => pm.powerButton(),
+      buttonEvent: PWRBTN_STS,
+      alarm: () => (pm.alarmWakes ? rtc.alarmDue : Number.POSITIVE_INFINITY),
+      // The firmware finds in CMOS, as QEMU's does, what it is to do after the reset.
+      suspending: () => rtc.setCmos(SHUTDOWN_STATUS, SHUTDOWN_TO_S3),
+      resume: (event, reset) => {
+        // SeaBIOS tells by its copy in RAM that it is not at power-on; QEMU's host bridge leaves it in sight, too.
+        const { shadowing } = host
+        reset()
+        host.shadowing = shadowing
+        pm.wake(event)
+      },
+    },
+  }
+}

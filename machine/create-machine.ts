@@ -1,0 +1,12 @@
+/** Makes a machine: the board that the options name, in a virtual machine. */
+import { deviceTable, pcI440fx } from './boards/pc-i440fx.js'
+import { arenaBytes } from './boards/plug.js'
+import type { Machine, MachineOptions } from './machine.js'
+import { type BoardType, VirtualMachine } from './virtual-machine.js'
+
+const PC: BoardType = { memory: (options) => arenaBytes(deviceTable(options)), build: pcI440fx }
+
+/** Throws an EngineUnavailableError, a DeviceError, or a BootImageError for a kernel that cannot be booted. */
+export function createMachine(options: MachineOptions): Machine {
+  return new VirtualMachine(options, PC)
+}

@@ -1,0 +1,80 @@
+/** Every type of device there is, one row each. A new device is its own file and a row here. */
+import type { z } from 'zod'
+import type { DeviceType } from './device-type.js'
+import { vga } from './display/vga-adapter.js'
+import { isaDebugcon } from './serial/debug-console.js'
+import { isaParallel } from './serial/parallel.js'
+import { isaSerial } from './serial/uart16550.js'
+import { ideHd } from './storage/ata-disk.js'
+import { ideCd } from './storage/atapi-cd.js'
+import { isaFdc } from './storage/fdc82077.js'
+import { floppy } from './storage/floppy-drive.js'
+import { hpet } from './timer/hpet.js'
+import { isaDebugExit } from './watchdog/isa-debug-exit.js'
+import { pcTestdev } from './watchdog/pc-testdev.js'
+
+export const DEVICE_TYPES: readonly DeviceType[] = [
+  ...[ideHd, ideCd, floppy, isaFdc],
+  ...[vga],
+  ...[isaSerial, isaParallel, isaDebugcon],
+  ...[hpet, isaDebugExit, pcTestdev],
+]
+
+/** A device to plug in: its type, its name (QEMU's `id`) and its options. */
+export interface DeviceSpec {
+  type: string
+  id?: string
+  options?: { readonly [option: string]: unknown }
+}
+
+/** There is no such type or option, or a value does not fit; one sentence. */
+export class DeviceError extends Error {
+  override readonly name = 'DeviceError'
+}
+
+/** One option of a type, for help. */
+export interface DeviceOption {
+  name: string
+  help: string
+  /** undefined: it must be given, or nothing stands for it. */
+  default: unknown
+}
+
+/** The type of this name. Throws a DeviceError. */
+export function deviceTypeNamed(name: string): DeviceType {
+  const found = DEVICE_TYPES.find(({ type }) => type === name)
+  if (found) return found
+  throw new DeviceError(
+    `there is no device type '${name}'; types are ${DEVICE_TYPES.map(({ type }) => type).join(', ')}`,
+  )
+}
+
+export function deviceOptions({ options }: DeviceType): DeviceOption[] {
+  return Object.entries(options.shape).map(([name, schema]) => ({
+    name,
+    help: (schema as z.ZodType).description ?? '',
+    default: (schema as z.ZodType).safeParse(undefined).data,
+  }))
+}
+
+/** The options with their defaults filled in. Throws a DeviceError that names the option. */
+export function parseDevice({ type: name, options = {} }: DeviceSpec): { type: DeviceType; options: object } {
+  const type = deviceTypeNamed(name)
+  const known = Object.keys(type.options.shape)
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option))
+      throw new DeviceError(
+        `the device ${name} has no option '${option}'; ${known.length > 0 ? `options are ${known.join(', ')}` : 'it has none'}`,
+      )
+  }
+  const parsed = type.options.safeParse(options)
+  if (parsed.success) return { type, options: parsed.data as object }
+  const [issue] = parsed.error.issues
+  const option = String(issue.path[0])
+  const value = options[option]
+  throw new DeviceError(
+    value === undefined
+      ? `the device ${name} needs ${option}`
+      : `the device ${name}: ${option} '${value}' does not fit: ${issue.message}`,
+  )
+}

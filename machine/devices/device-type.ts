@@ -1,0 +1,100 @@
+/**
+ * What a type of device says of itself, and what it is handed when one is plugged in. The catalogue (`catalogue.ts`) has a
+ * row a type, named as QEMU names it; the command line, `launch()`, `bootwright devices` and the board read it.
+ */
+import { z } from 'zod'
+import type { PciFunction, PciFunctionOptions } from '../bus/pci-function.js'
+import type { DmaChannel } from '../chipset/i8237.js'
+import type { Clock } from '../clock.js'
+import type { Device, IrqLine, PhysicalMemory, Warn } from '../device.js'
+
+export interface PortClaim {
+  name: string
+  base: number
+  count: number
+}
+
+/** The groups of `bootwright devices`, in QEMU's words. */
+export type DeviceCategory = 'Storage' | 'Network' | 'Display' | 'Input' | 'Sound' | 'Serial' | 'Misc'
+
+export interface DeviceType<S extends z.ZodObject = z.ZodObject> {
+  /** QEMU's name: `isa-debug-exit`, `VGA`, `ne2k_isa`. */
+  readonly type: string
+  /** What it is, a few words. */
+  readonly title: string
+  readonly category: DeviceCategory
+  readonly bus: 'isa' | 'pci' | 'ide' | 'floppy' | 'system'
+  /** By QEMU's names; `describe()` says what each is for. A value may come as text, as from a command line. */
+  readonly options: S
+  /** Where guests look for one: named in reports where none is plugged in. */
+  readonly legacyPorts?: readonly PortClaim[]
+  /** Guest-visible memory that it has beside RAM, bytes; the machine's arena is made for it. */
+  memory?(options: z.output<S>): number
+  /** Makes one. undefined: what it is plugged into resets and saves it, as a controller does its drives. */
+  create(slot: Slot, options: z.output<S>): Device | undefined
+}
+
+/** Memory of the guest's that is not RAM. */
+export interface MemoryPiece {
+  name: string
+  /** In the arena. */
+  offset: number
+  size: number
+  bytes: Uint8Array
+}
+
+/** Where a device is plugged in: everything that it may use, so that it knows neither board nor host. */
+export interface Slot {
+  /** Unique in the machine; names its interrupt sources and its saved state, too. */
+  readonly name: string
+  readonly clock: Clock
+  readonly memory: PhysicalMemory
+  readonly warn: Warn
+  /** A source of its own of ISA interrupt `n` (or global system interrupt, to 23), by a name that is unique in the device. */
+  irq(line: string, n: number): IrqLine
+  /** DMA channel 0 to 7 of the 8237A pair. */
+  dma(channel: number): DmaChannel
+  /** A PCI function of its own; it goes on the bus when the device is made, with the base addresses that it has then. */
+  pci(options: PciFunctionOptions, place?: { device?: number; function?: number }): PciFunction
+  /** Memory for a frame buffer or a ROM. `constant` contents are no part of snapshots. */
+  allocate(name: string, size: number, constant?: boolean): MemoryPiece
+  /** A file of the firmware's, such as `vgabios`; undefined where there is none. */
+  firmware(file: string): Uint8Array | undefined
+  /** What it is plugged into, as that bus's contract has it. Throws an Error where the board has none. */
+  bus<T>(kind: string): T
+  /** The other end of a serial line, a disk's medium, a network port: undefined where nothing is connected. */
+  backend<T>(kind: string): T | undefined
+}
+
+/** The other end of a line of characters: what the guest sends goes to `send`, the device sets `receive`. */
+export interface CharBackend {
+  send(byte: number): void
+  receive?: (bytes: Uint8Array) => void
+  /** Bytes that the guest has not taken yet. */
+  pending?: () => number
+}
+
+/** The machine itself, as a device that ends it sees it: the bus `machine`. */
+export interface MachineControl {
+  /** A debug exit with the value that the guest wrote. */
+  debugExit(code: number): void
+}
+
+/** Keeps the options' types: `export const isaDebugExit = deviceType({ … })`. */
+export function deviceType<S extends z.ZodObject>(type: DeviceType<S>): DeviceType {
+  return type as unknown as DeviceType
+}
+
+const asNumber = (value: unknown) =>
+  typeof value === 'string' && /^(0x[0-9a-f]+|\d+)$/i.test(value.trim()) ? Number(value) : value
+const asBoolean = (value: unknown) =>
+  value === 'on' || value === 'yes' || value === 'true'
+    ? true
+    : value === 'off' || value === 'no' || value === 'false'
+      ? false
+      : value
+
+export const integerOption = (least: number, most: number) =>
+  z.preprocess(asNumber, z.number().int().min(least).max(most))
+export const portOption = () => integerOption(0, 0xffff)
+export const flagOption = () => z.preprocess(asBoolean, z.boolean())

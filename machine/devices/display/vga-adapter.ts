@@ -1,0 +1,32 @@
+/** QEMU's `VGA`: the standard adapter on the PCI bus, 1234:1111 (QEMU's docs/specs/standard-vga.txt). */
+import { z } from 'zod'
+import { deviceType, integerOption, type Slot } from '../device-type.js'
+import { Vga } from './vga.js'
+import { setOptionRom } from './vga-rom.js'
+
+const FRAME_BUFFER_BAR = 0
+const MMIO_BAR = 2
+
+export const vga = deviceType({
+  type: 'VGA',
+  title: 'VGA with the Bochs VBE extensions',
+  category: 'Display',
+  bus: 'pci',
+  options: z.strictObject({
+    vgamem_mb: integerOption(1, 16).default(16).describe('video memory, MiB, a power of two'),
+  }),
+  memory: ({ vgamem_mb }) => vgamem_mb << 20,
+  create(slot: Slot, { vgamem_mb }) {
+    const vram = slot.allocate('VGA memory', vgamem_mb << 20)
+    const adapter = new Vga({ clock: slot.clock, warn: slot.warn, vram: vram.bytes, savesMemory: false })
+    const pci = slot.pci({ name: 'VGA', vendorId: 0x1234, deviceId: 0x1111, revision: 2, classCode: 0x030000 })
+    pci.addRamBar(
+      FRAME_BUFFER_BAR,
+      { name: 'VGA frame buffer', offset: vram.offset, size: vram.size },
+      { prefetchable: true },
+    )
+    pci.addMemoryBar(MMIO_BAR, adapter.mmioBar)
+    setOptionRom(slot, pci, 'vgabios')
+    return adapter
+  },
+})

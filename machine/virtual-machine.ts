@@ -1,0 +1,460 @@
+/**
+ * A machine: CPUs, memory, buses and time, with a board built into it. Here is what is the same for every board: the run
+ * loop, power, and snapshots.
+ *
+ * Reading order: `boards/pc-i440fx.ts` is what is where; `machine.ts` says what can be done with a machine; `clock.ts` and
+ * `device.ts` are what each device is given; `run()` is the one loop.
+ */
+import type { Board, Chassis, PowerControl } from './boards/board.js'
+import { BoundedCounts } from './bounded-counts.js'
+import { MemoryMap } from './bus/memory-map.js'
+import { PortBus } from './bus/port-bus.js'
+import { type PortAccess, PortLog } from './bus/port-log.js'
+import { MachineClock } from './clock.js'
+import { createEngine } from './cpu/create-engine.js'
+import type { CpuBoard, Engine, Fault } from './cpu/engine.js'
+import { DEFAULT_CPU } from './cpu/models.js'
+import { formatRegisters } from './cpu/registers.js'
+import { ARENA_GUEST } from './cpu/soft/layout.js'
+import type { State } from './device.js'
+import type { CharBackend } from './devices/device-type.js'
+import type { Display } from './devices/display/display.js'
+import { NO_DISPLAY } from './devices/display/no-display.js'
+import type { KeyEvent, MouseEvent } from './devices/input/events.js'
+import { type BiosKeys, biosKeys } from './firmware/bios-keyboard.js'
+import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
+import type { BlockDevice } from './media/block-device.js'
+import { Overlay } from './media/overlay.js'
+import { checkState, type LikeState } from './state/check-state.js'
+import { hashParts } from './state/compare.js'
+import { damaged } from './state/fields.js'
+import { GuestMemory } from './state/guest-memory.js'
+import { checkShape, loadOrder, type MachineShape, type MachineState, migrated } from './state/machine-state.js'
+import { SnapshotError } from './state/snapshot-error.js'
+import { describeUnexpected, isUnexpected } from './unexpected.js'
+import { Warnings } from './warnings.js'
+
+/** Guest time and timers between two looks at the host's clock: some milliseconds, whatever the guest does. */
+const LOOK_INTERVAL = 1e6
+const MOST_TIMERS = 100
+/** Guest time of a change of the memory map: about what the host takes to follow. */
+const REMAP_NS = 100e3
+/** ROMs and the like, beside RAM and what devices have. */
+const ARENA_SLACK = 2 << 20
+
+/** Builds a board into a machine without one. Throws a DeviceError or a BootImageError. */
+export interface BoardType {
+  /** Bytes of memory that its devices have beside RAM. */
+  memory(options: MachineOptions): number
+  build(chassis: Chassis): Board
+}
+
+export class VirtualMachine implements Machine {
+  readonly engine: 'soft' | 'kvm'
+  readonly engineReason: string
+  readonly display: Display
+
+  private readonly clock: MachineClock
+  private readonly cpu: Engine
+  private readonly ports: PortBus
+  private readonly memory: MemoryMap
+  private readonly board: Board
+  private readonly serial: CharBackend[]
+  private readonly unknownMsrs = new BoundedCounts()
+  private readonly warnings = new Warnings()
+  /** What a device asked for from inside an access; done when the engine is out of the instruction. */
+  private pending: MachineExit | undefined
+  private stopRequested = false
+  /** The last run ended in a reset: it is done when the machine runs on, so that what was on the screen can be looked at. */
+  private resetDue = false
+  /** In ACPI S3: RAM and the clock are kept, nothing runs. */
+  private asleep = false
+  /** What wakes it when it runs on, a bit of PMSTS; 0 is nothing yet. */
+  private wakeEvent = 0
+  /** After poweroff, and after a halt that nothing can end. */
+  private over: MachineExit | undefined
+  private readonly guestMemory: GuestMemory
+  private readonly portLog = new PortLog()
+  /** What is in the drives, by slot: floppy0, floppy1, cdrom, disk0 and so on. */
+  private readonly media = new Map<string, BlockDevice>()
+  private readonly shapeBase: Pick<MachineShape, 'cpu' | 'ram'>
+
+  constructor(options: MachineOptions, type: BoardType) {
+    const { firmware } = options
+    const warn = this.warnings.warn
+    const size = options.memory + type.memory(options) + firmware.bios.length + ARENA_SLACK
+    const arena = new WebAssembly.Memory({ initial: Math.ceil((ARENA_GUEST + size) / 65536), maximum: 65536 })
+    const ports = new PortBus(warn)
+    const memory = new MemoryMap({ arena, base: ARENA_GUEST, warn })
+    const { engine, reason } = createEngine(options.engine, arena, this.pins(), options.cpu, options.cpus)
+    const clock = new MachineClock(() => engine.now())
+    clock.onSooner = (deadline) => engine.shorten(deadline)
+    clock.onStall = (ns) => engine.stall(ns)
+
+    this.engine = engine.kind
+    this.engineReason = reason
+    this.shapeBase = { cpu: options.cpu ?? DEFAULT_CPU, ram: options.memory }
+    this.cpu = engine
+    this.clock = clock
+    this.ports = ports
+    this.memory = memory
+    this.guestMemory = new GuestMemory(arena, ARENA_GUEST)
+    for (const [i, medium] of options.floppies.entries()) this.hold(`floppy${i}`, medium)
+    this.hold('cdrom', options.cdrom)
+    for (const [i, medium] of options.disks.entries()) this.hold(`disk${i}`, medium)
+    this.serial = [0, 1, 2, 3].map((port) => ({ send: (byte) => options.onSerial?.(port, byte) }))
+    this.board = type.build({
+      ...{ options, engine, clock, ports, memory, arena, warn },
+      control: this.control(),
+      backend: (kind, device) => this.backend(options, kind, device),
+    })
+    this.display = this.board.display ?? NO_DISPLAY
+
+    memory.onChange = (regions) => {
+      engine.setMemory(regions)
+      clock.stall(REMAP_NS)
+    }
+    memory.onWrite = (offset, length) => engine.memoryChanged(offset, length)
+    engine.setMemory(memory.regions())
+    this.reset()
+  }
+
+  /** The CPUs' pins: buses, and what the board does with the others. */
+  private pins(): CpuBoard {
+    const { portLog } = this
+    return {
+      portRead: (port, size) => {
+        const value = this.ports.read(port, size)
+        portLog.note(0, port, value, size)
+        return value
+      },
+      portWrite: (port, value, size) => {
+        portLog.note(1, port, value, size)
+        this.ports.write(port, value, size)
+      },
+      mmioRead: (address, size) => this.memory.mmioRead(address, size),
+      mmioWrite: (address, value, size) => this.memory.mmioWrite(address, value, size),
+      acknowledgeInterrupt: () => this.board.pins.acknowledgeInterrupt(),
+      readMsr: (index) => this.board.pins.readMsr(index),
+      writeMsr: (index, value) => this.board.pins.writeMsr(index, value),
+      readTpr: () => this.board.pins.readTpr(),
+      writeTpr: (value) => this.board.pins.writeTpr(value),
+      ferr: (level) => this.board.pins.ferr(level),
+      smmChanged: (inSmm) => this.board.pins.smmChanged(inSmm),
+      warnMsr: (index) => this.unknownMsrs.count(index),
+    }
+  }
+
+  /** What hardware does to the whole machine, from inside an access. */
+  private control(): PowerControl {
+    const isSuspended = () => this.asleep
+    return {
+      reset: () => this.ask({ reason: 'reset' }),
+      powerOff: () => this.ask({ reason: 'poweroff' }),
+      debugExit: (code) => this.ask({ reason: 'debug-exit', code }),
+      suspend: () => {
+        this.asleep = true
+        this.board.power.suspending()
+        this.cpu.stop()
+      },
+      wake: (event) => {
+        this.wakeEvent = event
+      },
+      get isSuspended() {
+        return isSuspended()
+      },
+    }
+  }
+
+  private backend(options: MachineOptions, kind: string, device: string): unknown {
+    if (kind === 'block') return this.media.get(device)
+    if (kind !== 'char') return options.backend?.(kind, device)
+    if (/^COM[1-4]$/.test(device)) return this.serial[Number(device[3]) - 1]
+    if (device === 'LPT1') return { send: (byte: number) => options.onParallel?.(byte) }
+    if (device === 'debugcon' || device === 'port E9') return { send: (byte: number) => options.onDebug?.(byte) }
+    return options.backend?.(kind, device)
+  }
+
+  now(): number {
+    return this.cpu.now()
+  }
+
+  instructions(): number {
+    return this.cpu.instructions()
+  }
+
+  run(until: number, hostEnd = Number.POSITIVE_INFINITY): MachineExit | undefined {
+    if (this.over) return this.over
+    try {
+      return this.runOn(until, hostEnd)
+    } catch (error) {
+      // In the middle of an instruction: there is no way on from here.
+      this.over = { reason: 'failure', detail: describeUnexpected(error) }
+      if (!isUnexpected(error)) throw error
+      return this.over
+    }
+  }
+
+  private runOn(until: number, hostEnd: number): MachineExit | undefined {
+    const { clock, cpu } = this
+    const longest = hostEnd === Number.POSITIVE_INFINITY ? hostEnd : LOOK_INTERVAL
+    if (this.resetDue) this.reset()
+    this.stopRequested = false
+    for (let turns = 0; !this.stopRequested; turns++) {
+      if (turns > 0 && performance.now() >= hostEnd) return undefined
+      clock.runDue(MOST_TIMERS)
+      const exit = this.pending
+      if (exit) {
+        this.pending = undefined
+        this.resetDue = exit.reason === 'reset'
+        if (exit.reason === 'poweroff') this.over = exit
+        return exit
+      }
+      if (this.wakeEvent) this.wake()
+      const now = cpu.now()
+      if (now >= until) return undefined
+      if (this.asleep) {
+        const alarm = this.board.power.alarm()
+        if (alarm === Number.POSITIVE_INFINITY) return { reason: 'suspended' }
+        cpu.skipTo(Math.min(until, clock.nextDeadline()))
+        continue
+      }
+      const deadline = Math.min(until, clock.nextDeadline(), now + longest)
+      const stop = cpu.run(deadline, hostEnd)
+      switch (stop.reason) {
+        case 'budget':
+          break
+        case 'halt':
+          if (!cpu.interruptsEnabled()) {
+            this.over = { reason: 'halted', detail: 'HLT with interrupts disabled: nothing can wake the CPU' }
+            return this.over
+          }
+          cpu.skipTo(Math.min(until, clock.nextDeadline()))
+          break
+        case 'shutdown': {
+          const detail = `${stop.detail}\n${this.registers()}`
+          this.resetDue = true
+          return { reason: 'triple-fault', detail }
+        }
+        case 'failure':
+          this.over = { reason: 'failure', detail: `${stop.detail}\n${this.registers()}` }
+          return this.over
+      }
+    }
+    return undefined
+  }
+
+  requestStop(): void {
+    this.stopRequested = true
+    this.cpu.stop()
+  }
+
+  private ask(exit: MachineExit): void {
+    this.pending ??= exit
+    this.cpu.stop()
+  }
+
+  private wake(): void {
+    this.board.power.resume(this.wakeEvent, () => this.reset())
+  }
+
+  reset(): void {
+    for (const device of this.board.devices) device.reset()
+    this.asleep = false
+    this.wakeEvent = 0
+    this.cpu.reset()
+    this.pending = undefined
+    this.over = undefined
+    this.resetDue = false
+  }
+
+  key(event: KeyEvent): void {
+    // It does as the power button does, as on QEMU.
+    if (this.asleep && event.down) this.wakeEvent = this.board.power.buttonEvent
+    this.board.keyboard.key(event)
+  }
+
+  keyboardPending(): number {
+    const { keyboard, i8042 } = this.board
+    return keyboard.pending() + (i8042.holdsKey ? 1 : 0)
+  }
+
+  biosKeys(): BiosKeys | undefined {
+    return biosKeys(this.cpu.getState(0), this.memory)
+  }
+
+  mouse(event: MouseEvent): void {
+    this.board.mouse.move(event)
+  }
+
+  mouseListened(): boolean {
+    return this.board.mouse.reporting
+  }
+
+  mousePending(): number {
+    const { mouse, i8042 } = this.board
+    return mouse.pending() + (i8042.holdsMovement ? 1 : 0)
+  }
+
+  serialInput(port: number, bytes: Uint8Array): void {
+    this.serial[port].receive?.(bytes)
+  }
+
+  serialPending(port: number): number {
+    return this.serial[port].pending?.() ?? 0
+  }
+
+  powerButton(): void {
+    const { power } = this.board
+    if (this.asleep) this.wakeEvent = power.buttonEvent
+    else power.button()
+  }
+
+  insertFloppy(drive: number, medium: BlockDevice | undefined): void {
+    this.board.drives.floppy(drive, medium)
+    this.hold(`floppy${drive}`, medium)
+  }
+
+  insertCdrom(medium: BlockDevice | undefined): void {
+    this.board.drives.cdrom(medium)
+    this.hold('cdrom', medium)
+  }
+
+  private hold(slot: string, medium: BlockDevice | undefined): void {
+    if (medium) this.media.set(slot, medium)
+    else this.media.delete(slot)
+  }
+
+  lastIo(): PortAccess[] {
+    return this.portLog.list((port) => this.ports.nameOf(port))
+  }
+
+  lastFaults(): Fault[] {
+    return this.cpu.lastFaults()
+  }
+
+  unhandled(): Unhandled[] {
+    const list: Unhandled[] = [
+      ...this.ports.unhandled().map(({ port, ...rest }) => ({ kind: 'port' as const, address: port, ...rest })),
+      ...this.memory
+        .unhandled()
+        .addresses.map(({ address, reads, writes }) => ({ kind: 'mmio' as const, address, reads, writes })),
+      ...this.unknownMsrs.entries().map(([address, reads]) => ({ kind: 'msr' as const, address, reads, writes: 0 })),
+    ]
+    return list.sort((a, b) => b.reads + b.writes - (a.reads + a.writes))
+  }
+
+  registers(): string {
+    const { cpu } = this
+    if (cpu.cpus === 1) return formatRegisters(cpu.getState())
+    return Array.from({ length: cpu.cpus }, (_, i) => `CPU ${i}:\n${formatRegisters(cpu.getState(i))}`).join('\n')
+  }
+
+  save(): MachineState {
+    return { ...this.saveAllButMemory(), memory: this.guestMemory.capture() }
+  }
+
+  fingerprint(): string {
+    const hash = hashParts({ ...this.saveAllButMemory(), memory: { size: 0, layers: [] } })
+    this.guestMemory.forEachPage((page, bytes) => hash.update(`${page}\n`).update(bytes))
+    return hash.digest('hex')
+  }
+
+  private saveAllButMemory(): Omit<MachineState, 'memory'> {
+    const { cpu, clock, resetDue, pending, over, asleep, wakeEvent } = this
+    const { devices } = this.board
+    const media: MachineState['media'] = {}
+    for (const [slot, medium] of this.media) {
+      if (!(medium instanceof Overlay) && !medium.readOnly)
+        throw new SnapshotError(
+          `${slot} is written in place, so a snapshot of this machine could not be gone back to; open it without "write"`,
+        )
+      media[slot] = medium instanceof Overlay ? medium.freeze() : null
+    }
+    cpu.dropTranslations()
+    return {
+      shape: this.shape(),
+      time: cpu.saveTime(),
+      cpus: Array.from({ length: cpu.cpus }, (_, i) => cpu.getState(i)),
+      clock: clock.save(),
+      devices: Object.fromEntries(devices.map((device) => [device.name, device.save()])),
+      media,
+      machine: {
+        resetDue,
+        pending: pending ? { ...pending } : null,
+        over: over ? { ...over } : null,
+        asleep,
+        wakeEvent,
+        unknownMsrs: this.unknownMsrs.entries(),
+        ports: this.ports.saveUnhandled(),
+        memory: this.memory.saveUnhandled(),
+      } as State,
+    }
+  }
+
+  load(state: MachineState): void {
+    checkShape(state.shape, this.shape())
+    checkState(state, this.ownState())
+    try {
+      this.take(state)
+    } catch (error) {
+      if (error instanceof SnapshotError) throw error
+      throw damaged('the machine', (error as Error).message)
+    }
+    if (Math.abs(this.cpu.now() - state.time.ns) > 1) throw damaged('time', 'its counts do not make the guest time')
+  }
+
+  /** What a state of this machine looks like. */
+  private ownState(): LikeState {
+    return {
+      time: this.cpu.saveTime(),
+      cpus: Array.from({ length: this.cpu.cpus }, (_, i) => this.cpu.getState(i)),
+      clock: this.clock.save(),
+      devices: this.board.devices,
+    }
+  }
+
+  private take(state: MachineState): void {
+    const { cpu, memory } = this
+    const { machine } = state
+    for (const [slot, image] of Object.entries(state.media)) {
+      const medium = this.media.get(slot)
+      if (image && medium instanceof Overlay) medium.restore(image)
+    }
+    this.guestMemory.restore(state.memory)
+    // First the time, which devices look at, and last the CPUs and the clock, which devices reach into.
+    cpu.loadTime(state.time)
+    memory.batch(() => {
+      for (const device of loadOrder(this.board.devices)) {
+        const saved = state.devices[device.name]
+        if (saved) device.load(migrated(device, saved, state.shape.devices[device.name]))
+      }
+    })
+    for (const [i, one] of state.cpus.entries()) cpu.setState(one, i)
+    this.clock.load(state.clock)
+    this.resetDue = machine.resetDue as boolean
+    this.pending = (machine.pending ?? undefined) as MachineExit | undefined
+    this.over = (machine.over ?? undefined) as MachineExit | undefined
+    // Snapshots from before ACPI S3 have neither.
+    this.asleep = (machine.asleep as boolean | undefined) ?? false
+    this.wakeEvent = (machine.wakeEvent as number | undefined) ?? 0
+    this.unknownMsrs.load(machine.unknownMsrs as [number, number][])
+    this.ports.loadUnhandled(machine.ports as State)
+    memory.loadUnhandled(machine.memory as State)
+  }
+
+  shape(): MachineShape {
+    return {
+      ...this.shapeBase,
+      engine: this.engine,
+      devices: Object.fromEntries(this.board.devices.map(({ name, version }) => [name, version ?? 1])),
+      memory: this.memory.allocations().map(({ name, offset, size }) => ({ name, offset: offset - ARENA_GUEST, size })),
+      memorySize: this.guestMemory.size,
+      media: Object.fromEntries([...this.media].map(([slot, { size }]) => [slot, size])),
+    }
+  }
+
+  close(): void {
+    this.cpu.close()
+  }
+}
