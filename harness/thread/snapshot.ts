@@ -2,7 +2,6 @@
  * Snapshots as the rest of the harness holds them: a machine at one moment, from which it goes on again, or any number
  * of others like it. The memory is shared with all of them, page by page, until one writes.
  */
-import type { State } from '../../machine/device.js'
 import { closeLayer, imageBytes, type MemoryImage } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
