@@ -10,6 +10,9 @@ import { SerialTerminal } from './serial-terminal.js'
 const COLUMNS = 80
 const ROWS = 24
 
+/** Bytes of a line that are kept: the oldest go when a guest sends more, lest one that floods it fills the memory. */
+const KEPT = 32 << 20
+
 /** What came and went over a line. */
 export interface SerialRecord {
   bytes: readonly Uint8Array[]
@@ -21,6 +24,9 @@ export class SerialLine {
   private bytes: Uint8Array[] = []
   private events: CastEvent[] = []
   private decoded = ''
+  /** Of the kept chunks, in bytes; and how many chunks went before them. */
+  private size = 0
+  private gone = 0
   private rendered: SerialTerminal | undefined
 
   /** @param port 0 is COM1. */
@@ -38,12 +44,12 @@ export class SerialLine {
     return this.rendered
   }
 
-  /** All that the guest sent, byte for byte. */
+  /** All that the guest sent, byte for byte; of more than 32 MiB the last ones. */
   raw(): Uint8Array {
     return Buffer.concat(this.bytes)
   }
 
-  /** All that the guest sent, as UTF-8, carriage returns and escape sequences included. */
+  /** All that the guest sent, as UTF-8, carriage returns and escape sequences included; of more than 32 MiB the end. */
   text(): string {
     return this.decoded
   }
@@ -88,16 +94,18 @@ export class SerialLine {
 
   /** Chunks from the first one on; the machine runs while the next is awaited, and its end is the end of the stream. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    for (let next = 0; ; next++) {
-      if (next >= this.bytes.length) {
+    for (let next = this.gone; ; next++) {
+      if (next >= this.gone + this.bytes.length) {
         try {
           await this.driver.until({ kind: 'output', port: this.port })
         } catch (error) {
-          if (error instanceof GuestExitError && next >= this.bytes.length) return
-          if (next >= this.bytes.length) throw error
+          const more = next < this.gone + this.bytes.length
+          if (error instanceof GuestExitError && !more) return
+          if (!more) throw error
         }
       }
-      yield this.bytes[next]
+      next = Math.max(next, this.gone)
+      yield this.bytes[next - this.gone]
     }
   }
 
@@ -109,6 +117,8 @@ export class SerialLine {
   /** Goes on from what went over the line of another machine, or of this one at another time. */
   adopt({ bytes, events }: SerialRecord): void {
     this.bytes = [...bytes]
+    this.size = bytes.reduce((sum, { length }) => sum + length, 0)
+    this.gone = 0
     this.events = [...events]
     this.decoder = new TextDecoder()
     this.decoded = bytes.map((chunk) => this.decoder.decode(chunk, { stream: true })).join('')
@@ -118,10 +128,24 @@ export class SerialLine {
   /** What `vm.ts` hands on from the machine's thread. */
   receive(bytes: Uint8Array, guestTimeNs: number): void {
     this.bytes.push(bytes)
+    this.size += bytes.length
     const text = this.decoder.decode(bytes, { stream: true })
     this.decoded += text
     this.events.push({ timeNs: guestTimeNs, kind: 'o', text })
     this.rendered?.write(bytes)
+    if (this.size > KEPT) this.forgetOldest()
+  }
+
+  /** Half of it, so that it is seldom. */
+  private forgetOldest(): void {
+    let chunks = 0
+    for (; this.size > KEPT / 2; chunks++) this.size -= this.bytes[chunks].length
+    this.bytes = this.bytes.slice(chunks)
+    this.gone += chunks
+    this.decoded = new TextDecoder().decode(this.raw())
+    const outputs = this.events.filter(({ kind }) => kind === 'o').length
+    let left = Math.max(0, outputs - this.bytes.length)
+    this.events = this.events.filter(({ kind }) => kind !== 'o' || left-- <= 0)
   }
 }
 
