@@ -15,7 +15,7 @@ export const BLOCK_PAGE_NEXT: usize = 20 // u32
 export const BLOCK_BYTES: usize = 24 // u32: bytes of code
 /** u32: how often it is entered before it is compiled, counted down. */
 export const BLOCK_HEAT: usize = 28
-/** u32: the function table's index of the compiled region that it is in, or 0; u16: its entry there, and FLAT_* bits that must hold. */
+/** u32: the function table's index of the compiled region that it is in, or 0; u16: its entry there, and what must hold for it (u8: FLAT_* bits; MODE and bit 7), 0 where it has none. */
 export const BLOCK_JIT: usize = 32
 export const BLOCK_ENTRY: usize = 36
 export const BLOCK_HEADER: usize = 2 * OP_SIZE
@@ -113,11 +113,11 @@ export function dropCode(phys: u32, size: u32): void {
 function forgetRegion(block: usize, page: usize): void {
   const region = load<u32>(block, BLOCK_JIT)
   if (!region) return
-  store<u32>(block, 0, BLOCK_JIT)
+  store<u64>(block, 0, BLOCK_JIT)
   let other = <usize>load<u32>(PAGE_BLOCKS + (page << 2))
   while (other) {
     if (load<u32>(other, BLOCK_JIT) == region) {
-      store<u32>(other, 0, BLOCK_JIT)
+      store<u64>(other, 0, BLOCK_JIT)
       // Code that changes again and again is not worth it.
       store<u32>(other, load<u32>(JIT_THRESHOLD) << 2, BLOCK_HEAT)
     }

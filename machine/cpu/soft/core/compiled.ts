@@ -42,7 +42,7 @@ export function askForCompilation(block: usize): void {
 
 /** Whether `block` is compiled for what holds of the CPU now. */
 @inline export function hasRegion(block: usize): bool {
-  return load<u32>(block, BLOCK_JIT) != 0 && !(<u32>load<u16>(block, BLOCK_ENTRY + 2) & ~load<u32>(FLAT_DATA))
+  return load<u32>(block, BLOCK_JIT) != 0 && !(<u32>load<u8>(block, BLOCK_ENTRY + 2) & ~load<u32>(FLAT_DATA))
 }
 
 /** Enters the region of `block`. Returns the op to go on with in the interpreter, or 0: at RIP, between two blocks. */

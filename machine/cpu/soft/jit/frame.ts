@@ -55,10 +55,14 @@ export class Frame {
   private readonly registers = new Map<number, number>()
   private readonly temps = new Map<string, number>()
 
-  /** @param known the usage that an earlier pass over the same blocks found. */
+  /**
+   * @param known the usage that an earlier pass over the same blocks found.
+   * @param index where in the function table the region will be.
+   */
   constructor(
     mode: RegionMode,
     private readonly known: Usage | undefined,
+    private readonly index: number,
   ) {
     this.mode = mode.mode
     this.needs = mode.needs
@@ -353,7 +357,7 @@ export class Frame {
   /** The labels that everything else is inside of; `inside` writes it. */
   wrap(inside: () => void): void {
     const { code } = this
-    code.block('leave').block('side').block('out')
+    code.loop('all').block('leave').block('side').block('out')
     inside()
     code.end()
     // out: in front of the block at `target`.
@@ -376,6 +380,7 @@ export class Frame {
     code.end()
     // leave: on to the block at `target`, in another region where the jump cache knows one.
     this.leave()
+    code.end().op(OP.unreachable)
   }
 
   private leave(): void {
@@ -384,13 +389,12 @@ export class Frame {
     const wide = this.temp('linear', I64)
     const slot = this.temp('slot', I32)
     const next = this.temp('next', I32)
-    this.spill()
+    const left = this.temp('newLeft', I32)
     code.get(this.target)
     if (long) code.tee(wide).op(OP.i32Wrap).set(linear)
     else {
       this.loadAt(LOAD.i32, at.CS + at.SEG_BASE)
-      code.op(OP.i32Add)
-      code.set(linear)
+      code.op(OP.i32Add).set(linear)
     }
     // The slot is chosen by bits 12:0 of linear ^ linear >> 13.
     if (long) code.get(wide).get(wide).i64(13n).op(OP.i64ShrU, OP.i64Xor, OP.i32Wrap)
@@ -411,22 +415,14 @@ export class Frame {
       .get(slot)
       .memory(LOAD.i32, at.JUMP_CACHE + 8)
       .tee(next)
-      .memory(LOAD.i32, at.BLOCK_MODE)
-    code.i32(this.mode).op(OP.i32Ne).brIf('unknown')
-    code.get(next).memory(LOAD.i32, at.BLOCK_JIT).op(OP.i32Eqz).brIf('unknown')
+      .memory(LOAD.u16, at.BLOCK_ENTRY + 2)
+    code.i32(regionKey(this)).op(OP.i32Ne).brIf('unknown')
     if (this.limited) {
       code.get(this.target).get(next).memory(LOAD.i32, at.BLOCK_BYTES).op(OP.i32Add).i32(1).op(OP.i32Sub)
       this.loadAt(LOAD.i32, at.CS + at.SEG_LIMIT)
       code.op(OP.i32GtU).brIf('unknown')
     }
-    code
-      .get(next)
-      .memory(LOAD.u16, at.BLOCK_ENTRY + 2)
-      .i32(this.needs)
-      .op(OP.i32Ne)
-      .brIf('unknown')
     // Whoever enters a block pays for it.
-    const left = this.temp('newLeft', I32)
     code
       .get(LEFT)
       .get(next)
@@ -436,16 +432,34 @@ export class Frame {
       .i32(0)
       .op(OP.i32LtS)
       .brIf('unknown')
+    const page = () => {
+      code.get(this.target)
+      if (!long) code.op(OP.i64ExtendU)
+      code.get(next).memory(LOAD.i32, at.BLOCK_PHYS).i32(0xfff).op(OP.i32And, OP.i64ExtendU, OP.i64Sub)
+    }
+    // Within this region nothing need be written back.
+    code.get(next).memory(LOAD.i32, at.BLOCK_JIT).i32(this.index).op(OP.i32Eq).if()
+    page()
+    if (!long) code.op(OP.i32Wrap)
+    code.set(this.page)
+    code.get(left).set(LEFT)
+    code.get(next).memory(LOAD.u16, at.BLOCK_ENTRY).set(ENTRY)
+    code.br('all').end()
+    this.spill()
     code.get(next).memory(LOAD.u16, at.BLOCK_ENTRY)
-    code.get(this.target)
-    if (!long) code.op(OP.i64ExtendU)
-    code.get(next).memory(LOAD.i32, at.BLOCK_PHYS).i32(0xfff).op(OP.i32And, OP.i64ExtendU, OP.i64Sub)
+    page()
     code.get(left).get(END)
     code.get(next).memory(LOAD.i32, at.BLOCK_JIT)
     code.returnCallIndirect(0)
     code.end()
+    this.spill()
     this.storeCount()
     this.storeIp(at.RIP, () => code.get(this.target))
-    code.i32(0)
+    code.i32(0).op(OP.return)
   }
+}
+
+/** In the upper half of BLOCK_ENTRY: what must hold for a block's region to be entered; never 0. */
+export function regionKey({ mode, needs }: RegionMode): number {
+  return 0x8000 | (mode << 8) | needs
 }

@@ -4,7 +4,7 @@
  */
 import * as at from '../layout.js'
 import { opcodeTable } from '../opcode-table.js'
-import { IMPORTS, PARAMETERS, type RegionMode } from './frame.js'
+import { IMPORTS, PARAMETERS, type RegionMode, regionKey } from './frame.js'
 import { type Block, readBlock } from './ops.js'
 import { compileRegion, successors } from './region.js'
 import { type FunctionType, I32, moduleBytes } from './wasm.js'
@@ -84,7 +84,7 @@ export class Jit {
     const { view } = this
     const count = view.getUint32(at.JIT_QUEUED, true)
     const bodies: Uint8Array[] = []
-    const regions: { blocks: readonly Block[]; needs: number }[] = []
+    const regions: { blocks: readonly Block[]; key: number }[] = []
     for (let i = 0; i < count; i++) {
       const address = view.getUint32(at.JIT_QUEUE + i * 4, true)
       const blockMode = view.getUint32(address + at.BLOCK_MODE, true)
@@ -92,8 +92,8 @@ export class Jit {
       if (regions.some(({ blocks }) => blocks.some((block) => block.address === address))) continue
       const mode = this.modeOf(blockMode)
       const blocks = this.gather(address, mode)
-      bodies.push(compileRegion(blocks, mode))
-      regions.push({ blocks, needs: mode.needs })
+      bodies.push(compileRegion(blocks, mode, this.free + bodies.length))
+      regions.push({ blocks, key: regionKey(mode) })
     }
     if (!bodies.length) return
     const first = this.free
@@ -115,10 +115,10 @@ export class Jit {
     })
     this.bytes += bytes.length
     if (this.bytes > MOST_BYTES) this.full = true
-    for (const [i, { blocks, needs }] of regions.entries()) {
+    for (const [i, { blocks, key }] of regions.entries()) {
       for (const [entry, { address }] of blocks.entries()) {
         view.setUint32(address + at.BLOCK_JIT, first + i, true)
-        view.setUint32(address + at.BLOCK_ENTRY, entry | (needs << 16), true)
+        view.setUint32(address + at.BLOCK_ENTRY, entry | (key << 16), true)
         view.setUint32(address + at.BLOCK_HEAT, 0, true)
       }
     }
@@ -181,7 +181,7 @@ export class Jit {
     // A function holds only as long as all its blocks do: what its successor has not, goes.
     for (const [offset, address] of decoded) {
       if (taken.has(offset) || !replaced.has(view.getUint32(address + at.BLOCK_JIT, true))) continue
-      view.setUint32(address + at.BLOCK_JIT, 0, true)
+      view.setBigUint64(address + at.BLOCK_JIT, 0n, true)
       view.setUint32(address + at.BLOCK_HEAT, view.getUint32(at.JIT_THRESHOLD, true), true)
     }
     return [...taken.values()].sort((a, b) => a.offset - b.offset)

@@ -43,11 +43,11 @@ export function successors(block: Block): number[] {
 }
 
 /** The function's body. Entries have the blocks' numbers. */
-export function compileRegion(blocks: readonly Block[], mode: RegionMode): Uint8Array {
+export function compileRegion(blocks: readonly Block[], mode: RegionMode, index: number): Uint8Array {
   // The first pass finds which registers there are.
-  const first = new Region(blocks, mode, undefined)
+  const first = new Region(blocks, mode, undefined, index)
   first.write()
-  return new Region(blocks, mode, first.frame.usage).write()
+  return new Region(blocks, mode, first.frame.usage, index).write()
 }
 
 class Region {
@@ -60,8 +60,9 @@ class Region {
     private readonly blocks: readonly Block[],
     mode: RegionMode,
     known: Usage | undefined,
+    index: number,
   ) {
-    this.frame = new Frame(mode, known)
+    this.frame = new Frame(mode, known, index)
     this.emitter = new Emitter(this.frame)
     this.numbers = new Map(blocks.map((block, i) => [block.offset, i]))
     this.spans = this.findSpans()
@@ -70,9 +71,8 @@ class Region {
   write(): Uint8Array {
     const { frame } = this
     frame.wrap(() => {
-      frame.code.loop('all')
       this.range(0, this.blocks.length - 1, [])
-      frame.code.op(OP.unreachable).end().op(OP.unreachable)
+      frame.code.op(OP.unreachable)
     })
     return frame.code.body(frame.prologue())
   }
