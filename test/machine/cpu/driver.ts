@@ -37,6 +37,8 @@ export class BareCpu {
     readonly ramBytes = 4 << 20,
     board: Partial<CpuBoard> = {},
     cpu?: string,
+    /** After how many entries a block is compiled; 0 is never. */
+    jit?: number,
   ) {
     const pages = (ARENA_GUEST + ramBytes) / 65536
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 })
@@ -64,6 +66,8 @@ export class BareCpu {
         ...board,
       },
       cpu,
+      1,
+      jit,
     )
     this.engine.setMemory([{ address: 0, size: ramBytes, offset: ARENA_GUEST, kind: 'ram' }])
   }

@@ -77,6 +77,11 @@ export class Jit {
     this.view.setUint32(at.JIT_THRESHOLD, known ? threshold : 0, true)
   }
 
+  /** How many regions there are. */
+  get regions(): number {
+    return this.free - this.base
+  }
+
   /** Compiles what waits. The core is between two blocks. */
   compile(): void {
     if (this.core.poolGeneration.value !== this.generation) this.forget()

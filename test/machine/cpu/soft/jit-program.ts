@@ -1,0 +1,127 @@
+/** Random programs of integer instructions for the comparison of compiled code with the interpreter. */
+import type { Random } from '../../../random.js'
+import type { BareCpu } from '../driver.js'
+
+export const MODES = ['16-bit', '32-bit', '64-bit'] as const
+export type Mode = (typeof MODES)[number]
+
+const AT = 0x7c00
+const DATA = 0x9000
+const TABLES = 0x20000
+const CC = ['o', 'no', 'b', 'nb', 'z', 'nz', 'be', 'a', 's', 'ns', 'p', 'np', 'l', 'ge', 'le', 'g']
+const PASSES = 60
+
+/** A loop over some forty instructions with branches, calls and memory operands in it. */
+export function randomProgram(random: Random, mode: Mode): string {
+  const bits = Number(mode.slice(0, 2))
+  const sizes = bits === 64 ? [8, 16, 32, 64] : [8, 16, 32]
+  const numbered = bits === 64 ? ['8', '9', '10', '11', '12', '13'] : []
+  const letters = ['a', 'b', 'c', 'd']
+  const register = (size: number): string => {
+    if (numbered.length && random.chance(3)) {
+      const n = random.pick(numbered)
+      return `r${n}${{ 8: 'b', 16: 'w', 32: 'd', 64: '' }[size]}`
+    }
+    const letter = random.pick(letters)
+    if (size === 8) return letter + random.pick(bits === 64 ? ['l'] : ['l', 'h'])
+    if (random.chance(3)) return { 16: '', 32: 'e', 64: 'r' }[size] + random.pick(['si', 'di'])
+    return `${{ 16: '', 32: 'e', 64: 'r' }[size]}${letter}x`
+  }
+  const word = { 8: 'byte', 16: 'word', 32: 'dword', 64: 'qword' }
+  const at = (): string => `[${bits === 16 ? 'bp' : bits === 32 ? 'ebp' : 'rbp'} + ${random.below(64)}]`
+  const memory = (size: number): string => `${word[size as 8]} ${at()}`
+  const operand = (size: number): string => (random.chance(3) ? memory(size) : register(size))
+  const number = (size: number): string => {
+    const value = random.pick([random.below(256), random.u32(), 1, 0, 0x80, 0x7fffffff, 0x80000000])
+    return String(size === 8 ? value & 0x7f : size === 16 ? value & 0x7fff : value & 0x7fffffff)
+  }
+  let label = 0
+  const one = (): string => {
+    const size = random.pick(sizes)
+    const wide = random.pick(sizes.slice(1))
+    const stack = bits === 64 ? random.pick([16, 64]) : random.pick([16, 32])
+    const forms: (() => string)[] = [
+      () =>
+        `${random.pick(['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp'])} ${operand(size)}, ${register(size)}`,
+      () =>
+        `${random.pick(['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp'])} ${register(size)}, ${operand(size)}`,
+      () => `${random.pick(['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp'])} ${operand(size)}, ${number(size)}`,
+      () => `test ${operand(size)}, ${register(size)}`,
+      () => `${random.pick(['inc', 'dec', 'not', 'neg'])} ${operand(size)}`,
+      () => `mov ${operand(size)}, ${register(size)}`,
+      () => `mov ${register(size)}, ${operand(size)}`,
+      () => `mov ${register(size)}, ${number(size)}`,
+      () => `${random.pick(['rol', 'ror', 'rcl', 'rcr', 'shl', 'shr', 'sar'])} ${operand(size)}, ${random.below(66)}`,
+      () => `${random.pick(['rol', 'ror', 'rcl', 'rcr', 'shl', 'shr', 'sar'])} ${operand(size)}, cl`,
+      () => `${random.pick(['rol', 'ror', 'shl', 'shr', 'sar'])} ${operand(size)}, 1`,
+      () => `imul ${register(wide)}, ${operand(wide)}`,
+      () => `imul ${register(wide)}, ${operand(wide)}, ${number(16)}`,
+      () => `${random.pick(['mul', 'imul'])} ${operand(size)}`,
+      () => `${random.pick(['movzx', 'movsx'])} ${register(wide)}, ${random.chance(2) ? register(8) : memory(8)}`,
+      () => `lea ${register(wide)}, ${at()}`,
+      () => `xchg ${operand(size)}, ${register(size)}`,
+      () => `bswap ${register(bits === 64 && random.chance(2) ? 64 : 32)}`,
+      () => `set${random.pick(CC)} ${operand(8)}`,
+      () => `cmov${random.pick(CC)} ${register(wide)}, ${operand(wide)}`,
+      () => `${random.pick(['bt', 'bts', 'btr', 'btc'])} ${operand(wide)}, ${random.below(64)}`,
+      () => `${random.pick(['bt', 'bts', 'btr', 'btc'])} ${register(wide)}, ${register(wide)}`,
+      () => `${random.pick(['bsf', 'bsr'])} ${register(wide)}, ${operand(wide)}`,
+      () => `${random.pick(['shld', 'shrd'])} ${operand(wide)}, ${register(wide)}, ${random.below(66)}`,
+      () => `${random.pick(['shld', 'shrd'])} ${register(wide)}, ${register(wide)}, cl`,
+      () => random.pick(['clc', 'stc', 'cmc', 'cld', 'std', 'lahf', 'sahf', 'cbw', 'cwd', 'cdq', 'cwde', 'nop']),
+      () => `push ${register(stack)}\npop ${register(stack)}`,
+      () => `push ${memory(stack)}\npop ${register(stack)}`,
+      () => `pushf\npop ${register(bits)}`,
+      () => `xadd ${operand(size)}, ${register(size)}`,
+      () => `mov edx, 0\nmov ebx, ${random.below(1000) + 1}\ndiv ${random.pick(['ebx', 'bx'])}`,
+      () => `call near function${random.below(3)}`,
+      () => {
+        const here = `skip${label++}`
+        return `j${random.pick(CC)} ${here}\n${one()}\n${one()}\n${here}:`
+      },
+    ]
+    return random.pick(forms)()
+  }
+  const many = (n: number): string => Array.from({ length: n }, one).join('\n')
+  const functions = [0, 1, 2].map((i) => {
+    // They call nobody.
+    let body = many(4)
+    while (body.includes('call')) body = many(4)
+    return `function${i}:\n${body}\nret`
+  })
+  const counter = `[${DATA + 0x200}]`
+  return `org ${AT}\nbits ${bits}\nmov word ${counter}, ${PASSES}\ntop:\n${many(40)}\n
+    dec word ${counter}\njnz near top\nhlt\n${functions.join('\n')}`
+}
+
+/** Puts a program at 7C00h and starts it in `mode`: flat, 64-bit code with 4 MiB mapped, the upper two to the lower. */
+export function startProgram(cpu: BareCpu, program: Uint8Array, mode: Mode): void {
+  cpu.boot(program, AT)
+  for (let i = 0; i < 0x200; i++) cpu.ram[DATA + i] = (i * 37) & 0xff
+  const state = cpu.state
+  state.gpr = state.gpr.map((_, i) => BigInt(i + 1) * 0x01234567n)
+  state.gpr[4] = 0x7c00n
+  state.gpr[5] = BigInt(DATA)
+  if (mode !== '16-bit') {
+    const code = mode === '64-bit' ? 0xa09b : 0xc09b
+    state.cr0 |= 1n
+    state.segments = state.segments.map((_, i) => ({
+      selector: 8,
+      base: 0n,
+      limit: 0xffffffff,
+      access: i === 1 ? code : 0xc093,
+    }))
+  }
+  if (mode === '64-bit') {
+    const table = new DataView(cpu.ram.buffer, cpu.ram.byteOffset + TABLES)
+    table.setBigUint64(0, BigInt(TABLES + 0x1000) | 7n, true)
+    table.setBigUint64(0x1000, BigInt(TABLES + 0x2000) | 7n, true)
+    table.setBigUint64(0x2000, 0x87n, true)
+    table.setBigUint64(0x2008, 0x87n, true)
+    state.cr4 |= 0x20n
+    state.cr3 = BigInt(TABLES)
+    state.efer |= 0x500n
+    state.cr0 |= 0x80000000n
+  }
+  cpu.engine.setState(state)
+}

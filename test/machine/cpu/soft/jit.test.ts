@@ -1,0 +1,194 @@
+import { describe, expect, test } from 'vitest'
+import { ARENA_GUEST } from '../../../../machine/cpu/soft/layout.js'
+import { Random } from '../../../random.js'
+import { assemble, BareCpu, haveNasm } from '../driver.js'
+import { MODES, type Mode, randomProgram, startProgram } from './jit-program.js'
+
+/** A CPU that compiles nothing, and one that compiles each block when it is entered the second time. */
+const pair = (): [BareCpu, BareCpu] => [new BareCpu(1 << 20, {}, undefined, 0), new BareCpu(1 << 20, {}, undefined, 1)]
+
+/** How many regions the CPU has compiled. */
+const regions = (cpu: BareCpu): number => (cpu.engine as unknown as { jit: { regions: number } }).jit.regions
+
+const shown = (cpu: BareCpu) => {
+  const { gpr, rip, rflags } = cpu.state
+  return { gpr, rip, rflags, instructions: cpu.engine.instructions() }
+}
+
+/** Runs both in the same slices and compares them after each; at the end their memory too. */
+function compare([plain, compiled]: [BareCpu, BareCpu], slice: () => number, most = 40_000): void {
+  for (let done = 0; done < most; ) {
+    const n = slice()
+    done += n
+    const ends = [plain.run(n).reason, compiled.run(n).reason]
+    expect(shown(compiled)).toEqual(shown(plain))
+    expect(ends[1]).toBe(ends[0])
+    if (ends[0] !== 'budget') break
+  }
+  expect(Buffer.compare(plain.ram, compiled.ram)).toBe(0)
+}
+
+describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () => {
+  for (const mode of MODES) {
+    test.each([1, 2, 3, 4, 5, 6, 7, 8])(`random programs in ${mode} code, seed %i`, (seed) => {
+      const random = new Random(seed * 77 + mode.length)
+      const program = assemble(randomProgram(random, mode))
+      const cpus = pair()
+      for (const cpu of cpus) startProgram(cpu, program, mode)
+      compare(cpus, () => random.pick([1, 7, 50, 300, 1000]))
+      expect(regions(cpus[0])).toBe(0)
+      expect(regions(cpus[1])).toBeGreaterThan(0)
+    })
+  }
+
+  const both = (mode: Mode, source: string): [BareCpu, BareCpu] => {
+    const program = assemble(`org 0x7c00\n${source}`)
+    const cpus = pair()
+    for (const cpu of cpus) startProgram(cpu, program, mode)
+    return cpus
+  }
+
+  test('code that writes into itself and into the next instruction', () => {
+    const cpus = both(
+      '32-bit',
+      `bits 32
+      mov ecx, 200
+    top:
+      inc byte [change + 1]
+    change:
+      mov al, 0
+      add ebx, eax
+      mov [behind + 1], cl
+      jmp behind
+      align 16
+    behind:
+      mov dl, 0
+      add esi, edx
+      dec ecx
+      jnz top
+      hlt`,
+    )
+    compare(cpus, () => 33)
+    expect(cpus[1].state.gpr[3]).not.toBe(0n)
+  })
+
+  test('code that the host changes', () => {
+    const cpus = both('32-bit', 'bits 32\ntop: inc eax\n add ebx, 1\n jmp top')
+    compare(cpus, () => 100, 1000)
+    for (const cpu of cpus) {
+      // inc eax becomes inc ecx
+      cpu.ram[0x7c00] = 0x41
+      cpu.engine.memoryChanged(ARENA_GUEST + 0x7c00, 1)
+    }
+    compare(cpus, () => 100, 1000)
+    expect(cpus[1].state.gpr[1]).toBeGreaterThan(200n)
+  })
+
+  test('a page that is decoded, compiled and mapped at two addresses', () => {
+    // 64-bit code calls the same function below and above 2 MiB, which the second large page maps to the first.
+    const cpus = both(
+      '64-bit',
+      `bits 64
+      mov rbp, 200
+    top:
+      call where
+      mov rax, where + 0x200000
+      call rax
+      dec rbp
+      jnz top
+      hlt
+    where:
+      lea rcx, [rel where]
+      add rbx, rcx
+      rol rbx, 7
+      test rbp, 1
+      jz even
+      inc rdx
+    even:
+      ret`,
+    )
+    compare(cpus, () => 57)
+  })
+
+  test('a stack and data in segments with a base and a limit, which some accesses miss', () => {
+    const cpus = both(
+      '16-bit',
+      `bits 16
+      mov ax, 0x1000
+      mov ds, ax
+      mov es, ax
+      xor bx, bx
+      mov cx, 300
+    top:
+      mov [bx], cx
+      add ax, [bx]
+      push ax
+      pop dx
+      add word [bx + 2], dx
+      add bx, 731
+      loop top
+      mov word [0xffff], 1
+      hlt`,
+    )
+    compare(cpus, () => 101)
+  })
+
+  test('faults are taken where they happen', () => {
+    const cpus = both(
+      '64-bit',
+      `bits 64
+      mov rcx, 100
+      mov rsi, 0x9000
+    top:
+      mov rax, [rsi]
+      add rbx, rax
+      cmp rax, rbx
+      lea rsi, [rsi + rcx * 8]
+      dec rcx
+      jnz top
+      mov rsi, 0x7fffffff0000
+      cmp rbx, 5
+      mov rax, [rsi]
+      hlt`,
+    )
+    compare(cpus, () => 64)
+  })
+
+  test('waits for ports shorten the budget', () => {
+    const cpus = both(
+      '32-bit',
+      'bits 32\nmov dx, 0x80\ntop: inc eax\n out dx, al\n in al, 0x60\n add ebx, eax\n jmp top',
+    )
+    for (const cpu of cpus) cpu.portReads = () => cpu.portWrites.length & 0xff
+    compare(cpus, () => 500, 20_000)
+    expect(cpus[1].portWrites).toEqual(cpus[0].portWrites)
+  })
+
+  test('interrupts land on the same instruction', () => {
+    const cpus = both(
+      '16-bit',
+      `bits 16
+      mov word [0x20 * 4], handler
+      mov word [0x20 * 4 + 2], 0
+      sti
+    top:
+      add ax, 3
+      adc bx, ax
+      rol bx, 1
+      xor cx, bx
+      jmp top
+    handler:
+      push ax
+      mov ax, bx
+      mov [0x9000], ax
+      pop ax
+      inc dx
+      iret`,
+    )
+    for (let i = 0; i < 60; i++) {
+      compare(cpus, () => 97, 97)
+      for (const cpu of cpus) cpu.engine.setInterrupt(true)
+    }
+    expect(cpus[1].state.gpr[2]).toBeGreaterThan(50n)
+  })
+})
