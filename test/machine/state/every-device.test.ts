@@ -119,6 +119,23 @@ const CASES: { [what: string]: Case } = {
     },
     go: (m) => m.out(0x92, 2),
   },
+  'interrupt 13: an error of the FPU, which no machine made anew has had': {
+    devices: ['irq-router'],
+    begin(m) {
+      // fninit; fldcw [700h], which unmasks #Z; fld1; fldz; fdivp; jmp $
+      m.memory.write(
+        0x600,
+        Uint8Array.from([0xdb, 0xe3, 0xd9, 0x2e, 0, 7, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0xeb, 0xfe]),
+      )
+      m.poke(0x700, 0x037b)
+      m.poke(8 * 4, 0x600)
+      m.out(0x43, 0x34)
+      m.out(0x40, 0x00, 0x10)
+      m.run(10 * MS)
+      const { levels, asserted } = save(m).devices['irq-router'] as { levels?: boolean[][]; asserted?: string[][] }
+      expect(levels?.[13].filter(Boolean) ?? asserted?.[13]).toHaveLength(1)
+    },
+  },
   'DMA controller: one byte of an address': {
     devices: ['i8257'],
     begin(m) {
