@@ -325,7 +325,8 @@ export class AtaDisk extends IdeDrive {
     const cylinder = registers[REG_LBA_MID] | (registers[REG_LBA_HIGH] << 8)
     const head = registers[REG_DEVICE] & DEVICE_HEAD
     if ((registers[REG_DEVICE] & DEVICE_LBA) === 0) {
-      this.lba = (cylinder * this.heads + head) * this.sectorsPerTrack + low - 1
+      // Sectors count from 1; what is no address leaves none behind.
+      this.lba = Math.max(0, (cylinder * this.heads + head) * this.sectorsPerTrack + low - 1)
     } else {
       this.lba = low | (cylinder << 8)
       if (!ext) this.lba += head * 2 ** 24
