@@ -31,6 +31,10 @@ export function machineOptions(command: Command): Command {
     .option('--engine <engine>', 'auto, kvm or soft', 'auto')
     .option('--cpu <model>', "the soft engine's CPU: a model and changes to it, as in pentium3,+sse2 (default: max)")
     .option('--smp <n>', 'how many CPUs (default: 1; several run on the soft engine)')
+    .option(
+      '--overlay-limit <size>',
+      'most that the guest may change on a medium that is not written in place, as in 2G (default: what there is room for)',
+    )
     .option('-m, --memory <size>', 'RAM: MiB, or with a unit as in 512M or 1G (default: 128M)')
 }
 

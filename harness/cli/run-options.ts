@@ -8,7 +8,7 @@ import { type LayoutName, layoutNamed } from '../keys/keyboard-layouts.js'
 import type { ExitCondition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
 import { tryParseDuration } from '../units/durations.js'
-import { parseMemorySize } from '../units/memory-size.js'
+import { parseByteSize, parseMemorySize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { UsageError } from './errors.js'
 import { parseViews, type ViewFlags, type ViewRequest } from './view-options.js'
@@ -28,6 +28,7 @@ export interface RunFlags extends ViewFlags {
   cpu?: string
   smp?: string
   memory?: string
+  overlayLimit?: string
   timeout?: string
   guestTimeout?: string
   layout?: string
@@ -105,6 +106,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     cdrom: flags.cdrom === undefined ? undefined : { path: flags.cdrom },
     disks: disks.map(medium),
     record: flags.record,
+    overlayLimit: flags.overlayLimit === undefined ? undefined : parseSize(flags.overlayLimit, '--overlay-limit'),
     bootOrder,
     bootMenu,
     floppyCheck: flags.fdCheck === false ? false : floppyCheck,
@@ -167,9 +169,10 @@ function checkSnapshots(guest: string | undefined, flags: RunFlags): void {
 }
 
 /** What was said of a snapshot's machine. */
-function changesOf({ engine, floppies, disks, cdrom, kernel }: MachineConfig): MachineConfig {
+function changesOf({ engine, overlayLimit, floppies, disks, cdrom, kernel }: MachineConfig): MachineConfig {
   return {
     ...(engine !== 'auto' && { engine }),
+    ...(overlayLimit !== undefined && { overlayLimit }),
     ...(floppies?.length && { floppies }),
     ...(disks?.length && { disks }),
     ...(cdrom && { cdrom }),
@@ -280,6 +283,14 @@ function parseEngine(text: string): (typeof ENGINES)[number] {
 export function parseMemory(text: string): number {
   try {
     return parseMemorySize(text, '-m')
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+function parseSize(text: string, option: string): number {
+  try {
+    return parseByteSize(text, option)
   } catch (error) {
     throw new UsageError((error as Error).message)
   }

@@ -46,6 +46,8 @@ export interface RunJson {
   unhandled?: UnhandledJson[]
   /** The same of the firmware, before it handed over. */
   unhandledByFirmware?: UnhandledJson[]
+  /** Media that the host could not read or write when the guest did. */
+  mediaFailures?: string[]
   /** The ports that were accessed last, and how often; the last one last. */
   lastIo?: { kind: 'read' | 'write'; port: string; name?: string; size: number; value: string; times: number }[]
   /** The last exceptions (soft engine), the last one last. */
@@ -119,6 +121,7 @@ export function runJson(result: RunResult, engine: Engine, screenshot: string | 
     serial: result.serial.map(({ port, lines }) => ({ port: `COM${port + 1}`, lines })),
     unhandled: result.unhandled.map(unhandledJson),
     unhandledByFirmware: (result.unhandledByFirmware ?? []).map(unhandledJson),
+    ...(result.mediaFailures.length > 0 && { mediaFailures: result.mediaFailures }),
     lastIo: result.lastIo.map((access) => ({ ...access, port: hex(access.port), value: hex(access.value) })),
     faults: result.faults,
     registers: registerFields(result.registers),

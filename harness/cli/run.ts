@@ -256,6 +256,7 @@ function report(request: RunRequest, vm: VmThread, result: RunResult, pictured: 
   const sentence = result.error === undefined ? undefined : `${printable(result.error)}${exitHint(request, result)}`
   if (sentence !== undefined) process.stderr.write(`bootwright: ${sentence}\n`)
   if (result.outcome !== 'ok') process.stderr.write(evidence(result))
+  else for (const failure of result.mediaFailures) process.stderr.write(`bootwright: ${printable(failure)}\n`)
   const chosen = request.machine.engine === undefined || request.machine.engine === 'auto'
   process.stderr.write(`${printable(summary(result, vm, chosen))}\n`)
   if (request.json) printJson(runJson(result, vm, pictured ? request.screenshot : undefined))

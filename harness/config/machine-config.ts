@@ -48,6 +48,8 @@ export interface MachineConfig {
   bootMenu?: { waitMs?: number }
   /** false: the firmware starts a floppy also where its first sector does not end in 55AAh. */
   floppyCheck?: boolean
+  /** Most bytes that the guest may change on each medium that is not written in place; default as much as there is room for. */
+  overlayLimit?: number
   kernel?: KernelConfig
   /** Paths; default what `findFirmware` finds. */
   firmware?: { bios: string; vgaBios: string }
@@ -71,6 +73,8 @@ export interface OpenedMachine {
   readonly media: DriveMedia
   /** Puts a medium into a drive, or takes out what is in it. Throws a MediaError. */
   insert(drive: Drive, medium?: MediumConfig): void
+  /** What failed on the host's side when the guest read or wrote, which was told of an error: a sentence each. */
+  mediaFailures(): string[]
   /** Closes the machine and its media. */
   close(): void
 }
@@ -86,14 +90,14 @@ export function openMachine(
   callbacks: Callbacks,
   create: (options: MachineOptions) => Machine,
 ): OpenedMachine {
-  const opened: BlockDevice[] = []
+  const opened: { device: BlockDevice; path: string }[] = []
   const open = (medium: MediumConfig, as: MediumKind): BlockDevice => {
-    const { device } = openMedium(medium.path, { as, write: medium.write })
-    opened.push(device)
+    const { device } = openMedium(medium.path, { as, write: medium.write, overlayLimit: config.overlayLimit })
+    opened.push({ device, path: medium.path })
     return device
   }
   const close = () => {
-    for (const device of opened) device.close()
+    for (const { device } of opened) device.close()
   }
   try {
     const machine = create({
@@ -123,6 +127,11 @@ export function openMachine(
         if (drive === 'cdrom') machine.insertCdrom(device)
         else machine.insertFloppy(drive === 'a' ? 0 : 1, device)
         media = { ...media, [drive]: medium }
+      },
+      mediaFailures() {
+        return opened.flatMap(({ device, path }) =>
+          device.failure ? [`${JSON.stringify(path)}: ${device.failure}`] : [],
+        )
       },
       close() {
         machine.close()

@@ -48,6 +48,8 @@ export const SavedConfig = z.object({
         .optional(),
     })
     .optional(),
+  floppyCheck: z.boolean().optional(),
+  overlayLimit: z.number().min(0).optional(),
   kernel: Kernel.optional(),
   firmware: z.object({ bios: Path, vgaBios: Path }).optional(),
   epoch: z

@@ -63,6 +63,8 @@ export interface Look {
   unhandled: Unhandled[]
   /** What the firmware touched before it handed over, which is no part of `unhandled`. */
   unhandledByFirmware?: Unhandled[]
+  /** Media that the host could not read or write when the guest did, a sentence each. */
+  mediaFailures: string[]
   /** The last port accesses, the last one last. */
   lastIo: PortAccess[]
   /** The last exceptions, the last one last; none under kvm. */

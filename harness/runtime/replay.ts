@@ -122,7 +122,7 @@ export class Replay {
   private next = 0
   /** States at the checkpoints that were passed, to go back to. */
   private readonly states: { next: number; verified: number; state: MachineState }[] = []
-  private readonly layers = new Set<MemoryLayer>()
+  private readonly layers = new Set<Pick<MemoryLayer, 'fd'>>()
   /** The machine has stopped by itself for good. */
   private over = false
 
@@ -237,7 +237,8 @@ export class Replay {
     const { next, verified } = this
     if (this.states.some((known) => known.next === next)) return
     const state = this.machine.save()
-    for (const layer of state.memory.layers) this.layers.add(layer)
+    const changes = Object.values(state.media).flatMap((image) => image?.layers ?? [])
+    for (const layer of [...state.memory.layers, ...changes]) this.layers.add(layer)
     this.states.push({ next, verified, state })
   }
 

@@ -52,6 +52,8 @@ export interface RunnerHooks {
   onProgress?: (progress: Progress) => void
   /** So many bytes of `serialInput` have gone to the machine. */
   onSerialTaken?: (bytes: number) => void
+  /** What failed on the host's side when the guest read or wrote a medium. */
+  mediaFailures?: () => readonly string[]
   /** Fonts to read text in graphics modes with; asked for when there is something to read. */
   fonts?: () => readonly BitmapFont[]
   /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
@@ -224,6 +226,7 @@ export class Runner {
       mouse: this.machine.mouseListened(),
       unhandled: this.firmware.others(this.machine.unhandled()),
       unhandledByFirmware: this.firmware.own(),
+      mediaFailures: [...(this.hooks.mediaFailures?.() ?? [])],
       lastIo: this.machine.lastIo(),
       faults: this.machine.lastFaults(),
     }

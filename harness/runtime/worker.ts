@@ -58,6 +58,7 @@ async function main(): Promise<void> {
       onDebug: (bytes) => tell({ kind: 'debug', bytes }),
       onSerialTaken: (bytes) => tell({ kind: 'serial-taken', bytes }),
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
+      mediaFailures: () => opened.mediaFailures(),
       poll: (runner) => takeControlMessages(runner, opened),
       fonts: () => machineFonts(start.config),
     },

@@ -39,6 +39,7 @@ export class LastWords {
       serial: tails.flatMap((bytes, port) => (bytes ? [{ port, lines: lastLines(bytes) }] : [])),
       mouse: false,
       unhandled: [],
+      mediaFailures: [],
       lastIo: [],
       faults: [],
       matched: undefined,

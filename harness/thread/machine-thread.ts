@@ -10,7 +10,6 @@ import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
-import type { MemoryImage } from '../../machine/state/memory-image.js'
 import type { Drive, MachineConfig, MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { ScreenReading } from '../picture/screen-reading.js'
@@ -29,7 +28,7 @@ import type {
 import type { Look, RunResult, Script } from '../protocol/script.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 import { LastWords } from './last-words.js'
-import { keepSnapshot, partsOf, releaseMemory, retainMemory, type Snapshot } from './snapshot.js'
+import { filesOf, keepSnapshot, partsOf, releaseFiles, retainFiles, type Snapshot } from './snapshot.js'
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
 
@@ -117,8 +116,8 @@ export class VmThread {
   private failure: Error | undefined
   /** Of its forks, which are not recorded. */
   private readonly config: MachineConfig
-  /** What the machine's memory stands on. */
-  private images: MemoryImage[] = []
+  /** What the machine's memory and its media's changes stand on. */
+  private files: readonly number[] = []
   private dropSpares: (() => void) | undefined
 
   /**
@@ -177,8 +176,8 @@ export class VmThread {
     this.ended = new Promise((resolve) => {
       this.worker.once('exit', () => {
         this.fail(new InfrastructureError("the machine's thread has ended"))
-        for (const image of this.images) releaseMemory(image)
-        this.images = []
+        releaseFiles(this.files)
+        this.files = []
         this.dropSpares?.()
         resolve()
       })
@@ -275,18 +274,18 @@ export class VmThread {
    */
   async snapshot(): Promise<Snapshot> {
     const parts = await this.ask<SnapshotParts>({ method: 'snapshot' })
-    this.standOn(parts.state.memory)
+    this.standOn(filesOf(parts.state))
     return keepSnapshot(parts, this.wantSpares(parts.config))
   }
 
   /** Goes on from there. Rejects with a SnapshotError, or a VmError of that name, where it does not fit. */
   async restore(snapshot: Snapshot): Promise<void> {
     const parts = partsOf(snapshot)
-    const { memory } = parts.state
-    retainMemory(memory)
-    this.images.push(memory)
+    const files = filesOf(parts.state)
+    retainFiles(files)
+    this.files = [...this.files, ...files]
     await this.ask({ method: 'restore', parts })
-    this.standOn(memory)
+    this.standOn(files)
   }
 
   /** Has threads ready for forks, for as long as this machine lives; a snapshot does it too, without waiting. */
@@ -334,11 +333,11 @@ export class VmThread {
     return () => spares.release(key)
   }
 
-  /** The memory's layers stay open as long as the machine needs them. */
-  private standOn(image: MemoryImage): void {
-    retainMemory(image)
-    for (const before of this.images) releaseMemory(before)
-    this.images = [image]
+  /** They stay open as long as the machine needs them. */
+  private standOn(files: readonly number[]): void {
+    retainFiles(files)
+    releaseFiles(this.files)
+    this.files = files
   }
 
   /** @internal Saves and loads once, so that V8 has compiled what a fork needs when it comes. */

@@ -2,7 +2,9 @@
  * Snapshots as the rest of the harness holds them: a machine at one moment, from which it goes on again, or any number
  * of others like it. The memory is shared with all of them, page by page, until one writes.
  */
-import { closeLayer, imageBytes, type MemoryImage } from '../../machine/state/memory-image.js'
+import { layerBytes } from '../../machine/media/overlay.js'
+import type { MachineState } from '../../machine/state/machine-state.js'
+import { closeLayer, imageBytes } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 
@@ -25,17 +27,18 @@ let lastId = 0
 export function keepSnapshot(parts: SnapshotParts, released: () => void = () => {}): Snapshot {
   const id = ++lastId
   const { time, memory, media } = parts.state
+  const files = filesOf(parts.state)
   kept.set(id, parts)
-  retainMemory(memory)
-  const changes = Object.values(media).flatMap((image) => image?.layers ?? [])
+  retainFiles(files)
+  const changes = Object.values(media).flatMap((image) => image?.layers.map((layer) => layerBytes(layer, image)) ?? [])
   return {
     id,
     guestTimeNs: time.ns,
     instructions: (time.counts.retired as number | undefined) ?? 0,
-    bytes: imageBytes(memory) + changes.reduce((sum, { data }) => sum + data.length, 0),
+    bytes: imageBytes(memory) + changes.reduce((sum, bytes) => sum + bytes, 0),
     release() {
       if (!kept.delete(id)) return
-      releaseMemory(memory)
+      releaseFiles(files)
       released()
     },
   }
@@ -50,27 +53,32 @@ export function partsOf(snapshot: Snapshot): SnapshotParts {
   )
 }
 
-// A memfd is open while a snapshot or a machine needs it. Machines' threads only borrow them: a thread may be ended by
+// A file is open while a snapshot or a machine needs it. Machines' threads only borrow them: a thread may be ended by
 // force.
 const owners = new Map<number, number>()
 
-export function retainMemory({ layers }: MemoryImage): void {
-  for (const { fd } of layers) if (fd !== undefined) owners.set(fd, (owners.get(fd) ?? 0) + 1)
+/** The files that a state stands on: memfds of its memory, and what was changed on its media and is not in memory. */
+export function filesOf({ memory, media }: MachineState): readonly number[] {
+  const changes = Object.values(media).flatMap((image) => image?.layers ?? [])
+  return [...memory.layers, ...changes].flatMap(({ fd }) => (fd === undefined ? [] : [fd]))
 }
 
-export function releaseMemory({ layers }: MemoryImage): void {
-  for (const layer of layers) {
-    if (layer.fd === undefined) continue
-    const left = (owners.get(layer.fd) ?? 1) - 1
-    if (left > 0) owners.set(layer.fd, left)
+export function retainFiles(files: readonly number[]): void {
+  for (const fd of files) owners.set(fd, (owners.get(fd) ?? 0) + 1)
+}
+
+export function releaseFiles(files: readonly number[]): void {
+  for (const fd of files) {
+    const left = (owners.get(fd) ?? 1) - 1
+    if (left > 0) owners.set(fd, left)
     else {
-      owners.delete(layer.fd)
-      closeLayer(layer)
+      owners.delete(fd)
+      closeLayer({ fd })
     }
   }
 }
 
-/** @internal For tests: memfds that are open. */
+/** @internal For tests: files that are open. */
 export function openLayers(): number {
   return owners.size
 }

@@ -10,13 +10,18 @@ const LARGEST = 3072 * MIB
  * @throws Error with one sentence.
  */
 export function parseMemorySize(size: string | number, option: string): number {
-  const found = /^(\d+(?:\.\d+)?)\s*([KMG])?i?B?$/i.exec(String(size).trim())
-  if (!found)
-    throw new Error(`${option} '${size}' is not a size; write MiB as a number, or with a unit as in 512M or 1G`)
-  const unit = { K: 1024, M: MIB, G: 1024 * MIB }[(found[2] ?? 'M').toUpperCase()] as number
-  const bytes = Number(found[1]) * unit
+  const bytes = parseByteSize(size, option)
   if (bytes < SMALLEST) throw new Error(`${option} ${size} is too small; 1M is the least`)
   if (bytes > LARGEST) throw new Error(`${option} ${size} is too large; 3G is the most`)
   if (bytes % MIB !== 0) throw new Error(`${option} ${size} is not a whole number of MiB`)
   return bytes
+}
+
+/** Bytes, of any number. Throws an Error with one sentence. */
+export function parseByteSize(size: string | number, option: string): number {
+  const found = /^(\d+(?:\.\d+)?)\s*([KMG])?i?B?$/i.exec(String(size).trim())
+  if (!found)
+    throw new Error(`${option} '${size}' is not a size; write MiB as a number, or with a unit as in 512M or 1G`)
+  const unit = { K: 1024, M: MIB, G: 1024 * MIB }[(found[2] ?? 'M').toUpperCase()] as number
+  return Math.round(Number(found[1]) * unit)
 }

@@ -14,7 +14,7 @@ import { type FailOn, toFailPatterns } from '../keys/patterns.js'
 import { type NeedleSet, openNeedles } from '../needles/needle-set.js'
 import { VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
-import { parseMemorySize } from '../units/memory-size.js'
+import { parseByteSize, parseMemorySize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type Duration } from './driver.js'
 import { LaunchError } from './errors.js'
@@ -41,6 +41,11 @@ export interface LaunchOptions {
   append?: string
   /** MiB, or with a unit as in `64M` or `1G`; default 128 MiB or what the guest says. */
   memory?: string | number
+  /**
+   * Most that the guest may change on a medium that is not written in place, as in `2G`; a write beyond fails as on a
+   * broken disk. Default: as much as the folder for temporary files has room for.
+   */
+  overlayLimit?: string | number
   /** Default `auto`. */
   engine?: 'auto' | 'kvm' | 'soft'
   /** The soft engine's CPU, as in `pentium3,+sse2`. */
@@ -81,6 +86,7 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
     'initrd',
     'append',
     'memory',
+    'overlayLimit',
     'engine',
     'cpu',
     'smp',
@@ -137,6 +143,7 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
     cpu: options.cpu ?? own.cpu,
     cpus: options.smp ?? own.cpus,
     memory: options.memory === undefined ? own.memory : memorySize(options.memory),
+    overlayLimit: options.overlayLimit === undefined ? undefined : overlayLimit(options.overlayLimit),
     floppies: floppies ?? own.floppies,
     cdrom: cdrom === undefined ? own.cdrom : await mediumConfig(cdrom),
     disks: disks ?? own.disks,
@@ -156,7 +163,7 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
 /** What of a snapshot's machine is to be otherwise. */
 async function changes(options: LaunchOptions): Promise<MachineConfig> {
   check(options)
-  const { snapshot, engine, kernel, initrd, cdrom } = options
+  const { snapshot, engine, kernel, initrd, cdrom, overlayLimit: limit } = options
   for (const option of ['guest', 'append', 'memory', 'cpu', 'smp', 'boot', 'epoch'] as const) {
     if (options[option] !== undefined)
       throw new LaunchError(`${option} is the snapshot's own, ${JSON.stringify(snapshot)}; leave it out`)
@@ -164,6 +171,7 @@ async function changes(options: LaunchOptions): Promise<MachineConfig> {
   const [floppies, disks] = [await media(options.floppy), await media(options.disks)]
   return {
     ...(engine && { engine }),
+    ...(limit !== undefined && { overlayLimit: overlayLimit(limit) }),
     ...(floppies && { floppies }),
     ...(disks && { disks }),
     ...(cdrom !== undefined && { cdrom: await mediumConfig(cdrom) }),
@@ -228,6 +236,14 @@ async function media(sources: MediumSource | readonly MediumSource[] | undefined
   if (sources === undefined) return undefined
   const list = Array.isArray(sources) ? (sources as readonly MediumSource[]) : [sources as MediumSource]
   return Promise.all(list.map(mediumConfig))
+}
+
+function overlayLimit(size: string | number): number {
+  try {
+    return parseByteSize(size, 'overlayLimit')
+  } catch (error) {
+    throw new LaunchError((error as Error).message)
+  }
 }
 
 function memorySize(size: string | number): number {

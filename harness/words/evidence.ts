@@ -29,6 +29,8 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
   else if (result.registers) lines.push('registers:', ...result.registers.trimEnd().split('\n').map(indent))
   if (result.faults.length > 0) lines.push('last exceptions:', ...result.faults.map(faultLine).map(indent))
   if (result.lastIo.length > 0) lines.push('last I/O:', ...result.lastIo.map(accessLine).map(indent))
+  if (result.mediaFailures.length > 0)
+    lines.push('media that failed under the guest:', ...result.mediaFailures.map(indent))
   if (result.unhandled.length > 0) {
     lines.push('touched, but not there:')
     for (const { kind, address, name, reads, writes } of result.unhandled.slice(0, 10)) {

@@ -39,6 +39,7 @@ export const MAP_PRIVATE_FIXED = 0x12
 export const MAP_PRIVATE_ANONYMOUS = 0x22
 export const MAP_FAILED = -1
 export const MFD_CLOEXEC = 1
+export const F_DUPFD_CLOEXEC = 1030
 
 export const ENOENT = 2
 export const EINTR = 4

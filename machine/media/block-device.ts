@@ -4,6 +4,8 @@ export interface BlockDevice {
   /** Bytes. */
   readonly size: number
   readonly readOnly: boolean
+  /** What failed last, one sentence without the medium's name: the guest was told of an error, people are not yet. */
+  readonly failure?: string
   /** Fills `into` from byte `offset`. Throws a `MediumError` when the host cannot read. */
   read(offset: number, into: Uint8Array): void
   write(offset: number, from: Uint8Array): void

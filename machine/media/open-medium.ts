@@ -45,7 +45,10 @@ const CD_SECTOR = 2048
  * Opens the image at `path` for a drive. Without `write`, the guest's writes go to an overlay in memory and the file is
  * never changed. Throws a `MediaError`.
  */
-export function openMedium(path: string, options: { as: MediumKind; write?: boolean }): OpenMedium {
+export function openMedium(
+  path: string,
+  options: { as: MediumKind; write?: boolean; overlayLimit?: number },
+): OpenMedium {
   const { as, write = false } = options
   const what = `${as} ${JSON.stringify(path)}`
   if (write && as === 'cdrom') throw new MediaError(`${what}: a CD cannot be written; leave out "write"`)
@@ -61,7 +64,7 @@ export function openMedium(path: string, options: { as: MediumKind; write?: bool
     const fileSize = file.size
     const { geometry, size } = contents(file, as, what)
     file.standFor(size)
-    const overlay = write || as === 'cdrom' ? undefined : new Overlay(file)
+    const overlay = write || as === 'cdrom' ? undefined : new Overlay(file, { limit: options.overlayLimit })
     const warning = sizeWarning(fileSize, size, what, as, geometry)
     return { path, as, format: 'raw', device: overlay ?? file, overlay, geometry, warning }
   } catch (error) {

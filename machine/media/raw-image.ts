@@ -13,6 +13,7 @@ export class RawImage implements BlockDevice {
   private bytes: number
   /** Of the file. */
   private fileSize: number
+  private failed: string | undefined
 
   /**
    * Opens `path`, for reading only unless `write` is set, and locks it. Throws Node's own error when that fails, or an
@@ -35,6 +36,10 @@ export class RawImage implements BlockDevice {
 
   get size(): number {
     return this.bytes
+  }
+
+  get failure(): string | undefined {
+    return this.failed
   }
 
   /** Makes the medium one of `size` bytes, whatever the file has. */
@@ -81,7 +86,8 @@ export class RawImage implements BlockDevice {
     try {
       return action()
     } catch (error) {
-      throw new MediumError(`cannot ${what} ${this.path}: ${(error as Error).message}`)
+      this.failed = `cannot ${what} ${this.path}: ${(error as Error).message}`
+      throw new MediumError(this.failed)
     }
   }
 }

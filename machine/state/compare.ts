@@ -1,7 +1,7 @@
 /** Two states side by side: a hash of all there is, and where they differ. For tests and for replays. */
 import { createHash, type Hash } from 'node:crypto'
 import type { StateValue } from '../device.js'
-import { flattened } from '../media/overlay.js'
+import { clustersOf } from '../media/overlay.js'
 import { encodeState } from './encode.js'
 import type { MachineState } from './machine-state.js'
 import { PAGE, readPages, stretches } from './memory-image.js'
@@ -20,8 +20,9 @@ export function hashParts(state: MachineState): Hash {
   for (const [slot, image] of Object.entries(state.media).sort()) {
     hash.update(`${slot}\n`)
     if (!image) continue
-    const { indexes, data } = flattened(image)
-    hash.update(new Uint8Array(indexes.buffer, indexes.byteOffset, indexes.byteLength)).update(data)
+    const { indexes, read } = clustersOf(image)
+    hash.update(new Uint8Array(indexes.buffer, indexes.byteOffset, indexes.byteLength))
+    for (let n = 0; n < indexes.length; n++) hash.update(read(n))
   }
   return hash
 }

@@ -38,8 +38,8 @@ export function imageBytes(image: MemoryImage): number {
   return image.layers.reduce((sum, layer) => sum + pagesOf(layer) * PAGE, 0)
 }
 
-/** Closes the memfd. Every mapping of it lives on. */
-export function closeLayer({ fd }: MemoryLayer): void {
+/** Closes the layer's file. Every mapping of it lives on. */
+export function closeLayer({ fd }: Pick<MemoryLayer, 'fd'>): void {
   if (fd !== undefined) libc().close(fd)
 }
 

@@ -13,7 +13,7 @@ import { deflate, inflate } from 'node:zlib'
 import { z } from 'zod'
 import type { State, StateValue } from '../device.js'
 import { OutputFile, UnwritableFile } from '../host/output-file.js'
-import { flattened, type OverlayImage } from '../media/overlay.js'
+import { flattened, layerBytes, type OverlayImage } from '../media/overlay.js'
 import { openRegular } from '../media/regular-file.js'
 import { decodeState, encodeState } from './encode.js'
 import { bytes, checkFields, damaged, integer, isRecord } from './fields.js'
@@ -36,6 +36,8 @@ const PIECE = 256 * PAGE
 const LEVEL = 1
 /** Beyond any state: a broken file must not fill the host's memory. */
 const LONGEST = 1 << 30
+/** Of one medium; a state has them all. */
+const MOST_CHANGES = 768 << 20
 const LONGEST_HEADER = 16 << 20
 
 const pack = promisify<Uint8Array, { level: number }, Buffer>(deflate)
@@ -57,6 +59,7 @@ export async function writeSnapshotFile(
   more: State = {},
 ): Promise<void> {
   const { shape, time, cpus, clock, devices, media, memory } = machine
+  checkChanges(media)
   const header: SnapshotHeader = {
     shape,
     guestTimeNs: time.ns,
@@ -97,6 +100,18 @@ function openOutput(path: string): OutputFile {
     return OutputFile.replacing(path)
   } catch (error) {
     throw error instanceof UnwritableFile ? new SnapshotError(`the snapshot ${error.message}`) : error
+  }
+}
+
+/** What could not be read back is not written. */
+function checkChanges(media: MachineState['media']): void {
+  for (const [slot, image] of Object.entries(media)) {
+    const bytes = image ? image.layers.reduce((sum, layer) => sum + layerBytes(layer, image), 0) : 0
+    if (bytes > MOST_CHANGES)
+      throw new SnapshotError(
+        `the guest has changed ${bytes >> 20} MiB of ${slot}, and a snapshot file holds ${MOST_CHANGES >> 20} MiB; ` +
+          'write to a copy of the image in place, or keep the snapshot in memory',
+      )
   }
 }
 

@@ -1,7 +1,10 @@
+import { closeSync, mkdtempSync, readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MediumError } from '../../../machine/media/block-device.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'
-import { flattened, Overlay } from '../../../machine/media/overlay.js'
+import { clustersOf, flattened, Overlay } from '../../../machine/media/overlay.js'
 
 /** Bytes that differ from each other at every distance that matters. */
 function pattern(length: number): Uint8Array {
@@ -97,5 +100,81 @@ describe('an overlay', () => {
     expect(() => overlay.write(1000, new Uint8Array(100))).toThrow(MediumError)
     expect(() => overlay.read(-1, new Uint8Array(1))).toThrow(MediumError)
     expect(() => new Overlay(new MemoryMedium(1024), { clusterSize: 5000 })).toThrow(RangeError)
+  })
+})
+
+describe('an overlay of which little is kept in memory', () => {
+  const CLUSTER = 4096
+  const folder = mkdtempSync(join(tmpdir(), 'bootwright-overlay-'))
+  const small = () =>
+    new Overlay(new MemoryMedium(pattern(256 * CLUSTER)), { clusterSize: CLUSTER, inMemory: 2 * CLUSTER, folder })
+  const all = (medium: Overlay) => bytes(medium, 0, 256 * CLUSTER)
+  /** Whole clusters, parts of some, and over borders; the second time over what is there already. */
+  function scribble(overlay: Overlay, expected: Uint8Array, seed: number): void {
+    for (let i = 0; i < 60; i++) {
+      const offset = (i * 7919 + seed * 104_729) % (250 * CLUSTER)
+      const data = new Uint8Array(i % 3 === 0 ? CLUSTER : 1 + ((i * 977) % 9000)).fill(seed + i)
+      overlay.write(offset, data)
+      expected.set(data, offset)
+    }
+  }
+
+  test('reads what it wrote, from a file that has no name', () => {
+    const overlay = small()
+    const expected = all(overlay)
+    for (const seed of [1, 2, 3]) scribble(overlay, expected, seed)
+    expect(overlay.changedBytes).toBeGreaterThan(50 * CLUSTER)
+    expect(Buffer.compare(all(overlay), expected)).toBe(0)
+    expect(readdirSync(folder)).toEqual([])
+    overlay.close()
+  })
+
+  test('gives snapshots that outlive it, each as it was', () => {
+    const overlay = small()
+    const expected = all(overlay)
+    const images = Array.from({ length: 20 }, (_, i) => {
+      scribble(overlay, expected, i)
+      return { image: structuredClone(overlay.freeze()), contents: expected.slice() }
+    })
+    expect(Buffer.compare(all(overlay), expected)).toBe(0)
+    expect(images.some(({ image }) => image.layers.some(({ fd }) => fd !== undefined))).toBe(
+      process.platform === 'linux',
+    )
+    overlay.close()
+    for (const { image, contents } of images) {
+      const other = small()
+      other.restore(image)
+      expect(Buffer.compare(all(other), contents)).toBe(0)
+      // It goes on by itself and leaves the image alone.
+      scribble(other, contents.slice(), 99)
+      other.restore(image)
+      expect(Buffer.compare(all(other), contents)).toBe(0)
+      const { indexes, read } = clustersOf(image)
+      const flat = flattened(image)
+      expect(indexes).toEqual(flat.indexes)
+      for (const n of indexes.keys())
+        expect(Buffer.compare(read(n), flat.data.subarray(n * CLUSTER, (n + 1) * CLUSTER))).toBe(0)
+      other.close()
+    }
+    for (const fd of new Set(images.flatMap(({ image }) => image.layers.flatMap(({ fd }) => fd ?? [])))) closeSync(fd)
+  })
+
+  test('fails past its limit, and says so; what was written before stays', () => {
+    const overlay = new Overlay(new MemoryMedium(256 * CLUSTER), { clusterSize: CLUSTER, limit: 3 * CLUSTER })
+    overlay.write(0, new Uint8Array(3 * CLUSTER).fill(1))
+    overlay.freeze()
+    expect(overlay.failure).toBeUndefined()
+    expect(() => overlay.write(10 * CLUSTER, Uint8Array.of(1))).toThrow(MediumError)
+    expect(overlay.failure).toContain('--overlay-limit')
+    overlay.write(0, Uint8Array.of(2))
+    expect([...bytes(overlay, 0, 2)]).toEqual([2, 1])
+  })
+
+  test('fails where the folder cannot take a file', () => {
+    const nowhere = join(folder, 'missing')
+    const overlay = new Overlay(new MemoryMedium(1 << 20), { inMemory: 0, folder: nowhere })
+    expect(() => overlay.write(0, Uint8Array.of(1))).toThrow(MediumError)
+    expect(overlay.failure).toContain(nowhere)
+    expect(bytes(overlay, 0, 1)[0]).toBe(0)
   })
 })
