@@ -23,8 +23,8 @@ import { NO_DISPLAY } from './devices/display/no-display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import { type BiosKeys, biosKeys } from './firmware/bios-keyboard.js'
 import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
-import type { BlockDevice } from './media/block-device.js'
-import { Overlay } from './media/overlay.js'
+import { type BlockDevice, MediumError } from './media/block-device.js'
+import { Overlay, type OverlayImage } from './media/overlay.js'
 import { checkState, type LikeState } from './state/check-state.js'
 import { hashParts } from './state/compare.js'
 import { damaged } from './state/fields.js'
@@ -369,7 +369,7 @@ export class VirtualMachine implements Machine {
         throw new SnapshotError(
           `${slot} is written in place, so a snapshot of this machine could not be gone back to; open it without "write"`,
         )
-      media[slot] = medium instanceof Overlay ? medium.freeze() : null
+      media[slot] = medium instanceof Overlay ? changesOf(slot, medium) : null
     }
     cpu.dropTranslations()
     return {
@@ -456,5 +456,14 @@ export class VirtualMachine implements Machine {
 
   close(): void {
     this.cpu.close()
+  }
+}
+
+function changesOf(slot: string, medium: Overlay): OverlayImage {
+  try {
+    return medium.freeze()
+  } catch (error) {
+    if (error instanceof MediumError) throw new SnapshotError(`${slot} cannot be kept in a snapshot: ${error.message}`)
+    throw error
   }
 }
