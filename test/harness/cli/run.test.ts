@@ -98,7 +98,7 @@ describe.skipIf(noFirmware)(`waiting${firmwareNote}`, () => {
   })
 
   test('a time-out prints the last screen and serial lines, and is 124', async () => {
-    const json = await runJson('idle', ['--until-text', 'never', '--timeout', '1.5s'])
+    const json = await runJson('idle', ['--until-text', 'never', '--timeout', '4s'])
     expect(json).toMatchObject({ outcome: 'timeout', exitCode: 124, exit: { reason: 'timeout' } })
     expect(json.ended.code).toBe(124)
     expect(json).toMatchObject({ format: 'bootwright-exit', version: 1 })
@@ -108,7 +108,7 @@ describe.skipIf(noFirmware)(`waiting${firmwareNote}`, () => {
     expect(json.unhandledByFirmware?.map(({ name }) => name)).toContain('LPT2')
     const { stderr } = json.ended
     expect(stderr).not.toContain('touched, but not there')
-    expect(stderr).toContain('the time-out of 1.5 s came while waiting for the text /never/ on the screen')
+    expect(stderr).toContain('the time-out of 4 s came while waiting for the text /never/ on the screen')
     expect(stderr).toContain('idle here')
     expect(stderr).toMatch(/last lines of COM1:\n {2}idle/)
   })

@@ -601,8 +601,8 @@ describe('the geometry guess', () => {
   })
 
   test.each([
-    ['255 heads', 255, 63, [1088, 16, 63, 'large']],
-    ['16 heads', 16, 63, [1088, 16, 63, 'none']],
+    ['255 heads', 255, 63, [1090, 16, 63, 'large']],
+    ['16 heads', 16, 63, [1090, 16, 63, 'none']],
   ])('goes by a FAT volume of %s, wherever its partition ends', (_, heads, sectorsPerTrack, expected) => {
     const size = 536 * 2 ** 20 + 512 * 1008
     const volume = new Uint8Array(512)
