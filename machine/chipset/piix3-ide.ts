@@ -6,6 +6,7 @@
  */
 
 import { type PciBus, PciFunction } from '../bus/pci.js'
+import { COMMAND, COMMAND_MASTER } from '../bus/pci-function.js'
 import type { AccessSize, Device, State } from '../device.js'
 
 const BMIBA_INDEX = 4
@@ -15,6 +16,8 @@ const BUS_MASTER_PORTS = 16
 export interface BusMasterPorts {
   read(offset: number, size: AccessSize): number
   write(offset: number, value: number, size: AccessSize): void
+  /** PCICMD bit 2, BME: what is started may move data, or has to wait. */
+  setEnabled(enabled: boolean): void
 }
 
 export interface Piix3IdeOptions {
@@ -36,6 +39,9 @@ export class Piix3Ide implements Device {
       deviceId: 0x7010,
       // Both channels in compatibility mode, bus master capable.
       classCode: 0x010180,
+      changed: (offset) => {
+        if (offset <= COMMAND) busMaster.setEnabled((this.pci.config[COMMAND] & COMMAND_MASTER) !== 0)
+      },
     })
     this.pci.config[0x06] = 0x80 // fast back-to-back
     this.pci.config[0x07] = 0x02 // DEVSEL# medium

@@ -46,6 +46,8 @@ export class BusMasterChannel {
   private address = 0
   private left = 0
   private last = false
+  /** The function may be master of the PCI bus: bit 2 of its command register, which saves it. */
+  private enabled = true
 
   /** `onStart`: the guest set the start bit; a drive that waits with its data may go on. */
   constructor(
@@ -79,8 +81,19 @@ export class BusMasterChannel {
     }
   }
 
+  /** Started, and master of the bus: without it nothing is moved, and the drive waits with its data. */
   get running(): boolean {
+    return this.enabled && this.started
+  }
+
+  private get started(): boolean {
     return (this.command & COMMAND_START) !== 0 && (this.status & STATUS_ACTIVE) !== 0
+  }
+
+  setEnabled(enabled: boolean): void {
+    if (enabled === this.enabled) return
+    this.enabled = enabled
+    if (this.running) this.onStart()
   }
 
   /** Whether the guest programmed the direction device to memory. */
@@ -128,7 +141,7 @@ export class BusMasterChannel {
       this.next = this.table
       this.tableRead = this.left = 0
       this.last = false
-      this.onStart()
+      if (this.running) this.onStart()
     } else if (!started) {
       this.status &= ~STATUS_ACTIVE
     }

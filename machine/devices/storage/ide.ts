@@ -51,6 +51,8 @@ export interface IdeOptions {
 export interface BusMasterRange {
   read(offset: number, size: AccessSize): number
   write(offset: number, value: number, size: AccessSize): void
+  /** The function may be master of the PCI bus, or no longer. */
+  setEnabled(enabled: boolean): void
 }
 
 export class Ide implements Device {
@@ -98,6 +100,9 @@ export class Ide implements Device {
           const at = offset + i
           this.channels[(at >> 3) & 1].busMaster.writeByte(at & 7, (value >>> (8 * i)) & 0xff)
         }
+      },
+      setEnabled: (enabled) => {
+        for (const { busMaster } of this.channels) busMaster.setEnabled(enabled)
       },
     }
   }

@@ -159,6 +159,9 @@ describe('IDE function', () => {
           return 0x1234_5678
         },
         write: (offset, value, size) => log.push(`w${size}@${offset}=${value.toString(16)}`),
+        setEnabled: (enabled) => {
+          log.push(enabled ? 'on' : 'off')
+        },
       },
     })
     return { ...fixture, device, busMasterLog: log }
@@ -186,7 +189,7 @@ describe('IDE function', () => {
     expect(ports.read(0xc04a, 1)).toBe(0x78)
     ports.write(0xc04c, 0xdeadbeef, 4)
     ports.write(0xc048, 1, 1)
-    expect(busMasterLog).toEqual(['r4@4', 'r1@10', 'w4@12=deadbeef', 'w1@8=1'])
+    expect(busMasterLog.filter((entry) => entry !== 'off')).toEqual(['on', 'r4@4', 'r1@10', 'w4@12=deadbeef', 'w1@8=1'])
     expect(ports.read(0xc050, 1)).toBe(0xff)
   })
 })
