@@ -17,6 +17,7 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   'show-trace': async () => (await import('./show.js')).showTraceCommand(),
   'merge-reports': async () => (await import('./reports.js')).mergeReportsCommand(),
   accept: async () => (await import('./reports.js')).acceptCommand(),
+  stages: async () => (await import('./stages.js')).stagesCommand(),
   matrix: async () => (await import('./matrix.js')).matrixCommand(),
   doctor: async () => (await import('./doctor.js')).doctorCommand(),
   setup: async () => (await import('./setup.js')).setupCommand(),
@@ -101,7 +102,7 @@ async function program(args: readonly string[]): Promise<Command> {
   const wanted = Object.hasOwn(VERBS, args[0] ?? '') ? [args[0]] : Object.keys(VERBS)
   const commands = await Promise.all(wanted.map((verb) => VERBS[verb]()))
   for (const command of commands) root.addCommand(command)
-  for (const command of [root, ...commands]) {
+  for (const command of [root, ...commands, ...commands.flatMap((verb) => verb.commands)]) {
     withHelp(command)
       .exitOverride()
       .allowExcessArguments(false)

@@ -36,11 +36,18 @@ export async function stageKey({ name, config, parent, steps }: StageParts): Pro
 }
 
 /** In what BOOTWRIGHT_CACHE names, else in `node_modules/.cache`, or the user's cache where there is no such folder. */
-export function stageFile(name: string, key: string): string {
+export function stagesFolder(): string {
   const modules = join(process.cwd(), 'node_modules')
   const own = existsSync(modules) ? join(modules, '.cache', 'bootwright') : cacheFolder()
   const folder = process.env.BOOTWRIGHT_CACHE || own
-  return join(folder, 'stages', `${name.replace(/[^\w.-]+/g, '-')}-${key.slice(0, 20)}.snapshot`)
+  return join(folder, 'stages')
+}
+
+/** Of a key, in a file's name. */
+const KEY_DIGITS = 20
+
+export function stageFile(name: string, key: string): string {
+  return join(stagesFolder(), `${name.replace(/[^\w.-]+/g, '-')}-${key.slice(0, KEY_DIGITS)}.snapshot`)
 }
 
 /** Runs `action` while no other process does so for the same file. The lock of a process that is gone does not count. */
@@ -87,7 +94,8 @@ async function takeAway(lock: string): Promise<void> {
   }
 }
 
-function isHeld(lock: string): boolean {
+/** Whether the process that took it is still there. */
+export function isHeld(lock: string): boolean {
   try {
     const pid = Number(readFileSync(lock, 'utf8'))
     if (!Number.isInteger(pid) || pid <= 0) return false

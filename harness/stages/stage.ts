@@ -5,7 +5,7 @@
  */
 
 import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { rm, utimes } from 'node:fs/promises'
 import { at } from '../vm/call-site.js'
 import { type LaunchOptions, launch, machineConfig, vmSettings } from '../vm/launch.js'
 import type { VmSnapshot } from '../vm/snapshots.js'
@@ -80,6 +80,11 @@ export class Stage {
     } catch {}
   }
 
+  /** Rejects with what went wrong where it cannot be built. */
+  async ready(): Promise<void> {
+    await this.build()
+  }
+
   /** A machine that goes on from here; of the options, those of time-outs, layout, needles and folders count. */
   async fork(options: LaunchOptions = {}): Promise<Vm> {
     const { vm, snapshot } = await this.build()
@@ -113,6 +118,8 @@ export class Stage {
     return withLock(file, async () => {
       if (existsSync(file) && process.env.BOOTWRIGHT_STAGES !== 'rebuild') {
         const kept = await this.open(file).catch(() => undefined)
+        // For `bootwright stages gc`; in a cache that may only be read it stays as it is.
+        if (kept) await utimes(file, new Date(), new Date()).catch(() => {})
         if (kept) return kept
         await rm(file, { force: true })
       }

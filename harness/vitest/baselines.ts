@@ -1,5 +1,5 @@
 /** Where a test's pictures are, and when the expected ones are written. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { writeOutputFile } from '../../machine/host/output-file.js'
 
@@ -75,4 +75,34 @@ export function readBaseline(path: string): Buffer | undefined {
 export function writePicture(path: string, png: Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true })
   writeOutputFile(path, png)
+}
+
+/** What `accept` writes of this actual picture, where that is no picture beside the test: a needle's, say. */
+export function writeBaselineName(actual: string, baseline: string): void {
+  writeOutputFile(baselineName(actual), baseline)
+}
+
+/** undefined where nothing was said. */
+export function readBaselineName(actual: string): string | undefined {
+  return readBaseline(baselineName(actual))?.toString('utf8')
+}
+
+const baselineName = (actual: string) => actual.replace(/(-actual)?\.png$/, '.baseline')
+
+/** Set where the reporter has removed them for all tests. */
+const CLEARED = 'BOOTWRIGHT_CLEARED'
+
+/** What former runs left, as Playwright removes it: the folders that are called as test files are. */
+export function clearOutput(env = process.env): void {
+  const output = resolve(env.BOOTWRIGHT_OUTPUT || 'test-results')
+  env[CLEARED] = '1'
+  if (!existsSync(output)) return
+  for (const entry of readdirSync(output, { withFileTypes: true }))
+    if (entry.isDirectory() && /\.[cm]?[jt]sx?$/.test(entry.name))
+      rmSync(join(output, entry.name), { recursive: true, force: true })
+}
+
+/** Of one test, where no reporter of ours runs. */
+export function clearTestOutput(folder: string, env = process.env): void {
+  if (env[CLEARED] !== '1') rmSync(folder, { recursive: true, force: true })
 }

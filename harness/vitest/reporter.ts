@@ -23,6 +23,7 @@ import {
 import { writeRun } from '../../reports/write-run.js'
 import { complain } from '../cli/errors.js'
 import { withPath } from '../cli/outputs.js'
+import { clearOutput } from './baselines.js'
 import { attachmentsOf } from './test-files.js'
 
 export interface ReporterOptions {
@@ -46,6 +47,7 @@ export default class BootwrightReporter implements Reporter {
 
   onTestRunStart(): void {
     this.started = new Date()
+    clearOutput()
   }
 
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[], reason: TestRunEndReason): void {

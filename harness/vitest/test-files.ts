@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Attachment, PictureAttachment, ResultFile } from '../../reports/run-result.js'
-import { outputFolder, picturePaths } from './baselines.js'
+import { outputFolder, picturePaths, readBaselineName } from './baselines.js'
 
 const KINDS: { readonly [ending: string]: { kind: 'asciicast' | 'video' | 'text' | 'trace'; type: string } } = {
   '.cast': { kind: 'asciicast', type: 'application/x-asciicast' },
@@ -26,7 +26,10 @@ export function attachmentsOf(testPath: string, testName: string, since: number)
       const [, name, part = 'actual'] = picture
       const attachment = pictures.get(name) ?? { kind: 'picture', name: `${name}.png` }
       attachment[part as 'expected' | 'actual' | 'diff'] = read(join(folder, path), 'image/png')
-      if (picture[2]) attachment.baseline = picturePaths(testPath, testName, name).baseline
+      if (picture[2]) {
+        const { actual, baseline } = picturePaths(testPath, testName, name)
+        attachment.baseline = readBaselineName(actual) ?? baseline
+      }
       pictures.set(name, attachment)
       continue
     }

@@ -4,7 +4,7 @@ import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } fro
 import { type Stage, StageError, watchStages } from '../stages/stage.js'
 import { type LaunchOptions, launch } from '../vm/launch.js'
 import type { Vm } from '../vm/vm.js'
-import { outputFolder } from './baselines.js'
+import { clearTestOutput, outputFolder } from './baselines.js'
 import { forgotten } from './forgotten.js'
 import { Recording, type RecordingOptions } from './recording.js'
 import { stageTitle, watchStage } from './stage-watch.js'
@@ -47,12 +47,13 @@ function create(stage: Stage | undefined): VmTest {
     vm: async ({ task, launchOptions }: any, use: (vm: Vm) => Promise<void>) => {
       const folder = outputFolder(task.file.filepath, fullName(task))
       restartNames(task.file.filepath, fullName(task))
+      const retry = task.result?.retryCount ?? 0
+      if (retry === 0 && !task.result?.repeatCount) clearTestOutput(folder)
       const { trace = 'retain-on-failure', video = 'retain-on-failure', ...own } = launchOptions
       const options = { outputFolder: folder, ...own }
-      const vm = stage ? await forkOf(stage, options, task) : await launch(options)
+      const vm = stage ? await ofStage(task, stage.fork(options)) : await launch(options)
       machines.add(vm)
       try {
-        const retry = task.result?.retryCount ?? 0
         const recording = new Recording(vm, fullName(task), { trace, video }, retry)
         await recording.begin()
         await use(vm)
@@ -67,10 +68,19 @@ function create(stage: Stage | undefined): VmTest {
       }
     },
   })
-  return Object.assign(api, {
+  // A test that takes no machine needs its stage as well as one that does.
+  const whole = (
+    stage
+      ? api.extend<{ stageIsThere: undefined }>({
+          // biome-ignore lint/suspicious/noExplicitAny: as above
+          stageIsThere: [async ({ task }: any, use: any) => use(await ofStage(task, stage.ready())), { auto: true }],
+        })
+      : api
+  ) as typeof api
+  return Object.assign(whole, {
     step,
     use(options: UseOptions) {
-      api.override('launchOptions', options)
+      whole.override('launchOptions', options)
     },
     from(parent: Stage): VmTest {
       // Here, and not in a fixture: what a test waits for in its fixtures counts as its own time.
@@ -108,9 +118,9 @@ async function tell(task: TestContext['task'], vm: Vm): Promise<void> {
 }
 
 /** The test leaves what the stage left, where that cannot be built. */
-async function forkOf(stage: Stage, options: LaunchOptions, task: TestContext['task']): Promise<Vm> {
+async function ofStage<T>(task: TestContext['task'], wanted: Promise<T>): Promise<T> {
   try {
-    return await stage.fork(options)
+    return await wanted
   } catch (error) {
     if (error instanceof StageError) task.meta.failedStage = stageTitle(error.stage)
     throw error

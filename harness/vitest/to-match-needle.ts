@@ -3,6 +3,7 @@ import type { MatcherState } from 'vitest'
 import type { TimeoutOptions } from '../vm/driver.js'
 import { Screen } from '../vm/screen.js'
 import { assertionTimeout, type MatcherResult, outcome, regionOf } from './matcher-result.js'
+import { keepNeedle } from './needle-pictures.js'
 
 export async function toMatchNeedle(
   this: MatcherState,
@@ -20,8 +21,11 @@ export async function toMatchNeedle(
     screen.driver.until(this.isNot ? { kind: 'not', of: shown } : shown, timeouts),
   )
   if (this.isNot || result.pass) return result
-  const { needle: name, areas } = await needle.best()
+  const { match, needle: nearest, frame } = await needle.look()
+  const { areas } = match
   const percent = (part: number) => `${(part * 100).toFixed(1)} %`
   const near = areas.map(({ similarity, wanted }) => `${percent(similarity)} of ${percent(wanted)}`).join(', ')
-  return { pass: false, message: () => `${result.message()}\n\nnearest was '${name}', with ${near}` }
+  const { outputFolder } = screen.driver.settings
+  const kept = outputFolder ? `:${await keepNeedle(outputFolder, this.currentTestName, nearest, frame, areas)}` : ''
+  return { pass: false, message: () => `${result.message()}\n\nnearest was '${nearest.name}', with ${near}${kept}` }
 }

@@ -22,8 +22,14 @@ export class NeedleLocator {
 
   /** The needle that fits best now, found or not. Rejects with a NeedleError where there is none of this name or tag. */
   async best(): Promise<NeedleMatch> {
+    return (await this.look()).match
+  }
+
+  /** @internal With the needle and the screen. */
+  async look(): Promise<{ match: NeedleMatch; needle: Needle; frame: Frame }> {
     const [needles, frame] = [await this.needles(), await this.screen.frame()]
-    return bestMatch(frame, needles) as NeedleMatch
+    const match = bestMatch(frame, needles) as NeedleMatch
+    return { match, needle: needles.find(({ name }) => name === match.needle) as Needle, frame }
   }
 
   /** The condition that one of the needles is there. */

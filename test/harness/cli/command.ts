@@ -13,13 +13,14 @@ export interface Ended {
 export interface CommandOptions {
   env?: { [name: string]: string | undefined }
   stdin?: string
+  cwd?: string
   /** Called with everything standard output and standard error have said so far. */
   onOutput?: (text: string, signal: (name: NodeJS.Signals) => void) => void
 }
 
 export function bootwright(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
   const env = { ...process.env, BOOTWRIGHT_NO_BUILD: '1', ...options.env }
-  const child = spawn(process.execPath, [LAUNCHER, ...args], { env })
+  const child = spawn(process.execPath, [LAUNCHER, ...args], { env, cwd: options.cwd })
   const ended = { code: null as number | null, stdout: '', stderr: '' }
   const hear = (stream: 'stdout' | 'stderr') => (bytes: Buffer) => {
     ended[stream] += bytes

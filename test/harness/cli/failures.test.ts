@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writePng } from '../../../harness/picture/screenshot.js'
 import { readRun } from '../../../reports/write-run.js'
+import { bootwright } from './command.js'
 import { Project } from './project.js'
 
 const project = new Project()
@@ -89,6 +90,7 @@ describe.runIf(process.platform === 'linux')('what goes wrong is told in one mes
       expect.stringMatching(/^expected the needle 'login' on the screen: waited 1 s of guest time/),
     ])
     expect(needle[0]).toMatch(/nearest was 'login', with [\d.]+ % of 96\.0 %/)
+    expect(needle[0]).toMatch(/make \S+needles\/login\.png of it: npx bootwright accept --test "[^"]*needle"/)
     expect(missing).toEqual([expect.stringMatching(/^there is no needle 'logn'/)])
     expect(baseline).toEqual([expect.stringMatching(/^there is no expected picture .*x\.png; run with -u locally/)])
     expect(existsSync(join(project.folder, '__screenshots__'))).toBe(false)
@@ -100,6 +102,30 @@ describe.runIf(process.platform === 'linux')('what goes wrong is told in one mes
       ),
     ])
     expect(left()).toEqual([])
+  })
+
+  test("a needle's picture is beside the screen in the report, and accept makes the needle of that screen", async () => {
+    const run = () => project.run(['wrong', '-t', 'a guest that is well needle'])
+    await run()
+    const { run: result } = readRun(project.report)
+    const [picture] = result.tests.flatMap(({ attachments }) => attachments.filter(({ kind }) => kind === 'picture'))
+    const png = join(project.folder, 'needles', 'login.png')
+    expect(picture).toMatchObject({ name: 'login.png', status: 'different', baseline: png })
+    expect(picture).toMatchObject({ expected: {}, actual: {}, diff: {} })
+    const { code, stdout } = await bootwright(['accept', project.report, '--test', 'needle'], { cwd: project.folder })
+    expect(stdout).toContain('needles/login.png')
+    expect(code).toBe(0)
+    expect((await run()).code).toBe(0)
+  })
+
+  test('what former runs left is removed; what is not theirs stays', async () => {
+    const old = join(project.results, 'renamed.test.ts', 'a-test')
+    const mine = join(project.results, 'mine')
+    for (const folder of [old, mine]) mkdirSync(folder, { recursive: true })
+    writeFileSync(join(old, 'last-screen.png'), '')
+    await project.run(['well'])
+    expect(existsSync(old)).toBe(false)
+    expect(existsSync(mine)).toBe(true)
   })
 
   test('a worker that is killed', async () => {
@@ -147,7 +173,7 @@ describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('a full
   test('under what tests leave is said, and is no reason to fail', async () => {
     const { code, stdout, stderr } = await project.run(['well'], { env: { BOOTWRIGHT_OUTPUT: join(full, 'results') } })
     expect(stderr + stdout).toMatch(
-      /bootwright: what this test leaves is not complete: .*is-well: the disk is full; make room/,
+      /bootwright: what this test leaves is not complete: .*is-well\/[\w.]+: the disk is full; make room/,
     )
     expect(code, stdout + stderr).toBe(0)
     expect(left()).toEqual([])

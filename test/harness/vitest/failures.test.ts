@@ -19,6 +19,7 @@ const broken = stage('broken', machine, async (vm) => {
 })
 test.from(broken)('one of a stage', async ({ vm }) => {})
 test.from(broken)('another of a stage', async ({ vm }) => {})
+test.from(broken)('a third that takes no machine', () => {})
 const plain = stage('plain', machine, async (vm) => {
   await vm.serial.waitFor('>')
   throw new TypeError('no method') // a thrown, 1
@@ -100,7 +101,8 @@ describe('a stage that fails', () => {
   })
 
   test('leaves trace, video and picture for the report of each of them', () => {
-    for (const title of ['one of a stage', 'another of a stage']) {
+    for (const title of ['one of a stage', 'another of a stage', 'a third that takes no machine']) {
+      expect(named(title).status).toBe('failed')
       const kinds = named(title).attachments.map(({ kind, name }) => `${kind} ${name}`)
       expect(kinds).toEqual(['picture last-screen.png', 'asciicast COM1', 'trace trace', 'video video'])
     }
