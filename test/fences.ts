@@ -73,7 +73,10 @@ export const FENCES: { readonly [room: string]: Fence } = {
     code: [...GROUND],
     types: ['harness/live', 'harness/thread', 'harness/vm'],
   },
-  'harness/vitest': { code: ['harness', 'machine/host/output-file', 'reports'] },
+  'harness/vitest': {
+    code: ['harness', 'machine/host/output-file', 'reports'],
+    types: ['machine/devices/display/display'],
+  },
   'harness/cli': { code: ['harness', ...EVERYTHING_BELOW] },
   guests: { code: ['harness', 'fixtures'] },
   test: { code: [...EVERYTHING_BELOW, 'harness', 'guests'] },
