@@ -9,14 +9,14 @@ import {
 import { MAX_OPS, decodeBlock } from './decode'
 import { refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
+import { fetchAddress } from './fetch'
 import { nonCanonical } from './memory'
-import { ACCESS_EXECUTE, ACCESS_USER, translate } from './page-walk'
 import { physMap } from './physical'
 import { flushWriteTlb, tlbGeneration } from './tlb'
 import { OP_SIZE } from './op'
 import { breakSoon } from './progress'
 import {
-  BLOCK_HASH, CODE_POOL, CODE_POOL_END, CPL, CS, EX_GP, JUMP_CACHE, MODE, MODE_CODE64, MODE_CS_LIMIT, PAGE_BLOCKS,
+  BLOCK_HASH, CODE_POOL, CODE_POOL_END, CS, EX_GP, JUMP_CACHE, JUMP_CACHE_SIZE, MODE, MODE_CODE64, MODE_CS_LIMIT, PAGE_BLOCKS,
   PAGE_CODE, PAGE_CODE_MAP, PHYS_MAP, RIP, SEG_BASE, SEG_LIMIT,
 } from './state'
 
@@ -66,7 +66,7 @@ export function findBlock(): usize {
   let block = cachedBlock(linear, ip)
   if (block) return block
   checkFetch(ip)
-  const phys = translate(linear, load<u32>(CPL) == 3 ? ACCESS_EXECUTE | ACCESS_USER : ACCESS_EXECUTE)
+  const phys = fetchAddress(linear)
   const mode = load<u32>(MODE)
   block = load<u32>(hashSlot(phys))
   while (block) {
@@ -127,6 +127,6 @@ export function dropEverything(): void {
   codeMaps = CODE_POOL_END
   poolGeneration++
   memory.fill(BLOCK_HASH, 0, BLOCK_HEADS << 2)
-  memory.fill(JUMP_CACHE, 0, <usize>JUMP_ENTRIES << 4)
+  memory.fill(JUMP_CACHE, 0, JUMP_CACHE_SIZE)
   breakSoon()
 }

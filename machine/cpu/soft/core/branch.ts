@@ -1,10 +1,10 @@
 /** Near branches. Each returns the op to go on with, or 0 to leave the loop. */
 import { condition } from './condition'
-import { addSp, peek, push, readEa } from './memory'
+import { addSp, peek, readEa, write } from './memory'
 import { OP_ADDRESS_SHIFT, OP_IMM, OP_LINK_NEXT, OP_LINK_TAKEN, OP_RM } from './op'
 import { checkTarget, follow, jumpTo } from './chain'
 import { nextIp } from './progress'
-import { MODE, MODE_CODE64, MODE_CS_LIMIT, RCX, REG_BLOCK_IP } from './state'
+import { MODE, MODE_CODE64, MODE_CS_LIMIT, RCX, REG_BLOCK_IP, RSP, SP_MASK, STACK_SEG } from './state'
 import { getZF } from './flags'
 
 @inline function relativeTarget<T>(op: usize): u64 {
@@ -25,10 +25,16 @@ import { getZF } from './flags'
   return follow(op, OP_LINK_TAKEN, relativeTarget<T>(op))
 }
 
+/** As on Intel's CPUs the return address is written before the target is looked at; RSP moves last. */
+@inline function call<T>(op: usize, target: u64): void {
+  write<T>(<usize>load<u32>(STACK_SEG), (load<u64>(RSP) - sizeof<T>()) & load<u64>(SP_MASK), <T>nextIp(op))
+  checkFirst(target)
+  addSp(0 - sizeof<T>())
+}
+
 @inline export function call_J<T>(op: usize): usize {
   const target = relativeTarget<T>(op)
-  checkFirst(target)
-  push<T>(<T>nextIp(op))
+  call<T>(op, target)
   return follow(op, OP_LINK_TAKEN, target)
 }
 
@@ -38,8 +44,7 @@ import { getZF } from './flags'
 
 @inline export function call_E<T>(op: usize, memory: bool): usize {
   const target = <u64>(memory ? readEa<T>(op) : load<T>(<usize>load<u16>(op, OP_RM)))
-  checkFirst(target)
-  push<T>(<T>nextIp(op))
+  call<T>(op, target)
   return jumpTo(op, target)
 }
 

@@ -3,7 +3,7 @@
  * something wants attention or the budget ends.
  */
 import { cachedBlock, codeLinear, findBlock, poolGeneration } from './blocks'
-import { BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE } from './code-map'
+import { BLOCK_COUNT, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE } from './code-map'
 import { askForCompilation, hasRegion, runRegion } from './compiled'
 import { refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
@@ -21,6 +21,14 @@ export function pressing(): u32 {
   if (load<u32>(NMI_MASKED)) attention &= ~ATTN_NMI
   if (load<u32>(IN_SMM)) attention &= ~ATTN_SMI
   return attention
+}
+
+/**
+ * The executing instruction is no memory's. Each iteration of a repeated one then is one of its own, fetched anew, as it is
+ * where the budget cuts it: how often it is fetched must not depend on slices.
+ */
+@inline export function refetched(): bool {
+  return load<u32>(blockStart - BLOCK_HEADER, BLOCK_MODE) == BLOCK_FETCHED
 }
 
 /** Starts `block`, whose first byte is at `ip`; 0 when something wants attention first or the budget is spent. */
@@ -61,7 +69,7 @@ function executeCompiled(first: usize, firstIp: u64): usize {
     const op = runRegion(block, ip)
     if (op) return op
     // Between two blocks, as after advance().
-    if (pressesFirst()) return 0
+    if (endsFirst()) return 0
     ip = load<u64>(RIP)
     block = findBlock()
     if (load<u64>(ICOUNT) + <u64>load<u32>(block, BLOCK_COUNT) > load<u64>(ICOUNT_LIMIT)) return enterSlow(block, ip)
@@ -95,16 +103,17 @@ export function enterLimited(block: usize, ops: u64): usize {
 
 /**
  * What presses is taken before the next instruction is fetched, whose page may be absent (Intel SDM vol. 3, 6.9: traps on
- * the instruction before, then interrupts, then faults from fetching the next one).
+ * the instruction before, then interrupts, then faults from fetching the next one). And where the budget ends nothing is
+ * fetched: that may touch page tables and devices, and it is done when the next slice begins.
  */
-@inline function pressesFirst(): bool {
-  return !load<u64>(ICOUNT_LIMIT) && pressing() != 0
+@inline function endsFirst(): bool {
+  return load<u64>(ICOUNT) >= load<u64>(ICOUNT_LIMIT) && (pressing() != 0 || load<u64>(ICOUNT) >= load<u64>(ICOUNT_END))
 }
 
 /** On to the block at RIP. 0 leaves. */
 @inline function proceed(): usize {
   endOps()
-  if (pressesFirst()) return 0
+  if (endsFirst()) return 0
   const ip = load<u64>(RIP)
   return enter(findBlock(), ip)
 }
@@ -169,7 +178,7 @@ export function checkTarget(target: u64): void {
   const generation = poolGeneration
   store<u64>(RIP, target)
   endOps()
-  if (pressesFirst()) return 0
+  if (endsFirst()) return 0
   const block = findBlock()
   if (kept && generation == poolGeneration && load<u32>(block, BLOCK_MODE) == mode) store<u32>(op + slot, <u32>block)
   return enter(block, target)

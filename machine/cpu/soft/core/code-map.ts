@@ -21,6 +21,8 @@ export const BLOCK_ENTRY: usize = 36
 export const BLOCK_HEADER: usize = 2 * OP_SIZE
 
 export const BLOCK_DROPPED: u32 = 0xffffffff
+/** In its place, from the first: what was fetched is not memory. A device may answer otherwise each time, and counts. */
+export const BLOCK_FETCHED: u32 = 0xfffffffe
 export const BLOCK_HEADS: u32 = 0x10000
 
 /** Where the chain of the blocks at `phys` begins. */

@@ -3,22 +3,22 @@
  * opcode table (`../opcodes`): by mandatory prefix, ModRM.reg, ModRM.mod, ModRM.rm and long mode down to a leaf.
  */
 import {
-  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS,
+  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS,
 } from './code-map'
 import { raise, refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { has } from './features'
+import { fetchAddress } from './fetch'
 import { CASES, HANDLER_INVALID, LEAVES, NODES, ROOTS } from './generated/tables'
 import { nonCanonical } from './memory'
-import { ACCESS_EXECUTE, ACCESS_USER, translate } from './page-walk'
 import { physMap, physRead } from './physical'
 import {
   OPF_LOCK, OPF_MEM, OPF_REP, OPF_REPNE, OPF_WIDE, OP_ADDRESS_SHIFT, OP_BASE, OP_DISP, OP_FLAGS, OP_HANDLER, OP_IMM, OP_INDEX,
   OP_IP, OP_LENGTH, OP_NEXT, OP_REG, OP_RM, OP_SCALE, OP_SEG, OP_SIZE, OP_VVVV,
 } from './op'
 import {
-  CPL, CS, DS, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, JIT_THRESHOLD, MODE, MODE_CODE32, MODE_CODE64,
-  MODE_CS_LIMIT, PAGE_SHARED, REG_BLOCK_IP, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
+  CS, DS, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, JIT_THRESHOLD, MODE, MODE_CODE32, MODE_CODE64,
+  MODE_CS_LIMIT, PAGE_SHARED, REG_BLOCK_IP, REG_PAGE, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
 } from './state'
 
 /** Ops of the longest block. */
@@ -110,10 +110,7 @@ function nextByte(): u32 {
       // The end of CS is found before the page behind it is looked at.
       if (mode & MODE_CODE64 && nonCanonical(next)) refuse(EX_GP, 0, REFUSED_CANONICAL, CS, next, 2)
       if (mode & MODE_CS_LIMIT && load<u64>(RIP) + length > <u64>load<u32>(CS, SEG_LIMIT)) pastLimit()
-      secondPhys = translate(
-        mode & MODE_CODE64 ? next : next & 0xffffffff,
-        load<u32>(CPL) == 3 ? ACCESS_EXECUTE | ACCESS_USER : ACCESS_EXECUTE,
-      )
+      secondPhys = fetchAddress(mode & MODE_CODE64 ? next : next & 0xffffffff)
       crossed = true
     }
     return <u32>physRead(secondPhys + (length++ - inFirstPage), 1)
@@ -188,7 +185,8 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
   store<u32>(block, load<u32>(JIT_THRESHOLD), BLOCK_HEAT)
   store<u64>(block, 0, BLOCK_JIT)
   const keep = keepable && !crossed
-  store<u32>(block, keep ? mode : BLOCK_DROPPED, BLOCK_MODE)
+  const memory = entry != 0 && (!crossed || physMap(secondPhys) != 0)
+  store<u32>(block, keep ? mode : memory ? BLOCK_DROPPED : BLOCK_FETCHED, BLOCK_MODE)
   return keep
 }
 
@@ -445,7 +443,10 @@ function decodeOne(op: usize, offset: u32): bool {
   }
   // RIP-relative displacements count from the end of the instruction, which is known only now; the base is the block's RIP.
   if (ripRelative) {
-    store<i32>(op, load<i32>(op, OP_DISP) + <i32>(offset + length), OP_DISP)
+    const disp = <i64>load<i32>(op, OP_DISP) + offset + length
+    // Where the sum has more than 32 bits, a constant index lends a page.
+    if (disp > i32.MAX_VALUE) store<u16>(op, <u16>REG_PAGE, OP_INDEX)
+    store<i32>(op, <i32>(disp > i32.MAX_VALUE ? disp - 0x1000 : disp), OP_DISP)
   }
 
   let handler = word0 & 0xffff

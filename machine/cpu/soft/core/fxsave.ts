@@ -88,7 +88,7 @@ export function fxrstor(op: usize): void {
   const seg = opSeg(op)
   const at = ea(op)
   // The last byte's fault comes before the first register changes.
-  read<u64>(seg, at + 504)
+  read<u8>(seg, at + 511)
   const mxcsr = read<u32>(seg, at + 24)
   const sse = (load<u32>(CR4) & CR4_OSFXSR) != 0
   if (sse && mxcsr & ~MXCSR_MASK) raise(EX_GP, 0)

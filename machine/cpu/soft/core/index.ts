@@ -3,7 +3,7 @@ import { fillHandlerTable } from './generated/dispatch'
 import { flushAllTlbs, initializeTlbs, selectTlb } from './tlb'
 import { breakSoon, instructionCount, stall } from './progress'
 import { updateMode } from './segment'
-import { ATTENTION, ICOUNT_END, STALLED } from './state'
+import { ATTENTION, ICOUNT_END, REG_PAGE, STALLED } from './state'
 
 export { run } from './run'
 export { faultCount, faultEntry } from './fault-log'
@@ -22,6 +22,7 @@ export { flushAllTlbs, updateMode }
 /** Once, before anything runs. */
 export function initialize(): void {
   fillHandlerTable()
+  store<u64>(REG_PAGE, 0x1000)
   initializeTlbs()
 }
 

@@ -6,7 +6,7 @@ import { portRead, portWrite } from './host'
 import { probeWrite, read, write } from './memory'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_IMM, opSeg } from './op'
 import { setGpr } from './operand'
-import { pressing } from './chain'
+import { pressing, refetched } from './chain'
 import { instructionCount, instructionPointer, nextIp, stall } from './progress'
 import { code64, tableRead, virtual8086 } from './segment'
 import {
@@ -146,13 +146,15 @@ export function out_DX<T>(op: usize): void {
     return
   }
   let left = load<u64>(RCX) & mask
+  // The permission is asked for even where nothing is transferred.
+  if (!left) checkPort(load<u16>(RDX), width<T>())
   while (left) {
     if (input) insOnce<T>(mask)
     else outsOnce<T>(op, mask)
     left--
     setIndex(RCX, mask, left)
     if (!left) break
-    if (pressing() || instructionCount() + 1 >= load<u64>(ICOUNT_END)) {
+    if (pressing() || refetched() || instructionCount() + 1 >= load<u64>(ICOUNT_END)) {
       // The rest comes later; this iteration is counted when the op leaves.
       store<u64>(RIP, instructionPointer())
       return

@@ -2,10 +2,10 @@
 import { raise } from './fault'
 import { has } from './features'
 import { F_PDPE1GB } from './generated/features'
-import { physAddress, physRead, physWrite } from './physical'
+import { physAddress, physMap, physRead, physWrite } from './physical'
 import {
   CR0, CR0_PG, CR0_WP, CR2, CR3, CR4, CR4_PAE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER, EFER_LMA, EFER_NXE, EX_PF, FLAG_AC,
-  RFLAGS,
+  PAGE_RAM, RFLAGS,
 } from './state'
 
 export const ACCESS_WRITE: u32 = 1
@@ -16,12 +16,22 @@ export const ACCESS_IMPLICIT: u32 = 8
 /** No alignment check: see `readUnaligned()`. */
 export const ACCESS_UNALIGNED: u32 = 16
 
+// Page tables lie in memory: where there is none, or a device, an entry reads as all ones, untold, and is not written. How
+// often the CPU walks is its own affair, and must not show in what a device answers next or counts.
+
 @inline function walkRead32(address: u64): u32 {
-  return <u32>physRead(physAddress(address), 4)
+  const phys = physAddress(address)
+  return physMap(phys) ? <u32>physRead(phys, 4) : u32.MAX_VALUE
 }
 
 @inline function walkRead64(address: u64): u64 {
-  return physRead(physAddress(address), 8)
+  const phys = physAddress(address)
+  return physMap(phys) ? physRead(phys, 8) : u64.MAX_VALUE
+}
+
+@inline function walkWrite(address: u64, entry: u64, size: u32): void {
+  const phys = physAddress(address)
+  if (physMap(phys) & PAGE_RAM) physWrite(phys, entry, size)
 }
 
 const PTE_P: u64 = 1
@@ -98,7 +108,7 @@ export function translate(linear: u64, access: u32): u64 {
         page = (entry & ADDRESS_BITS & ~mask) | (linear & mask)
         break
       }
-      if (!(entry & PTE_A)) physWrite(physAddress(entryAddress), entry | PTE_A, 8)
+      if (!(entry & PTE_A)) walkWrite(entryAddress, entry | PTE_A, 8)
       table = entry & ADDRESS_BITS
       level--
     }
@@ -136,11 +146,11 @@ export function translate(linear: u64, access: u32): u64 {
     if (!(cr0 & CR0_WP)) walkedWrite = true
   }
   if (nx && access & ACCESS_EXECUTE) pageFault(linear, access, 1)
-  if (!(upper & PTE_A)) physWrite(physAddress(upperAddress), upper | PTE_A, 4)
+  if (!(upper & PTE_A)) walkWrite(upperAddress, upper | PTE_A, 4)
   const set: u64 = access & ACCESS_WRITE ? PTE_A | PTE_D : PTE_A
   if ((entry & set) != set) {
     entry |= set
-    physWrite(physAddress(entryAddress), entry, cr4 & CR4_PAE ? 8 : 4)
+    walkWrite(entryAddress, entry, cr4 & CR4_PAE ? 8 : 4)
   }
   walkedDirty = (entry & PTE_D) != 0
   return physAddress(page)

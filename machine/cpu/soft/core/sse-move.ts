@@ -1,7 +1,8 @@
 /** SSE and SSE2 moves, shuffles and logic on floats, and non-temporal stores. */
 import { checkMasked, maskedAddress, maskedStore } from './mmx'
-import { readEa, writeEa } from './memory'
+import { linearOf, readEa, writeEa } from './memory'
 import { OP_IMM, ea, opSeg } from './op'
+import { FLAT } from './state'
 import { checkSse, read128, regU, regV, source64, sourceW, store64Zero, write128 } from './xmm'
 
 // ---- 16 bytes ----
@@ -191,6 +192,8 @@ export function maskmovdqu(op: usize): void {
   const d = regV(op)
   const m = regU(op)
   const at = maskedAddress(op)
+  // In 64-bit code all of the operand must be canonical, whatever the mask.
+  if (opSeg(op) >= FLAT) linearOf(opSeg(op), at, 16, true)
   checkMasked(op, at, load<u64>(m))
   checkMasked(op, at + 8, load<u64>(m, 8))
   maskedStore(op, at, load<u64>(d), load<u64>(m))

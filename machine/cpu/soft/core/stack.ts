@@ -1,5 +1,5 @@
 /** PUSH, POP, PUSHA, POPA, ENTER and LEAVE (Intel SDM vol. 2). */
-import { addSp, checkWrite, peek, probeWrite, push, read, write } from './memory'
+import { addSp, peek, probeWrite, push, read, write } from './memory'
 import { OP_ADDRESS_SHIFT, OP_BASE, OP_IMM, ea, opSeg } from './op'
 import { imm, readE, rmOf, setReg } from './operand'
 import { RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, SP_MASK, STACK_SEG } from './state'
@@ -41,8 +41,7 @@ export function pusha<T>(): void {
   const mask = load<u64>(SP_MASK)
   const seg = <usize>load<u32>(STACK_SEG)
   const sp = load<u64>(RSP)
-  // A fault is that of the first push that fails, and finds nothing pushed.
-  for (let i: i32 = 0; i < 8; i++) checkWrite<T>(seg, (sp - <u64>(i + 1) * sizeof<T>()) & mask)
+  // A fault is that of the first push that fails: RSP is as it was, what was written lies below.
   for (let i: i32 = 0; i < 8; i++) write<T>(seg, (sp - <u64>(i + 1) * sizeof<T>()) & mask, <T>load<u64>(RAX + (<usize>i << 3)))
   addSp(0 - 8 * sizeof<T>())
 }

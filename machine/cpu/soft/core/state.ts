@@ -19,6 +19,7 @@ export const STATE_END: usize = 0x4000
 export const HANDLER_TABLE: usize = 0x90000
 /** 8,192 entries of 16 bytes: where a linear address's block is. */
 export const JUMP_CACHE: usize = 0xa0000
+export const JUMP_CACHE_SIZE: usize = 0x20000
 /** 64 Ki heads of block chains by hash of physical address, u32 each. */
 export const BLOCK_HASH: usize = 0xc0000
 /** A u32 for each guest-physical page below 4 GiB: arena offset of the page | PAGE_ bits; 0 is MMIO. */
@@ -27,6 +28,8 @@ export const PHYS_MAP: usize = 0x100000
 export const PAGE_BLOCKS: usize = 0x500000
 /** A u32 for each guest-physical page: where the map of its bytes is from which code was decoded, or 0. */
 export const PAGE_CODE_MAP: usize = 0x900000
+/** 8,192 entries of 16 bytes: see fetch.ts. */
+export const FETCHED_PAGES: usize = 0xd00000
 /** A bank of TLBs for each CPU, `TLB_BANK_SIZE` bytes. */
 export const TLB_BANKS: usize = 0x1100000
 export const TLB_BANK_SIZE: usize = 0x18000
@@ -64,6 +67,8 @@ export const RBP: usize = GPR + 40
 export const RSI: usize = GPR + 48
 export const RDI: usize = GPR + 56
 export const REG_ZERO: usize = GPR + 128
+/** Always 0x1000, for displacements that do not fit beside RIP. */
+export const REG_PAGE: usize = 0x3ff8
 /** Offset in CS of the executing block's first byte; a base register for RIP-relative operands. */
 export const REG_BLOCK_IP: usize = 0x1088
 /** Offset in CS of the next instruction. Up to date between blocks and inside handlers that end a block; elsewhere see `instructionPointer()`. */

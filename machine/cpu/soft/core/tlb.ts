@@ -3,6 +3,7 @@
  * with one for reads and one for writes by supervisor, user, and supervisor with SMAP lifted.
  */
 import { dataBreakpoints } from './debug'
+import { forgetFetches } from './fetch'
 import { ACCESS_IMPLICIT, ACCESS_USER, translate, walkedDirty, walkedWrite } from './page-walk'
 import { physMap } from './physical'
 import {
@@ -125,6 +126,7 @@ export function flushTlb(): void {
 
 /** Forgets every translation of all CPUs: A20 or the memory map changed, the machine is saved. */
 export function flushAllTlbs(): void {
+  forgetFetches()
   flushTlb()
   noteForOthers(BANK_FLUSH)
 }

@@ -2,16 +2,16 @@
 import { getCF, getPF, getZF } from './flags'
 import {
   BIAS, IE, INDEFINITE_SE, INDEFINITE_SIG, INTEGER_BIT, ROUND_NEAREST, ROUND_UP, flags, raiseFlags, result, resultSe,
-  resultSig, rounding,
+  resultSig, rounding, useControlWord,
 } from './float80'
 import {
   bcdHigh, bcdLow, fromBcd, fromInteger, fromSmall, integerIndefinite, toBcd, toInteger, toSmall,
 } from './float80-convert'
 import { probeWrite, read, readEa, write, writeEa } from './memory'
 import { architecturalSegment, ea, opSeg } from './op'
-import { FPU_DP, FPU_DS, FPU_TOP, SEG_SELECTOR } from './state'
+import { FPU_CONTROL, FPU_DP, FPU_DS, FPU_TOP, SEG_SELECTOR } from './state'
 import {
-  SW_SF, check, clearC1, commit, commitStore, isEmpty, note, noteMemory, overflow, pop, push, seOf, setSt, sigOf, st,
+  SW_SF, check, clearC1, commit, commitStore, isEmpty, note, noteMemory, notePlace, overflow, pop, push, seOf, setSt, sigOf, st,
   storeBlocked, tagOf, stNumber, underflow,
 } from './x87-state'
 
@@ -143,7 +143,7 @@ export function fldln2(op: usize): void {
 /** FST and FSTP to a single or double. */
 function storeSmall<T>(op: usize, popping: bool): void {
   check()
-  note(op)
+  useControlWord(load<u16>(FPU_CONTROL))
   let value: T
   if (isEmpty(0)) {
     raiseFlags(IE | SW_SF)
@@ -157,7 +157,9 @@ function storeSmall<T>(op: usize, popping: bool): void {
   if (commitStore() && popping) pop()
 }
 
+/** Where the store did not fault: until then the pointers are the last instruction's. */
 @inline function noteOperand(op: usize): void {
+  notePlace()
   store<u64>(FPU_DP, ea(op))
   store<u16>(FPU_DS, load<u16>(architecturalSegment(opSeg(op)), SEG_SELECTOR))
 }
@@ -188,7 +190,7 @@ function writeTen(op: usize, low: u64, high: u16): void {
 
 export function fstp_m80(op: usize): void {
   check()
-  note(op)
+  useControlWord(load<u16>(FPU_CONTROL))
   if (isEmpty(0)) {
     raiseFlags(IE | SW_SF)
     if (!storeBlocked()) writeTen(op, INDEFINITE_SIG, <u16>INDEFINITE_SE)
@@ -202,7 +204,7 @@ export function fstp_m80(op: usize): void {
 
 export function fbstp(op: usize): void {
   check()
-  note(op)
+  useControlWord(load<u16>(FPU_CONTROL))
   if (isEmpty(0)) {
     raiseFlags(IE | SW_SF)
     toBcd(INDEFINITE_SIG, INDEFINITE_SE)
@@ -227,7 +229,7 @@ function integerOfTop<T>(truncate: bool): i64 {
 
 function storeInteger<T>(op: usize, popping: bool, truncate: bool = false): void {
   check()
-  note(op)
+  useControlWord(load<u16>(FPU_CONTROL))
   const value = integerOfTop<T>(truncate)
   if (!storeBlocked()) {
     if (sizeof<T>() == 2) writeEa<u16>(op, <u16>value)

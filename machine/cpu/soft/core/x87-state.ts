@@ -90,10 +90,14 @@ export const SW_EXCEPTIONS: u32 = 0x3f
   breakSoon()
 }
 
-/** Remembers the instruction as the last non-control one, and takes the control word for its arithmetic. */
-@inline export function note(op: usize): void {
+@inline export function notePlace(): void {
   store<u64>(FPU_IP, instructionPointer())
   store<u16>(FPU_CS, load<u16>(CS, SEG_SELECTOR))
+}
+
+/** Remembers the instruction as the last non-control one, and takes the control word for its arithmetic. */
+@inline export function note(op: usize): void {
+  notePlace()
   useControlWord(load<u16>(FPU_CONTROL))
 }
 

@@ -216,7 +216,7 @@ export class Frame {
     }
     if (op.base === at.REG_BLOCK_IP) {
       // Displacements count from the block's first byte.
-      this.ipOf(this.block.offset + op.displacement)
+      this.ipOf(this.block.offset + op.displacement + (op.index === at.REG_PAGE ? 0x1000 : 0))
       some = true
     } else {
       if (op.base !== at.REG_ZERO) {

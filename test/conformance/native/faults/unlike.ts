@@ -98,7 +98,6 @@ const GP = 13
 const PF = 14
 const ALIGNMENT = 17
 const XM = 19
-const CALL = 0xe8
 const faults = (o: Outcome): boolean => [SS, GP, PF, ALIGNMENT, XM].includes(o.trap)
 const only = (found: readonly string[], what: RegExp): boolean => found.every((line) => what.test(line))
 
@@ -145,14 +144,6 @@ const OPEN: readonly [string, Difference][] = [
     'POPA that faults: Intel has loaded some registers (restartable)',
     (e, c, h, s, found) =>
       c.mode !== 64 && legacy(0, 0x61)(e, 32) && faults(h) && s.trap === h.trap && only(found, /^r../),
-  ],
-  [
-    'CALL that faults at its target: Intel has written the return address below the stack pointer',
-    (e, _c, h, s, found) =>
-      (legacy(0, CALL)(e, 64) || (legacy(0, 0xff)(e, 64) && field(e) === 2)) &&
-      h.trap === GP &&
-      s.trap === GP &&
-      only(found, /^\[/),
   ],
   [
     'gathers that fault half-way: Intel has cleared the upper halves already (restartable)',

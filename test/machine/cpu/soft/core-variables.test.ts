@@ -14,7 +14,7 @@ const REVIEWED: { [why: string]: string } = {
   'set where every instruction is decoded': 'ripRelative vectorIndex instruction length inFirstPage',
   'set where every block is decoded': 'hostPage physPage firstOfBlock stopped crossed',
   'set together with `crossed`': 'secondPhys',
-  'changed only where all that may raise is done': 'pool codeMaps poolGeneration',
+  'changed only where all that may raise is done': 'pool codeMaps poolGeneration pages',
   'where execution is: set by every block that is entered, and blockStart by run()':
     'blockStart limit blockEnd currentOp',
   'cleared by raise()': 'gathering',

@@ -34,7 +34,9 @@ describe.skipIf(!haveNasm)('PUSHA', () => {
       push dword UCODE
       push dword u
       iret
-    u: pusha
+    u: mov eax, 0x66
+      mov ebx, 0x77
+      pusha
       nop
     pf: mov ax, DATA
       mov ds, ax
@@ -48,9 +50,9 @@ describe.skipIf(!haveNasm)('PUSHA', () => {
       emit dword [0x31000]
       jmp done`).out
 
-  test('faults at the first push that fails, with nothing pushed', () => {
-    expect(pusha(0x31010, 0x30)).toEqual([0x30ffc, 0x31010, 0x55])
-    expect(pusha(0x31004, 0x30)).toEqual([0x30ffc, 0x31004, 0x55])
+  test('faults at the first push that fails, with ESP as it was; the pushes before it lie below', () => {
+    expect(pusha(0x31010, 0x30)).toEqual([0x30ffc, 0x31010, 0x77])
+    expect(pusha(0x31004, 0x30)).toEqual([0x30ffc, 0x31004, 0x66])
     expect(pusha(0x31ff0, 0x31)).toEqual([0x31fec, 0x31ff0, 0x55])
   })
 })

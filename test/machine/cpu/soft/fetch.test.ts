@@ -1,0 +1,83 @@
+/** How often code is fetched and pages are walked to must not show: neither in memory nor in what devices are asked. */
+import { expect, test } from 'vitest'
+import { BareCpu } from '../driver.js'
+
+const NS = 10
+const PROGRAM = 0x10000
+const DIRECTORY = 0x20000
+const TABLE = 0x21000
+/** No memory. */
+const DEVICE = 0x800000
+
+interface Setting {
+  code: readonly number[]
+  at?: number
+  paging?: boolean
+  gpr?: { [register: number]: number }
+}
+
+/** Runs 32-bit code up to HLT in slices of so many instructions: EAX, and what was read from the device. */
+function run({ code, at = PROGRAM, paging = false, gpr = {} }: Setting, slice: number) {
+  const reads: number[] = []
+  const cpu = new BareCpu(undefined, {
+    mmioRead: (address, size) => {
+      reads.push(address)
+      return [...code.slice(address - DEVICE, address - DEVICE + size)].reduceRight((sum, byte) => sum * 256 + byte, 0)
+    },
+  })
+  if (at === PROGRAM) cpu.ram.set(code, PROGRAM)
+  const ram = new DataView(cpu.ram.buffer, cpu.ram.byteOffset, cpu.ram.length)
+  ram.setUint32(DIRECTORY, TABLE | 7, true)
+  for (let page = 0; page < 1024; page++) ram.setUint32(TABLE + page * 4, (page << 12) | 7, true)
+  // A directory's entry whose table lies where no memory is.
+  ram.setUint32(DIRECTORY + 4, DEVICE | 7, true)
+  const flat = { selector: 0x10, base: 0n, limit: 0xffffffff, access: 0xc093 }
+  const { engine } = cpu
+  engine.setState({
+    ...engine.getState(),
+    segments: [flat, { ...flat, selector: 8, access: 0xc09b }, flat, flat, flat, flat],
+    gpr: Array.from({ length: 16 }, (_, i) => BigInt(gpr[i] ?? 0)),
+    rip: BigInt(at),
+    cr0: paging ? 0x80000011n : 0x11n,
+    cr3: BigInt(DIRECTORY),
+  })
+  for (let i = 0; i < 10_000; i++) {
+    const exit = engine.run(engine.now() + slice * NS)
+    if (exit.reason === 'halt')
+      return { eax: Number(engine.getState().gpr[0]), reads, instructions: engine.instructions() }
+    if (exit.reason !== 'budget') throw new Error(JSON.stringify(exit))
+  }
+  throw new Error('no end')
+}
+
+const SLICES = [1, 2, 3, 7]
+
+test('a program that clears the accessed bit of its own page finds it clear, however it is cut', () => {
+  const pte = TABLE + (PROGRAM >> 12) * 4
+  const code = [
+    // and byte [pte], ~20h; nop; nop; nop; mov eax, [pte]; hlt
+    ...[0x80, 0x25, pte & 0xff, (pte >> 8) & 0xff, pte >> 16, 0, 0xdf, 0x90, 0x90, 0x90],
+    ...[0xa1, pte & 0xff, (pte >> 8) & 0xff, pte >> 16, 0, 0xf4],
+  ]
+  const whole = run({ code, paging: true }, 1000)
+  expect(whole.eax & 0x20).toBe(0)
+  for (const slice of SLICES) expect(run({ code, paging: true }, slice)).toEqual(whole)
+})
+
+test('a device from which code is fetched is read as often in slices as in one go', () => {
+  // mov edi, 30000h; mov ecx, 9; rep stosb; jmp +1; nop; mov esi, edi; rep movsb; hlt
+  const code = [
+    ...[0xbf, 0, 0, 3, 0, 0xb9, 9, 0, 0, 0, 0xf3, 0xaa, 0xeb, 1, 0x90],
+    ...[0x89, 0xfe, 0xb9, 5, 0, 0, 0, 0xf3, 0xa4, 0xf4],
+  ]
+  const whole = run({ code, at: DEVICE }, 1000)
+  expect(whole.reads.length).toBeGreaterThan(40)
+  for (const slice of SLICES) expect(run({ code, at: DEVICE }, slice)).toEqual(whole)
+})
+
+test('page tables are read from memory alone: a device is not asked for them', () => {
+  // mov eax, [esi]; mov eax, [esi + 1000h]; hlt: the entries read as all ones, so the pages lie at the top.
+  const code = [0x8b, 0x06, 0x8b, 0x86, 0, 0x10, 0, 0, 0xf4]
+  const { reads } = run({ code, paging: true, gpr: { 6: 0x400000 } }, 1000)
+  expect(reads).toEqual([0xfffff000, 0xfffff000])
+})
