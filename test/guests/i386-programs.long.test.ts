@@ -8,6 +8,7 @@ import { debianFiles } from '../../guests/debian-12.js'
 import { openMachine } from '../../harness/config/machine-config.js'
 import { defineGuest, guestMachine } from '../../harness/guest/guest.js'
 import { built, findMedium, MissingMediaError } from '../../harness/guest/guest-media.js'
+import { serial } from '../../harness/vm/conditions.js'
 import { createMachine } from '../../machine/create-machine.js'
 import { assemble, haveNasm } from '../machine/cpu/driver.js'
 import { runTo } from '../slices.js'
@@ -41,7 +42,7 @@ async function runInit(name: string, entries: readonly InitramfsEntry[]): Promis
         append: 'console=ttyS0,115200 quiet panic=-1',
       },
     },
-    levels: [],
+    levels: [{ name: 'end', title: '/init has come to its end', until: serial(/exitcode=/) }],
   })
   let text = ''
   const config = { ...(await guestMachine(guest)), engine: 'soft' as const, cpus: 1 }

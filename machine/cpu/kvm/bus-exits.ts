@@ -6,23 +6,33 @@ const A20_BIT = 1 << 20
 const SECOND_MIB = 1
 
 export class BusExits {
+  /** Elements of a string that were transferred. */
+  private done = 0
+
   constructor(
     private readonly page: DataView,
     private readonly bus: CpuBus,
   ) {}
 
-  /** IN, OUT, INS and OUTS; a string's elements come together. */
-  port(): void {
+  /**
+   * IN, OUT, INS and OUTS; a string's elements come together, up to a page of them. Where `late` says so it stops after one;
+   * then it returns false, and is to be called again for the others before KVM goes on.
+   */
+  port(late: () => boolean = () => false): boolean {
     const { page, bus } = this
     const size = page.getUint8(abi.IO_SIZE) as 1 | 2 | 4
     const port = page.getUint16(abi.IO_PORT, true)
     const count = page.getUint32(abi.IO_COUNT, true)
-    let at = page.getUint32(abi.IO_DATA_OFFSET, true)
+    const data = page.getUint32(abi.IO_DATA_OFFSET, true)
     const out = page.getUint8(abi.IO_DIRECTION) === abi.IO_OUT
-    for (let i = 0; i < count; i++, at += size) {
+    while (this.done < count) {
+      const at = data + this.done++ * size
       if (out) bus.portWrite(port, this.load(at, size), size)
       else this.store(at, bus.portRead(port, size), size)
+      if (this.done < count && late()) return false
     }
+    this.done = 0
+    return true
   }
 
   /** One access of 1 to 8 bytes. With A20 off the second megabyte is the first; see memory-slots.ts. */

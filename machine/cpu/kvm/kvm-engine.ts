@@ -10,6 +10,7 @@ import { EINTR, libc, Struct } from '../../host/libc.js'
 import { SnapshotError } from '../../state/snapshot-error.js'
 import type { CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion } from '../engine.js'
 import * as abi from './abi.js'
+import { KvmError } from './access.js'
 import { Alarm } from './alarm.js'
 import { BusExits } from './bus-exits.js'
 import { CoalescedWrites } from './coalesced-writes.js'
@@ -74,6 +75,10 @@ export class KvmEngine implements Engine {
   private readonly lookForWindow = !probeKvm().interruptWindow
 
   private deadline = 0
+  private hostEnd = Number.POSITIVE_INFINITY
+  private readonly late = (): boolean => performance.now() >= this.hostEnd
+  /** A string's elements wait for the board: the host's time was up between two of them. */
+  private inString = false
   private running = false
   private alarmSet = false
   private stopRequested = false
@@ -128,7 +133,8 @@ export class KvmEngine implements Engine {
 
   // ---- running ----
 
-  run(deadline: number): Exit {
+  run(deadline: number, hostEnd = Number.POSITIVE_INFINITY): Exit {
+    this.hostEnd = hostEnd
     const pause = this.clock.start()
     if (pause > 0) this.tsc.goBack(pause)
     const now = this.clock.now()
@@ -147,6 +153,10 @@ export class KvmEngine implements Engine {
   private loop(): Exit {
     const { page } = this
     while (true) {
+      if (this.inString) {
+        this.access('port')
+        if (this.late()) return BUDGET
+      }
       if (this.resetRequested) this.performReset()
       if (this.stopRequested) {
         this.stopRequested = false
@@ -217,6 +227,7 @@ export class KvmEngine implements Engine {
         default:
           return this.failure(`KVM came back with exit reason ${reason}`)
       }
+      if (this.late()) return BUDGET
     }
   }
 
@@ -265,7 +276,7 @@ export class KvmEngine implements Engine {
 
   private access(what: 'port' | 'mmio'): void {
     this.unfinished = true
-    if (what === 'port') this.bus.port()
+    if (what === 'port') this.inString = !this.bus.port(this.running ? this.late : undefined)
     else this.bus.mmio(this.slots.a20Enabled)
   }
 
@@ -307,7 +318,18 @@ export class KvmEngine implements Engine {
     const { slots } = this
     const pins = { ...how, memory: slots.current(), a20: slots.a20Enabled, injected }
     const { state, exit, undelivered } = this.rescue.run(before, instructions, pins)
-    this.write(state, true)
+    try {
+      this.write(state, true)
+    } catch (error) {
+      if (!(error instanceof KvmError)) throw error
+      const { cr0, cr4, efer } = state
+      const registers = Object.entries({ CR0: cr0, CR4: cr4, EFER: efer }).map(
+        ([name, x]) => `${name} ${x.toString(16)}`,
+      )
+      return this.failure(
+        `KVM refuses what the guest has made of its CPU (${error.message}; ${registers.join(', ')}); take the soft engine`,
+      )
+    }
     if (undelivered !== undefined) this.inject(undelivered)
     return exit.reason === 'shutdown' || exit.reason === 'failure' ? exit : undefined
   }
@@ -500,6 +522,7 @@ export class KvmEngine implements Engine {
   /** An access is complete only after KVM_RUN was entered again; immediate_exit lets it do that and nothing more. */
   private finishAccess(): void {
     const { page } = this
+    while (this.inString) this.inString = !this.bus.port()
     while (this.unfinished) {
       page.setUint8(abi.RUN_IMMEDIATE_EXIT, 1)
       const errno = this.enter()

@@ -36,6 +36,10 @@ const XCR0_AVX = 4
 
 const MSR_ENTRY = 16
 
+const EFER_LMA = 0x400n
+/** In `SegmentState.access`. */
+const ACCESS_L = 0x2000
+
 function segmentAt(view: DataView, at: number): SegmentState {
   const u8 = (n: number): number => view.getUint8(at + n)
   const access =
@@ -161,8 +165,11 @@ export class VcpuState {
     })
     r.setBigUint64(abi.REGS_RIP, state.rip, true)
     r.setBigUint64(abi.REGS_RFLAGS, state.rflags | 2n, true)
+    // Outside IA-32e mode CS.L means nothing (Intel SDM vol. 3, 3.4.5), and KVM refuses it.
+    const long = (state.efer & EFER_LMA) !== 0n
     abi.SREGS_SEGMENTS.forEach((at, i) => {
-      putSegment(s, at, state.segments[i])
+      const segment = state.segments[i]
+      putSegment(s, at, long ? segment : { ...segment, access: segment.access & ~ACCESS_L })
     })
     putSegment(s, abi.SREGS_LDT, state.ldtr)
     putSegment(s, abi.SREGS_TR, state.tr)

@@ -49,6 +49,32 @@ describe.skipIf(unusable)(`KVM: buses${skipped}`, () => {
     expect(machine.state.gpr[7]).toBe(0x2005n)
   })
 
+  test('where the host’s time is up a string stops between two elements, and goes on with the next one', () => {
+    const machine = new KvmCpu()
+    machine.ram.set([1, 2, 3, 4, 5, 6, 7, 8], 0x1000)
+    machine.boot(
+      [0xbe, 0x00, 0x10, 0xba, 0x02, 0x04, 0xb9, 6, 0, 0xf3, 0x6e], // mov si, 1000h; dx, 402h; cx, 6; rep outsb
+      HLT,
+    )
+    const { engine } = machine
+    let runs = 0
+    let lengths = ''
+    while (engine.run(engine.now() + 1e9, 0).reason === 'budget' && runs++ < 100) lengths += machine.log.length
+    expect(machine.log).toEqual([1, 2, 3, 4, 5, 6].map((value) => `out 402 1 ${value}`))
+    expect(lengths).toMatch(/123456/)
+  })
+
+  test('the state in the middle of a string fits what has reached the bus', () => {
+    const machine = new KvmCpu()
+    machine.boot([0xbe, 0x00, 0x10, 0xba, 0x02, 0x04, 0xb9, 6, 0, 0xf3, 0x6e], HLT)
+    const { engine } = machine
+    while (machine.log.length === 0) engine.run(engine.now() + 1e9, 0)
+    // A KVM gives the elements to the board one by one, another one all together.
+    expect(6 - machine.word(1)).toBe(machine.log.length)
+    expect(machine.run().reason).toBe('halt')
+    expect(machine.log.length).toBe(6)
+  })
+
   test('memory that no region covers is read and written on the bus, in order with the ports', () => {
     const machine = new KvmCpu()
     machine.mmioReads = (address) => address & 0xff

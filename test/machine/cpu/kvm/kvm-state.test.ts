@@ -51,6 +51,16 @@ describe.skipIf(unusable)(`KVM: state${skipped}`, () => {
     expect(after.msrs).toEqual(state.msrs)
   })
 
+  test('a code segment whose L bit is set outside long mode is taken: there it means nothing', () => {
+    const machine = new KvmCpu()
+    machine.ram.set([0xb8, 0x44, 0x33, 0x22, 0x11, HLT], PROGRAM)
+    const state = protectedMode(machine, PROGRAM)
+    state.segments[1] = { ...state.segments[1], access: 0xe09b }
+    machine.engine.setState(state)
+    expect(machine.run().reason).toBe('halt')
+    expect(machine.state.gpr[0]).toBe(0x11223344n)
+  })
+
   test('a halted state stays halted and wakes by an interrupt', () => {
     const machine = new KvmCpu()
     machine.boot(HLT, [0xb8, 1, 0], HLT)

@@ -1,6 +1,8 @@
 /** What the KVM engine consists of and can be tested without /dev/kvm. */
 import { describe, expect, test } from 'vitest'
-import type { MemoryRegion } from '../../../../machine/cpu/engine.js'
+import type { CpuBus, MemoryRegion } from '../../../../machine/cpu/engine.js'
+import * as abi from '../../../../machine/cpu/kvm/abi.js'
+import { BusExits } from '../../../../machine/cpu/kvm/bus-exits.js'
 import {
   type CpuidEntry,
   cpuSignature,
@@ -56,6 +58,38 @@ describe('memory slots', () => {
     expect(calls.filter((call) => call.startsWith('+'))).toEqual([expect.stringContaining(' 0+200000@7000000')])
     expect(memory.current()).toEqual([ram(0, 2 * MIB)])
   })
+})
+
+describe('string I/O', () => {
+  test.each([
+    ['OUTS', abi.IO_OUT],
+    ['INS', abi.IO_OUT ^ 1],
+  ])(
+    '%s in one exit stops between two elements where it is late, and goes on with the next one',
+    (_name, direction) => {
+      const page = new DataView(new ArrayBuffer(4096))
+      page.setUint8(abi.IO_DIRECTION, direction)
+      page.setUint8(abi.IO_SIZE, 2)
+      page.setUint16(abi.IO_PORT, 0x1f0, true)
+      page.setUint32(abi.IO_COUNT, 3, true)
+      page.setUint32(abi.IO_DATA_OFFSET, 2048, true)
+      const out = direction === abi.IO_OUT
+      if (out) for (let i = 0; i < 3; i++) page.setUint16(2048 + i * 2, 0x11 * (i + 1), true)
+      const written: number[] = []
+      let next = 0
+      const bus = new BusExits(page, {
+        portRead: () => 0x11 * ++next,
+        portWrite: (_port: number, value: number) => written.push(value),
+      } as unknown as CpuBus)
+      for (let exit = 0; exit < 2; exit++) {
+        expect(bus.port(() => true)).toBe(false)
+        expect(bus.port(() => true)).toBe(false)
+        expect(bus.port(() => true)).toBe(true)
+      }
+      const moved = out ? written.slice(3) : [0, 2, 4].map((at) => page.getUint16(2048 + at, true))
+      expect(moved).toEqual(out ? [0x11, 0x22, 0x33] : [0x44, 0x55, 0x66])
+    },
+  )
 })
 
 describe('host clock', () => {
