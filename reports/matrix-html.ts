@@ -14,7 +14,7 @@ import {
   type Screenshot,
   type Status,
 } from './matrix-result.js'
-import { MATRIX_STYLE } from './matrix-style.js'
+import { pageStyle, plainScript } from './page-files.js'
 import { accessName, count, duration, exitName, guestTime, progress, summary } from './words.js'
 
 const MARKS = { passed: '✓', failed: '✕', skipped: '–' }
@@ -30,7 +30,7 @@ export function renderMatrixHtml(result: MatrixResult): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Guest support matrix, ${run.date.slice(0, 10)}</title>
-<style>${raw(MATRIX_STYLE)}</style>
+<style>${raw(pageStyle('matrix.css'))}</style>
 </head>
 <body>
 <a class="skip" href="#evidence">Skip to the evidence</a>
@@ -62,25 +62,12 @@ ${result.guests.map((guest) => guestSection(result, guest))}</div>
 </main>
 <footer>Written by Bootwright ${run.bootwright.version}. Guest time is the virtual machine’s own; host time is what a reader’s clock would have shown.</footer>
 <dialog id="viewer" aria-label="Screenshot"><img alt=""><div><p></p><form method="dialog"><button>Close</button></form></div></dialog>
-<script>${raw(SCRIPT)}</script>
+<script>${raw(plainScript('matrix.js'))}</script>
 </body>
 </html>
 `
   return page.text
 }
-
-const SCRIPT = `
-const viewer = document.getElementById('viewer')
-document.addEventListener('click', (event) => {
-  const shot = event.target.closest('.shot')
-  if (shot) {
-    const image = viewer.querySelector('img')
-    image.src = shot.firstElementChild.src
-    image.alt = viewer.querySelector('p').textContent = shot.firstElementChild.alt
-    viewer.showModal()
-  } else if (event.target === viewer) viewer.close()
-})
-`
 
 function tableCell(cell: Cell | undefined): Html {
   if (!cell) return html`<td class="none">not run</td>`

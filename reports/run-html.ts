@@ -1,7 +1,8 @@
 /** A run as one HTML file: a list with filters; in each test its errors, pictures to compare, recordings and history. */
 import { type History, historyLines, historyOf } from './history.js'
 import { type Html, html, raw } from './html.js'
-import { EmbeddedFiles } from './page-script.js'
+import { EmbeddedFiles } from './page-data.js'
+import { pageScript, pageStyle } from './page-files.js'
 import {
   type Attachment,
   countTests,
@@ -14,8 +15,6 @@ import {
   type TestResult,
   TestStatus,
 } from './run-result.js'
-import { RUN_SCRIPT } from './run-script.js'
-import { RUN_STYLE } from './run-style.js'
 import { duration, guestTime } from './words.js'
 
 const MARKS = { passed: '✓', failed: '✕', flaky: '±', skipped: '–' }
@@ -40,7 +39,7 @@ export function renderRunHtml(result: RunResult, options: RunHtmlOptions = {}): 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${runSummary(result.tests)}: guest tests, ${run.date.slice(0, 10)}</title>
-<style>${raw(RUN_STYLE)}</style>
+<style>${raw(pageStyle('terminal.css', 'run.css'))}</style>
 </head>
 <body>
 <a class="skip" href="#tests">Skip to the tests</a>
@@ -73,7 +72,7 @@ ${options.history && options.history.runs.length > 1 && runs(options.history)}
 </main>
 <footer>Written by Bootwright ${run.bootwright.version}. Guest time is the virtual machine’s own; host time is what a reader’s clock would have shown.</footer>
 <noscript><p class="nothing">Pictures and recordings need the page’s script.</p></noscript>
-${files.render()}<script>${raw(RUN_SCRIPT)}</script>
+${files.render()}<script>${raw(pageScript('run.js'))}</script>
 </body>
 </html>
 `

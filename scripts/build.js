@@ -2,7 +2,7 @@
 // others than core.wasm was made from.
 // With --if-stale nothing is done when dist/ is newer than every source.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,8 @@ import { writeLayout } from './generate-layout.js'
 export { CORE, isCoreStale }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
+/** What browsers run stands beside the TypeScript as it is. */
+const PAGES = ['reports/pages', 'harness/live/page']
 const ROOMS = ['machine', 'reports', 'fixtures', 'harness', 'guests']
 /** Written when a build has come to its end. */
 const STAMP = join(root, 'dist/.built')
@@ -20,7 +22,7 @@ const STAMP = join(root, 'dist/.built')
 function newest(path) {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (!stats) return 0
-  if (!stats.isDirectory()) return /\.(ts|js|json)$/.test(path) ? stats.mtimeMs : 0
+  if (!stats.isDirectory()) return /\.(ts|js|css|json)$/.test(path) ? stats.mtimeMs : 0
   const names = readdirSync(path).filter((name) => name !== 'generated' && name !== 'node_modules')
   return Math.max(0, ...names.map((name) => newest(join(path, name))))
 }
@@ -39,6 +41,10 @@ const node = (args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'in
 /** The TypeScript alone, within seconds. Returns whether it went well; what is wrong has been printed. */
 export function compile() {
   writeLayout()
+  for (const pages of PAGES) {
+    rmSync(join(root, 'dist', pages), { recursive: true, force: true })
+    cpSync(join(root, pages), join(root, 'dist', pages), { recursive: true })
+  }
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
   return node([tsc, '-p', 'tsconfig.build.json'])
 }

@@ -15,10 +15,10 @@ import { keyCode } from '../keys/keys.js'
 import type { LiveMachine, LiveScreen } from './live-machine.js'
 import { RfbSession } from './rfb-session.js'
 import { viewPage } from './view-page.js'
-import { VIEW_SCRIPT } from './view-script.js'
-import { VIEW_STYLE } from './view-style.js'
 import { listen } from './vnc-server.js'
 
+/** The page's own files, which the build copies beside the compiled code. */
+const ownFile = (name: string) => readFile(new URL(`page/${name}`, import.meta.url), 'utf8')
 const LOOPBACK = '127.0.0.1'
 const MAX_MESSAGE = 1 << 20
 /** How long pages may take to go, ms. */
@@ -152,8 +152,8 @@ export class ViewServer {
     } else if (path === '/') {
       const { machine, onTool } = this.options
       send(response, 200, 'text/html', viewPage({ title: machine.title, tools: onTool !== undefined }))
-    } else if (path === '/view.js') send(response, 200, 'text/javascript', VIEW_SCRIPT)
-    else if (path === '/view.css') send(response, 200, 'text/css', VIEW_STYLE)
+    } else if (path === '/view.js') send(response, 200, 'text/javascript', await ownFile('view.js'))
+    else if (path === '/view.css') send(response, 200, 'text/css', await ownFile('view.css'))
     else await this.sendModule(path, response)
   }
 

@@ -1,5 +1,4 @@
-/** The live view's script, as the browser runs it. */
-export const VIEW_SCRIPT = `
+// The live view, as the browser runs it.
 import RFB from './novnc/core/rfb.js'
 
 const byId = (id) => document.getElementById(id)
@@ -30,16 +29,17 @@ control.onmessage = ({ data }) => {
   if (message.kind === 'serial') addSerial(message.text)
   if (message.kind === 'note') byId('note').textContent = message.text
   if (message.kind === 'lines') {
-    byId('lines').textContent = message.lines.join('\\n')
+    byId('lines').textContent = message.lines.join('\n')
     byId('lines').scrollTop = 1e9
   }
 }
 
-for (const button of document.querySelectorAll('[data-press]')) button.onclick = () => {
-  say({ kind: 'press', keys: button.dataset.press.split(' ') })
-  rfb.focus()
-}
-byId('full').onclick = () => document.fullscreenElement ? document.exitFullscreen() : view.requestFullscreen()
+for (const button of document.querySelectorAll('[data-press]'))
+  button.onclick = () => {
+    say({ kind: 'press', keys: button.dataset.press.split(' ') })
+    rfb.focus()
+  }
+byId('full').onclick = () => (document.fullscreenElement ? document.exitFullscreen() : view.requestFullscreen())
 
 // The guest's mouse knows only movements; captured, the browser's does too. Escape lets it go.
 byId('mouse').onclick = () => view.requestPointerLock()
@@ -65,18 +65,19 @@ byId('typed').addEventListener('beforeinput', (event) => {
   event.preventDefault()
   if (event.inputType === 'deleteContentBackward') rfb.sendKey(XK.Backspace, 'Backspace')
   else if (event.inputType === 'insertLineBreak') rfb.sendKey(XK.Enter, 'Enter')
-  else for (const character of event.data || '') {
-    const point = character.codePointAt(0)
-    rfb.sendKey(point < 0x100 ? point : 0x1000000 + point, null)
-  }
+  else
+    for (const character of event.data || '') {
+      const point = character.codePointAt(0)
+      rfb.sendKey(point < 0x100 ? point : 0x1000000 + point, null)
+    }
 })
 
 const serialText = byId('serial-text')
 const addSerial = (text) => {
   const atEnd = serialText.scrollTop + serialText.clientHeight > serialText.scrollHeight - 8
-  const plain = text.replace(/\\x1b(\\[[0-?]*[ -/]*[@-~]|[()][A-Z0-9]|.)/g, '').replace(/\\r(?!\\n)/g, '')
+  const plain = text.replace(/\x1b(\[[0-?]*[ -/]*[@-~]|[()][A-Z0-9]|.)/g, '').replace(/\r(?!\n)/g, '')
   let all = serialText.textContent
-  for (const part of plain.split(/(\\x08+)/)) all = part[0] === '\\b' ? all.slice(0, -part.length) : all + part
+  for (const part of plain.split(/(\x08+)/)) all = part[0] === '\b' ? all.slice(0, -part.length) : all + part
   serialText.textContent = all.slice(-65536)
   if (atEnd) serialText.scrollTop = 1e9
 }
@@ -85,10 +86,20 @@ byId('serial-button').onclick = () => {
   byId('serial-button').setAttribute('aria-expanded', shown)
   if (shown) serialText.focus()
 }
-const CONTROL = { Enter: '\\r', Backspace: '\\x7f', Tab: '', Escape: '\\x1b', ArrowUp: '\\x1b[A', ArrowDown: '\\x1b[B', ArrowRight: '\\x1b[C', ArrowLeft: '\\x1b[D' }
+const CONTROL = {
+  Enter: '\r',
+  Backspace: '\x7f',
+  Tab: '',
+  Escape: '\x1b',
+  ArrowUp: '\x1b[A',
+  ArrowDown: '\x1b[B',
+  ArrowRight: '\x1b[C',
+  ArrowLeft: '\x1b[D',
+}
 serialText.addEventListener('keydown', (event) => {
   let text = CONTROL[event.key] ?? (event.key.length === 1 && !event.metaKey ? event.key : '')
-  if (event.ctrlKey) text = /^[a-z]$/i.test(event.key) ? String.fromCharCode(event.key.toUpperCase().charCodeAt(0) - 64) : ''
+  if (event.ctrlKey)
+    text = /^[a-z]$/i.test(event.key) ? String.fromCharCode(event.key.toUpperCase().charCodeAt(0) - 64) : ''
   if (text === '') return
   event.preventDefault()
   say({ kind: 'serial', text })
@@ -101,23 +112,28 @@ let tool = ''
 const choose = (name) => {
   tool = name
   glass.hidden = name === ''
-  for (const button of document.querySelectorAll('[data-tool]')) button.setAttribute('aria-pressed', button.dataset.tool === name)
+  for (const button of document.querySelectorAll('[data-tool]'))
+    button.setAttribute('aria-pressed', button.dataset.tool === name)
   if (name === '') rfb.focus()
 }
 const pixel = (event) => {
   const canvas = byId('screen').querySelector('canvas')
   const edge = canvas.getBoundingClientRect()
   const at = (value, from, size, count) => Math.max(0, Math.min(count, Math.round(((value - from) * count) / size)))
-  return { x: at(event.clientX, edge.left, edge.width, canvas.width), y: at(event.clientY, edge.top, edge.height, canvas.height) }
+  return {
+    x: at(event.clientX, edge.left, edge.width, canvas.width),
+    y: at(event.clientY, edge.top, edge.height, canvas.height),
+  }
 }
 const frame = (from, to) => {
   const edge = view.getBoundingClientRect()
-  box.style.left = Math.min(from.clientX, to.clientX) - edge.left + 'px'
-  box.style.top = Math.min(from.clientY, to.clientY) - edge.top + 'px'
-  box.style.width = Math.abs(to.clientX - from.clientX) + 'px'
-  box.style.height = Math.abs(to.clientY - from.clientY) + 'px'
+  box.style.left = `${Math.min(from.clientX, to.clientX) - edge.left}px`
+  box.style.top = `${Math.min(from.clientY, to.clientY) - edge.top}px`
+  box.style.width = `${Math.abs(to.clientX - from.clientX)}px`
+  box.style.height = `${Math.abs(to.clientY - from.clientY)}px`
 }
-for (const button of document.querySelectorAll('[data-tool]')) button.onclick = () => choose(tool === button.dataset.tool ? '' : button.dataset.tool)
+for (const button of document.querySelectorAll('[data-tool]'))
+  button.onclick = () => choose(tool === button.dataset.tool ? '' : button.dataset.tool)
 let from
 glass.onpointerdown = (event) => {
   event.preventDefault()
@@ -133,17 +149,33 @@ glass.onpointerup = (event) => {
   from = undefined
   box.hidden = true
   if (tool === 'text') say({ kind: 'assert-text', x: b.x, y: b.y })
-  else say({ kind: 'assert-box', x: Math.min(a.x, b.x), y: Math.min(a.y, b.y), width: Math.abs(b.x - a.x), height: Math.abs(b.y - a.y) })
+  else
+    say({
+      kind: 'assert-box',
+      x: Math.min(a.x, b.x),
+      y: Math.min(a.y, b.y),
+      width: Math.abs(b.x - a.x),
+      height: Math.abs(b.y - a.y),
+    })
   choose('')
 }
-glass.onpointercancel = () => { from = undefined; box.hidden = true }
-document.addEventListener('keydown', (event) => {
-  if (tool === '' || event.key !== 'Escape') return
-  event.stopImmediatePropagation()
-  choose('')
-}, true)
+glass.onpointercancel = () => {
+  from = undefined
+  box.hidden = true
+}
+document.addEventListener(
+  'keydown',
+  (event) => {
+    if (tool === '' || event.key !== 'Escape') return
+    event.stopImmediatePropagation()
+    choose('')
+  },
+  true,
+)
 if (byId('save')) {
   byId('save').onclick = () => say({ kind: 'save' })
-  byId('undo').onclick = () => { say({ kind: 'undo' }); rfb.focus() }
+  byId('undo').onclick = () => {
+    say({ kind: 'undo' })
+    rfb.focus()
+  }
 }
-`
