@@ -101,14 +101,17 @@ const XM = 19
 const faults = (o: Outcome): boolean => [SS, GP, PF, ALIGNMENT, XM].includes(o.trap)
 const only = (found: readonly string[], what: RegExp): boolean => found.every((line) => what.test(line))
 
-/** Differences that are the vendors', or that the manuals leave open. */
+/**
+ * Differences that are the vendors', or that the manuals leave open: what an instruction that faults has written before is
+ * not told where it can be restarted (Intel SDM vol. 3, 6.5 and 6.6), nor in which order it touches several operands.
+ */
 const OPEN: readonly [string, Difference][] = [
   [
     '#AC of MMX, SSE and AVX operands: AMD checks all, Intel those of up to 8 bytes and some more',
     (e, c, h, s) => (c.rflags & AC) !== 0 && (h.trap === ALIGNMENT) !== (s.trap === ALIGNMENT) && (e.vex || e.map > 0),
   ],
   [
-    'x87 environments and states, FBSTP: which part of the operand is touched first',
+    'x87 environments and states, FBSTP: which part of the operand is touched first (open; only CR2 and error codes tell)',
     (e, c, h, s) =>
       !e.vex &&
       e.map === 0 &&
@@ -120,7 +123,7 @@ const OPEN: readonly [string, Difference][] = [
       (faults(h) || faults(s)),
   ],
   [
-    'CMPS with both operands absent: which one is read first',
+    'CMPS with both operands absent: which one is read first (the SDM’s pseudo-code reads them in one step)',
     (e, _c, h, s) => legacy(0, 0xa6, 0xa7)(e, 64) && faults(h) && faults(s),
   ],
   [
@@ -151,7 +154,7 @@ const OPEN: readonly [string, Difference][] = [
       vex(2, 0x90, 0x91, 0x92, 0x93)(e, 64) && faults(h) && s.trap === h.trap && only(found, /^ymm/),
   ],
   [
-    'operands of 16 and 32 bytes that are neither aligned nor canonical: #GP or #SS; VCVTPS2PH: #XM or the store’s fault',
+    'operands of 16 and 32 bytes that are neither aligned nor canonical: #GP or #SS, both apply; VCVTPS2PH: #XM or the store’s fault, likewise',
     (e, _c, h, s) =>
       (e.vex || e.map > 0) &&
       ((h.trap === GP && (s.trap === SS || (s.trap === PF && e.long))) ||
