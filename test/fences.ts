@@ -52,7 +52,12 @@ export const FENCES: { readonly [room: string]: Fence } = {
   'harness/keys': { code: ['harness/units', 'harness/words'], types: ['harness/picture'] },
   'harness/picture': { code: ['machine'], types: ['harness/protocol'] },
   'harness/needles': { code: ['harness/keys', 'harness/picture', 'harness/words', 'machine'] },
-  'harness/config': { code: ['harness/picture', 'machine'] },
+  // The table of a machine's options: what they say, in every place where they can be said.
+  'harness/options': {
+    code: ['harness/units', 'harness/words', 'machine', 'reports'],
+    types: ['harness/config'],
+  },
+  'harness/config': { code: ['harness/options', 'harness/picture', 'machine'] },
   // Plain data that crosses threads: no code of either side.
   'harness/protocol': {
     code: [],
@@ -64,10 +69,18 @@ export const FENCES: { readonly [room: string]: Fence } = {
   'harness/thread': { code: [...GROUND, 'harness/config'] },
   // The test's thread.
   'harness/vm': {
-    code: [...GROUND, 'harness/config', 'harness/guest', 'harness/needles', 'harness/thread', 'reports'],
+    code: [
+      ...GROUND,
+      'harness/config',
+      'harness/guest',
+      'harness/needles',
+      'harness/options',
+      'harness/thread',
+      'reports',
+    ],
   },
-  'harness/guest': { code: [...GROUND, 'harness/config', 'harness/thread', 'reports'] },
-  'harness/stages': { code: [...GROUND, 'harness/config', 'harness/thread', 'harness/vm'] },
+  'harness/guest': { code: [...GROUND, 'harness/config', 'harness/options', 'harness/thread', 'reports'] },
+  'harness/stages': { code: [...GROUND, 'harness/config', 'harness/options', 'harness/thread', 'harness/vm'] },
   'harness/live': { code: [...GROUND], types: ['harness/thread'] },
   'harness/codegen': {
     code: [...GROUND],

@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { Recording } from '../codegen/recording.js'
 import { CodegenSession } from '../codegen/session.js'
 import { testName, writeTest } from '../codegen/write-test.js'
+import type { MediumConfig } from '../config/machine-config.js'
 import type { PageMessage } from '../live/view-server.js'
 import { VmThread } from '../thread/machine-thread.js'
 import type { LaunchOptions } from '../vm/launch.js'
@@ -40,7 +41,7 @@ async function codegen(guest: string | undefined, flags: CodegenFlags): Promise<
   try {
     const file = checkOutput(flags.output)
     const request = parseRun(guest, { ...flags, ui: true }, [])
-    const launch = launchOptions(guest, flags, request)
+    const launch = launchOptions(guest, request)
     await prepareMachine(request)
     return await record(request, launch, file)
   } catch (error) {
@@ -58,16 +59,13 @@ function checkOutput(file: string | undefined): string {
 }
 
 /** The machine as the test will launch it. */
-export function launchOptions(guest: string | undefined, flags: RunFlags, request: RunRequest): LaunchOptions {
-  const { floppy, cdrom, disk, kernel, initrd, append, engine, cpu, memory } = flags
-  const { bootOrder: boot, bootMenu, cpus: smp } = request.machine
-  if (bootMenu !== undefined)
-    throw new UsageError(
-      "a test cannot offer the firmware's boot menu; give codegen --boot with letters alone, as in dc",
-    )
+export function launchOptions(guest: string | undefined, { values, failOn }: RunRequest): LaunchOptions {
+  const path = ({ path }: MediumConfig) => path
+  const { floppy, cdrom, disks, ...others } = values
   const options: LaunchOptions = {
-    ...{ guest, floppy, cdrom, disks: disk, kernel, initrd, append, boot, cpu, smp, memory },
-    engine: engine === 'auto' ? undefined : (engine as LaunchOptions['engine']),
+    ...{ guest, floppy: floppy && [floppy].flat().map(path), cdrom: cdrom && path(cdrom) },
+    ...{ disks: disks && [disks].flat().map(path), ...others },
+    failOn: failOn === false ? false : failOn?.map(({ source, flags }) => new RegExp(source, flags)),
   }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

@@ -1,12 +1,15 @@
 /** `bootwright completion`: what a shell needs to complete the command's words, made from the commands themselves. */
 import { Argument, Command, type Option } from 'commander'
+import { FLAGS } from '../options/read-options.js'
 import { paragraphs } from './help.js'
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const
 type Shell = (typeof SHELLS)[number]
 
 /** Values that an option takes, where they are few. */
-const VALUES: { readonly [option: string]: readonly string[] } = { '--engine': ['auto', 'kvm', 'soft'] }
+const VALUES: { readonly [option: string]: readonly string[] } = Object.fromEntries(
+  FLAGS.flatMap(({ long, choices }) => (choices ? [[long, choices()]] : [])),
+)
 
 interface Verb {
   name: string

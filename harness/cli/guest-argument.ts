@@ -1,8 +1,11 @@
 /** The GUEST of `bootwright run`: one of the guests, or an image whose drive is found out from what is in it. */
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { probeImage } from '../guest/probe-image.js'
+import { toFailPatterns } from '../keys/patterns.js'
+import { MAX_DISKS, MAX_FLOPPIES } from '../options/machine-spec.js'
+import { withPart } from '../options/read-options.js'
 import { UsageError } from './errors.js'
-import { MAX_DISKS, MAX_FLOPPIES, type RunRequest } from './run-options.js'
+import type { RunRequest } from './run-options.js'
 
 /** Puts the guest's machine under what the options ask for: what is given by an option counts. */
 export async function applyGuest(request: RunRequest): Promise<void> {
@@ -14,18 +17,10 @@ export async function applyGuest(request: RunRequest): Promise<void> {
     return
   }
   const { guestMachine, loadGuest } = await import('../guest/guest.js')
-  const own = await guestMachine(await loadGuest(guest))
-  request.machine = {
-    ...machine,
-    cpu: machine.cpu ?? own.cpu,
-    cpus: machine.cpus ?? own.cpus,
-    memory: request.memoryGiven ? machine.memory : own.memory,
-    floppies: machine.floppies?.length ? machine.floppies : own.floppies,
-    cdrom: machine.cdrom ?? own.cdrom,
-    disks: machine.disks?.length ? machine.disks : own.disks,
-    kernel: machine.kernel ?? own.kernel,
-    bootOrder: machine.bootOrder ?? own.bootOrder,
-  }
+  const loaded = await loadGuest(guest)
+  const own = await guestMachine(loaded)
+  request.machine = { ...withPart({ ...machine, ...own }, request.given), engine: machine.engine }
+  request.failOn ??= toFailPatterns(loaded.failOn)
 }
 
 function addImage({ machine, write }: RunRequest, path: string): void {

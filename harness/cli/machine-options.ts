@@ -2,54 +2,46 @@
 import type { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { withModules } from '../config/boot-modules.js'
-import { checkBootFile, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
+import { checkBios, checkBootFile, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
+import { checkKernel, FLAGS, flagName } from '../options/read-options.js'
 import { UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { applyGuest } from './guest-argument.js'
 import { checkOutputs } from './outputs.js'
-import { checkBootOrder, type RunRequest } from './run-options.js'
+import { checkBootOrder, inWords, type RunRequest } from './run-options.js'
 
 const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value]
 
+/** The table's options, and what of a run is the same for both commands. */
 export function machineOptions(command: Command): Command {
+  command.argument('[guest]', 'a guest by name or path, or an image: a floppy, an ISO or a disk by what is in it')
+  for (const { long, short, value, help, many } of FLAGS) {
+    const flag = [short, value === undefined ? long : `${long} ${value}`]
+      .filter((part) => part !== undefined)
+      .join(', ')
+    if (many) command.option(flag, help, collect)
+    else command.option(flag, help)
+  }
   return command
-    .argument('[guest]', 'a guest by name or path, or an image: a floppy, an ISO or a disk by what is in it')
-    .option('--floppy <file>', 'floppy image for A:, the second one for B:', collect)
-    .option('--cdrom <file>', 'ISO image')
-    .option('--disk <file>', 'hard disk image, up to three times', collect)
-    .option('--kernel <file>', 'Linux bzImage or Multiboot image to start directly')
-    .option(
-      '--initrd <file>',
-      'initial RAM disk for the kernel; for a Multiboot kernel its modules: FILE ARGUMENTS,FILE …',
-    )
-    .option('--append <string>', "the kernel's command line")
-    .option(
-      '--boot <order>',
-      "drives to boot from: letters of a (floppy), c (disk), d (CD), n (network); with the firmware's menu: order=adc,menu=on; fd-check=off starts a floppy without 55AAh",
-    )
-    .option('--no-fd-check', 'start a floppy also where its first sector does not end in 55AAh')
-    .option('--engine <engine>', 'auto, kvm or soft', 'auto')
-    .option('--cpu <model>', "the soft engine's CPU: a model and changes to it, as in pentium3,+sse2 (default: max)")
-    .option('--smp <n>', 'how many CPUs (default: 1; several run on the soft engine)')
-    .option(
-      '--overlay-limit <size>',
-      'most that the guest may change on a medium that is not written in place, as in 2G (default: what there is room for)',
-    )
-    .option('-m, --memory <size>', 'RAM: MiB, or with a unit as in 512M or 1G (default: 128M)')
+    .option('--fail-on <regex>', 'fail when the guest says this on its screen or a serial line; several times', collect)
+    .option('--no-fail-on', 'do not fail by itself when the guest says that it panicked')
 }
 
 /** Completes the request's machine. Rejects with what is wrong with it, before anything has started. */
 export async function prepareMachine(request: RunRequest): Promise<void> {
   await applyGuest(request)
   const { machine } = request
+  if (request.snapshot === undefined) inWords(() => checkKernel(request.values, machine.kernel !== undefined, flagName))
   machine.kernel &&= withModules(machine.kernel)
   checkBootOrder(request.machine)
   checkMedia(request.machine)
   checkWrite(request)
   checkOutputs(request)
+  if (machine.firmware?.bios !== undefined) checkBios(machine.firmware.bios)
   const { bios, vgaBios } = await ensureFirmware()
   // A snapshot has its own in memory.
-  if (request.snapshot === undefined) request.machine.firmware = { bios: bios.path, vgaBios: vgaBios.path }
+  if (request.snapshot === undefined)
+    request.machine.firmware = { bios: bios.path, vgaBios: vgaBios.path, ...machine.firmware }
 }
 
 function checkWrite({ write, machine }: RunRequest): void {

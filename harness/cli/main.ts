@@ -18,6 +18,7 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   'merge-reports': async () => (await import('./reports.js')).mergeReportsCommand(),
   accept: async () => (await import('./reports.js')).acceptCommand(),
   stages: async () => (await import('./stages.js')).stagesCommand(),
+  devices: async () => (await import('./devices.js')).devicesCommand(),
   matrix: async () => (await import('./matrix.js')).matrixCommand(),
   doctor: async () => (await import('./doctor.js')).doctorCommand(),
   setup: async () => (await import('./setup.js')).setupCommand(),
@@ -44,7 +45,9 @@ export async function main(args: readonly string[]): Promise<number> {
 async function perform(args: readonly string[]): Promise<number> {
   try {
     const root = await program(args)
-    await root.parseAsync(await inOurWords(args, root), { from: 'user' })
+    const words = await inOurWords(args, root)
+    const asked = words[0] === args[0] ? root : await program(words)
+    await asked.parseAsync(words, { from: 'user' })
     return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
@@ -84,7 +87,19 @@ async function inOurWords(args: readonly string[], root: Command): Promise<reado
   const { joinExits } = await import('./run-options.js')
   const own = root.commands[0].options.filter(({ required }) => required)
   const takesValue = (option: string) => own.some(({ long, short }) => long === option || short === option)
-  return [verb, ...joinExits(fromQemu(rest, takesValue), takesValue)]
+  const ours = joinExits(fromQemu(rest, takesValue), takesValue)
+  return askedForDevices(ours, takesValue) ?? [verb, ...ours]
+}
+
+/** QEMU's `-device help` and `-device TYPE,help`: what `devices` prints. */
+function askedForDevices(args: readonly string[], takesValue: (option: string) => boolean): string[] | undefined {
+  for (let i = 0; i < args.length; i++) {
+    const value = args[i] === '--device' ? args[i + 1] : undefined
+    if (value === 'help' || value === '?') return ['devices']
+    if (value !== undefined && /,(help|\?)$/.test(value)) return ['devices', value.split(',')[0]]
+    if (takesValue(args[i])) i++
+  }
+  return undefined
 }
 
 async function program(args: readonly string[]): Promise<Command> {

@@ -2,43 +2,40 @@
  * QEMU's own options for what `run` and `codegen` have as well, so that what its users' hands know works:
  * `bootwright run -hda disk.img -cdrom install.iso -boot d -m 512 -nographic`.
  */
+import { FLAGS } from '../options/read-options.js'
 import { UsageError } from './errors.js'
-
-/** QEMU's debug-exit device where this machine has it. */
-const DEBUG_EXIT = /^isa-debug-exit(,iobase=0xf4)?(,iosize=(0x0?[1248]|[1248]))?$/
 
 const toFloppy = (file: string) => ['--floppy', file]
 const toDisk = (file: string) => ['--disk', file]
-const same = (option: string) => (value: string) => [`--${option}`, value]
 
-const SAME = ['cdrom', 'kernel', 'initrd', 'append', 'boot', 'cpu', 'smp', 'vnc']
-const OWN = [...SAME, 'serial', 'debugcon', 'snapshot']
+/** The machine's options: what QEMU's are, the table says. */
+const OF_TABLE: { readonly [name: string]: (value: string) => string[] } = Object.fromEntries(
+  FLAGS.flatMap(({ long, short, qemu = {} }) =>
+    Object.entries(qemu).map(([name, translate]) => [name, (value: string) => [short ?? long, translate(value)]]),
+  ),
+)
+/** This command's own with two dashes. */
+const OWN = [...FLAGS.map(({ long }) => long.slice(2)), 'vnc', 'serial', 'debugcon', 'snapshot']
 
 /** By name without its dash: what stands for the option and its value. */
 const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   ...{ fda: toFloppy, fdb: toFloppy, hda: toDisk, hdb: toDisk, hdc: toDisk, hdd: toDisk },
-  ...Object.fromEntries(SAME.map((name) => [name, same(name)])),
-  drive: (value) => drive(value),
-  m: (value) => ['-m', value.replace(/^size=/, '').split(',')[0]],
+  ...OF_TABLE,
+  vnc: (value) => ['--vnc', value],
   serial: (value) => characters('serial', value),
   debugcon: (value) => characters('debugcon', value),
-  accel: (value) => ['--engine', value.split(',')[0] === 'tcg' ? 'soft' : value.split(',')[0]],
   display: (value) => display(value),
-  device: (value) => device(value),
   k: (value) => ['--layout', value],
   nic: (value) => (value === 'none' ? [] : refused('nic', NO_NETWORK)),
   net: (value) => (value === 'none' ? [] : refused('net', NO_NETWORK)),
-  rtc: (value) => (/^base=utc(,|$)/.test(value) ? [] : refused('rtc', NO_RTC)),
   // What a run's host and its reports are called is nothing that the guest sees.
   ...{ name: nothing, pidfile: nothing, icount: nothing },
-  machine: (value) => only('machine', value, /^(pc|pc-i440fx-[\d.]+)$/),
-  M: (value) => only('M', value, /^(pc|pc-i440fx-[\d.]+)$/),
-  vga: (value) => only('vga', value, /^std$/),
+  machine: (value) => machine('machine', value),
+  M: (value) => machine('M', value),
   monitor: (value) => (value === 'none' ? [] : refused('monitor', NO_MONITOR)),
 }
 
 const NO_NETWORK = 'this machine has no network card yet; leave it out'
-const NO_RTC = "the guest's clock is UTC; a test sets it by epoch in launch() and test.use()"
 const NO_MONITOR =
   'there is no monitor here; --keys and --until-text drive a run, and a test has vm.media, vm.power and vm.snapshot()'
 const NO_GDB =
@@ -49,7 +46,8 @@ const NO_SOUND = 'this machine has no sound card yet; leave it out'
 const NO_USB = 'this machine has no USB; its keyboard and mouse are PS/2, so leave it out'
 const NO_WINDOW = '--ui shows the screen in the browser, --vnc to a VNC viewer'
 const NO_MIGRATION = '--snapshot F goes on from what --save-snapshot F wrote'
-const FIRMWARE = 'firmware is taken from the folder in BOOTWRIGHT_FIRMWARE: bios-256k.bin and vgabios-stdvga.bin'
+const FIRMWARE =
+  '--bios FILE is another BIOS, and BOOTWRIGHT_FIRMWARE names a folder with bios-256k.bin and vgabios-stdvga.bin'
 const LINUX_ALONE = 'a kernel is started directly by --kernel, --initrd and --append'
 
 /** QEMU's options that nothing here stands for: what to do in their place. */
@@ -57,7 +55,7 @@ const REFUSED: { readonly [name: string]: string } = {
   ...{ gdb: NO_GDB, s: NO_GDB },
   S: "a machine runs from the start here; it stands still where a script ends, in a test after each 'await'",
   ...{ d: NO_LOG, D: NO_LOG, trace: NO_LOG, msg: NO_LOG },
-  ...{ bios: FIRMWARE, L: FIRMWARE, pflash: FIRMWARE, 'option-rom': FIRMWARE },
+  ...{ L: FIRMWARE, pflash: FIRMWARE, 'option-rom': FIRMWARE },
   netdev: NO_NETWORK,
   ...{ soundhw: NO_SOUND, audio: NO_SOUND, audiodev: NO_SOUND },
   ...{ usb: NO_USB, usbdevice: NO_USB },
@@ -69,7 +67,6 @@ const REFUSED: { readonly [name: string]: string } = {
   chardev: '--serial takes a file or stdio',
   parallel: 'what a guest prints is not kept; leave it out',
   'no-shutdown': "a guest's power-off ends the run; --screenshot keeps its last picture, --save-snapshot the machine",
-  'no-fd-bootchk': 'write --boot fd-check=off',
   daemonize: "add '&' for the background",
   virtfs: 'give the guest its files on an image: --disk or --cdrom',
   smb: NO_NETWORK,
@@ -125,29 +122,18 @@ function nothing(): string[] {
   return []
 }
 
-function device(value: string): string[] {
-  const model = value.split(',')[0]
-  if (/^(e1000|rtl8139|ne2k|pcnet|virtio-net|i8255|tulip|vmxnet|usb-net)/.test(model))
-    refused(`device ${model}`, NO_NETWORK)
-  if (/^(ac97|sb16|intel-hda|hda-|es1370|adlib|gus|cs4231a|ich9-intel-hda|virtio-sound)/i.test(model))
-    refused(`device ${model}`, NO_SOUND)
-  if (/usb|hci/.test(model)) refused(`device ${model}`, NO_USB)
-  if (/^(ide-|virtio-blk|scsi-|nvme|ahci|floppy|isa-fdc)/.test(model))
-    refused(`device ${model}`, 'drives are given by --disk, --cdrom and --floppy')
-  if (model === 'isa-debugcon')
-    refused(`device ${model}`, 'the debug console is there; --debugcon FILE keeps what it says')
-  return only('device', value, DEBUG_EXIT)
-}
-
 function display(value: string): string[] {
   if (value.startsWith('vnc=')) return ['--vnc', value.slice(4)]
   return value === 'none' ? [] : refused(`display ${value}`, NO_WINDOW)
 }
 
-/** What this machine is anyway. */
-function only(option: string, value: string, known: RegExp): string[] {
-  if (known.test(value)) return []
-  throw new UsageError(`-${option} ${value} is nothing that this machine has; leave it out`)
+/** What this machine is anyway; of `accel=kvm` the accelerator. */
+function machine(option: string, value: string): string[] {
+  const [type, ...parts] = value.replace(/^type=/, '').split(',')
+  const engine = parts.find((part) => part.startsWith('accel='))?.slice('accel='.length)
+  if (!/^(pc|pc-i440fx-[\d.]+)$/.test(type))
+    throw new UsageError(`-${option} ${value} is nothing that this machine has; leave it out`)
+  return engine === undefined ? [] : WITH_VALUE.accel(engine.split(':')[0])
 }
 
 /** `stdio`, `mon:stdio`, `file:out.txt`, `none`. */
@@ -156,17 +142,4 @@ function characters(option: string, value: string): string[] {
   if (value === 'stdio' || value === 'mon:stdio') return [`--${option}`, 'stdio']
   if (value.startsWith('file:')) return [`--${option}`, value.slice(5)]
   throw new UsageError(`-${option} ${value} is not known here; it takes stdio, file:PATH or none`)
-}
-
-/** `file=disk.img,format=raw,if=ide,media=cdrom`. */
-function drive(value: string): string[] {
-  const given = new Map(value.split(',').map((part) => part.split(/=(.*)/s, 2) as [string, string]))
-  const file = given.get('file')
-  if (!file) throw new UsageError(`-drive ${value} names no image; add file=PATH`)
-  const format = given.get('format') ?? 'raw'
-  if (format !== 'raw') throw new UsageError(`-drive ${value}: images are raw here; convert it with qemu-img`)
-  const bus = given.get('if') ?? 'ide'
-  if (bus === 'floppy') return toFloppy(file)
-  if (bus !== 'ide') throw new UsageError(`-drive ${value}: drives here are ide or floppy, not ${bus}`)
-  return given.get('media') === 'cdrom' ? ['--cdrom', file] : toDisk(file)
 }

@@ -1,36 +1,35 @@
 /** The options of `bootwright run`, from what was typed to a checked request. Touches no file. */
 
-import { CpuModelError, parseCpu } from '../../machine/cpu/models.js'
-import { MAX_CPUS } from '../../machine/machine.js'
 import { DEFAULT_MEMORY, type MachineConfig } from '../config/machine-config.js'
 import { type BootStep, type Pattern, parseBootCommand } from '../keys/boot-command.js'
 import { type LayoutName, layoutNamed } from '../keys/keyboard-layouts.js'
+import type { DriveMedium } from '../options/drive-words.js'
+import type { MachinePart } from '../options/machine-spec.js'
+import { OptionError } from '../options/option-error.js'
+import {
+  checkKernel,
+  checkSnapshotValues,
+  type FlagValues,
+  flagName,
+  flagValues,
+  readOptions,
+  withPart,
+} from '../options/read-options.js'
 import type { ExitCondition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
 import { tryParseDuration } from '../units/durations.js'
-import { parseByteSize, parseMemorySize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { UsageError } from './errors.js'
 import { parseViews, type ViewFlags, type ViewRequest } from './view-options.js'
 
 /** As commander hands them over. */
 export interface RunFlags extends ViewFlags {
-  floppy?: string[]
-  cdrom?: string
-  disk?: string[]
-  kernel?: string
-  initrd?: string
-  append?: string
-  boot?: string
-  /** `--no-fd-check`. */
-  fdCheck?: boolean
-  engine?: string
-  cpu?: string
-  smp?: string
-  memory?: string
-  overlayLimit?: string
+  /** The machine's, by the table's attributes (`harness/options/`). */
+  [attribute: string]: unknown
   timeout?: string
   guestTimeout?: string
+  /** `--no-fail-on`: false. */
+  failOn?: string[] | false
   layout?: string
   screenshot?: string
   snapshot?: string
@@ -53,6 +52,10 @@ export interface RunRequest {
   guest: string | undefined
   /** With a snapshot: what is to be otherwise than in that. */
   machine: MachineConfig
+  /** What was said of the machine, which counts before what a guest says. */
+  given: MachinePart
+  /** The options that said it. */
+  values: FlagValues
   snapshot: string | undefined
   saveSnapshot: string | undefined
   /** Media of the command line are written. */
@@ -68,65 +71,38 @@ export interface RunRequest {
   debugcon: string | undefined
   json: boolean
   views: ViewRequest
-  /** `-m` was given, so a guest's own size does not count. */
-  memoryGiven: boolean
+  /** What the guest says when it cannot go on; undefined: what is known of it, and of known systems. */
+  failOn: false | Pattern[] | undefined
 }
 
 export const DEFAULT_TIMEOUT = '10m'
-export const MAX_FLOPPIES = 2
-export const MAX_DISKS = 3
-const ENGINES = ['auto', 'kvm', 'soft'] as const
 
 export function parseRun(guest: string | undefined, flags: RunFlags, acts: readonly Act[]): RunRequest {
   checkValues(flags)
-  const floppies = flags.floppy ?? []
-  const disks = flags.disk ?? []
-  if (floppies.length > MAX_FLOPPIES)
-    throw new UsageError(`--floppy was given ${floppies.length} times; a PC has two floppy drives, A: and B:`)
-  if (disks.length > MAX_DISKS)
-    throw new UsageError(
-      `--disk was given ${disks.length} times; there is room for ${MAX_DISKS} disks beside the CD drive`,
-    )
-  for (const option of ['initrd', 'append'] as const) {
-    if (flags[option] !== undefined && flags.kernel === undefined)
-      throw new UsageError(`--${option} goes with a kernel; add --kernel F`)
-  }
-  checkSnapshots(guest, flags)
-  const { bootOrder, bootMenu, floppyCheck } = flags.boot === undefined ? {} : parseBoot(flags.boot)
-  if (bootOrder !== undefined && flags.kernel !== undefined)
+  const values = machineValues(flags)
+  if (guest === undefined) inWords(() => checkKernel(values, values.kernel !== undefined, flagName))
+  checkSnapshots(guest, flags, values)
+  const given = inWords(() => readOptions(values, flagName))
+  if (given.bootOrder !== undefined && given.kernel !== undefined)
     throw new UsageError('--boot and --kernel contradict each other: a kernel is started before any drive')
   const write = flags.write ?? false
-  const medium = (path: string) => (write ? { path, write } : { path })
-  const machine: MachineConfig = {
-    engine: parseEngine(flags.engine ?? 'auto'),
-    cpu: flags.cpu === undefined ? undefined : parseCpuOption(flags.cpu),
-    cpus: flags.smp === undefined ? undefined : parseSmp(flags.smp),
-    memory: flags.memory === undefined ? DEFAULT_MEMORY : parseMemory(flags.memory),
-    floppies: floppies.map(medium),
-    cdrom: flags.cdrom === undefined ? undefined : { path: flags.cdrom },
-    disks: disks.map(medium),
-    record: flags.record,
-    overlayLimit: flags.overlayLimit === undefined ? undefined : parseSize(flags.overlayLimit, '--overlay-limit'),
-    bootOrder,
-    bootMenu,
-    floppyCheck: flags.fdCheck === false ? false : floppyCheck,
-    kernel: flags.kernel === undefined ? undefined : { path: flags.kernel, initrd: flags.initrd, append: flags.append },
-  }
+  const machine: MachineConfig =
+    flags.snapshot === undefined
+      ? { ...withPart(DEFAULTS, given), ...(flags.record !== undefined && { record: flags.record }) }
+      : withPart({}, given)
   const views = parseViews(flags)
   const isViewed = views.uiPort !== undefined || views.vnc !== undefined
   if (isViewed && flags.json)
     throw new UsageError(`--json is for programs, and ${flags.ui ? '--ui' : '--vnc'} for people; leave one out`)
   const hasMedia =
-    (guest ?? flags.snapshot) !== undefined ||
-    floppies.length + disks.length > 0 ||
-    (flags.cdrom ?? flags.kernel) !== undefined
+    (guest ?? flags.snapshot ?? given.floppies ?? given.disks ?? given.cdrom ?? given.kernel) !== undefined
   if (!hasMedia && acts.length === 0)
     throw new UsageError(
       'there is nothing to boot; name a guest or an image, or give --floppy, --cdrom, --disk or --kernel',
     )
   const request: RunRequest = {
     guest,
-    machine: flags.snapshot === undefined ? machine : changesOf(machine),
+    ...{ machine, given, values },
     snapshot: flags.snapshot,
     saveSnapshot: flags.saveSnapshot,
     write,
@@ -141,22 +117,18 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     debugcon: flags.debugcon,
     json: flags.json ?? false,
     views,
-    memoryGiven: flags.memory !== undefined,
+    failOn: flags.failOn === false ? false : flags.failOn?.map((regex) => parsePattern(regex, '--fail-on')),
   }
   checkOutputNames(request)
   return request
 }
 
-function checkSnapshots(guest: string | undefined, flags: RunFlags): void {
+function checkSnapshots(guest: string | undefined, flags: RunFlags, values: FlagValues): void {
   const { snapshot, write } = flags
   if (snapshot !== undefined) {
     if (guest !== undefined)
       throw new UsageError(`--snapshot '${snapshot}' has its machine, and '${guest}' would be another; leave one out`)
-    for (const option of ['append', 'boot', 'cpu', 'smp', 'memory'] as const) {
-      if (flags[option] === undefined) continue
-      const name = option === 'memory' ? '-m' : `--${option}`
-      throw new UsageError(`${name} is the snapshot's own, '${snapshot}'; leave it out`)
-    }
+    inWords(() => checkSnapshotValues(values, `'${snapshot}'`, flagName))
     if (flags.record !== undefined)
       throw new UsageError('--record begins where a machine is switched on; leave out --snapshot')
     if (write)
@@ -168,21 +140,34 @@ function checkSnapshots(guest: string | undefined, flags: RunFlags): void {
     throw new UsageError('--save-snapshot needs media that stay as they are; leave out --write')
 }
 
-/** What was said of a snapshot's machine. */
-function changesOf({ engine, overlayLimit, floppies, disks, cdrom, kernel }: MachineConfig): MachineConfig {
+/** QEMU's. */
+const DEFAULTS: MachineConfig = { engine: 'auto', memory: DEFAULT_MEMORY, floppies: [], disks: [] }
+
+/** The machine's options as `launch()` takes them; with `--write`, media are written that may be. */
+function machineValues(flags: RunFlags): FlagValues {
+  const { floppy, cdrom, disks, ...values } = inWords(() => flagValues(flags))
+  const medium = ({ path, readonly }: DriveMedium) => (flags.write && !readonly ? { path, write: true } : { path })
   return {
-    ...(engine !== 'auto' && { engine }),
-    ...(overlayLimit !== undefined && { overlayLimit }),
-    ...(floppies?.length && { floppies }),
-    ...(disks?.length && { disks }),
-    ...(cdrom && { cdrom }),
-    ...(kernel && { kernel: { path: kernel.path, ...(kernel.initrd !== undefined && { initrd: kernel.initrd }) } }),
+    ...values,
+    ...(floppy && { floppy: [floppy].flat().map(medium) }),
+    ...(cdrom && { cdrom: { path: cdrom.path } }),
+    ...(disks && { disks: [disks].flat().map(medium) }),
+  }
+}
+
+/** What is wrong with an option, as an error of the command line. */
+export function inWords<T>(action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof OptionError) throw new UsageError(error.message)
+    throw error
   }
 }
 
 /** A forgotten value takes the next option for itself. Kernel command lines and the like may begin with dashes. */
 function checkValues(flags: RunFlags): void {
-  const { append: _, json: __, ...rest } = flags
+  const { append: _, json: __, failOn: ___, ...rest } = flags
   for (const [name, values] of Object.entries(rest)) {
     const option = name === 'memory' ? '-m' : `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
     for (const value of [values].flat()) {
@@ -209,91 +194,6 @@ export function checkBootOrder(machine: MachineConfig): void {
       ? `--boot ${bootOrder} names only drives without a medium; add ${missing.join(' or ')}`
       : '--boot n boots from the network, and this machine has no network card; use a, c or d',
   )
-}
-
-function parseCpuOption(text: string): string {
-  try {
-    parseCpu(text)
-  } catch (error) {
-    if (error instanceof CpuModelError) throw new UsageError(`--cpu ${text}: ${error.message}`)
-    throw error
-  }
-  return text
-}
-
-/** `4`, or QEMU's `cpus=4`. */
-function parseSmp(text: string): number {
-  const cpus = /^(?:cpus=)?(\d+)$/.exec(text)?.[1]
-  if (cpus === undefined || Number(cpus) < 1 || Number(cpus) > MAX_CPUS)
-    throw new UsageError(`--smp '${text}' is no number of CPUs; give 1 to ${MAX_CPUS}`)
-  return Number(cpus)
-}
-
-/** The largest value of SeaBIOS's file, which has 16 bits in QEMU. */
-const LONGEST_MENU_MS = 0xffff
-
-/** `dc`, or QEMU's `order=dc,menu=on,splash-time=5000`, with `fd-check=off` for its `-no-fd-bootchk`. */
-function parseBoot(text: string): Pick<MachineConfig, 'bootOrder' | 'bootMenu' | 'floppyCheck'> {
-  if (!/[=,]/.test(text)) return { bootOrder: parseBootOrder(text, text) }
-  const given = new Map<string, string>()
-  for (const part of text.split(',')) {
-    const [name, value] = part.includes('=') ? part.split(/=(.*)/s, 2) : ['order', part]
-    if (!['order', 'menu', 'splash-time', 'fd-check'].includes(name))
-      throw new UsageError(
-        `--boot '${text}': there is no '${name}'; it takes order=, menu=on, splash-time= and fd-check=off`,
-      )
-    if (given.has(name)) throw new UsageError(`--boot '${text}' has ${name} twice`)
-    given.set(name, value)
-  }
-  const order = given.get('order')
-  const menu = given.get('menu') ?? 'off'
-  if (menu !== 'on' && menu !== 'off') throw new UsageError(`--boot '${text}': menu is on or off, not '${menu}'`)
-  const check = given.get('fd-check') ?? 'on'
-  if (check !== 'on' && check !== 'off') throw new UsageError(`--boot '${text}': fd-check is on or off, not '${check}'`)
-  const time = given.get('splash-time')
-  if (time !== undefined && menu === 'off')
-    throw new UsageError(`--boot '${text}': splash-time is how long the menu is offered; add menu=on`)
-  if (time !== undefined && !(/^\d+$/.test(time) && Number(time) <= LONGEST_MENU_MS))
-    throw new UsageError(`--boot '${text}': splash-time is in milliseconds, 0 to ${LONGEST_MENU_MS}, not '${time}'`)
-  return {
-    bootOrder: order === undefined ? undefined : parseBootOrder(order, text),
-    bootMenu: menu === 'on' ? { waitMs: time === undefined ? undefined : Number(time) } : undefined,
-    ...(check === 'off' && { floppyCheck: false }),
-  }
-}
-
-function parseBootOrder(order: string, text: string): string {
-  if (!/^[acdn]+$/.test(order) || new Set(order).size < order.length || order.length > 3)
-    throw new UsageError(
-      `--boot '${text}' is no boot order; give one to three different letters of a (floppy), c (disk), d (CD), n (network)`,
-    )
-  return order
-}
-
-function parseEngine(text: string): (typeof ENGINES)[number] {
-  const engine = ENGINES.find((known) => known === text)
-  if (engine) return engine
-  const near = nearest(text, ENGINES)
-  throw new UsageError(
-    `--engine '${text}' is unknown; ${near ? `did you mean '${near}'? ` : ''}engines are auto, kvm and soft`,
-  )
-}
-
-/** In bytes. */
-export function parseMemory(text: string): number {
-  try {
-    return parseMemorySize(text, '-m')
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
-}
-
-function parseSize(text: string, option: string): number {
-  try {
-    return parseByteSize(text, option)
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
 }
 
 /** In ns. */

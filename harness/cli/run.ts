@@ -121,6 +121,7 @@ async function runMachine(request: RunRequest): Promise<number> {
       steps: request.steps,
       hostTimeoutMs: request.timeoutMs,
       timeoutNs: request.guestTimeoutNs,
+      failOn: request.failOn,
       realTime: views !== undefined,
     })
     progress.clear()

@@ -58,6 +58,7 @@ export function testName(file: string): string {
 
 function valueText(value: unknown): string {
   if (typeof value === 'string') return quote(value)
+  if (value instanceof RegExp) return String(value)
   if (Array.isArray(value)) return `[${value.map(valueText).join(', ')}]`
   return String(value)
 }

@@ -1,6 +1,7 @@
 /** A machine as plain data, with its media by path, and how to make it of that. */
 import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
+import type { DeviceSpec } from '../../machine/devices/catalogue.js'
 import { findFirmware } from '../../machine/firmware/find-firmware.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
@@ -52,7 +53,11 @@ export interface MachineConfig {
   overlayLimit?: number
   kernel?: KernelConfig
   /** Paths; default what `findFirmware` finds. */
-  firmware?: { bios: string; vgaBios: string }
+  firmware?: { bios?: string; vgaBios?: string }
+  /** The display adapter's type, or `none`; default `VGA`. */
+  vga?: string
+  /** Devices that are plugged in beside those of every PC. */
+  devices?: DeviceSpec[]
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
   /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
@@ -100,20 +105,16 @@ export function openMachine(
     for (const { device } of opened) device.close()
   }
   try {
+    const { floppies = [], cdrom, disks = [], kernel, firmware, record: _, overlayLimit: __, ...plain } = config
     const machine = create({
-      engine: config.engine ?? 'auto',
-      cpu: config.cpu,
-      cpus: config.cpus,
-      memory: config.memory ?? DEFAULT_MEMORY,
-      floppies: (config.floppies ?? []).map((floppy) => open(floppy, 'floppy')),
-      cdrom: config.cdrom && open(config.cdrom, 'cdrom'),
-      disks: (config.disks ?? []).map((disk) => open(disk, 'disk')),
-      bootOrder: config.bootOrder,
-      bootMenu: config.bootMenu,
-      floppyCheck: config.floppyCheck,
-      kernel: config.kernel && readKernel(config.kernel),
-      firmware: readFirmware(config.firmware),
-      epoch: config.epoch,
+      engine: 'auto',
+      memory: DEFAULT_MEMORY,
+      ...defined(plain),
+      floppies: floppies.map((floppy) => open(floppy, 'floppy')),
+      cdrom: cdrom && open(cdrom, 'cdrom'),
+      disks: disks.map((disk) => open(disk, 'disk')),
+      kernel: kernel && readKernel(kernel),
+      firmware: readFirmware(firmware),
       ...callbacks,
     })
     let media: DriveMedia = { a: config.floppies?.[0], b: config.floppies?.[1], cdrom: config.cdrom }
@@ -165,7 +166,7 @@ function readKernel(kernel: KernelConfig): MachineOptions['kernel'] {
   }
 }
 
-type BootFile = 'kernel' | 'initrd' | 'module'
+type BootFile = 'kernel' | 'initrd' | 'module' | 'BIOS'
 
 function readBootFile(path: string, as: BootFile): Uint8Array {
   checkBootFile(path, as)
@@ -194,17 +195,42 @@ export function checkBootFile(path: string, as: BootFile): void {
   if (stats.size > LARGEST_BOOT_FILE) throw new MediaError(`${what} is larger than 2 GiB and would fit no machine here`)
 }
 
+/** SeaBIOS is one of them: whole 64 KiB, up to what fits below 4 GiB and above the PCI window's end. */
+const BIOS_UNIT = 64 << 10
+const LARGEST_BIOS = 16 << 20
+
+/** Throws a MediaError unless the file could be a BIOS image by its size. */
+export function checkBios(path: string): void {
+  checkBootFile(path, 'BIOS')
+  const { size } = statSync(path)
+  if (size % BIOS_UNIT !== 0 || size > LARGEST_BIOS)
+    throw new MediaError(
+      `BIOS ${JSON.stringify(path)} has ${size} bytes; a BIOS image is whole 64 KiB, up to 16 MiB, as QEMU takes it`,
+    )
+}
+
 function readFirmware(paths: MachineConfig['firmware']): MachineOptions['firmware'] {
-  const found = paths ?? firmwarePaths()
-  return { bios: readFileSync(found.bios), vgaBios: readFileSync(found.vgaBios) }
+  if (paths?.bios !== undefined) checkBios(paths.bios)
+  const { bios, vgaBios } = firmwarePaths(paths)
+  return { bios: readFileSync(bios), vgaBios: readFileSync(vgaBios) }
 }
 
 /** The fonts that the machine's VGA BIOS has. */
 export function machineFonts(config: MachineConfig): BitmapFont[] {
-  return romFonts(readFileSync((config.firmware ?? firmwarePaths()).vgaBios))
+  return romFonts(readFileSync(firmwarePaths(config.firmware).vgaBios))
 }
 
-function firmwarePaths(): { bios: string; vgaBios: string } {
-  const { bios, vgaBios } = findFirmware()
-  return { bios: bios.path, vgaBios: vgaBios.path }
+/** Where a machine's firmware is: as it was named, or the host's. Throws a FirmwareMissingError. */
+export function firmwarePaths({ bios, vgaBios }: NonNullable<MachineConfig['firmware']> = {}): {
+  bios: string
+  vgaBios: string
+} {
+  if (bios !== undefined && vgaBios !== undefined) return { bios, vgaBios }
+  const found = findFirmware()
+  return { bios: bios ?? found.bios.path, vgaBios: vgaBios ?? found.vgaBios.path }
+}
+
+/** Without what is undefined, in whose place a default stands. */
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 }

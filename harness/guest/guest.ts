@@ -6,11 +6,12 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { extname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
-import { MAX_CPUS } from '../../machine/machine.js'
 import { schemaWords } from '../../reports/schema-words.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { parseBootCommand } from '../keys/boot-command.js'
 import type { FailOn } from '../keys/patterns.js'
+import type { MachineValues } from '../options/machine-spec.js'
+import { guestShape, readGuest } from '../options/read-options.js'
 import type { Condition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
 import { parseDuration } from '../units/durations.js'
@@ -30,6 +31,13 @@ export interface Level {
   timeout?: string
 }
 
+/** Of the options of `launch()`, those that are no media: `smp` is `cpus` here. */
+export interface GuestOptions
+  extends Pick<MachineValues, 'memory' | 'cpu' | 'boot' | 'fdCheck' | 'bios' | 'vga' | 'devices' | 'epoch'> {
+  /** How many CPUs; default 1. */
+  cpus?: MachineValues['smp']
+}
+
 export interface GuestDefinition {
   /** The folder's name: small letters, digits, `-` and `.`. */
   name: string
@@ -38,18 +46,11 @@ export interface GuestDefinition {
   family: string
   /** SPDX where there is an identifier. */
   licence: string
-  machine: {
-    /** MiB; default 128. */
-    memory?: number
-    /** The soft engine's CPU, as `--cpu` takes it, and how many there are; default one `max`. */
-    cpu?: string
-    cpus?: number
+  machine: GuestOptions & {
     floppies?: readonly GuestMedium[]
     cdrom?: GuestMedium
     disks?: readonly GuestMedium[]
     kernel?: { image: GuestMedium; initrd?: GuestMedium; modules?: readonly GuestModule[]; append?: string }
-    /** QEMU's letters. */
-    bootOrder?: string
   }
   levels: readonly Level[]
   /** What it says when it cannot go on, beside the panics of known systems; false: nothing ends a wait early. */
@@ -91,9 +92,7 @@ const Definition = z.strictObject({
   family: Name,
   licence: Name,
   machine: z.strictObject({
-    memory: z.number().int().min(1).max(3072).optional().describe('a whole number of MiB from 1 to 3072'),
-    cpu: z.string().optional(),
-    cpus: z.number().int().min(1).max(MAX_CPUS).optional().describe(`a whole number from 1 to ${MAX_CPUS}`),
+    ...guestShape(),
     floppies: z.array(Medium).max(2).optional().describe('a list of up to two media'),
     cdrom: Medium.optional(),
     disks: z.array(Medium).max(3).optional().describe('a list of up to three media'),
@@ -106,11 +105,6 @@ const Definition = z.strictObject({
       })
       .optional()
       .describe("an object, as in { image: file('bzImage', import.meta.url) }"),
-    bootOrder: z
-      .string()
-      .regex(/^[acdn]{1,4}$/)
-      .optional()
-      .describe('letters of a (floppy), c (disk), d (CD), n (network)'),
   }),
   levels: z
     .array(
@@ -141,6 +135,11 @@ export function defineGuest(definition: GuestDefinition): Guest {
   if (!checked.success) {
     const words = schemaWords(Definition, definition, checked.error, { whole: 'the guest', nearest })
     throw new GuestError(`guest '${definition?.name ?? '?'}': ${words}`)
+  }
+  try {
+    readGuest({ ...definition.machine })
+  } catch (error) {
+    throw new GuestError(`guest '${definition.name}': ${(error as Error).message}`)
   }
   const names = definition.levels.map((level) => level.name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
@@ -276,13 +275,11 @@ export function allMedia(guest: Guest): GuestMedium[] {
  * @throws MissingMediaError with what is missing and how to get it.
  */
 export async function guestMachine(guest: Guest): Promise<MachineConfig> {
-  const { memory = 128, cpu, cpus, floppies = [], cdrom, disks = [], kernel, bootOrder } = guest.machine
+  const { floppies = [], cdrom, disks = [], kernel, ...options } = guest.machine
   const path = (medium: GuestMedium) => findMedium(medium, guest.heavy ? `${SETUP_COMMAND} --all` : SETUP_COMMAND)
   const find = async (medium: GuestMedium) => ({ path: await path(medium) })
   return {
-    cpu,
-    cpus,
-    memory: memory << 20,
+    ...readGuest({ ...options }),
     floppies: await Promise.all(floppies.map(find)),
     cdrom: cdrom && (await find(cdrom)),
     disks: await Promise.all(disks.map(find)),
@@ -294,6 +291,5 @@ export async function guestMachine(guest: Guest): Promise<MachineConfig> {
         (await Promise.all(kernel.modules.map(async ({ file, append }) => ({ path: await path(file), append })))),
       append: kernel.append,
     },
-    bootOrder,
   }
 }

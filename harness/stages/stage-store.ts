@@ -8,7 +8,8 @@ import { link, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../../machine/firmware/find-firmware.js'
-import type { MachineConfig } from '../config/machine-config.js'
+import { firmwarePaths, type MachineConfig } from '../config/machine-config.js'
+import { stageKeyPart } from '../options/read-options.js'
 import { inputsOf } from '../thread/snapshot-files.js'
 
 /** How often it is looked whether another process has built a stage, ms. */
@@ -27,11 +28,10 @@ export interface StageParts {
 /** A hash of the machine, the contents of its media, the steps' text, the parent and this project's version. */
 export async function stageKey({ name, config, parent, steps }: StageParts): Promise<string> {
   const media = { a: config?.floppies?.[0], b: config?.floppies?.[1], cdrom: config?.cdrom }
-  const inputs = config ? (await inputsOf(config, media)).map(({ what, sha256 }) => [what, sha256]) : []
-  const { engine, cpu, cpus, memory, bootOrder, bootMenu, floppyCheck, epoch, kernel } = config ?? {}
-  const appends = [kernel?.append, ...(kernel?.modules ?? []).map(({ append }) => append)]
-  const machine = [engine, cpu, cpus, memory, bootOrder, bootMenu, floppyCheck, epoch, appends]
-  const all = JSON.stringify([version(), name, machine, inputs, parent, steps])
+  // Its firmware, too: another SeaBIOS is another machine.
+  const whole = config && { ...config, firmware: firmwarePaths(config.firmware) }
+  const inputs = whole ? (await inputsOf(whole, media)).map(({ what, sha256 }) => [what, sha256]) : []
+  const all = JSON.stringify([version(), name, whole && stageKeyPart(whole), inputs, parent, steps])
   return createHash('sha256').update(all).digest('hex')
 }
 

@@ -73,6 +73,7 @@ function readExtra(extra: unknown, file: string): Extra {
 /** Of a path that a file names: the host's own firmware does as well where it is not there. */
 export function isFirmwareHere({ bios, vgaBios }: NonNullable<MachineConfig['firmware']>): boolean {
   return [bios, vgaBios].every((path) => {
+    if (path === undefined) return true
     try {
       return statSync(path).isFile()
     } catch {
@@ -168,7 +169,12 @@ export function absolute(config: MachineConfig): MachineConfig {
         ...(kernel.modules && { modules: kernel.modules.map((one) => ({ ...one, path: resolve(one.path) })) }),
       },
     }),
-    ...(firmware && { firmware: { bios: resolve(firmware.bios), vgaBios: resolve(firmware.vgaBios) } }),
+    ...(firmware && {
+      firmware: {
+        ...(firmware.bios !== undefined && { bios: resolve(firmware.bios) }),
+        ...(firmware.vgaBios !== undefined && { vgaBios: resolve(firmware.vgaBios) }),
+      },
+    }),
   }
 }
 

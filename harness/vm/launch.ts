@@ -2,60 +2,41 @@
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CpuModelError, parseCpu } from '../../machine/cpu/models.js'
-import { MAX_CPUS } from '../../machine/machine.js'
+import { z } from 'zod'
 import { withModules } from '../config/boot-modules.js'
-import type { MachineConfig } from '../config/machine-config.js'
+import type { MachineConfig, MediumConfig } from '../config/machine-config.js'
 import { type Guest, guestMachine, loadGuest } from '../guest/guest.js'
 import { type MediumSource, mediumConfig } from '../guest/medium-source.js'
 import { probeImage } from '../guest/probe-image.js'
 import { type LayoutName, layoutNamed } from '../keys/keyboard-layouts.js'
 import { type FailOn, toFailPatterns } from '../keys/patterns.js'
 import { type NeedleSet, openNeedles } from '../needles/needle-set.js'
+import { MACHINE_ROWS, type MachineOptionName, type MachinePart, type MachineValues } from '../options/machine-spec.js'
+import { OptionError } from '../options/option-error.js'
+import {
+  checkKernel,
+  checkSnapshotValues,
+  type FlagValues,
+  misfit,
+  readOptions,
+  withPart,
+} from '../options/read-options.js'
 import { VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
-import { parseByteSize, parseMemorySize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type Duration } from './driver.js'
 import { LaunchError } from './errors.js'
 import { Vm, type VmSettings } from './vm.js'
 
-export interface LaunchOptions {
+/** A machine's options are the table's, `harness/options/machine-spec.ts`. */
+export interface LaunchOptions extends MachineValues<MediumSource> {
   /** A guest, its name or its path, or the path of an image, whose drive is found out from what is in it. */
   guest?: string | Guest
-  /** A: and B:; in place of the guest's. */
-  floppy?: MediumSource | readonly MediumSource[]
-  cdrom?: MediumSource
-  /** Up to three. */
-  disks?: MediumSource | readonly MediumSource[]
   /**
    * A snapshot file to go on from, in place of a guest: the machine is that one. `engine` may be another one, and
    * `floppy`, `cdrom`, `disks`, `kernel` and `initrd` say where its media are now.
    */
   snapshot?: string
-  /** A Linux bzImage or a Multiboot image. */
-  kernel?: string
-  /** For a Multiboot kernel its modules as QEMU takes them: `vmlinuz console=hvc0,initrd.gz`. */
-  initrd?: string
-  /** The kernel's command line. */
-  append?: string
-  /** MiB, or with a unit as in `64M` or `1G`; default 128 MiB or what the guest says. */
-  memory?: string | number
-  /**
-   * Most that the guest may change on a medium that is not written in place, as in `2G`; a write beyond fails as on a
-   * broken disk. Default: as much as the folder for temporary files has room for.
-   */
-  overlayLimit?: string | number
-  /** Default `auto`. */
-  engine?: 'auto' | 'kvm' | 'soft'
-  /** The soft engine's CPU, as in `pentium3,+sse2`. */
-  cpu?: string
-  /** CPUs, 1 to 32; several run on the soft engine. Default 1 or what the guest says. */
-  smp?: number
-  /** Letters of a (floppy), c (disk), d (CD), n (network). */
-  boot?: string
-  /** RTC at power-on, seconds since 1970 UTC. */
-  epoch?: number
   /** Guest time for one wait; default 5 minutes. */
   timeout?: Duration
   /** Host time for one call; default 10 minutes. */
@@ -76,23 +57,10 @@ export interface LaunchOptions {
 }
 
 const OPTIONS: readonly (keyof LaunchOptions)[] = [
-  ...([
-    'guest',
-    'floppy',
-    'cdrom',
-    'disks',
-    'snapshot',
-    'kernel',
-    'initrd',
-    'append',
-    'memory',
-    'overlayLimit',
-    'engine',
-    'cpu',
-    'smp',
-    'boot',
-  ] as const),
-  ...(['epoch', 'timeout', 'hostTimeout', 'failOn', 'layout', 'needles', 'outputFolder', 'machineModule'] as const),
+  'guest',
+  'snapshot',
+  ...MACHINE_ROWS.map(([name]) => name),
+  ...(['timeout', 'hostTimeout', 'failOn', 'layout', 'needles', 'outputFolder', 'machineModule'] as const),
 ]
 
 /**
@@ -133,26 +101,11 @@ export function vmSettings(options: LaunchOptions): VmSettings {
 
 /** The machine that the options describe, its media found. */
 export async function machineConfig(options: LaunchOptions): Promise<MachineConfig> {
-  check(options)
-  const { guest, kernel, initrd, append, cdrom } = options
-  const own: MachineConfig = guest === undefined ? {} : await guestConfig(guest)
-  const floppies = await media(options.floppy)
-  const disks = await media(options.disks)
-  const config: MachineConfig = {
-    engine: options.engine ?? 'auto',
-    cpu: options.cpu ?? own.cpu,
-    cpus: options.smp ?? own.cpus,
-    memory: options.memory === undefined ? own.memory : memorySize(options.memory),
-    overlayLimit: options.overlayLimit === undefined ? undefined : overlayLimit(options.overlayLimit),
-    floppies: floppies ?? own.floppies,
-    cdrom: cdrom === undefined ? own.cdrom : await mediumConfig(cdrom),
-    disks: disks ?? own.disks,
-    kernel: kernel === undefined ? own.kernel && { ...own.kernel } : { path: kernel },
-    bootOrder: options.boot ?? own.bootOrder,
-    epoch: options.epoch,
-  }
-  if (config.kernel && initrd !== undefined) config.kernel.initrd = initrd
-  if (config.kernel && append !== undefined) config.kernel.append = append
+  const values = await machineValues(options)
+  if (options.guest === undefined) inWords(() => checkKernel(values, values.kernel !== undefined, nameOf))
+  const own: MachineConfig = options.guest === undefined ? {} : await guestConfig(options.guest)
+  const config: MachineConfig = withPart({ engine: 'auto', ...own }, part(values))
+  inWords(() => checkKernel(values, config.kernel !== undefined, nameOf))
   config.kernel &&= withModules(config.kernel)
   const nothing = !config.floppies?.length && !config.disks?.length && !config.cdrom && !config.kernel
   if (nothing)
@@ -162,24 +115,34 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
 
 /** What of a snapshot's machine is to be otherwise. */
 async function changes(options: LaunchOptions): Promise<MachineConfig> {
-  check(options)
-  const { snapshot, engine, kernel, initrd, cdrom, overlayLimit: limit } = options
-  for (const option of ['guest', 'append', 'memory', 'cpu', 'smp', 'boot', 'epoch'] as const) {
-    if (options[option] !== undefined)
-      throw new LaunchError(`${option} is the snapshot's own, ${JSON.stringify(snapshot)}; leave it out`)
-  }
-  const [floppies, disks] = [await media(options.floppy), await media(options.disks)]
-  return {
-    ...(engine && { engine }),
-    ...(limit !== undefined && { overlayLimit: overlayLimit(limit) }),
-    ...(floppies && { floppies }),
-    ...(disks && { disks }),
-    ...(cdrom !== undefined && { cdrom: await mediumConfig(cdrom) }),
-    ...(kernel !== undefined && { kernel: { path: kernel, ...(initrd !== undefined && { initrd }) } }),
+  const { snapshot } = options
+  if (options.guest !== undefined)
+    throw new LaunchError(`guest is the snapshot's own, ${JSON.stringify(snapshot)}; leave it out`)
+  const values = await machineValues(options)
+  inWords(() => {
+    checkSnapshotValues(values, JSON.stringify(snapshot), nameOf)
+    checkKernel(values, values.kernel !== undefined, nameOf)
+  })
+  return withPart({}, part(values))
+}
+
+const nameOf = (name: MachineOptionName) => name
+
+function inWords<T>(action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof OptionError) throw new LaunchError(error.message)
+    throw error
   }
 }
 
-function check(options: LaunchOptions): void {
+function part(values: FlagValues): MachinePart {
+  return inWords(() => readOptions(values, nameOf))
+}
+
+/** The machine's options, their media found. */
+async function machineValues(options: LaunchOptions): Promise<FlagValues> {
   for (const name of Object.keys(options)) {
     if ((OPTIONS as readonly string[]).includes(name)) continue
     const near = nearest(name, OPTIONS)
@@ -187,25 +150,12 @@ function check(options: LaunchOptions): void {
       `launch() has no option '${name}'; ${near ? `did you mean '${near}'?` : `options are ${OPTIONS.join(', ')}`}`,
     )
   }
-  const { engine, boot, kernel, guest, cpu, smp } = options
-  if (engine !== undefined && !['auto', 'kvm', 'soft'].includes(engine))
-    throw new LaunchError(`engine '${engine}' is unknown; engines are auto, kvm and soft`)
-  if (boot !== undefined && !/^[acdn]{1,4}$/.test(boot))
-    throw new LaunchError(`boot '${boot}' is no boot order; give letters of a (floppy), c (disk), d (CD), n (network)`)
-  if (smp !== undefined && (!Number.isInteger(smp) || smp < 1 || smp > MAX_CPUS))
-    throw new LaunchError(`smp '${smp}' is no number of CPUs; give 1 to ${MAX_CPUS}`)
-  for (const option of ['initrd', 'append'] as const) {
-    if (options[option] !== undefined && kernel === undefined && guest === undefined)
-      throw new LaunchError(`${option} goes with a kernel; give launch() a kernel as well`)
+  const values: { [name: string]: unknown } = {}
+  for (const [name, { schema }] of MACHINE_ROWS) {
+    const value = options[name]
+    if (value !== undefined) values[name] = schema === 'media' ? await media(name, value) : value
   }
-  if (cpu !== undefined) {
-    try {
-      parseCpu(cpu)
-    } catch (error) {
-      if (error instanceof CpuModelError) throw new LaunchError(`cpu '${cpu}': ${error.message}`)
-      throw error
-    }
-  }
+  return values as FlagValues
 }
 
 /** Undefined where it is an image, or none. */
@@ -232,24 +182,19 @@ function imageConfig(guest: string): MachineConfig {
   }
 }
 
-async function media(sources: MediumSource | readonly MediumSource[] | undefined) {
-  if (sources === undefined) return undefined
-  const list = Array.isArray(sources) ? (sources as readonly MediumSource[]) : [sources as MediumSource]
-  return Promise.all(list.map(mediumConfig))
+/** The media of an option, which are found on the host where they are a guest's. */
+async function media(name: string, sources: unknown): Promise<MediumConfig | MediumConfig[]> {
+  const wrong = misfit(name === 'cdrom' ? Source : z.union([Source, z.array(Source)]).describe(A_MEDIUM), sources, name)
+  if (wrong !== undefined) throw new LaunchError(wrong)
+  if (!Array.isArray(sources)) return mediumConfig(sources as MediumSource)
+  return Promise.all((sources as MediumSource[]).map(mediumConfig))
 }
 
-function overlayLimit(size: string | number): number {
-  try {
-    return parseByteSize(size, 'overlayLimit')
-  } catch (error) {
-    throw new LaunchError((error as Error).message)
-  }
-}
-
-function memorySize(size: string | number): number {
-  try {
-    return parseMemorySize(size, 'memory')
-  } catch (error) {
-    throw new LaunchError((error as Error).message)
-  }
-}
+const A_MEDIUM = "a path, or as in { path: 'disk.img', write: true }"
+const Source = z
+  .union([
+    z.string(),
+    z.strictObject({ path: z.string(), write: z.boolean().optional() }),
+    z.looseObject({ kind: z.enum(['image', 'package', 'file', 'built']) }),
+  ])
+  .describe(A_MEDIUM)

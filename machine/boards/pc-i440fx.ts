@@ -16,7 +16,7 @@ import { Piix3Ide } from '../chipset/piix3-ide.js'
 import { Piix4Pm, PWRBTN_STS, RTC_STS } from '../chipset/piix4-pm.js'
 import { A20Gate, SystemControl } from '../chipset/system-control.js'
 import type { Device } from '../device.js'
-import { DEVICE_TYPES, DeviceError, type DeviceSpec } from '../devices/catalogue.js'
+import { DEVICE_TYPES, DeviceError, type DeviceSpec, parseDevice } from '../devices/catalogue.js'
 import type { PortClaim } from '../devices/device-type.js'
 import { FwCfg } from '../devices/firmware/fw-cfg.js'
 import { I8042 } from '../devices/input/i8042.js'
@@ -71,7 +71,7 @@ const ABSENT: readonly PortClaim[] = [
 export function deviceTable(options: MachineOptions): DeviceSpec[] {
   const { floppies, disks, devices = [] } = options
   const floppyDrives = [0, 1].filter((unit) => unit === 0 || floppies[unit])
-  return [
+  const own: DeviceSpec[] = [
     ...floppyDrives.map((unit) => ({ type: 'floppy', id: `floppy${unit}`, options: { unit } })),
     ...disks.map((_, i) => ({
       type: 'ide-hd',
@@ -87,8 +87,28 @@ export function deviceTable(options: MachineOptions): DeviceSpec[] {
     { type: 'isa-debugcon', id: 'debugcon', options: { iobase: 0x402 } },
     { type: 'isa-debugcon', id: 'port E9', options: { iobase: 0xe9 } },
     { type: 'isa-debug-exit' },
-    ...devices,
   ]
+  // One that was asked for comes in the place of the board's own, and is connected as that is.
+  const replaced = new Map(
+    devices.flatMap((asked) => own.filter((one) => isSamePlace(one, asked)).map((one) => [one, asked])),
+  )
+  const added = devices.filter((asked) => ![...replaced.values()].includes(asked))
+  return [
+    ...own.map((one) => {
+      const asked = replaced.get(one)
+      return asked ? { ...asked, ...(one.id !== undefined && { id: one.id }) } : one
+    }),
+    ...added,
+  ]
+}
+
+function isSamePlace(own: DeviceSpec, asked: DeviceSpec): boolean {
+  const [one, other] = [parseDevice(own), parseDevice(asked)]
+  if (one.type.category === 'Display' && other.type.category === 'Display') return true
+  const place = (options: object) => ('iobase' in options ? options.iobase : 'index' in options ? options.index : '')
+  return (
+    one.type === other.type && !['ide', 'floppy'].includes(one.type.bus) && place(one.options) === place(other.options)
+  )
 }
 
 const busOf = (type: string) => DEVICE_TYPES.find((known) => known.type === type)?.bus
@@ -249,8 +269,13 @@ export function pcI440fx(chassis: Chassis): Board {
     ...[pm, a20],
   ]
   for (const device of devices) {
-    for (const range of device.ports ?? []) ports.add(device.name, range)
-    for (const range of device.mmio ?? []) memory.addMmio(range)
+    try {
+      for (const range of device.ports ?? []) ports.add(device.name, range)
+      for (const range of device.mmio ?? []) memory.addMmio(range)
+    } catch (error) {
+      if (!options.devices?.length) throw error
+      throw new DeviceError(`${(error as Error).message}; give one of the devices another place, or leave it out`)
+    }
   }
   memory.addMmio(localApicWindow(apic))
   const unplugged = [...ABSENT, ...DEVICE_TYPES.flatMap(({ legacyPorts }) => legacyPorts ?? [])]

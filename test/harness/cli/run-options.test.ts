@@ -4,7 +4,6 @@ import {
   type Act,
   checkBootOrder,
   joinExits,
-  parseMemory,
   parsePattern,
   parseRun,
   type RunFlags,
@@ -23,11 +22,11 @@ test.each([
   ['1', MIB],
   ['65536K', 64 * MIB],
 ])('-m %s', (text, bytes) => {
-  expect(parseMemory(text)).toBe(bytes)
+  expect(parseRun('g', { memory: text }, []).machine.memory).toBe(bytes)
 })
 
 test.each(['', '0', '1023K', '3.1G', '3073', '-1', '1T', '0x10', '1.0001M'])('-m %s is refused', (text) => {
-  expect(() => parseMemory(text)).toThrow(`-m ${text === '' ? "''" : ''}`)
+  expect(() => parseRun('g', { memory: text }, [])).toThrow(`-m ${text === '' ? "''" : ''}`)
 })
 
 describe('patterns', () => {
@@ -62,7 +61,7 @@ describe('the machine', () => {
       machine: { engine: 'auto', memory: 128 * MIB, floppies: [], disks: [] },
       timeoutMs: 600_000,
       json: false,
-      memoryGiven: false,
+      given: {},
     })
   })
 
@@ -81,7 +80,7 @@ describe('the machine', () => {
   test.each([
     ['order=adc,menu=on,splash-time=60000', { bootOrder: 'adc', bootMenu: { waitMs: 60000 } }],
     ['menu=on,order=a', { bootOrder: 'a', bootMenu: {} }],
-    ['menu=on', { bootOrder: undefined, bootMenu: {} }],
+    ['menu=on', { bootMenu: {} }],
     ['order=a,fd-check=off', { bootOrder: 'a', floppyCheck: false }],
   ])('--boot %s offers the menu', (boot, machine) => {
     expect(parseRun('g', { boot }, []).machine).toMatchObject(machine)
@@ -187,8 +186,8 @@ test('keys are typed in the layout; times of guest and host are apart', () => {
 
 test('codegen takes the number of CPUs and the boot order in all their forms', () => {
   const flags: RunFlags = { disk: ['a'], cdrom: 'b', smp: 'cpus=4', boot: 'order=dc' }
-  const options = launchOptions(undefined, flags, parseRun(undefined, flags, []))
-  expect(options).toMatchObject({ smp: 4, boot: 'dc', disks: ['a'], cdrom: 'b' })
+  const options = launchOptions(undefined, parseRun(undefined, flags, []))
+  expect(options).toMatchObject({ smp: 4, boot: 'order=dc', disks: ['a'], cdrom: 'b' })
   const menu: RunFlags = { disk: ['a'], boot: 'menu=on' }
-  expect(() => launchOptions(undefined, menu, parseRun(undefined, menu, []))).toThrow('letters alone, as in dc')
+  expect(launchOptions(undefined, parseRun(undefined, menu, []))).toEqual({ disks: ['a'], boot: 'menu=on' })
 })

@@ -69,11 +69,7 @@ describe('a definition', () => {
       { levels: [{ ...sample.levels[0], key: 'x' }] },
       /levels\.0 has no 'key'; did you mean 'keys'\?/,
     ],
-    [
-      'too much memory',
-      { machine: { memory: 4096 } },
-      /machine\.memory is 4096; it must be a whole number of MiB from 1 to 3072/,
-    ],
+    ['too much memory', { machine: { memory: 4096 } }, /machine\.memory 4096 is too large; 3G is the most/],
     [
       'three floppies',
       { machine: { floppies: [image('a'), image('b'), image('c')] } },

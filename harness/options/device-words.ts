@@ -1,0 +1,143 @@
+/** QEMU's `-device` and `-vga` in words: `isa-debug-exit,iobase=0x501,id=exit`. */
+import { z } from 'zod'
+import {
+  DEVICE_TYPES,
+  DeviceError,
+  type DeviceSpec,
+  deviceTypeNamed,
+  parseDevice,
+} from '../../machine/devices/catalogue.js'
+import { nearest } from '../words/nearest.js'
+import { OptionError } from './option-error.js'
+
+/** A device as `launch()` and guests take it. */
+export type DeviceWords = string | DeviceSpec
+
+const OptionValue = z.union([z.string(), z.number(), z.boolean()])
+export const DeviceValue = z
+  .union([
+    z.string(),
+    z.strictObject({
+      type: z.string(),
+      id: z.string().optional(),
+      options: z.record(z.string(), OptionValue).optional(),
+    }),
+  ])
+  .describe("a device as in 'isa-debug-exit,iobase=0x501', or { type, id, options }")
+
+/** As files name it. */
+export const SavedDevice = z.object({
+  type: z.string().max(64),
+  id: z.string().max(64).optional(),
+  options: z.record(z.string().max(64), z.union([z.string().max(4096), z.number(), z.boolean()])).optional(),
+})
+
+/** Buses whose devices come with their media. */
+const DRIVES = ['ide', 'floppy']
+
+/** Families of QEMU's that this machine lacks, and what to do in their place. */
+const LACKING: readonly [family: RegExp, words: string][] = [
+  [/usb|hci/, 'this machine has no USB; its keyboard and mouse are PS/2, so leave it out'],
+  [
+    /^(e1000|rtl8139|ne2k|pcnet|virtio-net|i8255|tulip|vmxnet)/,
+    'this machine has no such network card yet; leave it out',
+  ],
+  [
+    /^(ac97|sb16|intel-hda|hda-|es1370|adlib|gus|cs4231a|ich9-intel|virtio-sound)/i,
+    'this machine has no such sound card yet; leave it out',
+  ],
+  [/^(virtio-blk|scsi-|nvme|ahci|usb-storage)/, 'disks here are IDE; give the image by --drive or --disk'],
+]
+
+/**
+ * The device, its type known and its options right.
+ * @throws OptionError
+ */
+export function readDevice(words: DeviceWords, where: string): DeviceSpec {
+  const spec = typeof words === 'string' ? parseDeviceWords(words, where) : words
+  const what = `${where} ${typeof words === 'string' ? words : spec.type}`
+  const known = DEVICE_TYPES.map(({ type }) => type)
+  if (!known.includes(spec.type)) {
+    const lacking = LACKING.find(([family]) => family.test(spec.type))
+    if (lacking) throw new OptionError(`${what}: ${lacking[1]}`)
+    const near = nearest(spec.type, known)
+    throw new OptionError(
+      `${what}: this machine has no device type '${spec.type}'; ${near ? `did you mean '${near}'? ` : ''}` +
+        "'bootwright devices' lists them",
+    )
+  }
+  const type = deviceTypeNamed(spec.type)
+  if (DRIVES.includes(type.bus))
+    throw new OptionError(
+      `${what}: drives come with their media; give the image by --drive, --disk, --cdrom or --floppy`,
+    )
+  const names = Object.keys(type.options.shape)
+  if (spec.options && 'chardev' in spec.options && !names.includes('chardev'))
+    throw new OptionError(`${what}: the device is there; --serial FILE or --debugcon FILE keeps what it says`)
+  for (const option of Object.keys(spec.options ?? {})) {
+    if (names.includes(option)) continue
+    const near = nearest(option, names)
+    const there = near
+      ? `did you mean '${near}'?`
+      : names.length > 0
+        ? `options are ${names.join(', ')}`
+        : 'it has none'
+    throw new OptionError(`${what}: ${spec.type} has no option '${option}'; ${there}`)
+  }
+  try {
+    parseDevice(spec)
+  } catch (error) {
+    if (error instanceof DeviceError) throw new OptionError(`${what}: ${error.message}`)
+    throw error
+  }
+  return spec
+}
+
+function parseDeviceWords(text: string, where: string): DeviceSpec {
+  const [type, ...parts] = commaParts(text)
+  if (!type) throw new OptionError(`${where} '${text}' names no type; 'bootwright devices' lists them`)
+  const options: { [option: string]: string } = {}
+  let id: string | undefined
+  for (const part of parts) {
+    const [name, value] = part.split(/=(.*)/s, 2)
+    if (value === undefined)
+      throw new OptionError(`${where} ${text}: '${part}' has no value; write ${part || 'OPTION'}=VALUE`)
+    if (name in options || (name === 'id' && id !== undefined))
+      throw new OptionError(`${where} ${text} has ${name} twice`)
+    if (name === 'id') id = value
+    else options[name] = value
+  }
+  return { type, ...(id !== undefined && { id }), ...(parts.length > 0 && { options }) }
+}
+
+/** QEMU's lists: commas part, and a comma doubled stands for itself. */
+export function commaParts(text: string): string[] {
+  return text
+    .replaceAll(',,', '\0')
+    .split(',')
+    .map((part) => part.replaceAll('\0', ','))
+}
+
+/** QEMU's short words for display adapters. */
+const VGA_WORDS: { readonly [word: string]: string } = { std: 'VGA', cirrus: 'cirrus-vga', none: 'none' }
+
+/** Words and types that `--vga` takes here. */
+export function vgaNames(): string[] {
+  const displays = DEVICE_TYPES.filter(({ category }) => category === 'Display').map(({ type }) => type)
+  const words = Object.keys(VGA_WORDS).filter((word) => word === 'none' || displays.includes(VGA_WORDS[word]))
+  return [...words, ...displays.filter((type) => !words.some((word) => VGA_WORDS[word] === type))]
+}
+
+/**
+ * The display adapter's type, or `none`.
+ * @throws OptionError
+ */
+export function readVga(word: string, where: string): string {
+  const type = VGA_WORDS[word] ?? word
+  const names = vgaNames()
+  if (type === 'none' || DEVICE_TYPES.some((known) => known.type === type && known.category === 'Display')) return type
+  const near = nearest(word, names)
+  throw new OptionError(
+    `${where} '${word}' is no display adapter of this machine; ${near ? `did you mean '${near}'? ` : ''}it has ${names.join(', ')}`,
+  )
+}
