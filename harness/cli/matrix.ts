@@ -11,7 +11,7 @@ import { duration, guestTime, progress as levelsReached, summary } from '../../r
 import { makeFolder, readMatrix, writeMatrix } from '../../reports/write-matrix.js'
 import { type Guest, GuestError, guestMachine, guestNames, type Level, loadGuest } from '../guest/guest.js'
 import {
-  DEVICES,
+  columnOf,
   type EngineChoice,
   hostTimeoutMs,
   inParallel,
@@ -223,7 +223,7 @@ const runJob: RunJob = async ({ guest, engine, leftOut }, tell) => {
 
 function leftOutCell(guest: Guest, engine: EngineChoice): Cell {
   const reason = `${guest.heavy}: 'bootwright matrix ${guest.name}' boots it.`
-  return { guest: guest.name, engine, device: DEVICES.id, status: 'skipped', levels: [], reason }
+  return { guest: guest.name, engine, device: columnOf(guest).id, status: 'skipped', levels: [], reason }
 }
 
 /** `keyboard 4/4, 3.2 s`, or why not. */

@@ -9,6 +9,7 @@ import { FirmwareMissingError, findFirmware } from '../../machine/firmware/find-
 import type { Cell, Evidence, GuestRow, LevelResult, MatrixResult } from '../../reports/matrix-result.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { toFailPatterns } from '../keys/patterns.js'
+import { matrixColumn, readGuest } from '../options/read-options.js'
 import { encodePng } from '../picture/screenshot.js'
 import type { Progress } from '../protocol/messages.js'
 import type { Look, RunResult, Script } from '../protocol/script.js'
@@ -19,8 +20,11 @@ import { MissingMediaError } from './guest-media.js'
 
 export type EngineChoice = 'auto' | 'kvm' | 'soft'
 
-/** The devices of the only column for now: the table in `machine/create-machine.ts`. */
-export const DEVICES = { id: 'standard', title: 'standard PC' }
+/** The column of a guest's machine. */
+export function columnOf(guest: Guest): { id: string; title: string } {
+  return matrixColumn(readGuest({ ...guest.machine }))
+}
+
 const DEFAULT_HOST_TIMEOUT = '10m'
 const SERIAL_COM1 = 0
 const GRACE_MS = 10_000
@@ -42,7 +46,7 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
   const cell: Cell = {
     guest: guest.name,
     engine: options.engine,
-    device: DEVICES.id,
+    device: columnOf(guest).id,
     status: 'skipped',
     levels: [],
   }
@@ -202,7 +206,7 @@ export function matrixResult({ guests, engines, started }: MatrixFrame, cells: C
     },
     guests: guests.map(guestRow),
     engines: engines.map((engine) => ({ id: engine, title: engine })),
-    devices: [DEVICES],
+    devices: [...new Map(guests.map(columnOf).map((column) => [column.id, column])).values()],
     cells: cells.map((cell) => {
       const guest = guests.find(({ name }) => name === cell.guest)
       return cell.reason === undefined ? cell : { ...cell, reason: withoutLocalPaths(cell.reason, guest) }

@@ -1,12 +1,6 @@
 /** QEMU's `-device` and `-vga` in words: `isa-debug-exit,iobase=0x501,id=exit`. */
 import { z } from 'zod'
-import {
-  DEVICE_TYPES,
-  DeviceError,
-  type DeviceSpec,
-  deviceTypeNamed,
-  parseDevice,
-} from '../../machine/devices/catalogue.js'
+import { DEVICE_TYPES, type DeviceSpec, deviceTypeNamed } from '../../machine/devices/catalogue.js'
 import { nearest } from '../words/nearest.js'
 import { OptionError } from './option-error.js'
 
@@ -84,13 +78,24 @@ export function readDevice(words: DeviceWords, where: string): DeviceSpec {
         : 'it has none'
     throw new OptionError(`${what}: ${spec.type} has no option '${option}'; ${there}`)
   }
-  try {
-    parseDevice(spec)
-  } catch (error) {
-    if (error instanceof DeviceError) throw new OptionError(`${what}: ${error.message}`)
-    throw error
-  }
-  return spec
+  const parsed = type.options.safeParse(spec.options ?? {})
+  if (parsed.success) return spec
+  const [issue] = parsed.error.issues
+  const option = String(issue.path[0])
+  const value = spec.options?.[option]
+  const must = `it must be ${expected(issue)}`
+  throw new OptionError(
+    value === undefined ? `${what} needs ${option}; ${must}` : `${what}: ${option} is '${value}'; ${must}`,
+  )
+}
+
+function expected(issue: z.core.$ZodIssue): string {
+  const number = (value: number | bigint) => (value >= 0x100 ? `0x${value.toString(16)}` : `${value}`)
+  if (issue.code === 'too_big') return `at most ${number(issue.maximum)}`
+  if (issue.code === 'too_small') return `at least ${number(issue.minimum)}`
+  if (issue.code === 'invalid_value') return issue.values.map(String).join(' or ')
+  if (issue.code !== 'invalid_type') return 'of another form'
+  return { boolean: 'on or off', string: 'a text' }[issue.expected as string] ?? 'a number, as in 0x501'
 }
 
 function parseDeviceWords(text: string, where: string): DeviceSpec {

@@ -1,0 +1,347 @@
+/** Goes over every option of the table on every surface: a row that one of them forgets fails here. */
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { launchOptions } from '../../../harness/cli/codegen.js'
+import { fromQemu } from '../../../harness/cli/qemu-options.js'
+import { runCommand } from '../../../harness/cli/run.js'
+import { parseRun } from '../../../harness/cli/run-options.js'
+import { Recording } from '../../../harness/codegen/recording.js'
+import { testText } from '../../../harness/codegen/write-test.js'
+import type { MachineConfig } from '../../../harness/config/machine-config.js'
+import { SavedConfig } from '../../../harness/config/saved-config.js'
+import { defineGuest, guestMachine } from '../../../harness/guest/guest.js'
+import { file } from '../../../harness/guest/guest-media.js'
+import {
+  MACHINE_OPTIONS,
+  MACHINE_ROWS,
+  type MachineOptionName,
+  type MachineValues,
+} from '../../../harness/options/machine-spec.js'
+import { attributeOf, matrixColumn } from '../../../harness/options/read-options.js'
+import { stageKey } from '../../../harness/stages/stage-store.js'
+import { machineConfig } from '../../../harness/vm/launch.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'bootwright-options-'))
+/** A file of its own contents. */
+const made = (name: string) => {
+  const path = join(folder, name)
+  writeFileSync(path, name.padEnd(65536))
+  return path
+}
+const [floppy, other, cdrom, disk, kernel, initrd, bios] = ['f', 'g', 'cd', 'disk', 'kernel', 'initrd', 'bios'].map(
+  made,
+)
+
+interface Example {
+  /** What is typed after the flag; several for an option that may be given several times. */
+  typed: string[]
+  /** QEMU's way to say it. */
+  qemu?: string[]
+  /** For launch(). */
+  value: unknown
+  /** What it makes of the machine. */
+  config: Partial<MachineConfig>
+  /** Options that it needs beside it. */
+  with?: MachineValues
+  /** What codegen writes. */
+  written: string
+}
+
+/** One for each row: the type has them all. */
+const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
+  floppy: {
+    typed: [floppy, other],
+    qemu: ['-fda', floppy, '-fdb', other],
+    value: [floppy, other],
+    config: { floppies: [{ path: floppy }, { path: other }] },
+    written: `floppy: ['${floppy}', '${other}']`,
+  },
+  cdrom: {
+    typed: [cdrom],
+    qemu: ['-cdrom', cdrom],
+    value: cdrom,
+    config: { cdrom: { path: cdrom } },
+    written: `cdrom: '${cdrom}'`,
+  },
+  disks: {
+    typed: [disk],
+    qemu: ['-drive', `file=${disk},if=ide,index=0,media=disk,format=raw`],
+    value: disk,
+    config: { disks: [{ path: disk }] },
+    written: `disks: ['${disk}']`,
+  },
+  kernel: {
+    typed: [kernel],
+    qemu: ['-kernel', kernel],
+    value: kernel,
+    config: { kernel: { path: kernel } },
+    written: `kernel: '${kernel}'`,
+  },
+  initrd: {
+    typed: [initrd],
+    qemu: ['-initrd', initrd],
+    value: initrd,
+    with: { kernel },
+    config: { kernel: { path: kernel, initrd } },
+    written: `initrd: '${initrd}'`,
+  },
+  append: {
+    typed: ['quiet'],
+    qemu: ['-append', 'quiet'],
+    value: 'quiet',
+    with: { kernel },
+    config: { kernel: { path: kernel, append: 'quiet' } },
+    written: "append: 'quiet'",
+  },
+  boot: {
+    typed: ['order=ac,menu=on,splash-time=500'],
+    qemu: ['-boot', 'order=ac,menu=on,splash-time=500'],
+    value: 'order=ac,menu=on,splash-time=500',
+    config: { bootOrder: 'ac', bootMenu: { waitMs: 500 } },
+    written: "boot: 'order=ac,menu=on,splash-time=500'",
+  },
+  fdCheck: {
+    typed: [],
+    qemu: ['-no-fd-bootchk'],
+    value: false,
+    config: { floppyCheck: false },
+    written: 'fdCheck: false',
+  },
+  bios: {
+    typed: [bios],
+    qemu: ['-bios', bios],
+    value: bios,
+    config: { firmware: { bios } },
+    written: `bios: '${bios}'`,
+  },
+  engine: {
+    typed: ['soft'],
+    qemu: ['-accel', 'tcg,thread=single'],
+    value: 'soft',
+    config: { engine: 'soft' },
+    written: "engine: 'soft'",
+  },
+  cpu: {
+    typed: ['pentium3,+sse2'],
+    qemu: ['-cpu', 'pentium3,+sse2'],
+    value: 'pentium3,+sse2',
+    config: { cpu: 'pentium3,+sse2' },
+    written: "cpu: 'pentium3,+sse2'",
+  },
+  smp: {
+    typed: ['cpus=4'],
+    qemu: ['-smp', '4,sockets=1,cores=4'],
+    value: 4,
+    config: { cpus: 4 },
+    written: 'smp: 4',
+  },
+  memory: {
+    typed: ['64M'],
+    qemu: ['-m', 'size=64M,slots=2'],
+    value: '64M',
+    config: { memory: 64 << 20 },
+    written: "memory: '64M'",
+  },
+  vga: { typed: ['none'], qemu: ['-vga', 'none'], value: 'none', config: { vga: 'none' }, written: "vga: 'none'" },
+  devices: {
+    typed: ['isa-debug-exit,iobase=0x501', 'pc-testdev'],
+    qemu: ['-device', 'isa-debug-exit,iobase=0x501', '-device', 'pc-testdev'],
+    value: ['isa-debug-exit,iobase=0x501', 'pc-testdev'],
+    config: { devices: [{ type: 'isa-debug-exit', options: { iobase: '0x501' } }, { type: 'pc-testdev' }] },
+    written: "devices: ['isa-debug-exit,iobase=0x501', 'pc-testdev']",
+  },
+  epoch: {
+    typed: ['2026-01-31T12:00:00'],
+    qemu: ['-rtc', 'base=2026-01-31T12:00:00,clock=vm'],
+    value: 1769860800,
+    config: { epoch: 1769860800 },
+    written: 'epoch: 1769860800',
+  },
+}
+
+/** What commander makes of arguments. */
+function flagsOf(args: string[]) {
+  const command = runCommand()
+    .exitOverride()
+    .action(() => {})
+  command.parse(args, { from: 'user' })
+  return command.opts()
+}
+
+const typedArgs = (name: MachineOptionName, { typed }: Example) => {
+  const { long } = MACHINE_OPTIONS[name].flag
+  return typed.length === 0 ? [long] : typed.flatMap((text) => [long, text])
+}
+const beside = (example: Example) =>
+  Object.entries(example.with ?? {}).flatMap(([name, value]) => [`--${name}`, String(value)])
+const request = (args: string[]) => parseRun('guest', flagsOf(args), [])
+const sample = (machine: object) =>
+  defineGuest({
+    ...{ name: 'sample', title: 'Sample', family: 'hobby', licence: 'MIT' },
+    machine: { floppies: [file(floppy)], ...machine },
+    levels: [{ name: 'kernel', title: 'a banner', until: { kind: 'exit' } }],
+  })
+
+describe.each(Object.entries(EXAMPLES) as [MachineOptionName, Example][])('%s', (name, example) => {
+  const option = MACHINE_OPTIONS[name]
+  const launched = async (more: object) => machineConfig({ floppy, ...example.with, ...more })
+
+  test('on the command line, by its own flag and by QEMU’s', () => {
+    const args = [...beside(example), ...typedArgs(name, example)]
+    expect(request(args).machine).toMatchObject(example.config)
+    if (!example.qemu) return
+    expect(request([...beside(example), ...fromQemu(example.qemu, () => false)]).given).toEqual(request(args).given)
+  })
+
+  test('in help', () => {
+    expect(runCommand().helpInformation()).toContain(option.flag.long)
+    expect(flagsOf(typedArgs(name, example))).toHaveProperty(attributeOf(option.flag.long))
+  })
+
+  test('in launch()', async () => {
+    expect(await launched({ [name]: example.value })).toMatchObject(example.config)
+    await expect(launched({ [name]: () => {} })).rejects.toThrow(new RegExp(`^${name} is a function; it must be `))
+  })
+
+  test('in a guest’s machine', async () => {
+    if (option.guest === false) return
+    const own = option.guest ?? name
+    expect(await guestMachine(sample({ [own]: example.value }))).toMatchObject(example.config)
+    expect(() => sample({ [own]: () => {} })).toThrow(`machine.${own} is a function; it must be `)
+  })
+
+  test('in what codegen writes, which launches the same machine', async () => {
+    const typed = parseRun(
+      undefined,
+      flagsOf(
+        [...beside(example), '--floppy', floppy, ...typedArgs(name, example)].filter(
+          (_, i, all) => name !== 'floppy' || i >= all.length - 4,
+        ),
+      ),
+      [],
+    )
+    const options = launchOptions(undefined, typed)
+    expect(testText('a', options, new Recording('a'))).toContain(`\n  ${example.written},\n`)
+    expect(await machineConfig(options)).toMatchObject(example.config)
+  })
+
+  test('in snapshot files and recordings', () => {
+    expect(SavedConfig.parse(JSON.parse(JSON.stringify(example.config)))).toEqual(
+      JSON.parse(JSON.stringify(example.config)),
+    )
+  })
+
+  test('of a snapshot’s machine, as the table says', () => {
+    const parse = () =>
+      parseRun(undefined, { ...flagsOf([...beside(example), ...typedArgs(name, example)]), snapshot: 's' }, [])
+    if (option.snapshot === 'own') expect(parse).toThrow(/is the snapshot's own, 's'; leave it out$/)
+    else expect(parse().machine).toEqual(example.config)
+  })
+
+  test('in a stage’s key', async () => {
+    const key = async (config: MachineConfig) => stageKey({ name: 's', config, parent: undefined, steps: '' })
+    const base: MachineConfig = example.with?.kernel ? { kernel: { path: kernel } } : {}
+    expect(await key({ ...base, ...example.config })).not.toBe(await key(base))
+  })
+})
+
+test('examples say all that can be said', () => {
+  expect(Object.keys(EXAMPLES).sort()).toEqual(MACHINE_ROWS.map(([name]) => name).sort())
+})
+
+test('the matrix has a column for another machine than the standard PC', () => {
+  expect(matrixColumn({})).toEqual({ id: 'standard', title: 'standard PC' })
+  expect(matrixColumn({ vga: 'VGA', memory: 1 })).toEqual({ id: 'standard', title: 'standard PC' })
+  expect(matrixColumn({ vga: 'none', devices: [{ type: 'pc-testdev' }] }).id).toBe('no display; pc-testdev')
+})
+
+describe('what no machine can be is refused alike on every surface', () => {
+  const four = [disk, disk, disk, disk]
+  test.each<[string, object, RegExp]>([
+    ['a fourth disk', { disks: four }, /^disks was given 4 times; there is room for 3/],
+    ['a boot order of four', { boot: 'acdn' }, /^boot 'acdn' is no boot order/],
+    ['a letter twice', { boot: 'aa' }, /^boot 'aa' is no boot order/],
+    ['a misspelt part', { boot: 'ordr=a' }, /^boot 'ordr=a': there is no 'ordr'; did you mean 'order'\?/],
+    ['half a CPU', { smp: 1.5 }, /^smp '1.5' is no number of CPUs/],
+    ['CPUs in words', { smp: Number.NaN }, /^smp is NaN; it must be a whole number/],
+    [
+      'an unknown part of a medium',
+      { floppy: { path: floppy, writ: true } },
+      /^floppy has no 'writ'; did you mean 'write'\?|^floppy is an object; it must be a path/,
+    ],
+    ['an unknown device', { devices: ['isa-debug-exi'] }, /^devices isa-debug-exi: .* did you mean 'isa-debug-exit'\?/],
+    ['an unknown part of a device', { devices: [{ typ: 'hpet' }] }, /^devices/],
+    ['an unknown option of a device', { devices: ['isa-debug-exit,iobas=1'] }, /did you mean 'iobase'\?/],
+    [
+      'a value that does not fit',
+      { devices: ['isa-debug-exit,iobase=0x10000'] },
+      /iobase is '0x10000'; it must be at most 0xffff$/,
+    ],
+    [
+      'a value that is no number',
+      { devices: ['isa-debug-exit,iobase=x'] },
+      /iobase is 'x'; it must be a number, as in 0x501$/,
+    ],
+    ['a drive as a device', { devices: ['ide-hd'] }, /give the image by --drive/],
+    ['an unknown adapter', { vga: 'qxl' }, /^vga 'qxl' is no display adapter of this machine; it has std, /],
+  ])('%s', async (_, options, sentence) => {
+    await expect(machineConfig({ floppy, ...options })).rejects.toThrow(sentence)
+    const { disks: __, floppy: ___, ...machine } = options as { disks?: unknown; floppy?: unknown; smp?: number }
+    if (Object.keys(machine).length === 0) return
+    const { smp, ...others } = machine
+    expect(() => sample({ ...others, ...(smp !== undefined && { cpus: smp }) })).toThrow(/^guest 'sample': machine\./)
+  })
+})
+
+describe('--drive', () => {
+  const machine = (...drives: string[]) => parseRun('g', { drive: drives, write: true }, []).machine
+  test('puts images in their places, and leaves alone what is readonly', () => {
+    const {
+      disks,
+      floppies,
+      cdrom: cd,
+    } = machine(
+      'file=b,index=1',
+      'file=a,if=ide,index=0,readonly=on',
+      'file=c',
+      'file=f,if=floppy,format=raw',
+      'file=d,media=cdrom,index=2',
+    )
+    expect(disks).toEqual([{ path: 'a' }, { path: 'b', write: true }, { path: 'c', write: true }])
+    expect(floppies).toEqual([{ path: 'f', write: true }])
+    expect(cd).toEqual({ path: 'd' })
+    expect(machine('file=a,,b.img').disks).toEqual([{ path: 'a,b.img', write: true }])
+  })
+  test.each([
+    ['if=ide', 'names no image; add file=PATH'],
+    ['file=a,fil=b', "there is no 'fil'; did you mean 'file'?"],
+    ['file=a,format=qcow2', 'images are raw here; convert it with qemu-img'],
+    ['file=a,if=virtio', 'drives here are ide or floppy, not virtio'],
+    ['file=a,index=2', 'secondary master is the CD drive here'],
+    ['file=a,index=1', 'none at 0; fill the places in order'],
+    ['file=a,media=cdrom,index=0', 'the CD drive is secondary master here'],
+    ['file=a,if=floppy,index=2', 'index is 0 to 1 on floppy, not 2'],
+    ['file=a,readonly=yes', 'readonly is on or off, not yes'],
+    ['a.img', "'a.img' has no value; the image is file=PATH"],
+  ])('%s is refused', (drive, sentence) => {
+    expect(() => machine(drive)).toThrow(sentence)
+  })
+  test('two in one place are refused', () => {
+    expect(() => machine('file=a,index=0', 'file=b,index=0')).toThrow('there is another disk at index 0')
+    expect(() => machine('file=a,media=cdrom', 'file=b,media=cdrom')).toThrow('there is one CD drive')
+    expect(() => machine('file=a', 'file=b', 'file=c', 'file=d')).toThrow('there is room for 3 disks')
+  })
+})
+
+test('what ends a wait early is said on the command line, and written by codegen', () => {
+  expect(request(['--fail-on', 'ASSERT', '--fail-on', '/not ok/i']).failOn).toEqual([
+    { source: 'ASSERT', flags: '' },
+    { source: 'not ok', flags: 'i' },
+  ])
+  expect(request(['--no-fail-on']).failOn).toBe(false)
+  expect(request([]).failOn).toBeUndefined()
+  const options = launchOptions('freedos', request(['--fail-on', 'ASSERT']))
+  expect(testText('a', options, new Recording('a'))).toContain('failOn: [/ASSERT/],')
+})
