@@ -95,6 +95,7 @@ function unwrapped(schema: z.ZodType): z.ZodType {
 
 function namesOf(schema: z.ZodType | undefined): string[] {
   const plain = schema && unwrapped(schema)
+  if (plain instanceof z.ZodUnion) return plain.options.flatMap((option) => namesOf(option as z.ZodType))
   return plain instanceof z.ZodObject ? Object.keys(plain.shape) : []
 }
 

@@ -33,7 +33,10 @@ export interface Level {
 
 /** Of the options of `launch()`, those that are no media: `smp` is `cpus` here. */
 export interface GuestOptions
-  extends Pick<MachineValues, 'memory' | 'cpu' | 'boot' | 'fdCheck' | 'bios' | 'vga' | 'devices' | 'epoch'> {
+  extends Pick<
+    MachineValues,
+    'memory' | 'cpu' | 'boot' | 'fdCheck' | 'bios' | 'overlayLimit' | 'vga' | 'devices' | 'epoch'
+  > {
   /** How many CPUs; default 1. */
   cpus?: MachineValues['smp']
 }

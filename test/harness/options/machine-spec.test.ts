@@ -144,6 +144,12 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
     config: { memory: 64 << 20 },
     written: "memory: '64M'",
   },
+  overlayLimit: {
+    typed: ['2G'],
+    value: '2G',
+    config: { overlayLimit: 2 ** 31 },
+    written: "overlayLimit: '2G'",
+  },
   vga: { typed: ['none'], qemu: ['-vga', 'none'], value: 'none', config: { vga: 'none' }, written: "vga: 'none'" },
   devices: {
     typed: ['isa-debug-exit,iobase=0x501', 'pc-testdev'],
