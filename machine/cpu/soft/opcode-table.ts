@@ -202,7 +202,7 @@ function tree(choices: Leaf[], asked: Set<string>): number {
   return ((NODE.leaf << 28) | (leaves.length - 1)) >>> 0
 }
 
-export interface OpcodeTable {
+export interface HandlerTable {
   /** Handlers by case number: the hot ones, then those called through the function table, by how they end. */
   readonly handlers: readonly Variant[]
   readonly hotCount: number
@@ -213,20 +213,23 @@ export interface OpcodeTable {
   readonly invalid: number
   /** Case by variant, as the leaves name them. */
   readonly cases: readonly number[]
-  readonly roots: readonly number[]
-  readonly nodes: readonly number[]
-  readonly leaves: readonly (readonly [number, number])[]
   /** Of the handlers' order: a core and what reads its ops are to agree. */
   readonly hash: number
 }
 
-let made: OpcodeTable | undefined
+export interface OpcodeTable extends HandlerTable {
+  readonly roots: readonly number[]
+  readonly nodes: readonly number[]
+  readonly leaves: readonly (readonly [number, number])[]
+}
 
-export function opcodeTable(): OpcodeTable {
+let made: HandlerTable | undefined
+
+/** The handlers alone. */
+export function handlerTable(): HandlerTable {
   if (made) return made
   for (const { rows } of tables) for (const row of rows) addRow(...row)
   const invalid = addVariants('invalid opcode', 'invalidOpcode()', [], 0, false)
-  for (const [key, choices] of byOpcode) roots[key] = tree(choices, new Set())
   const handlers = [
     ...variants.filter((v) => v.hot),
     ...(['plain', 'end', 'jump'] as const).flatMap((ending) => variants.filter((v) => !v.hot && v.ending === ending)),
@@ -240,6 +243,13 @@ export function opcodeTable(): OpcodeTable {
   const names = handlers.map(({ code, ending }) => `${code} ${ending}`).join('\n')
   const hash = createHash('sha256').update(names).digest().readUInt32LE(0) >>> 1
   const cases = variants.map(numberOf)
-  made = { handlers, hotCount, endFrom, jumpFrom, invalid: cases[invalid], cases, roots, nodes, leaves, hash }
+  made = { handlers, hotCount, endFrom, jumpFrom, invalid: cases[invalid], cases, hash }
   return made
+}
+
+/** With the decoder's decision tree. */
+export function opcodeTable(): OpcodeTable {
+  const table = handlerTable()
+  for (const [key, choices] of byOpcode) roots[key] = tree(choices, new Set())
+  return { ...table, roots, nodes, leaves }
 }

@@ -3,7 +3,7 @@
  * module, whose functions stand in the core's table. When something is compiled never changes what the guest does.
  */
 import * as at from '../layout.js'
-import { opcodeTable } from '../opcode-table.js'
+import { handlerTable } from '../opcode-table.js'
 import { IMPORTS, PARAMETERS, type RegionMode, regionKey } from './frame.js'
 import { type Block, readBlock } from './ops.js'
 import { compileRegion, successors } from './region.js'
@@ -59,6 +59,7 @@ export class Jit {
   private free: number
   private readonly base: number
   private generation: number
+  private readonly able: boolean
   private bytes = 0
   private readonly compilations = new Map<string, number>()
   /** The modules' memory is full: everything goes when the core rests. */
@@ -70,11 +71,11 @@ export class Jit {
     threshold: number,
   ) {
     this.view = new DataView(memory.buffer)
-    this.base = this.free = core.table.length
-    this.generation = core.poolGeneration.value
-    // Another core's ops (BOOTWRIGHT_CORE) cannot be read.
-    const known = core.TABLE_HASH?.value === opcodeTable().hash
-    this.view.setUint32(at.JIT_THRESHOLD, known ? threshold : 0, true)
+    // An older core, which BOOTWRIGHT_CORE may name, knows of no compiled code.
+    this.able = core.table !== undefined
+    this.base = this.free = core.table?.length
+    this.generation = core.poolGeneration?.value
+    this.view.setUint32(at.JIT_THRESHOLD, threshold, true)
   }
 
   /** How many regions there are. */
@@ -87,6 +88,11 @@ export class Jit {
     if (this.core.poolGeneration.value !== this.generation) this.forget()
     if (this.full) return
     const { view } = this
+    // Another core's ops (BOOTWRIGHT_CORE) cannot be read. Asked for late: the table takes some milliseconds to make.
+    if (this.core.TABLE_HASH.value !== handlerTable().hash) {
+      view.setUint32(at.JIT_THRESHOLD, 0, true)
+      return
+    }
     const count = view.getUint32(at.JIT_QUEUED, true)
     const bodies: Uint8Array[] = []
     const regions: { blocks: readonly Block[]; key: number }[] = []
@@ -131,6 +137,7 @@ export class Jit {
 
   /** The core rests: what takes too much room goes. */
   rest(): void {
+    if (!this.able) return
     if (this.full) this.core.dropEverything()
     if (this.core.poolGeneration.value !== this.generation) this.forget()
   }

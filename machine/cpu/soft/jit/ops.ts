@@ -1,6 +1,6 @@
 /** Decoded ops as the core's memory has them, with what their handlers do from the opcode table. */
 import * as at from '../layout.js'
-import { opcodeTable } from '../opcode-table.js'
+import { handlerTable } from '../opcode-table.js'
 
 /** What a handler does: its name in the core, the type of its operands, whether one is in memory, its constants. */
 export interface Action {
@@ -65,7 +65,7 @@ export interface Block {
 }
 
 export function readBlock(view: DataView, address: number): Block {
-  actions ??= opcodeTable().handlers.map(parse)
+  actions ??= handlerTable().handlers.map(parse)
   const count = view.getUint32(address + at.BLOCK_COUNT, true)
   const phys = view.getUint32(address + at.BLOCK_PHYS, true)
   const offset = phys & 0xfff
