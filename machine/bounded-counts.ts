@@ -1,9 +1,14 @@
 /** Counts by number of what a guest touches: as many numbers as are of use to a person, whatever the guest does. */
+import type { Stateful, StateTable } from './device.js'
+import { count, list } from './state/fields.js'
 
 /** A guest that sweeps all numbers must not fill the host's memory. */
 const LIMIT = 1024
 
-export class BoundedCounts {
+const STATE: StateTable = { entries: list(list(count, 2), 0, LIMIT) }
+
+export class BoundedCounts implements Stateful {
+  readonly state = STATE
   private readonly counts = new Map<number, number>()
 
   count(key: number): void {
@@ -11,11 +16,12 @@ export class BoundedCounts {
     if (before !== undefined || this.counts.size < LIMIT) this.counts.set(key, (before ?? 0) + 1)
   }
 
-  entries(): [key: number, count: number][] {
+  /** A member of the machine's state, too. */
+  get entries(): [key: number, count: number][] {
     return [...this.counts]
   }
 
-  load(entries: readonly [key: number, count: number][]): void {
+  set entries(entries: [key: number, count: number][]) {
     this.counts.clear()
     for (const [key, count] of entries) this.counts.set(key, count)
   }

@@ -2,7 +2,7 @@
  * Guest time: the only time a device knows. Nanoseconds since power-on as a JavaScript number (exact to 2^53 ns,
  * some 104 days).
  */
-import type { State } from './device.js'
+import type { State, StateValue } from './device.js'
 
 export interface Timer {
   readonly name: string
@@ -11,6 +11,11 @@ export interface Timer {
   /** Arms it (again) for the guest time `ns`; a time that has passed fires as soon as the engine comes to an instruction boundary. */
   at(ns: number): void
   cancel(): void
+  /** Arms it, or disarms it for Infinity; leaves it alone when it already stands so. */
+  set(ns: number): void
+  /** Deadline and order; null while disarmed. For `timer` in a table of state. */
+  save(): StateValue
+  load(saved: StateValue): void
 }
 
 export interface Clock {
@@ -43,6 +48,23 @@ class ClockTimer implements Timer {
     if (this.deadline === Number.POSITIVE_INFINITY) return
     this.deadline = Number.POSITIVE_INFINITY
     this.clock.rearmed(Number.POSITIVE_INFINITY)
+  }
+
+  set(ns: number): void {
+    if (ns === this.deadline) return
+    if (ns === Number.POSITIVE_INFINITY) this.cancel()
+    else this.at(ns)
+  }
+
+  save(): StateValue {
+    return this.deadline === Number.POSITIVE_INFINITY ? null : [this.deadline, this.order]
+  }
+
+  load(saved: StateValue): void {
+    const [deadline, order] = (saved ?? [Number.POSITIVE_INFINITY, 0]) as [number, number]
+    this.deadline = deadline
+    this.order = order
+    this.clock.rearmed(deadline)
   }
 }
 
@@ -111,28 +133,13 @@ export class MachineClock implements Clock {
       .map((t) => ({ name: t.name, deadline: t.deadline }))
   }
 
-  /** The timers in the order they were made, which is the same in every machine of one kind. */
+  /** Timers are saved by their devices, in the tables of their state. */
   save(): State {
-    return {
-      orders: this.orders,
-      timers: this.timers.map(({ name, deadline, order }) => ({ name, deadline, order })),
-    }
+    return { orders: this.orders }
   }
 
-  /**
-   * After the devices, which arm their timers themselves but not in their old order. A timer that the state does not
-   * know keeps what its device made of it.
-   */
+  /** After the devices. */
   load(state: State): void {
-    const left = [...(state.timers as { name: string; deadline: number; order: number }[])]
-    for (const timer of this.timers) {
-      // Where some share a name, their order of making tells them apart.
-      const index = left.findIndex(({ name }) => name === timer.name)
-      if (index < 0) continue
-      const [{ deadline, order }] = left.splice(index, 1)
-      timer.deadline = deadline
-      timer.order = order
-    }
     this.orders = state.orders as number
     this.stale = true
     this.onSooner?.(this.nextDeadline())

@@ -14,6 +14,34 @@ export type AccessSize = 1 | 2 | 4 | 8
 export type State = { [key: string]: StateValue }
 export type StateValue = number | bigint | string | boolean | null | Uint8Array | StateValue[] | State
 
+/** What a value in a state has to be like. */
+export interface Check {
+  /** For the sentence: `a number from 0 to 255`. */
+  readonly wanted: string
+  fits(value: StateValue | undefined): boolean
+}
+
+/** How one member of an object is saved, checked, loaded and reset; the kinds are in `state/fields.ts`. */
+export interface Field extends Check {
+  /** What only the machine that loads can tell: throws a SnapshotError. `now` is the state's guest time, if known. */
+  check?(saved: StateValue, present: unknown, where: string, now: number | undefined): void
+  save(present: unknown): StateValue
+  /** What the member becomes: `present` itself where its contents were changed in place. The value has been checked. */
+  load(saved: StateValue, present: unknown): unknown
+  /** Its value after a reset, where that is always the same. */
+  readonly initial?: StateValue
+}
+
+export type StateTable = { readonly [member: string]: Field }
+
+/** A device, or a part of one: saved and loaded by `state/state-table.ts`. */
+export interface Stateful {
+  /** The members that are saved. A getter and a setter are a member as well. */
+  readonly state: StateTable
+  /** They have been loaded: brings what follows from them in line. Drives no line whose other end restores itself. */
+  loaded?(): void
+}
+
 /** A level-triggered or edge-triggered wire: `true` is asserted. Calling it with the level it has is a no-op. */
 export type IrqLine = (level: boolean) => void
 
@@ -56,7 +84,7 @@ export interface AcpiDevice {
 }
 
 /** One piece of hardware in the machine's table. */
-export interface Device {
+export interface Device extends Stateful {
   /** QEMU's device name where it has one (`isa-serial`), else the chip's name. Unique in a machine. */
   readonly name: string
   /** Fixed port ranges; those behind PCI BARs are declared by the PCI function. */
@@ -67,14 +95,8 @@ export interface Device {
   readonly display?: Display
   /** The state after a hardware reset (RESET# or power-on; a device that tells them apart documents it). */
   reset(): void
-  save(): State
-  load(state: State): void
   /** What ACPI is to know of it: AML of the device in its scope, behind the ISA bridge or on the PCI bus itself. */
   acpi?(): readonly AcpiDevice[]
-  /** Version of what `save` gives; default 1. It grows when an older `load` could not take it. */
-  readonly version?: number
-  /** Makes a state of this device's present version of an older one. Without it, older ones are refused. */
-  migrate?(state: State, from: number): State
 }
 
 /** Guest-physical memory as a bus master sees it: RAM, ROM and MMIO behind one address. */

@@ -16,7 +16,7 @@ import type { CpuBoard, Engine, Fault } from './cpu/engine.js'
 import { DEFAULT_CPU } from './cpu/models.js'
 import { formatRegisters } from './cpu/registers.js'
 import { ARENA_GUEST } from './cpu/soft/layout.js'
-import type { State } from './device.js'
+import type { Field, State, Stateful, StateTable } from './device.js'
 import type { CharBackend } from './devices/device-type.js'
 import type { Display } from './devices/display/display.js'
 import { NO_DISPLAY } from './devices/display/no-display.js'
@@ -27,10 +27,11 @@ import { type BlockDevice, MediumError } from './media/block-device.js'
 import { Overlay, type OverlayImage } from './media/overlay.js'
 import { checkState, type LikeState } from './state/check-state.js'
 import { hashParts } from './state/compare.js'
-import { damaged } from './state/fields.js'
+import { count, damaged, flag, isRecord, list, orNone, u16 } from './state/fields.js'
 import { GuestMemory } from './state/guest-memory.js'
-import { checkShape, loadOrder, type MachineShape, type MachineState, migrated } from './state/machine-state.js'
+import { checkShape, loadOrder, type MachineShape, type MachineState } from './state/machine-state.js'
 import { SnapshotError } from './state/snapshot-error.js'
+import { part, saveState, takeState } from './state/state-table.js'
 import { describeUnexpected, isUnexpected } from './unexpected.js'
 import { Warnings } from './warnings.js'
 
@@ -49,7 +50,22 @@ export interface BoardType {
   build(chassis: Chassis): Board
 }
 
-export class VirtualMachine implements Machine {
+/** Why a run ended, as a state has it. */
+const EXIT: Field = {
+  wanted: 'the end of a run',
+  fits: (value) => isRecord(value) && typeof value.reason === 'string',
+  save: (present) => ({ ...(present as MachineExit) }) as State,
+  load: (saved) => ({ ...(saved as State) }),
+}
+
+/** The machine's own members. */
+const STATE: StateTable = {
+  ...{ resetDue: flag, pending: orNone(EXIT), over: orNone(EXIT), asleep: flag, wakeEvent: u16 },
+  ...{ unknownMsrs: part(), unassignedPorts: list(list(count, 3), 0, 0x10000), unassignedMemory: part() },
+}
+
+export class VirtualMachine implements Machine, Stateful {
+  readonly state = STATE
   readonly engine: 'soft' | 'kvm'
   readonly engineReason: string
   readonly display: Display
@@ -339,7 +355,7 @@ export class VirtualMachine implements Machine {
       ...this.memory
         .unhandled()
         .addresses.map(({ address, reads, writes }) => ({ kind: 'mmio' as const, address, reads, writes })),
-      ...this.unknownMsrs.entries().map(([address, reads]) => ({ kind: 'msr' as const, address, reads, writes: 0 })),
+      ...this.unknownMsrs.entries.map(([address, reads]) => ({ kind: 'msr' as const, address, reads, writes: 0 })),
     ]
     return list.sort((a, b) => b.reads + b.writes - (a.reads + a.writes))
   }
@@ -361,7 +377,7 @@ export class VirtualMachine implements Machine {
   }
 
   private saveAllButMemory(): Omit<MachineState, 'memory'> {
-    const { cpu, clock, resetDue, pending, over, asleep, wakeEvent } = this
+    const { cpu, clock } = this
     const { devices } = this.board
     const media: MachineState['media'] = {}
     for (const [slot, medium] of this.media) {
@@ -377,18 +393,9 @@ export class VirtualMachine implements Machine {
       time: cpu.saveTime(),
       cpus: Array.from({ length: cpu.cpus }, (_, i) => cpu.getState(i)),
       clock: clock.save(),
-      devices: Object.fromEntries(devices.map((device) => [device.name, device.save()])),
+      devices: Object.fromEntries(devices.map((device) => [device.name, saveState(device)])),
       media,
-      machine: {
-        resetDue,
-        pending: pending ? { ...pending } : null,
-        over: over ? { ...over } : null,
-        asleep,
-        wakeEvent,
-        unknownMsrs: this.unknownMsrs.entries(),
-        ports: this.ports.saveUnhandled(),
-        memory: this.memory.saveUnhandled(),
-      } as State,
+      machine: saveState(this),
     }
   }
 
@@ -404,6 +411,19 @@ export class VirtualMachine implements Machine {
     if (Math.abs(this.cpu.now() - state.time.ns) > 1) throw damaged('time', 'its counts do not make the guest time')
   }
 
+  /** What was touched that is not there, for the state. */
+  get unassignedPorts(): [number, number, number][] {
+    return this.ports.unhandledCounts
+  }
+
+  set unassignedPorts(counts: [number, number, number][]) {
+    this.ports.unhandledCounts = counts
+  }
+
+  get unassignedMemory(): Stateful {
+    return this.memory.ownerless
+  }
+
   /** What a state of this machine looks like. */
   private ownState(): LikeState {
     return {
@@ -411,12 +431,12 @@ export class VirtualMachine implements Machine {
       cpus: Array.from({ length: this.cpu.cpus }, (_, i) => this.cpu.getState(i)),
       clock: this.clock.save(),
       devices: this.board.devices,
+      machine: this,
     }
   }
 
   private take(state: MachineState): void {
     const { cpu, memory } = this
-    const { machine } = state
     for (const [slot, image] of Object.entries(state.media)) {
       const medium = this.media.get(slot)
       if (image && medium instanceof Overlay) medium.restore(image)
@@ -425,29 +445,19 @@ export class VirtualMachine implements Machine {
     // First the time, which devices look at, and last the CPUs and the clock, which devices reach into.
     cpu.loadTime(state.time)
     memory.batch(() => {
-      for (const device of loadOrder(this.board.devices)) {
-        const saved = state.devices[device.name]
-        if (saved) device.load(migrated(device, saved, state.shape.devices[device.name]))
-      }
+      for (const device of loadOrder(this.board.devices)) takeState(device, state.devices[device.name])
     })
     for (const [i, one] of state.cpus.entries()) cpu.setState(one, i)
     this.clock.load(state.clock)
-    this.resetDue = machine.resetDue as boolean
-    this.pending = (machine.pending ?? undefined) as MachineExit | undefined
-    this.over = (machine.over ?? undefined) as MachineExit | undefined
-    // Snapshots from before ACPI S3 have neither.
-    this.asleep = (machine.asleep as boolean | undefined) ?? false
-    this.wakeEvent = (machine.wakeEvent as number | undefined) ?? 0
-    this.unknownMsrs.load(machine.unknownMsrs as [number, number][])
-    this.ports.loadUnhandled(machine.ports as State)
-    memory.loadUnhandled(machine.memory as State)
+    takeState(this, state.machine)
   }
 
   shape(): MachineShape {
     return {
       ...this.shapeBase,
       engine: this.engine,
-      devices: Object.fromEntries(this.board.devices.map(({ name, version }) => [name, version ?? 1])),
+      cpus: this.cpu.cpus,
+      devices: { ...Object.fromEntries(this.board.devices.map(({ name }) => [name, name])), ...this.board.types },
       memory: this.memory.allocations().map(({ name, offset, size }) => ({ name, offset: offset - ARENA_GUEST, size })),
       memorySize: this.guestMemory.size,
       media: Object.fromEntries([...this.media].map(([slot, { size }]) => [slot, size])),

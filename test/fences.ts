@@ -19,7 +19,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   // The machine: contracts, virtual-machine.ts and create-machine.ts.
   machine: { code: [] },
   'machine/boards': { code: ['machine'] },
-  'machine/bus': { code: ['machine/device'], types: ['machine/cpu/engine'] },
+  'machine/bus': { code: ['machine/device', 'machine/state'], types: ['machine/cpu/engine'] },
   'machine/chipset': {
     code: [
       'machine/clock',
@@ -42,7 +42,10 @@ export const FENCES: { readonly [room: string]: Fence } = {
   },
   'machine/host': { code: [] },
   'machine/media': { code: ['machine/device', 'machine/host'] },
-  'machine/state': { code: ['machine/device', 'machine/host', 'machine/media'], types: ['machine/cpu/engine'] },
+  'machine/state': {
+    code: ['machine/device', 'machine/host', 'machine/media'],
+    types: ['machine/clock', 'machine/cpu/engine'],
+  },
   reports: { code: ['machine/host/output-file'] },
   fixtures: { code: ['machine/media'] },
   // index.ts, what a test author imports.

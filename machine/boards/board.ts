@@ -47,6 +47,8 @@ export type CpuPins = Pick<
 export interface Board {
   /** In the order in which they are reset. */
   readonly devices: readonly Device[]
+  /** Types of what is plugged in, by name: drives, too, whose controllers reset and save them. */
+  readonly types: { readonly [name: string]: string }
   readonly pins: CpuPins
   /** undefined: a machine without a display adapter. */
   readonly display: Display | undefined

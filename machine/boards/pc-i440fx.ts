@@ -195,7 +195,7 @@ export function pcI440fx(chassis: Chassis): Board {
   }
   const table = deviceTable(options)
   const isDrive = ({ type }: DeviceSpec) => ['ide', 'floppy'].includes(busOf(type) ?? '')
-  plugIn(table.filter(isDrive), chassis, wiring)
+  const drives = plugIn(table.filter(isDrive), chassis, wiring)
   const ide = new Ide({
     clock,
     memory,
@@ -289,6 +289,7 @@ export function pcI440fx(chassis: Chassis): Board {
   const cd = ideUnits.find((drive) => drive instanceof AtapiCd)
   return {
     devices,
+    types: Object.fromEntries([...drives, ...plugged].map(({ name, type }) => [name, type])),
     pins: {
       acknowledgeInterrupt: () => apic().acknowledge(),
       readMsr: (index) => apic().readMsr(index),

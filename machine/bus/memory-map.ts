@@ -7,7 +7,7 @@
  * `mmioRead` and `mmioWrite`. What no layer covers reads all ones and is counted by address.
  */
 import type { MemoryRegion } from '../cpu/engine.js'
-import type { AccessSize, MmioRange, PhysicalMemory, State, Warn } from '../device.js'
+import type { AccessSize, MmioRange, PhysicalMemory, Warn } from '../device.js'
 import {
   type Flattened,
   flatten,
@@ -71,7 +71,8 @@ export class MemoryMap implements PhysicalMemory {
   /** Direct-mapped by page: pages that lie wholly in one stretch. */
   private readonly cachePages = new Int32Array(CACHE_ENTRIES).fill(-1)
   private readonly cacheStretches: Stretch[] = []
-  private readonly ownerless: OwnerlessAddresses
+  /** Addresses that were touched without an owner. */
+  readonly ownerless: OwnerlessAddresses
   private readonly pieces: Allocation[] = []
 
   onChange: ((regions: readonly MemoryRegion[]) => void) | undefined
@@ -334,15 +335,6 @@ export class MemoryMap implements PhysicalMemory {
 
   clearUnhandled(): void {
     this.ownerless.clear()
-  }
-
-  /** The counts of `unhandled`, for snapshots. */
-  saveUnhandled(): State {
-    return this.ownerless.save()
-  }
-
-  loadUnhandled(state: State): void {
-    this.ownerless.load(state)
   }
 
   private addLayer(

@@ -3,7 +3,8 @@
  * 6.2), base address registers that come and go on the port bus and in the memory map, expansion ROM, capabilities and
  * the interrupt pin.
  */
-import type { AccessSize, IrqLine, State } from '../device.js'
+import type { AccessSize, IrqLine, StateTable } from '../device.js'
+import { bytes, flag } from '../state/fields.js'
 import { type MemoryLayer, type MemoryMap, type MmioWindow, Priority } from './memory-map.js'
 import type { PortBus, PortMapping, PortWindow } from './port-bus.js'
 
@@ -94,8 +95,11 @@ function powerOfTwo(size: number, least: number): number {
   return result
 }
 
+const STATE: StateTable = { config: bytes(256), level: flag }
+
 export class PciFunction {
   readonly name: string
+  readonly state = STATE
   /** Configuration space. A device sets its own registers here before it goes on the bus, and status later. */
   readonly config = new Uint8Array(256)
   /** Bits a guest can write. From 40h on all are, unless the device says otherwise. */
@@ -242,18 +246,6 @@ export class PciFunction {
     this.changed?.(0, 256)
   }
 
-  save(): State {
-    return { config: this.config.slice(), level: this.level }
-  }
-
-  /** Does not drive the interrupt line: the router behind it restores its own inputs. */
-  load(state: State): void {
-    this.config.set(state.config as Uint8Array)
-    this.level = state.level as boolean
-    this.decode()
-    this.changed?.(0, 256)
-  }
-
   /** @internal */
   attach(portBus: PortBus, memory: MemoryMap, device: number): void {
     this.portBus = portBus
@@ -338,5 +330,11 @@ export class PciFunction {
     } else if (bar.ram) {
       bar.layer = this.memory?.addRom(bar.ram.name, address, bar.ram.size, bar.ram.offset, { priority: Priority.bar })
     }
+  }
+
+  /** Does not drive the interrupt line: the router behind it restores its own inputs. */
+  loaded(): void {
+    this.decode()
+    this.changed?.(0, 256)
   }
 }

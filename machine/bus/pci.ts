@@ -2,7 +2,9 @@
  * The PCI bus behind configuration mechanism 1 (PCI Local Bus Specification 3.0, 3.2.2.3.2): CONFIG_ADDRESS at CF8h,
  * CONFIG_DATA at CFCh, one bus, 32 devices of 8 functions. The functions themselves are in `pci-function.ts`.
  */
-import type { AccessSize, Device, IrqLine, PortRange, State } from '../device.js'
+import type { AccessSize, Device, IrqLine, PortRange, StateTable } from '../device.js'
+import { starts, u32 } from '../state/fields.js'
+import { parts, resetState } from '../state/state-table.js'
 import type { MemoryMap } from './memory-map.js'
 import type { PciFunction } from './pci-function.js'
 import type { PortBus } from './port-bus.js'
@@ -20,12 +22,15 @@ export interface PciInterrupts {
   pirq(device: number, pin: number, name: string): IrqLine
 }
 
+const STATE: StateTable = { address: starts(u32, 0), configurations: parts }
+
 /**
  * Resets, saves and loads every function's configuration space along with its own register, so that a PCI device's
  * own `reset`, `save` and `load` need only see to what lies behind its BARs.
  */
 export class PciBus implements Device {
   readonly name = 'pci.0'
+  readonly state = STATE
   readonly ports: readonly PortRange[]
   private readonly slots: (PciFunction | undefined)[] = new Array(256).fill(undefined)
   private address = 0
@@ -97,27 +102,15 @@ export class PciBus implements Device {
   }
 
   reset(): void {
-    this.address = 0
+    resetState(this)
     this.memory.batch(() => {
       for (const pciFunction of this.slots) pciFunction?.reset()
     })
   }
 
-  save(): State {
-    const functions: State = {}
-    for (const { device, function: number, pci } of this.functions()) functions[`${device}.${number}`] = pci.save()
-    return { address: this.address, functions }
-  }
-
-  load(state: State): void {
-    this.address = state.address as number
-    const functions = state.functions as State
-    this.memory.batch(() => {
-      for (const { device, function: number, pci } of this.functions()) {
-        const saved = functions[`${device}.${number}`]
-        if (saved) pci.load(saved as State)
-      }
-    })
+  /** By place, for the state. */
+  get configurations(): { [place: string]: PciFunction } {
+    return Object.fromEntries(this.functions().map(({ device, function: number, pci }) => [`${device}.${number}`, pci]))
   }
 
   private readAddress(offset: number, size: AccessSize): number {

@@ -169,14 +169,14 @@ export class PortBus {
     return list
   }
 
-  /** The counts of `unhandled`, for snapshots. */
-  saveUnhandled(): State {
-    return { ports: this.unhandled().map(({ port, reads, writes }) => [port, reads, writes]) }
+  /** Port, reads and writes of `unhandled`, for the state. */
+  get unhandledCounts(): [number, number, number][] {
+    return this.unhandled().map(({ port, reads, writes }) => [port, reads, writes])
   }
 
-  loadUnhandled(state: State): void {
+  set unhandledCounts(counts: [number, number, number][]) {
     this.clearUnhandled()
-    for (const [port, reads, writes] of state.ports as [number, number, number][]) {
+    for (const [port, reads, writes] of counts) {
       this.unhandledReads[port] = reads
       this.unhandledWrites[port] = writes
     }

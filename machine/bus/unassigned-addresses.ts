@@ -1,5 +1,6 @@
 /** Counts what a guest touched in memory where nobody answers, by address and direction. */
-import type { State, Warn } from '../device.js'
+import type { StateTable, Warn } from '../device.js'
+import { count, list } from '../state/fields.js'
 
 export interface UnhandledAddress {
   address: number
@@ -10,7 +11,10 @@ export interface UnhandledAddress {
 /** Distinct addresses that are kept apart: a guest that sweeps the hole must not fill the host's memory. */
 const LIMIT = 1024
 
+const STATE: StateTable = { table: list(list(count, 3), 0, LIMIT), others: count }
+
 export class OwnerlessAddresses {
+  readonly state = STATE
   private readonly counts = new Map<number, UnhandledAddress>()
   private others = 0
 
@@ -38,16 +42,14 @@ export class OwnerlessAddresses {
     return { addresses, others: this.others }
   }
 
-  save(): State {
-    const { addresses, others } = this.report()
-    return { addresses: addresses.map(({ address, reads, writes }) => [address, reads, writes]), others }
+  /** Address, reads and writes, for the state. */
+  get table(): [number, number, number][] {
+    return this.report().addresses.map(({ address, reads, writes }) => [address, reads, writes])
   }
 
-  load(state: State): void {
-    this.clear()
-    for (const [address, reads, writes] of state.addresses as [number, number, number][])
-      this.counts.set(address, { address, reads, writes })
-    this.others = state.others as number
+  set table(entries: [number, number, number][]) {
+    this.counts.clear()
+    for (const [address, reads, writes] of entries) this.counts.set(address, { address, reads, writes })
   }
 
   clear(): void {

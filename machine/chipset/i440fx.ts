@@ -9,7 +9,9 @@
 import type { MemoryLayer, MemoryMap, MmioWindow } from '../bus/memory-map.js'
 import { Priority } from '../bus/memory-map.js'
 import { type PciBus, PciFunction } from '../bus/pci.js'
-import type { Device, State } from '../device.js'
+import type { Device, StateTable } from '../device.js'
+import { flag, starts } from '../state/fields.js'
+import { resetState } from '../state/state-table.js'
 
 /** Installed RAM in 8 MiB, at most 255: what coreboot reads on QEMU in place of DRAM row boundaries. */
 const COREBOOT_RAM_SIZE = 0x57
@@ -48,8 +50,11 @@ export interface I440fxOptions {
   optionRom?: Uint8Array
 }
 
+const STATE: StateTable = { inSmm: starts(flag, false) }
+
 export class I440fx implements Device {
   readonly name = 'i440FX'
+  readonly state = STATE
   readonly pci: PciFunction
   /** Arena offsets; guest-physical address `a` of RAM lies at `ramOffset + a`. */
   readonly ramOffset: number
@@ -125,7 +130,7 @@ export class I440fx implements Device {
   }
 
   reset(): void {
-    this.inSmm = false
+    resetState(this)
     this.pci.reset()
   }
 
@@ -137,16 +142,6 @@ export class I440fx implements Device {
   set shadowing(pam: Uint8Array) {
     this.pci.config.set(pam, PAM0)
     this.changed(PAM0, pam.length)
-  }
-
-  /** The configuration space itself is saved by the bus. */
-  save(): State {
-    return { inSmm: this.inSmm }
-  }
-
-  load(state: State): void {
-    this.inSmm = state.inSmm as boolean
-    this.updateSmram()
   }
 
   private changed(offset: number, size: number): void {
@@ -174,5 +169,9 @@ export class I440fx implements Device {
     const control = this.pci.config[SMRAM]
     const shown = (control & SMRAM_D_OPEN) !== 0 || (this.inSmm && (control & SMRAM_G_SMRAME) !== 0)
     this.memory.update(this.smram, { reads: shown, writes: shown })
+  }
+
+  loaded(): void {
+    this.updateSmram()
   }
 }

@@ -6,7 +6,9 @@
  * Departures shared with QEMU: memory-to-memory transfers and priorities do not exist, and channel 4 need not be in
  * cascade mode for channels 0 to 3 to work.
  */
-import type { Device, PhysicalMemory, PortRange, State, Warn } from '../device.js'
+import type { Device, PhysicalMemory, PortRange, StateTable, Warn } from '../device.js'
+import { bytes, flag, list, starts, u8, u16 } from '../state/fields.js'
+import { part, resetState } from '../state/state-table.js'
 
 export interface DmaResult {
   /** Bytes moved; fewer than asked when the count ran out, 0 when the channel is masked or disabled. */
@@ -54,8 +56,14 @@ export interface I8237Options {
   postCode?: (code: number) => void
 }
 
+const CHANNEL: StateTable = {
+  ...{ baseAddress: u16, baseCount: u16, currentAddress: u16, currentCount: u16 },
+  ...{ mode: u8, dreq: flag },
+}
+
 /** A channel with what only the board and its own device ask. */
 export class I8237Channel implements DmaChannel {
+  readonly state = CHANNEL
   baseAddress = 0
   baseCount = 0
   currentAddress = 0
@@ -157,24 +165,17 @@ export class I8237Channel implements DmaChannel {
       else memory.read(address, unit)
     }
   }
+}
 
-  save(): State {
-    const { baseAddress, baseCount, currentAddress, currentCount, mode, dreq } = this
-    return { baseAddress, baseCount, currentAddress, currentCount, mode, dreq }
-  }
-
-  load(state: State): void {
-    this.baseAddress = state.baseAddress as number
-    this.baseCount = state.baseCount as number
-    this.currentAddress = state.currentAddress as number
-    this.currentCount = state.currentCount as number
-    this.mode = state.mode as number
-    this.dreq = state.dreq as boolean
-  }
+const CONTROLLER: StateTable = {
+  ...{ command: starts(u8, 0), request: starts(u8, 0), mask: starts(u8, 0x0f), terminalCount: starts(u8, 0) },
+  highByte: starts(flag, false),
+  channels: list(part(), 4),
 }
 
 /** One 8237A; `shift` 1 makes it the word-wide one, whose registers are two ports apart. */
 class Controller {
+  readonly state = CONTROLLER
   readonly channels: I8237Channel[]
   command = 0
   /** Software requests, bits 3:0. */
@@ -272,30 +273,15 @@ class Controller {
 
   /** Master clear and RESET do the same; addresses, counts and modes survive. */
   reset(): void {
-    this.command = 0
-    this.request = 0
-    this.terminalCount = 0
-    this.highByte = false
-    this.mask = 0x0f
-  }
-
-  save(): State {
-    const { command, request, mask, terminalCount, highByte } = this
-    return { command, request, mask, terminalCount, highByte, channels: this.channels.map((c) => c.save()) }
-  }
-
-  load(state: State): void {
-    this.command = state.command as number
-    this.request = state.request as number
-    this.mask = state.mask as number
-    this.terminalCount = state.terminalCount as number
-    this.highByte = state.highByte as boolean
-    for (const [i, channel] of (state.channels as State[]).entries()) this.channels[i].load(channel)
+    resetState(this)
   }
 }
 
+const PAIR: StateTable = { bytes: part(), words: part(), pages: starts(bytes(16), 0), highPages: starts(bytes(16), 0) }
+
 export class I8237Pair implements Device {
   readonly name = 'i8257'
+  readonly state = PAIR
   readonly ports: readonly PortRange[]
   private readonly pages = new Uint8Array(16)
   /** EISA-style high pages: kept for software that probes them, no part of an address (PIIX3 has 24 bits). */
@@ -353,23 +339,6 @@ export class I8237Pair implements Device {
   reset(): void {
     this.bytes.reset()
     this.words.reset()
-    this.pages.fill(0)
-    this.highPages.fill(0)
-  }
-
-  save(): State {
-    return {
-      bytes: this.bytes.save(),
-      words: this.words.save(),
-      pages: this.pages.slice(),
-      highPages: this.highPages.slice(),
-    }
-  }
-
-  load(state: State): void {
-    this.bytes.load(state.bytes as State)
-    this.words.load(state.words as State)
-    this.pages.set(state.pages as Uint8Array)
-    this.highPages.set(state.highPages as Uint8Array)
+    resetState(this)
   }
 }

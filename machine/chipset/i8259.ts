@@ -5,7 +5,9 @@
  * when its line falls before INTA, as QEMU and KVM have it; so the spurious IRQ 7 and 15 come from level-triggered
  * lines that fall early and from requests that are masked between INTR and INTA.
  */
-import type { Device, IrqLine, PortRange, State, Warn } from '../device.js'
+import type { Device, IrqLine, PortRange, StateTable, Warn } from '../device.js'
+import { flag, integer, u8 } from '../state/fields.js'
+import { part } from '../state/state-table.js'
 
 const ICW1 = 0x10
 const ICW1_IC4 = 0x01
@@ -38,8 +40,15 @@ const EXPECT_ICW2 = 1
 const EXPECT_ICW3 = 2
 const EXPECT_ICW4 = 3
 
+const CHIP: StateTable = {
+  ...{ irr: u8, isr: u8, imr: u8, lines: u8, elcr: u8, vectorBase: u8, int: flag },
+  ...{ expect: integer(EXPECT_OCW1, EXPECT_ICW4), icw1: u8, highest: integer(0, 7) },
+  ...{ readIsr: flag, poll: flag, specialMask: flag, specialFullyNested: flag, autoEoi: flag, rotateOnAutoEoi: flag },
+}
+
 /** One 8259A. Bit n of a mask is input IRn. */
 class I8259 {
+  readonly state = CHIP
   irr = 0
   isr = 0
   imr = 0
@@ -228,33 +237,6 @@ class I8259 {
     this.clear()
     this.update()
   }
-
-  save(): State {
-    const { irr, isr, imr, lines, elcr, vectorBase, int, expect, icw1, highest } = this
-    const { readIsr, poll, specialMask, specialFullyNested, autoEoi, rotateOnAutoEoi } = this
-    const modes = { readIsr, poll, specialMask, specialFullyNested, autoEoi, rotateOnAutoEoi }
-    return { irr, isr, imr, lines, elcr, vectorBase, int, expect, icw1, highest, ...modes }
-  }
-
-  /** Leaves the output alone: whoever it drives restores its own inputs. */
-  load(state: State): void {
-    this.irr = state.irr as number
-    this.isr = state.isr as number
-    this.imr = state.imr as number
-    this.lines = state.lines as number
-    this.elcr = state.elcr as number
-    this.vectorBase = state.vectorBase as number
-    this.int = state.int as boolean
-    this.expect = state.expect as number
-    this.icw1 = state.icw1 as number
-    this.highest = state.highest as number
-    this.readIsr = state.readIsr as boolean
-    this.poll = state.poll as boolean
-    this.specialMask = state.specialMask as boolean
-    this.specialFullyNested = state.specialFullyNested as boolean
-    this.autoEoi = state.autoEoi as boolean
-    this.rotateOnAutoEoi = state.rotateOnAutoEoi as boolean
-  }
 }
 
 /** Inputs that may be level-triggered: not the timer, keyboard, cascade, RTC and coprocessor. */
@@ -267,8 +249,11 @@ export interface I8259Options {
   warn?: Warn
 }
 
+const PAIR: StateTable = { master: part(), slave: part() }
+
 export class I8259Pair implements Device {
   readonly name = 'isa-i8259'
+  readonly state = PAIR
   readonly ports: readonly PortRange[]
   private readonly master: I8259
   private readonly slave: I8259
@@ -347,13 +332,7 @@ export class I8259Pair implements Device {
     this.intr(this.master.int)
   }
 
-  save(): State {
-    return { master: this.master.save(), slave: this.slave.save() }
-  }
-
-  load(state: State): void {
-    this.master.load(state.master as State)
-    this.slave.load(state.slave as State)
+  loaded(): void {
     this.intr(this.master.int)
   }
 }

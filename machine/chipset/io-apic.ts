@@ -6,7 +6,9 @@
  * its remote IRR (Linux ends stuck interrupts that way). Polarity is the board's wiring: `true` asserts an input
  * whatever bit 13 says.
  */
-import type { Device, IrqLine, MmioRange, State, Warn } from '../device.js'
+import type { Device, IrqLine, MmioRange, StateTable, Warn } from '../device.js'
+import { list, starts, u8, u32 } from '../state/fields.js'
+import { resetState } from '../state/state-table.js'
 import { type ApicBus, DELIVERY_EXTINT, DELIVERY_FIXED, type EoiTarget } from './apic-bus.js'
 
 const PINS = 24
@@ -43,8 +45,15 @@ export interface IoApicOptions {
   warn?: Warn
 }
 
+const STATE: StateTable = {
+  low: starts(list(u32, PINS), MASKED),
+  high: starts(list(u32, PINS), 0),
+  ...{ select: starts(u8, 0), id: starts(u8, 0), lines: u32, irr: starts(u32, 0) },
+}
+
 export class IoApic implements Device, EoiTarget {
   readonly name = 'ioapic'
+  readonly state = STATE
   readonly mmio: readonly MmioRange[]
   private readonly pins: IrqLine[]
   private readonly low = new Uint32Array(PINS)
@@ -184,22 +193,6 @@ export class IoApic implements Device, EoiTarget {
   }
 
   reset(): void {
-    this.low.fill(MASKED)
-    this.high.fill(0)
-    this.select = this.id = this.irr = 0
-  }
-
-  save(): State {
-    const { select, id, lines, irr } = this
-    return { low: Array.from(this.low), high: Array.from(this.high), select, id, lines, irr }
-  }
-
-  load(state: State): void {
-    this.low.set(state.low as number[])
-    this.high.set(state.high as number[])
-    this.select = state.select as number
-    this.id = state.id as number
-    this.lines = state.lines as number
-    this.irr = state.irr as number
+    resetState(this)
   }
 }

@@ -3,7 +3,8 @@
  * the I/O APIC alone. IRQ 0 arrives at I/O APIC pin 2 (the interrupt source override in the MADT), where the 8259A has
  * its cascade. Several sources may share an interrupt: its level is the OR of theirs.
  */
-import type { Device, IrqLine, State } from '../device.js'
+import type { Device, IrqLine, StateTable } from '../device.js'
+import { list, text } from '../state/fields.js'
 
 export const ISA_IRQS = 16
 export const GSIS = 24
@@ -15,13 +16,15 @@ export interface IrqRouterOptions {
   ioapic?: (pin: number, level: boolean) => void
 }
 
+const STATE: StateTable = { assertedSources: list(list(text(100), 0, 64), GSIS) }
+
 /**
  * A snapshot restores the sources' levels without driving the outputs: the interrupt controllers restore their own
  * inputs. Load it after the devices and before the interrupt controllers.
  */
 export class IrqRouter implements Device {
   readonly name = 'irq-router'
-  readonly version = 2
+  readonly state = STATE
   pic: ((irq: number, level: boolean) => void) | undefined
   ioapic: ((pin: number, level: boolean) => void) | undefined
   /** Levels of the sources of each interrupt, by name. */
@@ -56,15 +59,14 @@ export class IrqRouter implements Device {
   /** The sources keep their levels: each device lowers its own lines when it is reset. */
   reset(): void {}
 
-  /** The sources that are asserted, by interrupt: one that is plugged in anew has its level low. */
-  save(): State {
-    return { asserted: this.levels.map((sources) => [...sources].filter(([, level]) => level).map(([name]) => name)) }
+  /** By name, for each interrupt: one that is plugged in anew has its level low. */
+  get assertedSources(): string[][] {
+    return this.levels.map((sources) => [...sources].filter(([, level]) => level).map(([name]) => name))
   }
 
-  load(state: State): void {
-    const saved = state.asserted as string[][]
+  set assertedSources(names: string[][]) {
     for (const [n, sources] of this.levels.entries()) {
-      for (const name of sources.keys()) sources.set(name, saved[n]?.includes(name) ?? false)
+      for (const name of sources.keys()) sources.set(name, names[n].includes(name))
       this.asserted[n] = [...sources.values()].filter(Boolean).length
     }
   }

@@ -4,8 +4,9 @@
  * Intel SDM volume 3, section 11.5.4. The count is computed from the clock; a masked timer arms nothing.
  */
 import type { Clock, Timer } from '../clock.js'
-import type { State } from '../device.js'
-import { loadDeadline, saveDeadline, setDeadline } from '../devices/timer/deadline.js'
+import type { StateTable } from '../device.js'
+import { flag, integer, starts, time, timer, u8, u32, u64 } from '../state/fields.js'
+import { resetState } from '../state/state-table.js'
 
 /** The time stamp counter of the APIC's CPU. */
 export interface TscConversion {
@@ -22,7 +23,18 @@ const NEVER = Number.POSITIVE_INFINITY
 /** Shorter periods are delivered only this often (ns), lest a guest stops time with a period of one tick. */
 const SHORTEST_PERIOD = 1000
 
+const STATE: StateTable = {
+  mode: starts(integer(ONE_SHOT, 3), ONE_SHOT),
+  masked: starts(flag, true),
+  initialCount: starts(u32, 0),
+  divide: starts(u8, 0),
+  start: starts(time, 0),
+  tscDeadline: starts(u64, 0n),
+  timer: starts(timer, null),
+}
+
 export class LocalApicTimer {
+  readonly state = STATE
   private mode = ONE_SHOT
   private masked = true
   private initialCount = 0
@@ -132,7 +144,7 @@ export class LocalApicTimer {
         next = this.start + (Math.floor((after - this.start) / period) + 1) * period
       } else if (now < this.start + this.period) next = this.start + this.period
     }
-    setDeadline(this.timer, next)
+    this.timer.set(next)
   }
 
   private expire(): void {
@@ -142,25 +154,6 @@ export class LocalApicTimer {
   }
 
   reset(): void {
-    this.mode = ONE_SHOT
-    this.masked = true
-    this.initialCount = this.divide = this.start = 0
-    this.tscDeadline = 0n
-    this.timer.cancel()
-  }
-
-  save(): State {
-    const { mode, masked, initialCount, divide, start, tscDeadline } = this
-    return { mode, masked, initialCount, divide, start, tscDeadline, timer: saveDeadline(this.timer) }
-  }
-
-  load(state: State): void {
-    this.mode = state.mode as number
-    this.masked = state.masked as boolean
-    this.initialCount = state.initialCount as number
-    this.divide = state.divide as number
-    this.start = state.start as number
-    this.tscDeadline = state.tscDeadline as bigint
-    loadDeadline(this.timer, state.timer)
+    resetState(this)
   }
 }

@@ -7,7 +7,9 @@
  * that interrupts work before any firmware has touched the APIC.
  */
 import type { Clock } from '../clock.js'
-import type { Device, IrqLine, MmioRange, State, Warn } from '../device.js'
+import type { Device, IrqLine, MmioRange, StateTable, Warn } from '../device.js'
+import { flag, list, starts, u32, word } from '../state/fields.js'
+import { part, resetState } from '../state/state-table.js'
 import {
   type ApicBus,
   type ApicTarget,
@@ -119,8 +121,19 @@ function highest(bits: Uint32Array): number {
   return -1
 }
 
+const STATE: StateTable = {
+  ...{ baseLow: word, baseHigh: word, id: word },
+  ...{ irr: starts(list(u32, 8), 0), isr: starts(list(u32, 8), 0), tmr: starts(list(u32, 8), 0) },
+  lvt: starts(list(u32, 6), LVT_MASKED),
+  ...{ tpr: starts(word, 0), ldr: starts(word, 0), dfr: starts(word, 0x0f), svr: starts(word, 0xff) },
+  ...{ esr: starts(word, 0), errors: starts(word, 0), icrLow: starts(word, 0), icrHigh: starts(word, 0) },
+  ...{ lint0Level: flag, lint1Level: flag, intrLevel: flag },
+  timer: part(),
+}
+
 export class LocalApic implements Device, ApicTarget {
   readonly name: string
+  readonly state = STATE
   readonly timer: LocalApicTimer
   private readonly bootstrap: boolean
   private baseLow = 0
@@ -611,14 +624,8 @@ export class LocalApic implements Device, ApicTarget {
 
   /** What INIT does: all but the id and IA32_APIC_BASE. */
   init(): void {
-    this.irr.fill(0)
-    this.isr.fill(0)
-    this.tmr.fill(0)
-    this.lvt.fill(LVT_MASKED)
+    resetState(this)
     if (this.bootstrap) this.lvt[LVT_LINT0 - LVT_TIMER] = DELIVERY_EXTINT << 8
-    this.tpr = this.ldr = this.esr = this.errors = this.icrLow = this.icrHigh = 0
-    this.dfr = 0x0f
-    this.svr = 0xff
     this.timer.reset()
     this.update()
   }
@@ -634,34 +641,7 @@ export class LocalApic implements Device, ApicTarget {
     this.powerOn()
   }
 
-  save(): State {
-    const { baseLow, baseHigh, id, tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh } = this
-    const { lint0Level, lint1Level, intrLevel } = this
-    const [irr, isr, tmr, lvt] = [this.irr, this.isr, this.tmr, this.lvt].map((bits) => Array.from(bits))
-    const registers = { irr, isr, tmr, lvt, id, tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh }
-    return { baseLow, baseHigh, ...registers, lint0Level, lint1Level, intrLevel, timer: this.timer.save() }
-  }
-
-  load(state: State): void {
-    this.irr.set(state.irr as number[])
-    this.isr.set(state.isr as number[])
-    this.tmr.set(state.tmr as number[])
-    this.lvt.set(state.lvt as number[])
-    this.baseLow = state.baseLow as number
-    this.baseHigh = state.baseHigh as number
-    this.id = state.id as number
-    this.tpr = state.tpr as number
-    this.ldr = state.ldr as number
-    this.dfr = state.dfr as number
-    this.svr = state.svr as number
-    this.esr = state.esr as number
-    this.errors = state.errors as number
-    this.icrLow = state.icrLow as number
-    this.icrHigh = state.icrHigh as number
-    this.lint0Level = state.lint0Level as boolean
-    this.lint1Level = state.lint1Level as boolean
-    this.intrLevel = state.intrLevel as boolean
-    this.timer.load(state.timer as State)
+  loaded(): void {
     this.options.intr(this.intrLevel)
   }
 }

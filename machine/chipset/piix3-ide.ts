@@ -7,7 +7,7 @@
 
 import { type PciBus, PciFunction } from '../bus/pci.js'
 import { COMMAND, COMMAND_MASTER } from '../bus/pci-function.js'
-import type { AccessSize, Device, State } from '../device.js'
+import type { AccessSize, Device, StateTable } from '../device.js'
 
 const BMIBA_INDEX = 4
 const BUS_MASTER_PORTS = 16
@@ -27,8 +27,11 @@ export interface Piix3IdeOptions {
   device?: number
 }
 
+const STATE: StateTable = {}
+
 export class Piix3Ide implements Device {
   readonly name = 'piix3-ide'
+  readonly state = STATE
   readonly pci: PciFunction
 
   constructor(options: Piix3IdeOptions) {
@@ -58,11 +61,4 @@ export class Piix3Ide implements Device {
   reset(): void {
     this.pci.reset()
   }
-
-  /** All state is configuration space, which the bus saves. */
-  save(): State {
-    return {}
-  }
-
-  load(_state: State): void {}
 }

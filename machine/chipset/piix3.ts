@@ -8,7 +8,9 @@
 
 import { type PciBus, PciFunction, type PciInterrupts } from '../bus/pci.js'
 import type { PortBus } from '../bus/port-bus.js'
-import type { Device, IrqLine, State } from '../device.js'
+import type { Device, IrqLine, StateTable } from '../device.js'
+import { list, starts, text, u8, u16 } from '../state/fields.js'
+import { resetState } from '../state/state-table.js'
 import type { IrqRouter } from './irq-router.js'
 import { ISA_IRQS } from './irq-router.js'
 
@@ -30,9 +32,11 @@ export interface Piix3Options {
   device?: number
 }
 
+const STATE: StateTable = { rc: starts(u8, 0), assertedPins: list(text(100), 0, 256), driven: u16 }
+
 export class Piix3 implements Device, PciInterrupts {
   readonly name = 'PIIX3'
-  readonly version = 2
+  readonly state = STATE
   readonly pci: PciFunction
   private readonly lines: IrqLine[] = []
   /** The INTx# pins by the names of their functions, and how many assert each PIRQ. */
@@ -101,24 +105,20 @@ export class Piix3 implements Device, PciInterrupts {
   }
 
   reset(): void {
-    this.rc = 0
+    resetState(this)
     this.pci.reset()
     this.route()
   }
 
-  save(): State {
-    const asserted = [...this.pins].filter(([, { level }]) => level).map(([name]) => name)
-    return { rc: this.rc, asserted, driven: this.driven }
+  /** By name, for the state. Leaves the lines alone: the interrupt router restores its inputs itself. */
+  get assertedPins(): string[] {
+    return [...this.pins].filter(([, { level }]) => level).map(([name]) => name)
   }
 
-  /** Leaves the lines alone: the interrupt router restores its inputs itself. */
-  load(state: State): void {
-    this.rc = state.rc as number
-    this.driven = state.driven as number
-    const saved = state.asserted as string[]
+  set assertedPins(names: string[]) {
     this.asserted.fill(0)
     for (const [name, source] of this.pins) {
-      source.level = saved.includes(name)
+      source.level = names.includes(name)
       if (source.level) this.asserted[source.pirq]++
     }
   }

@@ -9,9 +9,11 @@
 import { type PciBus, PciFunction } from '../bus/pci.js'
 import type { PortBus, PortMapping, PortWindow } from '../bus/port-bus.js'
 import type { Clock, Timer } from '../clock.js'
-import type { AccessSize, AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../device.js'
+import type { AccessSize, AcpiDevice, Device, IrqLine, PortRange, StateTable, Warn } from '../device.js'
 import { PRESENT_HIDDEN } from '../firmware/tables/acpi-device.js'
 import * as aml from '../firmware/tables/aml.js'
+import { bytes, count, starts, timer, u8, u16 } from '../state/fields.js'
+import { part, resetState } from '../state/state-table.js'
 import { SmbusHost } from './smbus-host.js'
 
 // Configuration space
@@ -95,8 +97,17 @@ function nsOf(ticks: number): number {
   return ns
 }
 
+const STATE: StateTable = {
+  ...{ status: starts(u16, 0), enable: starts(u16, 0), control: starts(u16, 0), overflow: count },
+  ...{ apmc: starts(u8, 0), apms: starts(u8, 0), gpe: starts(bytes(2 * GPE0_HALF), 0) },
+  stored: starts(bytes(PM_PORTS), 0),
+  smbus: part(),
+  timer,
+}
+
 export class Piix4Pm implements Device {
   readonly name = 'PIIX4_PM'
+  readonly state = STATE
   readonly pci: PciFunction
   readonly ports: readonly PortRange[]
   private readonly options: Piix4PmOptions
@@ -202,37 +213,11 @@ export class Piix4Pm implements Device {
   }
 
   reset(): void {
-    this.status = 0
-    this.enable = 0
-    this.control = 0
-    this.gpe.fill(0)
-    this.apmc = 0
-    this.apms = 0
-    this.stored.fill(0)
+    resetState(this)
     this.smbus.reset()
     this.scheduleOverflow()
     this.pci.reset()
     this.updateSci()
-  }
-
-  save(): State {
-    const { status, enable, control, overflow, apmc, apms } = this
-    const gpe = this.gpe.slice()
-    return { status, enable, control, overflow, apmc, apms, gpe, stored: this.stored.slice(), smbus: this.smbus.save() }
-  }
-
-  /** Does not drive the SCI: the interrupt router restores its own inputs. */
-  load(state: State): void {
-    this.status = state.status as number
-    this.enable = state.enable as number
-    this.control = state.control as number
-    this.overflow = state.overflow as number
-    this.apmc = state.apmc as number
-    this.apms = state.apms as number
-    this.gpe.set(state.gpe as Uint8Array)
-    this.stored.set(state.stored as Uint8Array)
-    this.smbus.load(state.smbus as State)
-    this.armTimer()
   }
 
   private changed(offset: number, size: number): void {

@@ -4,7 +4,9 @@
  */
 
 import type { PortWindow } from '../bus/port-bus.js'
-import type { AccessSize, State } from '../device.js'
+import type { AccessSize, StateTable } from '../device.js'
+import { bytes, flag, starts, u8 } from '../state/fields.js'
+import { resetState } from '../state/state-table.js'
 
 const SMBHSTSTS = 0x0
 const SMBHSTCNT = 0x2
@@ -20,8 +22,16 @@ const CNT_INTEREN = 0x01
 const CNT_KILL = 0x02
 const CNT_START = 0x40
 
+const STATE: StateTable = {
+  status: starts(u8, 0),
+  control: starts(u8, 0),
+  pending: starts(flag, false),
+  registers: starts(bytes(16), 0),
+}
+
 export class SmbusHost implements PortWindow {
   readonly name = 'SMBus host'
+  readonly state = STATE
   readonly count = 16
   private status = 0
   private control = 0
@@ -55,22 +65,7 @@ export class SmbusHost implements PortWindow {
   }
 
   reset(): void {
-    this.status = 0
-    this.control = 0
-    this.pending = false
-    this.registers.fill(0)
-  }
-
-  save(): State {
-    const { status, control, pending } = this
-    return { status, control, pending, registers: this.registers.slice() }
-  }
-
-  load(state: State): void {
-    this.status = state.status as number
-    this.control = state.control as number
-    this.pending = state.pending as boolean
-    this.registers.set(state.registers as Uint8Array)
+    resetState(this)
   }
 
   private writeControl(value: number): void {

@@ -5,14 +5,18 @@
  * Intel 82371SB (PIIX3) data sheet, sections 2.5.5.1 (61h) and 2.5.5.3 (92h).
  */
 import type { Clock } from '../clock.js'
-import type { Device, PortRange, State, Warn } from '../device.js'
+import type { Device, PortRange, StateTable, Warn } from '../device.js'
 import { type I8254, pitTicks } from '../devices/timer/i8254.js'
+import { flag, u8 } from '../state/fields.js'
+
+const A20: StateTable = { level: flag }
 
 /**
  * The A20 gate. Each source writes its own wish and the last writer wins, as in QEMU; each reads back only its own bit.
  */
 export class A20Gate implements Device {
   readonly name = 'a20'
+  readonly state = A20
   private level = true
 
   constructor(private readonly output: (enabled: boolean) => void) {}
@@ -33,12 +37,7 @@ export class A20Gate implements Device {
     this.set(true)
   }
 
-  save(): State {
-    return { enabled: this.level }
-  }
-
-  load(state: State): void {
-    this.level = state.enabled as boolean
+  loaded(): void {
     this.output(this.level)
   }
 }
@@ -69,8 +68,11 @@ export interface SystemControlOptions {
   warn?: Warn
 }
 
+const SYSTEM_CONTROL: StateTable = { portA: u8, portB: u8 }
+
 export class SystemControl implements Device {
   readonly name = 'system-control'
+  readonly state = SYSTEM_CONTROL
   readonly ports: readonly PortRange[]
   private portB = 0
   private portA = 0
@@ -120,15 +122,5 @@ export class SystemControl implements Device {
   reset(): void {
     this.writeB(0)
     this.portA &= ~FAST_INIT
-  }
-
-  save(): State {
-    return { portA: this.portA, portB: this.portB }
-  }
-
-  /** Gates and A20 are restored by the devices that hold them. */
-  load(state: State): void {
-    this.portA = state.portA as number
-    this.portB = state.portB as number
   }
 }

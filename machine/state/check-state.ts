@@ -3,32 +3,23 @@
  * what the machine itself saves, and with a time that it can go on from.
  */
 import type { CpuState, EngineTime } from '../cpu/engine.js'
-import type { Device, State, StateValue } from '../device.js'
-import {
-  checkFields,
-  checkLike,
-  damaged,
-  type Fields,
-  flag,
-  integer,
-  isRecord,
-  LAST_NS,
-  list,
-  optional,
-  time,
-} from './fields.js'
-import { type MachineState, migrated } from './machine-state.js'
+import type { Check, Device, State, Stateful, StateValue } from '../device.js'
+import { checkFields, checkLike, damaged, flag, integer, isRecord, LAST_NS, list, optional, time } from './fields.js'
+import type { MachineState } from './machine-state.js'
+import { checkState as checkTable } from './state-table.js'
 
 export interface LikeState {
   time: EngineTime
   cpus: CpuState[]
   clock: State
   devices: readonly Device[]
+  /** Its own members. */
+  machine: Stateful
 }
 
 const COUNT = integer(0, Number.MAX_SAFE_INTEGER)
 
-const COUNTS: Fields = {
+const COUNTS: { [name: string]: Check } = {
   retired: COUNT,
   stalled: COUNT,
   base: time,
@@ -39,15 +30,6 @@ const COUNTS: Fields = {
   }),
 }
 
-const MACHINE: Fields = {
-  resetDue: flag,
-  asleep: optional(flag),
-  wakeEvent: optional(integer(0, 0xffff)),
-}
-
-/** A run that has fallen behind this far is none; each tick that was missed would be made up for, ns. */
-const FARTHEST_BEHIND = 60e9
-
 /** Throws a SnapshotError. */
 export function checkState(state: MachineState, own: LikeState): void {
   checkTime(state, own)
@@ -55,23 +37,8 @@ export function checkState(state: MachineState, own: LikeState): void {
     throw damaged('cpus', `there should be ${own.cpus.length}`)
   for (const [i, cpu] of state.cpus.entries()) checkCpu(cpu, own.cpus[i], `cpu${i}`)
   checkClock(state, own.clock)
-  for (const device of own.devices) {
-    const saved = state.devices[device.name]
-    if (saved === undefined) continue
-    const version = state.shape.devices[device.name]
-    if (version === (device.version ?? 1)) checkLike(saved, device.save(), device.name)
-    else migratedOrDamaged(device, saved, version)
-  }
-  checkFields(MACHINE, state.machine, 'machine')
-}
-
-function migratedOrDamaged(device: Device, saved: State, version: number): void {
-  try {
-    checkLike(migrated(device, saved, version), device.save(), device.name)
-  } catch (error) {
-    if ((error as Error).name === 'SnapshotError') throw error
-    throw damaged(device.name, (error as Error).message)
-  }
+  for (const device of own.devices) checkTable(device, state.devices[device.name], device.name, state.time.ns)
+  checkTable(own.machine, state.machine, 'machine')
 }
 
 function checkTime({ time: saved, cpus }: MachineState, own: LikeState): void {
@@ -122,18 +89,7 @@ function checkCpu(saved: CpuState, own: CpuState, where: string): void {
     if (typeof value !== 'bigint') throw damaged(`${where}.msrs`, 'each should be a bigint')
 }
 
-function checkClock({ clock, time: { ns } }: MachineState, own: State): void {
+function checkClock({ clock }: MachineState, own: State): void {
   checkLike(clock, own, 'clock')
   checkFields({ orders: COUNT }, clock, 'clock')
-  for (const timer of clock.timers as State[]) {
-    checkFields(
-      { order: COUNT, name: { wanted: 'a name', fits: (value) => typeof value === 'string' } },
-      timer,
-      'clock.timers',
-    )
-    const { deadline } = timer
-    const isOff = deadline === Number.POSITIVE_INFINITY || deadline === null
-    if (!isOff && !(typeof deadline === 'number' && deadline >= ns - FARTHEST_BEHIND && deadline <= 2 * LAST_NS))
-      throw damaged('clock.timers', `the time of ${JSON.stringify(timer.name)} is none`)
-  }
 }

@@ -1,86 +1,174 @@
 /**
- * What a device's saved state may hold, as a table: a name and a check for each field. A snapshot comes from a file that
- * anybody may have written, so nothing of it becomes a member that its table does not name, nor a value that the
- * hardware could not have.
+ * What a saved state may hold: a kind for each field, with what fits it. A snapshot comes from a file that anybody may
+ * have written, so nothing of it becomes a member that no table names (`state-table.ts`), nor a value that the hardware
+ * could not have.
  */
-import type { State, StateValue } from '../device.js'
+import type { Timer } from '../clock.js'
+import type { Check, Field, State, StateValue } from '../device.js'
 import { SnapshotError } from './snapshot-error.js'
 
-export interface Field {
-  /** For the sentence: `a number from 0 to 255`. */
-  readonly wanted: string
-  fits(value: StateValue | undefined): boolean
+/** The same with a value that a reset gives it: arrays are filled with it. */
+export function starts(field: Field, initial: StateValue): Field {
+  return { ...field, initial }
 }
 
-export type Fields = { readonly [name: string]: Field }
+function plain(check: Check): Field {
+  return { ...check, save: (present) => present as StateValue, load: (saved) => saved }
+}
 
-export const flag: Field = { wanted: 'true or false', fits: (value) => typeof value === 'boolean' }
+export const flag = plain({ wanted: 'true or false', fits: (value) => typeof value === 'boolean' })
 
 export function integer(low: number, high: number): Field {
-  return {
+  return plain({
     wanted: `a whole number from ${low} to ${high}`,
     fits: (value) => Number.isInteger(value) && (value as number) >= low && (value as number) <= high,
-  }
+  })
 }
 
 export const u8 = integer(0, 0xff)
 export const u16 = integer(0, 0xffff)
 export const u32 = integer(0, 0xffff_ffff)
+/** 32 bits, whichever way they are read. */
+export const word = integer(-0x8000_0000, 0xffff_ffff)
+/** A count of ticks, bytes or events, before or after a zero. */
+export const count = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
 /** A sector of the largest media. */
 export const lba = integer(0, 2 ** 48)
 
-/** Guest time in ns that is not too far from any other one for a number to tell them apart. */
-export const LAST_NS = 2 ** 52
-export const time: Field = {
-  wanted: 'a guest time',
-  fits: (value) => typeof value === 'number' && Math.abs(value) <= LAST_NS,
-}
-/** Of a timer; -1, Infinity or, from JSON, null while it is disarmed. */
-export const deadline: Field = {
-  wanted: 'a guest time or none',
-  fits: (value) => value === Number.POSITIVE_INFINITY || value === null || time.fits(value),
+export const u64 = plain({
+  wanted: 'a bigint of 64 bits',
+  fits: (value) => typeof value === 'bigint' && value >= 0n && value < 1n << 64n,
+})
+
+export function text(longest: number): Field {
+  return plain({
+    wanted: `a text of up to ${longest} characters`,
+    fits: (value) => typeof value === 'string' && value.length <= longest,
+  })
 }
 
+/** Guest time in ns that is not too far from any other one for a number to tell them apart. */
+export const LAST_NS = 2 ** 52
+export const time = plain({
+  wanted: 'a guest time',
+  fits: (value) => typeof value === 'number' && Math.abs(value) <= LAST_NS,
+})
+
+/** Each tick that was missed would be made up for: a run that has fallen behind this far is none, ns. */
+const FARTHEST_BEHIND = 60e9
+const ORDER = integer(0, Number.MAX_SAFE_INTEGER)
+
+/** A timer of the clock's, or none; `null` while it is disarmed, else its deadline and its place among those of the same one. */
+export const timer: Field = {
+  wanted: 'a guest time and an order, or nothing',
+  fits: (value) =>
+    value === null || (Array.isArray(value) && value.length === 2 && time.fits(value[0]) && ORDER.fits(value[1])),
+  check(saved, _present, where, now) {
+    if (saved === null || now === undefined) return
+    const [deadline] = saved as number[]
+    if (deadline < now - FARTHEST_BEHIND) throw damaged(where, 'its time is long over')
+  },
+  save: (present) => (present as Timer | undefined)?.save() ?? null,
+  load(saved, present) {
+    ;(present as Timer | undefined)?.load(saved)
+    return present
+  },
+}
+
+/** Bytes: of a fixed length in place, else a member of its own length. */
 export function bytes(least: number, most = least): Field {
   return {
     wanted: least === most ? `${most} bytes` : `${least} to ${most} bytes`,
     fits: (value) => value instanceof Uint8Array && value.length >= least && value.length <= most,
+    save: (present) => (present as Uint8Array).slice(),
+    load(saved, present) {
+      if (least !== most) return (saved as Uint8Array).slice()
+      ;(present as Uint8Array).set(saved as Uint8Array)
+      return present
+    },
   }
 }
 
-export function list(item: Field, count: number): Field {
+/** A list, or a typed array of words: of `least` to `most` items. */
+export function list(item: Field, least: number, most = least): Field {
   return {
-    wanted: `a list of ${count}, each ${item.wanted}`,
-    fits: (value) => Array.isArray(value) && value.length === count && value.every((one) => item.fits(one)),
+    wanted: `a list of ${least === most ? least : `${least} to ${most}`}, each ${item.wanted}`,
+    fits: (value) =>
+      Array.isArray(value) && value.length >= least && value.length <= most && value.every((one) => item.fits(one)),
+    check(saved, present, where, now) {
+      if (!item.check) return
+      for (const [i, one] of (saved as StateValue[]).entries())
+        item.check(one, (present as ArrayLike<unknown>)[i], `${where}.${i}`, now)
+    },
+    save: (present) => Array.from(present as ArrayLike<unknown>, (one) => item.save(one)),
+    load(saved, present) {
+      if (ArrayBuffer.isView(present)) {
+        ;(present as Uint32Array).set(saved as number[])
+        return present
+      }
+      const before = (present ?? []) as unknown[]
+      const loaded = (saved as StateValue[]).map((one, i) => item.load(one, before[i]))
+      return loaded.length === before.length && loaded.every((one, i) => one === before[i]) ? present : loaded
+    },
   }
 }
 
-export function optional(field: Field): Field {
+/** Plain data with these fields. */
+export function record(fields: { readonly [name: string]: Field }): Field {
+  const entries = Object.entries(fields)
+  return {
+    wanted: `a record of ${Object.keys(fields).join(', ')}`,
+    fits: (value) => isRecord(value) && entries.every(([name, field]) => field.fits(value[name])),
+    save: (present) =>
+      Object.fromEntries(entries.map(([name, field]) => [name, field.save((present as State)[name])])) as State,
+    load: (saved) =>
+      Object.fromEntries(entries.map(([name, field]) => [name, field.load((saved as State)[name], null)])),
+  }
+}
+
+/** Plain data under any names. */
+export function dictionary(item: Field): Field {
+  const each = (of: unknown, use: (value: StateValue) => unknown) =>
+    Object.fromEntries(Object.entries(of as State).map(([name, value]) => [name, use(value)]))
+  return {
+    wanted: `a record, each ${item.wanted}`,
+    fits: (value) => isRecord(value) && Object.values(value).every((one) => item.fits(one)),
+    save: (present) => each(present, (value) => item.save(value)) as State,
+    load: (saved) => each(saved, (value) => item.load(value, null)),
+  }
+}
+
+/** Plain data: `undefined` in the object, `null` in its state. */
+export function orNone(item: Field): Field {
+  return {
+    wanted: `${item.wanted}, or nothing`,
+    fits: (value) => value === null || item.fits(value),
+    save: (present) => (present === undefined ? null : item.save(present)),
+    load: (saved, present) => (saved === null ? undefined : item.load(saved, present)),
+  }
+}
+
+/** What has to be the same in the machine that loads; else `differs` says what to do, in a sentence. */
+export function same(check: Check, differs: (saved: StateValue, here: StateValue) => string): Field {
+  return {
+    ...plain(check),
+    check(saved, present) {
+      if (saved !== present) throw new SnapshotError(differs(saved, present as StateValue))
+    },
+    load: (_, present) => present,
+  }
+}
+
+export function optional(field: Check): Check {
   return { wanted: `${field.wanted}, or nothing`, fits: (value) => value === undefined || field.fits(value) }
 }
 
 /** Throws a SnapshotError that names the field. `where` is the device and the part of it. */
-export function checkFields(fields: Fields, state: State | undefined, where: string): void {
+export function checkFields(fields: { readonly [name: string]: Check }, state: State | undefined, where: string): void {
   if (!isRecord(state)) throw damaged(where, 'it is no record')
   for (const [name, field] of Object.entries(fields))
     if (!field.fits(state[name])) throw damaged(`${where}.${name}`, `it should be ${field.wanted}`)
 }
-
-/** Checks all fields, then takes them over as the members of those names; arrays of bytes are filled. */
-export function loadFields(into: object, fields: Fields, state: State, where: string): void {
-  checkFields(fields, state, where)
-  const members = into as { [name: string]: unknown }
-  for (const name of Object.keys(fields)) {
-    const value = state[name]
-    if (value === undefined) continue
-    const present = members[name]
-    if (ArrayBuffer.isView(present)) (present as Uint8Array).set(value as Uint8Array)
-    else members[name] = value
-  }
-}
-
-/** Came without a new version of their device, which does without them. */
-const MAY_LACK: ReadonlySet<string> = new Set(['absent'])
 
 /**
  * Throws a SnapshotError where a saved state is of another build than one that the device itself gives: a field is
@@ -98,7 +186,6 @@ export function checkLike(saved: StateValue | undefined, own: StateValue | undef
     for (const [name, value] of Object.entries(own)) {
       if (value === null || value === undefined) continue
       const one = (saved as State)[name]
-      if (one === undefined && MAY_LACK.has(name)) continue
       if (one === undefined) throw damaged(`${where}.${name}`, 'it is missing')
       checkLike(one, value, `${where}.${name}`)
     }

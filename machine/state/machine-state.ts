@@ -10,7 +10,7 @@ export interface MachineState {
   time: EngineTime
   cpus: CpuState[]
   clock: State
-  /** By name; the version of each is in the shape. */
+  /** By name. */
   devices: { [name: string]: State }
   /** What the guest changed on each medium that is in a drive. */
   media: { [slot: string]: OverlayImage | null }
@@ -24,10 +24,11 @@ export interface MachineShape {
   engine: 'soft' | 'kvm'
   /** The soft engine's CPU model as it was asked for. */
   cpu: string
+  cpus: number
   /** RAM, bytes. */
   ram: number
-  /** Versions of the devices' states, by name. */
-  devices: { [name: string]: number }
+  /** Types of the devices by name, the board's own among them. */
+  devices: { [name: string]: string }
   /** Pieces of the guest's memory in order: RAM, firmware, video memory. */
   memory: { name: string; offset: number; size: number }[]
   /** All of it in bytes, with what lies between the pieces. */
@@ -54,9 +55,14 @@ export function checkShape(saved: MachineShape, here: MachineShape): void {
   if (saved.ram !== here.ram) refuse(`it had ${saved.ram / 2 ** 20} MiB of RAM, this one has ${here.ram / 2 ** 20} MiB`)
   if (saved.engine === 'soft' && here.engine === 'soft' && saved.cpu !== here.cpu)
     refuse(`its CPU was ${saved.cpu}, this one's is ${here.cpu}`)
-  // A device that is new since then stays as it is after power-on.
-  for (const name of Object.keys(saved.devices))
-    if (here.devices[name] === undefined) refuse(`it had the device ${name}, which this one lacks`)
+  if (saved.cpus !== here.cpus) refuse(`it had ${saved.cpus} CPUs, this one has ${here.cpus}`)
+  for (const [name, type] of Object.entries(saved.devices)) {
+    const own = here.devices[name]
+    if (own === undefined) refuse(`it had the device ${name}, which this one lacks`)
+    if (own !== type) refuse(`its ${name} was of type ${type}, this one's is of type ${own}`)
+  }
+  for (const name of Object.keys(here.devices))
+    if (saved.devices[name] === undefined) refuse(`it lacked the device ${name}, which this one has`)
   for (const { name, size } of saved.memory) {
     const piece = here.memory.find((other) => other.name === name)
     if (piece?.size !== size)
@@ -69,19 +75,4 @@ export function checkShape(saved: MachineShape, here: MachineShape): void {
     const what = (size: number | undefined) => (size === undefined ? 'nothing' : `a medium of ${size} bytes`)
     refuse(`its ${slot} held ${what(saved.media[slot])}, this one's holds ${what(here.media[slot])}`)
   }
-}
-
-/** The state in the version that the device takes. Throws a SnapshotError where that cannot be had. */
-export function migrated(device: Device, state: State, from: number): State {
-  const to = device.version ?? 1
-  if (from === to) return state
-  if (from > to)
-    throw new SnapshotError(
-      `the snapshot's ${device.name} is of version ${from}, this bootwright knows up to ${to}: it was made by a newer one; update`,
-    )
-  if (!device.migrate)
-    throw new SnapshotError(
-      `the snapshot's ${device.name} is of version ${from}, and there is no way from it to version ${to}; make the snapshot again`,
-    )
-  return device.migrate(state, from)
 }

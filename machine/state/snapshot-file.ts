@@ -23,7 +23,7 @@ import { LayerBuilder, type MemoryImage, PAGE, readPages, stretches } from './me
 import { SnapshotError } from './snapshot-error.js'
 
 const MAGIC = Buffer.from('bootwright snapshot\n')
-const VERSION = 1
+const VERSION = 3
 
 const HEADER = 1
 const STATE = 2
@@ -261,7 +261,9 @@ function checkVersion(version: number, name: string): void {
       `the snapshot ${name} has format ${version}, this bootwright reads up to ${VERSION}: it was made by a newer one; update`,
     )
   if (version < VERSION)
-    throw new SnapshotError(`the snapshot ${name} has format ${version}, which was never in use; make it again`)
+    throw new SnapshotError(
+      `the snapshot ${name} has format ${version}, which this bootwright does not read any more; make it again`,
+    )
 }
 
 function broken(path: string, why: string): SnapshotError {
@@ -279,7 +281,8 @@ const Header = z.object({
     engine: z.enum(['soft', 'kvm']),
     cpu: z.string(),
     ram: Size,
-    devices: z.record(z.string(), z.int().min(1)),
+    cpus: z.int().min(1).max(255),
+    devices: z.record(z.string(), z.string()),
     memory: z.array(Piece).max(64),
     memorySize: Size.multipleOf(PAGE).max(2 ** 33),
     media: z.record(z.string(), z.number().min(0)),

@@ -5,7 +5,9 @@
  * A write never fails: values that do not fit are clipped, and reading them back shows what the adapter took.
  */
 import type { Clock } from '../../clock.js'
-import type { State } from '../../device.js'
+import type { StateTable } from '../../device.js'
+import { integer, list, starts, u16 } from '../../state/fields.js'
+import { resetState } from '../../state/state-table.js'
 import * as vga from './vga-registers.js'
 
 export const DISPI_ID = 0
@@ -38,7 +40,16 @@ const MAX_BPP = 32
 /** Bytes of video memory that are cleared in a ns. */
 const CLEARED_PER_NS = 16
 
+/** In the video memory. */
+const OFFSET = integer(0, 0x100_0000)
+
+const STATE: StateTable = {
+  registers: starts(list(u16, REGISTERS), 0),
+  ...{ index: starts(u16, 0), bankOffset: starts(OFFSET, 0), lineOffset: starts(OFFSET, 0), start: starts(OFFSET, 0) },
+}
+
 export class BochsVbe {
+  readonly state = STATE
   readonly registers = new Uint16Array(REGISTERS)
   index = 0
   /** Byte offset of the 64 KiB window at A0000 (times four in planar modes). */
@@ -71,12 +82,8 @@ export class BochsVbe {
   }
 
   reset(): void {
-    this.registers.fill(0)
+    resetState(this)
     this.registers[DISPI_ID] = DISPI_ID5
-    this.index = 0
-    this.bankOffset = 0
-    this.lineOffset = 0
-    this.start = 0
   }
 
   read(): number {
@@ -178,23 +185,5 @@ export class BochsVbe {
     cr[vga.CR_LINE_COMPARE] = 0xff
     cr[vga.CR_OVERFLOW] = (cr[vga.CR_OVERFLOW] & ~0x42) | ((last >>> 7) & 0x02) | ((last >>> 3) & 0x40) | 0x10
     cr[vga.CR_MAX_SCAN_LINE] = (cr[vga.CR_MAX_SCAN_LINE] & ~0x9f) | 0x40
-  }
-
-  save(): State {
-    return {
-      registers: [...this.registers],
-      index: this.index,
-      bankOffset: this.bankOffset,
-      lineOffset: this.lineOffset,
-      start: this.start,
-    }
-  }
-
-  load(state: State): void {
-    this.registers.set(state.registers as number[])
-    this.index = state.index as number
-    this.bankOffset = state.bankOffset as number
-    this.lineOffset = state.lineOffset as number
-    this.start = state.start as number
   }
 }

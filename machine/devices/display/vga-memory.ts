@@ -8,7 +8,8 @@
  * controller's logic and leave the latches alone, GR05 bit 4 alone selects odd/even, and the RAM enable bit of
  * Miscellaneous Output is not looked at.
  */
-import type { AccessSize, MmioRange } from '../../device.js'
+import type { AccessSize, MmioRange, Stateful, StateTable } from '../../device.js'
+import { word } from '../../state/fields.js'
 import type { BochsVbe } from './vbe.js'
 import * as vga from './vga-registers.js'
 
@@ -29,7 +30,10 @@ for (let i = 0; i < 16; i++) {
   for (let plane = 0; plane < 4; plane++) if (i & (1 << plane)) PLANES[i] += 0xff * 2 ** (8 * plane)
 }
 
-export class VgaWindow implements MmioRange {
+const STATE: StateTable = { latch: word }
+
+export class VgaWindow implements MmioRange, Stateful {
+  readonly state = STATE
   readonly name = 'VGA window'
   readonly base = 0xa0000
   readonly size = 0x20000

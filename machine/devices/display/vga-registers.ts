@@ -2,6 +2,9 @@
  * The register file of a VGA (IBM PS/2 Hardware Interface Technical Reference, "Video Subsystem"; the FreeVGA text
  * gives the same names), shared by the ports, the memory window, the timing and the picture.
  */
+import type { Stateful, StateTable } from '../../device.js'
+import { bytes, flag, starts, u8 } from '../../state/fields.js'
+import { resetState } from '../../state/state-table.js'
 
 /** Sequencer (index 3C4, data 3C5). */
 export const SR_RESET = 0
@@ -85,7 +88,14 @@ export const MISC_COLOR = 0x01
 export const ST01_DISPLAY_OFF = 0x01
 export const ST01_V_RETRACE = 0x08
 
-export class VgaRegisters {
+const STATE: StateTable = {
+  ...{ sr: starts(bytes(8), 0), gr: starts(bytes(16), 0), ar: starts(bytes(0x20), 0), cr: starts(bytes(256), 0) },
+  ...{ palette: starts(bytes(768), 0), pelMask: starts(u8, 0xff), dac8: starts(flag, false) },
+  ...{ misc: starts(u8, 0), featureControl: starts(u8, 0), arIndex: starts(u8, 0) },
+}
+
+export class VgaRegisters implements Stateful {
+  readonly state = STATE
   readonly sr = new Uint8Array(8)
   readonly gr = new Uint8Array(16)
   readonly ar = new Uint8Array(0x20)
@@ -102,16 +112,7 @@ export class VgaRegisters {
   arIndex = 0
 
   reset(): void {
-    this.sr.fill(0)
-    this.gr.fill(0)
-    this.ar.fill(0)
-    this.cr.fill(0)
-    this.palette.fill(0)
-    this.pelMask = 0xff
-    this.dac8 = false
-    this.misc = 0
-    this.featureControl = 0
-    this.arIndex = 0
+    resetState(this)
   }
 
   /** Lines of the active display: CR12 with its bits 8 and 9. */

@@ -7,7 +7,9 @@
  * timing are the hardware's.
  */
 import type { Clock } from '../../clock.js'
-import type { AccessSize, Device, MmioRange, PortRange, State, StateValue, Warn } from '../../device.js'
+import type { AccessSize, Device, MmioRange, PortRange, StateTable, Warn } from '../../device.js'
+import { bytes, flag, integer, starts, u8 } from '../../state/fields.js'
+import { part, resetState } from '../../state/state-table.js'
 import type { Display, DisplayMode, Frame, TextScreen } from './display.js'
 import { edid } from './edid.js'
 import { BochsVbe, DISPI_VIDEO_MEMORY_64K } from './vbe.js'
@@ -37,9 +39,6 @@ const BIG_ENDIAN = 0xbebebebe
 const DAC_READ = 3
 const DAC_WRITE = 0
 
-/** Video memory is saved by pages, those of zeros left out. */
-const PAGE = 0x10000
-
 /** The monitor's preferred mode. */
 const MONITOR_WIDTH = 1280
 const MONITOR_HEIGHT = 800
@@ -52,12 +51,18 @@ export interface VgaOptions {
    * to it directly (the linear frame buffer, BAR0).
    */
   vram: Uint8Array
-  /** False where somebody else saves the video memory, as the machine does with its whole arena. Default true. */
-  savesMemory?: boolean
+}
+
+const STATE: StateTable = {
+  ...{ registers: part(), vbe: part(), window: part(), bigEndian: starts(flag, false) },
+  ...{ srIndex: starts(u8, 0), grIndex: starts(u8, 0), crIndex: starts(u8, 0), arData: starts(flag, false) },
+  ...{ dacState: starts(integer(DAC_WRITE, DAC_READ), DAC_WRITE), dacReadIndex: starts(u8, 0) },
+  ...{ dacWriteIndex: starts(u8, 0), dacComponent: starts(integer(0, 2), 0), dacLatch: starts(bytes(3), 0) },
 }
 
 export class Vga implements Device, Display {
   readonly name = 'VGA'
+  readonly state = STATE
   readonly display = this
   readonly ports: readonly PortRange[]
   readonly mmio: readonly MmioRange[]
@@ -67,7 +72,6 @@ export class Vga implements Device, Display {
   private readonly clock: Clock
   private readonly warn: Warn
   private readonly vram: Uint8Array
-  private readonly savesMemory: boolean
   private readonly registers = new vga.VgaRegisters()
   private readonly vbe: BochsVbe
   private readonly window: VgaWindow
@@ -101,7 +105,6 @@ export class Vga implements Device, Display {
     this.clock = options.clock
     this.warn = options.warn
     this.vram = vram
-    this.savesMemory = options.savesMemory ?? true
     this.vbe = new BochsVbe(this.registers, vram, this.clock)
     this.window = new VgaWindow(vram, this.registers, this.vbe)
     this.timing = new VgaTiming(this.registers, this.vbe)
@@ -146,16 +149,7 @@ export class Vga implements Device, Display {
     this.registers.reset()
     this.vbe.reset()
     this.window.latch = 0
-    this.srIndex = 0
-    this.grIndex = 0
-    this.crIndex = 0
-    this.arData = false
-    this.dacState = DAC_WRITE
-    this.dacReadIndex = 0
-    this.dacWriteIndex = 0
-    this.dacComponent = 0
-    this.dacLatch.fill(0)
-    this.renderer.bigEndian = false
+    resetState(this)
     this.changed()
   }
 
@@ -417,76 +411,16 @@ export class Vga implements Device, Display {
     }
   }
 
-  /** With the video memory, so a saved adapter is whole without the machine's arena. */
-  save(): State {
-    const { registers } = this
-    const pages: StateValue[] = []
-    for (let at = 0; this.savesMemory && at < this.vram.length; at += PAGE) {
-      const words = new Int32Array(this.vram.buffer, this.vram.byteOffset + at, PAGE >>> 2)
-      if (words.some((word) => word !== 0)) pages.push([at, this.vram.slice(at, at + PAGE)])
-    }
-    return {
-      sr: registers.sr.slice(),
-      gr: registers.gr.slice(),
-      ar: registers.ar.slice(),
-      cr: registers.cr.slice(),
-      palette: registers.palette.slice(),
-      pelMask: registers.pelMask,
-      dac8: registers.dac8,
-      misc: registers.misc,
-      featureControl: registers.featureControl,
-      arIndex: registers.arIndex,
-      vbe: this.vbe.save(),
-      latch: this.window.latch,
-      srIndex: this.srIndex,
-      grIndex: this.grIndex,
-      crIndex: this.crIndex,
-      arData: this.arData,
-      dacState: this.dacState,
-      dacReadIndex: this.dacReadIndex,
-      dacWriteIndex: this.dacWriteIndex,
-      dacComponent: this.dacComponent,
-      dacLatch: this.dacLatch.slice(),
-      bigEndian: this.renderer.bigEndian,
-      vram: pages,
-    }
+  /** Of the frame buffer: for the state. */
+  get bigEndian(): boolean {
+    return this.renderer.bigEndian
   }
 
-  load(state: State): void {
-    const { registers } = this
-    registers.sr.set(state.sr as Uint8Array)
-    registers.gr.set(state.gr as Uint8Array)
-    registers.ar.set(state.ar as Uint8Array)
-    registers.cr.set(state.cr as Uint8Array)
-    registers.palette.set(state.palette as Uint8Array)
-    registers.pelMask = state.pelMask as number
-    registers.dac8 = state.dac8 as boolean
-    registers.misc = state.misc as number
-    registers.featureControl = state.featureControl as number
-    registers.arIndex = state.arIndex as number
-    this.vbe.load(state.vbe as State)
-    this.window.latch = state.latch as number
-    this.srIndex = state.srIndex as number
-    this.grIndex = state.grIndex as number
-    this.crIndex = state.crIndex as number
-    this.arData = state.arData as boolean
-    this.dacState = state.dacState as number
-    this.dacReadIndex = state.dacReadIndex as number
-    this.dacWriteIndex = state.dacWriteIndex as number
-    this.dacComponent = state.dacComponent as number
-    this.dacLatch.set(state.dacLatch as Uint8Array)
-    this.renderer.bigEndian = state.bigEndian as boolean
-    if (this.savesMemory) this.loadMemory(state.vram as [number, Uint8Array][])
+  set bigEndian(value: boolean) {
+    this.renderer.bigEndian = value
+  }
+
+  loaded(): void {
     this.changed()
-  }
-
-  private loadMemory(pages: [number, Uint8Array][]): void {
-    let end = 0
-    for (const [at, page] of pages) {
-      this.vram.fill(0, end, at)
-      this.vram.set(page, at)
-      end = at + PAGE
-    }
-    this.vram.fill(0, end)
   }
 }

@@ -6,18 +6,11 @@
  * files get the numbers from 0x20 on and are listed in the directory, item 0x19.
  */
 import type { Clock, Timer } from '../../clock.js'
-import type {
-  AccessSize,
-  AcpiDevice,
-  Device,
-  PhysicalMemory,
-  PortRange,
-  State,
-  StateValue,
-  Warn,
-} from '../../device.js'
+import type { AccessSize, AcpiDevice, Device, PhysicalMemory, PortRange, StateTable, Warn } from '../../device.js'
 import { PRESENT_HIDDEN } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'
+import { bytes, count, dictionary, orNone, record, starts, timer, u16, u32 } from '../../state/fields.js'
+import { resetState } from '../../state/state-table.js'
 
 /** Fixed item numbers. */
 export const FW_CFG = {
@@ -166,8 +159,17 @@ function join(contents: FwCfgContents): Uint8Array {
 
 const FIRST_PORT = 0x510
 
+const STATE: StateTable = {
+  ...{ selector: u16, offset: count, dmaHigh: starts(u32, 0) },
+  /** A transfer that is not done. */
+  filling: starts(orNone(record({ at: count, address: count, left: count })), null),
+  made: dictionary(bytes(0, 1 << 30)),
+  timer: starts(timer, null),
+}
+
 export class FwCfg implements Device {
   readonly name = 'fw_cfg'
+  readonly state = STATE
   readonly ports: readonly PortRange[]
 
   private readonly memory: PhysicalMemory
@@ -409,33 +411,7 @@ export class FwCfg implements Device {
 
   reset(): void {
     this.select(FW_CFG.SIGNATURE)
-    this.dmaHigh = 0
-    this.filling = undefined
-    this.timer.cancel()
-  }
-
-  /**
-   * Registers, the contents of the selected item where it is made on selection, and of items the guest may write.
-   * The other contents are the machine's configuration, which whoever restores it has put in again.
-   */
-  save(): State {
-    const written: { [selector: string]: StateValue } = {}
-    for (const [selector, item] of this.items) {
-      if (item.source.write || (item === this.current && item.source.select)) written[selector] = join(item.parts)
-    }
-    const { selector, offset, dmaHigh, filling } = this
-    return { selector, offset, dmaHigh, filling: filling ? { ...filling } : null, written }
-  }
-
-  load(state: State): void {
-    this.selector = state.selector as number
-    this.offset = state.offset as number
-    this.dmaHigh = state.dmaHigh as number
-    // Snapshots from before long transfers took their time have none. The clock keeps its timer.
-    this.filling = (state.filling as FwCfg['filling'] | null | undefined) ?? undefined
-    this.current = this.selector === INVALID ? undefined : this.items.get(this.selector & ~WRITE_CHANNEL)
-    for (const [selector, bytes] of Object.entries(state.written as State))
-      this.items.get(Number(selector))?.set((bytes as Uint8Array).slice())
+    resetState(this)
   }
 
   acpi(): readonly AcpiDevice[] {
@@ -450,6 +426,26 @@ export class FwCfg implements Device {
         ),
       },
     ]
+  }
+
+  /**
+   * The contents of the selected item where it is made on selection, and of items the guest may write, by selector. The
+   * others are the machine's configuration, which whoever loads a state has put in again.
+   */
+  get made(): { [selector: string]: Uint8Array } {
+    const made: { [selector: string]: Uint8Array } = {}
+    for (const [selector, item] of this.items) {
+      if (item.source.write || (item === this.current && item.source.select)) made[selector] = join(item.parts)
+    }
+    return made
+  }
+
+  set made(contents: { [selector: string]: Uint8Array }) {
+    for (const [selector, bytes] of Object.entries(contents)) this.items.get(Number(selector))?.set(bytes)
+  }
+
+  loaded(): void {
+    this.current = this.selector === INVALID ? undefined : this.items.get(this.selector & ~WRITE_CHANNEL)
   }
 }
 

@@ -8,9 +8,11 @@
  * The controller owns the two devices plugged into it: it resets, saves and loads them.
  */
 import type { Clock, Timer } from '../../clock.js'
-import type { AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, State, StateTable, Warn } from '../../device.js'
 import { isaDevice } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'
+import { bytes, flag, integer, starts, timer, u8 } from '../../state/fields.js'
+import { part, resetState } from '../../state/state-table.js'
 import type { Ps2Keyboard } from './ps2-keyboard.js'
 import type { Ps2Mouse } from './ps2-mouse.js'
 import { SET2_TO_SET1 } from './scancodes.js'
@@ -80,6 +82,7 @@ const SOURCE_KBD = 1
 const SOURCE_AUX = 2
 const SOURCE_CONTROLLER_KBD = 3
 const SOURCE_CONTROLLER_AUX = 4
+const SOURCE = integer(SOURCE_NONE, SOURCE_CONTROLLER_AUX)
 
 /**
  * A keyboard's line takes about a millisecond a byte. Programs that read port 60 and then chain to the BIOS's handler,
@@ -104,11 +107,22 @@ export interface I8042Options {
   clock?: Clock
 }
 
+const STATE: StateTable = {
+  ram: starts(bytes(RAM_SIZE), 0),
+  ...{ status: starts(u8, STAT_CMD | STAT_UNLOCKED), outputPort: starts(u8, OUT_NOT_RESET | OUT_ONES) },
+  ...{ command: starts(u8, 0), source: starts(SOURCE, SOURCE_NONE), mouseIsNext: starts(flag, false) },
+  ...{ data: starts(u8, 0), reply: starts(u8, 0), replySource: starts(SOURCE, SOURCE_NONE), polling: starts(u8, 0) },
+  ...{ throttled: starts(flag, false), throttle: timer },
+  ...{ keyboard: part(), mouse: part() },
+}
+
 export class I8042 implements Device {
   readonly name = 'i8042'
-  readonly version = 2
+  readonly state = STATE
   readonly ports: readonly PortRange[]
 
+  private readonly keyboard: Ps2Keyboard
+  private readonly mouse: Ps2Mouse
   private readonly ram = new Uint8Array(RAM_SIZE)
   private status = STAT_CMD | STAT_UNLOCKED
   /** The output port but for the bits that are read elsewhere (A20, buffer full). */
@@ -129,6 +143,8 @@ export class I8042 implements Device {
   private throttled = false
 
   constructor(private readonly options: I8042Options) {
+    this.keyboard = options.keyboard
+    this.mouse = options.mouse
     options.keyboard.onData = () => this.safeUpdate()
     options.mouse.onData = () => this.safeUpdate()
     this.throttle = options.clock?.timer('i8042 keyboard', () => {
@@ -192,7 +208,7 @@ export class I8042 implements Device {
 
   /** The keyboard's next byte as the guest sees it; with translation a break prefix becomes the high bit. */
   private fetchKeyboard(): number {
-    const keyboard = this.options.keyboard
+    const keyboard = this.keyboard
     const byte = keyboard.read()
     if ((this.ram[0] & MODE_TRANSLATE) === 0) return byte
     // The keyboard queues a key's codes as a whole, so the code is there when its prefix is.
@@ -207,8 +223,8 @@ export class I8042 implements Device {
   private safeUpdate(): void {
     if ((this.status & STAT_OBF) !== 0 || this.throttled) return
     const mode = this.ram[0]
-    const kbd = (mode & MODE_DISABLE_KBD) === 0 && this.options.keyboard.pending() > 0
-    const aux = (mode & MODE_DISABLE_AUX) === 0 && this.options.mouse.pending() > 0
+    const kbd = (mode & MODE_DISABLE_KBD) === 0 && this.keyboard.pending() > 0
+    const aux = (mode & MODE_DISABLE_AUX) === 0 && this.mouse.pending() > 0
     if (this.replySource !== SOURCE_NONE) {
       this.source = this.replySource
       this.data = this.reply
@@ -218,7 +234,7 @@ export class I8042 implements Device {
       this.data = this.fetchKeyboard()
     } else if (aux) {
       this.source = SOURCE_AUX
-      this.data = this.options.mouse.read()
+      this.data = this.mouse.read()
     } else return
     this.status |= STAT_OBF
     if (this.source === SOURCE_AUX || this.source === SOURCE_CONTROLLER_AUX) this.status |= STAT_AUX_OBF
@@ -331,7 +347,7 @@ export class I8042 implements Device {
       case 0:
         // A byte for the keyboard switches its line on again.
         this.ram[0] &= ~MODE_DISABLE_KBD
-        this.options.keyboard.write(value)
+        this.keyboard.write(value)
         this.safeUpdate()
         break
       case WRITE_RAM:
@@ -353,7 +369,7 @@ export class I8042 implements Device {
         break
       case WRITE_AUX:
         this.ram[0] &= ~MODE_DISABLE_AUX
-        this.options.mouse.write(value)
+        this.mouse.write(value)
         this.safeUpdate()
         break
       default:
@@ -363,71 +379,13 @@ export class I8042 implements Device {
 
   /** Power-on: both interrupts on, no translation (the firmware switches it on), A20 open. */
   reset(): void {
-    this.ram.fill(0)
+    resetState(this)
     this.ram[0] = MODE_KBD_INT | MODE_AUX_INT
-    this.status = STAT_CMD | STAT_UNLOCKED
-    this.outputPort = OUT_NOT_RESET | OUT_ONES
-    this.command = 0
-    this.source = SOURCE_NONE
-    this.mouseIsNext = false
-    this.data = 0
-    this.reply = 0
-    this.replySource = SOURCE_NONE
-    this.polling = 0
-    this.throttled = false
     this.throttle?.cancel()
-    this.options.keyboard.reset()
-    this.options.mouse.reset()
+    this.keyboard.reset()
+    this.mouse.reset()
     this.options.setA20(true)
     this.updateLines()
-  }
-
-  save(): State {
-    return {
-      ram: this.ram.slice(),
-      status: this.status,
-      outputPort: this.outputPort,
-      command: this.command,
-      source: this.source,
-      mouseIsNext: this.mouseIsNext,
-      data: this.data,
-      reply: this.reply,
-      replySource: this.replySource,
-      polling: this.polling,
-      throttleDeadline: this.throttled && this.throttle ? this.throttle.deadline : null,
-      keyboard: this.options.keyboard.save(),
-      mouse: this.options.mouse.save(),
-    }
-  }
-
-  /** Version 1 left a device's byte in its queue until port 60 was read: the buffer is filled again from there. */
-  migrate(state: State): State {
-    const full = (state.status as number) & STAT_OBF
-    if (!full) return state
-    if (state.source === SOURCE_CONTROLLER_KBD || state.source === SOURCE_CONTROLLER_AUX)
-      return { ...state, data: state.reply, replySource: SOURCE_NONE }
-    return { ...state, status: (state.status as number) & ~(STAT_OBF | STAT_AUX_OBF), source: SOURCE_NONE }
-  }
-
-  load(state: State): void {
-    this.ram.set(state.ram as Uint8Array)
-    this.status = state.status as number
-    this.outputPort = state.outputPort as number
-    this.command = state.command as number
-    this.source = state.source as number
-    this.mouseIsNext = state.mouseIsNext as boolean
-    this.data = state.data as number
-    this.reply = state.reply as number
-    this.replySource = state.replySource as number
-    this.polling = state.polling as number
-    const deadline = state.throttleDeadline as number | null
-    this.throttle?.cancel()
-    this.throttled = deadline !== null && this.throttle !== undefined
-    if (this.throttled) this.throttle?.at(deadline as number)
-    this.options.keyboard.load(state.keyboard as State)
-    this.options.mouse.load(state.mouse as State)
-    this.updateLines()
-    this.safeUpdate()
   }
 
   acpi(): readonly AcpiDevice[] {
@@ -435,5 +393,10 @@ export class I8042 implements Device {
       isaDevice('KBD', 'PNP0303', [aml.io(0x60, 1), aml.io(0x64, 1), aml.irqNoFlags(1)]),
       isaDevice('MOU', 'PNP0F13', [aml.irqNoFlags(12)]),
     ]
+  }
+
+  loaded(): void {
+    this.updateLines()
+    this.safeUpdate()
   }
 }

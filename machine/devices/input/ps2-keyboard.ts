@@ -8,7 +8,9 @@
  * `down` again, so that nothing but the test decides how often a key repeats. Fake shifts (E0 12 around the grey keys
  * under NumLock or Shift) are sent only for PrintScreen, as QEMU does.
  */
-import type { State, Warn } from '../../device.js'
+import type { StateTable, Warn } from '../../device.js'
+import { bytes, flag, integer, u8 } from '../../state/fields.js'
+import { part } from '../../state/state-table.js'
 import type { KeyEvent } from './events.js'
 import { type Ps2Device, Ps2Queue } from './ps2-queue.js'
 import { NO_CODE, PAUSE, PRINT_SCREEN, SCAN_CODES, SET2_TO_SET1 } from './scancodes.js'
@@ -74,8 +76,14 @@ export interface Ps2KeyboardOptions {
   warn?: Warn
 }
 
+const STATE: StateTable = {
+  ...{ queue: part(), leds: u8, typematicRate: u8, scanCodeSet: integer(1, 3), scanning: flag, command: u8 },
+  ...{ modifiers: u8, printVariant: integer(0, 2), overrun: flag, breakless: bytes(256) },
+}
+
 export class Ps2Keyboard implements Ps2Device {
   readonly name = 'ps2-keyboard'
+  readonly state = STATE
   onData: (() => void) | undefined
 
   /** Bit 0 ScrollLock, 1 NumLock, 2 CapsLock, as the guest set them with ED. */
@@ -317,33 +325,5 @@ export class Ps2Keyboard implements Ps2Device {
     this.setDefaults()
     this.scanning = true
     this.command = 0
-  }
-
-  save(): State {
-    return {
-      queue: this.queue.save(),
-      leds: this.leds,
-      typematicRate: this.typematicRate,
-      scanCodeSet: this.scanCodeSet,
-      scanning: this.scanning,
-      command: this.command,
-      modifiers: this.modifiers,
-      printVariant: this.printVariant,
-      overrun: this.overrun,
-      breakless: this.breakless.slice(),
-    }
-  }
-
-  load(state: State): void {
-    this.queue.load(state.queue as State)
-    this.leds = state.leds as number
-    this.typematicRate = state.typematicRate as number
-    this.scanCodeSet = state.scanCodeSet as number
-    this.scanning = state.scanning as boolean
-    this.command = state.command as number
-    this.modifiers = state.modifiers as number
-    this.printVariant = state.printVariant as number
-    this.overrun = state.overrun as boolean
-    this.breakless.set(state.breakless as Uint8Array)
   }
 }

@@ -10,7 +10,9 @@
  * packets: the guest's reading does. A command's reply comes behind the packets that were sent before it, F5's too, as
  * QEMU's: a mouse may drop them, but then a driver finds half of one.
  */
-import type { State, Warn } from '../../device.js'
+import type { StateTable, Warn } from '../../device.js'
+import { count, flag, integer, list, record, u8 } from '../../state/fields.js'
+import { part } from '../../state/state-table.js'
 import type { MouseEvent } from './events.js'
 import { type Ps2Device, Ps2Queue } from './ps2-queue.js'
 
@@ -73,8 +75,15 @@ export interface Ps2MouseOptions {
   warn?: Warn
 }
 
+const STATE: StateTable = {
+  ...{ queue: part(), enabled: flag, remote: flag, wrap: flag, scaling21: flag, resolution: u8, sampleRate: u8 },
+  ...{ type: integer(STANDARD, EXPLORER), knock: integer(0, 3), command: u8, buttons: u8, reportedButtons: u8 },
+  backlog: list(record({ dx: count, dy: count, dz: count, buttons: u8 }), 0, MAX_BACKLOG),
+}
+
 export class Ps2Mouse implements Ps2Device {
   readonly name = 'ps2-mouse'
+  readonly state = STATE
   onData: (() => void) | undefined
 
   private readonly queue = new Ps2Queue()
@@ -322,40 +331,6 @@ export class Ps2Mouse implements Ps2Device {
     this.wrap = false
     this.command = 0
     this.reportedButtons = 0
-  }
-
-  save(): State {
-    return {
-      queue: this.queue.save(),
-      enabled: this.enabled,
-      remote: this.remote,
-      wrap: this.wrap,
-      scaling21: this.scaling21,
-      resolution: this.resolution,
-      sampleRate: this.sampleRate,
-      type: this.type,
-      knock: this.knock,
-      command: this.command,
-      buttons: this.buttons,
-      reportedButtons: this.reportedButtons,
-      backlog: this.backlog.map((movement) => ({ ...movement })),
-    }
-  }
-
-  load(state: State): void {
-    this.queue.load(state.queue as State)
-    this.enabled = state.enabled as boolean
-    this.remote = state.remote as boolean
-    this.wrap = state.wrap as boolean
-    this.scaling21 = state.scaling21 as boolean
-    this.resolution = state.resolution as number
-    this.sampleRate = state.sampleRate as number
-    this.type = state.type as number
-    this.knock = state.knock as number
-    this.command = state.command as number
-    this.buttons = state.buttons as number
-    this.reportedButtons = state.reportedButtons as number
-    this.backlog = (state.backlog as unknown as Movement[]).map((movement) => ({ ...movement }))
   }
 }
 

@@ -6,8 +6,8 @@
  * A mouse answers in its stream, in order.
  */
 
-import type { State } from '../../device.js'
-import { bytes, checkFields, u8 } from '../../state/fields.js'
+import type { Stateful, StateTable } from '../../device.js'
+import { bytes, u8 } from '../../state/fields.js'
 
 /** Bytes that the stream holds, as the buffer of a keyboard (IBM PS/2 Hardware Interface Technical Reference). */
 export const STREAM_SIZE = 16
@@ -17,7 +17,10 @@ const STREAM_SLOTS = STREAM_SIZE + HEADROOM
 /** The longest reply of a keyboard has 3 bytes. */
 const REPLY_SLOTS = 4
 
+const STATE: StateTable = { streamed: bytes(0, STREAM_SLOTS), replied: bytes(0, REPLY_SLOTS), last: u8 }
+
 export class Ps2Queue {
+  readonly state = STATE
   private readonly stream = new Uint8Array(STREAM_SLOTS)
   private streamHead = 0
   private streamCount = 0
@@ -75,36 +78,31 @@ export class Ps2Queue {
     return this.last
   }
 
-  save(): State {
-    const stream = new Uint8Array(this.streamCount)
-    for (let i = 0; i < stream.length; i++) stream[i] = this.stream[(this.streamHead + i) % STREAM_SLOTS]
-    return {
-      stream,
-      replies: this.replies.slice(this.replyHead, this.replyHead + this.replyCount),
-      last: this.last,
-    }
+  /** What waits in the stream, for the state. */
+  get streamed(): Uint8Array {
+    return Uint8Array.from({ length: this.streamCount }, (_, i) => this.stream[(this.streamHead + i) % STREAM_SLOTS])
   }
 
-  load(state: State): void {
-    checkFields(
-      { stream: bytes(0, this.stream.length), replies: bytes(0, this.replies.length), last: u8 },
-      state,
-      'ps2',
-    )
-    const stream = state.stream as Uint8Array
-    const replies = state.replies as Uint8Array
-    this.stream.set(stream)
+  set streamed(bytes: Uint8Array) {
+    this.stream.set(bytes)
     this.streamHead = 0
-    this.streamCount = stream.length
-    this.replies.set(replies)
+    this.streamCount = bytes.length
+  }
+
+  /** The replies that wait, for the state. */
+  get replied(): Uint8Array {
+    return this.replies.subarray(this.replyHead, this.replyHead + this.replyCount)
+  }
+
+  set replied(bytes: Uint8Array) {
+    this.replies.set(bytes)
     this.replyHead = 0
-    this.replyCount = replies.length
-    this.last = state.last as number
+    this.replyCount = bytes.length
   }
 }
 
 /** What an 8042 asks of the device on one of its two ports. */
-export interface Ps2Device {
+export interface Ps2Device extends Stateful {
   /** Set by the controller; called when bytes have come into the queue. */
   onData: (() => void) | undefined
   /** Bytes that the guest has not fetched yet. */
@@ -114,6 +112,4 @@ export interface Ps2Device {
   /** A byte from the host. */
   write(byte: number): void
   reset(): void
-  save(): State
-  load(state: State): void
 }

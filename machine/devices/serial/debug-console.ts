@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod'
-import type { Device, PortRange, State } from '../../device.js'
+import type { Device, PortRange, StateTable } from '../../device.js'
 import { type CharBackend, deviceType, portOption } from '../device-type.js'
 
 const READBACK = 0xe9
@@ -15,8 +15,11 @@ export interface DebugConsoleOptions {
   output: (byte: number) => void
 }
 
+const STATE: StateTable = {}
+
 export class DebugConsole implements Device {
   readonly name: string
+  readonly state = STATE
   readonly ports: readonly PortRange[]
 
   constructor(options: DebugConsoleOptions) {
@@ -34,12 +37,6 @@ export class DebugConsole implements Device {
   }
 
   reset(): void {}
-
-  save(): State {
-    return {}
-  }
-
-  load(_state: State): void {}
 }
 
 export const isaDebugcon = deviceType({

@@ -6,9 +6,11 @@
  */
 
 import { z } from 'zod'
-import type { AcpiDevice, Device, IrqLine, PortRange, State } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, StateTable } from '../../device.js'
 import { isaDevice } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'
+import { flag, starts, u8 } from '../../state/fields.js'
+import { resetState } from '../../state/state-table.js'
 import { type CharBackend, deviceType, integerOption, portOption } from '../device-type.js'
 
 // Registers.
@@ -42,8 +44,16 @@ export interface ParallelPortOptions {
   output: (byte: number) => void
 }
 
+const STATE: StateTable = {
+  data: starts(u8, 0xff),
+  status: starts(u8, STS_READY),
+  control: starts(u8, CTR_RESET),
+  irqPending: starts(flag, false),
+}
+
 export class ParallelPort implements Device {
   readonly name: string
+  readonly state = STATE
   readonly ports: readonly PortRange[]
 
   private data = 0xff
@@ -117,28 +127,17 @@ export class ParallelPort implements Device {
   }
 
   reset(): void {
-    this.data = 0xff
-    this.status = STS_READY
-    this.control = CTR_RESET
-    this.irqPending = false
-    this.updateIrq()
-  }
-
-  save(): State {
-    return { data: this.data, status: this.status, control: this.control, irqPending: this.irqPending }
-  }
-
-  load(state: State): void {
-    this.data = state.data as number
-    this.status = state.status as number
-    this.control = state.control as number
-    this.irqPending = state.irqPending as boolean
+    resetState(this)
     this.updateIrq()
   }
 
   acpi(): readonly AcpiDevice[] {
     const { base } = this.ports[0]
     return base === 0x378 ? [isaDevice('LPT1', 'PNP0400', [aml.io(base, 8), aml.irqNoFlags(7)], 1)] : []
+  }
+
+  loaded(): void {
+    this.updateIrq()
   }
 }
 

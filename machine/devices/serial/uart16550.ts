@@ -12,10 +12,11 @@
 
 import { z } from 'zod'
 import type { Clock, Timer } from '../../clock.js'
-import type { AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'
 import { isaDevice } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'
-import { bytes, checkFields, deadline, type Fields, u8, u16 } from '../../state/fields.js'
+import { bytes, flag, starts, timer, u8, u16 } from '../../state/fields.js'
+import { resetState } from '../../state/state-table.js'
 import { type CharBackend, deviceType, integerOption, portOption } from '../device-type.js'
 
 // Registers by offset; DLL and DLM stand in for 0 and 1 while LCR.DLAB is set.
@@ -93,18 +94,18 @@ export interface Uart16550Options {
 
 /** Bytes that wait for the guest: as many as a file may bring along. */
 const MOST_WAITING = 64 << 20
-const FIELDS: Fields = {
-  divisor: u16,
-  ...Object.fromEntries('ier fcr lcr mcr lsr msr scr rbr'.split(' ').map((name) => [name, u8])),
-  fifo: bytes(0, FIFO_SIZE),
-  waiting: bytes(0, MOST_WAITING),
-  transmitDeadline: deadline,
-  receiveDeadline: deadline,
-  timeOutDeadline: deadline,
+const STATE: StateTable = {
+  divisor: starts(u16, DEFAULT_DIVISOR),
+  ...{ ier: starts(u8, 0), fcr: starts(u8, 0), lcr: starts(u8, 0), mcr: starts(u8, MCR_OUT2) },
+  ...{ lsr: starts(u8, LSR_THRE | LSR_TEMT), msr: starts(u8, MSR_DCD | MSR_DSR | MSR_CTS), scr: starts(u8, 0) },
+  ...{ threPending: starts(flag, false), timeOutPending: starts(flag, false), rbr: starts(u8, 0) },
+  ...{ received: bytes(0, FIFO_SIZE), underWay: bytes(0, MOST_WAITING) },
+  ...{ transmitTimer: starts(timer, null), receiveTimer: starts(timer, null), timeOutTimer: starts(timer, null) },
 }
 
 export class Uart16550 implements Device {
   readonly name: string
+  readonly state = STATE
   readonly ports: readonly PortRange[]
 
   private divisor = DEFAULT_DIVISOR
@@ -387,72 +388,11 @@ export class Uart16550 implements Device {
 
   /** Power-on. Input that the guest has not got yet stays on its way. */
   reset(): void {
-    this.divisor = DEFAULT_DIVISOR
-    this.ier = 0
-    this.fcr = 0
-    this.lcr = 0
-    this.mcr = MCR_OUT2
-    this.lsr = LSR_THRE | LSR_TEMT
-    this.msr = MSR_DCD | MSR_DSR | MSR_CTS
-    this.scr = 0
-    this.threPending = false
-    this.timeOutPending = false
-    this.rbr = 0
+    resetState(this)
     this.fifoHead = 0
     this.fifoCount = 0
-    this.transmitTimer.cancel()
-    this.timeOutTimer.cancel()
-    this.receiveTimer.cancel()
     this.update()
     this.scheduleReceive()
-  }
-
-  save(): State {
-    const fifo = new Uint8Array(this.fifoCount)
-    for (let i = 0; i < fifo.length; i++) fifo[i] = this.fifo[(this.fifoHead + i) % FIFO_SIZE]
-    return {
-      divisor: this.divisor,
-      ier: this.ier,
-      fcr: this.fcr,
-      lcr: this.lcr,
-      mcr: this.mcr,
-      lsr: this.lsr,
-      msr: this.msr,
-      scr: this.scr,
-      threPending: this.threPending,
-      timeOutPending: this.timeOutPending,
-      rbr: this.rbr,
-      fifo,
-      waiting: this.waiting.slice(this.waitingHead),
-      transmitDeadline: this.transmitTimer.deadline,
-      receiveDeadline: this.receiveTimer.deadline,
-      timeOutDeadline: this.timeOutTimer.deadline,
-    }
-  }
-
-  load(state: State): void {
-    checkFields(FIELDS, state, this.name)
-    this.divisor = state.divisor as number
-    this.ier = state.ier as number
-    this.fcr = state.fcr as number
-    this.lcr = state.lcr as number
-    this.mcr = state.mcr as number
-    this.lsr = state.lsr as number
-    this.msr = state.msr as number
-    this.scr = state.scr as number
-    this.threPending = state.threPending as boolean
-    this.timeOutPending = state.timeOutPending as boolean
-    this.rbr = state.rbr as number
-    const fifo = state.fifo as Uint8Array
-    this.fifo.set(fifo)
-    this.fifoHead = 0
-    this.fifoCount = fifo.length
-    this.waiting = (state.waiting as Uint8Array).slice()
-    this.waitingHead = 0
-    rearm(this.transmitTimer, state.transmitDeadline)
-    rearm(this.receiveTimer, state.receiveDeadline)
-    rearm(this.timeOutTimer, state.timeOutDeadline)
-    this.update()
   }
 
   /** COM1 and COM2; guests look for the others where they always were. */
@@ -462,12 +402,31 @@ export class Uart16550 implements Device {
     const resources = [aml.io(this.options.base, 8), aml.irqNoFlags(IRQS[index])]
     return [isaDevice(`COM${index + 1}`, 'PNP0501', resources, index + 1)]
   }
-}
 
-/** Infinity may come back from a file as null. */
-function rearm(timer: Timer, deadline: unknown): void {
-  if (typeof deadline === 'number' && Number.isFinite(deadline)) timer.at(deadline)
-  else timer.cancel()
+  /** The receiver's FIFO, for the state. */
+  get received(): Uint8Array {
+    return Uint8Array.from({ length: this.fifoCount }, (_, i) => this.fifo[(this.fifoHead + i) % FIFO_SIZE])
+  }
+
+  set received(bytes: Uint8Array) {
+    this.fifo.set(bytes)
+    this.fifoHead = 0
+    this.fifoCount = bytes.length
+  }
+
+  /** Bytes on their way to the guest, for the state. */
+  get underWay(): Uint8Array {
+    return this.waiting.subarray(this.waitingHead)
+  }
+
+  set underWay(bytes: Uint8Array) {
+    this.waiting = bytes
+    this.waitingHead = 0
+  }
+
+  loaded(): void {
+    this.update()
+  }
 }
 
 /** COM1 to COM4: COM1 and COM3 share IRQ 4, COM2 and COM4 IRQ 3. */

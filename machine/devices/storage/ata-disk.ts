@@ -5,9 +5,9 @@
  */
 
 import { z } from 'zod'
-import type { State } from '../../device.js'
+import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
-import { type Fields, flag, integer, lba, loadFields, u8, u16 } from '../../state/fields.js'
+import { count, flag, integer, lba, same, u8, u16 } from '../../state/fields.js'
 import { deviceType, integerOption } from '../device-type.js'
 import {
   CHECK_POWER_MODE,
@@ -72,6 +72,7 @@ import { identifyDisk, LBA28_LIMIT, MAX_MULTIPLE } from './ata-identify.js'
 import {
   DEVICE_HEAD,
   DEVICE_LBA,
+  driveState,
   ERROR_ABRT,
   ERROR_IDNF,
   ERROR_UNC,
@@ -119,7 +120,7 @@ export interface AtaDiskOptions {
   geometry?: DiskGeometry
 }
 
-const FIELDS: Fields = {
+const STATE: StateTable = {
   heads: integer(1, 16),
   sectorsPerTrack: integer(1, 255),
   multiple: u8,
@@ -134,11 +135,16 @@ const FIELDS: Fields = {
   block: integer(0, DMA_SECTORS),
   blockSize: integer(1, DMA_SECTORS),
   ext: flag,
+  sectors: same(
+    count,
+    (saved, here) => `the snapshot's disk has ${saved} sectors, this one ${here}: attach the same image`,
+  ),
 }
 
 export class AtaDisk extends IdeDrive {
   readonly packet = false
   readonly buffer = new Uint8Array(DMA_SECTORS * SECTOR + 4)
+  readonly state = { ...driveState(this.buffer.length), ...STATE }
   readonly geometry: DiskGeometry
   readonly medium: BlockDevice
   private readonly sectors: number
@@ -624,22 +630,6 @@ export class AtaDisk extends IdeDrive {
       ...{ multiple, singleWordDma, multiWordDma, ultraDma, writeCache: this.writeCache, smart: this.smart },
     })
     this.reply()
-  }
-
-  protected saveDrive(): State {
-    const { heads, sectorsPerTrack, multiple, singleWordDma, multiWordDma, ultraDma, writeCache, smart, power } = this
-    const { lba, left, block, blockSize, ext, sectors } = this
-    return {
-      ...{ heads, sectorsPerTrack, multiple, singleWordDma, multiWordDma, ultraDma, writeCache, smart, power },
-      ...{ lba, left, block, blockSize, ext, sectors },
-    }
-  }
-
-  protected loadDrive(state: State): void {
-    const { sectors } = state
-    if (sectors !== this.sectors)
-      throw new Error(`the snapshot's disk has ${sectors} sectors, this one ${this.sectors}: attach the same image`)
-    loadFields(this, FIELDS, state, 'ide.drive')
   }
 }
 

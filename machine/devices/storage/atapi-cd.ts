@@ -5,9 +5,9 @@
  */
 
 import { z } from 'zod'
-import type { State } from '../../device.js'
+import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
-import { bytes, checkFields, type Fields, flag, integer, lba, loadFields, u8 } from '../../state/fields.js'
+import { bytes, count, flag, integer, lba, same, u8 } from '../../state/fields.js'
 import { deviceType, integerOption } from '../device-type.js'
 import {
   CD_SECTOR,
@@ -24,6 +24,7 @@ import {
   vitalProductData,
 } from './atapi-replies.js'
 import {
+  driveState,
   ERROR_ABRT,
   type IdeBus,
   IdeDrive,
@@ -123,7 +124,7 @@ export interface AtapiCdOptions {
   firmware?: string
 }
 
-const FIELDS: Fields = {
+const STATE: StateTable = {
   trayOpen: flag,
   locked: flag,
   senseKey: u8,
@@ -139,11 +140,19 @@ const FIELDS: Fields = {
   fromMedium: flag,
   lba,
   sectorSize: integer(1, RAW_SECTOR),
+  command12: bytes(PACKET_BYTES),
+  mediumSize: same(
+    count,
+    (saved, here) =>
+      `the snapshot's CD drive holds ${saved ? `a medium of ${saved} bytes` : 'no medium'}, ` +
+      `this one ${here ? `one of ${here} bytes` : 'none'}: insert the same before loading`,
+  ),
 }
 
 export class AtapiCd extends IdeDrive {
   readonly packet = true
   readonly buffer = new Uint8Array(DMA_BLOCK + RAW_SECTOR)
+  readonly state = { ...driveState(this.buffer.length), ...STATE }
   medium: BlockDevice | undefined
   trayOpen = false
   /** The guest prevents the removal of the medium. */
@@ -659,27 +668,9 @@ export class AtapiCd extends IdeDrive {
     return this.fromMedium ? this.end : Math.max(this.end, this.total)
   }
 
-  protected saveDrive(): State {
-    const { trayOpen, locked, senseKey, asc, ascq, change, newMediaEvent, ejectRequestEvent } = this
-    const { useDma, byteLimit, total, done, fromMedium, lba, sectorSize } = this
-    return {
-      ...{ trayOpen, locked, senseKey, asc, ascq, change, newMediaEvent, ejectRequestEvent },
-      ...{ useDma, byteLimit, total, done, fromMedium, lba, sectorSize },
-      packet: this.command12.slice(),
-      size: this.medium?.size ?? 0,
-    }
-  }
-
-  protected loadDrive(state: State): void {
-    const { size } = state
-    if (size !== (this.medium?.size ?? 0))
-      throw new Error(
-        `the snapshot's CD drive holds ${size ? `a medium of ${size} bytes` : 'no medium'}, ` +
-          `this one ${this.medium ? `one of ${this.medium.size} bytes` : 'none'}: insert the same before loading`,
-      )
-    checkFields({ packet: bytes(PACKET_BYTES) }, state, 'ide.cd')
-    loadFields(this, FIELDS, state, 'ide.cd')
-    this.command12.set(state.packet as Uint8Array)
+  /** 0 without a medium. */
+  get mediumSize(): number {
+    return this.medium?.size ?? 0
   }
 }
 

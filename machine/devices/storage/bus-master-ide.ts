@@ -4,8 +4,9 @@
  * Controller", revision 1.0.
  */
 
-import type { PhysicalMemory, State } from '../../device.js'
-import { type Fields, flag, integer, loadFields, u8, u32 } from '../../state/fields.js'
+import type { PhysicalMemory, StateTable } from '../../device.js'
+import { flag, integer, starts, u8, u32 } from '../../state/fields.js'
+import { resetState } from '../../state/state-table.js'
 
 // Registers, offsets in the channel's half of BAR 4
 const BMICX = 0
@@ -25,18 +26,19 @@ const PRD_END = 0x80000000
 /** A table does not cross a 64 KiB boundary. */
 const TABLE_BYTES = 0x10000
 
-const FIELDS: Fields = {
-  command: u8,
-  status: u8,
-  table: u32,
-  next: integer(0, 2 ** 32 + TABLE_BYTES),
-  tableRead: integer(0, TABLE_BYTES),
-  address: integer(0, 2 ** 32 + 0x10000),
-  left: integer(0, 0x10000),
-  last: flag,
+const STATE: StateTable = {
+  command: starts(u8, 0),
+  status: starts(u8, 0),
+  table: starts(u32, 0),
+  next: starts(integer(0, 2 ** 32 + TABLE_BYTES), 0),
+  tableRead: starts(integer(0, TABLE_BYTES), 0),
+  address: starts(integer(0, 2 ** 32 + 0x10000), 0),
+  left: starts(integer(0, 0x10000), 0),
+  last: starts(flag, false),
 }
 
 export class BusMasterChannel {
+  readonly state = STATE
   private command = 0
   private status = 0
   private table = 0
@@ -56,9 +58,7 @@ export class BusMasterChannel {
   ) {}
 
   reset(): void {
-    this.command = this.status = this.table = 0
-    this.next = this.tableRead = this.address = this.left = 0
-    this.last = false
+    resetState(this)
   }
 
   /** One byte of a register. */
@@ -156,14 +156,5 @@ export class BusMasterChannel {
     this.next += 8
     this.tableRead += 8
     return true
-  }
-
-  save(): State {
-    const { command, status, table, next, tableRead, address, left, last } = this
-    return { command, status, table, next, tableRead, address, left, last }
-  }
-
-  load(state: State): void {
-    loadFields(this, FIELDS, state, 'ide.bus-master')
   }
 }

@@ -9,10 +9,10 @@
  */
 
 import type { DmaChannel } from '../../chipset/i8237.js'
-import type { State, Warn } from '../../device.js'
+import type { StateTable, Warn } from '../../device.js'
 import { MediumError } from '../../media/block-device.js'
 import { FLOPPY_SECTOR_SIZE } from '../../media/floppy-geometry.js'
-import { bytes, type Fields, flag, integer, loadFields, u8, u16 } from '../../state/fields.js'
+import { bytes, flag, integer, u8, u16 } from '../../state/fields.js'
 import type { FloppyDrive } from './floppy-drive.js'
 
 /** Low five bits of the opcode. */
@@ -61,7 +61,7 @@ const BEGIN = 0
 const SECTOR = 1
 const DATA = 2
 
-const FIELDS: Fields = {
+const STATE: StateTable = {
   ...Object.fromEntries('opcode st0 st1 st2 c h r n command eot stride fill'.split(' ').map((name) => [name, u8])),
   side: integer(0, 1),
   phase: integer(BEGIN, DATA),
@@ -76,6 +76,7 @@ const FIELDS: Fields = {
 }
 
 export class FdcTransfer {
+  readonly state = STATE
   opcode = 0
   st0 = 0
   st1 = 0
@@ -341,18 +342,5 @@ export class FdcTransfer {
     this.st1 |= st1
     this.st2 |= st2
     return DONE
-  }
-
-  save(): State {
-    const { opcode, st0, st1, st2, c, h, r, n, side, command, phase, eot, stride, fill, count, counted } = this
-    const { passing, pio, retries, position, length } = this
-    return {
-      ...{ opcode, st0, st1, st2, c, h, r, n, side, command, phase, eot, stride, fill, count, counted },
-      ...{ passing, pio, retries, position, length, buffer: this.buffer.slice() },
-    }
-  }
-
-  load(state: State): void {
-    loadFields(this, FIELDS, state, 'isa-fdc.transfer')
   }
 }

@@ -9,9 +9,10 @@
 import { z } from 'zod'
 import type { DmaChannel } from '../../chipset/i8237.js'
 import type { Clock, Timer } from '../../clock.js'
-import type { AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'
-import { bytes, checkFields, deadline, type Fields, flag, integer, list, loadFields, u8 } from '../../state/fields.js'
+import { bytes, flag, integer, list, timer, u8 } from '../../state/fields.js'
+import { part } from '../../state/state-table.js'
 import { deviceType } from '../device-type.js'
 import { floppyControllerAcpi } from './fdc-acpi.js'
 import {
@@ -35,7 +36,6 @@ import {
 } from './fdc-commands.js'
 import { DONE, FdcTransfer, FORMAT_TRACK, ST0_ABNORMAL, ST0_SE, ST1_MA, WAIT_FOR_HOST } from './fdc-transfer.js'
 import type { FloppyBus, FloppyDrive } from './floppy-drive.js'
-import { rearm, savedDeadline } from './saved-timer.js'
 
 // Registers, as offsets from 3F0h. The DIR and the CCR are a range of their own: 3F6h is the IDE controller's.
 const SRA = 0
@@ -98,8 +98,7 @@ export interface Fdc82077Options {
   /** Up to four; the place is the unit number. */
   drives: (FloppyDrive | undefined)[]
 }
-
-const FIELDS: Fields = {
+const STATE: StateTable = {
   ...Object.fromEntries(
     'dor dsr tdr stepRateUnload headLoad config precompensation perpendicular'.split(' ').map((name) => [name, u8]),
   ),
@@ -118,11 +117,15 @@ const FIELDS: Fields = {
   seekStatus: list(integer(-1, 255), DRIVES),
   seekTarget: bytes(DRIVES),
   pendingSeek: bytes(DRIVES),
+  transfer: part(),
+  workTimer: timer,
+  seekTimers: list(timer, DRIVES),
+  drives: list(part('floppy drives'), DRIVES),
 }
-const TIMERS: Fields = { workDeadline: deadline, seekDeadlines: list(deadline, DRIVES) }
 
 export class Fdc82077 implements Device {
   readonly name = 'isa-fdc'
+  readonly state = STATE
   readonly ports: readonly PortRange[]
   readonly drives: readonly (FloppyDrive | undefined)[]
 
@@ -606,43 +609,12 @@ export class Fdc82077 implements Device {
     this.raiseInterrupt()
   }
 
-  save(): State {
-    const { dor, dsr, tdr, phase, hostTurn, position, length, interrupt, resetting, resetSenses, deferred } = this
-    const { stepRateUnload, headLoad, nonDma, config, precompensation, perpendicular, locked, lastSector } = this
-    return {
-      ...{ dor, dsr, tdr, phase, hostTurn, position, length, interrupt, resetting, resetSenses, deferred },
-      ...{ stepRateUnload, headLoad, nonDma, config, precompensation, perpendicular, locked, lastSector },
-      fifo: this.fifo.slice(),
-      seekStatus: [...this.seekStatus],
-      seekTarget: this.seekTarget.slice(),
-      pendingSeek: this.pendingSeek.slice(),
-      transfer: this.transfer.save(),
-      workDeadline: savedDeadline(this.workTimer),
-      seekDeadlines: this.seekTimers.map(savedDeadline),
-      drives: this.drives.map((drive) => drive?.save() ?? null),
-    }
-  }
-
-  /** Media are restored by their owner, before. Throws an `Error` when the drives do not hold what was saved. */
-  load(state: State): void {
-    const { transfer, workDeadline, seekDeadlines, drives } = state
-    checkFields({ ...FIELDS, ...TIMERS }, state, this.name)
-    for (let unit = 0; unit < DRIVES; unit++) {
-      const drive = (drives as (State | null)[])[unit]
-      if (!drive !== !this.drives[unit]) throw new Error(`the snapshot's machine has other floppy drives than this one`)
-      if (drive) this.drives[unit]?.load(drive)
-    }
-    loadFields(this, FIELDS, state, this.name)
-    this.transfer.load(transfer as State)
-    rearm(this.workTimer, workDeadline as number)
-    this.seekTimers.forEach((timer, unit) => {
-      rearm(timer, (seekDeadlines as number[])[unit])
-    })
-    this.options.irq(this.interrupt)
-  }
-
   acpi(): readonly AcpiDevice[] {
     return floppyControllerAcpi(this.drives.map((drive) => drive?.type))
+  }
+
+  loaded(): void {
+    this.options.irq(this.interrupt)
   }
 }
 

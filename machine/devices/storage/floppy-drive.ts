@@ -4,10 +4,10 @@
  */
 
 import { z } from 'zod'
-import type { State } from '../../device.js'
+import type { StateTable } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'
 import { FLOPPY_SECTOR_SIZE, type FloppyGeometry, floppyGeometry } from '../../media/floppy-geometry.js'
-import { type Fields, flag, loadFields, u8 } from '../../state/fields.js'
+import { count, flag, same, u8 } from '../../state/fields.js'
 import { deviceType, integerOption } from '../device-type.js'
 
 export type FloppyDriveType = '360K' | '1.2M' | '720K' | '1.44M' | '2.88M'
@@ -21,9 +21,18 @@ export const RATE_300K = 1
 export const RATE_250K = 2
 export const RATE_1M = 3
 
-const FIELDS: Fields = { track: u8, sector: u8, changed: flag }
+const STATE: StateTable = {
+  ...{ track: u8, sector: u8, changed: flag },
+  mediumSize: same(
+    count,
+    (saved, here) =>
+      `the snapshot's floppy drive holds ${saved ? `a medium of ${saved} bytes` : 'no medium'}, ` +
+      `this one ${here ? `one of ${here} bytes` : 'none'}: insert the same before loading`,
+  ),
+}
 
 export class FloppyDrive {
+  readonly state = STATE
   readonly type: FloppyDriveType
   medium: BlockDevice | undefined
   geometry: FloppyGeometry | undefined
@@ -96,18 +105,9 @@ export class FloppyDrive {
     return lba * FLOPPY_SECTOR_SIZE
   }
 
-  save(): State {
-    return { track: this.track, sector: this.sector, changed: this.changed, size: this.medium?.size ?? 0 }
-  }
-
-  /** The medium itself is restored by its owner, before. Throws an `Error` when it is not the one that was saved. */
-  load(state: State): void {
-    if (state.size !== (this.medium?.size ?? 0))
-      throw new Error(
-        `the snapshot's floppy drive holds ${state.size ? `a medium of ${state.size} bytes` : 'no medium'}, ` +
-          `this one ${this.medium ? `one of ${this.medium.size} bytes` : 'none'}: insert the same before loading`,
-      )
-    loadFields(this, FIELDS, state, 'isa-fdc.drive')
+  /** The medium itself is restored by its owner, before; 0 for none. */
+  get mediumSize(): number {
+    return this.medium?.size ?? 0
   }
 }
 

@@ -4,9 +4,9 @@
  */
 
 import type { Clock, Timer } from '../../clock.js'
-import type { State, Warn } from '../../device.js'
-import { bytes, checkFields, deadline, type Fields, flag, integer, loadFields, u8 } from '../../state/fields.js'
-import { rearm, savedDeadline } from './saved-timer.js'
+import type { Stateful, StateTable, Warn } from '../../device.js'
+import { bytes, flag, integer, starts, timer, u8 } from '../../state/fields.js'
+import { resetState } from '../../state/state-table.js'
 
 /** The two channels as drives are plugged into them: 0 primary master to 3 secondary slave. */
 export interface IdeBus {
@@ -70,19 +70,19 @@ export interface IdeHost {
   diagnose(): void
 }
 
-const FIELDS: Fields = {
-  status: u8,
-  error: u8,
-  windowToHost: flag,
-  windowOpen: flag,
-  opcode: u8,
-  task: u8,
-  dmaWaiting: flag,
-  registers: bytes(8),
-  previous: bytes(8),
+/** What every drive has, for its table; its own members come to it. `room`: bytes of its buffer. */
+export function driveState(room: number): StateTable {
+  // No room behind the window but that for the access that runs over its end.
+  const inBuffer = integer(0, room - 4)
+  return {
+    ...{ status: u8, error: u8, windowToHost: flag, windowOpen: flag, opcode: u8, task: u8, dmaWaiting: flag },
+    ...{ registers: starts(bytes(8), 0), previous: starts(bytes(8), 0) },
+    ...{ position: inBuffer, end: inBuffer, data: bytes(0, room), timer },
+  }
 }
 
-export abstract class IdeDrive {
+export abstract class IdeDrive implements Stateful {
+  abstract readonly state: StateTable
   status = STATUS_DRDY | STATUS_DSC
   error = DIAGNOSTIC_PASSED
   /** Registers 1 to 6 as last written, and as written before that (the "HOB" values of the 48-bit address feature set). */
@@ -115,8 +115,6 @@ export abstract class IdeDrive {
   protected abstract runTask(task: number): void
   /** Reset of the drive's own state. `hard`: RESET# or power-on; else SRST or DEVICE RESET. */
   protected abstract resetDrive(hard: boolean): void
-  protected abstract saveDrive(): State
-  protected abstract loadDrive(state: State): void
 
   /** How much of the buffer still matters, for a snapshot. */
   protected pendingBytes(): number {
@@ -182,8 +180,7 @@ export abstract class IdeDrive {
 
   hardReset(): void {
     this.stop()
-    this.registers.fill(0)
-    this.previous.fill(0)
+    resetState(this)
     this.resetDrive(true)
     this.diagnosed()
   }
@@ -303,26 +300,13 @@ export abstract class IdeDrive {
     this.endReset()
   }
 
-  save(): State {
-    const { status, error, position, end, windowToHost, windowOpen, opcode, task, dmaWaiting } = this
-    return {
-      ...{ status, error, position, end, windowToHost, windowOpen, opcode, task, dmaWaiting },
-      registers: this.registers.slice(),
-      previous: this.previous.slice(),
-      data: this.buffer.slice(0, this.pendingBytes()),
-      deadline: savedDeadline(this.timer),
-      drive: this.saveDrive(),
-    }
+  /** What of the buffer still matters, for the state. */
+  get data(): Uint8Array {
+    return this.buffer.subarray(0, this.pendingBytes())
   }
 
-  load(state: State): void {
-    // No room behind the window but that for the access that runs over its end.
-    const inBuffer = integer(0, this.buffer.length - 4)
-    checkFields({ position: inBuffer, end: inBuffer, data: bytes(0, this.buffer.length), deadline }, state, 'ide.drive')
-    this.loadDrive(state.drive as State)
-    loadFields(this, { ...FIELDS, position: inBuffer, end: inBuffer }, state, 'ide.drive')
-    this.buffer.set(state.data as Uint8Array)
-    rearm(this.timer, state.deadline as number)
+  set data(bytes: Uint8Array) {
+    this.buffer.set(bytes)
   }
 }
 

@@ -8,8 +8,9 @@
  */
 
 import type { Clock } from '../../clock.js'
-import type { AccessSize, Device, IrqLine, PhysicalMemory, PortRange, State, Warn } from '../../device.js'
-import { bytes, checkFields, type Fields, flag, integer, loadFields, optional, u8 } from '../../state/fields.js'
+import type { AccessSize, Device, IrqLine, PhysicalMemory, PortRange, StateTable, Warn } from '../../device.js'
+import { bytes, flag, integer, list, starts, u8 } from '../../state/fields.js'
+import { part, resetState } from '../../state/state-table.js'
 import { BusMasterChannel } from './bus-master-ide.js'
 import {
   DEVICE_ALWAYS,
@@ -55,8 +56,11 @@ export interface BusMasterRange {
   setEnabled(enabled: boolean): void
 }
 
+const IDE: StateTable = { channels: list(part(), 2) }
+
 export class Ide implements Device {
   readonly name = 'ide'
+  readonly state = IDE
   readonly ports: readonly PortRange[]
   readonly busMaster: BusMasterRange
   readonly drives: readonly (IdeDrive | undefined)[]
@@ -111,29 +115,20 @@ export class Ide implements Device {
   reset(): void {
     for (const channel of this.channels) channel.reset()
   }
-
-  save(): State {
-    return { channels: this.channels.map((channel) => channel.save()) }
-  }
-
-  /** Media are restored by their owner, before. Throws an `Error` when the drives are not those that were saved. */
-  load(state: State): void {
-    this.channels.forEach((channel, i) => {
-      channel.load((state.channels as State[])[i])
-    })
-  }
 }
 
-const FIELDS: Fields = {
-  selected: integer(0, 1),
-  control: u8,
+const CHANNEL: StateTable = {
+  selected: starts(integer(0, 1), 0),
+  control: starts(u8, 0),
   pending: flag,
   line: flag,
-  // Older snapshots lack them.
-  absent: optional(bytes(8)),
+  absent: bytes(8),
+  busMaster: part(),
+  drives: list(part('IDE drives'), 2),
 }
 
 class IdeChannel implements IdeHost {
+  readonly state = CHANNEL
   readonly clock: Clock
   readonly warn: Warn
   readonly busMaster: BusMasterChannel
@@ -167,7 +162,7 @@ class IdeChannel implements IdeHost {
   }
 
   reset(): void {
-    this.selected = this.control = 0
+    resetState(this)
     this.interrupt(false)
     this.absentSignature()
     this.busMaster.reset()
@@ -308,26 +303,8 @@ class IdeChannel implements IdeHost {
     if (drive.position >= drive.end) drive.dataDone()
   }
 
-  save(): State {
-    const { selected, control, pending, line } = this
-    return {
-      ...{ selected, control, pending, line, absent: this.absent.slice() },
-      busMaster: this.busMaster.save(),
-      drives: this.drives.map((drive) => drive?.save() ?? null),
-    }
-  }
-
-  load(state: State): void {
-    const { busMaster, drives, absent } = state
-    checkFields(FIELDS, state, 'ide.channel')
-    this.drives.forEach((drive, i) => {
-      const saved = (drives as (State | null)[])[i]
-      if (!saved !== !drive) throw new Error(`the snapshot's machine has other IDE drives than this one`)
-      if (saved) drive?.load(saved)
-    })
-    loadFields(this, FIELDS, state, 'ide.channel')
-    if (!absent) this.absentSignature()
-    this.busMaster.load(busMaster as State)
+  /** Media are restored by their owner, before. */
+  loaded(): void {
     this.irq(this.line)
   }
 }

@@ -10,11 +10,12 @@
 
 import { z } from 'zod'
 import type { Clock, Timer } from '../../clock.js'
-import type { AcpiDevice, Device, IrqLine, MmioRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, MmioRange, StateTable, Warn } from '../../device.js'
 import { PRESENT } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'
+import { flag, list, time, timer, u32, word } from '../../state/fields.js'
+import { part } from '../../state/state-table.js'
 import { deviceType } from '../device-type.js'
-import { loadDeadline, saveDeadline, setDeadline } from './deadline.js'
 
 const COMPARATORS = 3
 /** ns of a tick; the capabilities give it in fs. */
@@ -72,7 +73,18 @@ export interface HpetOptions {
   warn?: Warn
 }
 
+const COMPARATOR: StateTable = {
+  config: word,
+  low: u32,
+  high: u32,
+  periodLow: u32,
+  periodHigh: u32,
+  setHigh: flag,
+  timer,
+}
+
 class Comparator {
+  readonly state = COMPARATOR
   config = TN_PERIODIC_CAPABLE | TN_SIZE_CAPABLE
   /** The 64-bit comparator and period in halves. */
   low = 0xffffffff
@@ -99,25 +111,16 @@ class Comparator {
     this.setHigh = false
     this.timer.cancel()
   }
+}
 
-  save(): State {
-    const { config, low, high, periodLow, periodHigh, setHigh } = this
-    return { config, low, high, periodLow, periodHigh, setHigh, timer: saveDeadline(this.timer) }
-  }
-
-  load(state: State): void {
-    this.config = state.config as number
-    this.low = state.low as number
-    this.high = state.high as number
-    this.periodLow = state.periodLow as number
-    this.periodHigh = state.periodHigh as number
-    this.setHigh = state.setHigh as boolean
-    loadDeadline(this.timer, state.timer)
-  }
+const STATE: StateTable = {
+  ...{ configuration: word, status: word, baseLow: u32, baseHigh: u32, start: time, rtcLevel: flag },
+  comparators: list(part(), COMPARATORS),
 }
 
 export class Hpet implements Device {
   readonly name = 'hpet'
+  readonly state = STATE
   readonly mmio: readonly MmioRange[]
   private readonly clock: Clock
   private readonly routes: number
@@ -352,7 +355,7 @@ export class Hpet implements Device {
     if (this.enabled && comparator.config & TN_INTERRUPT_ENABLE) {
       next = this.start + (this.ticks + this.distance(comparator)) * TICK
     }
-    setDeadline(comparator.timer, next)
+    comparator.timer.set(next)
   }
 
   private expire(n: number): void {
@@ -404,23 +407,6 @@ export class Hpet implements Device {
     }
     this.configure(0)
     this.baseLow = this.baseHigh = this.start = 0
-  }
-
-  save(): State {
-    const { configuration, status, baseLow, baseHigh, start, rtcLevel } = this
-    const comparators = this.comparators.map((comparator) => comparator.save())
-    return { configuration, status, baseLow, baseHigh, start, rtcLevel, comparators }
-  }
-
-  /** Lines and the owners of IRQ 0 and 8 are restored by the devices that hold them. */
-  load(state: State): void {
-    this.configuration = state.configuration as number
-    this.status = state.status as number
-    this.baseLow = state.baseLow as number
-    this.baseHigh = state.baseHigh as number
-    this.start = state.start as number
-    this.rtcLevel = state.rtcLevel as boolean
-    for (const [n, comparator] of (state.comparators as State[]).entries()) this.comparators[n].load(comparator)
   }
 
   acpi(): readonly AcpiDevice[] {

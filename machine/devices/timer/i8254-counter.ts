@@ -7,7 +7,8 @@
  * that grid, so that they never drift.
  */
 import type { Clock } from '../../clock.js'
-import type { State } from '../../device.js'
+import type { StateTable } from '../../device.js'
+import { count, flag, integer, time } from '../../state/fields.js'
 
 /** Hz. */
 export const PIT_FREQUENCY = 1193182
@@ -48,7 +49,14 @@ function toBcd(value: number): number {
   return (thousands << 12) | (hundreds << 8) | ((Math.floor(value / 10) % 10) << 4) | (value % 10)
 }
 
+const STATE: StateTable = {
+  ...{ mode: integer(TERMINAL_COUNT, 5), bcd: flag, gate: flag, nullCount: flag, phase: integer(IDLE, HELD) },
+  ...{ count: integer(1, 0x10000), register: integer(NONE, 0x10000) },
+  ...{ gridStart: time, periodStart: count, switchAt: count, heldAt: count, idleValue: count, idleOutput: flag },
+}
+
 export class I8254Counter {
+  readonly state = STATE
   mode = SQUARE_WAVE
   bcd = false
   gate: boolean
@@ -244,28 +252,5 @@ export class I8254Counter {
     if (!this.bcd) return value & 0xffff
     const decimal = value % 10000
     return decimal < 0 ? decimal + 10000 : decimal
-  }
-
-  save(): State {
-    const { mode, bcd, gate, nullCount, phase, count, register, gridStart, periodStart } = this
-    const { switchAt, heldAt, idleValue, idleOutput } = this
-    const times = { gridStart, periodStart, switchAt, heldAt }
-    return { mode, bcd, gate, nullCount, phase, count, register, ...times, idleValue, idleOutput }
-  }
-
-  load(state: State): void {
-    this.mode = state.mode as number
-    this.bcd = state.bcd as boolean
-    this.gate = state.gate as boolean
-    this.nullCount = state.nullCount as boolean
-    this.phase = state.phase as number
-    this.count = state.count as number
-    this.register = state.register as number
-    this.gridStart = state.gridStart as number
-    this.periodStart = state.periodStart as number
-    this.switchAt = state.switchAt as number
-    this.heldAt = state.heldAt as number
-    this.idleValue = state.idleValue as number
-    this.idleOutput = state.idleOutput as boolean
   }
 }

@@ -6,8 +6,9 @@
  * `i8254-counter.ts`.
  */
 import type { Clock, Timer } from '../../clock.js'
-import type { Device, IrqLine, PortRange, State, Warn } from '../../device.js'
-import { loadDeadline, saveDeadline, setDeadline } from './deadline.js'
+import type { Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'
+import { flag, integer, list, timer, u8 } from '../../state/fields.js'
+import { part } from '../../state/state-table.js'
 import { I8254Counter } from './i8254-counter.js'
 
 export { PIT_FREQUENCY, pitNanoseconds, pitTicks } from './i8254-counter.js'
@@ -27,8 +28,15 @@ const STATUS_NULL_COUNT = 0x40
 const CONTROL = 3
 const NONE = -1
 
+const CHANNEL: StateTable = {
+  ...{ rw: integer(0, 3), readHigh: flag, writeHigh: flag, lowByte: u8 },
+  ...{ latchedCount: integer(NONE, 0xffff), latchedStatus: integer(NONE, 0xff) },
+  counter: part(),
+}
+
 /** The port side of a counter: byte order, latches. */
 class Channel {
+  readonly state = CHANNEL
   private rw = RW_WORD
   /** The next byte of a word access is the high one. */
   private readHigh = false
@@ -101,21 +109,6 @@ class Channel {
     this.clearLatches()
     this.counter.reset()
   }
-
-  save(): State {
-    const { rw, readHigh, writeHigh, lowByte, latchedCount, latchedStatus } = this
-    return { rw, readHigh, writeHigh, lowByte, latchedCount, latchedStatus, counter: this.counter.save() }
-  }
-
-  load(state: State): void {
-    this.rw = state.rw as number
-    this.readHigh = state.readHigh as boolean
-    this.writeHigh = state.writeHigh as boolean
-    this.lowByte = state.lowByte as number
-    this.latchedCount = state.latchedCount as number
-    this.latchedStatus = state.latchedStatus as number
-    this.counter.load(state.counter as State)
-  }
 }
 
 export interface I8254Options {
@@ -128,8 +121,11 @@ export interface I8254Options {
   warn?: Warn
 }
 
+const STATE: StateTable = { interruptEnabled: flag, channels: list(part(), 3), edge: timer }
+
 export class I8254 implements Device {
   readonly name = 'isa-pit'
+  readonly state = STATE
   readonly ports: readonly PortRange[]
   private readonly channels: Channel[]
   private readonly output0: IrqLine
@@ -211,26 +207,12 @@ export class I8254 implements Device {
   }
 
   private arm(): void {
-    setDeadline(this.edge, this.interruptEnabled ? this.channels[0].counter.nextRise() : Number.POSITIVE_INFINITY)
+    this.edge.set(this.interruptEnabled ? this.channels[0].counter.nextRise() : Number.POSITIVE_INFINITY)
   }
 
   reset(): void {
     this.interruptEnabled = true
     for (const channel of this.channels) channel.reset()
     this.follow()
-  }
-
-  save(): State {
-    return {
-      interruptEnabled: this.interruptEnabled,
-      edge: saveDeadline(this.edge),
-      channels: this.channels.map((channel) => channel.save()),
-    }
-  }
-
-  load(state: State): void {
-    this.interruptEnabled = state.interruptEnabled as boolean
-    for (const [i, channel] of (state.channels as State[]).entries()) this.channels[i].load(channel)
-    loadDeadline(this.edge, state.edge)
   }
 }

@@ -7,10 +7,11 @@
  * events.
  */
 import type { Clock, Timer } from '../../clock.js'
-import type { AcpiDevice, Device, IrqLine, PortRange, State, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'
 import { isaDevice } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'
-import { loadDeadline, saveDeadline, setDeadline } from './deadline.js'
+import { bytes, count, starts, time, timer, u8 } from '../../state/fields.js'
+import { resetState } from '../../state/state-table.js'
 
 const SECONDS = 0x00
 const SECONDS_ALARM = 0x01
@@ -79,8 +80,15 @@ function daysOf(year: number, month: number, day: number): number {
   return y * 365 + Math.floor(y / 4) - Math.floor(y / 100) + Math.floor(y / 400) + dayOfYear - 719468
 }
 
+const STATE: StateTable = {
+  cmos: bytes(256),
+  ...{ index: starts(u8, 0), extendedIndex: starts(u8, 0), base: count, phase: time, gathered: time },
+  alarmTimer: timer,
+}
+
 export class Mc146818 implements Device {
   readonly name = 'mc146818rtc'
+  readonly state = STATE
   readonly ports: readonly PortRange[]
   private readonly clock: Clock
   private readonly irq: IrqLine
@@ -400,7 +408,7 @@ export class Mc146818 implements Device {
     }
     // But the alarm may wake the machine.
     if (b & B_AIE) next = Math.min(next, this.nextAlarm(this.gathered))
-    setDeadline(this.alarmTimer, next)
+    this.alarmTimer.set(next)
   }
 
   /** RESET# ends interrupts; time and memory run on their battery. */
@@ -408,25 +416,9 @@ export class Mc146818 implements Device {
     this.gather()
     this.cmos[REGISTER_B] &= ~(B_PIE | B_AIE | B_UIE | B_SQWE)
     this.cmos[REGISTER_C] = 0
-    this.index = this.extendedIndex = 0
+    resetState(this)
     this.irq(false)
     this.arm()
-  }
-
-  save(): State {
-    const { index, extendedIndex, base, phase, gathered } = this
-    const timer = saveDeadline(this.alarmTimer)
-    return { cmos: this.cmos.slice(), index, extendedIndex, base, phase, gathered, timer }
-  }
-
-  load(state: State): void {
-    this.cmos.set(state.cmos as Uint8Array)
-    this.index = state.index as number
-    this.extendedIndex = state.extendedIndex as number
-    this.base = state.base as number
-    this.phase = state.phase as number
-    this.gathered = state.gathered as number
-    loadDeadline(this.alarmTimer, state.timer)
   }
 
   acpi(): readonly AcpiDevice[] {

@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod'
-import type { Device, PortRange, State } from '../../device.js'
+import type { Device, PortRange, StateTable } from '../../device.js'
 import { deviceType, integerOption, type MachineControl, portOption } from '../device-type.js'
 
 export interface IsaDebugExitOptions {
@@ -18,8 +18,11 @@ export interface IsaDebugExitOptions {
   onExit: (code: number) => void
 }
 
+const STATE: StateTable = {}
+
 export class IsaDebugExit implements Device {
   readonly name: string
+  readonly state = STATE
   readonly ports: readonly PortRange[]
 
   constructor(options: IsaDebugExitOptions) {
@@ -37,12 +40,6 @@ export class IsaDebugExit implements Device {
   }
 
   reset(): void {}
-
-  save(): State {
-    return {}
-  }
-
-  load(_state: State): void {}
 }
 
 export const isaDebugExit = deviceType({

@@ -10,7 +10,8 @@
  */
 
 import { z } from 'zod'
-import type { AccessSize, Device, IrqLine, MmioRange, PortRange, State } from '../../device.js'
+import type { AccessSize, Device, IrqLine, MmioRange, PortRange, StateTable } from '../../device.js'
+import { bytes, u8 } from '../../state/fields.js'
 import { deviceType } from '../device-type.js'
 
 const LINES = 24
@@ -22,13 +23,17 @@ export interface PcTestdevOptions {
   irq: (n: number) => IrqLine
 }
 
+const STATE: StateTable = { storage: bytes(4), byte: u8, contents: bytes(MMIO_SIZE) }
+
 export class PcTestdev implements Device {
   readonly name = 'pc-testdev'
+  readonly state = STATE
   readonly ports: readonly PortRange[]
   readonly mmio: readonly MmioRange[]
   private readonly storage = new Uint8Array(4)
   private byte = 0
-  private readonly memory = new DataView(new ArrayBuffer(MMIO_SIZE))
+  private readonly contents = new Uint8Array(MMIO_SIZE)
+  private readonly memory = new DataView(this.contents.buffer)
   private readonly lines: IrqLine[]
 
   constructor(options: PcTestdevOptions) {
@@ -88,16 +93,6 @@ export class PcTestdev implements Device {
 
   reset(): void {
     for (const line of this.lines) line(false)
-  }
-
-  save(): State {
-    return { storage: [...this.storage], byte: this.byte, memory: new Uint8Array(this.memory.buffer.slice(0)) }
-  }
-
-  load(state: State): void {
-    this.storage.set(state.storage as number[])
-    this.byte = state.byte as number
-    new Uint8Array(this.memory.buffer).set(state.memory as Uint8Array)
   }
 }
 

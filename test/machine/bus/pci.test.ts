@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { PciFunction, type PciFunctionOptions } from '../../../machine/bus/pci.js'
+import { loadState, saveState } from '../../../machine/state/state-table.js'
 import { pciFixture } from './pci-fixture.js'
 
 const NIC: PciFunctionOptions = {
@@ -244,7 +245,7 @@ test('hooks: the device fills in what is read and hears what is written, reset a
   expect(get(3, 0, 0x60, 1)).toBe(1)
   expect(get(3, 0, 0x60, 1)).toBe(2)
   fn.reset()
-  pci.load(pci.save())
+  loadState(pci, saveState(pci))
   expect(heard).toEqual([
     [0x41, 2],
     [0, 256],
@@ -270,13 +271,13 @@ test('a restore between address and data, with BARs mapped and an interrupt pend
   first.set(3, 0, 4, 7, 2)
   first.fn.interrupt(true)
   first.ports.write(0xcf8, 0x80001810, 4)
-  const saved = first.pci.save()
+  const saved = saveState(first.pci)
 
   const second = nic()
   second.set(3, 0, 0x10, 0x9000)
   second.set(3, 0, 4, 1, 2)
   second.lines.length = 0
-  second.pci.load(saved)
+  loadState(second.pci, saved)
   expect(second.lines).toEqual([])
   expect(second.ports.read(0xcfc, 4)).toBe(0xc001)
   expect(second.ports.read(0xc000, 1)).toBe(0x5a)

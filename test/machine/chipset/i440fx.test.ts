@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { I440fx } from '../../../machine/chipset/i440fx.js'
+import { loadState, saveState } from '../../../machine/state/state-table.js'
 import { dump, pciFixture } from '../bus/pci-fixture.js'
 
 const MIB = 1 << 20
@@ -156,8 +157,8 @@ test('a restore in SMM with segments half unlocked maps the same', () => {
   first.set(0, 0, 0x72, 0x1a, 1)
   first.host.setSmm(true)
   const second = setup()
-  second.pci.load(first.pci.save())
-  second.host.load(first.host.save())
+  loadState(second.pci, saveState(first.pci))
+  loadState(second.host, saveState(first.host))
   expect(second.memory.regions()).toEqual(first.memory.regions())
   second.set(0, 0, 0x72, 0x4a, 1)
   expect(second.get(0, 0, 0x72, 1)).toBe(0x1a)

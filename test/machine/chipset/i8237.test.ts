@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { I8237Pair } from '../../../machine/chipset/i8237.js'
 import type { PhysicalMemory } from '../../../machine/device.js'
+import { loadState, saveState } from '../../../machine/state/state-table.js'
 
 function setup() {
   const ram = new Uint8Array(0x400000)
@@ -172,7 +173,7 @@ test('a restore in mid-transfer and mid-register continues', () => {
   a.dma.channel(2).write(a.bytes(1, 2))
   a.inp(0x04)
   const b = setup()
-  b.dma.load(structuredClone(a.dma.save()))
+  loadState(b.dma, structuredClone(saveState(a.dma)))
   expect(b.inp(0x04)).toBe(0x50)
   expect(b.dma.channel(2).write(b.bytes(3, 4, 5))).toEqual({ transferred: 2, terminalCount: true })
   expect([b.ram[0x5002], b.ram[0x5003]]).toEqual([3, 4])

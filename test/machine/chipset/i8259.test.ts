@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { I8259Pair } from '../../../machine/chipset/i8259.js'
+import { loadState, saveState } from '../../../machine/state/state-table.js'
 
 function setup(initialize = true) {
   let intr = false
@@ -240,15 +241,15 @@ test('a restore with one interrupt in service and one pending continues', () => 
   a.pulse(12)
   a.out(0x20, 0x11) // half-way through initialization is kept, too
   const half = setup(false)
-  half.pic.load(structuredClone(a.pic.save()))
-  expect(half.pic.save()).toEqual(a.pic.save())
+  loadState(half.pic, structuredClone(saveState(a.pic)))
+  expect(saveState(half.pic)).toEqual(saveState(a.pic))
 
   const b = setup()
   b.pulse(3)
   b.pic.acknowledge()
   b.pulse(1)
   const c = setup(false)
-  c.pic.load(structuredClone(b.pic.save()))
+  loadState(c.pic, structuredClone(saveState(b.pic)))
   expect(c.intr()).toBe(true)
   expect(c.pic.acknowledge()).toBe(0x09)
 })

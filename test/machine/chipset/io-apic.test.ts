@@ -5,6 +5,7 @@ import { IoApic } from '../../../machine/chipset/io-apic.js'
 import { LocalApic } from '../../../machine/chipset/local-apic.js'
 import { ManualClock } from '../../../machine/clock.js'
 import { I8254 } from '../../../machine/devices/timer/i8254.js'
+import { loadState, saveState } from '../../../machine/state/state-table.js'
 
 /** I/O APIC, one local APIC, the 8259s and the PIT, wired as on a PC. */
 function setup() {
@@ -237,8 +238,8 @@ test('a restore with a remote IRR set continues', () => {
   a.io.line(10)(true)
   a.apic.acknowledge()
   const b = setup()
-  b.io.load(structuredClone(a.io.save()))
-  b.apic.load(structuredClone(a.apic.save()))
+  loadState(b.io, structuredClone(saveState(a.io)))
+  loadState(b.apic, structuredClone(saveState(a.apic)))
   b.eoi()
   expect(b.apic.acknowledge()).toBe(0x3a)
   b.io.line(10)(false)

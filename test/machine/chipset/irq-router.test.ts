@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { IrqRouter } from '../../../machine/chipset/irq-router.js'
+import { loadState, saveState } from '../../../machine/state/state-table.js'
 
 function setup() {
   const log: string[] = []
@@ -48,11 +49,11 @@ test('a restore with an interrupt pending drives nothing and goes on where it wa
   const [a1, b1] = [first.router.source(10, 'a'), first.router.source(10, 'b')]
   a1(true)
   b1(true)
-  const saved = first.router.save()
+  const saved = saveState(first.router)
 
   const second = setup()
   const [a2, b2] = [second.router.source(10, 'a'), second.router.source(10, 'b')]
-  second.router.load(saved)
+  loadState(second.router, saved)
   expect(second.log).toEqual([])
   a2(true)
   b2(false)
@@ -65,10 +66,10 @@ test('a source that is plugged in anew does not shift the others', () => {
   const first = setup()
   const b1 = first.router.source(10, 'b')
   b1(true)
-  const saved = first.router.save()
+  const saved = saveState(first.router)
   const second = setup()
   const [a2, b2] = [second.router.source(10, 'a'), second.router.source(10, 'b')]
-  second.router.load(saved)
+  loadState(second.router, saved)
   a2(true)
   a2(false)
   expect(second.log).toEqual([])

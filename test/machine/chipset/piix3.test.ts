@@ -3,6 +3,7 @@ import { PciFunction } from '../../../machine/bus/pci.js'
 import { IrqRouter } from '../../../machine/chipset/irq-router.js'
 import { Piix3 } from '../../../machine/chipset/piix3.js'
 import { Piix3Ide } from '../../../machine/chipset/piix3-ide.js'
+import { loadState, saveState } from '../../../machine/state/state-table.js'
 import { dump, pciFixture } from '../bus/pci-fixture.js'
 
 function setup() {
@@ -107,14 +108,14 @@ describe('interrupt steering', () => {
     const first = setup()
     first.set(1, 0, 0x63, 9, 1)
     first.early.interrupt(true)
-    const saved = [first.pci.save(), first.piix3.save(), first.interrupts.save()]
+    const saved = [saveState(first.pci), saveState(first.piix3), saveState(first.interrupts)]
     for (const order of [
       [0, 1, 2],
       [1, 0, 2],
     ]) {
       const second = setup()
       const targets = [second.pci, second.piix3, second.interrupts]
-      for (const i of order) targets[i].load(saved[i])
+      for (const i of order) loadState(targets[i], saved[i])
       expect(second.log).toEqual([])
       second.early.interrupt(true)
       expect(second.log).toEqual([])

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Piix4Pm, type Piix4PmOptions, PWRBTN_STS } from '../../../machine/chipset/piix4-pm.js'
 import { ManualClock } from '../../../machine/clock.js'
+import { loadState, saveState } from '../../../machine/state/state-table.js'
 import { dump, pciFixture } from '../bus/pci-fixture.js'
 
 const PM = 0x600
@@ -121,8 +122,8 @@ describe('timer', () => {
     first.clock.advance(1e9)
     const second = setup()
     second.clock.advance(1e9)
-    second.pci.load(first.pci.save())
-    second.pm.load(first.pm.save())
+    loadState(second.pci, saveState(first.pci))
+    loadState(second.pm, saveState(first.pm))
     expect(second.clock.armed()).toEqual(first.clock.armed())
     second.clock.advance(2e9)
     expect(second.log).toEqual(['sci+'])
@@ -267,8 +268,8 @@ describe('SMBus', () => {
     const first = setup()
     first.ports.write(SMB + 2, 0x48, 1)
     const second = setup()
-    second.pci.load(first.pci.save())
-    second.pm.load(first.pm.save())
+    loadState(second.pci, saveState(first.pci))
+    loadState(second.pm, saveState(first.pm))
     expect([second.ports.read(SMB, 1), second.ports.read(SMB, 1)]).toEqual([1, 4])
     first.ports.write(SMB + 2, 0x02, 1)
     expect([first.ports.read(SMB, 1), first.ports.read(SMB, 1)]).toEqual([0x10, 0x10])

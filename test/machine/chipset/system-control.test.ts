@@ -2,6 +2,7 @@ import { expect, test, vi } from 'vitest'
 import { A20Gate, SystemControl } from '../../../machine/chipset/system-control.js'
 import { ManualClock } from '../../../machine/clock.js'
 import { I8254 } from '../../../machine/devices/timer/i8254.js'
+import { loadState, saveState } from '../../../machine/state/state-table.js'
 
 function setup() {
   const clock = new ManualClock()
@@ -95,7 +96,7 @@ test('save and load', () => {
   a.write(0, 0x02, 1)
   b.write(0, 0x0d, 1)
   const other = setup()
-  other.control.load(control.save())
+  loadState(other.control, saveState(control))
   expect(other.a.read(0, 1)).toBe(0x02)
   expect(other.b.read(0, 1) & 0x0f).toBe(0x0d)
 })

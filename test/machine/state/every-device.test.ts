@@ -132,8 +132,8 @@ const CASES: { [what: string]: Case } = {
       m.out(0x43, 0x34)
       m.out(0x40, 0x00, 0x10)
       m.run(10 * MS)
-      const { asserted } = save(m).devices['irq-router'] as { asserted: string[][] }
-      expect(asserted[13]).toHaveLength(1)
+      const { assertedSources } = save(m).devices['irq-router'] as { assertedSources: string[][] }
+      expect(assertedSources[13]).toHaveLength(1)
     },
   },
   'DMA controller: one byte of an address': {

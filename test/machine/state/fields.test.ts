@@ -1,57 +1,122 @@
 import { describe, expect, test } from 'vitest'
-import type { State } from '../../../machine/device.js'
-import {
-  bytes,
-  checkFields,
-  checkLike,
-  deadline,
-  flag,
-  list,
-  loadFields,
-  optional,
-  u8,
-} from '../../../machine/state/fields.js'
+import { ManualClock } from '../../../machine/clock.js'
+import type { Field, State, StateTable } from '../../../machine/device.js'
+import * as fields from '../../../machine/state/fields.js'
+import { checkFields, checkLike } from '../../../machine/state/fields.js'
+import { checkState, loadState, part, resetState, saveState } from '../../../machine/state/state-table.js'
+
+const { bytes, dictionary, flag, list, orNone, record, starts, u8 } = fields
+
+class Part {
+  readonly state: StateTable = { words: list(fields.u16, 2), name: fields.text(3) }
+  readonly words = new Uint16Array(2)
+  name = 'a'
+}
 
 class Device {
   readonly name = 'one'
+  readonly state: StateTable = {
+    ...{ on: starts(flag, false), value: starts(u8, 1), buffer: starts(bytes(2), 0) },
+    ...{ part: part(), parts: list(part('engines'), 2), none: orNone(u8), timer: fields.timer },
+  }
   on = false
   value = 1
   readonly buffer = new Uint8Array(2)
+  readonly part = new Part()
+  readonly parts = [new Part(), undefined]
+  none: number | undefined
+  readonly clock = new ManualClock()
+  readonly timer = this.clock.timer('tick', () => {})
+  hooks = 0
+
+  loaded(): void {
+    this.hooks++
+  }
 }
-const FIELDS = { on: flag, value: u8, buffer: bytes(2) }
 
-describe('fields of a saved state', () => {
-  test('become members, and nothing that the table does not name does', () => {
+function running(): Device {
+  const device = new Device()
+  Object.assign(device, { on: true, value: 255, none: 3 })
+  device.buffer.set([3, 4])
+  device.part.words.set([5, 0xffff])
+  ;(device.parts[0] as Part).name = 'xyz'
+  device.timer.at(5e9)
+  return device
+}
+
+describe('a table of state', () => {
+  test('saves, and loads into an object of the same kind: members in place, parts and timers too', () => {
+    const saved = structuredClone(saveState(running()))
     const device = new Device()
-    const { buffer } = device
-    const state = { on: true, value: 255, buffer: Uint8Array.of(3, 4), name: 'evil', save: 'evil' }
-    loadFields(device, FIELDS, state as State, 'one')
-    expect(device).toEqual(Object.assign(new Device(), { on: true, value: 255 }, { buffer: Uint8Array.of(3, 4) }))
+    const { buffer, parts, part: own } = device
+    loadState(device, { ...saved, name: 'evil', save: 'evil' }, 'one')
+    expect(saveState(device)).toEqual(saved)
+    expect(device).toMatchObject({ name: 'one', on: true, value: 255, none: 3, hooks: 1 })
+    expect([device.buffer, device.parts, device.part]).toEqual([buffer, parts, own])
     expect(device.buffer).toBe(buffer)
+    expect(device.parts).toBe(parts)
+    expect(device.part).toBe(own)
+    expect(device.clock.nextDeadline()).toBe(5e9)
+    expect(Object.keys(device)).not.toContain('save')
   })
 
-  test.each<[string, State]>([
-    ['one.value', { on: true, value: 256, buffer: Uint8Array.of(3, 4) }],
-    ['one.value', { on: true, value: 0.5, buffer: Uint8Array.of(3, 4) }],
-    ['one.value', { on: true, value: 1n, buffer: Uint8Array.of(3, 4) }],
-    ['one.on', { value: 2, buffer: Uint8Array.of(3, 4) }],
-    ['one.buffer', { on: true, value: 2, buffer: Uint8Array.of(3) }],
-  ])('%s that the hardware cannot have is refused by name, and nothing is taken over', (where, state) => {
+  test.each<[string, (saved: State) => unknown]>([
+    ['one.value', (saved) => (saved.value = 256)],
+    ['one.value', (saved) => (saved.value = 0.5)],
+    ['one.value', (saved) => (saved.value = 1n)],
+    ['one.on', (saved) => delete saved.on],
+    ['one.buffer', (saved) => (saved.buffer = Uint8Array.of(3))],
+    ['one.part', (saved) => (saved.part = 1)],
+    ['one.part.words', (saved) => ((saved.part as State).words = [1, 0x10000])],
+    ['one.parts.0.name', (saved) => ((saved.parts as State[])[0].name = 'four')],
+    ['one.parts', (saved) => (saved.parts = [])],
+    ['one.timer', (saved) => (saved.timer = [Number.NaN, 0])],
+  ])('%s that the hardware cannot have is refused by name, and nothing is taken over', (where, spoil) => {
+    const saved = saveState(running())
+    spoil(saved)
     const device = new Device()
-    expect(() => loadFields(device, FIELDS, state, 'one')).toThrow(`the snapshot is damaged at ${where}: it should be`)
-    expect(device).toEqual(new Device())
+    expect(() => loadState(device, saved, 'one')).toThrow(`the snapshot is damaged at ${where}: it should be`)
+    expect(saveState(device)).toEqual(saveState(new Device()))
+    expect(device.hooks).toBe(0)
   })
 
-  test('lists, times and what may be missing', () => {
-    const check = (fields: Parameters<typeof checkFields>[0], x: unknown) => () =>
-      checkFields(fields, { x } as State, 'one')
-    for (const right of [0, 5e9, -1, Number.POSITIVE_INFINITY, null])
-      expect(check({ x: deadline }, right)).not.toThrow()
-    for (const wrong of [Number.NaN, 1e300, Number.NEGATIVE_INFINITY, '0'])
-      expect(check({ x: deadline }, wrong)).toThrow()
-    expect(check({ x: list(u8, 2) }, [1, 2])).not.toThrow()
-    expect(check({ x: list(u8, 2) }, [1])).toThrow()
-    expect(check({ x: optional(u8) }, undefined)).not.toThrow()
+  test('a part that only one of the two has, and a timer long over, are refused', () => {
+    const saved = saveState(running())
+    expect(() => checkState(new Device(), { ...saved, parts: [null, null] }, 'one')).toThrow(
+      'one.parts.0: the machine that was saved has other engines than this one',
+    )
+    expect(() => checkState(new Device(), saved, 'one', 64e9)).not.toThrow()
+    expect(() => checkState(new Device(), saved, 'one', 66e9)).toThrow('one.timer: its time is long over')
+  })
+
+  test('a reset gives members what they start with, and leaves the others', () => {
+    const device = running()
+    resetState(device)
+    expect(device).toMatchObject({ on: false, value: 1, none: 3 })
+    expect([...device.buffer]).toEqual([0, 0])
+    expect(device.timer.deadline).toBe(5e9)
+  })
+
+  test('that names what the object does not have is a mistake that saving finds', () => {
+    expect(() => saveState({ state: { gone: u8 } })).toThrow('gone')
+  })
+})
+
+describe('kinds of fields', () => {
+  test.each<[string, Field, State[string][], State[string][]]>([
+    ['a list', list(u8, 2), [[1, 2]], [[1], [1, 256], 1]],
+    ['a timer', fields.timer, [null, [5, 0], [-1, 3]], [5, [Number.POSITIVE_INFINITY, 0], [1], [1, -1]]],
+    ['a record', record({ a: u8 }), [{ a: 1 }], [{}, { a: 'b' }, []]],
+    ['a dictionary', dictionary(bytes(0, 1)), [{}, { a: new Uint8Array(1) }], [{ a: new Uint8Array(2) }]],
+    ['a bigint', fields.u64, [0n, 2n ** 64n - 1n], [-1n, 2n ** 64n, 1]],
+    ['a time', fields.time, [0, -5], [Number.NaN, 1e300, Number.POSITIVE_INFINITY]],
+  ])('%s', (_, field, right, wrong) => {
+    for (const value of right) expect(field.fits(value)).toBe(true)
+    for (const value of wrong) expect(field.fits(value)).toBe(false)
+  })
+
+  test('what may be missing', () => {
+    expect(() => checkFields({ x: fields.optional(u8) }, {}, 'one')).not.toThrow()
   })
 
   test('a state of another build than the own one is refused', () => {

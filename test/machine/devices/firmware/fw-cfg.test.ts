@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ManualClock } from '../../../../machine/clock.js'
 import { FW_CFG, FwCfg } from '../../../../machine/devices/firmware/fw-cfg.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 import { TestRam } from '../../firmware/ram.js'
 
 const READ = 0x02
@@ -188,16 +189,16 @@ describe('fw_cfg state', () => {
     first.select(first.key)
     first.bytes(2)
     first.dma.write(0, 0x01000000, 4)
-    const state = structuredClone(first.fwCfg.save())
+    const state = structuredClone(saveState(first.fwCfg))
 
     const second = make()
-    second.fwCfg.load(state)
+    loadState(second.fwCfg, state)
     expect(second.bytes(3)).toEqual([3, 4, 0])
-    expect(second.fwCfg.save().dmaHigh).toBe(1)
+    expect(saveState(second.fwCfg).dmaHigh).toBe(1)
     expect(second.fwCfg.contents('w')).toEqual(Uint8Array.of(7, 7))
     second.fwCfg.reset()
     expect(second.text(4)).toBe('QEMU')
-    expect(second.fwCfg.save().dmaHigh).toBe(0)
+    expect(saveState(second.fwCfg).dmaHigh).toBe(0)
   })
 
   test('what was made on selection is restored as the guest saw it', () => {
@@ -210,10 +211,10 @@ describe('fw_cfg state', () => {
     const first = make()
     first.select(first.key)
     first.bytes(1)
-    const state = structuredClone(first.fwCfg.save())
+    const state = structuredClone(saveState(first.fwCfg))
     value = 2
     const second = make()
-    second.fwCfg.load(state)
+    loadState(second.fwCfg, state)
     expect(second.bytes(1)).toEqual([1])
   })
 
@@ -221,7 +222,7 @@ describe('fw_cfg state', () => {
     const first = machine()
     first.select(0x3000)
     const second = machine()
-    second.fwCfg.load(structuredClone(first.fwCfg.save()))
+    loadState(second.fwCfg, structuredClone(saveState(first.fwCfg)))
     expect(second.bytes(2)).toEqual([0, 0])
   })
 })

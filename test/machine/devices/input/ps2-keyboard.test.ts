@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Ps2Keyboard } from '../../../../machine/devices/input/ps2-keyboard.js'
 import { SCAN_CODES } from '../../../../machine/devices/input/scancodes.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 
 let keyboard: Ps2Keyboard
 let warnings: string[]
@@ -195,7 +196,7 @@ test('a restore in mid-operation continues the same', () => {
   keyboard.key({ code: 'PrintScreen', down: true })
   keyboard.write(0xed)
   const copy = new Ps2Keyboard()
-  copy.load(structuredClone(keyboard.save()))
+  loadState(copy, structuredClone(saveState(keyboard)))
   for (const k of [keyboard, copy]) {
     expect(drain(k)).toBe('fa 84')
     k.write(5)

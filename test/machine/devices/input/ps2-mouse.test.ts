@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Ps2Mouse } from '../../../../machine/devices/input/ps2-mouse.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 
 let mouse: Ps2Mouse
 let warnings: string[]
@@ -225,7 +226,7 @@ test('a restore in mid-operation continues the same', () => {
   move(1000, 1000, 0, 1)
   move(0, 0, 0, 0)
   const copy = new Ps2Mouse()
-  copy.load(structuredClone(mouse.save()))
+  loadState(copy, structuredClone(saveState(mouse)))
   for (const m of [mouse, copy]) {
     m.write(80)
     const bytes = drain(m)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { DebugConsole } from '../../../../machine/devices/serial/debug-console.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 
 test('prints what is written and reads E9, by which SeaBIOS finds it', () => {
   const printed: number[] = []
@@ -8,7 +9,7 @@ test('prints what is written and reads E9, by which SeaBIOS finds it', () => {
   expect([port.base, port.count, port.read(0, 1)]).toEqual([0x402, 1, 0xe9])
   for (const c of 'hi') port.write(0, c.charCodeAt(0), 1)
   expect(printed).toEqual([0x68, 0x69])
-  device.load(device.save())
+  loadState(device, saveState(device))
 })
 
 test('two of them have different names', () => {

@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import { ParallelPort } from '../../../../machine/devices/serial/parallel.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 
 let irq: boolean
 let printed: number[]
@@ -87,10 +88,10 @@ test('a write to the status register changes nothing', () => {
 
 test('a restore between strobe and acknowledge continues the same', () => {
   print(0x41, 0x1c)
-  const state = structuredClone(port.save())
+  const state = structuredClone(saveState(port))
   port = make()
   irq = false
-  port.load(state)
+  loadState(port, state)
   expect(irq).toBe(true)
   expect([inb(1) & 0xc0, inb(1) & 0xc0, inb(1) & 0xc0]).toEqual([0x40, 0x00, 0xc0])
   port.reset()

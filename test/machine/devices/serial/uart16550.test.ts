@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '../../../../machine/clock.js'
 import { Uart16550 } from '../../../../machine/devices/serial/uart16550.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 
 const [RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR] = [0, 1, 2, 3, 4, 5, 6, 7]
 const THR = RBR
@@ -291,7 +292,7 @@ describe('state', () => {
     bench.out(THR, 0x41)
     const copy = new Bench()
     copy.clock.advance(bench.clock.now())
-    copy.uart.load(structuredClone(bench.uart.save()))
+    loadState(copy.uart, structuredClone(saveState(bench.uart)))
     const trace = (b: Bench) => {
       const seen: (number | boolean)[] = []
       for (let i = 0; i < 60; i++) {

@@ -4,6 +4,7 @@ import { guessGeometry } from '../../../../machine/devices/storage/ata-geometry.
 import { AtapiCd } from '../../../../machine/devices/storage/atapi-cd.js'
 import { type BlockDevice, MediumError } from '../../../../machine/media/block-device.js'
 import { MemoryMedium } from '../../../../machine/media/memory.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 import { BSY, DRDY, DRQ, ERR, IDLE, IdeBench, identifyText, numberedSectors, words } from './ide-bench.js'
 
 const SECTORS = 4096
@@ -497,7 +498,7 @@ describe('save and load', () => {
     const copy = new IdeBench([new AtaDisk({ medium: disk })])
     copy.clock.advance(original.clock.now())
     copy.memory.bytes.set(original.memory.bytes)
-    copy.ide.load(structuredClone(original.ide.save()))
+    loadState(copy.ide, structuredClone(saveState(original.ide)))
     return copy
   }
 
@@ -525,7 +526,7 @@ describe('save and load', () => {
     bench.untilIdle()
     const copy = copyOf(bench, medium)
     for (const each of [bench, copy]) each.command(0x30, at(9, 1))
-    expect(copy.ide.save()).toEqual(bench.ide.save())
+    expect(saveState(copy.ide)).toEqual(saveState(bench.ide))
   })
 
   test('in the middle of a PIO write, and while the block is being written', () => {
@@ -568,7 +569,7 @@ describe('save and load', () => {
     expect(bench.irq[0]).toBe(true)
     expect(copyOf(bench, medium).irq[0]).toBe(true)
     expect(() => copyOf(bench, new MemoryMedium(512))).toThrow(/4096 sectors, this one 1/)
-    expect(() => new IdeBench([]).ide.load(bench.ide.save())).toThrow(/other IDE drives/)
+    expect(() => loadState(new IdeBench([]).ide, saveState(bench.ide))).toThrow(/other IDE drives/)
   })
 })
 

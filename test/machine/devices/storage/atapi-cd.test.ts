@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { AtapiCd } from '../../../../machine/devices/storage/atapi-cd.js'
 import { MediumError } from '../../../../machine/media/block-device.js'
 import { MemoryMedium } from '../../../../machine/media/memory.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 import { BSY, DRDY, DRQ, ERR, IDLE, IdeBench, identifyText, numberedSectors } from './ide-bench.js'
 
 const SECTORS = 400
@@ -294,7 +295,7 @@ describe('save and load', () => {
     const copy = new IdeBench([undefined, undefined, new AtapiCd({ medium })])
     copy.clock.advance(original.clock.now())
     copy.memory.bytes.set(original.memory.bytes)
-    copy.ide.load(structuredClone(original.ide.save()))
+    loadState(copy.ide, structuredClone(saveState(original.ide)))
     return copy
   }
 
@@ -333,6 +334,6 @@ describe('save and load', () => {
 
   test('is refused without the medium', () => {
     const empty = new IdeBench([undefined, undefined, new AtapiCd()])
-    expect(() => empty.ide.load(bench.ide.save())).toThrow(/insert the same/)
+    expect(() => loadState(empty.ide, saveState(bench.ide))).toThrow(/insert the same/)
   })
 })

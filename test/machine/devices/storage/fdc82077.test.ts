@@ -5,6 +5,7 @@ import { Fdc82077 } from '../../../../machine/devices/storage/fdc82077.js'
 import { FloppyDrive } from '../../../../machine/devices/storage/floppy-drive.js'
 import { MediumError } from '../../../../machine/media/block-device.js'
 import { MemoryMedium } from '../../../../machine/media/memory.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 
 const MS = 1_000_000
 const RQM = 0x80
@@ -426,10 +427,10 @@ describe('non-DMA mode', () => {
     bench.untilIrq()
     for (let i = 0; i < 100; i++) bench.in(0x3f5)
     medium.data[100] = 77
-    const state = structuredClone(bench.fdc.save())
+    const state = structuredClone(saveState(bench.fdc))
     const copy = new Bench([new FloppyDrive({ medium })])
     copy.clock.advance(bench.clock.now())
-    copy.fdc.load(state)
+    loadState(copy.fdc, state)
     expect(copy.irq).toBe(true)
     // The sector had been read before the medium changed.
     expect(copy.in(0x3f5)).toBe(0)
@@ -519,12 +520,12 @@ describe('the rest', () => {
     bench.dma.program(9 * 512)
     bench.command(0xe6, 0, 0, 0, 15, 2, 18, 0x1b, 0xff)
     while (bench.dma.position < 1024) bench.clock.advance(10_000)
-    const state = structuredClone(bench.fdc.save())
+    const state = structuredClone(saveState(bench.fdc))
     const copy = new Bench([new FloppyDrive({ medium })])
     copy.clock.advance(bench.clock.now())
     copy.dma.program(9 * 512)
     copy.dma.position = bench.dma.position
-    copy.fdc.load(state)
+    loadState(copy.fdc, state)
     const expected = run(bench)
     expect(run(copy)).toEqual(expected)
     expect(expected[1]).toEqual([0x04, 0, 0, 0, 1, 6, 2])
@@ -532,15 +533,15 @@ describe('the rest', () => {
 
   test('a restore with a seek running ends it at the same time; one without the floppy is refused', () => {
     bench.command(0x0f, 0, 30)
-    const state = bench.fdc.save()
+    const state = saveState(bench.fdc)
     const copy = new Bench([new FloppyDrive({ medium })])
-    copy.fdc.load(state)
+    loadState(copy.fdc, state)
     copy.untilIrq()
     bench.untilIrq()
     expect(copy.clock.now()).toBe(bench.clock.now())
     copy.command(0x08)
     expect(copy.result()).toEqual([0x20, 30])
-    expect(() => new Bench([new FloppyDrive()]).fdc.load(state)).toThrow(/insert the same/)
-    expect(() => new Bench([]).fdc.load(state)).toThrow(/other floppy drives/)
+    expect(() => loadState(new Bench([new FloppyDrive()]).fdc, state)).toThrow(/insert the same/)
+    expect(() => loadState(new Bench([]).fdc, state)).toThrow(/other floppy drives/)
   })
 })

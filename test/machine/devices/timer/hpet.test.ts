@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { ManualClock } from '../../../../machine/clock.js'
 import { Hpet } from '../../../../machine/devices/timer/hpet.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 
 function setup() {
   const clock = new ManualClock()
@@ -232,7 +233,7 @@ test('a restore with an armed periodic comparator continues identically', () => 
   a.clock.advance(12_345)
   const b = setup()
   b.clock.advance(12_345)
-  b.hpet.load(structuredClone(a.hpet.save()))
+  loadState(b.hpet, structuredClone(saveState(a.hpet)))
   a.edges.length = 0
   a.clock.advance(50_000)
   b.clock.advance(50_000)

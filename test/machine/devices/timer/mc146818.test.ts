@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { ManualClock } from '../../../../machine/clock.js'
 import { Mc146818 } from '../../../../machine/devices/timer/mc146818.js'
 import { describeMachine } from '../../../../machine/firmware/tables/cmos.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 
 const SECOND = 1e9
 /** 2024-02-28 23:59:58 UTC, a Wednesday. */
@@ -335,7 +336,7 @@ test('a restore with a periodic interrupt armed continues identically', () => {
   a.read(0x0c)
   const b = setup(0)
   b.clock.advance(0.1234 * SECOND)
-  b.rtc.load(structuredClone(a.rtc.save()))
+  loadState(b.rtc, structuredClone(saveState(a.rtc)))
   a.edges.length = 0
   for (const { clock, read } of [a, b]) {
     for (let i = 0; i < 5; i++) {
