@@ -114,7 +114,9 @@ class Parser {
   }
 
   private fail(message: string, at: number, after = ''): never {
-    throw new Error(`${message} at character ${at + 1} of ${this.source}${after && `; ${after}`}`)
+    const sentence = `${message} at character ${at + 1} of ${this.source}${after && `; ${after}`}`
+    // What it quotes may be of several lines.
+    throw new Error(sentence.replace(/[\r\n]+/g, '↵'))
   }
 
   /** The character at `at` with its combining marks, or CR LF. */

@@ -5,10 +5,12 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { State } from '../../machine/device.js'
+import { closeLayer } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
 import type { DriveMedia, MachineConfig, MediumConfig } from '../config/machine-config.js'
 import { SavedConfig, SavedInputs, SavedMedia } from '../config/saved-config.js'
+import { SavedHolder, SavedRunner } from '../config/saved-session.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 
 /** A file that the machine reads: a snapshot is good with the very same contents only. */
@@ -58,14 +60,16 @@ export async function snapshotConfig(file: string, changes: MachineConfig = {}) 
 }
 
 function readExtra(extra: unknown, file: string): Extra {
-  const read = z
-    .object({ config: SavedConfig, media: SavedMedia, inputs: SavedInputs })
-    .transform((it) => it as Extra)
-    .safeParse(extra)
+  const schema = z.object({ config: SavedConfig, media: SavedMedia, inputs: SavedInputs })
+  return parsed(schema, extra, 'its header', file) as Extra
+}
+
+function parsed<T extends z.ZodType>(schema: T, data: unknown, part: string, file: string): z.output<T> {
+  const read = schema.safeParse(data)
   if (read.success) return read.data
   const [{ path, message }] = read.error.issues
   throw new SnapshotError(
-    `the snapshot ${JSON.stringify(file)} is damaged (its header at ${path.join('.')}: ${message}); ` +
+    `the snapshot ${JSON.stringify(file)} is damaged (${part} at ${path.join('.')}: ${message}); ` +
       'copy it again, or make a new one',
   )
 }
@@ -85,8 +89,14 @@ export function isFirmwareHere({ bios, vgaBios }: NonNullable<MachineConfig['fir
 /** Throws a SnapshotError. */
 export async function readSnapshot(file: string, config: MachineConfig, media: DriveMedia) {
   const { machine, more } = await readSnapshotFile(file)
-  const parts: SnapshotParts = { state: machine, runner: more.runner as State, config, media }
-  return { parts, memory: more.memory as State | undefined }
+  try {
+    const runner = parsed(SavedRunner, more.runner, 'the run', file) as State
+    const memory = parsed(SavedHolder.nullish(), more.memory, 'the session', file) as State | undefined
+    return { parts: { state: machine, runner, config, media } satisfies SnapshotParts, memory }
+  } catch (error) {
+    for (const layer of machine.memory.layers) closeLayer(layer)
+    throw error
+  }
 }
 
 /** Throws a SnapshotError that names the first one that differs. */
