@@ -316,7 +316,8 @@ export const MACHINE_OPTIONS: MachineTable = {
       memory: z
         .int()
         .min(1 << 20)
-        .max(2 ** 32),
+        .max(3 * 2 ** 30)
+        .multipleOf(1 << 20),
     },
   },
   overlayLimit: {
