@@ -54,7 +54,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   'harness/words': { code: ['machine', 'reports'], types: ['harness/protocol'] },
   'harness/keys': { code: ['harness/units', 'harness/words'], types: ['harness/picture'] },
   'harness/picture': { code: ['machine'], types: ['harness/protocol'] },
-  'harness/needles': { code: ['harness/keys', 'harness/picture', 'harness/words', 'machine'] },
+  'harness/needles': { code: ['harness/keys', 'harness/picture', 'harness/words', 'machine', 'reports'] },
   // The table of a machine's options: what they say, in every place where they can be said.
   'harness/options': {
     code: ['harness/units', 'harness/words', 'machine', 'reports'],

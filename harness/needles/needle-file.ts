@@ -7,6 +7,8 @@ import { closeSync, readSync } from 'node:fs'
 import { basename } from 'node:path'
 import { z } from 'zod'
 import { openRegular, readRegular, type UnreadableFile, unreadable } from '../../machine/media/regular-file.js'
+import { schemaWords } from '../../reports/schema-words.js'
+import { nearest } from '../words/nearest.js'
 
 /** Per cent; what os-autoinst takes where a needle says nothing. */
 export const DEFAULT_MATCH = 96
@@ -83,12 +85,12 @@ const File = z.object({
  */
 export function readNeedleFile(file: string): NeedleFile {
   const wrong = (what: string) => new NeedleError(`the needle ${file} ${what}`)
-  const parsed = File.safeParse(parseJson(file, wrong))
-  if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0]
-    const where = path.length > 0 ? `at ${path.join('.')}` : 'at its top'
-    throw wrong(`is no needle ${where} (${message}); see openQA's needle format`)
-  }
+  const json = parseJson(file, wrong)
+  const parsed = File.safeParse(json)
+  if (!parsed.success)
+    throw wrong(
+      `is none: ${schemaWords(File, json, parsed.error, { whole: 'its top', nearest })}; see openQA's needle format`,
+    )
   const { area, tags, properties } = parsed.data
   const png = file.replace(/\.json$/, '.png')
   const { width, height } = pngSize(png, wrong)

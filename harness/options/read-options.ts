@@ -19,7 +19,7 @@ import { OptionError } from './option-error.js'
 export const DRIVE_FLAG = {
   long: '--drive',
   value: '<drive>',
-  help: 'an image with its place: file=FILE,if=ide|floppy,index=N,media=disk|cdrom,readonly=on',
+  help: 'an image in its place: file=FILE, and after commas if=floppy, index=N, media=cdrom, readonly=on',
   many: true,
   qemu: { drive: (value: string) => value },
 } as const satisfies Flag

@@ -54,6 +54,40 @@ describe.skipIf(noFirmware)(`exits${firmwareNote}`, () => {
     expect(json.error).toContain('code 16')
   })
 
+  test('debug-exit is where it is plugged in, by QEMU’s words or ours, and in a snapshot', async () => {
+    const devices = ['-device', 'isa-debug-exit,iobase=0x501', '--device', 'isa-debug-exit,iobase=0xf4,iosize=1']
+    expect((await run('exit501', [...devices, '--expect-exit', '7'])).code).toBe(0)
+    const without = await run('exit501', ['--guest-timeout', '2s', '--expect-exit', '7'])
+    expect(without.code).not.toBe(0)
+
+    const saved = await run('idle', [
+      ...devices,
+      '--until-text',
+      'idle here',
+      '--save-snapshot',
+      at('devices.snapshot'),
+    ])
+    expect(saved.code).toBe(0)
+    const others = ['run', '--snapshot', at('devices.snapshot'), '--until-text', 'idle here']
+    expect((await bootwright(others)).code).toBe(0)
+    const refused = await bootwright([...others, '--device', 'pc-testdev'])
+    expect(refused.stderr).toMatch(/^bootwright: --device is the snapshot's own, /)
+    expect(refused.code).toBe(2)
+  })
+
+  test('--bios and --drive do what their names say', async () => {
+    const args = ['--drive', `file=${at('exit0.img')},if=floppy`, '--engine', 'soft', '--expect-exit', '0']
+    expect((await bootwright(['run', ...args])).code).toBe(0)
+    writeFileSync(at('loop.bin'), new Uint8Array(65536).fill(0xf4))
+    const halted = await bootwright(['run', ...args, '-bios', at('loop.bin'), '--json'])
+    expect(JSON.parse(halted.stdout)).toMatchObject({ outcome: 'failed', exit: { reason: 'halted' } })
+  })
+
+  test('what the guest says and was named ends the run', async () => {
+    const ended = await runJson('idle', ['--fail-on', 'idle here', '--until-text', 'never'])
+    expect(ended).toMatchObject({ outcome: 'failed', exit: { reason: 'panic' } })
+  })
+
   test('a triple fault and an end in HLT are failures, with the evidence on standard error', async () => {
     const fault = await runJson('tripleFault', ['--until-exit'])
     expect(fault).toMatchObject({ outcome: 'failed', exitCode: 1, exit: { reason: 'triple-fault' } })

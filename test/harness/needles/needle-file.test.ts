@@ -55,18 +55,22 @@ describe('a needle file', () => {
 
   const wrongs: [what: string, json: unknown, words: RegExp][] = [
     ['no JSON', '{ "area": [', /is no JSON/],
-    ['another kind of JSON', [1], /is no needle at its top/],
-    ['no areas', { tags: [] }, /is no needle at area/],
-    ['an unknown type', { area: [{ ...area, type: 'mach' }] }, /is no needle at area\.0\.type/],
-    ['a place that is no number', { area: [{ ...area, xpos: 'left' }] }, /is no needle at area\.0\.xpos/],
+    ['another kind of JSON', [1], /is none: its top is a list; it must be an object/],
+    ['no areas', { tags: [] }, /is none: area is missing; it must be a list/],
+    [
+      'an unknown type',
+      { area: [{ ...area, type: 'mach' }] },
+      /is none: area\.0\.type is 'mach'; it must be 'match' or 'exclude' or 'ocr'/,
+    ],
+    [
+      'a place that is no number',
+      { area: [{ ...area, xpos: 'left' }] },
+      /is none: area\.0\.xpos is 'left'; it must be a number/,
+    ],
     ['nothing to match', { area: [{ ...area, type: 'exclude' }] }, /has no area of the type match/],
     ['an area without a size', { area: [{ xpos: 1, ypos: 1 }] }, /area 1 without a size/],
     ['an area outside its picture', { area: [{ ...area, xpos: 50 }] }, /reaches out of its picture of 64×48/],
-    [
-      'a click point that is none',
-      { area: [{ ...area, click_point: 'left' }] },
-      /is no needle at area\.0\.click_point/,
-    ],
+    ['a click point that is none', { area: [{ ...area, click_point: 'left' }] }, /is none: area\.0\.click_point/],
     // openQA #4815.
     [
       'an area one pixel past its picture',
