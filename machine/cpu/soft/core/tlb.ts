@@ -6,6 +6,7 @@ import { dataBreakpoints } from './debug'
 import { forgetFetches } from './fetch'
 import { ACCESS_IMPLICIT, ACCESS_USER, translate, walkedDirty, walkedWrite } from './page-walk'
 import { physMap } from './physical'
+import { breakSoon } from './progress'
 import {
   CPL, CR0, CR0_AM, CR4, CR4_PAE, CR4_PSE, CR4_SMAP, FLAG_AC, PAGE_CODE, PAGE_RAM, RFLAGS, TLB_BANKS, TLB_BANK_COUNT,
   TLB_BANK_SIZE, TLB_READ_LIFTED, TLB_READ_SUPER, TLB_READ_USER, TLB_WRITE_LIFTED, TLB_WRITE_SUPER, TLB_WRITE_USER,
@@ -124,8 +125,12 @@ export function flushTlb(): void {
   tlbGeneration = ++lastGeneration
 }
 
-/** Forgets every translation of all CPUs: A20 or the memory map changed, the machine is saved. */
+/**
+ * Forgets every translation of all CPUs: A20 or the memory map changed, the machine is saved. Where an instruction did it
+ * (a port write), the next one is fetched anew, though its block has it.
+ */
 export function flushAllTlbs(): void {
+  breakSoon()
   forgetFetches()
   flushTlb()
   noteForOthers(BANK_FLUSH)

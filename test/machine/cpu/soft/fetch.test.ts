@@ -14,18 +14,25 @@ interface Setting {
   at?: number
   paging?: boolean
   gpr?: { [register: number]: number }
+  /** Code 1 MiB above PROGRAM, and at PROGRAM. */
+  above?: readonly number[]
+  below?: readonly number[]
 }
 
 /** Runs 32-bit code up to HLT in slices of so many instructions: EAX, and what was read from the device. */
-function run({ code, at = PROGRAM, paging = false, gpr = {} }: Setting, slice: number) {
+function run({ code, at = PROGRAM, paging = false, gpr = {}, above, below }: Setting, slice: number) {
   const reads: number[] = []
   const cpu = new BareCpu(undefined, {
+    // Port 92h alone is there: address line 20.
+    portWrite: (_port, value) => cpu.engine.setA20((value & 2) !== 0),
     mmioRead: (address, size) => {
       reads.push(address)
       return [...code.slice(address - DEVICE, address - DEVICE + size)].reduceRight((sum, byte) => sum * 256 + byte, 0)
     },
   })
   if (at === PROGRAM) cpu.ram.set(code, PROGRAM)
+  if (above) cpu.ram.set(above, 0x100000 + PROGRAM)
+  if (below) cpu.ram.set(below, PROGRAM)
   const ram = new DataView(cpu.ram.buffer, cpu.ram.byteOffset, cpu.ram.length)
   ram.setUint32(DIRECTORY, TABLE | 7, true)
   for (let page = 0; page < 1024; page++) ram.setUint32(TABLE + page * 4, (page << 12) | 7, true)
@@ -80,4 +87,12 @@ test('page tables are read from memory alone: a device is not asked for them', (
   const code = [0x8b, 0x06, 0x8b, 0x86, 0, 0x10, 0, 0, 0xf4]
   const { reads } = run({ code, paging: true, gpr: { 6: 0x400000 } }, 1000)
   expect(reads).toEqual([0xfffff000, 0xfffff000])
+})
+
+test('the instruction behind a port write that closes the A20 gate is fetched through the closed gate, however it is cut', () => {
+  // mov al, 0; out 92h, al; inc ebx; hlt: at 1 MiB and above. Below it: the same, but with inc eax for inc ebx.
+  const code = [0xb0, 0x00, 0xe6, 0x92, 0x43, 0xf4]
+  const closed = [...code.slice(0, 4), 0x40, 0xf4]
+  for (const slice of [1, 2, 3, 7, 1000])
+    expect(run({ code, at: 0x100000 + PROGRAM, above: code, below: closed }, slice).eax).toBe(1)
 })
