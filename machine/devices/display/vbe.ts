@@ -141,6 +141,11 @@ export class BochsVbe {
     }
   }
 
+  /** A state whose registers fit neither each other nor the memory would ask for a picture of any size. */
+  loaded(): void {
+    this.clip()
+  }
+
   /** Fits the registers to each other and to the memory. */
   private clip(): void {
     if (!this.enabled) return

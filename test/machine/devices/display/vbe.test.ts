@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import type { State } from '../../../../machine/device.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 import { Bench } from './bench.js'
 
 const [ID, XRES, YRES, BPP, ENABLE, BANK, VIRT_WIDTH, VIRT_HEIGHT, X_OFFSET, Y_OFFSET, MEMORY] = Array(11).keys()
@@ -41,6 +43,19 @@ describe('DISPI registers', () => {
     expect([XRES, YRES, BPP].map((i) => bench.getDispi(i))).toEqual([16000, 12000, 32])
     bench.dispi(ENABLE, 0)
     expect(bench.getDispi(XRES)).toBe(0)
+  })
+
+  test('of a state that does not fit the memory are clipped, and others stay', () => {
+    const { vga } = benchIn(640, 480, 32)
+    const saved = saveState(vga)
+    const hostile = structuredClone(saved)
+    const vbe = hostile.vbe as State
+    ;(vbe.registers as number[]).splice(XRES, 2, 65535, 65535)
+    loadState(vga, hostile, 'VGA')
+    expect(vga.frame().width * vga.frame().height).toBeLessThanOrEqual(4 << 20)
+    loadState(vga, saved, 'VGA')
+    expect(saveState(vga)).toEqual(saved)
+    expect([vga.frame().width, vga.frame().height]).toEqual([640, 480])
   })
 
   test('clip what does not fit the memory', () => {
