@@ -1,4 +1,5 @@
 /** Bit manipulation: POPCNT, LZCNT, BMI1, BMI2, ADX, MOVBE, CRC32, RDRAND (Intel SDM vol. 2). */
+import { asksOutside } from './kept-memory'
 import { raiseNoError } from './fault'
 import { arithFlags, getCF, getOF, setArithFlags, setCF, setLazy } from './flags'
 import { has, RANDOM_STATE } from './features'
@@ -251,6 +252,7 @@ export function shift_E_B<T>(op: usize, memory: bool, kind: u32): void {
 
 /** RDRAND and RDSEED: splitmix64 from a seed that is the same after every reset. Never out of numbers. */
 export function random<T>(op: usize): void {
+  asksOutside()
   const state = load<u64>(RANDOM_STATE) + 0x9e3779b97f4a7c15
   store<u64>(RANDOM_STATE, state)
   let z = state

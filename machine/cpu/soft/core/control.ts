@@ -1,4 +1,5 @@
 /** Control and debug registers (Intel SDM vol. 3, 2.5 and 18.2). */
+import { asksOutside } from './kept-memory'
 import { raise, raiseNoError } from './fault'
 import { has } from './features'
 import {
@@ -130,7 +131,10 @@ export function mov_R_C<T>(op: usize): void {
   else if (n == 2) value = load<u64>(CR2)
   else if (n == 3) value = load<u64>(CR3)
   else if (n == 4) value = load<u64>(CR4)
-  else value = tprRead()
+  else {
+    asksOutside()
+    value = tprRead()
+  }
   store<u64>(<usize>load<u16>(op, OP_RM), <u64>(<T>value))
 }
 
@@ -151,6 +155,7 @@ export function mov_C_R<T>(op: usize): void {
   } else if (n == 4) writeCr4(value)
   else {
     if (value & ~15) raise(EX_GP, 0)
+    asksOutside()
     tprWrite(<u32>value)
   }
   store<u64>(RIP, nextIp(op))

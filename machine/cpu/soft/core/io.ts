@@ -3,6 +3,7 @@ import { noteHits } from './debug'
 import { iopl } from './eflags'
 import { raise } from './fault'
 import { portRead, portWrite } from './host'
+import { asksOutside } from './kept-memory'
 import { probeWrite, read, write } from './memory'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_IMM, opSeg } from './op'
 import { setGpr } from './operand'
@@ -64,6 +65,7 @@ const PORT_STALL: u64 = 50
   const size = width<T>()
   checkPort(port, size)
   stall(PORT_STALL)
+  asksOutside()
   const value = portRead(port, size)
   if (size == 1) store<u8>(RAX, <u8>value)
   else if (size == 2) store<u16>(RAX, <u16>value)
@@ -114,6 +116,7 @@ export function out_DX<T>(op: usize): void {
   const seg = code64() ? FLAT : ES
   const di = load<u64>(RDI)
   probeWrite(seg, di & mask, size)
+  asksOutside()
   const value = portRead(port, size)
   if (size == 1) write<u8>(seg, di & mask, <u8>value)
   else if (size == 2) write<u16>(seg, di & mask, <u16>value)
@@ -131,6 +134,7 @@ export function out_DX<T>(op: usize): void {
   if (size == 1) value = read<u8>(opSeg(op), si & mask)
   else if (size == 2) value = read<u16>(opSeg(op), si & mask)
   else value = read<u32>(opSeg(op), si & mask)
+  asksOutside()
   portWrite(port, value, size)
   accessed(port, size)
   setIndex(RSI, mask, load<u32>(RFLAGS) & FLAG_DF ? si - size : si + size)

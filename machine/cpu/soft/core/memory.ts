@@ -17,7 +17,8 @@ import {
   CPL, EFER, EFER_LMA, EX_AC, EX_GP, EX_SS, FLAT, MODE, MODE_CODE64, RSP, SCRATCH, SEG_ACCESS, SEG_BASE, SEG_LIMIT,
   SEG_READ_BOUND, SEG_WRITE_BOUND, SP_MASK, STACK_SEG,
 } from './state'
-import { PAGE_MASK, TAG_CODE, alignmentChecked, tlbEntry, tlbHits, tlbPlace, tlbRead, tlbWrite, translateAndFill } from './tlb'
+import { PAGE_MASK, TAG_CODE, alignmentChecked, tlbEntry, tlbHits, tlbPlace, tlbRead, tlbWrite, tlbWriteShown, translateAndFill } from './tlb'
+import { keepBefore, trying } from './kept-memory'
 
 /** True when 64-bit canonical form is broken (only asked in 64-bit code). */
 @inline export function nonCanonical(linear: u64): bool {
@@ -96,9 +97,13 @@ function nextPage(linear: u64, access: u32): u64 {
  * as when a program keeps its data beside it. 0 where it is not so simple.
  */
 @inline function besideCode(linear: u64, size: u32): usize {
-  const e = tlbEntry(tlbWrite, linear)
-  if (((linear + (size - 1)) & PAGE_MASK | TAG_CODE) != load<u64>(e)) return 0
-  return mayHoldCode((load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff), size) ? 0 : tlbPlace(e, linear)
+  const e = tlbEntry(tlbWriteShown, linear)
+  let place: usize = 0
+  if (((linear + (size - 1)) & PAGE_MASK | TAG_CODE) == load<u64>(e)) {
+    if (!mayHoldCode((load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff), size)) place = tlbPlace(e, linear)
+  } else if (trying && tlbHits(e, linear, size)) place = tlbPlace(e, linear)
+  if (place) keepBefore(place, size)
+  return place
 }
 
 @noInline function linearWriteMiss(linear: u64, value: u64, size: u32): void {

@@ -7,6 +7,7 @@ import { msrHigh, msrLow, msrRead, msrWrite, warn, WARN_UNKNOWN_MSR } from './ho
 import { nonCanonical } from './memory'
 import { flushTlb } from './tlb'
 import { OP_RM } from './op'
+import { asksOutside } from './kept-memory'
 import { setGpr } from './operand'
 import { instructionCount, nextIp, stall } from './progress'
 import { setSegmentBounds } from './segment'
@@ -100,6 +101,7 @@ function ticks(): u64 {
 }
 
 export function readTsc(): u64 {
+  asksOutside()
   return ticks() + load<u64>(TSC_OFFSET)
 }
 
@@ -180,6 +182,7 @@ function ofApic(index: u32): bool {
 }
 
 function apicMsr(index: u32): u64 {
+  asksOutside()
   if (!msrRead(index)) raise(EX_GP, 0)
   return <u64>msrLow() | (<u64>msrHigh() << 32)
 }
@@ -272,6 +275,7 @@ function moveTsc(by: u64): void {
   writeTsc(value)
   store<u64>(MSR_TSC_ADJUST, load<u64>(MSR_TSC_ADJUST) + by)
   // The local APIC's timer may wait for a value of it.
+  asksOutside()
   if (has(F_TSC_DEADLINE)) msrWrite(IA32_TIME_STAMP_COUNTER, <u32>value, <u32>(value >> 32))
   stall(MOVE_STALL)
 }
@@ -288,6 +292,7 @@ function writeMsr(index: u32, value: u64): void {
     case IA32_APIC_BASE:
       // BSP (8), x2APIC (10), enable (11) and the base. What the local APIC makes of them is its affair.
       if (value & (ABOVE_PHYSICAL | 0x2ff) || (value & 0x400 && !has(F_X2APIC))) raise(EX_GP, 0)
+      asksOutside()
       if (!msrWrite(index, <u32>value, <u32>(value >> 32))) raise(EX_GP, 0)
       return
     case IA32_EFER:
@@ -304,6 +309,7 @@ function writeMsr(index: u32, value: u64): void {
       return
   }
   if (ofApic(index)) {
+    asksOutside()
     if (!msrWrite(index, <u32>value, <u32>(value >> 32))) raise(EX_GP, 0)
     return
   }

@@ -1,6 +1,7 @@
 /** What lies behind a guest-physical address below 4 GiB: RAM and ROM in the arena, the board for the rest. */
 import { dropCode } from './code-map'
 import { mmioRead, mmioWrite } from './host'
+import { asksOutside, keepBefore } from './kept-memory'
 import { A20_MASK, PAGE_CODE, PAGE_RAM, PHYS_MAP } from './state'
 
 /** Arena address of guest-physical `address` with PAGE_ bits of its page in bits 2:0 of the map entry; 0 is MMIO or nothing. */
@@ -27,6 +28,7 @@ export function physRead(address: u64, size: u32): u64 {
     return loadBytes(<usize>(entry & 0xfffff000) + (<usize>address & 0xfff), size)
   }
   if (address >> 32) return size == 8 ? u64.MAX_VALUE : ((<u64>1 << (<u64>size * 8)) - 1)
+  asksOutside()
   if (size == 8) return <u64>mmioRead(<u32>address, 4) | (<u64>mmioRead(<u32>address + 4, 4) << 32)
   return <u64>mmioRead(<u32>address, size)
 }
@@ -41,11 +43,14 @@ export function physRead(address: u64, size: u32): u64 {
 export function physWrite(address: u64, value: u64, size: u32): void {
   const entry = physMap(address)
   if (entry & PAGE_RAM) {
-    storeBytes(<usize>(entry & 0xfffff000) + (<usize>address & 0xfff), value, size)
+    const place = <usize>(entry & 0xfffff000) + (<usize>address & 0xfff)
+    keepBefore(place, size)
+    storeBytes(place, value, size)
     if (entry & PAGE_CODE) dropCode(<u32>address, size)
     return
   }
   if (address >> 32) return
+  asksOutside()
   if (size == 8) {
     mmioWrite(<u32>address, <u32>value, 4)
     mmioWrite(<u32>address + 4, <u32>(value >> 32), 4)

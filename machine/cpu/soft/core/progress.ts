@@ -4,6 +4,7 @@
  * The instruction count is exact at every moment: ICOUNT counts a block when it is entered, and what is left of it is
  * known from the addresses of its ops.
  */
+import { asksOutside } from './kept-memory'
 import { OP_IP, OP_NEXT, OP_SIZE } from './op'
 import { ICOUNT, ICOUNT_END, ICOUNT_LIMIT, MODE, MODE_CODE64, REG_BLOCK_IP, RIP, STALLED } from './state'
 
@@ -58,6 +59,7 @@ export function instructionCount(): u64 {
 
 /** The CPU waits for a slower bus as long as `instructions` would have taken: time passes, nothing is retired. */
 export function stall(instructions: u64): void {
+  asksOutside()
   store<u64>(STALLED, load<u64>(STALLED) + instructions)
   // The present instruction still counts: the budget never falls behind it.
   const least = instructionCount() + 1

@@ -13,8 +13,10 @@ import { acknowledge } from './host'
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from './interrupt'
 import { endOps, stall } from './progress'
 import { enterSmm } from './smm'
+import { trying } from './kept-memory'
+import { endTrial, startTrial, trialStep } from './spin'
 import {
-  ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, DR, EX_DB, EXIT_BUDGET, EXIT_HALT, EXIT_REASON,
+  ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, ATTN_TRIAL, DR, EX_DB, EXIT_BUDGET, EXIT_HALT, EXIT_REASON,
   EXIT_STOP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, IN_SMM, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, RFLAGS, RIP,
   SHADOW,
 } from './state'
@@ -48,21 +50,23 @@ const EXCEPTION_STALL: u64 = 20
  */
 export function run(): u32 {
   endOps()
+  endTrial(false)
   // Delivering an exception costs an instruction, so that a guest that only faults still spends its budget.
   if (load<u32>(PENDING_VECTOR) != NO_VECTOR) {
     stall(EXCEPTION_STALL)
     deliverException()
     store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
-  }
+  } else startTrial()
   while (true) {
     takeHits()
+    if (trying) trialStep()
     if (load<u32>(EXIT_REASON)) {
       const reason = load<u32>(EXIT_REASON)
       store<u32>(EXIT_REASON, 0)
       return reason
     }
     if (load<u64>(ICOUNT) >= load<u64>(ICOUNT_END)) return EXIT_BUDGET
-    let attention = load<u32>(ATTENTION) & ~ATTN_STEP
+    let attention = load<u32>(ATTENTION) & ~(ATTN_STEP | ATTN_TRIAL)
     const shadow = load<u32>(SHADOW)
     if (attention & ATTN_STOP) {
       store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_STOP)
@@ -100,6 +104,13 @@ export function run(): u32 {
       continue
     }
     store<u32>(ATTENTION, attention)
+    if (trying) {
+      store<u32>(ATTENTION, attention | ATTN_TRIAL)
+      execute(enterLimited(findBlock(), 1))
+      endOps()
+      store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_TRIAL)
+      continue
+    }
     const block = findBlock()
     execute(enterLimited(block, load<u64>(ICOUNT_END) - load<u64>(ICOUNT)))
     endOps()

@@ -8,7 +8,7 @@
  */
 import { OTHERS_RUN } from './features'
 import { asked, memoryAsBefore, startKeeping, stopKeeping, trying } from './kept-memory'
-import { ATTENTION, GPR, ICOUNT, ICOUNT_END, REG_BLOCK_IP, REG_ZERO, RIP, STATE, STATE_SIZE } from './state'
+import { ATTENTION, ATTN_TRIAL, GPR, ICOUNT, ICOUNT_END, REG_BLOCK_IP, REG_ZERO, RIP, STATE, STATE_SIZE } from './state'
 import { hideWriteTlb } from './tlb'
 
 /** Instructions of the longest pass. */
@@ -26,15 +26,13 @@ let waits: u32 = 0
 const BEFORE: usize = memory.data(0x1000)
 /** Whether it is worth a trial to start one, where the guest goes on now. */
 export function startTrial(): void {
-  if (load<u64>(ICOUNT_END) - load<u64>(ICOUNT) < WORTH || load<u32>(OTHERS_RUN) || load<u32>(ATTENTION)) return
+  if (load<u64>(ICOUNT_END) - load<u64>(ICOUNT) < WORTH || load<u32>(OTHERS_RUN) || load<u32>(ATTENTION) & ~ATTN_TRIAL) return
   if (waits) {
     waits--
-    store<u32>(0x3ffc, load<u32>(0x3ffc) + 1)
     return
   }
   memory.copy(BEFORE, STATE, STATE_SIZE)
   began = load<u64>(ICOUNT)
-  store<u32>(0x3fe0, load<u32>(0x3fe0) + 1)
   startKeeping()
   hideWriteTlb(true)
 }
@@ -57,18 +55,13 @@ function stateAsBefore(): bool {
 export function trialStep(): void {
   const count = load<u64>(ICOUNT) - began
   if (asked || count > LONGEST) {
-    if (asked) store<u32>(0x3ff0, load<u32>(0x3ff0) + 1)
-    else store<u32>(0x3ff4, load<u32>(0x3ff4) + 1)
     endTrial(false)
     return
   }
   if (!count || load<u64>(RIP) != load<u64>(BEFORE + (RIP - STATE))) return
   // Most of what differs differs in a register.
   for (let r = GPR; r < REG_ZERO; r += 8) if (load<u64>(r) != load<u64>(BEFORE + (r - STATE))) return
-  if (!stateAsBefore()) { store<u32>(0x3ff8, load<u32>(0x3ff8) + 1); for (let i: usize = 0; i < 0x1000; i++) if (load<u8>(BEFORE + i) != load<u8>(STATE + i)) { store<u32>(0x3fe0, <u32>i); break }
- return }
-  if (!memoryAsBefore()) { store<u32>(0x3ffc, load<u32>(0x3ffc) + 1); return }
-  store<u32>(0x3ff8, load<u32>(0x3ff8) + 1)
+  if (!stateAsBefore() || !memoryAsBefore()) return
   const left = load<u64>(ICOUNT_END) - load<u64>(ICOUNT)
   store<u64>(ICOUNT, load<u64>(ICOUNT) + left / count * count)
   endTrial(true)

@@ -223,6 +223,8 @@ export const ATTN_DEBUG: u32 = 16
 export const ATTN_STEP: u32 = 32
 /** The executing instruction has hit breakpoints: DEBUG_HITS. */
 export const ATTN_HIT: u32 = 64
+/** spin.ts looks at each instruction. */
+export const ATTN_TRIAL: u32 = 128
 
 export const FLAG_CF: u32 = 1
 export const FLAG_PF: u32 = 4

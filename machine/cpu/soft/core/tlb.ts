@@ -56,6 +56,24 @@ const BANK_FLUSH_WRITE: u32 = 4
 /** Something may have been entered in the user's TLBs. */
 let userUsed: bool = true
 
+/** A table that has nothing: while it stands in for the write TLBs every write takes the slow path. */
+const NOTHING: usize = memory.data(0x4000)
+let writesHidden: bool = false
+/** What `tlbWrite` is when nothing is hidden. */
+export let tlbWriteShown: usize = TLB_BANKS + TLB_WRITE_SUPER
+
+/** For spin.ts: until further notice every write is to be seen. */
+export function hideWriteTlb(hide: bool): void {
+  writesHidden = hide
+  privilegeChanged()
+}
+
+@inline function showWrites(table: usize): void {
+  tlbWriteShown = table
+  tlbWrite = writesHidden ? NOTHING : table
+  tlbWriteSuper = writesHidden ? NOTHING : bank + TLB_WRITE_SUPER
+}
+
 /** To be called whenever CPL, EFLAGS.AC or CR4.SMAP changes; CR0.AM changes at CPL 0 only. */
 export function privilegeChanged(): void {
   if (load<u32>(CPL) == 3) {
@@ -66,13 +84,13 @@ export function privilegeChanged(): void {
       userUsed = false
     }
     tlbRead = bank + TLB_READ_USER
-    tlbWrite = bank + TLB_WRITE_USER
+    showWrites(bank + TLB_WRITE_USER)
   } else if (smapLifted()) {
     tlbRead = bank + TLB_READ_LIFTED
-    tlbWrite = bank + TLB_WRITE_LIFTED
+    showWrites(bank + TLB_WRITE_LIFTED)
   } else {
     tlbRead = bank + TLB_READ_SUPER
-    tlbWrite = bank + TLB_WRITE_SUPER
+    showWrites(bank + TLB_WRITE_SUPER)
   }
 }
 
@@ -83,6 +101,7 @@ export function privilegeChanged(): void {
 /** Once: what lies in the banks means nothing yet. */
 export function initializeTlbs(): void {
   noteForOthers(BANK_LIFTED_USED | BANK_FLUSH)
+  memory.fill(NOTHING, 0xff, 0x4000)
 }
 
 /** CPU `cpu` executes from now on, with TLBs of its own. `privilegeChanged()` is to follow. */

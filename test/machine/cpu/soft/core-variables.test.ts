@@ -35,7 +35,9 @@ const REVIEWED: { [why: string]: string } = {
     'pendingControl pendingStatus pendingTags pendingIp pendingCs pendingDp pendingDs pendingOpcode',
   'set by enterSmm() and rsm()': 'area',
   'the TLBs of the executing CPU and of its privilege: set by selectTlb() and privilegeChanged(), which raise nothing':
-    'bank tlbRead tlbWrite tlbReadSuper tlbWriteSuper',
+    'bank tlbRead tlbWrite tlbWriteShown tlbReadSuper tlbWriteSuper',
+  'a trial of spin.ts, which run() ends whenever it begins': 'trying asked kept began writesHidden',
+  'only when the next trial is': 'patience waits',
   'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed',
   'only ever counted up': 'tlbGeneration lastGeneration count',
 }
