@@ -33,7 +33,14 @@ export const FENCES: { readonly [room: string]: Fence } = {
   'machine/cpu': { code: ['machine/device', 'machine/host', 'machine/state'] },
   // A device knows its clock, its media, the words of ACPI, and types of what its slot gives; all else is handed in.
   'machine/devices': {
-    code: ['machine/clock', 'machine/device', 'machine/media', 'machine/state', 'machine/firmware/tables'],
+    code: [
+      'machine/clock',
+      'machine/device',
+      'machine/media',
+      'machine/network',
+      'machine/state',
+      'machine/firmware/tables',
+    ],
     types: ['machine/bus/pci-function', 'machine/chipset/i8237'],
   },
   'machine/firmware': {
@@ -42,6 +49,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   },
   'machine/host': { code: [] },
   'machine/media': { code: ['machine/device', 'machine/host'] },
+  'machine/network': { code: ['machine/clock', 'machine/device', 'machine/state'] },
   'machine/state': {
     code: ['machine/device', 'machine/host', 'machine/media'],
     types: ['machine/clock', 'machine/cpu/engine'],

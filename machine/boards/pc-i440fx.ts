@@ -53,7 +53,6 @@ const ABSENT: readonly PortClaim[] = [
   { name: 'Sound Blaster', base: 0x220, count: 16 },
   { name: 'AdLib OPL', base: 0x388, count: 4 },
   { name: 'MPU-401', base: 0x330, count: 2 },
-  { name: 'NE2000 (0x300)', base: 0x300, count: 32 },
   { name: 'VMware backdoor', base: 0x5658, count: 4 },
   { name: 'LPT2', base: 0x278, count: 8 },
   { name: 'secondary floppy controller', base: 0x370, count: 6 },

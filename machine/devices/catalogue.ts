@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { DeviceType } from './device-type.js'
 import { vga } from './display/vga-adapter.js'
+import { ne2kIsa } from './net/ne2k-isa.js'
 import { isaDebugcon } from './serial/debug-console.js'
 import { isaParallel } from './serial/parallel.js'
 import { isaSerial } from './serial/uart16550.js'
@@ -16,6 +17,7 @@ import { pcTestdev } from './watchdog/pc-testdev.js'
 export const DEVICE_TYPES: readonly DeviceType[] = [
   ...[ideHd, ideCd, floppy, isaFdc],
   ...[vga],
+  ...[ne2kIsa],
   ...[isaSerial, isaParallel, isaDebugcon],
   ...[hpet, isaDebugExit, pcTestdev],
 ]

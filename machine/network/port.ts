@@ -1,0 +1,114 @@
+/**
+ * What a network card is plugged into: Ethernet frames in and out, each with a guest time, and a link. A card finds its
+ * port as the back end `net` of its slot; a switch, the services of a LAN, a tap for pcap and other machines are ports.
+ */
+import type { Clock, Timer } from '../clock.js'
+import type { State, Warn } from '../device.js'
+import { bytes, checkFields, damaged, isRecord, time } from '../state/fields.js'
+
+/** Without preamble and check sequence; with a VLAN tag. Ports and cards drop what is longer or shorter. */
+export const LONGEST_FRAME = 1518
+/** Destination, source, type. */
+export const SHORTEST_FRAME = 14
+
+export interface NetworkPort {
+  /** A frame of the card's, from its destination address on, whose last bit left at guest time `time` (ns). The port may keep it. */
+  send(frame: Uint8Array, time: number): void
+  /** The card sets it. `time` is when the last bit arrives; what has arrived already counts as of now. The card may keep the frame. */
+  receive?: (frame: Uint8Array, time: number) => void
+  readonly link: boolean
+  /** The card sets it: the cable was plugged in or pulled out. */
+  linkChanged?: (up: boolean) => void
+}
+
+/** Frames that a card keeps until their time has come. */
+const MOST_ARRIVALS = 1024
+
+const ARRIVAL = { time, frame: bytes(SHORTEST_FRAME, LONGEST_FRAME) }
+
+/** Frames on their way to a card, part of its saved state. */
+export class Arrivals {
+  private readonly timer: Timer
+  private frames: { time: number; frame: Uint8Array }[] = []
+
+  constructor(
+    private readonly name: string,
+    private readonly clock: Clock,
+    private readonly warn: Warn,
+    /** A frame is there. */
+    private readonly arrive: (frame: Uint8Array) => void,
+  ) {
+    this.timer = clock.timer(`${name} arrivals`, () => this.due())
+  }
+
+  /** In the order of their times; never from inside the call, so that a card is not called while it sends. */
+  add(frame: Uint8Array, time: number): void {
+    if (frame.length < SHORTEST_FRAME || frame.length > LONGEST_FRAME) {
+      this.warn(`${this.name}: a frame that is too short or too long was dropped`, frame.length)
+      return
+    }
+    if (this.frames.length >= MOST_ARRIVALS) {
+      this.warn(`${this.name}: frames come in faster than the wire carries them; one was dropped`)
+      return
+    }
+    const when = Math.max(time, this.clock.now())
+    const before = this.frames.findLastIndex((other) => other.time <= when)
+    this.frames.splice(before + 1, 0, { time: when, frame })
+    this.timer.at(this.frames[0].time)
+  }
+
+  private due(): void {
+    const now = this.clock.now()
+    while (this.frames.length > 0 && this.frames[0].time <= now) {
+      const { frame } = this.frames.shift() as { frame: Uint8Array }
+      this.arrive(frame)
+    }
+    if (this.frames.length > 0) this.timer.at(this.frames[0].time)
+  }
+
+  save(): State[] {
+    return this.frames.map(({ time, frame }) => ({ time, frame }))
+  }
+
+  /** Throws a SnapshotError. `where` names the device in it. */
+  load(state: unknown, where: string): void {
+    if (!Array.isArray(state) || state.length > MOST_ARRIVALS) throw damaged(where, 'it is no list of frames')
+    const frames = state.map((one, i) => {
+      if (!isRecord(one)) throw damaged(`${where}.${i}`, 'it is no frame')
+      checkFields(ARRIVAL, one, `${where}.${i}`)
+      return one as { time: number; frame: Uint8Array }
+    })
+    if (frames.some(({ time }, i) => i > 0 && time < frames[i - 1].time)) throw damaged(where, 'it is out of order')
+    this.frames = frames
+    if (frames.length > 0) this.timer.at(frames[0].time)
+    else this.timer.cancel()
+  }
+}
+
+/** A plug that leads back: what a card sends, it receives; and everything that it sent can be read. */
+export class LoopbackPort implements NetworkPort {
+  readonly sent: { frame: Uint8Array; time: number }[] = []
+  receive?: (frame: Uint8Array, time: number) => void
+  linkChanged?: (up: boolean) => void
+  private up = true
+
+  /** `answer`: what comes back for a frame; the frame itself, where it is left out. */
+  constructor(private readonly answer: (frame: Uint8Array) => Uint8Array | undefined = (frame) => frame) {}
+
+  get link(): boolean {
+    return this.up
+  }
+
+  set link(up: boolean) {
+    if (up === this.up) return
+    this.up = up
+    this.linkChanged?.(up)
+  }
+
+  send(frame: Uint8Array, time: number): void {
+    if (!this.up) return
+    this.sent.push({ frame, time })
+    const back = this.answer(frame)
+    if (back) this.receive?.(back, time)
+  }
+}
