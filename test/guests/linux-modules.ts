@@ -1,0 +1,83 @@
+/**
+ * Debian's own kernel for i386 with single modules, in an initramfs of busybox: drives a device with the driver that
+ * users run. BOOTWRIGHT_LINUX names a folder in which the packages linux-image-*-686 and busybox-static are unpacked
+ * (`apt-get download`, `dpkg-deb -x`).
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { buildInitramfs } from '../../fixtures/initramfs.js'
+import { createMachine } from '../../machine/create-machine.js'
+import { findFirmware } from '../../machine/firmware/find-firmware.js'
+import type { Machine, MachineOptions } from '../../machine/machine.js'
+
+const root = process.env.BOOTWRIGHT_LINUX
+
+export const haveLinux = root !== undefined
+
+export interface Linux {
+  machine: Machine
+  /** All that came by COM1. */
+  serial(): string
+  /** Runs until this text has come; throws at a machine's end or after so much guest time. */
+  until(text: string, seconds: number): void
+}
+
+/** `commands` run as init with busybox's applets at hand; `insmod NAME` finds the modules that are named here. */
+export function bootLinux(modules: string[], commands: string, options: Partial<MachineOptions>, append = ''): Linux {
+  if (!root) throw new Error('BOOTWRIGHT_LINUX names no folder')
+  const version = readdirSync(join(root, 'lib/modules'))[0]
+  const tree = join(root, 'lib/modules', version, 'kernel')
+  const paths = readdirSync(tree, { recursive: true }) as string[]
+  const moduleFile = (name: string) => {
+    const path = paths.find((one) => one.endsWith(`/${name}.ko`))
+    if (!path) throw new Error(`the kernel has no module ${name}`)
+    return readFileSync(join(tree, path))
+  }
+  const initrd = buildInitramfs([
+    ...['bin', 'dev', 'proc', 'sys'].map((path) => ({ path })),
+    { path: 'bin/busybox', data: readFileSync(join(root, 'bin/busybox')), executable: true },
+    ...modules.map((name) => ({ path: `${name}.ko`, data: moduleFile(name) })),
+    {
+      path: 'init',
+      executable: true,
+      data: [
+        '#!/bin/busybox sh',
+        '/bin/busybox --install -s /bin',
+        'export PATH=/bin; mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev',
+        commands,
+        'echo all done; sleep 1000000',
+      ].join('\n'),
+    },
+  ])
+  const name = `vmlinuz-${version}`
+  const { bios, vgaBios } = findFirmware()
+  let output = ''
+  const machine = createMachine({
+    engine: 'soft',
+    memory: 192 << 20,
+    floppies: [],
+    disks: [],
+    firmware: { bios: readFileSync(bios.path), vgaBios: readFileSync(vgaBios.path) },
+    kernel: {
+      image: readFileSync(join(root, 'boot', name)),
+      name,
+      initrd,
+      append: `console=tty0 console=ttyS0 ${append}`,
+    },
+    onSerial: (port, byte) => {
+      if (port === 0) output += String.fromCharCode(byte)
+    },
+    ...options,
+  })
+  return {
+    machine,
+    serial: () => output,
+    until(text, seconds) {
+      for (const end = machine.now() + seconds * 1e9; !output.includes(text); ) {
+        const exit = machine.run(machine.now() + 0.25e9)
+        if (exit) throw new Error(`${exit.reason} ${exit.detail ?? ''}\n${output}`)
+        if (machine.now() > end) throw new Error(`no '${text}' within ${seconds} s of guest time:\n${output}`)
+      }
+    },
+  }
+}
