@@ -36,8 +36,8 @@ export interface MachineOptions {
   floppyCheck?: boolean
   /** Direct boot of a Linux bzImage, which may have an initrd, or of a Multiboot image, which may have modules. */
   kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; modules?: readonly BootModule[]; append?: string }
-  /** SeaBIOS and its VGA BIOS; `files` are further ROMs by name, such as `vgabios-cirrus`. */
-  firmware: { bios: Uint8Array; vgaBios: Uint8Array; files?: { readonly [file: string]: Uint8Array } }
+  /** SeaBIOS and its VGA BIOS; `file` gives further ROMs by name, such as `vgabios-cirrus`. */
+  firmware: { bios: Uint8Array; vgaBios: Uint8Array; file?: (name: string) => Uint8Array | undefined }
   /** The display adapter's type, of the catalogue, or `none`; default `VGA`. */
   vga?: string
   /** Further devices to plug in. */

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
-import { findFirmware } from '../../machine/firmware/find-firmware.js'
+import { findFirmware, findOptionRom } from '../../machine/firmware/find-firmware.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../../machine/media/open-medium.js'
@@ -212,7 +212,11 @@ export function checkBios(path: string): void {
 function readFirmware(paths: MachineConfig['firmware']): MachineOptions['firmware'] {
   if (paths?.bios !== undefined) checkBios(paths.bios)
   const { bios, vgaBios } = firmwarePaths(paths)
-  return { bios: readFileSync(bios), vgaBios: readFileSync(vgaBios) }
+  return {
+    bios: readFileSync(bios),
+    vgaBios: readFileSync(vgaBios),
+    file: (name) => readFileSync(findOptionRom(name).path),
+  }
 }
 
 /** The fonts that the machine's VGA BIOS has. */

@@ -50,7 +50,7 @@ export function plugIn(specs: readonly DeviceSpec[], chassis: Chassis, wiring: W
       },
       allocate: (piece, size, constant) => allocate(chassis, piece, size, constant),
       firmware: (file) =>
-        chassis.options.firmware.files?.[file] ?? (file === 'vgabios' ? chassis.options.firmware.vgaBios : undefined),
+        file === 'vgabios' ? chassis.options.firmware.vgaBios : chassis.options.firmware.file?.(file),
       bus<T>(kind: string): T {
         const bus = kind === 'machine' ? chassis.control : wiring.buses[kind]
         if (bus === undefined)

@@ -87,6 +87,9 @@ interface Bar {
   address: number
   mapping: PortMapping | undefined
   layer: MemoryLayer | undefined
+  /** Of the registers beneath memory. */
+  beneath: MemoryLayer | undefined
+  ramOn: boolean
 }
 
 function powerOfTwo(size: number, least: number): number {
@@ -182,11 +185,29 @@ export class PciFunction {
   }
 
   /** Base address register `index` decodes memory in the arena, which the device may write too. `wide` (64-bit) takes the next register, too. */
-  addRamBar(index: number, ram: RamWindow, options: { prefetchable?: boolean; wide?: boolean } = {}): void {
-    const size = powerOfTwo(ram.size, 4096)
+  addRamBar(
+    index: number,
+    ram: RamWindow,
+    options: {
+      prefetchable?: boolean
+      wide?: boolean
+      /** Registers beneath it: they have what lies past the memory's end, and all of the BAR while the memory is `setRam` off. */
+      beneath?: MmioWindow
+    } = {},
+  ): void {
+    const { beneath } = options
+    const size = powerOfTwo(Math.max(ram.size, beneath?.size ?? 0), 4096)
     const wide = options.wide ?? false
     const flags = (wide ? BAR_64 : 0) | (options.prefetchable ? BAR_PREFETCHABLE : 0)
-    this.addBar({ register: BASE_ADDRESS + 4 * index, size, kind: 'ram', wide, ram }, flags)
+    this.addBar({ register: BASE_ADDRESS + 4 * index, size, kind: 'ram', wide, ram, mmio: beneath }, flags)
+  }
+
+  /** Whether the memory of a RAM BAR takes accesses, or the registers beneath it do. */
+  setRam(index: number, on: boolean): void {
+    const bar = this.bars.find(({ register }) => register === BASE_ADDRESS + 4 * index)
+    if (!bar || bar.ramOn === on) return
+    bar.ramOn = on
+    if (bar.layer) this.memory?.update(bar.layer, { reads: on, writes: on })
   }
 
   /** The expansion ROM, whose image lies in the arena. */
@@ -275,11 +296,11 @@ export class PciFunction {
     this.line?.(this.level && (this.get16(COMMAND) & COMMAND_INTX_DISABLE) === 0)
   }
 
-  private addBar(bar: Omit<Bar, 'address' | 'mapping' | 'layer'>, flags: number): void {
+  private addBar(bar: Omit<Bar, 'address' | 'mapping' | 'layer' | 'beneath' | 'ramOn'>, flags: number): void {
     if (this.bars.some((b) => b.register === bar.register || (b.wide && b.register + 4 === bar.register))) {
       throw new Error(`${this.name}: two base addresses at ${bar.register.toString(16)}h`)
     }
-    this.bars.push({ ...bar, address: -1, mapping: undefined, layer: undefined })
+    this.bars.push({ ...bar, address: -1, mapping: undefined, layer: undefined, beneath: undefined, ramOn: true })
     this.set32(bar.register, flags)
     const mask = ~(bar.size - 1) >>> 0
     for (let i = 0; i < 4; i++) this.writeMask[bar.register + i] = mask >>> (8 * i)
@@ -316,17 +337,22 @@ export class PciFunction {
     if (bar.mapping) this.portBus?.unmap(bar.mapping)
     bar.mapping = undefined
     if (bar.layer && address >= 0) {
+      if (bar.beneath) this.memory?.update(bar.beneath, { base: address })
       this.memory?.update(bar.layer, { base: address })
       return
     }
-    if (bar.layer) this.memory?.remove(bar.layer)
+    for (const layer of [bar.layer, bar.beneath]) if (layer) this.memory?.remove(layer)
     bar.layer = undefined
+    bar.beneath = undefined
     if (address < 0) return
     if (bar.io) bar.mapping = this.portBus?.overlay(this.name, address, bar.io)
-    else if (bar.mmio) bar.layer = this.memory?.addWindow(address, bar.mmio)
     else if (bar.ram && bar.kind === 'ram') {
       const { name, size, offset } = bar.ram
-      bar.layer = this.memory?.addRam(name, address, size, offset, { priority: Priority.bar, shared: true })
+      if (bar.mmio) bar.beneath = this.memory?.addWindow(address, bar.mmio)
+      const takes = { reads: bar.ramOn, writes: bar.ramOn }
+      bar.layer = this.memory?.addRam(name, address, size, offset, { priority: Priority.bar, shared: true, ...takes })
+    } else if (bar.mmio) {
+      bar.layer = this.memory?.addWindow(address, bar.mmio)
     } else if (bar.ram) {
       bar.layer = this.memory?.addRom(bar.ram.name, address, bar.ram.size, bar.ram.offset, { priority: Priority.bar })
     }

@@ -1,6 +1,7 @@
 /** Every type of device there is, one row each. A new device is its own file and a row here. */
 import type { z } from 'zod'
 import type { DeviceType } from './device-type.js'
+import { cirrusVga } from './display/cirrus-vga.js'
 import { vga } from './display/vga-adapter.js'
 import { ne2kIsa } from './net/ne2k-isa.js'
 import { isaDebugcon } from './serial/debug-console.js'
@@ -16,7 +17,7 @@ import { pcTestdev } from './watchdog/pc-testdev.js'
 
 export const DEVICE_TYPES: readonly DeviceType[] = [
   ...[ideHd, ideCd, floppy, isaFdc],
-  ...[vga],
+  ...[vga, cirrusVga],
   ...[ne2kIsa],
   ...[isaSerial, isaParallel, isaDebugcon],
   ...[hpet, isaDebugExit, pcTestdev],

@@ -86,6 +86,11 @@ export function findFirmware(host: FirmwareHost = realHost): Firmware {
   }
 }
 
+/** A further ROM by its name in SeaBIOS's packages, such as `vgabios-cirrus`. Throws a FirmwareMissingError. */
+export function findOptionRom(name: string, host: FirmwareHost = realHost): FirmwareFile {
+  return find(host, firmwareFolders(host), name, `${name}.bin`, isVgaBios)
+}
+
 /** The version string in a SeaBIOS or SeaVGABIOS image: `rel-1.16.3-0-ga6ed6b7` without its `rel-`, or a package's own. */
 export function firmwareVersion(image: Uint8Array): string {
   const text = Buffer.from(image.buffer, image.byteOffset, image.byteLength).toString('latin1')

@@ -3,8 +3,8 @@
  * port as the back end `net` of its slot; a switch, the services of a LAN, a tap for pcap and other machines are ports.
  */
 import type { Clock, Timer } from '../clock.js'
-import type { State, Warn } from '../device.js'
-import { bytes, checkFields, damaged, isRecord, time } from '../state/fields.js'
+import type { Field, Stateful, StateTable, StateValue, Warn } from '../device.js'
+import { bytes, damaged, list, record, time, timer } from '../state/fields.js'
 
 /** Without preamble and check sequence; with a VLAN tag. Ports and cards drop what is longer or shorter. */
 export const LONGEST_FRAME = 1518
@@ -24,10 +24,19 @@ export interface NetworkPort {
 /** Frames that a card keeps until their time has come. */
 const MOST_ARRIVALS = 1024
 
-const ARRIVAL = { time, frame: bytes(SHORTEST_FRAME, LONGEST_FRAME) }
+const FRAMES = list(record({ time, frame: bytes(SHORTEST_FRAME, LONGEST_FRAME) }), 0, MOST_ARRIVALS)
+const IN_ORDER: Field = {
+  ...FRAMES,
+  check(saved, _present, where) {
+    const times = (saved as StateValue[]).map((one) => (one as { time: number }).time)
+    if (times.some((when, i) => i > 0 && when < times[i - 1])) throw damaged(where, 'it is out of order')
+  },
+}
+const STATE: StateTable = { frames: IN_ORDER, timer }
 
 /** Frames on their way to a card, part of its saved state. */
-export class Arrivals {
+export class Arrivals implements Stateful {
+  readonly state = STATE
   private readonly timer: Timer
   private frames: { time: number; frame: Uint8Array }[] = []
 
@@ -64,24 +73,6 @@ export class Arrivals {
       this.arrive(frame)
     }
     if (this.frames.length > 0) this.timer.at(this.frames[0].time)
-  }
-
-  save(): State[] {
-    return this.frames.map(({ time, frame }) => ({ time, frame }))
-  }
-
-  /** Throws a SnapshotError. `where` names the device in it. */
-  load(state: unknown, where: string): void {
-    if (!Array.isArray(state) || state.length > MOST_ARRIVALS) throw damaged(where, 'it is no list of frames')
-    const frames = state.map((one, i) => {
-      if (!isRecord(one)) throw damaged(`${where}.${i}`, 'it is no frame')
-      checkFields(ARRIVAL, one, `${where}.${i}`)
-      return one as { time: number; frame: Uint8Array }
-    })
-    if (frames.some(({ time }, i) => i > 0 && time < frames[i - 1].time)) throw damaged(where, 'it is out of order')
-    this.frames = frames
-    if (frames.length > 0) this.timer.at(frames[0].time)
-    else this.timer.cancel()
   }
 }
 

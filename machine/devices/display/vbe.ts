@@ -8,6 +8,7 @@ import type { Clock } from '../../clock.js'
 import type { StateTable } from '../../device.js'
 import { integer, list, starts, u16 } from '../../state/fields.js'
 import { resetState } from '../../state/state-table.js'
+import type { VgaExtension } from './vga-extension.js'
 import * as vga from './vga-registers.js'
 
 export const DISPI_ID = 0
@@ -48,7 +49,7 @@ const STATE: StateTable = {
   ...{ index: starts(u16, 0), bankOffset: starts(OFFSET, 0), lineOffset: starts(OFFSET, 0), start: starts(OFFSET, 0) },
 }
 
-export class BochsVbe {
+export class BochsVbe implements VgaExtension {
   readonly state = STATE
   readonly registers = new Uint16Array(REGISTERS)
   index = 0

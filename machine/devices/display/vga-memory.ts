@@ -10,7 +10,7 @@
  */
 import type { AccessSize, MmioRange, Stateful, StateTable } from '../../device.js'
 import { word } from '../../state/fields.js'
-import type { BochsVbe } from './vbe.js'
+import type { VgaExtension } from './vga-extension.js'
 import * as vga from './vga-registers.js'
 
 /** What to do with an access, decided when a register changes. */
@@ -65,7 +65,7 @@ export class VgaWindow implements MmioRange, Stateful {
   constructor(
     private readonly vram: Uint8Array,
     private readonly registers: vga.VgaRegisters,
-    private readonly vbe: BochsVbe,
+    private readonly extension: VgaExtension,
   ) {
     this.bytes = vram.length
     this.vram16 = new Uint16Array(vram.buffer, vram.byteOffset, vram.length >>> 1)
@@ -75,8 +75,8 @@ export class VgaWindow implements MmioRange, Stateful {
   /** A register that the window depends on has changed. */
   configure(): void {
     const { sr, gr } = this.registers
-    const packed = this.vbe.enabled && this.vbe.bpp !== 4
-    const chain4 = packed || (!this.vbe.enabled && (sr[vga.SR_MEMORY_MODE] & vga.SR04_CHAIN_4) !== 0)
+    const packed = this.extension.enabled && this.extension.bpp !== 4
+    const chain4 = packed || (!this.extension.enabled && (sr[vga.SR_MEMORY_MODE] & vga.SR04_CHAIN_4) !== 0)
     this.mapMask = packed ? 0x0f : sr[vga.SR_MAP_MASK]
     this.mapMask32 = PLANES[this.mapMask] | 0
     this.readMap = gr[vga.GR_READ_MAP] & 3
@@ -99,7 +99,7 @@ export class VgaWindow implements MmioRange, Stateful {
       case 1:
         this.first = 0
         this.end = 0x10000
-        this.bank = this.vbe.bankOffset
+        this.bank = this.extension.bankOffset
         break
       case 2:
         this.first = 0x10000
@@ -121,6 +121,8 @@ export class VgaWindow implements MmioRange, Stateful {
   }
 
   read(offset: number, size: AccessSize): number {
+    const { window } = this.extension
+    if (window) return window.read(offset, size)
     const end = offset + size
     if (offset >= this.first && end <= this.end) {
       const address = offset - this.first + this.bank
@@ -146,6 +148,11 @@ export class VgaWindow implements MmioRange, Stateful {
   }
 
   write(offset: number, value: number, size: AccessSize): void {
+    const { window } = this.extension
+    if (window) {
+      window.write(offset, value, size)
+      return
+    }
     const end = offset + size
     if (offset >= this.first && end <= this.end) {
       const address = offset - this.first + this.bank

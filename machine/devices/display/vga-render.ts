@@ -9,7 +9,7 @@
  * the backgrounds are off in BIOS modes.
  */
 import type { DisplayMode, Frame, TextCell, TextScreen } from './display.js'
-import type { BochsVbe } from './vbe.js'
+import type { VgaExtension } from './vga-extension.js'
 import * as vga from './vga-registers.js'
 
 /** Larger text screens are not shown. */
@@ -66,7 +66,7 @@ export class VgaRenderer {
   constructor(
     private readonly vram: Uint8Array,
     private readonly registers: vga.VgaRegisters,
-    private readonly vbe: BochsVbe,
+    private readonly extension: VgaExtension,
   ) {
     this.bytes = vram.length
     this.mask = vram.length - 1
@@ -119,6 +119,8 @@ export class VgaRenderer {
     const before = this.checksum.slice()
     this.checksum.fill(0)
     if (s.on) {
+      const { overlay } = this.extension
+      if (this.extension.enabled && overlay) this.sum(overlay.from, overlay.length)
       if (s.format === 'packed') {
         this.sum(s.start, s.lineOffset * s.height)
       } else if (s.format === 'text') {
@@ -156,8 +158,8 @@ export class VgaRenderer {
   private scanout(): Scanout {
     const { cr, gr, sr, ar } = this.registers
     const on = (this.registers.arIndex & vga.AR_INDEX_PAS) !== 0
-    if (this.vbe.enabled) {
-      const { width, height, bpp: depth, start, lineOffset } = this.vbe
+    if (this.extension.enabled) {
+      const { width, height, bpp: depth, start, lineOffset } = this.extension
       const format = depth === 4 ? 'planar' : 'packed'
       const s = {
         format,
@@ -301,14 +303,14 @@ export class VgaRenderer {
     const rowMask = ~mode & (vga.CR17_CMS0 | vga.CR17_SELECT_ROW_SCAN)
     // A row is so many scans of one or two lines. In CGA and Hercules modes its 2 or 4 scans lie at different
     // addresses; QEMU takes their number from CR17 alone.
-    const lastScan = rowMask ? rowMask | 1 : this.vbe.enabled ? 0 : cr[vga.CR_MAX_SCAN_LINE] & 0x1f
-    const doubled = !this.vbe.enabled && (cr[vga.CR_MAX_SCAN_LINE] & vga.CR09_DOUBLE_SCAN) !== 0
+    const lastScan = rowMask ? rowMask | 1 : this.extension.enabled ? 0 : cr[vga.CR_MAX_SCAN_LINE] & 0x1f
+    const doubled = !this.extension.enabled && (cr[vga.CR_MAX_SCAN_LINE] & vga.CR09_DOUBLE_SCAN) !== 0
     const cgaShift = mode & vga.CR17_BYTE_MODE ? 15 : 14
     const compatible = (ar[vga.AR_MODE] & vga.AR10_PANNING_COMPATIBLE) !== 0
     const line = new Int32Array(s.width + 16)
 
     let row = s.start
-    let scan = this.vbe.enabled ? 0 : cr[vga.CR_PRESET_ROW_SCAN] & 0x1f
+    let scan = this.extension.enabled ? 0 : cr[vga.CR_PRESET_ROW_SCAN] & 0x1f
     let again = doubled
     let panning = s.panning
     let drawn = -1

@@ -4,7 +4,7 @@
  * The frame runs from guest time 0 on. Registers that make no frame (power-on, half-programmed, VBE modes whose
  * totals nobody sets) get the usual proportions at 70 or 60 Hz, so that software that waits for an edge gets it.
  */
-import type { BochsVbe } from './vbe.js'
+import type { VgaExtension } from './vga-extension.js'
 import * as vga from './vga-registers.js'
 
 const DOT_CLOCKS = [25_175_000, 28_322_000, 25_175_000, 25_175_000]
@@ -24,7 +24,7 @@ export class VgaTiming {
 
   constructor(
     private readonly registers: vga.VgaRegisters,
-    private readonly vbe: BochsVbe,
+    private readonly extension: VgaExtension,
   ) {}
 
   /** Bits 0 and 3 of Input Status 1 at guest time `now` (ns). */
@@ -45,8 +45,8 @@ export class VgaTiming {
   private compute(): void {
     this.stale = false
     const { cr, sr, misc } = this.registers
-    if (this.vbe.enabled) {
-      const lines = this.vbe.height
+    if (this.extension.enabled) {
+      const lines = this.extension.height
       const total = Math.ceil(lines * 1.05) + 3
       this.set(1e9 / 60 / total, 0.8, lines, lines + 1, lines + 3, total)
       return

@@ -6,9 +6,10 @@
  * looked through first, so that a frame for which there is no room leaves it as it was (the chip writes up to BNRY).
  */
 import type { Clock, Timer } from '../../clock.js'
-import type { IrqLine, State, Warn } from '../../device.js'
+import type { IrqLine, Stateful, StateTable, Warn } from '../../device.js'
 import { Arrivals, LONGEST_FRAME, type NetworkPort, SHORTEST_FRAME } from '../../network/port.js'
-import { bytes, checkFields, deadline, flag, integer, loadFields, u8, u16 } from '../../state/fields.js'
+import { bytes, flag, integer, timer, u8, u16 } from '../../state/fields.js'
+import { part } from '../../state/state-table.js'
 
 /** Command register. */
 const CR_STP = 0x01
@@ -79,7 +80,7 @@ export interface Dp8390Options {
   id?: readonly [number, number]
 }
 
-const REGISTERS = {
+const STATE: StateTable = {
   ...{ cr: u8, isr: u8, imr: u8, dcr: u8, tcr: u8, rcr: u8, tsr: u8, rsr: u8 },
   ...{ pstart: u8, pstop: u8, bnry: u8, curr: u8, tpsr: u8, tbcr: u16 },
   ...{ rsar: u16, rbcr: u16, clda: u16 },
@@ -94,7 +95,8 @@ const REGISTERS = {
   },
 }
 
-export class Dp8390 {
+export class Dp8390 implements Stateful {
+  readonly state = STATE
   private cr = 0
   private isr = 0
   private imr = 0
@@ -492,30 +494,6 @@ export class Dp8390 {
       write(this.clda, byte)
     }
     this.curr = next
-  }
-
-  save(): State {
-    const registers = Object.keys(REGISTERS).map((name) => {
-      const value = this[name as keyof this] as number | boolean | Uint8Array
-      return [name, value instanceof Uint8Array ? value.slice() : value]
-    })
-    const { deadline } = this.transmitted
-    return {
-      ...Object.fromEntries(registers),
-      transmitted: deadline === Number.POSITIVE_INFINITY ? -1 : deadline,
-      arrivals: this.arrivals.save(),
-    }
-  }
-
-  /** Does not drive the interrupt line: whoever is behind it restores it. */
-  load(state: State): void {
-    const { name } = this.options
-    loadFields(this, REGISTERS, state, name)
-    checkFields({ transmitted: deadline }, state, name)
-    this.arrivals.load(state.arrivals, `${name}.arrivals`)
-    const at = state.transmitted as number
-    if (at < 0) this.transmitted.cancel()
-    else this.transmitted.at(at)
   }
 }
 

@@ -6,9 +6,10 @@
  *   18h to 1Fh   reset: a read resets the chip, a write ends that on the first cards
  */
 import { z } from 'zod'
-import type { Device, PortRange, State } from '../../device.js'
+import type { Device, PortRange, StateTable } from '../../device.js'
 import type { NetworkPort } from '../../network/port.js'
-import { bytes, loadFields } from '../../state/fields.js'
+import { bytes } from '../../state/fields.js'
+import { part } from '../../state/state-table.js'
 import { deviceType, integerOption, portOption } from '../device-type.js'
 import { Dp8390, type Dp8390Options } from './dp8390.js'
 
@@ -29,9 +30,10 @@ export interface Ne2000Options extends Omit<Dp8390Options, 'read' | 'write'> {
   mac: readonly number[]
 }
 
-const MEMORY = { ram: bytes(RAM_SIZE) }
+const STATE: StateTable = { chip: part(), ram: bytes(RAM_SIZE) }
 
 export class Ne2000 implements Device {
+  readonly state = STATE
   readonly name: string
   readonly ports: readonly PortRange[]
   private readonly prom = new Uint8Array(PROM_SIZE)
@@ -82,15 +84,6 @@ export class Ne2000 implements Device {
 
   reset(): void {
     this.chip.reset()
-  }
-
-  save(): State {
-    return { chip: this.chip.save(), ram: this.ram.slice() }
-  }
-
-  load(state: State): void {
-    loadFields(this, MEMORY, state, this.name)
-    this.chip.load(state.chip as State)
   }
 }
 
