@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildInitramfs } from '../../fixtures/initramfs.js'
 import { createMachine } from '../../machine/create-machine.js'
-import { findFirmware } from '../../machine/firmware/find-firmware.js'
+import { findFirmware, findOptionRom } from '../../machine/firmware/find-firmware.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
 
 const root = process.env.BOOTWRIGHT_LINUX
@@ -57,7 +57,11 @@ export function bootLinux(modules: string[], commands: string, options: Partial<
     memory: 192 << 20,
     floppies: [],
     disks: [],
-    firmware: { bios: readFileSync(bios.path), vgaBios: readFileSync(vgaBios.path) },
+    firmware: {
+      bios: readFileSync(bios.path),
+      vgaBios: readFileSync(vgaBios.path),
+      file: (rom) => readFileSync(findOptionRom(rom).path),
+    },
     kernel: {
       image: readFileSync(join(root, 'boot', name)),
       name,

@@ -118,8 +118,9 @@ export class CirrusBlitter implements Stateful {
     this.blt = undefined
     this.have = 0
     this.linesDone = 0
-    if (this.active) this.options.waiting(false)
+    const { active } = this
     this.active = false
+    if (active) this.options.waiting(false)
   }
 
   /** A register from GR20 on was written. */

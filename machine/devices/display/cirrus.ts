@@ -11,6 +11,7 @@ import { CirrusBlitter } from './cirrus-blitter.js'
 import type { Frame } from './display.js'
 import type { ExtensionWindow, RegisterFile, VgaExtension } from './vga-extension.js'
 import * as vga from './vga-registers.js'
+import { from6 } from './vga-render.js'
 
 /** CR27: class of the 5446, revision 0. */
 const CHIP_ID = 0xb8
@@ -50,12 +51,13 @@ const CR_INTERLACE = 0x1a
 const CR_EXTENDED = 0x1b
 const CR_OVERLAY = 0x1d
 const CR_FIRST = 0x19
-const CR_LAST_WRITABLE = 0x1f
+const CR_LAST_WRITABLE = 0x1d
 const CR_GRAPHICS_LATCH = 0x22
 const CR_ATTRIBUTE_FLIP_FLOP = 0x24
 const CR_PART_STATUS = 0x25
 const CR_ATTRIBUTE_INDEX = 0x26
 const CR_ID = 0x27
+const CR_READ_ONLY = [CR_GRAPHICS_LATCH, CR_ATTRIBUTE_FLIP_FLOP, CR_PART_STATUS, CR_ATTRIBUTE_INDEX, CR_ID]
 
 /** Reads of 3C6 after which the next access is the hidden DAC register's. */
 const HIDDEN_DAC_READS = 4
@@ -216,16 +218,15 @@ export class Cirrus implements VgaExtension {
     if (index < CR_FIRST) return undefined
     if (index === CR_ATTRIBUTE_FLIP_FLOP) return this.options.attributeData() ? 0x80 : 0
     if (index === CR_ATTRIBUTE_INDEX) return this.vga.arIndex & 0x3f
-    return index < this.cr.length ? this.cr[index] : this.none('read', file, index)
+    return index <= CR_LAST_WRITABLE || CR_READ_ONLY.includes(index) ? this.cr[index] : this.none('read', file, index)
   }
 
   writeRegister(file: RegisterFile, index: number, value: number): boolean {
     if (file === 'sr') return this.writeSequencer(index, value)
     if (file === 'gr') return this.writeGraphics(index, value)
     if (index < CR_FIRST) return false
-    const readOnly = [CR_GRAPHICS_LATCH, CR_ATTRIBUTE_FLIP_FLOP, CR_PART_STATUS, CR_ATTRIBUTE_INDEX, CR_ID]
     if (index <= CR_LAST_WRITABLE) this.cr[index] = value
-    else if (!readOnly.includes(index)) this.none('write', file, index)
+    else if (!CR_READ_ONLY.includes(index)) this.none('write', file, index)
     return true
   }
 
@@ -403,8 +404,8 @@ export class Cirrus implements VgaExtension {
         if (!first && !second) continue
         const to = ((this.cursorY + y) * width + this.cursorX + x) * 4
         for (let c = 0; c < 3; c++) {
-          const colour = hiddenColours[(first ? 45 : 0) + c] & 0x3f
-          data[to + c] = second ? (colour << 2) | (colour >>> 4) : data[to + c] ^ 0xff
+          const colour = hiddenColours[(first ? 45 : 0) + c]
+          data[to + c] = second ? from6(colour) : data[to + c] ^ 0xff
         }
       }
     }

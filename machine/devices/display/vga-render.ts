@@ -465,7 +465,7 @@ const fontOffset = (select: number, high: number, low: number): number =>
   (((select >>> high) & 1) | (((select >>> low) & 3) << 1)) * FONT_BANK
 
 /** Six to eight bits, the lowest bit repeated. */
-const from6 = (value: number): number => ((value & 0x3f) << 2) | (value & 1 ? 3 : 0)
+export const from6 = (value: number): number => ((value & 0x3f) << 2) | (value & 1 ? 3 : 0)
 
 const rgb555 = (word: number): number =>
   OPAQUE | ((word << 19) & 0xf80000) | ((word << 6) & 0xf800) | ((word >>> 7) & 0xf8)

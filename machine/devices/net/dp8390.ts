@@ -93,6 +93,7 @@ const STATE: StateTable = {
     sending: flag,
     started: flag,
   },
+  ...{ transmitted: timer, arrivals: part() },
 }
 
 export class Dp8390 implements Stateful {

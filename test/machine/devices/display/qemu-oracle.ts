@@ -6,6 +6,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Frame } from '../../../../machine/devices/display/display.js'
 
 /** One operation; memory offsets count from 0xa0000. */
 export type Op =
@@ -241,16 +242,26 @@ function parsePpm(bytes: Uint8Array): Picture {
 }
 
 /** Runs `ops` in QEMU and returns what every `shot` saw. */
-export async function runInQemu(ops: Op[], vramBytes: number): Promise<Shot[]> {
+export async function runInQemu(ops: Op[], vramBytes: number, card: 'std' | 'cirrus' = 'std'): Promise<Shot[]> {
   const dir = mkdtempSync(join(tmpdir(), 'bootwright-vga-'))
   try {
-    return await run(dir, ops, vramBytes)
+    return await run(dir, ops, vramBytes, card)
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
 }
 
-async function run(dir: string, ops: Op[], vramBytes: number): Promise<Shot[]> {
+/** The disk whose boot sector carries the operations out: at each shot it sends a P to port E9 and waits for a key. */
+export function operationsDisk(ops: Op[]): Uint8Array {
+  const dir = mkdtempSync(join(tmpdir(), 'bootwright-vga-'))
+  try {
+    return buildDisk(dir, ops)
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+function buildDisk(dir: string, ops: Op[]): Uint8Array {
   const path = (name: string) => join(dir, name)
   if (ops.length > 8191) throw new Error('too many operations')
   writeFileSync(path('boot.asm'), LOADER)
@@ -265,11 +276,16 @@ async function run(dir: string, ops: Op[], vramBytes: number): Promise<Shot[]> {
     image.writeUInt16LE(a, at + 2)
     image.writeUInt32LE(value >>> 0, at + 4)
   })
-  writeFileSync(path('disk.img'), image)
+  return image
+}
+
+async function run(dir: string, ops: Op[], vramBytes: number, card: string): Promise<Shot[]> {
+  const path = (name: string) => join(dir, name)
+  writeFileSync(path('disk.img'), buildDisk(dir, ops))
   writeFileSync(path('debug'), '')
   const qemu = spawn(
     'qemu-system-i386',
-    ['-M', 'pc', '-m', '32', '-nodefaults', '-vga', 'std', '-display', 'none', '-qmp', 'stdio', '-no-reboot']
+    ['-M', 'pc', '-m', '32', '-nodefaults', '-vga', card, '-display', 'none', '-qmp', 'stdio', '-no-reboot']
       .concat(['-debugcon', `file:${path('debug')}`])
       .concat(['-drive', `file=${path('disk.img')},format=raw,if=ide`]),
     { stdio: ['pipe', 'pipe', 'ignore'] },
@@ -323,3 +339,22 @@ async function run(dir: string, ops: Op[], vramBytes: number): Promise<Shot[]> {
 }
 
 const count = (text: string) => text.split('P').length - 1
+
+/** Where and how many pixels differ. */
+export function difference(frame: Frame, picture: Picture): string {
+  const size = `${frame.width}x${frame.height}`
+  if (frame.width !== picture.width || frame.height !== picture.height) {
+    return `${size} instead of ${picture.width}x${picture.height}`
+  }
+  let count = 0
+  let first = ''
+  for (let i = 0; i < frame.width * frame.height; i++) {
+    const [at, from] = [i * 4, i * 3]
+    const [r, g, b] = [picture.data[from], picture.data[from + 1], picture.data[from + 2]]
+    if (frame.data[at] === r && frame.data[at + 1] === g && frame.data[at + 2] === b) continue
+    const ours = frame.data.subarray(at, at + 3)
+    if (!count++)
+      first = `(${i % frame.width}, ${Math.floor(i / frame.width)}): ${ours.join()} instead of ${r},${g},${b}`
+  }
+  return count ? `${count} pixels of ${size}, first ${first}` : 'none'
+}

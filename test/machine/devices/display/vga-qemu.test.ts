@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { Frame } from '../../../../machine/devices/display/display.js'
 import {
   AR10_INDEX,
   attribute,
@@ -13,7 +12,7 @@ import {
   set,
   writeRegisters,
 } from './bench.js'
-import { haveQemu, type Op, type Picture, runInQemu, type Shot } from './qemu-oracle.js'
+import { difference, haveQemu, type Op, runInQemu, type Shot } from './qemu-oracle.js'
 
 const VRAM = 4 << 20
 
@@ -141,25 +140,6 @@ const scenes: Scene[] = [
   },
   { name: 'a mono text mode', ops: [int10(3), int10(7), fill(0x10000, 0x1000, 0x4d)], mono: true },
 ]
-
-/** Where and how many pixels differ. */
-function difference(frame: Frame, picture: Picture): string {
-  const size = `${frame.width}x${frame.height}`
-  if (frame.width !== picture.width || frame.height !== picture.height) {
-    return `${size} instead of ${picture.width}x${picture.height}`
-  }
-  let count = 0
-  let first = ''
-  for (let i = 0; i < frame.width * frame.height; i++) {
-    const [at, from] = [i * 4, i * 3]
-    const [r, g, b] = [picture.data[from], picture.data[from + 1], picture.data[from + 2]]
-    if (frame.data[at] === r && frame.data[at + 1] === g && frame.data[at + 2] === b) continue
-    const ours = frame.data.subarray(at, at + 3)
-    if (!count++)
-      first = `(${i % frame.width}, ${Math.floor(i / frame.width)}): ${ours.join()} instead of ${r},${g},${b}`
-  }
-  return count ? `${count} pixels of ${size}, first ${first}` : 'none'
-}
 
 describe.skipIf(!haveQemu)('the picture is that of QEMU (needs qemu-system-i386 and nasm)', () => {
   const shots = new Map<string, { shot: Shot; registers: Uint32Array }>()

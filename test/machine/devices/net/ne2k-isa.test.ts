@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import type { State } from '../../../../machine/device.js'
 import { parseDevice } from '../../../../machine/devices/catalogue.js'
 import { LoopbackPort } from '../../../../machine/network/port.js'
+import { loadState, saveState } from '../../../../machine/state/state-table.js'
 import { BROADCAST, Card, checkSequence, frame, MAC, START, STOP } from './card.js'
 
 const PRX = 0x01
@@ -256,11 +258,11 @@ describe('what others’ cards got wrong', () => {
     ['that is shorter than the frame', { pstart: 0x46, pstop: 0x48, curr: 0x46, bnry: 0x90 }],
   ])('a ring %s takes no frame, and it is said so', (_what, ring) => {
     const card = new Card(deaf()).start(ring)
-    const before = card.device.save()
+    const before = saveState(card.device)
     card.arrive(frame(MAC, 1514))
     expect([card.isr & (PRX | OVW), card.curr]).toEqual([OVW, ring.curr])
     expect(card.warnings).toEqual([expect.stringMatching(/no room in the ring/)])
-    expect(card.device.save().ram).toEqual(before.ram)
+    expect(saveState(card.device).ram).toEqual(before.ram)
   })
 
   test('ring indices outside the ring and the memory (CVE-2015-5279): what is not there keeps nothing', () => {
@@ -309,12 +311,12 @@ describe('save and load', () => {
 
     const two = new Card(deaf())
     two.level = one.level
-    two.device.load(structuredClone(one.device.save()))
-    expect(two.device.save()).toEqual(one.device.save())
+    loadState(two.device, structuredClone(saveState(one.device)))
+    expect(saveState(two.device)).toEqual(saveState(one.device))
     const rest = [one, two].map((card) => {
       const bytes = Array.from({ length: 30 }, () => card.in(0x10, 2))
       card.clock.advance(1e6)
-      return { bytes, sent: card.port.sent, isr: card.isr, curr: card.curr, state: card.device.save() }
+      return { bytes, sent: card.port.sent, isr: card.isr, curr: card.curr, state: saveState(card.device) }
     })
     expect(rest[1]).toEqual(rest[0])
     expect([rest[0].sent.length, rest[0].isr, rest[0].curr]).toEqual([1, PRX | PTX | RDC, START + 3])
@@ -323,13 +325,18 @@ describe('save and load', () => {
   })
 
   test.each([
-    ['a frame longer than any', { arrivals: [{ time: 1, frame: new Uint8Array(5000) }] }],
-    ['frames out of order', { arrivals: [2, 1].map((time) => ({ time, frame: new Uint8Array(60) })) }],
+    ['a frame longer than any', { arrivals: { frames: [{ time: 1, frame: new Uint8Array(5000) }], timer: null } }],
+    [
+      'frames out of order',
+      { arrivals: { frames: [2, 1].map((time) => ({ time, frame: new Uint8Array(60) })), timer: null } },
+    ],
     ['a FIFO index outside the FIFO', { fifoAt: 8 }],
     ['a register that is too wide', { rsar: 0x10000 }],
   ])('%s is refused', (_what, change) => {
     const card = new Card()
-    const state = card.device.save()
-    expect(() => card.device.load({ ...state, chip: { ...(state.chip as object), ...change } })).toThrow(/damaged/)
+    const state = saveState(card.device)
+    expect(() => loadState(card.device, { ...state, chip: { ...(state.chip as object), ...change } } as State)).toThrow(
+      /damaged/,
+    )
   })
 })
