@@ -132,6 +132,28 @@ describe('data from the CPU', () => {
     expect(bench.vram[0x20]).toBe(0)
   })
 
+  test('lines of bits are padded to bytes, or to double words when GR33 asks for it', () => {
+    for (const [extension, line] of [
+      [0, 1],
+      [1, 4],
+    ]) {
+      const bench = extended()
+      bench.gr(1, 0xff)
+      bench.blt([7, 0, 1, 0, 16, 0, 0, 0, 0, 1, 0, 0], 0x84, 0x0d, extension)
+      const bytes = Array.from({ length: 2 * line }, (_, i) => (i % line === 0 ? 0xa5 : 0))
+      for (const byte of bytes) {
+        expect(bench.plain).toBe(false)
+        bench.card.frameBuffer.write(0, byte, 1)
+      }
+      const row = [0xff, 0, 0xff, 0, 0, 0xff, 0, 0xff]
+      expect([bench.plain, ...bench.vram.subarray(256, 264), ...bench.vram.subarray(272, 280)]).toEqual([
+        true,
+        ...row,
+        ...row,
+      ])
+    }
+  })
+
   test('a reset of the engine ends it', () => {
     const bench = extended()
     bench.blt([3, 0, 1, 0, 16, 0, 0, 0, 0, 1, 0, 0], 0x04)
