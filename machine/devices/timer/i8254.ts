@@ -7,7 +7,7 @@
  */
 import type { Clock, Timer } from '../../clock.js'
 import type { Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'
-import { flag, integer, list, timer, u8 } from '../../state/fields.js'
+import { count, flag, integer, list, timer, u8 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
 import { I8254Counter } from './i8254-counter.js'
 
@@ -30,7 +30,7 @@ const NONE = -1
 
 const CHANNEL: StateTable = {
   ...{ rw: integer(0, 3), readHigh: flag, writeHigh: flag, lowByte: u8 },
-  ...{ latchedCount: integer(NONE, 0xffff), latchedStatus: integer(NONE, 0xff) },
+  ...{ latchedCount: count, latchedStatus: integer(NONE, 0xff) },
   counter: part(),
 }
 
