@@ -6,7 +6,7 @@
  * An access belongs to the owner of its first port when that owner has the last port too and takes the width;
  * otherwise it is halved, low half first, until it fits. Ports that nobody owns read all ones and are counted.
  */
-import type { AccessSize, PortRange, State, Warn } from '../device.js'
+import type { AccessSize, PortRange, Warn } from '../device.js'
 
 /** A range of ports that does not know its place: what stands behind a PCI BAR. */
 export type PortWindow = Omit<PortRange, 'base'>

@@ -8,7 +8,7 @@
  * The controller owns the two devices plugged into it: it resets, saves and loads them.
  */
 import type { Clock, Timer } from '../../clock.js'
-import type { AcpiDevice, Device, IrqLine, PortRange, State, StateTable, Warn } from '../../device.js'
+import type { AcpiDevice, Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'
 import { isaDevice } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'
 import { bytes, flag, integer, starts, timer, u8 } from '../../state/fields.js'

@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '../../../../machine/clock.js'
-import type { State } from '../../../../machine/device.js'
 import { I8042 } from '../../../../machine/devices/input/i8042.js'
 import { Ps2Keyboard } from '../../../../machine/devices/input/ps2-keyboard.js'
 import { Ps2Mouse } from '../../../../machine/devices/input/ps2-mouse.js'
