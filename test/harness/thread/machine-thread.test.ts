@@ -11,7 +11,7 @@ import { compiledFakeMachine } from '../compiled.js'
 const machineModule = compiledFakeMachine()
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-vm-'))
 const firmware = { bios: join(folder, 'bios.bin'), vgaBios: join(folder, 'vga.bin') }
-writeFileSync(firmware.bios, 'bios')
+writeFileSync(firmware.bios, new Uint8Array(64 << 10))
 writeFileSync(firmware.vgaBios, 'vga')
 
 function start(scenario: string, options: VmThreadOptions = {}, config = {}): Promise<VmThread> {
