@@ -49,7 +49,7 @@ describe('DISPI registers', () => {
     const { vga } = benchIn(640, 480, 32)
     const saved = saveState(vga)
     const hostile = structuredClone(saved)
-    const vbe = hostile.vbe as State
+    const vbe = hostile.extension as State
     ;(vbe.registers as number[]).splice(XRES, 2, 65535, 65535)
     loadState(vga, hostile, 'VGA')
     expect(vga.frame().width * vga.frame().height).toBeLessThanOrEqual(4 << 20)
