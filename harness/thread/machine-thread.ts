@@ -82,8 +82,8 @@ interface Run {
   patience?: NodeJS.Timeout
 }
 
-/** How long a machine may take to end by itself before its thread is ended, ms. */
-const GRACE = 1000
+/** How long a closed machine may take to end by itself before its thread is ended, ms: longer than the patience below. */
+const GRACE = 3000
 /**
  * So many ticks of so many ms a script may outlast its time-out or a stop: less than a second, and longer on a host that
  * is too busy to tick.
