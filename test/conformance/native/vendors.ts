@@ -56,7 +56,7 @@ export const VENDOR_ROWS: readonly Row[] = [
   },
   {
     instruction: 'F3 90 with REX.B',
-    intel: 'is PAUSE',
+    intel: 'is PAUSE, whatever REX.B says',
     amd: 'exchanges RAX with R8',
     ours: 'AMD',
     why: 'the SDM has F3 90 for PAUSE and REX.B 90 for XCHG, and says nothing of both',
