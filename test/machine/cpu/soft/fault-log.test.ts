@@ -7,7 +7,15 @@ import { runProtected } from './protected.js'
 
 const words = (faults: ReturnType<ReturnType<typeof runProtected>['cpu']['engine']['lastFaults']>): string[] => {
   const mode = { kind: 'off' } as unknown as Parameters<typeof evidence>[0]['mode']
-  const text = evidence({ mode, text: undefined, serial: [], faults, lastIo: [], unhandled: [], mediaFailures: [] } as never)
+  const text = evidence({
+    mode,
+    text: undefined,
+    serial: [],
+    faults,
+    lastIo: [],
+    unhandled: [],
+    mediaFailures: [],
+  } as never)
   return [
     ...text.matchAll(/^ {2}#\S+ at [0-9a-f]+:[0-9a-f]+(?:, error code 0x[0-9a-f]+)?, (.*), after \d+ instr/gm),
   ].map(([, s]) => s)
