@@ -10,10 +10,13 @@ import type { Display } from './devices/display/display.js'
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import type { BiosKeys } from './firmware/bios-keyboard.js'
 import type { BlockDevice } from './media/block-device.js'
+import type { NicSpec } from './network/machine-network.js'
 import type { MachineShape, MachineState } from './state/machine-state.js'
 
 /** APIC ids are 8 bits wide, and the last ones are the I/O APIC's and the broadcast's. */
 export const MAX_CPUS = 32
+/** 2026-01-01 00:00:00 UTC: a fixed date by default, so that two runs are the same. */
+export const DEFAULT_EPOCH = 1767225600
 
 export interface MachineOptions {
   engine: 'auto' | 'kvm' | 'soft'
@@ -42,6 +45,10 @@ export interface MachineOptions {
   vga?: string
   /** Further devices to plug in. */
   devices?: readonly DeviceSpec[]
+  /** Network cards to plug in, and what each is plugged into. */
+  nics?: readonly NicSpec[]
+  /** Every frame of theirs, to and fro: `time` is when it is on the cable, and not before `now`. The callee does not change it. */
+  onFrame?: (nic: string, frame: Uint8Array, time: number, now: number) => void
   /** What is connected to a device that was plugged in so, by kind (`net`, `audio` …) and the device's id. */
   backend?: (kind: string, device: string) => unknown
   /** Seconds since 1970 UTC at power-on, as the RTC shows it. Fixed by default, so that runs are the same. */

@@ -25,6 +25,7 @@ import { type BiosKeys, biosKeys } from './firmware/bios-keyboard.js'
 import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
 import { type BlockDevice, MediumError } from './media/block-device.js'
 import { Overlay, type OverlayImage } from './media/overlay.js'
+import { MachineNetwork } from './network/machine-network.js'
 import { checkState, type LikeState } from './state/check-state.js'
 import { hashParts } from './state/compare.js'
 import { count, damaged, flag, isRecord, list, orNone, u16 } from './state/fields.js'
@@ -76,6 +77,8 @@ export class VirtualMachine implements Machine, Stateful {
   private readonly memory: MemoryMap
   private readonly board: Board
   private readonly serial: CharBackend[]
+  /** undefined: it has no network card. */
+  private readonly network: MachineNetwork | undefined
   private readonly unknownMsrs = new BoundedCounts()
   private readonly warnings = new Warnings()
   /** What a device asked for from inside an access; done when the engine is out of the instruction. */
@@ -119,8 +122,10 @@ export class VirtualMachine implements Machine, Stateful {
     this.hold('cdrom', options.cdrom)
     for (const [i, medium] of options.disks.entries()) this.hold(`disk${i}`, medium)
     this.serial = [0, 1, 2, 3].map((port) => ({ send: (byte) => options.onSerial?.(port, byte) }))
+    const { nics = [], onFrame } = options
+    this.network = nics.length > 0 ? new MachineNetwork({ nics, clock, onFrame }) : undefined
     this.board = type.build({
-      ...{ options, engine, clock, ports, memory, arena, warn },
+      ...{ options, engine, clock, ports, memory, arena, warn, network: this.network },
       control: this.control(),
       backend: (kind, device) => this.backend(options, kind, device),
     })
@@ -184,6 +189,7 @@ export class VirtualMachine implements Machine, Stateful {
 
   private backend(options: MachineOptions, kind: string, device: string): unknown {
     if (kind === 'block') return this.media.get(device)
+    if (kind === 'net') return this.network?.port(device) ?? options.backend?.(kind, device)
     if (kind !== 'char') return options.backend?.(kind, device)
     if (/^COM[1-4]$/.test(device)) return this.serial[Number(device[3]) - 1]
     if (device === 'LPT1') return { send: (byte: number) => options.onParallel?.(byte) }

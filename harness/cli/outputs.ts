@@ -36,6 +36,7 @@ function outputPaths({
     ['--record', machine.record],
     ['--serial', serial === 'stdio' ? undefined : serial],
     ['--debugcon', debugcon === 'stdio' ? undefined : debugcon],
+    ...(machine.nics ?? []).map(({ pcap }): [string, string | undefined] => ['--nic pcap', pcap]),
   ]
   return outputs.filter((output): output is [string, string] => output[1] !== undefined)
 }

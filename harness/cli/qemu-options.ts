@@ -2,8 +2,10 @@
  * QEMU's own options for what `run` and `codegen` have as well, so that what its users' hands know works:
  * `bootwright run -hda disk.img -cdrom install.iso -boot d -m 512 -nographic`.
  */
+import { nicFromQemu, oldNicFromQemu } from '../options/nic-words.js'
 import { FLAGS } from '../options/read-options.js'
 import { UsageError } from './errors.js'
+import { inWords } from './run-options.js'
 
 const toFloppy = (file: string) => ['--floppy', file]
 const toDisk = (file: string) => ['--disk', file]
@@ -26,8 +28,8 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   debugcon: (value) => characters('debugcon', value),
   display: (value) => display(value),
   k: (value) => ['--layout', value],
-  nic: (value) => (value === 'none' ? [] : refused('nic', NO_NETWORK)),
-  net: (value) => (value === 'none' ? [] : refused('net', NO_NETWORK)),
+  nic: (value) => card(inWords(() => nicFromQemu(value, '-nic'))),
+  net: (value) => card(inWords(() => oldNicFromQemu(value, '-net'))),
   // What a run's host and its reports are called is nothing that the guest sees.
   ...{ name: nothing, pidfile: nothing, icount: nothing },
   machine: (value) => machine('machine', value),
@@ -35,7 +37,6 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   monitor: (value) => (value === 'none' ? [] : refused('monitor', NO_MONITOR)),
 }
 
-const NO_NETWORK = 'this machine has no network card yet; leave it out'
 const NO_MONITOR =
   'there is no monitor here; --keys and --until-text drive a run, and a test has vm.media, vm.power and vm.snapshot()'
 const NO_GDB =
@@ -56,7 +57,6 @@ const REFUSED: { readonly [name: string]: string } = {
   S: "a machine runs from the start here; it stands still where a script ends, in a test after each 'await'",
   ...{ d: NO_LOG, D: NO_LOG, trace: NO_LOG, msg: NO_LOG },
   ...{ L: FIRMWARE, pflash: FIRMWARE, 'option-rom': FIRMWARE },
-  netdev: NO_NETWORK,
   ...{ soundhw: NO_SOUND, audio: NO_SOUND, audiodev: NO_SOUND },
   ...{ usb: NO_USB, usbdevice: NO_USB },
   ...{ sdl: NO_WINDOW, gtk: NO_WINDOW, curses: NO_WINDOW, 'full-screen': NO_WINDOW, spice: NO_WINDOW },
@@ -69,7 +69,7 @@ const REFUSED: { readonly [name: string]: string } = {
   'no-shutdown': "a guest's power-off ends the run; --screenshot keeps its last picture, --save-snapshot the machine",
   daemonize: "add '&' for the background",
   virtfs: 'give the guest its files on an image: --disk or --cdrom',
-  smb: NO_NETWORK,
+  smb: 'there is no way out of the machine; give the guest its files on an image: --disk or --cdrom',
 }
 
 const ALONE: { readonly [name: string]: readonly string[] } = {
@@ -116,6 +116,10 @@ function nameOf(arg: string): string | undefined {
 
 function refused(option: string, instead: string): never {
   throw new UsageError(`-${option} is QEMU's; ${instead}`)
+}
+
+function card(words: string | undefined): string[] {
+  return words === undefined ? [] : ['--nic', words]
 }
 
 function nothing(): string[] {

@@ -185,14 +185,13 @@ export function checkBootOrder(machine: MachineConfig): void {
     a: (machine.floppies ?? []).length > 0,
     c: (machine.disks ?? []).length > 0,
     d: machine.cdrom !== undefined,
+    n: (machine.nics ?? []).length > 0,
   }
   if ([...bootOrder].some((letter) => present[letter])) return
-  const options: { readonly [letter: string]: string } = { a: '--floppy', c: '--disk', d: '--cdrom' }
+  const options: { readonly [letter: string]: string } = { a: '--floppy', c: '--disk', d: '--cdrom', n: '--nic' }
   const missing = [...bootOrder].flatMap((letter) => options[letter] ?? [])
   throw new UsageError(
-    missing.length > 0
-      ? `--boot ${bootOrder} names only drives without a medium; add ${missing.join(' or ')}`
-      : '--boot n boots from the network, and this machine has no network card; use a, c or d',
+    `--boot ${bootOrder} names only drives without a medium, or a network without a card; add ${missing.join(' or ')}`,
   )
 }
 

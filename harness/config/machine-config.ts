@@ -3,10 +3,12 @@ import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
 import { findFirmware, findOptionRom } from '../../machine/firmware/find-firmware.js'
-import type { Machine, MachineOptions } from '../../machine/machine.js'
+import { DEFAULT_EPOCH, type Machine, type MachineOptions } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../../machine/media/open-medium.js'
+import type { NicSpec } from '../../machine/network/machine-network.js'
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
+import { CaptureFile } from './capture-file.js'
 
 export interface MediumConfig {
   path: string
@@ -27,6 +29,11 @@ export interface ModuleConfig {
   path: string
   /** Follows the file's name in the module's string. */
   append?: string
+}
+
+export interface NicConfig extends NicSpec {
+  /** A file that all its frames are written to. */
+  pcap?: string
 }
 
 export interface MachineConfig {
@@ -58,6 +65,7 @@ export interface MachineConfig {
   vga?: string
   /** Devices that are plugged in beside those of every PC. */
   devices?: DeviceSpec[]
+  nics?: NicConfig[]
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
   /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
@@ -101,11 +109,15 @@ export function openMachine(
     opened.push({ device, path: medium.path })
     return device
   }
+  const captures = new Map<string, CaptureFile>()
   const close = () => {
     for (const { device } of opened) device.close()
+    for (const capture of captures.values()) capture.close()
   }
   try {
     const { floppies = [], cdrom, disks = [], kernel, firmware, record: _, overlayLimit: __, ...plain } = config
+    for (const { id, pcap } of config.nics ?? [])
+      if (pcap !== undefined) captures.set(id, CaptureFile.open(pcap, config.epoch ?? DEFAULT_EPOCH))
     const machine = create({
       engine: 'auto',
       memory: DEFAULT_MEMORY,
@@ -116,6 +128,7 @@ export function openMachine(
       kernel: kernel && readKernel(kernel),
       firmware: readFirmware(firmware),
       ...callbacks,
+      ...(captures.size > 0 && { onFrame: (nic, frame, time, now) => captures.get(nic)?.add(frame, time, now) }),
     })
     let media: DriveMedia = { a: config.floppies?.[0], b: config.floppies?.[1], cdrom: config.cdrom }
     return {
@@ -130,8 +143,8 @@ export function openMachine(
         media = { ...media, [drive]: medium }
       },
       mediaFailures() {
-        return opened.flatMap(({ device, path }) =>
-          device.failure ? [`${JSON.stringify(path)}: ${device.failure}`] : [],
+        return [...opened.map(({ device, path }) => ({ failure: device.failure, path })), ...captures.values()].flatMap(
+          ({ path, failure }) => (failure ? [`${JSON.stringify(path)}: ${failure}`] : []),
         )
       },
       close() {
@@ -232,6 +245,11 @@ export function firmwarePaths({ bios, vgaBios }: NonNullable<MachineConfig['firm
   if (bios !== undefined && vgaBios !== undefined) return { bios, vgaBios }
   const found = findFirmware()
   return { bios: bios ?? found.bios.path, vgaBios: vgaBios ?? found.vgaBios.path }
+}
+
+/** What a fork of it is made of: it writes no file that this one writes. */
+export function forkConfig({ record: _, nics, ...config }: MachineConfig): MachineConfig {
+  return { ...config, ...(nics && { nics: nics.map(({ pcap: __, ...nic }) => nic) }) }
 }
 
 /** Without what is undefined, in whose place a default stands. */

@@ -35,7 +35,7 @@ export interface Level {
 export interface GuestOptions
   extends Pick<
     MachineValues,
-    'memory' | 'cpu' | 'boot' | 'fdCheck' | 'bios' | 'overlayLimit' | 'vga' | 'devices' | 'epoch'
+    'memory' | 'cpu' | 'boot' | 'fdCheck' | 'bios' | 'overlayLimit' | 'vga' | 'devices' | 'nic' | 'epoch'
   > {
   /** How many CPUs; default 1. */
   cpus?: MachineValues['smp']

@@ -98,9 +98,10 @@ function expected(issue: z.core.$ZodIssue): string {
   return { boolean: 'on or off', string: 'a text' }[issue.expected as string] ?? 'a number, as in 0x501'
 }
 
-function parseDeviceWords(text: string, where: string): DeviceSpec {
+/** @param what It is, for the sentence. Throws an OptionError. */
+export function parseDeviceWords(text: string, where: string, what = 'device'): DeviceSpec {
   const [type, ...parts] = commaParts(text)
-  if (!type) throw new OptionError(`${where} '${text}' names no type; 'bootwright devices' lists them`)
+  if (!type) throw new OptionError(`${where} '${text}' names no ${what}; 'bootwright devices' lists them`)
   const options: { [option: string]: string } = {}
   let id: string | undefined
   for (const part of parts) {

@@ -12,6 +12,7 @@ import { parseByteSize, parseMemorySize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { parseBoot } from './boot-words.js'
 import { DeviceValue, type DeviceWords, readDevice, readVga, SavedDevice, vgaNames } from './device-words.js'
+import { NicValue, type NicWords, readNics, SavedNic } from './nic-words.js'
 import { OptionError } from './option-error.js'
 
 export const ENGINES = ['auto', 'kvm', 'soft'] as const
@@ -58,6 +59,8 @@ export interface MachineValues<M = MediumConfig> {
   vga?: string
   /** Further devices: `isa-debug-exit,iobase=0x501`, or `{ type, id, options }`; `bootwright devices` lists them. */
   devices?: DeviceWords | readonly DeviceWords[]
+  /** Network cards: `e1000`, `e1000,net=none,mac=52:54:00:12:34:56,pcap=F`, or `{ type, net, mac, pcap, link, id, options }`. */
+  nic?: NicWords | readonly NicWords[]
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
 }
@@ -372,6 +375,20 @@ export const MACHINE_OPTIONS: MachineTable = {
     snapshot: 'own',
     saved: { devices: z.array(SavedDevice).max(64) },
     column: ({ devices = [] }) => devices.map(deviceName).join(', ') || undefined,
+  },
+  nic: {
+    flag: {
+      long: '--nic',
+      value: '<card>',
+      help: 'a network card on a LAN of its own: TYPE, and after commas net=none, mac=, pcap=FILE, link=off, id=; several times',
+      many: true,
+    },
+    schema: z.union([NicValue, z.array(NicValue)]).describe("a list of network cards as in 'e1000,net=lan'"),
+    read: (value, where) => ({ nics: readNics(list(value), where) }),
+    snapshot: 'own',
+    saved: { nics: z.array(SavedNic).max(64) },
+    stageKey: ({ nics }) => nics?.map(({ pcap: _, ...nic }) => nic),
+    column: ({ nics = [] }) => nics.map(({ type }) => type).join(', ') || undefined,
   },
   epoch: {
     flag: {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { schemaWords } from '../../reports/schema-words.js'
 import type { KernelConfig, MachineConfig } from '../config/machine-config.js'
 import { nearest } from '../words/nearest.js'
+import type { DeviceWords } from './device-words.js'
 import { type DriveMedium, parseDrive, placeDrives } from './drive-words.js'
 import {
   type Flag,
@@ -13,6 +14,7 @@ import {
   type MachinePart,
   type MachineValues,
 } from './machine-spec.js'
+import { cardOfDevice, joinNetdevs, type NicWords } from './nic-words.js'
 import { OptionError } from './option-error.js'
 
 /** `--drive` says which of the drives' options is meant. */
@@ -24,10 +26,20 @@ export const DRIVE_FLAG = {
   qemu: { drive: (value: string) => value },
 } as const satisfies Flag
 
+/** QEMU's other half of a card that `--device` plugs in. */
+export const NETDEV_FLAG = {
+  long: '--netdev',
+  value: '<net>',
+  help: "what a card of --device TYPE,netdev=ID is plugged into, in QEMU's words: user,id=ID is the LAN",
+  many: true,
+  qemu: { netdev: (value: string) => value },
+} as const satisfies Flag
+
+/** Flags that say something of several options, behind the one that they are most like. */
+const BESIDE: { readonly [name in MachineOptionName]?: Flag } = { disks: DRIVE_FLAG, nic: NETDEV_FLAG }
+
 /** All flags of the machine, in the order of help. */
-export const FLAGS: readonly Flag[] = MACHINE_ROWS.flatMap(([name, { flag }]) =>
-  name === 'disks' ? [flag, DRIVE_FLAG] : [flag],
-)
+export const FLAGS: readonly Flag[] = MACHINE_ROWS.flatMap(([name, { flag }]) => [flag, BESIDE[name] ?? []].flat())
 
 /** Flags as commander hands them over, by attribute: `smp`, `disk`, `fdCheck`. */
 export type Flags = { readonly [attribute: string]: unknown }
@@ -61,6 +73,13 @@ export function flagValues(flags: Flags): FlagValues {
     const value = typedValue(option, typed as string | string[], flagName(name))
     if (value !== undefined) values[name] = value
   }
+  const netdevs = (flags.netdev ?? []) as string[]
+  if (netdevs.length > 0) {
+    const { nics, devices } = joinNetdevs(netdevs, (values.devices ?? []) as string[], NETDEV_FLAG.long)
+    values.nic = [...((values.nic ?? []) as string[]), ...nics]
+    if (devices.length > 0) values.devices = devices
+    else delete values.devices
+  }
   const drives = ((flags.drive ?? []) as string[]).map((text) => ({ ...parseDrive(text, '--drive'), text }))
   const { floppy, cdrom, disks } = values as { floppy?: DriveMedium[]; cdrom?: DriveMedium; disks?: DriveMedium[] }
   // Too many of them is told in their own words.
@@ -80,16 +99,29 @@ function typedValue(option: MachineOption, typed: string | string[], where: stri
  * @throws OptionError
  */
 export function readOptions(values: FlagValues, nameOf: (name: MachineOptionName) => string): MachinePart {
+  for (const [name, { schema }] of MACHINE_ROWS) {
+    const value = values[name]
+    const wrong = value === undefined || schema === 'media' ? undefined : misfit(schema, value, nameOf(name))
+    if (wrong !== undefined) throw new OptionError(wrong)
+  }
+  const whole = withCards(values, nameOf('devices'))
   let part: MachinePart = {}
   for (const [name, option] of MACHINE_ROWS) {
-    const value = values[name]
-    if (value === undefined) continue
-    const where = nameOf(name)
-    const wrong = option.schema === 'media' ? undefined : misfit(option.schema, value, where)
-    if (wrong !== undefined) throw new OptionError(wrong)
-    part = combine(part, option.read(value, where))
+    const value = whole[name]
+    if (value !== undefined) part = combine(part, option.read(value, nameOf(name)))
   }
   return part
+}
+
+/** Network cards among the devices are cards like those of `--nic`, with addresses of their own. */
+function withCards(values: FlagValues, where: string): FlagValues {
+  const given = [values.devices ?? []].flat() as DeviceWords[]
+  const cards = given.map((device) => cardOfDevice(device, where))
+  if (!cards.some((card) => card)) return values
+  const { devices: _, ...rest } = values
+  const others = given.filter((_, i) => !cards[i])
+  const nic = [...([values.nic ?? []].flat() as NicWords[]), ...cards.flatMap((card) => card ?? [])]
+  return { ...rest, ...(others.length > 0 && { devices: others }), nic }
 }
 
 /** What is wrong with a value, a sentence. */

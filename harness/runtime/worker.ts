@@ -5,13 +5,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { useCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
-import {
-  changeMedia,
-  type MachineConfig,
-  machineFonts,
-  type OpenedMachine,
-  openMachine,
-} from '../config/machine-config.js'
+import { changeMedia, forkConfig, machineFonts, type OpenedMachine, openMachine } from '../config/machine-config.js'
 import type { TraceInput } from '../protocol/messages.js'
 import {
   type ControlMessage,
@@ -104,7 +98,7 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return {
         state: runner.machine.save(),
         runner: runner.save(),
-        config: withoutRecord(start.config),
+        config: forkConfig(start.config),
         media: opened.media,
       } satisfies SnapshotParts
     case 'restore':
@@ -124,11 +118,6 @@ function tellTrace(event: TraceInput): void {
     { kind: 'trace', event } satisfies WorkerMessage,
     event.kind === 'screen' ? [event.frame.data.buffer as ArrayBuffer] : [],
   )
-}
-
-/** A fork is another machine and is not recorded. */
-function withoutRecord({ record: _, ...config }: MachineConfig): MachineConfig {
-  return config
 }
 
 function takeControlMessages(runner: Runner, opened: OpenedMachine): void {

@@ -10,7 +10,7 @@ import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
-import type { Drive, MachineConfig, MediumConfig } from '../config/machine-config.js'
+import { type Drive, forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { ScreenReading } from '../picture/screen-reading.js'
 import type {
@@ -165,8 +165,7 @@ export class VmThread {
     private options: VmThreadOptions,
     core: WebAssembly.Module | undefined,
   ) {
-    const { record: _, ...forked } = config
-    this.config = forked
+    this.config = forkConfig(config)
     const { port1, port2 } = new MessageChannel()
     this.control = port1
     const workerData: WorkerStart = { config, machineModule: options.machineModule, core, control: port2 }

@@ -22,6 +22,8 @@ export interface Chassis {
   readonly arena: WebAssembly.Memory
   readonly warn: Warn
   readonly control: PowerControl
+  /** What its network cards are plugged into, which is saved with the board's devices. */
+  readonly network: Device | undefined
   /** What is connected to the device of this name, by kind: `char`, `block`. */
   backend(kind: string, device: string): unknown
 }

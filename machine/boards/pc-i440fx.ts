@@ -31,13 +31,11 @@ import type { LegacyTimers } from '../devices/timer/hpet.js'
 import { I8254 } from '../devices/timer/i8254.js'
 import { Mc146818 } from '../devices/timer/mc146818.js'
 import { SHUTDOWN_STATUS, SHUTDOWN_TO_S3 } from '../firmware/tables/cmos.js'
-import type { MachineOptions } from '../machine.js'
+import { DEFAULT_EPOCH, type MachineOptions } from '../machine.js'
 import type { Board, Chassis } from './board.js'
 import { describeToFirmware } from './firmware-handover.js'
 import { absentPorts, plugIn, type Wiring } from './plug.js'
 
-/** 2026-01-01 00:00:00 UTC: a fixed date by default, so that two runs are the same. */
-const DEFAULT_EPOCH = 1767225600
 /** Guest time of a switch of the A20 gate: about what the host takes to follow. */
 const A20_NS = 1e3
 
@@ -68,7 +66,7 @@ const ABSENT: readonly PortClaim[] = [
 
 /** What is plugged in: drives with their media, what every PC has here, and what was asked for. */
 export function deviceTable(options: MachineOptions): DeviceSpec[] {
-  const { floppies, disks, devices = [] } = options
+  const { floppies, disks, devices = [], nics = [] } = options
   const floppyDrives = [0, 1].filter((unit) => unit === 0 || floppies[unit])
   const own: DeviceSpec[] = [
     ...floppyDrives.map((unit) => ({ type: 'floppy', id: `floppy${unit}`, options: { unit } })),
@@ -98,6 +96,7 @@ export function deviceTable(options: MachineOptions): DeviceSpec[] {
       return asked ? { ...asked, ...(one.id !== undefined && { id: one.id }) } : one
     }),
     ...added,
+    ...nics.map(({ type, id, mac, options: own }) => ({ type, id, options: { ...own, mac } })),
   ]
 }
 
@@ -190,7 +189,7 @@ export function pcI440fx(chassis: Chassis): Board {
       'legacy-timers': timers,
     },
     backend: (kind, device) => chassis.backend(kind, device),
-    names: new Set(),
+    names: new Set(chassis.network ? [chassis.network.name] : []),
   }
   const table = deviceTable(options)
   const isDrive = ({ type }: DeviceSpec) => ['ide', 'floppy'].includes(busOf(type) ?? '')
@@ -266,13 +265,14 @@ export function pcI440fx(chassis: Chassis): Board {
     ...[pit, rtc, dma, system, fwCfg, i8042],
     ...plugged.flatMap(({ device }) => device ?? []),
     ...[pm, a20],
+    ...(chassis.network ? [chassis.network] : []),
   ]
   for (const device of devices) {
     try {
       for (const range of device.ports ?? []) ports.add(device.name, range)
       for (const range of device.mmio ?? []) memory.addMmio(range)
     } catch (error) {
-      if (!options.devices?.length) throw error
+      if (!options.devices?.length && !options.nics?.length) throw error
       throw new DeviceError(`${(error as Error).message}; give one of the devices another place, or leave it out`)
     }
   }

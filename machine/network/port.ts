@@ -19,6 +19,8 @@ export interface NetworkPort {
   readonly link: boolean
   /** The card sets it: the cable was plugged in or pulled out. */
   linkChanged?: (up: boolean) => void
+  /** The card sets it: bits a second that come to it at most; 1 Gbit/s where it does not. */
+  speed?: number
 }
 
 /** Frames that a card keeps until their time has come. */

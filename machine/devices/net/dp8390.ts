@@ -136,7 +136,10 @@ export class Dp8390 implements Stateful {
     const { name, clock, warn, port } = options
     this.transmitted = clock.timer(`${name} transmission`, () => this.endTransmission())
     this.arrivals = new Arrivals(name, clock, warn, (frame) => this.receive(frame))
-    if (port) port.receive = (frame, time) => this.arrivals.add(frame, time)
+    if (port) {
+      port.receive = (frame, time) => this.arrivals.add(frame, time)
+      port.speed = 8e9 / NS_PER_BYTE
+    }
     this.reset()
   }
 

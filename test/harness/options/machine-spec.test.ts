@@ -158,6 +158,25 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
     config: { devices: [{ type: 'isa-debug-exit', options: { iobase: '0x501' } }, { type: 'pc-testdev' }] },
     written: "devices: ['isa-debug-exit,iobase=0x501', 'pc-testdev']",
   },
+  nic: {
+    typed: ['ne2k_isa,irq=10,link=off', 'ne2k_isa,net=none,iobase=0x340'],
+    qemu: [
+      '-nic',
+      'user,model=ne2k_isa,irq=10,link=off',
+      '-netdev',
+      'none,id=n',
+      '-device',
+      'ne2k_isa,netdev=n,iobase=0x340',
+    ],
+    value: ['ne2k_isa,irq=10,link=off', { type: 'ne2k_isa', net: 'none', options: { iobase: '0x340' } }],
+    config: {
+      nics: [
+        { type: 'ne2k_isa', id: 'net0', mac: '52:54:00:12:34:56', net: 'lan', link: false, options: { irq: '10' } },
+        { type: 'ne2k_isa', id: 'net1', mac: '52:54:00:12:34:57', net: 'none', options: { iobase: '0x340' } },
+      ],
+    },
+    written: "nic: ['ne2k_isa,irq=10,link=off', 'ne2k_isa,net=none,iobase=0x340']",
+  },
   epoch: {
     typed: ['2026-01-31T12:00:00'],
     qemu: ['-rtc', 'base=2026-01-31T12:00:00,clock=vm'],
@@ -291,6 +310,30 @@ describe('what no machine can be is refused alike on every surface', () => {
       /iobase is 'x'; it must be a number, as in 0x501$/,
     ],
     ['a drive as a device', { devices: ['ide-hd'] }, /give the image by --drive/],
+    [
+      'an unknown card',
+      { nic: 'ne2k_isaa' },
+      /^nic ne2k_isaa: there is no network card 'ne2k_isaa'; did you mean 'ne2k_isa'\?/,
+    ],
+    ['a card that is none', { nic: 'hpet' }, /^nic hpet: hpet is no network card; cards are .*ne2k_isa/],
+    [
+      'an unknown option of a card',
+      { nic: 'ne2k_isa,irk=9' },
+      /^nic ne2k_isa: ne2k_isa has no option 'irk'; did you mean 'irq'\?/,
+    ],
+    ['a way out', { nic: 'ne2k_isa,net=user' }, /^nic ne2k_isa,net=user: net=user would be a way out/],
+    ['a bridge', { nic: 'ne2k_isa,net=tap' }, /^nic ne2k_isa,net=tap: there is no net 'tap'; this machine's cards/],
+    ['an address of a group', { nic: 'ne2k_isa,mac=01:00:5e:00:00:01' }, /mac '01:00:5e:00:00:01' is of a group/],
+    ['half an address', { nic: 'ne2k_isa,mac=52:54' }, /mac '52:54' is no address; it has six bytes/],
+    [
+      'two cards with one address',
+      { nic: ['ne2k_isa,mac=52:54:00:00:00:01', 'ne2k_isa,iobase=0x320,mac=52:54:00:00:00:01'] },
+      /^nic: two cards have the address 52:54:00:00:00:01/,
+    ],
+    ['two cards with one id', { nic: ['ne2k_isa,id=a', 'ne2k_isa,id=a'] }, /^nic: two cards have the id 'a'/],
+    ['two cards with one file', { nic: ['ne2k_isa,pcap=a', 'ne2k_isa,pcap=a'] }, /^nic: two cards write to 'a'/],
+    ['a link in words', { nic: 'ne2k_isa,link=down' }, /link is on or off, not 'down'$/],
+    ['a device of a net that is not there', { devices: 'ne2k_isa,netdev=n' }, /there is no --netdev with the id 'n'/],
     ['an unknown adapter', { vga: 'qxl' }, /^vga 'qxl' is no display adapter of this machine; it has std, /],
   ])('%s', async (_, options, sentence) => {
     await expect(machineConfig({ floppy, ...options })).rejects.toThrow(sentence)
@@ -298,6 +341,42 @@ describe('what no machine can be is refused alike on every surface', () => {
     if (Object.keys(machine).length === 0) return
     const { smp, ...others } = machine
     expect(() => sample({ ...others, ...(smp !== undefined && { cpus: smp }) })).toThrow(/^guest 'sample': machine\./)
+  })
+})
+
+describe('cards in QEMU’s words', () => {
+  const nics = (...args: string[]) => request(fromQemu(args, () => false)).machine.nics
+  const one = { type: 'ne2k_isa', id: 'net0', mac: '52:54:00:12:34:56', net: 'lan' }
+  test('are cards on the LAN', () => {
+    expect(nics('-nic', 'user,model=ne2k_isa,restrict=on')).toEqual([one])
+    expect(nics('-net', 'nic,model=ne2k_isa', '-net', 'user')).toEqual([one])
+    expect(nics('-net', 'nic,model=ne2k_isa,macaddr=52:54:00:00:00:01')).toEqual([{ ...one, mac: '52:54:00:00:00:01' }])
+    expect(nics('-netdev', 'user,id=u', '-device', 'ne2k_isa,netdev=u,mac=52:54:00:00:00:02,id=card')).toEqual([
+      { ...one, id: 'card', mac: '52:54:00:00:00:02' },
+    ])
+    expect(nics('-device', 'ne2k_isa')).toEqual([{ ...one, net: 'none' }])
+    expect(nics('-nic', 'none', '-net', 'none')).toBeUndefined()
+  })
+  test('addresses count past those that are given', () => {
+    const given = ['-nic', 'ne2k_isa,mac=52:54:00:12:34:56', '-nic', 'ne2k_isa,id=net0', '-nic', 'ne2k_isa']
+    expect(nics(...given)?.map(({ id, mac }) => `${id} ${mac}`)).toEqual([
+      'net1 52:54:00:12:34:56',
+      'net0 52:54:00:12:34:57',
+      'net2 52:54:00:12:34:58',
+    ])
+  })
+  test.each([
+    [['-nic', 'tap,ifname=t0'], '-nic tap,ifname=t0: this machine'],
+    [['-nic', 'user,model=ne2k_isa,hostfwd=tcp::22-:22'], 'hostfwd leads out of the machine'],
+    [['-nic', 'user,net=192.168.76.0/24'], 'net cannot be changed: the LAN is 10.0.2.0/24'],
+    [['-netdev', 'user,id=a'], 'no card is connected to it'],
+    [['-netdev', 'user', '-device', 'ne2k_isa,netdev=a'], 'has no id; write user,id=n0'],
+    [
+      ['-netdev', 'user,id=a', '-device', 'ne2k_isa,netdev=a', '-device', 'ne2k_isa,netdev=a'],
+      'two cards are connected to it',
+    ],
+  ])('%s is refused', (args, sentence) => {
+    expect(() => nics(...args)).toThrow(sentence)
   })
 })
 

@@ -1,0 +1,69 @@
+/** A card's frames in a file, in the order of their times on the cable. */
+import { OutputFile, UnwritableFile } from '../../machine/host/output-file.js'
+import { MediaError } from '../../machine/media/open-medium.js'
+import { pcapHeader, pcapRecord } from '../../machine/network/pcap.js'
+
+/** Then no more is written, bytes. */
+const LARGEST = 2 ** 30
+
+export class CaptureFile {
+  /** Frames that are not on the cable yet. */
+  private readonly waiting: { frame: Uint8Array; time: number }[] = []
+  private written = 0
+  /** Why it is not whole, a sentence. */
+  failure: string | undefined
+
+  private constructor(
+    readonly path: string,
+    private readonly file: OutputFile,
+    private readonly epoch: number,
+  ) {
+    this.write(pcapHeader())
+  }
+
+  /** @param epoch Guest time 0, in seconds since 1970. Throws a MediaError where it cannot be written. */
+  static open(path: string, epoch: number): CaptureFile {
+    try {
+      return new CaptureFile(path, OutputFile.growing(path), epoch)
+    } catch (error) {
+      if (error instanceof UnwritableFile) throw new MediaError(`the capture ${error.message}`)
+      throw error
+    }
+  }
+
+  /** `now` is when it is told: frames that come later are not earlier on the cable than that. */
+  add(frame: Uint8Array, time: number, now: number): void {
+    const { waiting } = this
+    const before = waiting.findLastIndex((other) => other.time <= time)
+    waiting.splice(before + 1, 0, { frame: frame.slice(), time })
+    while (waiting.length > 0 && waiting[0].time <= now) this.writeFirst()
+  }
+
+  close(): void {
+    while (this.waiting.length > 0) this.writeFirst()
+    try {
+      this.file.finish()
+    } catch (error) {
+      this.failure ??= (error as Error).message
+    }
+  }
+
+  private writeFirst(): void {
+    const { frame, time } = this.waiting.shift() as { frame: Uint8Array; time: number }
+    this.write(pcapRecord(frame, time, this.epoch))
+  }
+
+  private write(bytes: Uint8Array): void {
+    if (this.failure !== undefined) return
+    if (this.written + bytes.length > LARGEST) {
+      this.failure = `it is ${LARGEST / 2 ** 30} GiB large, and what came after that is not in it`
+      return
+    }
+    try {
+      this.file.write(bytes)
+      this.written += bytes.length
+    } catch (error) {
+      this.failure = (error as Error).message
+    }
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * Network cards in words: `e1000,net=lan,mac=52:54:00:12:34:56,pcap=F`, and QEMU's ways to say the same, `-nic`, `-netdev`
+ * with `-device`, and the old `-net`. What is no word of these is an option of the card's own type.
+ */
+import { z } from 'zod'
+import { DEVICE_TYPES } from '../../machine/devices/catalogue.js'
+import type { NicConfig } from '../config/machine-config.js'
+import { nearest } from '../words/nearest.js'
+import { commaParts, type DeviceWords, parseDeviceWords, readDevice } from './device-words.js'
+import { OptionError } from './option-error.js'
+
+/** A card as `launch()` and guests take it, in words or in parts. */
+export type NicWords =
+  | string
+  | {
+      /** A network card of `bootwright devices`. */
+      type: string
+      /** Default `net0`, `net1` … */
+      id?: string
+      /** Default QEMU's, 52:54:00:12:34:56 and on. */
+      mac?: string
+      /** What it is plugged into; default `lan`. */
+      net?: 'lan' | 'none'
+      /** false: the cable is out at power-on. */
+      link?: boolean
+      /** A file that every frame of the card's is written to, as tcpdump and Wireshark read them. */
+      pcap?: string
+      /** Of its type. */
+      options?: { readonly [option: string]: string | number | boolean }
+    }
+
+const OptionValue = z.union([z.string(), z.number(), z.boolean()])
+export const NicValue = z
+  .union([
+    z.string(),
+    z.strictObject({
+      type: z.string(),
+      id: z.string().optional(),
+      mac: z.string().optional(),
+      net: z.string().optional(),
+      link: z.boolean().optional(),
+      pcap: z.string().optional(),
+      options: z.record(z.string(), OptionValue).optional(),
+    }),
+  ])
+  .describe("a network card as in 'e1000,net=lan', or { type, net, mac, pcap, link, id, options }")
+
+/** As files name it: no file says what else is to be written. */
+export const SavedNic = z.object({
+  type: z.string().max(64),
+  id: z.string().max(64),
+  mac: z.string().regex(/^[\da-f]{2}(:[\da-f]{2}){5}$/),
+  net: z.enum(['lan', 'none']),
+  link: z.literal(false).optional(),
+  options: z.record(z.string().max(64), z.union([z.string().max(4096), z.number(), z.boolean()])).optional(),
+})
+
+/** More than the PCI bus has room for. */
+const MOST_CARDS = 24
+const FIRST_MAC = 0x525400123456
+const MAC = /^[\da-f]{2}(:[\da-f]{2}){5}$/i
+
+/** QEMU's ways out of a machine that this one has not, and what to do in their place. */
+const NO_SUCH_NET =
+  "this machine's cards are plugged into a LAN of its own (lan) or into nothing (none); there is no way out of it yet"
+
+const cardTypes = () => DEVICE_TYPES.filter(({ category }) => category === 'Network').map(({ type }) => type)
+
+export function isCard(type: string): boolean {
+  return cardTypes().includes(type)
+}
+
+/**
+ * The cards, each with a name and an address of its own.
+ * @throws OptionError
+ */
+export function readNics(words: readonly NicWords[], where: string): NicConfig[] {
+  if (words.length > MOST_CARDS)
+    throw new OptionError(`${where} was given ${words.length} times; there is room for ${MOST_CARDS} network cards`)
+  const drafts = words.map((one) => readNic(one, where))
+  const twice = (of: (string | undefined)[]) => of.find((one, i) => one !== undefined && of.indexOf(one) !== i)
+  const id = twice(drafts.map((one) => one.id))
+  if (id !== undefined) throw new OptionError(`${where}: two cards have the id '${id}'; give one another`)
+  const mac = twice(drafts.map((one) => one.mac))
+  if (mac !== undefined)
+    throw new OptionError(
+      `${where}: two cards have the address ${mac}, and frames for one would reach both; give one another`,
+    )
+  const pcap = twice(drafts.map((one) => one.pcap))
+  if (pcap !== undefined) throw new OptionError(`${where}: two cards write to '${pcap}'; give one another file`)
+  const ids = new Set(drafts.map((one) => one.id))
+  const macs = new Set(drafts.map((one) => one.mac))
+  return drafts.map((draft) => {
+    const name = draft.id ?? firstFree(ids, (n) => `net${n}`)
+    const address = draft.mac ?? firstFree(macs, (n) => macText(FIRST_MAC + n))
+    return { ...draft, id: name, mac: address }
+  })
+}
+
+function firstFree(taken: Set<string | undefined>, nameOf: (n: number) => string): string {
+  let n = 0
+  while (taken.has(nameOf(n))) n++
+  taken.add(nameOf(n))
+  return nameOf(n)
+}
+
+function macText(address: number): string {
+  const digits = address.toString(16).padStart(12, '0')
+  return (digits.match(/../g) as string[]).join(':')
+}
+
+type NicDraft = Omit<NicConfig, 'id' | 'mac'> & Partial<Pick<NicConfig, 'id' | 'mac'>>
+
+function readNic(words: NicWords, where: string): NicDraft {
+  const parts = typeof words === 'string' ? parseNicWords(words, where) : words
+  const { type, id, net = 'lan', link = true, pcap, options } = parts
+  const what = `${where} ${typeof words === 'string' ? words : type}`
+  const isKnown = DEVICE_TYPES.some((known) => known.type === type)
+  if (isKnown && !isCard(type))
+    throw new OptionError(`${what}: ${type} is no network card; cards are ${cardTypes().join(', ')}`)
+  if (!isKnown) {
+    const near = nearest(type, cardTypes())
+    if (near) throw new OptionError(`${what}: there is no network card '${type}'; did you mean '${near}'?`)
+  }
+  const mac = readMac(parts.mac, what)
+  readDevice({ type, ...(options && { options: { ...options } }) }, where)
+  if (net === ('user' as string))
+    throw new OptionError(
+      `${what}: net=user would be a way out of the machine, which it has not yet; net=lan has DHCP, DNS, HTTP and TFTP at the same addresses`,
+    )
+  if (net !== 'lan' && net !== 'none') throw new OptionError(`${what}: there is no net '${net}'; ${NO_SUCH_NET}`)
+  if (pcap === '') throw new OptionError(`${what}: pcap is empty; name a file to write`)
+  if (id !== undefined && !/^[\w. -]{1,64}$/.test(id))
+    throw new OptionError(`${what}: the id '${id}' is not of letters, digits, '_', '-' and '.'`)
+  return {
+    ...{ type, net },
+    ...(id !== undefined && { id }),
+    ...(mac !== undefined && { mac }),
+    ...(link === false && { link }),
+    ...(pcap !== undefined && { pcap }),
+    ...(options && Object.keys(options).length > 0 && { options: { ...options } }),
+  }
+}
+
+function readMac(mac: string | undefined, what: string): string | undefined {
+  if (mac === undefined) return undefined
+  if (!MAC.test(mac))
+    throw new OptionError(`${what}: mac '${mac}' is no address; it has six bytes, as in 52:54:00:12:34:56`)
+  if (Number.parseInt(mac.slice(0, 2), 16) & 1)
+    throw new OptionError(
+      `${what}: mac '${mac}' is of a group, and a card's own begins with an even byte, as in 52:54:00:12:34:56`,
+    )
+  return mac.toLowerCase()
+}
+
+type NicParts = Exclude<NicWords, string>
+
+function parseNicWords(text: string, where: string): NicParts {
+  const { type, id, options = {} } = parseDeviceWords(text, where, 'network card')
+  const { mac, net, link, pcap, ...own } = options as { [option: string]: string | undefined }
+  if (link !== undefined && link !== 'on' && link !== 'off')
+    throw new OptionError(`${where} ${text}: link is on or off, not '${link}'`)
+  return {
+    type,
+    ...(id !== undefined && { id }),
+    ...(mac !== undefined && { mac }),
+    ...(net !== undefined && { net: net as 'lan' }),
+    ...(link === 'off' && { link: false }),
+    ...(pcap !== undefined && { pcap }),
+    ...(Object.keys(own).length > 0 && { options: own as { [option: string]: string } }),
+  }
+}
+
+/**
+ * A card that is plugged in as any device, as in `--device e1000`: QEMU's is connected to nothing then.
+ * @throws OptionError
+ */
+export function cardOfDevice(device: DeviceWords, where: string): NicWords | undefined {
+  const spec = typeof device === 'string' ? parseDeviceWords(device, where) : device
+  if (!isCard(spec.type)) return undefined
+  const { netdev, ...options } = (spec.options ?? {}) as NonNullable<NicParts['options']>
+  if (netdev !== undefined)
+    throw new OptionError(
+      `${where} ${spec.type}: there is no --netdev with the id '${netdev}'; add it, or give the card by --nic`,
+    )
+  readDevice({ type: spec.type, options }, where)
+  const { mac, ...rest } = options
+  return {
+    ...{ type: spec.type, net: 'none' },
+    ...(spec.id !== undefined && { id: spec.id }),
+    ...(mac !== undefined && { mac: String(mac) }),
+    ...(Object.keys(rest).length > 0 && { options: rest }),
+  }
+}
+
+// QEMU's words -------------------------------------------------------------------------------------------------------
+
+/** Of user networks in QEMU: what the LAN is anyway, or what a guest sees nothing of. */
+const AS_HERE = ['restrict', 'ipv4', 'ipv6', 'hostname', 'smb', 'smbserver', 'vectors']
+/** These would be other addresses than the LAN's. */
+const ADDRESSES =
+  'net host ipv6-net ipv6-prefix ipv6-prefixlen ipv6-host dhcpstart dns ipv6-dns dnssearch domainname'.split(' ')
+
+interface UserNet {
+  id?: string
+  model?: string
+  /** For the card: mac, and what is its type's own. */
+  card: string[]
+}
+
+/** `user,model=e1000,mac=…`. Throws an OptionError. */
+function parseUserNet(text: string, where: string): UserNet | undefined {
+  const [first, ...parts] = commaParts(text)
+  const kind = first.replace(/^type=/, '')
+  if (kind === 'none') return undefined
+  const wrong = (what: string) => new OptionError(`${where} ${text}: ${what}`)
+  if (kind !== 'user' && kind !== 'lan') throw wrong(NO_SUCH_NET)
+  const net: UserNet = { card: [] }
+  for (const part of parts) {
+    const [name, value = ''] = part.split(/=(.*)/s, 2)
+    if (name === 'id') net.id = value
+    else if (name === 'model') net.model = value
+    else if (name === 'hostfwd' || name === 'guestfwd')
+      throw wrong(`${name} leads out of the machine, which has no way out yet; leave it out`)
+    else if (ADDRESSES.includes(name))
+      throw wrong(
+        `${name} cannot be changed: the LAN is 10.0.2.0/24 with its gateway at 10.0.2.2, as QEMU's; leave it out`,
+      )
+    else if (!AS_HERE.includes(name)) net.card.push(part)
+  }
+  return net
+}
+
+const DEFAULT_MODEL = 'e1000'
+const joined = (parts: readonly string[]) => parts.map((part) => part.replaceAll(',', ',,')).join(',')
+
+/**
+ * QEMU's `-nic user,model=e1000` as `--nic` takes it; undefined for none.
+ * @throws OptionError
+ */
+export function nicFromQemu(text: string, where: string): string | undefined {
+  // This command's own words begin with a card.
+  if (isCard(text.split(',')[0])) return text
+  const net = parseUserNet(text, where)
+  if (!net) return undefined
+  const { model = DEFAULT_MODEL, id, card } = net
+  return joined([model, ...(id === undefined ? [] : [`id=${id}`]), ...card])
+}
+
+/**
+ * QEMU's old `-net nic,model=…`; its other half, `-net user`, is what such a card has anyway.
+ * @throws OptionError
+ */
+export function oldNicFromQemu(text: string, where: string): string | undefined {
+  const [kind, ...parts] = commaParts(text)
+  if (kind !== 'nic') {
+    parseUserNet(text, where)
+    return undefined
+  }
+  const known = new Map(parts.map((part) => part.split(/=(.*)/s, 2) as [string, string]))
+  const mac = known.get('macaddr')
+  return joined([known.get('model') ?? DEFAULT_MODEL, ...(mac === undefined ? [] : [`mac=${mac}`])])
+}
+
+/**
+ * Cards by QEMU's `-device e1000,netdev=n0` with its `-netdev user,id=n0`, and the other devices.
+ * @throws OptionError
+ */
+export function joinNetdevs(
+  netdevs: readonly string[],
+  devices: readonly string[],
+  where: string,
+): { nics: string[]; devices: string[] } {
+  const nets = new Map<string, { text: string; used: boolean; connected: boolean }>()
+  for (const text of netdevs) {
+    const [kind] = commaParts(text)
+    const id = commaParts(text)
+      .find((part) => part.startsWith('id='))
+      ?.slice(3)
+    const net = parseUserNet(text, where)
+    if (net && net.card.length > 0)
+      throw new OptionError(`${where} ${text}: there is no '${net.card[0].split('=')[0]}'; leave it out`)
+    if (!id) throw new OptionError(`${where} ${text} has no id; write ${kind},id=n0, and netdev=n0 of the card`)
+    if (nets.has(id)) throw new OptionError(`${where}: two have the id '${id}'; give one another`)
+    nets.set(id, { text, used: false, connected: net !== undefined })
+  }
+  const nics: string[] = []
+  const rest: string[] = []
+  for (const text of devices) {
+    const parts = commaParts(text)
+    const at = parts.findIndex((part) => part.startsWith('netdev='))
+    const net = at < 0 ? undefined : nets.get(parts[at].slice('netdev='.length))
+    if (!net) {
+      rest.push(text)
+      continue
+    }
+    if (net.used) throw new OptionError(`${where} ${net.text}: two cards are connected to it; give each its own`)
+    net.used = true
+    nics.push(joined([...parts.filter((_, i) => i !== at), ...(net.connected ? [] : ['net=none'])]))
+  }
+  const unused = [...nets.values()].find(({ used }) => !used)
+  if (unused)
+    throw new OptionError(
+      `${where} ${unused.text}: no card is connected to it; add --device TYPE,netdev=ID, or write --nic TYPE alone`,
+    )
+  return { nics, devices: rest }
+}
