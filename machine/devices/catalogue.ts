@@ -4,6 +4,8 @@ import type { DeviceType } from './device-type.js'
 import { cirrusVga } from './display/cirrus-vga.js'
 import { vga } from './display/vga-adapter.js'
 import { ne2kIsa } from './net/ne2k-isa.js'
+import { ne2kPci } from './net/ne2k-pci.js'
+import { pcnet } from './net/pcnet.js'
 import { isaDebugcon } from './serial/debug-console.js'
 import { isaParallel } from './serial/parallel.js'
 import { isaSerial } from './serial/uart16550.js'
@@ -18,7 +20,7 @@ import { pcTestdev } from './watchdog/pc-testdev.js'
 export const DEVICE_TYPES: readonly DeviceType[] = [
   ...[ideHd, ideCd, floppy, isaFdc],
   ...[vga, cirrusVga],
-  ...[ne2kIsa],
+  ...[ne2kIsa, ne2kPci, pcnet],
   ...[isaSerial, isaParallel, isaDebugcon],
   ...[hpet, isaDebugExit, pcTestdev],
 ]

@@ -6,10 +6,11 @@
  * looked through first, so that a frame for which there is no room leaves it as it was (the chip writes up to BNRY).
  */
 import type { Clock, Timer } from '../../clock.js'
-import type { IrqLine, Stateful, StateTable, Warn } from '../../device.js'
+import type { AccessSize, IrqLine, Stateful, StateTable, Warn } from '../../device.js'
 import { Arrivals, LONGEST_FRAME, type NetworkPort, SHORTEST_FRAME } from '../../network/port.js'
 import { bytes, flag, integer, timer, u8, u16 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
+import { checkSequence, endsInCheckSequence, FCS, multicastHash } from './check-sequence.js'
 
 /** Command register. */
 const CR_STP = 0x01
@@ -58,7 +59,6 @@ const RSR_DIS = 0x40
 const PAGE = 256
 /** Status, next page, byte count. */
 const HEADER = 4
-const FCS = 4
 /** Without the check sequence. */
 const SHORTEST_ON_WIRE = 60
 /** The tally counters stop here, and ask to be read from 80h on. */
@@ -78,6 +78,8 @@ export interface Dp8390Options {
   write: (address: number, value: number) => void
   /** What registers 0Ah and 0Bh of page 0 read; clones have an identification there. Default ffh. */
   id?: readonly [number, number]
+  /** Registers 1 to 0Fh of page 3, which clones have; undefined from `read` is a register that is not there. */
+  page3?: { read(register: number): number | undefined; write(register: number, value: number): void }
 }
 
 const STATE: StateTable = {
@@ -178,7 +180,7 @@ export class Dp8390 implements Stateful {
       case 2:
         return this.readPage2(register)
       default:
-        return this.unknown('read', register)
+        return this.options.page3?.read(register) ?? this.unknown('read', register)
     }
   }
 
@@ -263,6 +265,10 @@ export class Dp8390 implements Stateful {
         if (register <= 6) this.par[register - 1] = value
         else if (register === 7) this.curr = value
         else this.mar[register - 8] = value
+        break
+      case 3:
+        if (this.options.page3) this.options.page3.write(register, value)
+        else this.unknown('write', register)
         break
       default:
         this.unknown('write', register)
@@ -361,19 +367,20 @@ export class Dp8390 implements Stateful {
     this.raise(ISR_RDC)
   }
 
-  /** A read of the data port, one byte or two. */
-  readData(size: 1 | 2): number {
+  /** A read of the data port, of one byte or two; of four on a PCI card. */
+  readData(size: AccessSize): number {
     const remote = this.cr & CR_RD
-    if (remote !== CR_RD_READ && remote !== CR_RD_SEND) return 0xffff
-    const low = this.remoteByte()
-    const value = this.isWord || size === 2 ? low | (this.remoteByte() << 8) : low
-    return size === 1 ? value & 0xff : value
+    if (remote !== CR_RD_READ && remote !== CR_RD_SEND) return 0xffff_ffff >>> (32 - 8 * size)
+    const moved = this.isWord ? Math.max(size, 2) : size
+    let value = 0
+    for (let i = 0; i < moved; i++) value |= this.remoteByte() << (8 * i)
+    return size === 1 ? value & 0xff : value >>> 0
   }
 
-  writeData(value: number, size: 1 | 2): void {
+  writeData(value: number, size: AccessSize): void {
     if ((this.cr & CR_RD) !== CR_RD_WRITE) return
-    this.remoteByte(value & 0xff)
-    if (this.isWord || size === 2) this.remoteByte(value >>> 8)
+    const moved = this.isWord ? Math.max(size, 2) : size
+    for (let i = 0; i < moved; i++) this.remoteByte((value >>> (8 * i)) & 0xff)
   }
 
   /** The data port moves words, whatever the width of the access. */
@@ -499,31 +506,4 @@ export class Dp8390 implements Stateful {
     }
     this.curr = next
   }
-}
-
-/** CRC-32 of IEEE 802.3, as the register stands after these bytes, its first bit lowest. */
-function crc(bytes: Uint8Array): number {
-  let register = -1
-  for (const byte of bytes) {
-    register ^= byte
-    for (let bit = 0; bit < 8; bit++) register = (register >>> 1) ^ (register & 1 ? 0xedb88320 : 0)
-  }
-  return register
-}
-
-function checkSequence(frame: Uint8Array): number[] {
-  const value = ~crc(frame)
-  return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24]
-}
-
-function endsInCheckSequence(frame: Uint8Array): boolean {
-  return checkSequence(frame.subarray(0, -FCS)).every((byte, i) => byte === frame[frame.length - FCS + i])
-}
-
-/** The six bits that leave the generator first. */
-function multicastHash(address: Uint8Array): number {
-  const register = crc(address)
-  let hash = 0
-  for (let bit = 0; bit < 6; bit++) hash = (hash << 1) | ((register >>> bit) & 1)
-  return hash
 }

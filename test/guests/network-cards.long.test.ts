@@ -1,0 +1,72 @@
+/** Debian's own drivers drive the network cards: ping through a port that answers as a host would, and the link. */
+import { describe, expect, test } from 'vitest'
+import { answeringPort } from './answering-port.js'
+import { bootLinux, haveLinux } from './linux-modules.js'
+
+interface Card {
+  type: string
+  options?: { [option: string]: unknown }
+  /** In the order of their loading. */
+  modules: string[]
+  load: string
+  found: RegExp
+  /** The driver tells the kernel whether the cable is in. */
+  carrier?: boolean
+}
+
+const CARDS: Card[] = [
+  {
+    ...{ type: 'ne2k_isa', options: { irq: 10 }, modules: ['8390p', 'ne'] },
+    load: 'insmod /8390p.ko; insmod /ne.ko io=0x300 irq=10',
+    found: /NE2000 found at 0x300, using IRQ 10/,
+  },
+  {
+    ...{ type: 'ne2k_pci', modules: ['8390', 'ne2k-pci'] },
+    load: 'insmod /8390.ko; insmod /ne2k-pci.ko',
+    found: /eth0: RealTek RTL-8029(\(AS\))? found at 0xc\d{3}, IRQ \d+/,
+  },
+  {
+    ...{ type: 'pcnet', modules: ['mii', 'pcnet32'], carrier: true },
+    load: 'insmod /mii.ko; insmod /pcnet32.ko',
+    found: /eth0: registered as PCnet\/PCI II 79C970A/,
+  },
+]
+
+describe.each(CARDS)('$type', ({ type, options, modules, load, found, carrier }) => {
+  test.skipIf(!haveLinux)('ping, small and as large as a frame, the link, and the card’s statistics', () => {
+    const port = answeringPort()
+    const carrierIs = (state: number) =>
+      `while [ "$(cat /sys/class/net/eth0/carrier)" != ${state} ]; do sleep 1; done; echo carrier is ${state}`
+    const commands = [
+      `${load}; dmesg | tail -20`,
+      'ifconfig eth0 192.168.7.1 up; ifconfig eth0',
+      'ping -c 3 192.168.7.2; ping -c 40 -A -s 1472 192.168.7.2 | tail -3',
+      'ifconfig eth0; cat /proc/interrupts',
+      ...(carrier ? [carrierIs(1), carrierIs(0), carrierIs(1), 'ping -c 3 192.168.7.2'] : []),
+    ]
+    const { machine, serial, until } = bootLinux(modules, commands.join('\n'), {
+      devices: [{ type, id: 'net0', options }],
+      backend: (kind, device) => (kind === 'net' && device === 'net0' ? port : undefined),
+    })
+    try {
+      if (carrier) {
+        until('carrier is 1', 120)
+        port.link = false
+        until('carrier is 0', 20)
+        port.link = true
+      }
+      until('all done', 120)
+      const text = serial()
+      expect(text).toMatch(found)
+      expect(text).toMatch(/HWaddr 52:54:00:12:34:56/i)
+      expect(text).toMatch(/3 packets transmitted, 3 packets received, 0% packet loss/)
+      expect(text).toMatch(/40 packets transmitted, 40 packets received, 0% packet loss/)
+      expect(text).toMatch(/RX packets:\d+ errors:0 dropped:0 overruns:0 frame:0/)
+      expect(text).toMatch(/TX packets:\d+ errors:0 dropped:0 overruns:0 carrier:0/)
+      expect(port.sent.length).toBeGreaterThanOrEqual(44)
+    } finally {
+      if (process.env.BOOTWRIGHT_SHOW) console.log(serial())
+      machine.close()
+    }
+  })
+})
