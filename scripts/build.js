@@ -45,8 +45,8 @@ export function compile() {
     rmSync(join(root, 'dist', pages), { recursive: true, force: true })
     cpSync(join(root, pages), join(root, 'dist', pages), { recursive: true })
   }
-  const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
-  return node([tsc, '-p', 'tsconfig.build.json'])
+  const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'))
+  return node([join(typescript, 'bin/tsc'), '-p', 'tsconfig.build.json'])
 }
 
 function builtCore() {

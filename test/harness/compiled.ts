@@ -1,16 +1,29 @@
 /** For tests of threads and commands: those run compiled JavaScript, which `npm test` has built before. */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, renameSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import ts from 'typescript'
 
-/** URL of the fake machine as a module that a worker loads. It imports nothing but types. */
+/** URL of the fake machine as a module that a worker loads. It imports nothing but types, which only `npm test` checks. */
 export function compiledFakeMachine(): string {
+  const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'))
   const source = fileURLToPath(new URL('fake-machine.ts', import.meta.url))
-  const options = { module: ts.ModuleKind.ES2022, target: ts.ScriptTarget.ES2022 }
-  const { outputText } = ts.transpileModule(readFileSync(source, 'utf8'), { compilerOptions: options })
-  const file = join(mkdtempSync(join(tmpdir(), 'bootwright-fake-')), 'fake-machine.mjs')
-  writeFileSync(file, outputText)
+  const folder = mkdtempSync(join(tmpdir(), 'bootwright-fake-'))
+  const flags = [
+    '--ignoreConfig',
+    '--noCheck',
+    '--noResolve',
+    '--types',
+    '',
+    '--module',
+    'es2022',
+    '--target',
+    'es2022',
+  ]
+  execFileSync(process.execPath, [join(typescript, 'bin/tsc'), ...flags, '--outDir', folder, source])
+  const file = join(folder, 'fake-machine.mjs')
+  renameSync(join(folder, 'fake-machine.js'), file)
   return pathToFileURL(file).href
 }

@@ -114,7 +114,7 @@ function areasOf(exception: Exception, ours: Screen, theirs: Screen): Area[] {
     return screenRows(cells).flatMap((line, row) =>
       [...line.matchAll(pattern)].flatMap((found) => {
         const indices = found.indices as RegExpIndicesArray
-        const [from, to] = indices[1] ?? indices[0]
+        const [from, to] = (indices[1] ?? indices[0]) as [number, number]
         return [{ x: from * wide, y: Math.floor(row * tall), width: (to - from) * wide, height: Math.ceil(tall) }]
       }),
     )
