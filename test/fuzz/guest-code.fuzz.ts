@@ -60,7 +60,7 @@ function makeProgram(r: Random, size: number): Program {
 }
 
 function instruction(r: Random, mode: Mode): number[] {
-  switch (r.below(12)) {
+  switch (r.below(13)) {
     case 0: // A short branch back or forth.
       return [r.pick([0x70 + r.below(16), 0xe0 + r.below(4), 0xeb]), (r.below(48) - 24) & 0xff]
     case 1: // A store into the program: through RDI and RSI, which point there often.
@@ -77,9 +77,27 @@ function instruction(r: Random, mode: Mode): number[] {
         [0xe4 | r.pick([0, 1, 2, 3]), r.pick([0x20, 0x40, 0x43, 0x60, 0x64, 0x71, 0x80])],
         [0xcd, r.below(256)],
       ])
+    case 4:
+      return mode === 16 ? [0x90] : changePage(r, mode)
     default:
       return randomBytes(r, mode).slice(0, 2 + r.below(10))
   }
+}
+
+/** AND, OR or XOR of a byte of a page's entry: rights, accessed and dirty bits, the frame. Nothing is flushed. */
+function changePage(r: Random, mode: Mode): number[] {
+  const page = r.pick([PROGRAM >> 12, (PROGRAM >> 12) + 1, DATA >> 12, (DATA >> 12) + 1, (STACK >> 12) - 1])
+  const high = r.chance(4)
+  const entry = PAGE_TABLE + page * (mode === 64 ? 8 : 4) + (high ? 1 : 0)
+  const address = [entry & 0xff, (entry >> 8) & 0xff, (entry >> 16) & 0xff, 0]
+  const [operation, bits] = high
+    ? [6, r.pick([0x10, 0x20, 0x30])]
+    : r.pick([
+        [4, r.pick([0xdf, 0xbf, 0x9f, 0xfd, 0xfe])],
+        [1, r.pick([1, 2, 3, 0x40])],
+      ])
+  const modrm = mode === 64 ? [4 | (operation << 3), 0x25] : [5 | (operation << 3)]
+  return [0x80, ...modrm, ...address, bits]
 }
 
 /** In real mode: push bp; mov bp, sp; inc word [bp+2]; pop bp; iret. */

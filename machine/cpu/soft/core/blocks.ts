@@ -12,7 +12,7 @@ import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { fetchAddress } from './fetch'
 import { nonCanonical } from './memory'
 import { physMap } from './physical'
-import { flushWriteTlb, tlbGeneration } from './tlb'
+import { pageHoldsCode, tlbGeneration } from './tlb'
 import { OP_SIZE } from './op'
 import { breakSoon } from './progress'
 import {
@@ -108,7 +108,7 @@ function enterBlock(block: usize, phys: u64): void {
   const entry = physMap(phys)
   if (!(entry & PAGE_CODE)) {
     store<u32>(PHYS_MAP + (page << 2), entry | PAGE_CODE)
-    flushWriteTlb()
+    pageHoldsCode()
   }
 }
 

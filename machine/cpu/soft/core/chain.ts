@@ -3,12 +3,13 @@
  * something wants attention or the budget ends.
  */
 import { cachedBlock, codeLinear, findBlock, poolGeneration } from './blocks'
-import { BLOCK_COUNT, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE } from './code-map'
+import { BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE } from './code-map'
 import { askForCompilation, hasRegion, runRegion } from './compiled'
+import { decodedIn } from './decode'
 import { refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { OP_LINK_NEXT } from './op'
-import { blockStart, endOps, nextIp, opsFrom, startOps } from './progress'
+import { blockStart, endOps, limit, nextIp, opsFrom, startOps } from './progress'
 import {
   ATTENTION, ATTN_INTR, ATTN_NMI, ATTN_SMI, CS, EX_GP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, ICOUNT_LIMIT,
   IN_SMM, MODE, MODE_CODE64, MODE_CS_LIMIT, NMI_MASKED, REG_BLOCK_IP, RFLAGS, RIP, SEG_LIMIT, SHADOW,
@@ -24,11 +25,18 @@ export function pressing(): u32 {
 }
 
 /**
- * The executing instruction is no memory's. Each iteration of a repeated one then is one of its own, fetched anew, as it is
- * where the budget cuts it: how often it is fetched must not depend on slices.
+ * Whether a repeated instruction ends here, and its next iteration is fetched anew, as it is where the budget cuts it: that
+ * must not show. It is so where this iteration has changed what is there (bytes of a block, the memory map, A20), and where
+ * nobody would hear of that, because the block is not kept: it crosses a page, is seen at two addresses, or is no memory's.
  */
 @inline export function refetched(): bool {
-  return load<u32>(blockStart - BLOCK_HEADER, BLOCK_MODE) == BLOCK_FETCHED
+  return !limit || load<u32>(blockStart - BLOCK_HEADER, BLOCK_MODE) >= BLOCK_FETCHED
+}
+
+/** Whether it can do many iterations at once, of which the last store goes to the arena page of `place`. */
+@inline export function mayRepeat(place: usize): bool {
+  const mode = load<u32>(blockStart - BLOCK_HEADER, BLOCK_MODE)
+  return mode < BLOCK_FETCHED || (mode == BLOCK_DROPPED && !decodedIn(place))
 }
 
 /** Starts `block`, whose first byte is at `ip`; 0 when something wants attention first or the budget is spent. */

@@ -190,6 +190,12 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
   return keep
 }
 
+/** Whether the arena page of `place` holds bytes of the instruction that was decoded last. */
+export function decodedIn(place: usize): bool {
+  const page = place & ~0xfff
+  return page == hostPage || (crossed && page == <usize>(physMap(secondPhys) & 0xfffff000))
+}
+
 @inline function gpr(n: u32): u16 {
   return <u16>(GPR + (<usize>n << 3))
 }

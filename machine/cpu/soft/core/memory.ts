@@ -6,7 +6,7 @@
  * accesses that cross a page), one load. Everything else (faults, MMIO, ROM, code pages, page crossing, expand-down
  * segments, alignment checks, data breakpoints) never enters a TLB or has a bound of 0, and so takes a slow path.
  */
-import { mayHoldCode } from './code-map'
+import { dropCode, mayHoldCode } from './code-map'
 import { checkDataBreakpoint } from './debug'
 import { raise, refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_DOWN, REFUSED_LIMIT, REFUSED_NULL, REFUSED_TYPE } from './fault-log'
@@ -17,8 +17,11 @@ import {
   CPL, EFER, EFER_LMA, EX_AC, EX_GP, EX_SS, FLAT, MODE, MODE_CODE64, RSP, SCRATCH, SEG_ACCESS, SEG_BASE, SEG_LIMIT,
   SEG_READ_BOUND, SEG_WRITE_BOUND, SP_MASK, STACK_SEG,
 } from './state'
-import { PAGE_MASK, TAG_CODE, alignmentChecked, tlbEntry, tlbHits, tlbPlace, tlbRead, tlbWrite, tlbWriteShown, translateAndFill } from './tlb'
-import { keepBefore, trying } from './kept-memory'
+import {
+  TAG_CODE, alignmentChecked, tlbEntry, tlbHits, tlbKnows, tlbPlace, tlbRead, tlbWrite, tlbWriteShown, tlbWriteSuperShown,
+  translateAndFill,
+} from './tlb'
+import { keepBefore } from './kept-memory'
 
 /** True when 64-bit canonical form is broken (only asked in 64-bit code). */
 @inline export function nonCanonical(linear: u64): bool {
@@ -93,21 +96,24 @@ function nextPage(linear: u64, access: u32): u64 {
 }
 
 /**
- * Where to store what the write TLB does not let pass at once, because the page holds code: not in these bytes, though,
- * as when a program keeps its data beside it. 0 where it is not so simple.
+ * Where to store what the write TLB has but does not let pass at once, because the page holds code or a trial is under way;
+ * blocks made from these bytes are dropped. 0 where the TLB does not have it. A walk instead would show which bytes are
+ * decoded, wherever a guest has changed its page tables and not flushed.
  */
-@inline function besideCode(linear: u64, size: u32): usize {
-  const e = tlbEntry(tlbWriteShown, linear)
-  let place: usize = 0
-  if (((linear + (size - 1)) & PAGE_MASK | TAG_CODE) == load<u64>(e)) {
-    if (!mayHoldCode((load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff), size)) place = tlbPlace(e, linear)
-  } else if (trying && tlbHits(e, linear, size)) place = tlbPlace(e, linear)
-  if (place) keepBefore(place, size)
+@inline function placeToWrite(table: usize, linear: u64, size: u32): usize {
+  const e = tlbEntry(table, linear)
+  if (!tlbKnows(e, linear, size)) return 0
+  const place = tlbPlace(e, linear)
+  keepBefore(place, size)
+  if (load<u64>(e) & TAG_CODE) {
+    const phys = (load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff)
+    if (mayHoldCode(phys, size)) dropCode(phys, size)
+  }
   return place
 }
 
 @noInline function linearWriteMiss(linear: u64, value: u64, size: u32): void {
-  const place = besideCode(linear, size)
+  const place = placeToWrite(tlbWriteShown, linear, size)
   if (place) storeBytes(place, value, size)
   else linearWriteSlow(linear, value, size, cpuAccess())
 }
@@ -124,7 +130,9 @@ export function systemRead<T>(linear: u64): T {
 }
 
 export function systemWrite<T>(linear: u64, value: T): void {
-  linearWriteSlow(wrapTable(linear), <u64>value, sizeof<T>(), ACCESS_IMPLICIT)
+  const place = placeToWrite(tlbWriteSuperShown, linear, sizeof<T>())
+  if (place) store<T>(place, value)
+  else linearWriteSlow(wrapTable(linear), <u64>value, sizeof<T>(), ACCESS_IMPLICIT)
 }
 
 // ---- segmented accesses ----
@@ -181,7 +189,7 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
 }
 
 @noInline function writeMiss(seg: usize, linear: u64, value: u64, size: u32): void {
-  const place = besideCode(linear, size)
+  const place = placeToWrite(tlbWriteShown, linear, size)
   if (place) {
     storeBytes(place, value, size)
     return
@@ -249,9 +257,9 @@ export function probeWrite(seg: usize, offset: u64, size: u32): void {
 /** Checks one store of several that come later; quick where the write TLB has the page. */
 @inline export function checkWrite<T>(seg: usize, offset: u64): void {
   const linear = offset + load<u64>(seg, SEG_BASE)
-  const e = tlbEntry(tlbWrite, linear)
+  const e = tlbEntry(tlbWriteShown, linear)
   const within = offset + sizeof<T>() <= load<u64>(seg, SEG_WRITE_BOUND)
-  if (!within || !tlbHits(e, linear, sizeof<T>())) probeWrite(seg, offset, sizeof<T>())
+  if (!within || !tlbKnows(e, linear, sizeof<T>())) probeWrite(seg, offset, sizeof<T>())
 }
 
 /** Set by rmwSlow() where it gives SCRATCH, for the rmwEnd() of the same instruction. */
@@ -275,7 +283,7 @@ let rmwLinear: u64 = 0
 }
 
 @noInline function rmwSlow(seg: usize, linear: u64, size: u32): usize {
-  const place = besideCode(linear, size)
+  const place = placeToWrite(tlbWriteShown, linear, size)
   if (place) return place
   if (seg >= FLAT) checkCanonical(seg, linear, size, true)
   const access = cpuAccess()

@@ -8,7 +8,7 @@ import { setReg } from './operand'
 import { read, write } from './memory'
 import { tlbEntry, tlbHits, tlbPlace, tlbRead, tlbWrite } from './tlb'
 import { OPF_REP, OPF_REPNE, OP_ADDRESS_SHIFT, OP_FLAGS, OP_SEG } from './op'
-import { pressing, refetched } from './chain'
+import { mayRepeat, pressing, refetched } from './chain'
 import { instructionCount, instructionPointer, nextIp } from './progress'
 import {
   ES, FLAG_DF, FLAT, ICOUNT, ICOUNT_END, MODE, MODE_CODE64, RAX, RCX, RDI, RFLAGS, RIP, RSI, SEG_BASE,
@@ -81,7 +81,7 @@ function bulk<T>(op: usize, kind: i32, mask: u64, most: u64): u64 {
   if (n < 2) return 0
   const bytes = n * sizeof<T>()
   const d = plain(to, di, bytes, true)
-  if (!d) return 0
+  if (!d || !mayRepeat(d)) return 0
   if (kind == MOVS) {
     const s = plain(source, si, bytes, false)
     if (!s) return 0
@@ -115,13 +115,12 @@ function bulk<T>(op: usize, kind: i32, mask: u64, most: u64): u64 {
   const compares = kind == CMPS || kind == SCAS
   // Until it has come to its end, its flags are those from before: so a fault in it finds them (Intel SDM vol. 2, REP).
   const before: u32 = compares ? arithFlags() : 0
-  const fetched = refetched()
   let done = false
   while (true) {
     // Always one iteration: the loop is only entered with budget.
     const room = load<u64>(ICOUNT_END) - instructionCount()
     let n: u64 = 0
-    if ((kind == MOVS || kind == STOS) && !fetched) n = bulk<T>(op, kind, mask, min<u64>(left, room))
+    if (kind == MOVS || kind == STOS) n = bulk<T>(op, kind, mask, min<u64>(left, room))
     if (n == 0) {
       once<T>(op, kind, mask)
       n = 1
@@ -137,7 +136,7 @@ function bulk<T>(op: usize, kind: i32, mask: u64, most: u64): u64 {
     }
     if (compares) setArithFlags(before)
     // Looked at anew: a device that was written may have pulled the end in.
-    if (<i64>(load<u64>(ICOUNT_END) - instructionCount() - n) <= 0 || pressing() || fetched) {
+    if (<i64>(load<u64>(ICOUNT_END) - instructionCount() - n) <= 0 || pressing() || refetched()) {
       store<u64>(ICOUNT, load<u64>(ICOUNT) + n - 1)
       store<u64>(RIP, instructionPointer())
       return

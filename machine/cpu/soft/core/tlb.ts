@@ -34,9 +34,9 @@ let lastGeneration: u32 = 1
 const BANK_NOTES: usize = memory.data(<i32>TLB_BANK_COUNT * 8)
 const NOTE_BITS: usize = 4
 const BANK_LIFTED_USED: u32 = 1
-/** What its CPU is to do before its next instruction: flushTlb(), flushWriteTlb(). */
+/** What its CPU is to do before its next instruction: flushTlb(), tagCode(). */
 const BANK_FLUSH: u32 = 2
-const BANK_FLUSH_WRITE: u32 = 4
+const BANK_TAG_CODE: u32 = 4
 
 /** The entry of `table` where `linear` belongs. */
 @inline export function tlbEntry(table: usize, linear: u64): usize {
@@ -46,6 +46,11 @@ const BANK_FLUSH_WRITE: u32 = 4
 /** Whether the entry has the page of `size` bytes at `linear`; not where they reach into the next one. */
 @inline export function tlbHits(entry: usize, linear: u64, size: u64): bool {
   return ((linear + (size - 1)) & PAGE_MASK) == load<u64>(entry)
+}
+
+/** The same for an entry of the write TLBs, though the page hold code. */
+@inline export function tlbKnows(entry: usize, linear: u64, size: u64): bool {
+  return ((linear + (size - 1)) & PAGE_MASK) == (load<u64>(entry) & ~TAG_CODE)
 }
 
 /** Where in the arena they are then. */
@@ -59,8 +64,9 @@ let userUsed: bool = true
 /** A table that has nothing: while it stands in for the write TLBs every write takes the slow path. */
 const NOTHING: usize = memory.data(0x4000)
 let writesHidden: bool = false
-/** What `tlbWrite` is when nothing is hidden. */
+/** What `tlbWrite` and `tlbWriteSuper` are when nothing is hidden. */
 export let tlbWriteShown: usize = TLB_BANKS + TLB_WRITE_SUPER
+export let tlbWriteSuperShown: usize = TLB_BANKS + TLB_WRITE_SUPER
 
 /** For spin.ts: until further notice every write is to be seen. */
 export function hideWriteTlb(hide: bool): void {
@@ -71,7 +77,8 @@ export function hideWriteTlb(hide: bool): void {
 @inline function showWrites(table: usize): void {
   tlbWriteShown = table
   tlbWrite = writesHidden ? NOTHING : table
-  tlbWriteSuper = writesHidden ? NOTHING : bank + TLB_WRITE_SUPER
+  tlbWriteSuperShown = bank + TLB_WRITE_SUPER
+  tlbWriteSuper = writesHidden ? NOTHING : tlbWriteSuperShown
 }
 
 /** To be called whenever CPL, EFLAGS.AC or CR4.SMAP changes; CR0.AM changes at CPL 0 only. */
@@ -119,7 +126,7 @@ export function selectTlb(cpu: u32): void {
   liftedUsed = (bits & BANK_LIFTED_USED) != 0
   userUsed = true
   if (bits & BANK_FLUSH) flushTlb()
-  else if (bits & BANK_FLUSH_WRITE) clearWriteTlb()
+  else if (bits & BANK_TAG_CODE) tagCode()
 }
 
 /** All CPUs but the executing one have something to do when their turn comes. */
@@ -171,15 +178,27 @@ export function flushPage(linear: u64): void {
   tlbGeneration = ++lastGeneration
 }
 
-/** No page may be written without the slow path seeing it: code was decoded from a page that was not code before. */
-export function flushWriteTlb(): void {
-  clearWriteTlb()
-  noteForOthers(BANK_FLUSH_WRITE)
+/**
+ * Code was decoded from a page that was not code before: it may not be written without the slow path seeing it. Its
+ * translations stay: when a guest's page tables are walked must not depend on what is decoded.
+ */
+export function pageHoldsCode(): void {
+  tagCode()
+  noteForOthers(BANK_TAG_CODE)
 }
 
-function clearWriteTlb(): void {
-  memory.fill(bank + TLB_WRITE_SUPER, 0xff, 0x8000)
-  if (liftedUsed) memory.fill(bank + TLB_WRITE_LIFTED, 0xff, 0x4000)
+function tagCode(): void {
+  tagCodeIn(bank + TLB_WRITE_SUPER)
+  if (userUsed) tagCodeIn(bank + TLB_WRITE_USER)
+  if (liftedUsed) tagCodeIn(bank + TLB_WRITE_LIFTED)
+}
+
+function tagCodeIn(table: usize): void {
+  const end = table + (<usize>TLB_ENTRIES << TLB_ENTRY_SHIFT)
+  for (let e = table; e < end; e += 1 << TLB_ENTRY_SHIFT) {
+    const tag = load<u64>(e)
+    if (tag != u64.MAX_VALUE && physMap(load<u32>(e, 12)) & PAGE_CODE) store<u64>(e, tag | TAG_CODE)
+  }
 }
 
 @inline export function alignmentChecked(): bool {
