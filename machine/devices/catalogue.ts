@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { DeviceType } from './device-type.js'
 import { cirrusVga } from './display/cirrus-vga.js'
 import { vga } from './display/vga-adapter.js'
+import { e1000, e1000_82544gc, e1000_82545em } from './net/e1000.js'
 import { ne2kIsa } from './net/ne2k-isa.js'
 import { ne2kPci } from './net/ne2k-pci.js'
 import { pcnet } from './net/pcnet.js'
@@ -20,7 +21,7 @@ import { pcTestdev } from './watchdog/pc-testdev.js'
 export const DEVICE_TYPES: readonly DeviceType[] = [
   ...[ideHd, ideCd, floppy, isaFdc],
   ...[vga, cirrusVga],
-  ...[ne2kIsa, ne2kPci, pcnet],
+  ...[ne2kIsa, ne2kPci, pcnet, e1000, e1000_82544gc, e1000_82545em],
   ...[isaSerial, isaParallel, isaDebugcon],
   ...[hpet, isaDebugExit, pcTestdev],
 ]

@@ -26,19 +26,20 @@ export interface NetworkPort {
 /** Frames that a card keeps until their time has come. */
 const MOST_ARRIVALS = 1024
 
-const FRAMES = list(record({ time, frame: bytes(SHORTEST_FRAME, LONGEST_FRAME) }), 0, MOST_ARRIVALS)
-const IN_ORDER: Field = {
-  ...FRAMES,
-  check(saved, _present, where) {
-    const times = (saved as StateValue[]).map((one) => (one as { time: number }).time)
-    if (times.some((when, i) => i > 0 && when < times[i - 1])) throw damaged(where, 'it is out of order')
-  },
+/** Frames of up to `longest` bytes, in the order of their times. */
+function framesInOrder(longest: number): Field {
+  return {
+    ...list(record({ time, frame: bytes(SHORTEST_FRAME, longest) }), 0, MOST_ARRIVALS),
+    check(saved, _present, where) {
+      const times = (saved as StateValue[]).map((one) => (one as { time: number }).time)
+      if (times.some((when, i) => i > 0 && when < times[i - 1])) throw damaged(where, 'it is out of order')
+    },
+  }
 }
-const STATE: StateTable = { frames: IN_ORDER, timer }
 
 /** Frames on their way to a card, part of its saved state. */
 export class Arrivals implements Stateful {
-  readonly state = STATE
+  readonly state: StateTable
   private readonly timer: Timer
   private frames: { time: number; frame: Uint8Array }[] = []
 
@@ -48,13 +49,16 @@ export class Arrivals implements Stateful {
     private readonly warn: Warn,
     /** A frame is there. */
     private readonly arrive: (frame: Uint8Array) => void,
+    /** A card that takes jumbo frames says so. */
+    private readonly longest = LONGEST_FRAME,
   ) {
+    this.state = { frames: framesInOrder(longest), timer }
     this.timer = clock.timer(`${name} arrivals`, () => this.due())
   }
 
   /** In the order of their times; never from inside the call, so that a card is not called while it sends. */
   add(frame: Uint8Array, time: number): void {
-    if (frame.length < SHORTEST_FRAME || frame.length > LONGEST_FRAME) {
+    if (frame.length < SHORTEST_FRAME || frame.length > this.longest) {
       this.warn(`${this.name}: a frame that is too short or too long was dropped`, frame.length)
       return
     }

@@ -30,6 +30,11 @@ const CARDS: Card[] = [
     load: 'insmod /mii.ko; insmod /pcnet32.ko',
     found: /eth0: registered as PCnet\/PCI II 79C970A/,
   },
+  ...['e1000', 'e1000-82544gc', 'e1000-82545em'].map((type) => ({
+    ...{ type, modules: ['e1000'], carrier: true },
+    load: 'insmod /e1000.ko',
+    found: /eth0: Intel\(R\) PRO\/1000 Network Connection/,
+  })),
 ]
 
 describe.each(CARDS)('$type', ({ type, options, modules, load, found, carrier }) => {
