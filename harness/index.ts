@@ -1,6 +1,7 @@
 /** What `import … from 'bootwright'` gives: machines to drive, guests and their conditions, and what both stand on. */
+export type { RemovableDrive } from '../machine/media/drive-id.js'
 export { SnapshotError } from '../machine/state/snapshot-error.js'
-export type { Drive, MachineConfig, MediumConfig } from './config/machine-config.js'
+export type { MachineConfig, MediumConfig } from './config/machine-config.js'
 export type { Guest, GuestDefinition, Level } from './guest/guest.js'
 export { defineGuest, GuestError, guestMachine, guestNames, guestSteps, levelSteps, loadGuest } from './guest/guest.js'
 export type { GuestMedium } from './guest/guest-media.js'

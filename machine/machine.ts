@@ -3,14 +3,14 @@
  * lives in one thread and knows nothing of tests. `create-machine.ts` makes one.
  */
 
-import type { PortAccess } from './bus/port-log.js'
-import type { Fault } from './cpu/engine.js'
 import type { DeviceSpec } from './devices/catalogue.js'
 import type { Display } from './devices/display/display.js'
-import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import type { BiosKeys } from './firmware/bios-keyboard.js'
+import type { InputEvent, InputQueue } from './input.js'
 import type { BlockDevice } from './media/block-device.js'
+import type { RemovableDrive } from './media/drive-id.js'
 import type { NicSpec } from './network/machine-network.js'
+import type { MachineReport } from './report.js'
 import type { MachineShape, MachineState } from './state/machine-state.js'
 
 /** APIC ids are 8 bits wide, and the last ones are the I/O APIC's and the broadcast's. */
@@ -75,15 +75,6 @@ export interface MachineExit {
   detail?: string
 }
 
-/** What the guest touched that this machine does not have. */
-export interface Unhandled {
-  kind: 'port' | 'mmio' | 'msr'
-  address: number
-  name?: string
-  reads: number
-  writes: number
-}
-
 export interface Machine {
   readonly engine: 'soft' | 'kvm'
   /** Why this engine was taken, one sentence. */
@@ -104,34 +95,19 @@ export interface Machine {
   run(until: number, hostEnd?: number): MachineExit | undefined
   /** From a callback (serial byte, exit): makes `run` come back after the present instruction. */
   requestStop(): void
-  key(event: KeyEvent): void
-  /** Bytes in the keyboard's buffer that the guest has not fetched: typing waits until it is 0. */
-  keyboardPending(): number
+  /** Hands on what comes from outside. */
+  input(event: InputEvent): void
+  /** How much of it the guest has not taken: bytes of the keyboard, the mouse, or a serial line. */
+  pending(queue: InputQueue): number
   /**
    * The buffer in which the BIOS keeps keys for a program in real or virtual-8086 mode; undefined where the guest runs in
    * another mode, or keeps something else there.
    */
   biosKeys(): BiosKeys | undefined
-  mouse(event: MouseEvent): void
-  mousePending(): number
-  /** The guest has switched its mouse's reports on, or asks for them. */
-  mouseListened(): boolean
-  /** Sends bytes to COM1 + port; they wait until the guest takes them. */
-  serialInput(port: number, bytes: Uint8Array): void
-  /** Those of them that the guest has not taken. */
-  serialPending(port: number): number
-  powerButton(): void
-  reset(): void
-  insertFloppy(drive: number, medium: BlockDevice | undefined): void
-  insertCdrom(medium: BlockDevice | undefined): void
-  /** What the guest touched and the machine does not have, most often first. */
-  unhandled(): Unhandled[]
-  /** The last port accesses, the last one last. */
-  lastIo(): PortAccess[]
-  /** The last exceptions, the last one last; none under kvm. */
-  lastFaults(): Fault[]
-  /** Registers in one readable block of text, for failure reports. */
-  registers(): string
+  /** Puts a medium into a drive, or takes out what is in it. */
+  insert(drive: RemovableDrive, medium: BlockDevice | undefined): void
+  /** All that it has to tell of its guest. */
+  report(): MachineReport
   /**
    * Everything, as plain data. Only between runs. The layers of `memory` that are new belong to the caller, who keeps
    * all of them open until the machine is closed or has loaded another state (`state/memory-image.ts`). Throws a

@@ -9,10 +9,10 @@ import type { Board, Chassis, PowerControl } from './boards/board.js'
 import { BoundedCounts } from './bounded-counts.js'
 import { MemoryMap } from './bus/memory-map.js'
 import { PortBus } from './bus/port-bus.js'
-import { type PortAccess, PortLog } from './bus/port-log.js'
+import { PortLog } from './bus/port-log.js'
 import { MachineClock } from './clock.js'
 import { createEngine } from './cpu/create-engine.js'
-import type { CpuBoard, Engine, Fault } from './cpu/engine.js'
+import type { CpuBoard, Engine } from './cpu/engine.js'
 import { DEFAULT_CPU } from './cpu/models.js'
 import { formatRegisters } from './cpu/registers.js'
 import { ARENA_GUEST } from './cpu/soft/layout.js'
@@ -20,12 +20,14 @@ import type { Field, State, Stateful, StateTable } from './device.js'
 import type { CharBackend } from './devices/device-type.js'
 import type { Display } from './devices/display/display.js'
 import { NO_DISPLAY } from './devices/display/no-display.js'
-import type { KeyEvent, MouseEvent } from './devices/input/events.js'
 import { type BiosKeys, biosKeys } from './firmware/bios-keyboard.js'
-import type { Machine, MachineExit, MachineOptions, Unhandled } from './machine.js'
+import type { InputEvent, InputQueue } from './input.js'
+import type { Machine, MachineExit, MachineOptions } from './machine.js'
 import { type BlockDevice, MediumError } from './media/block-device.js'
+import { type DriveId, floppyDrive, type RemovableDrive } from './media/drive-id.js'
 import { Overlay, type OverlayImage } from './media/overlay.js'
 import { MachineNetwork } from './network/machine-network.js'
+import type { MachineReport, UnhandledAccess } from './report.js'
 import { checkState, type LikeState } from './state/check-state.js'
 import { hashParts } from './state/compare.js'
 import { count, damaged, flag, isRecord, list, orNone, u16 } from './state/fields.js'
@@ -61,8 +63,9 @@ const EXIT: Field = {
 
 /** The machine's own members. */
 const STATE: StateTable = {
-  ...{ resetDue: flag, pending: orNone(EXIT), over: orNone(EXIT), asleep: flag, wakeEvent: u16 },
+  ...{ resetDue: flag, exitDue: orNone(EXIT), over: orNone(EXIT), asleep: flag, wakeEvent: u16 },
   ...{ unknownMsrs: part(), unassignedPorts: list(list(count, 3), 0, 0x10000), unassignedMemory: part() },
+  warnings: part(),
 }
 
 export class VirtualMachine implements Machine, Stateful {
@@ -80,9 +83,9 @@ export class VirtualMachine implements Machine, Stateful {
   /** undefined: it has no network card. */
   private readonly network: MachineNetwork | undefined
   private readonly unknownMsrs = new BoundedCounts()
-  private readonly warnings = new Warnings()
+  readonly warnings = new Warnings()
   /** What a device asked for from inside an access; done when the engine is out of the instruction. */
-  private pending: MachineExit | undefined
+  private exitDue: MachineExit | undefined
   private stopRequested = false
   /** The last run ended in a reset: it is done when the machine runs on, so that what was on the screen can be looked at. */
   private resetDue = false
@@ -94,8 +97,8 @@ export class VirtualMachine implements Machine, Stateful {
   private over: MachineExit | undefined
   private readonly guestMemory: GuestMemory
   private readonly portLog = new PortLog()
-  /** What is in the drives, by slot: floppy0, floppy1, cdrom, disk0 and so on. */
-  private readonly media = new Map<string, BlockDevice>()
+  /** What is in the drives. */
+  private readonly media = new Map<DriveId, BlockDevice>()
   private readonly shapeBase: Pick<MachineShape, 'cpu' | 'ram'>
 
   constructor(options: MachineOptions, type: BoardType) {
@@ -103,8 +106,8 @@ export class VirtualMachine implements Machine, Stateful {
     const warn = this.warnings.warn
     const size = options.memory + type.memory(options) + firmware.bios.length + ARENA_SLACK
     const arena = new WebAssembly.Memory({ initial: Math.ceil((ARENA_GUEST + size) / 65536), maximum: 65536 })
-    const ports = new PortBus(warn)
-    const memory = new MemoryMap({ arena, base: ARENA_GUEST, warn })
+    const ports = new PortBus()
+    const memory = new MemoryMap({ arena, base: ARENA_GUEST })
     const { engine, reason } = createEngine(options.engine, arena, this.pins(), options.cpu, options.cpus)
     const clock = new MachineClock(() => engine.now())
     clock.onSooner = (deadline) => engine.shorten(deadline)
@@ -118,7 +121,7 @@ export class VirtualMachine implements Machine, Stateful {
     this.ports = ports
     this.memory = memory
     this.guestMemory = new GuestMemory(arena, ARENA_GUEST)
-    for (const [i, medium] of options.floppies.entries()) this.hold(`floppy${i}`, medium)
+    for (const [i, medium] of options.floppies.entries()) this.hold(floppyDrive(i), medium)
     this.hold('cdrom', options.cdrom)
     for (const [i, medium] of options.disks.entries()) this.hold(`disk${i}`, medium)
     this.serial = [0, 1, 2, 3].map((port) => ({ send: (byte) => options.onSerial?.(port, byte) }))
@@ -188,7 +191,7 @@ export class VirtualMachine implements Machine, Stateful {
   }
 
   private backend(options: MachineOptions, kind: string, device: string): unknown {
-    if (kind === 'block') return this.media.get(device)
+    if (kind === 'block') return this.media.get(device as DriveId)
     if (kind === 'net') return this.network?.port(device) ?? options.backend?.(kind, device)
     if (kind !== 'char') return options.backend?.(kind, device)
     if (/^COM[1-4]$/.test(device)) return this.serial[Number(device[3]) - 1]
@@ -225,9 +228,9 @@ export class VirtualMachine implements Machine, Stateful {
     for (let turns = 0; !this.stopRequested; turns++) {
       if (turns > 0 && performance.now() >= hostEnd) return undefined
       clock.runDue(MOST_TIMERS)
-      const exit = this.pending
+      const exit = this.exitDue
       if (exit) {
-        this.pending = undefined
+        this.exitDue = undefined
         this.resetDue = exit.reason === 'reset'
         if (exit.reason === 'poweroff') this.over = exit
         return exit
@@ -272,7 +275,7 @@ export class VirtualMachine implements Machine, Stateful {
   }
 
   private ask(exit: MachineExit): void {
-    this.pending ??= exit
+    this.exitDue ??= exit
     this.cpu.stop()
   }
 
@@ -280,83 +283,74 @@ export class VirtualMachine implements Machine, Stateful {
     this.board.power.resume(this.wakeEvent, () => this.reset())
   }
 
-  reset(): void {
+  private reset(): void {
     for (const device of this.board.devices) device.reset()
     this.asleep = false
     this.wakeEvent = 0
     this.cpu.reset()
-    this.pending = undefined
+    this.exitDue = undefined
     this.over = undefined
     this.resetDue = false
   }
 
-  key(event: KeyEvent): void {
-    // It does as the power button does, as on QEMU.
-    if (this.asleep && event.down) this.wakeEvent = this.board.power.buttonEvent
-    this.board.keyboard.key(event)
+  input(event: InputEvent): void {
+    const { keyboard, mouse, power } = this.board
+    switch (event.kind) {
+      case 'key':
+        // It does as the power button does, as on QEMU.
+        if (this.asleep && event.down) this.wakeEvent = power.buttonEvent
+        keyboard.key(event)
+        break
+      case 'mouse':
+        mouse.move(event)
+        break
+      case 'serial':
+        this.serial[event.port].receive?.(event.bytes)
+        break
+      case 'power-button':
+        if (this.asleep) this.wakeEvent = power.buttonEvent
+        else power.button()
+        break
+      case 'reset':
+        this.reset()
+        break
+    }
   }
 
-  keyboardPending(): number {
-    const { keyboard, i8042 } = this.board
-    return keyboard.pending() + (i8042.holdsKey ? 1 : 0)
+  pending(queue: InputQueue): number {
+    const { keyboard, mouse, i8042 } = this.board
+    if (queue === 'keyboard') return keyboard.pending() + (i8042.holdsKey ? 1 : 0)
+    if (queue === 'mouse') return mouse.pending() + (i8042.holdsMovement ? 1 : 0)
+    return this.serial[Number(queue.slice('COM'.length)) - 1].pending?.() ?? 0
   }
 
   biosKeys(): BiosKeys | undefined {
     return biosKeys(this.cpu.getState(0), this.memory)
   }
 
-  mouse(event: MouseEvent): void {
-    this.board.mouse.move(event)
+  insert(drive: RemovableDrive, medium: BlockDevice | undefined): void {
+    this.board.insert(drive, medium)
+    this.hold(drive, medium)
   }
 
-  mouseListened(): boolean {
-    return this.board.mouse.reporting
-  }
-
-  mousePending(): number {
-    const { mouse, i8042 } = this.board
-    return mouse.pending() + (i8042.holdsMovement ? 1 : 0)
-  }
-
-  serialInput(port: number, bytes: Uint8Array): void {
-    this.serial[port].receive?.(bytes)
-  }
-
-  serialPending(port: number): number {
-    return this.serial[port].pending?.() ?? 0
-  }
-
-  powerButton(): void {
-    const { power } = this.board
-    if (this.asleep) this.wakeEvent = power.buttonEvent
-    else power.button()
-  }
-
-  insertFloppy(drive: number, medium: BlockDevice | undefined): void {
-    this.board.drives.floppy(drive, medium)
-    this.hold(`floppy${drive}`, medium)
-  }
-
-  insertCdrom(medium: BlockDevice | undefined): void {
-    this.board.drives.cdrom(medium)
-    this.hold('cdrom', medium)
-  }
-
-  private hold(slot: string, medium: BlockDevice | undefined): void {
+  private hold(slot: DriveId, medium: BlockDevice | undefined): void {
     if (medium) this.media.set(slot, medium)
     else this.media.delete(slot)
   }
 
-  lastIo(): PortAccess[] {
-    return this.portLog.list((port) => this.ports.nameOf(port))
+  report(): MachineReport {
+    return {
+      unhandled: this.unhandled(),
+      warnings: this.warnings.list(),
+      lastIo: this.portLog.list((port) => this.ports.nameOf(port)),
+      faults: this.cpu.lastFaults(),
+      registers: this.registers(),
+      mouse: this.board.mouse.reporting,
+    }
   }
 
-  lastFaults(): Fault[] {
-    return this.cpu.lastFaults()
-  }
-
-  unhandled(): Unhandled[] {
-    const list: Unhandled[] = [
+  private unhandled(): UnhandledAccess[] {
+    const list: UnhandledAccess[] = [
       ...this.ports.unhandled().map(({ port, ...rest }) => ({ kind: 'port' as const, address: port, ...rest })),
       ...this.memory
         .unhandled()
@@ -366,7 +360,7 @@ export class VirtualMachine implements Machine, Stateful {
     return list.sort((a, b) => b.reads + b.writes - (a.reads + a.writes))
   }
 
-  registers(): string {
+  private registers(): string {
     const { cpu } = this
     if (cpu.cpus === 1) return formatRegisters(cpu.getState())
     return Array.from({ length: cpu.cpus }, (_, i) => `CPU ${i}:\n${formatRegisters(cpu.getState(i))}`).join('\n')
@@ -427,7 +421,7 @@ export class VirtualMachine implements Machine, Stateful {
   }
 
   get unassignedMemory(): Stateful {
-    return this.memory.ownerless
+    return this.memory.unassigned
   }
 
   /** What a state of this machine looks like. */
@@ -444,7 +438,7 @@ export class VirtualMachine implements Machine, Stateful {
   private take(state: MachineState): void {
     const { cpu, memory } = this
     for (const [slot, image] of Object.entries(state.media)) {
-      const medium = this.media.get(slot)
+      const medium = this.media.get(slot as DriveId)
       if (image && medium instanceof Overlay) medium.restore(image)
     }
     this.guestMemory.restore(state.memory)

@@ -114,6 +114,7 @@ ${last?.text && fold('Last screen as text', html`<pre tabindex="0">${last.text}<
 ${last?.serial && fold('Last serial lines', html`<pre tabindex="0">${last.serial}</pre>`)}
 ${cell.registers && fold('Registers', html`<pre tabindex="0">${cell.registers}</pre>`)}
 ${cell.unhandled?.length ? fold(`Accesses to what the machine does not have (${cell.unhandled.length})`, accesses(cell.unhandled)) : undefined}
+${cell.warnings?.length ? fold(`Warnings of the machine’s devices (${cell.warnings.length})`, warnings(cell.warnings)) : undefined}
 </article>
 `
 }
@@ -147,6 +148,13 @@ function picture(shot: Screenshot, alt: string): Html {
 
 function fold(title: string, content: Html): Html {
   return html`<details><summary>${title}</summary>${content}</details>`
+}
+
+function warnings(list: NonNullable<Cell['warnings']>): Html {
+  return html`<table class="accesses"><thead><tr><th scope="col">What</th><th scope="col">Last at</th><th scope="col" class="n">Times</th></tr></thead><tbody>${list.map(
+    ({ text, address, count: times }) =>
+      html`<tr><td>${text}</td><td>${address !== undefined && html`<code>0x${address.toString(16)}</code>`}</td><td class="n">${count(times)}</td></tr>`,
+  )}</tbody></table>`
 }
 
 function accesses(list: NonNullable<Cell['unhandled']>): Html {

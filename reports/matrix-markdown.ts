@@ -62,6 +62,7 @@ function details(cell: Cell, column: string): string[] {
   if (cell.status === 'failed' && last?.evidence?.serial)
     lines.push('', 'Last serial lines:', '', fence(last.evidence.serial))
   if (cell.unhandled?.length) lines.push('', accesses(cell.unhandled))
+  if (cell.warnings?.length) lines.push('', warnings(cell.warnings))
   return lines
 }
 
@@ -69,11 +70,19 @@ function details(cell: Cell, column: string): string[] {
 const MOST = 8
 
 function accesses(list: NonNullable<Cell['unhandled']>): string {
-  const words = list
-    .slice(0, MOST)
-    .map((one) => `${accessName(one)}${one.name ? ` (${plain(one.name)})` : ''} ×${one.reads + one.writes}`)
-  const more = list.length > MOST ? ` and ${list.length - MOST} more` : ''
-  return `Accesses to what the machine does not have: ${words.join(', ')}${more}.`
+  const words = list.map(
+    (one) => `${accessName(one)}${one.name ? ` (${plain(one.name)})` : ''} ×${one.reads + one.writes}`,
+  )
+  return `Accesses to what the machine does not have: ${first(words)}.`
+}
+
+function warnings(list: NonNullable<Cell['warnings']>): string {
+  return `Warnings of the machine’s devices: ${first(list.map(({ text, count }) => `${plain(text)} ×${count}`))}.`
+}
+
+function first(words: readonly string[]): string {
+  const more = words.length > MOST ? ` and ${words.length - MOST} more` : ''
+  return `${words.slice(0, MOST).join(', ')}${more}`
 }
 
 function sentence(text: string): string {

@@ -3,6 +3,7 @@
  * `matrix.json` is this, with screenshots by path; in memory a screenshot carries its PNG.
  */
 import { z } from 'zod'
+import { MachineReport } from '../machine/report.js'
 import { schemaWords } from './schema-words.js'
 
 export const MATRIX_VERSION = 1
@@ -45,15 +46,6 @@ export const LevelResult = z.object({
   evidence: Evidence.optional(),
 })
 
-/** An access to something that the machine does not have. */
-export const UnhandledAccess = z.object({
-  kind: z.enum(['port', 'mmio', 'msr']),
-  address: z.number().nonnegative(),
-  name: z.string().optional(),
-  reads: z.number().int().nonnegative(),
-  writes: z.number().int().nonnegative(),
-})
-
 export const MachineExit = z.object({
   reason: z.string(),
   code: z.number().optional(),
@@ -80,7 +72,9 @@ export const Cell = z.object({
   guestTimeNs: z.number().nonnegative().optional(),
   hostTimeMs: z.number().nonnegative().optional(),
   instructions: z.number().nonnegative().optional(),
-  unhandled: z.array(UnhandledAccess).optional(),
+  unhandled: MachineReport.shape.unhandled.optional(),
+  /** What the machine's devices warned of, most often first. */
+  warnings: MachineReport.shape.warnings.optional(),
   /** Registers when it failed. */
   registers: z.string().optional(),
 })
@@ -126,7 +120,6 @@ export type Status = z.infer<typeof Status>
 export type Screenshot = z.infer<typeof Screenshot>
 export type Evidence = z.infer<typeof Evidence>
 export type LevelResult = z.infer<typeof LevelResult>
-export type UnhandledAccess = z.infer<typeof UnhandledAccess>
 export type MachineExit = z.infer<typeof MachineExit>
 export type Cell = z.infer<typeof Cell>
 export type GuestRow = z.infer<typeof GuestRow>

@@ -1,5 +1,6 @@
 /** Figures in words, the same in every renderer. */
-import type { Cell, MatrixResult, UnhandledAccess } from './matrix-result.js'
+import type { UnhandledAccess } from '../machine/report.js'
+import type { Cell, MatrixResult } from './matrix-result.js'
 import { countOf } from './matrix-result.js'
 
 /** Milliseconds as `850 ms`, `12.3 s`, `2 min 5 s`. */

@@ -54,7 +54,8 @@ export const FENCES: { readonly [room: string]: Fence } = {
     code: ['machine/device', 'machine/host', 'machine/media'],
     types: ['machine/clock', 'machine/cpu/engine'],
   },
-  reports: { code: ['machine/host/output-file'] },
+  // Results carry what a machine has to tell.
+  reports: { code: ['machine/host/output-file', 'machine/report'] },
   fixtures: { code: ['machine/media'] },
   // index.ts, what a test author imports.
   harness: { code: EVERYTHING_BELOW },

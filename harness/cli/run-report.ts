@@ -1,7 +1,7 @@
 /** What `bootwright run` says at its end: one JSON object, or sentences. */
 
 import type { Fault } from '../../machine/cpu/engine.js'
-import type { Unhandled } from '../../machine/machine.js'
+import type { UnhandledAccess } from '../../machine/report.js'
 import { printableJson } from '../../reports/printable.js'
 import type { EndReason, RunResult } from '../protocol/script.js'
 import { qemuStatus } from '../words/exit-words.js'
@@ -46,6 +46,8 @@ export interface RunJson {
   unhandled?: UnhandledJson[]
   /** The same of the firmware, before it handed over. */
   unhandledByFirmware?: UnhandledJson[]
+  /** What the machine's devices warned of, most often first: registers and commands that they lack, media that failed. */
+  warnings?: { text: string; address?: string; count: number }[]
   /** Media that the host could not read or write when the guest did. */
   mediaFailures?: string[]
   /** The ports that were accessed last, and how often; the last one last. */
@@ -67,7 +69,7 @@ export interface UnhandledJson {
   writes: number
 }
 
-function unhandledJson(item: Unhandled): UnhandledJson {
+function unhandledJson(item: UnhandledAccess): UnhandledJson {
   return { ...item, address: hex(item.address) }
 }
 
@@ -121,6 +123,11 @@ export function runJson(result: RunResult, engine: Engine, screenshot: string | 
     serial: result.serial.map(({ port, lines }) => ({ port: `COM${port + 1}`, lines })),
     unhandled: result.unhandled.map(unhandledJson),
     unhandledByFirmware: (result.unhandledByFirmware ?? []).map(unhandledJson),
+    warnings: result.warnings.map(({ text, address, count }) => ({
+      text,
+      ...(address !== undefined && { address: hex(address) }),
+      count,
+    })),
     ...(result.mediaFailures.length > 0 && { mediaFailures: result.mediaFailures }),
     lastIo: result.lastIo.map((access) => ({ ...access, port: hex(access.port), value: hex(access.value) })),
     faults: result.faults,

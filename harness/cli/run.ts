@@ -164,7 +164,7 @@ async function openViews({ views, guest }: RunRequest, vm: VmThread): Promise<Vi
   return Views.open(views, new ThreadMachine(vm, title), {
     onSerial: (bytes) => {
       const isTaken = vm.serialBacklog < SERIAL_BACKLOG
-      if (isTaken) vm.serialInput(0, bytes)
+      if (isTaken) vm.input({ kind: 'serial', port: 0, bytes })
       return isTaken
     },
   })
@@ -225,10 +225,11 @@ function forwardInput(vm: VmThread): void {
   stdin.on('data', (bytes: Buffer) => {
     const typed = stdin.isTTY
     if (vm.serialBacklog > SERIAL_BACKLOG) stdin.pause()
-    vm.serialInput(
-      0,
-      Uint8Array.from(bytes, (byte) => (typed && byte === 0x0a ? 0x0d : byte)),
-    )
+    vm.input({
+      kind: 'serial',
+      port: 0,
+      bytes: Uint8Array.from(bytes, (byte) => (typed && byte === 0x0a ? 0x0d : byte)),
+    })
   })
   stdin.on('error', () => {})
 }

@@ -5,6 +5,7 @@ import type { DeviceSpec } from '../../machine/devices/catalogue.js'
 import { findFirmware, findOptionRom } from '../../machine/firmware/find-firmware.js'
 import { DEFAULT_EPOCH, type Machine, type MachineOptions } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
+import { REMOVABLE_DRIVES, type RemovableDrive } from '../../machine/media/drive-id.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../../machine/media/open-medium.js'
 import type { NicSpec } from '../../machine/network/machine-network.js'
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
@@ -72,9 +73,7 @@ export interface MachineConfig {
   record?: string
 }
 
-/** A drive whose medium can be changed while the machine runs. */
-export type Drive = 'a' | 'b' | 'cdrom'
-export type DriveMedia = { readonly [drive in Drive]?: MediumConfig }
+export type DriveMedia = { readonly [drive in RemovableDrive]?: MediumConfig }
 
 export const DEFAULT_MEMORY = 128 << 20
 
@@ -85,7 +84,7 @@ export interface OpenedMachine {
   /** What is in the drives now. */
   readonly media: DriveMedia
   /** Puts a medium into a drive, or takes out what is in it. Throws a MediaError. */
-  insert(drive: Drive, medium?: MediumConfig): void
+  insert(drive: RemovableDrive, medium?: MediumConfig): void
   /** What failed on the host's side when the guest read or wrote, which was told of an error: a sentence each. */
   mediaFailures(): string[]
   /** Closes the machine and its media. */
@@ -130,7 +129,7 @@ export function openMachine(
       ...callbacks,
       ...(captures.size > 0 && { onFrame: (nic, frame, time, now) => captures.get(nic)?.add(frame, time, now) }),
     })
-    let media: DriveMedia = { a: config.floppies?.[0], b: config.floppies?.[1], cdrom: config.cdrom }
+    let media = driveMedia(config)
     return {
       machine,
       get media() {
@@ -138,8 +137,7 @@ export function openMachine(
       },
       insert(drive, medium) {
         const device = medium && open(medium, drive === 'cdrom' ? 'cdrom' : 'floppy')
-        if (drive === 'cdrom') machine.insertCdrom(device)
-        else machine.insertFloppy(drive === 'a' ? 0 : 1, device)
+        machine.insert(drive, device)
         media = { ...media, [drive]: medium }
       },
       mediaFailures() {
@@ -158,9 +156,14 @@ export function openMachine(
   }
 }
 
+/** What is in the drives when the machine starts. */
+export function driveMedia({ floppies, cdrom }: MachineConfig): DriveMedia {
+  return { floppy0: floppies?.[0], floppy1: floppies?.[1], cdrom }
+}
+
 /** Brings the drives of a running machine to these media; what is in them already stays. */
 export function changeMedia(opened: OpenedMachine, wanted: DriveMedia): void {
-  for (const drive of ['a', 'b', 'cdrom'] as const) {
+  for (const drive of REMOVABLE_DRIVES) {
     const [here, there] = [opened.media[drive], wanted[drive]]
     if (here?.path !== there?.path || !here?.write !== !there?.write) opened.insert(drive, there)
   }

@@ -10,8 +10,8 @@ import { savedShape } from '../options/read-options.js'
 export const SavedConfig = z.object(savedShape())
 
 export const SavedMedia = z.object({
-  a: SavedMedium.optional(),
-  b: SavedMedium.optional(),
+  floppy0: SavedMedium.optional(),
+  floppy1: SavedMedium.optional(),
   cdrom: SavedMedium.optional(),
 })
 

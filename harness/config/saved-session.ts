@@ -3,6 +3,7 @@
  * machine's holder knew of it (`vm/snapshots.ts`). Anybody may have written the file.
  */
 import { z } from 'zod'
+import { UnhandledAccess } from '../../machine/report.js'
 
 const Count = z.int().min(0)
 const Text = z.string().max(64 << 20)
@@ -49,14 +50,6 @@ const Log = z.object({
   partial: z.array(z.int().min(0).max(255)).max(8),
 })
 
-const Access = z.object({
-  kind: z.enum(['port', 'mmio', 'msr']),
-  address: z.number().min(0),
-  name: Line.optional(),
-  reads: Count,
-  writes: Count,
-})
-
 /** JSON in a text, as plain data of a schema. */
 function json<T extends z.ZodType>(schema: T) {
   return z.string().refine((text) => {
@@ -76,7 +69,9 @@ export const SavedRunner = z.object({
   hostInput: z.boolean(),
   unclaimed: Exit.nullish(),
   screens: z.object({ seen: Seen.nullable(), seenBeforeReset: Seen.nullable() }),
-  firmware: json(z.tuple([z.array(Access).max(4096).nullable(), z.array(Access).max(4096)])).optional(),
+  firmware: json(
+    z.tuple([z.array(UnhandledAccess).max(4096).nullable(), z.array(UnhandledAccess).max(4096)]),
+  ).optional(),
 })
 
 const Font = z.object({

@@ -109,6 +109,7 @@ async function climb(
   cell.guestTimeNs = result.guestTimeNs
   cell.instructions = result.instructions
   cell.unhandled = result.unhandled
+  cell.warnings = result.warnings
   cell.levels.push({
     name: level.name,
     title: level.title,

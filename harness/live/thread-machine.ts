@@ -16,16 +16,16 @@ export class ThreadMachine implements LiveMachine {
   }
 
   key(event: KeyEvent): void {
-    this.vm.key(event)
+    this.vm.input({ kind: 'key', ...event })
   }
 
   mouse(event: MouseEvent): void {
-    this.vm.mouse(event)
+    this.vm.input({ kind: 'mouse', ...event })
   }
 
   /** A PS/2 mouse cannot be put anywhere: the guest's pointer moves as the viewer's does. */
   pointer(state: PointerState): void {
     const event = this.movements.next(state)
-    if (event) this.vm.mouse(event)
+    if (event) this.vm.input({ kind: 'mouse', ...event })
   }
 }

@@ -1,7 +1,8 @@
 /** What a machine's thread and the thread that started it say to each other: plain data only. */
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
-import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
-import type { Drive, MachineConfig, MediumConfig } from '../config/machine-config.js'
+import type { InputEvent } from '../../machine/input.js'
+import type { RemovableDrive } from '../../machine/media/drive-id.js'
+import type { MachineConfig, MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { Script } from './script.js'
 import type { SnapshotParts } from './snapshot-parts.js'
@@ -49,11 +50,11 @@ export interface WorkerStart {
 
 export type Command =
   | { method: 'run'; script: Script }
-  | { method: 'look' | 'frame' | 'registers' | 'snapshot' | 'close' }
+  | { method: 'look' | 'frame' | 'snapshot' | 'close' }
   | { method: 'read'; area?: Area }
   | { method: 'picture'; since: number }
   /** Without a medium, what is in the drive is taken out. */
-  | { method: 'insert'; drive: Drive; medium?: MediumConfig }
+  | { method: 'insert'; drive: RemovableDrive; medium?: MediumConfig }
   | { method: 'restore'; parts: SnapshotParts }
   | { method: 'trace'; on: boolean }
 export type Request = Command & { id: number }
@@ -61,9 +62,7 @@ export type Request = Command & { id: number }
 /** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */
 export type ControlMessage =
   | { kind: 'stop'; id: number }
-  | { kind: 'serial-input'; port: number; bytes: Uint8Array }
-  | { kind: 'key'; event: KeyEvent }
-  | { kind: 'mouse'; event: MouseEvent }
+  | { kind: 'input'; event: InputEvent }
   /** A question that is answered between two slices. */
   | { kind: 'ask'; request: Request }
 

@@ -1,9 +1,8 @@
 /** Scripts: what is done with a machine, step by step, and what came of it. Plain data, so that they cross threads. */
 
-import type { PortAccess } from '../../machine/bus/port-log.js'
-import type { Fault } from '../../machine/cpu/engine.js'
 import type { DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
-import type { MachineExit, Unhandled } from '../../machine/machine.js'
+import type { MachineExit } from '../../machine/machine.js'
+import type { MachineReport, UnhandledAccess } from '../../machine/report.js'
 import type { BootStep, MouseButton, Pattern } from '../keys/boot-command.js'
 import type { BitmapFont } from '../picture/bitmap-font.js'
 import type { Condition } from './condition.js'
@@ -46,8 +45,8 @@ export interface Script {
   readonly title?: string
 }
 
-/** What the machine shows at a moment. */
-export interface Look {
+/** What the machine shows and has to tell at a moment; `unhandled` is the guest's own part. */
+export interface Look extends MachineReport {
   /** Guest time in ns. */
   guestTimeNs: number
   /** Retired instructions; 0 under kvm. */
@@ -58,17 +57,10 @@ export interface Look {
   cells: TextScreen | undefined
   /** The last lines of every line that sent something; port 0 is COM1. */
   serial: { port: number; lines: string[] }[]
-  /** The guest listens to its mouse. */
-  mouse: boolean
-  unhandled: Unhandled[]
   /** What the firmware touched before it handed over, which is no part of `unhandled`. */
-  unhandledByFirmware?: Unhandled[]
+  unhandledByFirmware?: UnhandledAccess[]
   /** Media that the host could not read or write when the guest did, a sentence each. */
   mediaFailures: string[]
-  /** The last port accesses, the last one last. */
-  lastIo: PortAccess[]
-  /** The last exceptions, the last one last; none under kvm. */
-  faults: Fault[]
 }
 
 export interface Shot {
@@ -103,8 +95,6 @@ export interface RunResult extends Look {
   /** Resets of the machine on the way. */
   resets: number
   hostMs: number
-  /** Registers at the end. */
-  registers: string | undefined
   shots: Shot[]
   /** The machine's thread did not answer and was ended: this is what it had told before. */
   lost?: true

@@ -3,7 +3,7 @@
  * on its debug console (port 402h) when it hands over, whatever it boots.
  */
 import type { State } from '../../machine/device.js'
-import type { Unhandled } from '../../machine/machine.js'
+import type { UnhandledAccess } from '../../machine/report.js'
 
 const HAND_OVER = 'Booting from '
 
@@ -11,11 +11,11 @@ export class FirmwareAccesses {
   /** How much of the words has come. */
   private matched = 0
   /** All that was touched when the firmware began; undefined while the guest runs. */
-  private before: Unhandled[] | undefined = []
-  private counts: Unhandled[] = []
+  private before: UnhandledAccess[] | undefined = []
+  private counts: UnhandledAccess[] = []
 
   /** @param all What was touched so far. */
-  constructor(private readonly all: () => Unhandled[]) {}
+  constructor(private readonly all: () => UnhandledAccess[]) {}
 
   /** A byte on the debug console. */
   byte(byte: number): void {
@@ -34,12 +34,12 @@ export class FirmwareAccesses {
     this.before ??= this.all()
   }
 
-  own(): Unhandled[] {
+  own(): UnhandledAccess[] {
     return this.counts
   }
 
   /** What is left of `all` for the guest. */
-  others(all: Unhandled[]): Unhandled[] {
+  others(all: UnhandledAccess[]): UnhandledAccess[] {
     return without(all, this.counts)
   }
 
@@ -56,12 +56,12 @@ export class FirmwareAccesses {
   }
 }
 
-function find(list: readonly Unhandled[], { kind, address }: Unhandled): Unhandled | undefined {
+function find(list: readonly UnhandledAccess[], { kind, address }: UnhandledAccess): UnhandledAccess | undefined {
   return list.find((one) => one.kind === kind && one.address === address)
 }
 
 /** The counts less others, or with a `sign` of -1 and others; those with nothing left are left out. */
-function without(all: readonly Unhandled[], less: readonly Unhandled[], sign = 1): Unhandled[] {
+function without(all: readonly UnhandledAccess[], less: readonly UnhandledAccess[], sign = 1): UnhandledAccess[] {
   return all.flatMap((one) => {
     const other = find(less, one)
     const reads = one.reads - sign * (other?.reads ?? 0)

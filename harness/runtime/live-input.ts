@@ -3,6 +3,7 @@
  * only when the guest has fetched the one before, so that fast hands and pasted text lose nothing.
  */
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
+import type { InputEvent } from '../../machine/input.js'
 import type { Machine } from '../../machine/machine.js'
 
 /** What drivers take for one packet. */
@@ -15,17 +16,31 @@ const SERIAL_AHEAD = 16 << 10
 export class LiveInput {
   private readonly keys: KeyEvent[] = []
   private readonly moves: MouseEvent[] = []
+  private readonly buttons: InputEvent[] = []
   private readonly serial: { port: number; bytes: Uint8Array }[] = []
 
   /** @param serialTaken Told how many of the serial bytes have gone to the machine. */
   constructor(private readonly serialTaken: (bytes: number) => void = () => {}) {}
 
-  key(event: KeyEvent): void {
-    if (this.keys.length < MAX_QUEUE) this.keys.push(event)
+  /** Serial bytes wait without bound: whoever sends them keeps to what was taken. */
+  add(event: InputEvent): void {
+    switch (event.kind) {
+      case 'key':
+        if (this.keys.length < MAX_QUEUE) this.keys.push(event)
+        break
+      case 'mouse':
+        this.move(event)
+        break
+      case 'serial':
+        this.serial.push({ ...event })
+        break
+      default:
+        this.buttons.push(event)
+    }
   }
 
   /** Movements with the same buttons become one. */
-  mouse(event: MouseEvent): void {
+  private move(event: MouseEvent): void {
     const last = this.moves.at(-1)
     if (last && last.buttons === event.buttons && last.dz === 0 && event.dz === 0) {
       last.dx += event.dx
@@ -33,20 +48,17 @@ export class LiveInput {
     } else if (this.moves.length < MAX_QUEUE) this.moves.push({ ...event })
   }
 
-  /** Whoever sends them keeps to what was taken: they wait here without bound. */
-  serialInput(port: number, bytes: Uint8Array): void {
-    this.serial.push({ port, bytes })
-  }
-
   /** Between two slices. */
   feed(machine: Machine): void {
     this.feedSerial(machine)
-    if (this.keys.length > 0 && machine.keyboardPending() === 0) machine.key(this.keys.shift() as KeyEvent)
+    for (const button of this.buttons.splice(0)) machine.input(button)
+    if (this.keys.length > 0 && machine.pending('keyboard') === 0)
+      machine.input({ kind: 'key', ...(this.keys.shift() as KeyEvent) })
     const move = this.moves[0]
-    if (!move || machine.mousePending() > 0) return
+    if (!move || machine.pending('mouse') > 0) return
     const dx = clamp(move.dx)
     const dy = clamp(move.dy)
-    machine.mouse({ ...move, dx, dy })
+    machine.input({ ...move, kind: 'mouse', dx, dy })
     move.dx -= dx
     move.dy -= dy
     move.dz = 0
@@ -55,10 +67,10 @@ export class LiveInput {
 
   private feedSerial(machine: Machine): void {
     for (let next = this.serial[0]; next; next = this.serial[0]) {
-      const room = SERIAL_AHEAD - machine.serialPending(next.port)
+      const room = SERIAL_AHEAD - machine.pending(`COM${next.port + 1}`)
       if (room <= 0) return
       const bytes = next.bytes.subarray(0, room)
-      machine.serialInput(next.port, bytes)
+      machine.input({ kind: 'serial', port: next.port, bytes })
       this.serialTaken(bytes.length)
       next.bytes = next.bytes.subarray(bytes.length)
       if (next.bytes.length === 0) this.serial.shift()

@@ -5,17 +5,19 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
 import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
 import { OutputFile, UnwritableFile } from '../../machine/host/output-file.js'
+import type { InputEvent, InputQueue } from '../../machine/input.js'
 import type { Machine, MachineExit } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
+import type { RemovableDrive } from '../../machine/media/drive-id.js'
+import type { MachineReport } from '../../machine/report.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
-import type { Drive, MachineConfig } from '../config/machine-config.js'
+import { driveMedia, type MachineConfig } from '../config/machine-config.js'
 import { absolute, type InputFile, inputsOf } from '../thread/snapshot-files.js'
 
-export const RECORDING_VERSION = 1
+export const RECORDING_VERSION = 2
 /** Instructions between two hashes. */
 const CHECKPOINT = 500_000_000
 
@@ -31,13 +33,24 @@ export interface RecordingHeader {
 export type Recorded = { at: number; instructions: number } & Happening
 
 type Happening =
-  | { do: 'key'; event: KeyEvent }
-  | { do: 'mouse'; event: MouseEvent }
-  | { do: 'serial'; port: number; bytes: number[] }
-  | { do: 'power-button' | 'reset' | 'save' }
+  | { do: 'input'; event: RecordedInput }
+  | { do: 'save' }
   /** Without a path, what is in the drive is taken out. */
-  | { do: 'insert'; drive: Drive; path?: string; sha256?: string }
+  | { do: 'insert'; drive: RemovableDrive; path?: string; sha256?: string }
   | { do: 'checkpoint' | 'end'; hash: string }
+
+/** As JSON has it: bytes are a list of numbers. */
+export type RecordedInput =
+  | Exclude<InputEvent, { kind: 'serial' }>
+  | (Omit<Extract<InputEvent, { kind: 'serial' }>, 'bytes'> & { bytes: number[] })
+
+function recorded(event: InputEvent): RecordedInput {
+  return event.kind === 'serial' ? { ...event, bytes: [...event.bytes] } : event
+}
+
+export function played(event: RecordedInput): InputEvent {
+  return event.kind === 'serial' ? { ...event, bytes: Uint8Array.from(event.bytes) } : event
+}
 
 /** Recordings that cannot be made or replayed. One sentence. */
 export class RecordingError extends Error {
@@ -64,8 +77,7 @@ export class Recorder {
 
   /** Throws a RecordingError where the file cannot be written, a SnapshotError where a medium cannot be read. */
   static async begin(path: string, config: MachineConfig): Promise<Recorder> {
-    const { floppies = [], cdrom } = config
-    const inputs = await inputsOf(config, { a: floppies[0], b: floppies[1], cdrom })
+    const inputs = await inputsOf(config, driveMedia(config))
     const header: RecordingHeader = { recording: 'bootwright', version: RECORDING_VERSION, config, inputs }
     let recorder: Recorder
     try {
@@ -131,75 +143,26 @@ export class RecordedMachine implements Machine {
     this.machine.requestStop()
   }
 
-  key(event: KeyEvent): void {
-    this.note({ do: 'key', event })
-    this.machine.key(event)
+  input(event: InputEvent): void {
+    this.note({ do: 'input', event: recorded(event) })
+    this.machine.input(event)
   }
 
-  keyboardPending(): number {
-    return this.machine.keyboardPending()
+  pending(queue: InputQueue): number {
+    return this.machine.pending(queue)
   }
 
   biosKeys(): BiosKeys | undefined {
     return this.machine.biosKeys()
   }
 
-  mouse(event: MouseEvent): void {
-    this.note({ do: 'mouse', event })
-    this.machine.mouse(event)
+  insert(drive: RemovableDrive, medium: BlockDevice | undefined): void {
+    this.note({ do: 'insert', drive, ...identity(medium) })
+    this.machine.insert(drive, medium)
   }
 
-  mouseListened(): boolean {
-    return this.machine.mouseListened()
-  }
-
-  mousePending(): number {
-    return this.machine.mousePending()
-  }
-
-  serialInput(port: number, bytes: Uint8Array): void {
-    this.note({ do: 'serial', port, bytes: [...bytes] })
-    this.machine.serialInput(port, bytes)
-  }
-
-  serialPending(port: number): number {
-    return this.machine.serialPending(port)
-  }
-
-  powerButton(): void {
-    this.note({ do: 'power-button' })
-    this.machine.powerButton()
-  }
-
-  reset(): void {
-    this.note({ do: 'reset' })
-    this.machine.reset()
-  }
-
-  insertFloppy(drive: number, medium: BlockDevice | undefined): void {
-    this.note({ do: 'insert', drive: drive === 0 ? 'a' : 'b', ...identity(medium) })
-    this.machine.insertFloppy(drive, medium)
-  }
-
-  insertCdrom(medium: BlockDevice | undefined): void {
-    this.note({ do: 'insert', drive: 'cdrom', ...identity(medium) })
-    this.machine.insertCdrom(medium)
-  }
-
-  unhandled() {
-    return this.machine.unhandled()
-  }
-
-  lastIo() {
-    return this.machine.lastIo()
-  }
-
-  lastFaults() {
-    return this.machine.lastFaults()
-  }
-
-  registers(): string {
-    return this.machine.registers()
+  report(): MachineReport {
+    return this.machine.report()
   }
 
   /** Saving drops the CPU's translations, so a replay does it too. */

@@ -3,14 +3,22 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { createMachine } from '../../machine/create-machine.js'
 import type { Machine } from '../../machine/machine.js'
+import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { readRegular } from '../../machine/media/regular-file.js'
 import { LAST_NS } from '../../machine/state/fields.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
-import { type OpenedMachine, openMachine } from '../config/machine-config.js'
+import { driveMedia, type OpenedMachine, openMachine } from '../config/machine-config.js'
 import { SavedConfig, SavedInputs } from '../config/saved-config.js'
 import { checkInputs, inputsOf, isFirmwareHere } from '../thread/snapshot-files.js'
-import { RECORDING_VERSION, type Recorded, RecordingError, type RecordingHeader } from './recorder.js'
+import {
+  played,
+  RECORDING_VERSION,
+  type Recorded,
+  type RecordedInput,
+  RecordingError,
+  type RecordingHeader,
+} from './recorder.js'
 
 export interface Recording {
   header: RecordingHeader
@@ -79,24 +87,20 @@ const Counts = z
   .max(2 ** 31)
 const Hash = z.string().regex(/^[\da-f]{64}$/)
 
+const Input = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('key'), code: z.string().max(64), down: z.boolean() }),
+  z.object({ kind: z.literal('mouse'), dx: Counts, dy: Counts, dz: Counts, buttons: z.int().min(0).max(31) }),
+  z.object({ kind: z.literal('serial'), port: z.int().min(0).max(3), bytes: z.array(z.int().min(0).max(255)) }),
+  z.object({ kind: z.enum(['power-button', 'reset']) }),
+]) satisfies z.ZodType<RecordedInput>
+
 const Event = z.discriminatedUnion('do', [
-  z.object({ do: z.literal('key'), ...At, event: z.object({ code: z.string().max(64), down: z.boolean() }) }),
-  z.object({
-    do: z.literal('mouse'),
-    ...At,
-    event: z.object({ dx: Counts, dy: Counts, dz: Counts, buttons: z.int().min(0).max(31) }),
-  }),
-  z.object({
-    do: z.literal('serial'),
-    ...At,
-    port: z.int().min(0).max(3),
-    bytes: z.array(z.int().min(0).max(255)),
-  }),
-  z.object({ do: z.enum(['power-button', 'reset', 'save']), ...At }),
+  z.object({ do: z.literal('input'), ...At, event: Input }),
+  z.object({ do: z.literal('save'), ...At }),
   z.object({
     do: z.literal('insert'),
     ...At,
-    drive: z.enum(['a', 'b', 'cdrom']),
+    drive: z.enum(REMOVABLE_DRIVES),
     path: z.string().optional(),
     sha256: Hash.optional(),
   }),
@@ -139,8 +143,7 @@ export class Replay {
     const { header, events } = readRecording(path)
     const config = { ...header.config }
     if (config.firmware && !isFirmwareHere(config.firmware)) config.firmware = undefined
-    const { floppies = [], cdrom } = config
-    const inputs = await inputsOf(config, { a: floppies[0], b: floppies[1], cdrom })
+    const inputs = await inputsOf(config, driveMedia(config))
     checkInputs(header.inputs, inputs, `the recording ${JSON.stringify(path)}`)
     return new Replay(openMachine(config, {}, createMachine), events)
   }
@@ -194,20 +197,8 @@ export class Replay {
     if (machine.now() !== event.at || machine.instructions() !== event.instructions)
       this.diverged(event, `it is at instruction ${machine.instructions()}`)
     switch (event.do) {
-      case 'key':
-        machine.key(event.event)
-        break
-      case 'mouse':
-        machine.mouse(event.event)
-        break
-      case 'serial':
-        machine.serialInput(event.port, Uint8Array.from(event.bytes))
-        break
-      case 'power-button':
-        machine.powerButton()
-        break
-      case 'reset':
-        machine.reset()
+      case 'input':
+        machine.input(played(event.event))
         break
       case 'insert':
         this.insert(event)
@@ -228,7 +219,9 @@ export class Replay {
     if (path !== undefined) {
       const here = createHash('sha256').update(contentsOf(path)).digest('hex')
       if (here !== sha256)
-        throw new RecordingError(`${JSON.stringify(path)} is not what was put into drive ${drive}; bring that one back`)
+        throw new RecordingError(
+          `${JSON.stringify(path)} is not what was put into the ${driveWords(drive)} drive; bring that one back`,
+        )
     }
     this.opened.insert(drive, path === undefined ? undefined : { path })
   }

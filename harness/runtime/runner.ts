@@ -6,7 +6,7 @@
 
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
-import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
+import type { InputEvent } from '../../machine/input.js'
 import type { Machine, MachineExit, MachineOptions } from '../../machine/machine.js'
 import { describeUnexpected, isUnexpected } from '../../machine/unexpected.js'
 import type { BitmapFont } from '../picture/bitmap-font.js'
@@ -83,7 +83,7 @@ export class Runner {
   readonly machine: Machine
   /** Of the serial lines, and the last of the debug console. */
   private readonly logs = Array.from({ length: DEBUG_CONSOLE + 1 }, () => new SerialLog())
-  private readonly firmware = new FirmwareAccesses(() => this.machine.unhandled())
+  private readonly firmware = new FirmwareAccesses(() => this.machine.report().unhandled)
   private readonly serialOut: number[][] = Array.from({ length: SERIAL_PORTS }, () => [])
   private debugOut: number[] = []
   private readonly scene: Scene
@@ -191,21 +191,13 @@ export class Runner {
     this.stopAsked = true
   }
 
-  /** Input of a person; marks the result, because it comes at no reproducible moment. */
-  serialInput(port: number, bytes: Uint8Array): void {
+  /**
+   * Input of a person: the next slice of guest time gets it, or a later one. It marks the result, because it comes at no
+   * reproducible moment.
+   */
+  input(event: InputEvent): void {
     this.hostInput = true
-    this.live.serialInput(port, bytes)
-  }
-
-  /** A person's key; the next slice of guest time gets it, or a later one. */
-  key(event: KeyEvent): void {
-    this.hostInput = true
-    this.live.key(event)
-  }
-
-  mouse(event: MouseEvent): void {
-    this.hostInput = true
-    this.live.mouse(event)
+    this.live.add(event)
   }
 
   /** The screen as it is, if anything has changed since the generation `since`. */
@@ -216,19 +208,18 @@ export class Runner {
   }
 
   look(): Look {
+    const report = this.machine.report()
     return {
+      ...report,
       guestTimeNs: this.machine.now(),
       instructions: this.machine.instructions(),
       ...this.screen.fresh(),
       serial: this.logs.flatMap((log, port) =>
         log.bytes > 0 && port !== DEBUG_CONSOLE ? [{ port, lines: log.lastLines(LAST_LINES) }] : [],
       ),
-      mouse: this.machine.mouseListened(),
-      unhandled: this.firmware.others(this.machine.unhandled()),
+      unhandled: this.firmware.others(report.unhandled),
       unhandledByFirmware: this.firmware.own(),
       mediaFailures: [...(this.hooks.mediaFailures?.() ?? [])],
-      lastIo: this.machine.lastIo(),
-      faults: this.machine.lastFaults(),
     }
   }
 
@@ -322,15 +313,19 @@ export class Runner {
         })
         break
       case 'serial-input':
-        machine.serialInput(step.port, typeof step.text === 'string' ? new TextEncoder().encode(step.text) : step.text)
+        machine.input({
+          kind: 'serial',
+          port: step.port,
+          bytes: typeof step.text === 'string' ? new TextEncoder().encode(step.text) : step.text,
+        })
         break
       case 'power-button':
-        machine.powerButton()
+        machine.input({ kind: 'power-button' })
         break
       case 'reset':
         this.unclaimed = undefined
         this.panics.forget()
-        machine.reset()
+        machine.input({ kind: 'reset' })
         break
     }
   }
@@ -491,7 +486,7 @@ export class Runner {
     if (step.kind === 'until') return `while waiting for ${describeCondition(step.condition)}`
     if (step.kind === 'wait-text')
       return `while waiting for ${describeCondition({ kind: 'text', pattern: step.pattern })}`
-    const pending = this.machine.keyboardPending()
+    const pending = this.machine.pending('keyboard')
     if ((step.kind === 'tap' || step.kind === 'key') && pending > 0)
       return `while typing: the guest does not fetch keys (${pending} bytes wait in the keyboard)`
     return step.kind === 'wait' || step.kind === 'until-time' ? 'during a wait' : 'while typing'
@@ -565,7 +560,6 @@ export class Runner {
       matched: this.matched,
       resets: this.resets,
       hostMs: performance.now() - this.started,
-      registers: this.machine.registers(),
       shots: this.shots,
       hostInput: this.hostInput,
     }

@@ -6,6 +6,7 @@ import type { Machine } from '../../machine/machine.js'
 import { screenText } from '../picture/screen-text.js'
 import type { TraceInput, WaitOutcome } from '../protocol/messages.js'
 import type { Step } from '../protocol/script.js'
+import { warningLine } from '../words/evidence.js'
 import { quoted, shortened } from '../words/quoted.js'
 
 /** Guest time between two pictures while nothing else happens, ns. */
@@ -20,6 +21,7 @@ export class Tracer {
   private pictures = 0
   /** Keys that were tapped one after the other are one input. */
   private keys: { guestTimeNs: number; names: string[] } | undefined
+  private readonly warned = new Set<string>()
   /** What the script's inputs are, in the words of the one who asked for them. */
   private title: string | undefined
 
@@ -39,6 +41,16 @@ export class Tracer {
   end(): void {
     this.tellKeys()
     this.screen()
+    this.tellWarnings()
+  }
+
+  /** What devices warned of and had not before. */
+  private tellWarnings(): void {
+    for (const warning of this.machine.report().warnings) {
+      if (this.warned.has(warning.text)) continue
+      this.warned.add(warning.text)
+      this.event('note', `warning: ${warningLine(warning)}`)
+    }
   }
 
   step(step: Step): void {
@@ -98,7 +110,7 @@ export class Tracer {
     this.tell({ kind: 'input', guestTimeNs: keys.guestTimeNs, title: `keys ${shortened(keys.names.join(' '))}` })
   }
 
-  private event(kind: 'input' | 'exit', title: string): void {
+  private event(kind: 'input' | 'exit' | 'note', title: string): void {
     this.tell({ kind, guestTimeNs: this.machine.now(), title })
   }
 }

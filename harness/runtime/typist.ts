@@ -83,7 +83,7 @@ export class Typist {
   key(code: string, down: boolean, ns = down ? HOLD : AFTER_RELEASE): void {
     this.drainKeyboard()
     if (down) this.awaitBiosRoom()
-    this.machine.key({ code, down })
+    this.machine.input({ kind: 'key', code, down })
     this.advance(ns)
     this.drainKeyboard()
   }
@@ -145,13 +145,13 @@ export class Typist {
 
   private mouse(dx: number, dy: number, ns: number, dz = 0): void {
     if (dx !== 0 || dy !== 0) this.movements++
-    this.machine.mouse({ dx, dy, dz, buttons: this.buttons })
+    this.machine.input({ kind: 'mouse', dx, dy, dz, buttons: this.buttons })
     this.advance(ns)
-    while (this.machine.mousePending() > 0) this.advance(LOOK)
+    while (this.machine.pending('mouse') > 0) this.advance(LOOK)
   }
 
   private drainKeyboard(): void {
-    while (this.machine.keyboardPending() > 0) this.advance(LOOK)
+    while (this.machine.pending('keyboard') > 0) this.advance(LOOK)
   }
 
   /** Until a BIOS that keeps keys for the program has room for one more. A program may well see to its keys itself. */

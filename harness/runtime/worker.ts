@@ -92,8 +92,6 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return runner.read(request.area)
     case 'insert':
       return opened.insert(request.drive, request.medium)
-    case 'registers':
-      return runner.machine.registers()
     case 'snapshot':
       return {
         state: runner.machine.save(),
@@ -127,14 +125,8 @@ function takeControlMessages(runner: Runner, opened: OpenedMachine): void {
       case 'stop':
         if (message.id === running) runner.stop()
         break
-      case 'serial-input':
-        runner.serialInput(message.port, message.bytes)
-        break
-      case 'key':
-        runner.key(message.event)
-        break
-      case 'mouse':
-        runner.mouse(message.event)
+      case 'input':
+        runner.input(message.event)
         break
       case 'ask':
         answer(runner, opened, message.request)

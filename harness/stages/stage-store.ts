@@ -8,7 +8,7 @@ import { link, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../../machine/firmware/find-firmware.js'
-import { firmwarePaths, type MachineConfig } from '../config/machine-config.js'
+import { driveMedia, firmwarePaths, type MachineConfig } from '../config/machine-config.js'
 import { stageKeyPart } from '../options/read-options.js'
 import { inputsOf } from '../thread/snapshot-files.js'
 
@@ -27,7 +27,7 @@ export interface StageParts {
 
 /** A hash of the machine, the contents of its media, the steps' text, the parent and this project's version. */
 export async function stageKey({ name, config, parent, steps }: StageParts): Promise<string> {
-  const media = { a: config?.floppies?.[0], b: config?.floppies?.[1], cdrom: config?.cdrom }
+  const media = driveMedia(config ?? {})
   // Its firmware, too: another SeaBIOS is another machine.
   const whole = config && { ...config, firmware: firmwarePaths(config.firmware) }
   const inputs = whole ? (await inputsOf(whole, media)).map(({ what, sha256 }) => [what, sha256]) : []

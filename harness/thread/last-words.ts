@@ -2,12 +2,15 @@
  * Of a machine whose thread does not answer: what it had told until then makes a result all the same. It should never be
  * needed, because the thread looks at the clock itself whatever the guest does.
  */
+import type { MachineReport } from '../../machine/report.js'
 import type { Progress } from '../protocol/messages.js'
 import type { RunResult, Script } from '../protocol/script.js'
 
 /** Bytes that are kept of each serial line. */
 const TAIL = 4096
 const LAST_LINES = 20
+/** The machine itself cannot be asked any more. */
+const NOTHING: MachineReport = { unhandled: [], warnings: [], lastIo: [], faults: [], registers: '', mouse: false }
 
 export class LastWords {
   private readonly tails: Uint8Array[] = []
@@ -26,6 +29,7 @@ export class LastWords {
     const { progress, tails } = this
     const text = progress?.lastLine ?? ''
     return {
+      ...NOTHING,
       lost: true,
       outcome,
       error,
@@ -37,15 +41,10 @@ export class LastWords {
       text,
       cells: undefined,
       serial: tails.flatMap((bytes, port) => (bytes ? [{ port, lines: lastLines(bytes) }] : [])),
-      mouse: false,
-      unhandled: [],
       mediaFailures: [],
-      lastIo: [],
-      faults: [],
       matched: undefined,
       resets: 0,
       hostMs,
-      registers: undefined,
       shots: [],
       hostInput: true,
     }

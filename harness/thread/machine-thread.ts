@@ -9,8 +9,9 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
-import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
-import { type Drive, forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
+import type { InputEvent } from '../../machine/input.js'
+import type { RemovableDrive } from '../../machine/media/drive-id.js'
+import { forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { ScreenReading } from '../picture/screen-reading.js'
 import type {
@@ -53,7 +54,7 @@ export class InfrastructureError extends Error {
 
 export interface VmEvents {
   onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
-  /** The guest has taken some of `serialInput`; `serialBacklog` says how many are left. */
+  /** The guest has taken some of its serial input; `serialBacklog` says how many are left. */
   onSerialTaken?: () => void
   onDebug?: (bytes: Uint8Array) => void
   onProgress?: (progress: Progress) => void
@@ -254,12 +255,8 @@ export class VmThread {
   }
 
   /** Puts a medium into a drive, or takes out what is in it. Rejects with a VmError of the name MediaError. */
-  insert(drive: Drive, medium?: MediumConfig): Promise<void> {
+  insert(drive: RemovableDrive, medium?: MediumConfig): Promise<void> {
     return this.ask({ method: 'insert', drive, medium })
-  }
-
-  registers(): Promise<string> {
-    return this.ask({ method: 'registers' })
   }
 
   /** From now on what is done and shown comes by `onTrace`, or no longer. */
@@ -359,24 +356,15 @@ export class VmThread {
     if (run) this.losePatience(run, 'interrupted')
   }
 
-  /** To COM1 + `port`, while a script runs; makes the result one that another run need not give. */
-  serialInput(port: number, bytes: Uint8Array): void {
-    this.serialSent += bytes.length
-    this.tell({ kind: 'serial-input', port, bytes })
+  /** What a person does while a script runs; makes the result one that another run need not give. */
+  input(event: InputEvent): void {
+    if (event.kind === 'serial') this.serialSent += event.bytes.length
+    this.tell({ kind: 'input', event })
   }
 
-  /** Bytes of `serialInput` that have not gone to the machine; `onSerialTaken` tells when they become fewer. */
+  /** Bytes for serial lines that have not gone to the machine; `onSerialTaken` tells when they become fewer. */
   get serialBacklog(): number {
     return this.serialSent
-  }
-
-  /** A person's key, while a script runs; marks the result as serial input does. */
-  key(event: KeyEvent): void {
-    this.tell({ kind: 'key', event })
-  }
-
-  mouse(event: MouseEvent): void {
-    this.tell({ kind: 'mouse', event })
   }
 
   /** Ends the machine and its thread; one that does not come back is ended by force. Never rejects. */

@@ -5,6 +5,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { State } from '../../machine/device.js'
+import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
@@ -51,8 +52,8 @@ export async function snapshotConfig(file: string, changes: MachineConfig = {}) 
   if (saved.config.kernel && config.kernel) config.kernel = { ...saved.config.kernel, ...config.kernel }
   if (!changes.firmware && config.firmware && !isFirmwareHere(config.firmware)) config.firmware = undefined
   const media: DriveMedia = {
-    a: changes.floppies ? config.floppies?.[0] : saved.media.a,
-    b: changes.floppies ? config.floppies?.[1] : saved.media.b,
+    floppy0: changes.floppies ? config.floppies?.[0] : saved.media.floppy0,
+    floppy1: changes.floppies ? config.floppies?.[1] : saved.media.floppy1,
     cdrom: changes.cdrom ? config.cdrom : saved.media.cdrom,
   }
   checkInputs(saved.inputs, await inputsOf(config, media), `the snapshot ${JSON.stringify(file)}`)
@@ -122,10 +123,8 @@ export function checkInputs(saved: readonly InputFile[], here: readonly InputFil
 /** Every file that the machine reads, with its hash. */
 export async function inputsOf(config: MachineConfig, media: DriveMedia): Promise<InputFile[]> {
   const files: [what: string, path: string | undefined][] = [
-    ['floppy A', media.a?.path],
-    ['floppy B', media.b?.path],
-    ['CD', media.cdrom?.path],
-    ...(config.disks ?? []).map((disk, i): [string, string] => [`disk ${i + 1}`, disk.path]),
+    ...REMOVABLE_DRIVES.map((drive): [string, string | undefined] => [driveWords(drive), media[drive]?.path]),
+    ...(config.disks ?? []).map((disk, i): [string, string] => [driveWords(`disk${i}`), disk.path]),
     ['kernel', config.kernel?.path],
     ['initrd', config.kernel?.initrd],
     ...(config.kernel?.modules ?? []).map(({ path }, i): [string, string] => [`module ${i + 1}`, path]),
@@ -164,13 +163,12 @@ async function hashOf(path: string): Promise<string> {
 
 /** The directory may be another one when the file is read. */
 export function absolute(config: MachineConfig): MachineConfig {
-  const medium = (one: MediumConfig): MediumConfig => ({ ...one, path: resolve(one.path) })
   const { floppies, cdrom, disks, kernel, firmware } = config
   return {
     ...config,
-    ...(floppies && { floppies: floppies.map(medium) }),
-    ...(cdrom && { cdrom: medium(cdrom) }),
-    ...(disks && { disks: disks.map(medium) }),
+    ...(floppies && { floppies: floppies.map(absoluteMedium) }),
+    ...(cdrom && { cdrom: absoluteMedium(cdrom) }),
+    ...(disks && { disks: disks.map(absoluteMedium) }),
     ...(kernel && {
       kernel: {
         ...kernel,
@@ -188,7 +186,10 @@ export function absolute(config: MachineConfig): MachineConfig {
   }
 }
 
-function absoluteMedia({ a, b, cdrom }: DriveMedia): DriveMedia {
-  const medium = (one: MediumConfig | undefined) => one && { ...one, path: resolve(one.path) }
-  return { a: medium(a), b: medium(b), cdrom: medium(cdrom) }
+function absoluteMedia(media: DriveMedia): DriveMedia {
+  return Object.fromEntries(Object.entries(media).map(([drive, one]) => [drive, one && absoluteMedium(one)]))
+}
+
+function absoluteMedium(medium: MediumConfig): MediumConfig {
+  return { ...medium, path: resolve(medium.path) }
 }

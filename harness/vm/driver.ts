@@ -142,7 +142,6 @@ export class VmDriver {
   async timeout(sentence: string): Promise<TimeoutError> {
     const result = (await this.thread.run({ steps: [] })) as RunResult
     const timedOut: RunResult = { ...result, outcome: 'timeout', exit: { reason: 'timeout' }, error: sentence }
-    timedOut.registers = await this.thread.registers()
     return new TimeoutError(sentence, timedOut, await this.keepPicture(timedOut))
   }
 
@@ -150,10 +149,9 @@ export class VmDriver {
   async withEvidence(message: string): Promise<string> {
     if (this.closed || /^last screen/m.test(message)) return message
     try {
-      const { thread } = this
-      const [look, registers] = await this.ask(() => Promise.all([thread.look(), thread.registers()]))
+      const look = await this.ask((thread) => thread.look())
       const picture = await this.keepPicture(look)
-      return `${message}\n\n${evidence({ ...look, registers }, pictureWords(picture)).trimEnd()}`
+      return `${message}\n\n${evidence(look, pictureWords(picture)).trimEnd()}`
     } catch {
       // A machine that cannot be asked any more has said so itself.
       return message

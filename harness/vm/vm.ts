@@ -150,7 +150,7 @@ export class Vm {
   }
 
   registers(): Promise<string> {
-    return this.driver.ask((thread) => thread.registers())
+    return this.driver.ask(async (thread) => (await thread.look()).registers)
   }
 
   /** From now on tells the sink all that is done with the machine and what it shows; forks of it are not traced. */

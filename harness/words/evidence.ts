@@ -2,10 +2,12 @@
 
 import type { PortAccess } from '../../machine/bus/port-log.js'
 import type { Fault, Refusal } from '../../machine/cpu/engine.js'
+import type { UnhandledAccess } from '../../machine/report.js'
+import type { Warning } from '../../machine/warnings.js'
 import { printable } from '../../reports/printable.js'
 import type { Look, RunResult } from '../protocol/script.js'
 
-export type Evidence = Look & Partial<Pick<RunResult, 'exit' | 'registers'>>
+export type Evidence = Look & Partial<Pick<RunResult, 'exit'>>
 
 /**
  * What the guest showed last and what it lacked, for people.
@@ -31,21 +33,33 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
   if (result.lastIo.length > 0) lines.push('last I/O:', ...result.lastIo.map(accessLine).map(indent))
   if (result.mediaFailures.length > 0)
     lines.push('media that failed under the guest:', ...result.mediaFailures.map(indent))
-  if (result.unhandled.length > 0) {
-    lines.push('touched, but not there:')
-    for (const { kind, address, name, reads, writes } of result.unhandled.slice(0, 10)) {
-      lines.push(
-        indent(`${kind} 0x${address.toString(16)}${name ? ` (${name})` : ''}: ${reads} reads, ${writes} writes`),
-      )
-    }
-    if (result.unhandled.length > 10) lines.push(indent(`and ${result.unhandled.length - 10} more`))
-  }
+  lines.push(...some('devices warned of:', result.warnings, warningLine))
+  lines.push(...some('touched, but not there:', result.unhandled, unhandledLine))
   return `${printable(lines.join('\n'))}\n`
 }
 
 /** @param picture The file with the last screen. */
 export function pictureWords(picture: string | undefined): string {
   return picture ? `see ${picture}` : 'no picture was kept'
+}
+
+/** Those that came most often. */
+const MOST = 10
+
+function some<T>(title: string, list: readonly T[], line: (item: T) => string): string[] {
+  if (list.length === 0) return []
+  const shown = list.slice(0, MOST).map((item) => indent(line(item)))
+  return [title, ...shown, ...(list.length > MOST ? [indent(`and ${list.length - MOST} more`)] : [])]
+}
+
+function unhandledLine({ kind, address, name, reads, writes }: UnhandledAccess): string {
+  return `${kind} ${hex(address)}${name ? ` (${name})` : ''}: ${reads} reads, ${writes} writes`
+}
+
+/** `82077 command that does not exist, 3 times, last 0x1f` */
+export function warningLine({ text, address, count }: Warning): string {
+  const often = count === 1 ? '' : `, ${count} times`
+  return `${text}${often}${address === undefined ? '' : `${count === 1 ? ' at' : ', last at'} ${hex(address)}`}`
 }
 
 const hex = (number: number) => `0x${number.toString(16)}`

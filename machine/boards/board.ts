@@ -11,6 +11,7 @@ import type { Ps2Keyboard } from '../devices/input/ps2-keyboard.js'
 import type { Ps2Mouse } from '../devices/input/ps2-mouse.js'
 import type { MachineOptions } from '../machine.js'
 import type { BlockDevice } from '../media/block-device.js'
+import type { RemovableDrive } from '../media/drive-id.js'
 
 /** The machine without its board: CPUs, memory, buses and time. */
 export interface Chassis {
@@ -57,15 +58,9 @@ export interface Board {
   readonly keyboard: Ps2Keyboard
   readonly mouse: Ps2Mouse
   readonly i8042: I8042
-  readonly drives: Drives
+  /** Changes a medium. Throws an Error where it does not fit, or there is no such drive. */
+  insert(drive: RemovableDrive, medium: BlockDevice | undefined): void
   readonly power: BoardPower
-}
-
-/** Drives whose medium can be changed. */
-export interface Drives {
-  /** Throws an Error where the medium does not fit, or there is no such drive. */
-  floppy(drive: number, medium: BlockDevice | undefined): void
-  cdrom(medium: BlockDevice | undefined): void
 }
 
 export interface BoardPower {

@@ -32,6 +32,7 @@ import { I8254 } from '../devices/timer/i8254.js'
 import { Mc146818 } from '../devices/timer/mc146818.js'
 import { SHUTDOWN_STATUS, SHUTDOWN_TO_S3 } from '../firmware/tables/cmos.js'
 import { DEFAULT_EPOCH, type MachineOptions } from '../machine.js'
+import { floppyDrive, floppyUnit } from '../media/drive-id.js'
 import type { Board, Chassis } from './board.js'
 import { describeToFirmware } from './firmware-handover.js'
 import { absentPorts, plugIn, type Wiring } from './plug.js'
@@ -69,7 +70,7 @@ export function deviceTable(options: MachineOptions): DeviceSpec[] {
   const { floppies, disks, devices = [], nics = [] } = options
   const floppyDrives = [0, 1].filter((unit) => unit === 0 || floppies[unit])
   const own: DeviceSpec[] = [
-    ...floppyDrives.map((unit) => ({ type: 'floppy', id: `floppy${unit}`, options: { unit } })),
+    ...floppyDrives.map((unit) => ({ type: 'floppy', id: floppyDrive(unit), options: { unit } })),
     ...disks.map((_, i) => ({
       type: 'ide-hd',
       id: `disk${i}`,
@@ -304,9 +305,12 @@ export function pcI440fx(chassis: Chassis): Board {
     keyboard,
     mouse,
     i8042,
-    drives: {
-      floppy: (drive, medium) => (medium ? fdc?.insert(drive, medium) : fdc?.eject(drive)),
-      cdrom: (medium) => (medium ? cd?.insert(medium) : cd?.eject()),
+    insert(drive, medium) {
+      if (drive === 'cdrom') {
+        if (medium) cd?.insert(medium)
+        else cd?.eject()
+      } else if (medium) fdc?.insert(floppyUnit(drive), medium)
+      else fdc?.eject(floppyUnit(drive))
     },
     power: {
       button: () => pm.powerButton(),

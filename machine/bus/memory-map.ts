@@ -7,7 +7,7 @@
  * `mmioRead` and `mmioWrite`. What no layer covers reads all ones and is counted by address.
  */
 import type { MemoryRegion } from '../cpu/engine.js'
-import type { AccessSize, MmioRange, PhysicalMemory, Warn } from '../device.js'
+import type { AccessSize, MmioRange, PhysicalMemory } from '../device.js'
 import {
   type Flattened,
   flatten,
@@ -17,7 +17,7 @@ import {
   Priority,
   type Stretch,
 } from './memory-layers.js'
-import { OwnerlessAddresses, type UnhandledAddress } from './unassigned-addresses.js'
+import { UnassignedAddresses, type UnhandledAddress } from './unassigned-addresses.js'
 
 export type { UnhandledAddress }
 export { type LayerOptions, type MemoryLayer, type MmioWindow, Priority }
@@ -35,8 +35,6 @@ export interface MemoryMapOptions {
   onChange?: (regions: readonly MemoryRegion[]) => void
   /** A bus master (or a CPU write that had to take the slow path) changed `length` bytes of the arena. */
   onWrite?: (offset: number, length: number) => void
-  /** Told of each ownerless address once, up to a bound. */
-  warn?: Warn
 }
 
 /** A piece of the arena, for snapshots. */
@@ -72,7 +70,7 @@ export class MemoryMap implements PhysicalMemory {
   private readonly cachePages = new Int32Array(CACHE_ENTRIES).fill(-1)
   private readonly cacheStretches: Stretch[] = []
   /** Addresses that were touched without an owner. */
-  readonly ownerless: OwnerlessAddresses
+  readonly unassigned: UnassignedAddresses
   private readonly pieces: Allocation[] = []
 
   onChange: ((regions: readonly MemoryRegion[]) => void) | undefined
@@ -85,7 +83,7 @@ export class MemoryMap implements PhysicalMemory {
     this.next = Math.ceil((options.base ?? 0) / PAGE) * PAGE
     this.onChange = options.onChange
     this.onWrite = options.onWrite
-    this.ownerless = new OwnerlessAddresses(options.warn)
+    this.unassigned = new UnassignedAddresses()
     this.rebuild()
   }
 
@@ -190,7 +188,7 @@ export class MemoryMap implements PhysicalMemory {
     const source = stretch.read
     if (size !== 8 && address + size <= stretch.end) {
       if (source === undefined) {
-        this.ownerless.count(address, false)
+        this.unassigned.count(address, false)
         return ones(size)
       }
       if (source.kind === 'mmio') {
@@ -216,7 +214,7 @@ export class MemoryMap implements PhysicalMemory {
     const target = stretch.write
     if (size !== 8 && address + size <= stretch.end) {
       if (target === undefined) {
-        this.ownerless.count(address, true)
+        this.unassigned.count(address, true)
         return
       }
       const window = target.window
@@ -330,11 +328,11 @@ export class MemoryMap implements PhysicalMemory {
 
   /** Addresses that the CPU touched without an owner, lowest first; `others` counts accesses past the bound. */
   unhandled(): { addresses: UnhandledAddress[]; others: number } {
-    return this.ownerless.report()
+    return this.unassigned.report()
   }
 
   clearUnhandled(): void {
-    this.ownerless.clear()
+    this.unassigned.clear()
   }
 
   private addLayer(

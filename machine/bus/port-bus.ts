@@ -6,7 +6,7 @@
  * An access belongs to the owner of its first port when that owner has the last port too and takes the width;
  * otherwise it is halved, low half first, until it fits. Ports that nobody owns read all ones and are counted.
  */
-import type { AccessSize, PortRange, Warn } from '../device.js'
+import type { AccessSize, PortRange } from '../device.js'
 
 /** A range of ports that does not know its place: what stands behind a PCI BAR. */
 export type PortWindow = Omit<PortRange, 'base'>
@@ -57,9 +57,6 @@ export class PortBus {
   private readonly unhandledReads = new Uint32Array(PORTS)
   private readonly unhandledWrites = new Uint32Array(PORTS)
   private readonly absent: { name: string; base: number; count: number }[] = []
-
-  /** `warn` is told of each ownerless port once. */
-  constructor(private readonly warn?: Warn) {}
 
   /**
    * Adds a fixed range of the device `owner`.
@@ -126,8 +123,8 @@ export class PortBus {
         const value = slot.window.read(port - slot.base, size)
         return size === 4 ? value >>> 0 : value & 0xffff
       }
-    } else if (this.ownerless(port, size)) {
-      if (this.unhandledReads[port]++ === 0) this.report('read', port)
+    } else if (this.isUnassigned(port, size)) {
+      this.unhandledReads[port]++
       return size === 1 ? 0xff : size === 2 ? 0xffff : 0xffffffff
     }
     const half = size === 4 ? 2 : 1
@@ -147,8 +144,8 @@ export class PortBus {
         slot.window.write(port - slot.base, size === 4 ? value >>> 0 : value & 0xffff, size)
         return
       }
-    } else if (this.ownerless(port, size)) {
-      if (this.unhandledWrites[port]++ === 0) this.report('write', port)
+    } else if (this.isUnassigned(port, size)) {
+      this.unhandledWrites[port]++
       return
     }
     const half = size === 4 ? 2 : 1
@@ -188,19 +185,13 @@ export class PortBus {
     this.unhandledWrites.fill(0)
   }
 
-  private ownerless(port: number, size: AccessSize): boolean {
+  private isUnassigned(port: number, size: AccessSize): boolean {
     for (let i = 1; i < size; i++) if (this.table[(port + i) & 0xffff] !== undefined) return false
     return true
   }
 
   private absentName(port: number): string | undefined {
     return this.absent.find((a) => port >= a.base && port < a.base + a.count)?.name
-  }
-
-  private report(direction: 'read' | 'write', port: number): void {
-    if (!this.warn) return
-    const name = this.absentName(port)
-    this.warn(name === undefined ? `port ${direction}, nobody there` : `port ${direction}, absent ${name}`, port)
   }
 
   private checkBounds(slot: Slot): void {

@@ -1,5 +1,5 @@
 /** Counts what a guest touched in memory where nobody answers, by address and direction. */
-import type { StateTable, Warn } from '../device.js'
+import type { StateTable } from '../device.js'
 import { count, list } from '../state/fields.js'
 
 export interface UnhandledAddress {
@@ -13,13 +13,10 @@ const LIMIT = 1024
 
 const STATE: StateTable = { table: list(list(count, 3), 0, LIMIT), others: count }
 
-export class OwnerlessAddresses {
+export class UnassignedAddresses {
   readonly state = STATE
   private readonly counts = new Map<number, UnhandledAddress>()
   private others = 0
-
-  /** `warn` is told of each address once, up to the bound. */
-  constructor(private readonly warn?: Warn) {}
 
   count(address: number, write: boolean): void {
     let entry = this.counts.get(address)
@@ -30,7 +27,6 @@ export class OwnerlessAddresses {
       }
       entry = { address, reads: 0, writes: 0 }
       this.counts.set(address, entry)
-      this.warn?.(write ? 'memory write, nobody there' : 'memory read, nobody there', address)
     }
     if (write) entry.writes++
     else entry.reads++

@@ -23,7 +23,7 @@ import { LayerBuilder, type MemoryImage, PAGE, readPages, stretches } from './me
 import { SnapshotError } from './snapshot-error.js'
 
 const MAGIC = Buffer.from('bootwright snapshot\n')
-const VERSION = 3
+const VERSION = 4
 
 const HEADER = 1
 const STATE = 2

@@ -2,12 +2,12 @@
  * A machine whose guest is a list of things that happen at guest times: for tests of the runner and of the thread around
  * it. As a module for a worker, `?scenario=NAME` in its URL says which guest it runs.
  */
-import type { PortAccess } from '../../machine/bus/port-log.js'
-import type { Fault } from '../../machine/cpu/engine.js'
 import type { Display, DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
 import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
-import type { Machine, MachineExit, MachineOptions, Unhandled } from '../../machine/machine.js'
+import type { InputEvent, InputQueue } from '../../machine/input.js'
+import type { Machine, MachineExit, MachineOptions } from '../../machine/machine.js'
+import type { MachineReport } from '../../machine/report.js'
 
 export const MS = 1e6
 
@@ -92,14 +92,31 @@ export class FakeMachine implements Machine {
     this.stopRequested = true
   }
 
-  key(event: KeyEvent): void {
+  input(event: InputEvent): void {
+    switch (event.kind) {
+      case 'key':
+        this.key(event)
+        break
+      case 'mouse':
+        this.mouseEvents.push(event)
+        break
+      case 'serial':
+        this.options.onSerialInput?.(this, new TextDecoder().decode(event.bytes))
+        break
+      case 'power-button':
+        this.waiting.unshift({ at: this.time / MS + 1, does: () => ({ reason: 'poweroff' }) })
+    }
+  }
+
+  private key({ code, down }: KeyEvent): void {
+    const event = { code, down }
     this.keys.push({ ...event, at: this.time / MS })
     this.queue.push(event)
     if (this.queue.length === 1) this.fetchAt = this.time + (this.options.fetchMs ?? 0.1) * MS
   }
 
-  keyboardPending(): number {
-    return this.queue.length
+  pending(queue: InputQueue): number {
+    return queue === 'keyboard' ? this.queue.length : 0
   }
 
   biosKeys(): BiosKeys | undefined {
@@ -110,18 +127,6 @@ export class FakeMachine implements Machine {
     const event = this.queue.shift() as KeyEvent
     this.fetchAt = this.queue.length > 0 ? this.time + (this.options.fetchMs ?? 0.1) * MS : Number.POSITIVE_INFINITY
     return this.options.onKey?.(this, event)
-  }
-
-  mouse(event: MouseEvent): void {
-    this.mouseEvents.push(event)
-  }
-
-  mouseListened(): boolean {
-    return true
-  }
-
-  mousePending(): number {
-    return 0
   }
 
   /** The guest sends text over a serial line. */
@@ -138,36 +143,17 @@ export class FakeMachine implements Machine {
     for (const byte of new TextEncoder().encode(text)) this.callbacks.onDebug?.(byte)
   }
 
-  serialPending(): number {
-    return 0
-  }
+  insert(): void {}
 
-  serialInput(_port: number, bytes: Uint8Array): void {
-    this.options.onSerialInput?.(this, new TextDecoder().decode(bytes))
-  }
-
-  powerButton(): void {
-    this.waiting.unshift({ at: this.time / MS + 1, does: () => ({ reason: 'poweroff' }) })
-  }
-
-  reset(): void {}
-  insertFloppy(): void {}
-  insertCdrom(): void {}
-
-  unhandled(): Unhandled[] {
-    return [{ kind: 'port', address: 0x388, name: 'AdLib', reads: 2, writes: 1 }]
-  }
-
-  lastIo(): PortAccess[] {
-    return [{ kind: 'read', port: 0x64, name: '8042', size: 1, value: 0x1c, times: 12 }]
-  }
-
-  lastFaults(): Fault[] {
-    return [{ vector: 14, errorCode: 2, cs: 8, ip: '0x1000', cr2: '0xdead0000', instructions: 5 }]
-  }
-
-  registers(): string {
-    return 'EIP 0000FFF0'
+  report(): MachineReport {
+    return {
+      unhandled: [{ kind: 'port', address: 0x388, name: 'AdLib', reads: 2, writes: 1 }],
+      warnings: [{ text: 'a register that this fake lacks', address: 0x12, count: 3 }],
+      lastIo: [{ kind: 'read', port: 0x64, name: '8042', size: 1, value: 0x1c, times: 12 }],
+      faults: [{ vector: 14, errorCode: 2, cs: 8, ip: '0x1000', cr2: '0xdead0000', instructions: 5 }],
+      registers: 'EIP 0000FFF0',
+      mouse: true,
+    }
   }
 
   save(): never {

@@ -124,7 +124,7 @@ describe.skipIf(!haveNasm)('several CPUs', () => {
     const pc = machine(cpus)
     const exit = pc.run(20e9)
     expect(exit).toMatchObject({ reason: 'debug-exit', code: (cpus - 1) * 17 })
-    expect(pc.registers()).toContain(`CPU ${cpus - 1}:`)
+    expect(pc.report().registers).toContain(`CPU ${cpus - 1}:`)
     pc.close()
   })
 
@@ -140,7 +140,7 @@ describe.skipIf(!haveNasm)('several CPUs', () => {
   test('take their turns in the same order in every run', () => {
     const runs = [machine(4), machine(4)].map((pc) => {
       pc.run(20e9)
-      return { instructions: pc.instructions(), registers: pc.registers() }
+      return { instructions: pc.instructions(), registers: pc.report().registers }
     })
     expect(runs[1]).toEqual(runs[0])
   })

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { FirmwareAccesses } from '../../../harness/runtime/firmware-accesses.js'
-import type { Unhandled } from '../../../machine/machine.js'
+import type { UnhandledAccess } from '../../../machine/report.js'
 
-const port = (address: number, reads: number, writes = 0): Unhandled => ({ kind: 'port', address, reads, writes })
+const port = (address: number, reads: number, writes = 0): UnhandledAccess => ({ kind: 'port', address, reads, writes })
 
 test('what was touched before the firmware handed over is its own, at each boot', () => {
   let all = [port(0x278, 1, 1), port(0x388, 2)]

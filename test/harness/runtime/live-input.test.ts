@@ -14,7 +14,8 @@ describe('a person at a machine that runs', () => {
       poll: (now) => {
         if (given) return
         given = true
-        for (const code of ['KeyD', 'KeyI', 'KeyR']) for (const down of [true, false]) now.key({ code, down })
+        for (const code of ['KeyD', 'KeyI', 'KeyR'])
+          for (const down of [true, false]) now.input({ kind: 'key', code, down })
       },
     })
     const machine = runner.machine as FakeMachine
@@ -31,15 +32,14 @@ describe('a person at a machine that runs', () => {
     let pending = 1
     const moves: string[] = []
     const machine = {
-      keyboardPending: () => 0,
-      mousePending: () => pending,
-      mouse: ({ dx, dy, dz, buttons }: { dx: number; dy: number; dz: number; buttons: number }) =>
+      pending: (queue: string) => (queue === 'mouse' ? pending : 0),
+      input: ({ dx, dy, dz, buttons }: { dx: number; dy: number; dz: number; buttons: number }) =>
         moves.push(`${dx},${dy},${dz},${buttons}`),
     } as never
     const input = new LiveInput()
-    for (let i = 0; i < 10; i++) input.mouse({ dx: 15, dy: -1, dz: 0, buttons: 0 })
-    input.mouse({ dx: 0, dy: 0, dz: 0, buttons: 1 })
-    input.mouse({ dx: 0, dy: 0, dz: 1, buttons: 1 })
+    for (let i = 0; i < 10; i++) input.add({ kind: 'mouse', dx: 15, dy: -1, dz: 0, buttons: 0 })
+    input.add({ kind: 'mouse', dx: 0, dy: 0, dz: 0, buttons: 1 })
+    input.add({ kind: 'mouse', dx: 0, dy: 0, dz: 1, buttons: 1 })
     for (let i = 0; i < 3; i++) input.feed(machine)
     expect(moves).toEqual([])
     pending = 0

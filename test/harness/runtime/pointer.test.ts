@@ -32,10 +32,9 @@ class DesktopMachine {
   advance = (ns: number) => {
     this.time += ns
   }
-  mousePending = () => 0
-  keyboardPending = () => 0
+  pending = () => 0
 
-  mouse({ dx, dy, buttons }: { dx: number; dy: number; buttons: number }): void {
+  input({ dx, dy, buttons }: { dx: number; dy: number; buttons: number }): void {
     const scale = this.desktop.accelerate ?? ((counts) => counts)
     const since = this.time - this.last
     this.last = this.time

@@ -395,7 +395,7 @@ describe('the host', () => {
       {
         onProgress: ({ lastLine }) => lines.push(lastLine),
         poll: (self) => {
-          if (!sent) self.serialInput(0, new TextEncoder().encode('hi'))
+          if (!sent) self.input({ kind: 'serial', port: 0, bytes: new TextEncoder().encode('hi') })
           sent = true
         },
       },

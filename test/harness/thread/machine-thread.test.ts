@@ -39,7 +39,7 @@ describe('a machine in a thread', () => {
     expect(await vm.run({ steps: [exit] })).toMatchObject({ outcome: 'ok', exit: { reason: 'poweroff' } })
     expect((await vm.look()).text).toMatch(/^hello/)
     expect(await vm.frame()).toMatchObject({ width: 2, height: 1 })
-    expect(await vm.registers()).toContain('EIP')
+    expect((await vm.look()).registers).toContain('EIP')
     await vm.close()
   })
 
@@ -68,7 +68,7 @@ describe('a machine in a thread', () => {
     const vm = await start('idle')
     const pattern = { source: 'got abc', flags: '' }
     const running = vm.run({ steps: [{ kind: 'until', condition: { kind: 'serial', port: 0, pattern } }] })
-    vm.serialInput(0, new TextEncoder().encode('abc'))
+    vm.input({ kind: 'serial', port: 0, bytes: new TextEncoder().encode('abc') })
     expect(await running).toMatchObject({ outcome: 'ok', hostInput: true })
     await vm.close()
   })

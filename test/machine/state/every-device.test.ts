@@ -95,15 +95,15 @@ const CASES: { [what: string]: Case } = {
       m.out(0x64, 0xa8)
       m.out(0x64, 0xd4)
       m.out(0x60, 0xf4)
-      for (const code of ['KeyA', 'ShiftLeft', 'F5']) m.pc.key({ code, down: true })
-      m.pc.mouse({ dx: 5, dy: -3, dz: 0, buttons: 1 })
+      for (const code of ['KeyA', 'ShiftLeft', 'F5']) m.pc.input({ kind: 'key', code, down: true })
+      m.pc.input({ kind: 'mouse', dx: 5, dy: -3, dz: 0, buttons: 1 })
       m.run(3 * MS)
       m.in(0x60)
     },
     go(m) {
       m.run(2 * MS)
       m.in(0x60)
-      m.pc.mouse({ dx: 1, dy: 1, dz: 0, buttons: 0 })
+      m.pc.input({ kind: 'mouse', dx: 1, dy: 1, dz: 0, buttons: 0 })
     },
   },
   'keyboard controller: between a command and its byte': {
@@ -264,7 +264,11 @@ const CASES: { [what: string]: Case } = {
       m.out(0x3f9, 0x03)
       m.out(0x3fc, 0x0b)
       m.out(0x3f8, 0x41, 0x42, 0x43)
-      m.pc.serialInput(0, new TextEncoder().encode('more than sixteen bytes of input'))
+      m.pc.input({
+        kind: 'serial',
+        port: 0,
+        bytes: new TextEncoder().encode('more than sixteen bytes of input'),
+      })
       m.run(2.5 * MS)
     },
     go: (m) => m.in(0x3f8, 3),

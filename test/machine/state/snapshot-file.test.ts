@@ -59,8 +59,8 @@ describe('a snapshot file', () => {
     ['is truncated', written.subarray(0, 2000), /damaged \(it is truncated\)/],
     ['ends before its checksum', written.subarray(0, -40), /damaged \(it is truncated\)/],
     ['has a wrong byte', changed(900, written[900] ^ 1), /its checksum is wrong/],
-    ['is newer', changed(FORMAT, 4), /has format 4, .* made by a newer one/],
-    ...[1, 2].map((old): [string, Buffer, RegExp] => [
+    ['is newer', changed(FORMAT, 99), /has format 99, .* made by a newer one/],
+    ...[1, 2, 3].map((old): [string, Buffer, RegExp] => [
       `has format ${old}`,
       changed(FORMAT, old),
       /does not read any more; make it again/,

@@ -260,9 +260,9 @@ function runHere(): { frame: Frame; results: Uint32Array }[] {
       const results = new Uint8Array(65536)
       memory.read(0x20000, results)
       const frame = machine.display.frame()
-      machine.key({ code: 'Enter', down: true })
+      machine.input({ kind: 'key', code: 'Enter', down: true })
       machine.run(machine.now() + 20e6)
-      machine.key({ code: 'Enter', down: false })
+      machine.input({ kind: 'key', code: 'Enter', down: false })
       return { frame, results: new Uint32Array(results.buffer) }
     })
   } finally {

@@ -191,8 +191,8 @@ describe('data from the CPU', () => {
 
 test('memory of a BAR gives way to the registers beneath it, and they have what lies behind it', () => {
   const arena = { buffer: new ArrayBuffer(1 << 16) }
-  const memory = new MemoryMap({ arena, warn: () => {} })
-  const pci = new PciBus(new PortBus(() => {}), memory)
+  const memory = new MemoryMap({ arena })
+  const pci = new PciBus(new PortBus(), memory)
   const card = new PciFunction({ name: 'card', vendorId: 1, deviceId: 2, classCode: 0x030000 })
   const seen: number[] = []
   const offset = memory.allocate('memory', 0x1000)

@@ -40,8 +40,8 @@ function devices(floppies: FloppyDriveType[] = ['1.44M']): Device[] {
   const drives = floppies.map((type) => new FloppyDrive({ type }))
   const [keyboard, mouse] = [new Ps2Keyboard(), new Ps2Mouse()]
   const lines = { irq1: nothing, irq12: nothing, setA20: nothing, getA20: () => true, reset: nothing }
-  const ports = new PortBus(nothing)
-  const pci = new PciBus(ports, new MemoryMap({ arena: new WebAssembly.Memory({ initial: 1 }), warn: nothing }))
+  const ports = new PortBus()
+  const pci = new PciBus(ports, new MemoryMap({ arena: new WebAssembly.Memory({ initial: 1 }) }))
   return [
     ...[rtc(), fwCfg(), new I8042({ clock, keyboard, mouse, ...lines, warn: nothing })],
     new Hpet({ clock, irq: () => nothing, legacy: nothing }),

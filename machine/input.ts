@@ -1,0 +1,13 @@
+/** What comes to a machine from outside while it runs: hands, lines and buttons. Plain data, so that it can be recorded. */
+import type { KeyEvent, MouseEvent } from './devices/input/events.js'
+
+export type InputEvent =
+  | ({ kind: 'key' } & KeyEvent)
+  | ({ kind: 'mouse' } & MouseEvent)
+  /** Bytes for COM1 + `port`; they wait until the guest takes them. */
+  | { kind: 'serial'; port: number; bytes: Uint8Array }
+  /** The buttons in front. */
+  | { kind: 'power-button' | 'reset' }
+
+/** Where input waits until the guest takes it. */
+export type InputQueue = 'keyboard' | 'mouse' | `COM${number}`
