@@ -239,8 +239,8 @@ export function pcI440fx(chassis: Chassis): Board {
     clock.stall(A20_NS)
   })
   const system = new SystemControl({ pit, clock, setA20: a20.set, reset: init, warn })
-  const keyboard = new Ps2Keyboard()
-  const mouse = new Ps2Mouse()
+  const keyboard = new Ps2Keyboard({ warn })
+  const mouse = new Ps2Mouse({ warn })
   const i8042 = new I8042({
     clock,
     keyboard,
