@@ -7,6 +7,7 @@ import { e1000, e1000_82544gc, e1000_82545em } from './net/e1000.js'
 import { ne2kIsa } from './net/ne2k-isa.js'
 import { ne2kPci } from './net/ne2k-pci.js'
 import { pcnet } from './net/pcnet.js'
+import { rtl8139 } from './net/rtl8139.js'
 import { isaDebugcon } from './serial/debug-console.js'
 import { isaParallel } from './serial/parallel.js'
 import { isaSerial } from './serial/uart16550.js'
@@ -21,7 +22,7 @@ import { pcTestdev } from './watchdog/pc-testdev.js'
 export const DEVICE_TYPES: readonly DeviceType[] = [
   ...[ideHd, ideCd, floppy, isaFdc],
   ...[vga, cirrusVga],
-  ...[ne2kIsa, ne2kPci, pcnet, e1000, e1000_82544gc, e1000_82545em],
+  ...[ne2kIsa, ne2kPci, pcnet, rtl8139, e1000, e1000_82544gc, e1000_82545em],
   ...[isaSerial, isaParallel, isaDebugcon],
   ...[hpet, isaDebugExit, pcTestdev],
 ]

@@ -35,9 +35,19 @@ const CARDS: Card[] = [
     load: 'insmod /e1000.ko',
     found: /eth0: Intel\(R\) PRO\/1000 Network Connection/,
   })),
+  {
+    ...{ type: 'rtl8139', modules: ['mii', '8139cp'], carrier: true },
+    load: 'insmod /mii.ko; insmod /8139cp.ko',
+    found: /eth0: RTL-8139C\+ at 0x\w+, 52:54:00:12:34:56, IRQ \d+/,
+  },
+  {
+    ...{ type: 'rtl8139', options: { plus: false }, modules: ['mii', '8139too'], carrier: true },
+    load: 'insmod /mii.ko; insmod /8139too.ko',
+    found: /eth0: RealTek RTL8139 at 0x\w+, 52:54:00:12:34:56, IRQ \d+/,
+  },
 ]
 
-describe.each(CARDS)('$type', ({ type, options, modules, load, found, carrier }) => {
+describe.each(CARDS)('$type with $modules', ({ type, options, modules, load, found, carrier }) => {
   test.skipIf(!haveLinux)('ping, small and as large as a frame, the link, and the card’s statistics', () => {
     const port = answeringPort()
     const carrierIs = (state: number) =>

@@ -153,7 +153,10 @@ export class Am79c970a implements Stateful {
     this.transmission = clock.timer(`${name} transmission`, () => this.endBuffer())
     this.poll = clock.timer(`${name} poll`, () => this.demand())
     this.arrivals = new Arrivals(name, clock, warn, (frame) => this.receive(frame))
-    if (port) port.receive = (frame, time) => this.arrivals.add(frame, time)
+    if (port) {
+      port.receive = (frame, time) => this.arrivals.add(frame, time)
+      port.speed = 8e9 / NS_PER_BYTE
+    }
     this.reset()
   }
 

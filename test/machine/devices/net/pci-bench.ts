@@ -26,6 +26,7 @@ export class PciCard {
     readonly type: string,
     readonly port = new LoopbackPort(),
     memoryBar?: number,
+    given: { readonly [option: string]: unknown } = {},
   ) {
     const { memory, pci } = this.fixture
     memory.addRam('RAM', 0, RAM, memory.allocate('RAM', RAM))
@@ -46,7 +47,7 @@ export class PciCard {
       },
       backend: <T>(kind: string) => (kind === 'net' ? port : undefined) as T | undefined,
     }
-    const { type: row, options } = parseDevice({ type })
+    const { type: row, options } = parseDevice({ type, options: given })
     this.device = row.create(slot, options as never) as Device
     if (!pciFunction) throw new Error(`${type} is no PCI device`)
     pci.connectInterrupts({
@@ -105,9 +106,13 @@ export class PciCard {
     this.clock.advance(0)
   }
 
-  /** Of the card and of its configuration space. */
+  /** Of the card, its configuration space and the clock. */
   save(): State {
-    return structuredClone({ device: saveState(this.device), pci: saveState(this.fixture.pci) })
+    return structuredClone({
+      device: saveState(this.device),
+      pci: saveState(this.fixture.pci),
+      clock: this.clock.save(),
+    })
   }
 
   /** On a bench with the same RAM. */
@@ -116,6 +121,7 @@ export class PciCard {
     this.level = from.level
     loadState(this.fixture.pci, saved.pci as State)
     loadState(this.device, saved.device as State)
+    this.clock.load(saved.clock as State)
   }
 }
 
