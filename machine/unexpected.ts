@@ -1,14 +1,11 @@
 /** Exceptions that no device should throw: told from errors that are meant for the user, and put into words. */
+import { errorKind } from './errors.js'
 
-/** What JavaScript throws by itself, or code that met what it thought could not be. */
-const BUILT_IN = new Set(['Error', 'TypeError', 'RangeError', 'ReferenceError', 'SyntaxError', 'RuntimeError'])
-
-/** False for this project's own classes and for what the host's system says, each of which has words for its user. */
+/** False for errors with words for their user: this project's own, and what the host's system says. */
 export function isUnexpected(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return true
-  const name = thrown.name === 'Error' ? thrown.constructor.name : thrown.name
-  const isMemory = name === 'RangeError' && /Memory|allocat/i.test(thrown.message)
-  return BUILT_IN.has(name) && (thrown as NodeJS.ErrnoException).code === undefined && !isMemory
+  const isMemory = thrown.name === 'RangeError' && /Memory|allocat/i.test(thrown.message)
+  return errorKind(thrown) === undefined && (thrown as NodeJS.ErrnoException).code === undefined && !isMemory
 }
 
 /** One sentence; with BOOTWRIGHT_DEBUG where it happened, below. */

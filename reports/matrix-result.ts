@@ -2,7 +2,9 @@
  * The support matrix as plain data: guests × engines × devices, each cell the levels a guest reached with the evidence.
  * `matrix.json` is this, with screenshots by path; in memory a screenshot carries its PNG.
  */
+
 import { z } from 'zod'
+import { UsageError } from '../machine/errors.js'
 import { MachineReport } from '../machine/report.js'
 import { schemaWords } from './schema-words.js'
 
@@ -127,8 +129,8 @@ export type Column = z.infer<typeof Column>
 export type MatrixResult = z.infer<typeof MatrixResult>
 
 /** A result file is not one, or is of a version that this Bootwright does not read. */
-export class ResultFormatError extends Error {
-  override name = 'ResultFormatError'
+export class ResultFormatError extends UsageError {
+  override readonly name = 'ResultFormatError'
 }
 
 /**

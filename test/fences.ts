@@ -30,12 +30,13 @@ export const FENCES: { readonly [room: string]: Fence } = {
       'machine/state',
     ],
   },
-  'machine/cpu': { code: ['machine/device', 'machine/host', 'machine/state'] },
+  'machine/cpu': { code: ['machine/errors', 'machine/device', 'machine/host', 'machine/state'] },
   // A device knows its clock, its media, the words of ACPI, and types of what its slot gives; all else is handed in.
   'machine/devices': {
     code: [
       'machine/clock',
       'machine/device',
+      'machine/errors',
       'machine/media',
       'machine/network',
       'machine/state',
@@ -44,18 +45,18 @@ export const FENCES: { readonly [room: string]: Fence } = {
     types: ['machine/bus/pci-function', 'machine/chipset/i8237'],
   },
   'machine/firmware': {
-    code: ['machine/device', 'machine/devices/firmware'],
+    code: ['machine/errors', 'machine/device', 'machine/devices/firmware'],
     types: ['machine/cpu/engine', 'machine/machine'],
   },
-  'machine/host': { code: [] },
-  'machine/media': { code: ['machine/device', 'machine/host'] },
+  'machine/host': { code: ['machine/errors'] },
+  'machine/media': { code: ['machine/errors', 'machine/device', 'machine/host'] },
   'machine/network': { code: ['machine/clock', 'machine/device', 'machine/state'] },
   'machine/state': {
-    code: ['machine/device', 'machine/host', 'machine/media'],
+    code: ['machine/errors', 'machine/device', 'machine/host', 'machine/media'],
     types: ['machine/clock', 'machine/cpu/engine'],
   },
   // Results carry what a machine has to tell.
-  reports: { code: ['machine/host/output-file', 'machine/report'] },
+  reports: { code: ['machine/errors', 'machine/host/output-file', 'machine/report'] },
   fixtures: { code: ['machine/media'] },
   // index.ts, what a test author imports.
   harness: { code: EVERYTHING_BELOW },
@@ -72,7 +73,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   'harness/config': { code: ['harness/options', 'harness/picture', 'machine'] },
   // Plain data that crosses threads: no code of either side.
   'harness/protocol': {
-    code: [],
+    code: ['machine/errors'],
     types: ['harness/config', 'harness/keys', 'harness/needles', 'harness/picture', 'machine'],
   },
   // The machine's thread.

@@ -1,4 +1,5 @@
 /** Exit codes, and errors as one sentence for people. */
+import { errorKind, HostError, UsageError } from '../../machine/errors.js'
 import { printable } from '../../reports/printable.js'
 
 export const EXIT = {
@@ -14,41 +15,7 @@ export const EXIT = {
   interrupted: 130,
 } as const
 
-/** The user asked for something that cannot be; one sentence that says what and how to put it right. */
-export class UsageError extends Error {
-  override readonly name: string = 'UsageError'
-}
-
-/** The host lacks something; one sentence that says what, and how to mend it. */
-export class HostError extends Error {
-  override readonly name: string = 'HostError'
-}
-
-/** Class names of errors that other rooms and other threads throw. */
-const USAGE_ERRORS = new Set([
-  'UsageError',
-  'MediaError',
-  'BootImageError',
-  'DeviceError',
-  'GuestError',
-  'OptionError',
-  'LaunchError',
-  'NeedleError',
-  'SnapshotError',
-  'RecordingError',
-  'ResultFormatError',
-  'UnwritableFile',
-])
-const HOST_ERRORS = new Set([
-  'HostError',
-  'InfrastructureError',
-  'FirmwareMissingError',
-  'PackageError',
-  'MissingMediaError',
-  'EngineUnavailableError',
-  'KvmError',
-  'ViewError',
-])
+export { HostError, UsageError }
 
 const HOST_TROUBLE: { readonly [code: string]: string } = {
   ENOSPC: 'the disk is full; make room and run it again',
@@ -71,14 +38,14 @@ export interface Complaint {
 export function complaint(thrown: unknown): Complaint {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
   const { code } = error as NodeJS.ErrnoException
-  const name = error.name === 'Error' ? error.constructor.name : error.name
-  if (USAGE_ERRORS.has(name)) return { message: oneLine(error.message), exitCode: EXIT.usage }
-  if (HOST_ERRORS.has(name)) return { message: oneLine(error.message), exitCode: EXIT.infrastructure }
+  const kind = errorKind(error)
+  if (kind === 'usage') return { message: oneLine(error.message), exitCode: EXIT.usage }
+  if (kind === 'host') return { message: oneLine(error.message), exitCode: EXIT.infrastructure }
   if (code !== undefined && HOST_TROUBLE[code] !== undefined) {
     const { path } = error as NodeJS.ErrnoException
     return { message: `${path ? `${path}: ` : ''}${HOST_TROUBLE[code]}`, exitCode: EXIT.infrastructure }
   }
-  if (name === 'RangeError' && /Memory|allocat/i.test(error.message))
+  if (error.name === 'RangeError' && /Memory|allocat/i.test(error.message))
     return {
       message: `the host has not enough memory for this machine (${oneLine(error.message)}); give it less with -m`,
       exitCode: EXIT.infrastructure,

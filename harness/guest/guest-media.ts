@@ -1,9 +1,11 @@
 /** Where guests' media come from: image files of the user, files of Debian packages, and what is built from those. */
+
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { HostError } from '../../machine/errors.js'
 import { cacheFolder } from '../../machine/firmware/find-firmware.js'
 import { parseMemorySize } from '../units/memory-size.js'
 
@@ -63,8 +65,8 @@ export function blankDisk(size: string | number): GuestMedium {
 }
 
 /** A guest's medium is not on this host; the message says what to do, in one sentence. */
-export class MissingMediaError extends Error {
-  override name = 'MissingMediaError'
+export class MissingMediaError extends HostError {
+  override readonly name = 'MissingMediaError'
 }
 
 /** `freedos722.img`, `x.bin of Debian's package y`, `z.iso, made of w.img`. */

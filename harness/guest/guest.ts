@@ -2,10 +2,12 @@
  * Guests: operating systems under test, with their media, their machine, and the levels that show how far they got. A
  * guest is a file that exports one as its default; it is found by path, the project's own and a user's alike.
  */
+
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { extname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
+import { UsageError } from '../../machine/errors.js'
 import { schemaWords } from '../../reports/schema-words.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { parseBootCommand } from '../keys/boot-command.js'
@@ -76,8 +78,8 @@ export interface GuestModule {
 export type Guest = Readonly<GuestDefinition>
 
 /** A guest cannot be found, or its file is not one; the message is one sentence. */
-export class GuestError extends Error {
-  override name = 'GuestError'
+export class GuestError extends UsageError {
+  override readonly name = 'GuestError'
 }
 
 const Medium = z

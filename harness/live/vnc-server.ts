@@ -1,5 +1,7 @@
 /** Plain VNC: RFB over TCP. */
+
 import { createServer, type Server, type Socket } from 'node:net'
+import { HostError } from '../../machine/errors.js'
 import type { LiveMachine, LiveScreen } from './live-machine.js'
 import { RfbSession } from './rfb-session.js'
 
@@ -12,7 +14,7 @@ export interface VncAddress {
 }
 
 /** A live view cannot be opened. One sentence. */
-export class ViewError extends Error {
+export class ViewError extends HostError {
   override readonly name = 'ViewError'
 }
 

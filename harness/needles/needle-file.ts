@@ -3,9 +3,11 @@
  * from. Read with os-autoinst's leniency (a missing number is 0, a margin or match of 0 is the default), so that
  * needles that work there work here.
  */
+
 import { closeSync, readSync } from 'node:fs'
 import { basename } from 'node:path'
 import { z } from 'zod'
+import { UsageError } from '../../machine/errors.js'
 import { openRegular, readRegular, type UnreadableFile, unreadable } from '../../machine/media/regular-file.js'
 import { schemaWords } from '../../reports/schema-words.js'
 import { nearest } from '../words/nearest.js'
@@ -49,7 +51,7 @@ export interface NeedleFile {
 }
 
 /** A needle is missing or wrong. One sentence: the file, what is wrong, what to do. */
-export class NeedleError extends Error {
+export class NeedleError extends UsageError {
   override readonly name = 'NeedleError'
 }
 

@@ -2,7 +2,9 @@
  * Fonts as pixels: the three of the VGA BIOS, found in its ROM, and fonts learnt from a sample of the guest's own screen.
  * Plain data, so that they can be sent to the machine's thread.
  */
+
 import type { Frame } from '../../machine/devices/display/display.js'
+import { UsageError } from '../../machine/errors.js'
 import { CODE_PAGE_437 } from './code-page-437.js'
 import type { Area } from './compare-pictures.js'
 
@@ -26,7 +28,7 @@ export interface BitmapFont {
 }
 
 /** A sample does not show what it is said to show; the message is one sentence. */
-export class FontError extends Error {
+export class FontError extends UsageError {
   override readonly name = 'FontError'
 }
 

@@ -1,3 +1,5 @@
+import { HostError } from '../../machine/errors.js'
+
 /** Text recognition by tesseract.js, which users may install for screens that no font here can read. */
 
 /** What is used of the package. */
@@ -6,7 +8,7 @@ interface Tesseract {
 }
 
 /** The package is not installed; the message says how to. */
-export class OcrMissingError extends Error {
+export class OcrMissingError extends HostError {
   override readonly name = 'OcrMissingError'
 }
 

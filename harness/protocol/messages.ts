@@ -1,5 +1,6 @@
 /** What a machine's thread and the thread that started it say to each other: plain data only. */
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
+import { type ErrorKind, errorKind } from '../../machine/errors.js'
 import type { InputEvent } from '../../machine/input.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { MachineConfig, MediumConfig } from '../config/machine-config.js'
@@ -66,9 +67,12 @@ export type ControlMessage =
   /** A question that is answered between two slices. */
   | { kind: 'ask'; request: Request }
 
-/** An error in the words of another thread: the class's name tells what kind it is. */
+/** An error as it crosses threads. */
 export interface PlainError {
+  /** Of its class. */
   name: string
+  /** undefined: nobody worded it for people. */
+  kind: ErrorKind | undefined
   message: string
   stack: string | undefined
   code: string | undefined
@@ -92,9 +96,8 @@ export type WorkerMessage =
   | ({ kind: 'progress' } & Progress)
 
 export function plainError(thrown: unknown): PlainError {
-  if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown), stack: undefined, code: undefined }
-  // Not every error class gives itself a name.
-  const name = thrown.name === 'Error' ? thrown.constructor.name : thrown.name
-  const { code, path } = thrown as NodeJS.ErrnoException
-  return { name, message: thrown.message, stack: thrown.stack, code, ...(path !== undefined && { path }) }
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  const { name, message, stack } = error
+  const { code, path } = error as NodeJS.ErrnoException
+  return { name, kind: errorKind(error), message, stack, code, ...(path !== undefined && { path }) }
 }

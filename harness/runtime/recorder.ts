@@ -3,8 +3,10 @@
  * very same instructions. Guest time is a function of the guest's program on the soft engine alone, so it takes that
  * one. Hashes of the whole machine on the way tell whether a replay is still the same run.
  */
+
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { UsageError } from '../../machine/errors.js'
 import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
 import { OutputFile, UnwritableFile } from '../../machine/host/output-file.js'
 import type { InputEvent, InputQueue } from '../../machine/input.js'
@@ -53,7 +55,7 @@ export function played(event: RecordedInput): InputEvent {
 }
 
 /** Recordings that cannot be made or replayed. One sentence. */
-export class RecordingError extends Error {
+export class RecordingError extends UsageError {
   override readonly name = 'RecordingError'
 }
 

@@ -3,12 +3,14 @@
  * loads no TypeScript in a worker, so under vitest or tsx, where this file is the source, the worker is the one in
  * `dist/`, and `npm run build` must have been run.
  */
+
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
+import { type ErrorKind, HostError } from '../../machine/errors.js'
 import type { InputEvent } from '../../machine/input.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import { forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
@@ -33,14 +35,16 @@ import { filesOf, keepSnapshot, partsOf, releaseFiles, retainFiles, type Snapsho
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
 
-/** An error from the machine's thread; `name` is the name of its class there (`MediaError`, …). */
+/** An error from the machine's thread; `name` is the name of its class there (`MediaError`, …), `kind` its kind. */
 export class VmError extends Error {
+  readonly kind: ErrorKind | undefined
   readonly code: string | undefined
   readonly path: string | undefined
 
   constructor(error: PlainError) {
     super(error.message)
     this.name = error.name
+    this.kind = error.kind
     this.stack = error.stack
     this.code = error.code
     this.path = error.path
@@ -48,7 +52,7 @@ export class VmError extends Error {
 }
 
 /** The project is not built, or a thread ended that should not have. */
-export class InfrastructureError extends Error {
+export class InfrastructureError extends HostError {
   override readonly name = 'InfrastructureError'
 }
 

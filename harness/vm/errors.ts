@@ -2,6 +2,7 @@
  * What goes wrong with a machine in a test: an error class a kind, each with one sentence and, below it, what the guest
  * showed last: its screen, its serial lines, and why it stopped.
  */
+import { UsageError } from '../../machine/errors.js'
 import { printable } from '../../reports/printable.js'
 
 import type { EndReason, RunResult } from '../protocol/script.js'
@@ -58,7 +59,7 @@ export class InterruptedError extends VmFailure {
 }
 
 /** Options of `launch` that cannot be; the message is one sentence. */
-export class LaunchError extends Error {
+export class LaunchError extends UsageError {
   override readonly name = 'LaunchError'
 }
 

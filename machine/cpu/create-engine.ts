@@ -1,4 +1,5 @@
 /** Which engine a machine gets, and why. */
+import { HostError } from '../errors.js'
 import type { CpuBoard, Engine } from './engine.js'
 import { KvmError, kvmAccess } from './kvm/access.js'
 import { KvmEngine } from './kvm/kvm-engine.js'
@@ -7,7 +8,9 @@ import { parseCpu } from './models.js'
 import { SoftEngine } from './soft/soft-engine.js'
 
 /** `kvm` was asked for and cannot be had; the message says why and how to mend it. */
-export class EngineUnavailableError extends Error {}
+export class EngineUnavailableError extends HostError {
+  override readonly name = 'EngineUnavailableError'
+}
 
 export interface ChosenEngine {
   engine: Engine

@@ -1,8 +1,11 @@
 /** CPU models by name: what `--cpu` means. A model is what CPUID shows; the soft engine refuses the instructions that it does not. */
+import { UsageError } from '../errors.js'
 import { FEATURE_ALIASES, FEATURE_WORDS, FEATURES, NEEDS } from './features.js'
 
 /** Wrong text after `--cpu`; the message is one sentence for the user. */
-export class CpuModelError extends Error {}
+export class CpuModelError extends UsageError {
+  override readonly name = 'CpuModelError'
+}
 
 /** What a model's CPUID shows. */
 export interface CpuModel {

@@ -1,5 +1,7 @@
 /** Every type of device there is, one row each. A new device is its own file and a row here. */
+
 import type { z } from 'zod'
+import { UsageError } from '../errors.js'
 import type { DeviceType } from './device-type.js'
 import { cirrusVga } from './display/cirrus-vga.js'
 import { vga } from './display/vga-adapter.js'
@@ -35,7 +37,7 @@ export interface DeviceSpec {
 }
 
 /** There is no such type or option, or a value does not fit; one sentence. */
-export class DeviceError extends Error {
+export class DeviceError extends UsageError {
   override readonly name = 'DeviceError'
 }
 

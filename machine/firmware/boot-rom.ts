@@ -14,6 +14,7 @@
  *   0x9d000  memory map for Multiboot, read by INT 15h E820h
  *   0x9e000  free for segments
  */
+import { UsageError } from '../errors.js'
 import { Assembler } from './assembler.js'
 
 /** Where SeaBIOS looks for option ROMs that belong to no PCI device. */
@@ -87,8 +88,8 @@ export interface BootPlan {
 }
 
 /** A kernel, initrd or module that cannot be booted directly; the message is one sentence for the user. */
-export class BootImageError extends Error {
-  override name = 'BootImageError'
+export class BootImageError extends UsageError {
+  override readonly name = 'BootImageError'
 }
 
 /**

@@ -1,7 +1,9 @@
 /** Finds the firmware a machine runs: SeaBIOS and its VGABIOS, as Linux distributions and QEMU ship them. */
+
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { HostError } from '../errors.js'
 
 export const BIOS_FILE = 'bios-256k.bin'
 export const VGA_BIOS_FILE = 'vgabios-stdvga.bin'
@@ -28,8 +30,8 @@ export interface FirmwareHost {
 }
 
 /** A firmware file is nowhere to be found, or what is there is no firmware; the message is one sentence. */
-export class FirmwareMissingError extends Error {
-  override name = 'FirmwareMissingError'
+export class FirmwareMissingError extends HostError {
+  override readonly name = 'FirmwareMissingError'
 
   constructor(
     message: string,

@@ -4,10 +4,12 @@
  * On Debian and its kin a package is installed when root asks, and else unpacked into the user's cache. On others root
  * installs the firmware by the distribution's own command; anyone else is told which command that is.
  */
+
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { HostError } from '../errors.js'
 import { cacheFolder, type Firmware, findFirmware } from './find-firmware.js'
 
 export interface CommandResult {
@@ -46,8 +48,8 @@ export interface InstalledPackage {
 }
 
 /** A package cannot be had; the message is one sentence that says what to do. */
-export class PackageError extends Error {
-  override name = 'PackageError'
+export class PackageError extends HostError {
+  override readonly name = 'PackageError'
 }
 
 type Manager = 'apt-get' | 'dnf' | 'pacman' | 'apk' | 'zypper' | 'brew'

@@ -2,6 +2,7 @@
  * Files that somebody names to be written. Links are followed, and only a regular file is ever replaced: devices as
  * /dev/null and open descriptors as /dev/stdout are written to as they are, and what cannot be meant is refused.
  */
+
 import {
   accessSync,
   chmodSync,
@@ -18,9 +19,10 @@ import {
   writeSync,
 } from 'node:fs'
 import { basename, dirname, isAbsolute, join } from 'node:path'
+import { UsageError } from '../errors.js'
 
 /** `reason` goes on behind the file's name: `is a directory; name a file in it`. */
-export class UnwritableFile extends Error {
+export class UnwritableFile extends UsageError {
   override readonly name = 'UnwritableFile'
 
   constructor(

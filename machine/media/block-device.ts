@@ -1,3 +1,5 @@
+import { HostError } from '../errors.js'
+
 /** Block devices: what a floppy, disk or CD drive reads and writes. Synchronous: a machine lives in a worker of its own. */
 
 export interface BlockDevice {
@@ -17,4 +19,6 @@ export interface BlockDevice {
 }
 
 /** The medium failed under the guest (host I/O error, disk full): the drive reports it to the guest as a hardware error. */
-export class MediumError extends Error {}
+export class MediumError extends HostError {
+  override readonly name = 'MediumError'
+}

@@ -2,7 +2,9 @@
  * Opens the media a user names, and refuses what no drive could take with one sentence that says what is wrong, with
  * which file, and what to do.
  */
+
 import { type Stats, statSync } from 'node:fs'
+import { UsageError } from '../errors.js'
 import type { BlockDevice } from './block-device.js'
 import {
   FLOPPY_GEOMETRIES,
@@ -33,7 +35,7 @@ export interface OpenMedium {
 }
 
 /** A medium that cannot be used. The message is for people: what is wrong, with which file, and what to do. */
-export class MediaError extends Error {
+export class MediaError extends UsageError {
   override readonly name = 'MediaError'
 }
 

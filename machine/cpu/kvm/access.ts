@@ -1,12 +1,16 @@
 /** Whether this host lets us use /dev/kvm at all, and if not, why and how to mend it. */
+
 import { existsSync, readFileSync, statSync } from 'node:fs'
+import { HostError } from '../../errors.js'
 import { EACCES, EBUSY, ENOENT, EPERM, libc, O_CLOEXEC, O_RDWR } from '../../host/libc.js'
 import { API_VERSION, KVM_CREATE_VM, KVM_GET_API_VERSION } from './abi.js'
 
 export const KVM_DEVICE = '/dev/kvm'
 
 /** A call that KVM refused. */
-export class KvmError extends Error {
+export class KvmError extends HostError {
+  override readonly name = 'KvmError'
+
   constructor(
     readonly call: string,
     readonly errno: number,

@@ -1,22 +1,28 @@
 import { describe, expect, test } from 'vitest'
 import { complaint, HostError, UsageError } from '../../../harness/cli/errors.js'
+import { MissingMediaError } from '../../../harness/guest/guest-media.js'
+import { plainError } from '../../../harness/protocol/messages.js'
 import { VmError } from '../../../harness/thread/machine-thread.js'
 import { formatProgress } from '../../../harness/words/progress-words.js'
 import { EngineUnavailableError } from '../../../machine/cpu/create-engine.js'
+import { BootImageError } from '../../../machine/firmware/boot-rom.js'
+import { FirmwareMissingError } from '../../../machine/firmware/find-firmware.js'
+import { MediaError } from '../../../machine/media/open-medium.js'
 
-const remote = (name: string, message = 'Why.', code?: string) => new VmError({ name, message, stack: '', code })
+/** As it comes from the machine's thread. */
+const remote = (error: Error) => new VmError(structuredClone(plainError(error)))
 const system = (code: string, path?: string) => Object.assign(new Error('write'), { code, path })
 
 describe('exit codes', () => {
   test.each([
     ['wrong use', new UsageError('Why.'), 2],
-    ['a medium, told by another thread', remote('MediaError'), 2],
-    ['a kernel, told by another thread', remote('BootImageError'), 2],
+    ['a medium, told by another thread', remote(new MediaError('Why.')), 2],
+    ['a kernel, told by another thread', remote(new BootImageError('Why.')), 2],
     ['the host', new HostError('Why.'), 3],
-    ['firmware', remote('FirmwareMissingError'), 3],
+    ['firmware', remote(new FirmwareMissingError('Why.', 'bios.bin', [])), 3],
     ['no access to /dev/kvm', new EngineUnavailableError('Why.'), 3],
-    ['no access to /dev/kvm, told by another thread', remote('EngineUnavailableError'), 3],
-    ['guest media that are not there', remote('MissingMediaError'), 3],
+    ['no access to /dev/kvm, told by another thread', remote(new EngineUnavailableError('Why.')), 3],
+    ['guest media that are not there', remote(new MissingMediaError('Why.')), 3],
   ])('%s', (_, error, exitCode) => {
     expect(complaint(error)).toEqual({ message: 'Why.', exitCode })
   })
@@ -29,7 +35,7 @@ describe('exit codes', () => {
   })
 
   test('memory that is not to be had', () => {
-    const error = remote('RangeError', 'WebAssembly.Memory(): could not allocate memory')
+    const error = remote(new RangeError('WebAssembly.Memory(): could not allocate memory'))
     expect(complaint(error)).toMatchObject({
       exitCode: 3,
       message: expect.stringMatching(/^the host has not enough memory/),
