@@ -4,7 +4,7 @@
  *
  * In text modes the pointer is a cell, and the picture is the cells.
  */
-import type { Machine } from '../../machine/machine.js'
+import type { Display } from '../../machine/devices/display/display.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { Typist } from './typist.js'
 
@@ -71,7 +71,7 @@ export class Pointer {
 
   /** @param advance Runs the machine for some ns of guest time. */
   constructor(
-    private readonly machine: Machine,
+    private readonly display: Display,
     private readonly typist: Typist,
     private readonly advance: (ns: number) => void,
   ) {}
@@ -263,7 +263,7 @@ export class Pointer {
   }
 
   private look(): Picture {
-    const { display } = this.machine
+    const { display } = this
     const text = display.text()
     const mode = display.mode()
     if (text) {

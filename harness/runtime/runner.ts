@@ -29,6 +29,7 @@ import { LiveInput } from './live-input.js'
 import { Pace } from './pace.js'
 import { PanicWatch } from './panic-watch.js'
 import { Pointer } from './pointer.js'
+import { SampledDisplay } from './sampled-display.js'
 import { SerialLog } from './serial-log.js'
 import { Tracer } from './tracer.js'
 import { Typist } from './typist.js'
@@ -89,6 +90,7 @@ export class Runner {
   private readonly scene: Scene
   private readonly typist: Typist
   private readonly pointer: Pointer
+  private readonly display: SampledDisplay
   private readonly screen: WatchedScreen
   private tracer: Tracer | undefined
 
@@ -133,10 +135,12 @@ export class Runner {
       },
     })
     const { machine } = this
-    this.screen = new WatchedScreen(machine.display, () => this.hooks.fonts?.() ?? [])
+    const display = new SampledDisplay(machine.display)
+    this.display = display
+    this.screen = new WatchedScreen(display, () => this.hooks.fonts?.() ?? [])
     this.scene = {
       now: () => machine.now(),
-      display: machine.display,
+      display,
       text: (area) => this.screen.text(area),
       serial: (port) => this.logs[port],
     }
@@ -144,7 +148,7 @@ export class Runner {
       this.advance(machine.now() + ns)
     }
     this.typist = new Typist(machine, advance)
-    this.pointer = new Pointer(machine, this.typist, advance)
+    this.pointer = new Pointer(display, this.typist, advance)
   }
 
   run(script: Script): RunResult {
@@ -161,6 +165,7 @@ export class Runner {
     this.matched = undefined
     this.panics.configure(script.failOn)
     let end: StepFailed | undefined
+    this.display.passed()
     this.tracer?.begin(script.title)
     for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
       try {
@@ -183,7 +188,7 @@ export class Runner {
 
   /** From now on tells what is done and shown; undefined: no more. */
   trace(tell: ((event: TraceInput) => void) | undefined): void {
-    this.tracer = tell && new Tracer(this.machine, tell)
+    this.tracer = tell && new Tracer(this.machine, this.display, tell)
   }
 
   /** Ends the script at the next slice. */
@@ -202,12 +207,13 @@ export class Runner {
 
   /** The screen as it is, if anything has changed since the generation `since`. */
   picture(since: number): LivePicture | undefined {
-    const { display } = this.machine
+    const { display } = this
     const generation = display.generation()
     return generation === since ? undefined : { generation, mode: display.mode(), frame: this.frame() }
   }
 
   look(): Look {
+    this.display.passed()
     const report = this.machine.report()
     return {
       ...report,
@@ -229,7 +235,7 @@ export class Runner {
   }
 
   frame(): Frame {
-    const { width, height, data } = this.machine.display.frame()
+    const { width, height, data } = this.display.frame()
     return { width, height, data: data.slice() }
   }
 
@@ -254,6 +260,7 @@ export class Runner {
     this.hostInput = state.hostInput as boolean
     this.unclaimed = (state.unclaimed as MachineExit | null | undefined) ?? undefined
     this.panics.load()
+    this.display.passed()
     this.screen.load(state.screens as State)
     this.firmware.load(state.firmware)
     for (const bytes of this.serialOut) bytes.length = 0
@@ -261,6 +268,7 @@ export class Runner {
   }
 
   private execute(step: Step): void {
+    this.display.passed()
     const { machine, typist } = this
     this.tracer?.step(step)
     switch (step.kind) {
@@ -309,7 +317,7 @@ export class Runner {
           name: step.name,
           guestTimeNs: machine.now(),
           frame: this.frame(),
-          cells: machine.display.text(),
+          cells: this.display.text(),
         })
         break
       case 'serial-input':
@@ -376,14 +384,15 @@ export class Runner {
 
   private runOn(until: number): MachineExit | undefined {
     const exit = this.machine.run(until, performance.now() + HOST_SLICE_MS)
+    this.display.passed()
     this.flush()
     if (exit) this.noteExit(exit)
     return exit
   }
 
   private atFrame(): boolean {
-    const { machine, screen, panics } = this
-    if (machine.display.mode().kind === 'text') panics.atFrame(screen.fresh().text, machine.now())
+    const { machine, display, screen, panics } = this
+    if (display.mode().kind === 'text') panics.atFrame(screen.fresh().text, machine.now())
     this.tracer?.atFrame()
     if (this.watch?.atFrame()) return true
     const verdict = this.awaited && !outlivesPanic(this.awaited) && panics.verdict(machine.now())
@@ -498,12 +507,12 @@ export class Runner {
     const { x, y, width, height } = found.area
     const [middle, centre] = [Math.floor(x + width / 2), Math.floor(y + height / 2)]
     // Guests in text modes may take clicks without showing a pointer; they count from the corner.
-    if (this.machine.display.mode().kind !== 'text') this.moveTo(middle, centre)
+    if (this.display.mode().kind !== 'text') this.moveTo(middle, centre)
     else if (this.pointer.moveTo(middle, centre).outcome !== 'there') this.typist.moveTo(middle, centre)
   }
 
   private moveTo(x: number, y: number): void {
-    const { width, height } = this.machine.display.mode()
+    const { width, height } = this.display.mode()
     if (!(x >= 0 && y >= 0 && x < width && y < height))
       throw new StepFailed('failed', 'script', `${x},${y} is not on the screen of ${width}×${height} pixels`)
     const result = this.pointer.moveTo(x, y)

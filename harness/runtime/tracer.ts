@@ -2,6 +2,7 @@
  * The machine's side of a trace: tells what is done with it, what it waits for and what it shows, with the guest time
  * of each. It runs in the machine's thread, between two slices of guest time, and changes nothing for the guest.
  */
+import type { Display } from '../../machine/devices/display/display.js'
 import type { Machine } from '../../machine/machine.js'
 import { screenText } from '../picture/screen-text.js'
 import type { TraceInput, WaitOutcome } from '../protocol/messages.js'
@@ -27,6 +28,7 @@ export class Tracer {
 
   constructor(
     private readonly machine: Machine,
+    private readonly display: Display,
     private readonly tell: (event: TraceInput) => void,
   ) {}
 
@@ -78,7 +80,7 @@ export class Tracer {
   /** A machine that resets itself has blanked its screen by now, which tells nothing. */
   exit(title: string): void {
     this.tellKeys()
-    this.generation = this.machine.display.generation()
+    this.generation = this.display.generation()
     this.event('exit', title)
   }
 
@@ -89,7 +91,7 @@ export class Tracer {
 
   /** What is to be seen, where that may have changed. */
   private screen(): void {
-    const { display } = this.machine
+    const { display } = this
     const generation = display.generation()
     if (generation === this.generation) return
     this.generation = generation

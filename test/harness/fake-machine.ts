@@ -2,6 +2,7 @@
  * A machine whose guest is a list of things that happen at guest times: for tests of the runner and of the thread around
  * it. As a module for a worker, `?scenario=NAME` in its URL says which guest it runs.
  */
+import { EngineUnavailableError } from '../../machine/cpu/create-engine.js'
 import type { Display, DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
 import type { KeyEvent, MouseEvent } from '../../machine/devices/input/events.js'
 import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
@@ -346,5 +347,3 @@ export function createMachine(options: MachineOptions): Machine {
   if (scenario === 'no-engine') throw new EngineUnavailableError('The engine is not to be had; use another.')
   return new FakeMachine(SCENARIOS[scenario], options)
 }
-
-class EngineUnavailableError extends Error {}

@@ -71,7 +71,7 @@ class DesktopMachine {
 function pointerOn(desktop: Desktop) {
   const machine = new DesktopMachine(desktop)
   const typist = new Typist(machine as unknown as Machine, machine.advance)
-  return { machine, typist, pointer: new Pointer(machine as unknown as Machine, typist, machine.advance) }
+  return { machine, typist, pointer: new Pointer(machine.display, typist, machine.advance) }
 }
 
 describe.each<[string, Desktop]>([

@@ -489,3 +489,25 @@ test('the power button and serial input are steps', () => {
   const steps: Step[] = [{ kind: 'serial-input', port: 0, text: 'abc' }, until(serial('ABC'))]
   expect(run({ onSerialInput }, steps).result).toMatchObject({ outcome: 'ok', hostInput: false })
 })
+
+describe('the display', () => {
+  test('is asked once a guest frame whether it changed, however many look', () => {
+    const runner = start({ happenings: [show(10, 'one'), show(500, 'two')] })
+    const { display } = runner.machine as FakeMachine
+    let asked = 0
+    const generation = display.generation.bind(display)
+    display.generation = () => {
+      asked++
+      return generation()
+    }
+    runner.trace(() => {})
+    const still: Condition = { kind: 'still', ns: 2e9 }
+    const { guestTimeNs } = runner.run({
+      steps: [until({ kind: 'any', of: [text('never'), text('nor this'), still] })],
+    })
+    const frames = Math.ceil(guestTimeNs / FRAME)
+    expect(frames).toBeGreaterThan(120)
+    expect(asked).toBeLessThanOrEqual(frames + 4)
+    expect(asked).toBeGreaterThan(frames / 2)
+  })
+})

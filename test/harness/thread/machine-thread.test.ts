@@ -113,8 +113,8 @@ describe('errors keep their kind', () => {
     await expect(started).rejects.toMatchObject({ name: 'MediaError', message: expect.stringContaining('directory') })
   })
 
-  test('of an engine, whose class has no name of its own', async () => {
-    await expect(start('no-engine')).rejects.toMatchObject({ name: 'EngineUnavailableError' })
+  test('of an engine that is not to be had', async () => {
+    await expect(start('no-engine')).rejects.toMatchObject({ name: 'EngineUnavailableError', kind: 'host' })
   })
 
   test('of a device while it runs, and the machine can still be closed', async () => {
