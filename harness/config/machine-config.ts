@@ -1,8 +1,8 @@
 /** A machine as plain data, with its media by path, and how to make it of that. */
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
-import { findFirmware, findOptionRom } from '../../machine/firmware/find-firmware.js'
+import { findCardRom, findFirmware, findOptionRom } from '../../machine/firmware/find-firmware.js'
 import { DEFAULT_EPOCH, type Machine, type MachineOptions } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import { REMOVABLE_DRIVES, type RemovableDrive } from '../../machine/media/drive-id.js'
@@ -182,7 +182,7 @@ function readKernel(kernel: KernelConfig): MachineOptions['kernel'] {
   }
 }
 
-type BootFile = 'kernel' | 'initrd' | 'module' | 'BIOS'
+type BootFile = 'kernel' | 'initrd' | 'module' | 'BIOS' | 'boot ROM'
 
 function readBootFile(path: string, as: BootFile): Uint8Array {
   checkBootFile(path, as)
@@ -231,8 +231,16 @@ function readFirmware(paths: MachineConfig['firmware']): MachineOptions['firmwar
   return {
     bios: readFileSync(bios),
     vgaBios: readFileSync(vgaBios),
-    file: (name) => readFileSync(findOptionRom(name).path),
+    file: readRom,
   }
+}
+
+/** A ROM by its name in a package, or by a path to it: one with a slash, or with the ending of the cards' ROMs. */
+function readRom(name: string): Uint8Array | undefined {
+  if (!name.includes('/') && !name.endsWith('.rom')) return readFileSync(findOptionRom(name).path)
+  const path = name.includes('/') || existsSync(name) ? name : findCardRom(name)
+  if (path === undefined || !existsSync(path)) return undefined
+  return readBootFile(path, 'boot ROM')
 }
 
 /** The fonts that the machine's VGA BIOS has. */

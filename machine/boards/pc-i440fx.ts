@@ -165,6 +165,7 @@ export function pcI440fx(chassis: Chassis): Board {
 
   // ---- chipset ----
   const pci = new PciBus(ports, memory)
+  pci.connectMessages((address, data) => apicBus.message(address, data))
   const host = new I440fx({ pci, memory, ramSize: options.memory, bios: firmware.bios })
   // INIT# reaches every CPU: memory and devices stay as they are, and the firmware looks into CMOS at what to do.
   const init = () => {

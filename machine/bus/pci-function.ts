@@ -5,7 +5,9 @@
  */
 import type { AccessSize, IrqLine, StateTable } from '../device.js'
 import { bytes, flag } from '../state/fields.js'
+import { part } from '../state/state-table.js'
 import { type MemoryLayer, type MemoryMap, type MmioWindow, Priority } from './memory-map.js'
+import { MSIX_CAPABILITY, MSIX_ENABLE, MSIX_FUNCTION_MASK, Msix } from './msix.js'
 import type { PortBus, PortMapping, PortWindow } from './port-bus.js'
 
 // Type 00h header
@@ -98,7 +100,7 @@ function powerOfTwo(size: number, least: number): number {
   return result
 }
 
-const STATE: StateTable = { config: bytes(256), level: flag }
+const STATE: StateTable = { config: bytes(256), level: flag, msix: part('message interrupts') }
 
 export class PciFunction {
   readonly name: string
@@ -113,6 +115,8 @@ export class PciFunction {
   readonly interrupt: IrqLine = (level) => this.setInterrupt(level)
 
   private readonly bars: Bar[] = []
+  private msix: Msix | undefined
+  private message: ((address: number, data: number) => void) | undefined
   private readonly changed: ((offset: number, size: number) => void) | undefined
   private readonly beforeRead: ((offset: number, size: number) => void) | undefined
   private defaults: Uint8Array | undefined
@@ -233,6 +237,27 @@ export class PciFunction {
     return offset
   }
 
+  /** Message interrupts: their table is all of memory BAR `bar`, of one page. To be made before the function goes on the bus. */
+  addMsix(bar: number, vectors: number): Msix {
+    const size = 4096
+    const pendingAt = size / 2
+    const capability = this.addCapability(MSIX_CAPABILITY, 12)
+    this.set16(capability + 2, vectors - 1)
+    this.writeMask[capability + 3] = (MSIX_ENABLE | MSIX_FUNCTION_MASK) >>> 8
+    this.set32(capability + 4, bar)
+    this.set32(capability + 8, pendingAt | bar)
+    const msix = new Msix({
+      ...{ name: this.name, vectors, pendingAt, size },
+      control: () => this.get16(capability + 2),
+      send: (address, data) => {
+        if (this.busMaster) this.message?.(address, data)
+      },
+    })
+    this.addMemoryBar(bar, msix.window)
+    this.msix = msix
+    return msix
+  }
+
   /** Where BAR `index` decodes now, or -1: it is disabled or has no valid address. */
   barAddress(index: number): number {
     return this.bars.find((bar) => bar.register === BASE_ADDRESS + 4 * index)?.address ?? -1
@@ -256,6 +281,7 @@ export class PciFunction {
     }
     if (offset < EXPANSION_ROM + 4 && end > COMMAND) this.decode()
     if (offset < COMMAND + 2 && end > COMMAND) this.driveInterrupt()
+    this.msix?.unmasked()
     this.changed?.(offset, end - offset)
   }
 
@@ -263,14 +289,16 @@ export class PciFunction {
   reset(): void {
     this.setInterrupt(false)
     if (this.defaults) this.config.set(this.defaults)
+    this.msix?.reset()
     this.decode()
     this.changed?.(0, 256)
   }
 
   /** @internal */
-  attach(portBus: PortBus, memory: MemoryMap, device: number): void {
+  attach(portBus: PortBus, memory: MemoryMap, device: number, message: (address: number, data: number) => void): void {
     this.portBus = portBus
     this.memory = memory
+    this.message = message
     this.deviceNumber = device
     this.defaults = this.config.slice()
     this.decode()

@@ -35,6 +35,7 @@ export class PciBus implements Device {
   private readonly slots: (PciFunction | undefined)[] = new Array(256).fill(undefined)
   private address = 0
   private router: PciInterrupts | undefined
+  private messages: ((address: number, data: number) => void) | undefined
 
   constructor(
     readonly portBus: PortBus,
@@ -69,7 +70,7 @@ export class PciBus implements Device {
     const other = this.slots[place]
     if (other) throw new Error(`PCI ${device}.${functionNumber}: ${pciFunction.name} and ${other.name}`)
     this.slots[place] = pciFunction
-    pciFunction.attach(this.portBus, this.memory, device)
+    pciFunction.attach(this.portBus, this.memory, device, (address, data) => this.messages?.(address, data))
     if (this.router) pciFunction.wire(this.router)
   }
 
@@ -85,6 +86,11 @@ export class PciBus implements Device {
   connectInterrupts(router: PciInterrupts): void {
     this.router = router
     for (const pciFunction of this.slots) pciFunction?.wire(router)
+  }
+
+  /** The local APICs take the message interrupts. */
+  connectMessages(messages: (address: number, data: number) => void): void {
+    this.messages = messages
   }
 
   /** The function there, if any. */

@@ -1,8 +1,7 @@
 /** Every type of device there is, one row each. A new device is its own file and a row here. */
 
 import type { z } from 'zod'
-import { UsageError } from '../errors.js'
-import type { DeviceType } from './device-type.js'
+import { DeviceError, type DeviceType } from './device-type.js'
 import { cirrusVga } from './display/cirrus-vga.js'
 import { vga } from './display/vga-adapter.js'
 import { e1000, e1000_82544gc, e1000_82545em } from './net/e1000.js'
@@ -18,13 +17,16 @@ import { ideCd } from './storage/atapi-cd.js'
 import { isaFdc } from './storage/fdc82077.js'
 import { floppy } from './storage/floppy-drive.js'
 import { hpet } from './timer/hpet.js'
+import { virtioNet } from './virtio/virtio-net.js'
 import { isaDebugExit } from './watchdog/isa-debug-exit.js'
 import { pcTestdev } from './watchdog/pc-testdev.js'
+
+export { DeviceError }
 
 export const DEVICE_TYPES: readonly DeviceType[] = [
   ...[ideHd, ideCd, floppy, isaFdc],
   ...[vga, cirrusVga],
-  ...[ne2kIsa, ne2kPci, pcnet, rtl8139, e1000, e1000_82544gc, e1000_82545em],
+  ...[ne2kIsa, ne2kPci, pcnet, rtl8139, e1000, e1000_82544gc, e1000_82545em, virtioNet],
   ...[isaSerial, isaParallel, isaDebugcon],
   ...[hpet, isaDebugExit, pcTestdev],
 ]
@@ -34,11 +36,6 @@ export interface DeviceSpec {
   type: string
   id?: string
   options?: { readonly [option: string]: unknown }
-}
-
-/** There is no such type or option, or a value does not fit; one sentence. */
-export class DeviceError extends UsageError {
-  override readonly name = 'DeviceError'
 }
 
 /** One option of a type, for help. */

@@ -7,11 +7,17 @@ import type { PciFunction, PciFunctionOptions } from '../bus/pci-function.js'
 import type { DmaChannel } from '../chipset/i8237.js'
 import type { Clock } from '../clock.js'
 import type { Device, IrqLine, PhysicalMemory, Warn } from '../device.js'
+import { UsageError } from '../errors.js'
 
 export interface PortClaim {
   name: string
   base: number
   count: number
+}
+
+/** There is no such type or option, or a value does not fit; one sentence. */
+export class DeviceError extends UsageError {
+  override readonly name = 'DeviceError'
 }
 
 /** The groups of `bootwright devices`, in QEMU's words. */
@@ -58,7 +64,7 @@ export interface Slot {
   pci(options: PciFunctionOptions, place?: { device?: number; function?: number }): PciFunction
   /** Memory for a frame buffer or a ROM. `constant` contents are no part of snapshots. */
   allocate(name: string, size: number, constant?: boolean): MemoryPiece
-  /** A file of the firmware's, such as `vgabios`; undefined where there is none. */
+  /** A file of the firmware's, such as `vgabios` or `efi-e1000.rom`, or one that a user named; undefined where there is none. */
   firmware(file: string): Uint8Array | undefined
   /** What it is plugged into, as that bus's contract has it. Throws an Error where the board has none. */
   bus<T>(kind: string): T

@@ -93,6 +93,16 @@ export function findOptionRom(name: string, host: FirmwareHost = realHost): Firm
   return find(host, firmwareFolders(host), name, `${name}.bin`, isVgaBios)
 }
 
+/** Where distributions and QEMU have iPXE's ROMs. */
+const CARD_ROM_FOLDERS = ['/usr/lib/ipxe/qemu', '/usr/share/ipxe/qemu', '/usr/share/ipxe']
+
+/** A network card's ROM by its name in iPXE's packages, such as `efi-e1000.rom`; undefined where the host has none. */
+export function findCardRom(name: string, host: FirmwareHost = realHost): string | undefined {
+  const own = host.env.BOOTWRIGHT_FIRMWARE
+  const folders = own ? [own] : [...firmwareFolders(host), ...CARD_ROM_FOLDERS]
+  return folders.map((folder) => join(folder, name)).find((path) => host.exists(path))
+}
+
 /** The version string in a SeaBIOS or SeaVGABIOS image: `rel-1.16.3-0-ga6ed6b7` without its `rel-`, or a package's own. */
 export function firmwareVersion(image: Uint8Array): string {
   const text = Buffer.from(image.buffer, image.byteOffset, image.byteLength).toString('latin1')

@@ -14,6 +14,11 @@ interface Card {
   carrier?: boolean
 }
 
+const VIRTIO = [
+  ...['virtio', 'virtio_ring', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci'],
+  ...['failover', 'net_failover', 'virtio_net'],
+]
+
 const CARDS: Card[] = [
   {
     ...{ type: 'ne2k_isa', options: { irq: 10 }, modules: ['8390p', 'ne'] },
@@ -45,9 +50,14 @@ const CARDS: Card[] = [
     load: 'insmod /mii.ko; insmod /8139too.ko',
     found: /eth0: RealTek RTL8139 at 0x\w+, 52:54:00:12:34:56, IRQ \d+/,
   },
+  ...[{}, { 'disable-legacy': true }, { 'disable-modern': true }].map((options) => ({
+    ...{ type: 'virtio-net-pci', options, modules: VIRTIO, carrier: true },
+    load: VIRTIO.map((module) => `insmod /${module}.ko`).join('; '),
+    found: /virtio0-input\.0/,
+  })),
 ]
 
-describe.each(CARDS)('$type with $modules', ({ type, options, modules, load, found, carrier }) => {
+describe.each(CARDS)('$type $options with $modules', ({ type, options, modules, load, found, carrier }) => {
   test.skipIf(!haveLinux)('ping, small and as large as a frame, the link, and the card’s statistics', () => {
     const port = answeringPort()
     const carrierIs = (state: number) =>

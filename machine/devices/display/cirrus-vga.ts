@@ -2,9 +2,9 @@
 import { z } from 'zod'
 import type { AccessSize, MmioRange, PortRange } from '../../device.js'
 import { deviceType, integerOption, type Slot } from '../device-type.js'
+import { setOptionRom } from '../option-rom.js'
 import { Cirrus } from './cirrus.js'
 import { VgaCore, type VgaOptions } from './vga-core.js'
-import { setOptionRom } from './vga-rom.js'
 
 const FRAME_BUFFER_BAR = 0
 const FRAME_BUFFER_SIZE = 0x2000000

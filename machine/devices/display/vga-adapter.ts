@@ -1,8 +1,8 @@
 /** QEMU's `VGA`: the standard adapter on the PCI bus, 1234:1111 (QEMU's docs/specs/standard-vga.txt). */
 import { z } from 'zod'
 import { deviceType, integerOption, type Slot } from '../device-type.js'
+import { setOptionRom } from '../option-rom.js'
 import { Vga } from './vga.js'
-import { setOptionRom } from './vga-rom.js'
 
 const FRAME_BUFFER_BAR = 0
 const MMIO_BAR = 2

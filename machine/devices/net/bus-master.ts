@@ -35,21 +35,27 @@ export class BusMaster {
     if (this.enabled) this.access(() => this.memory.write(address, from))
   }
 
+  read16(address: number): number {
+    return this.enabled ? this.access(() => this.memory.read16(address)) : 0xffff
+  }
+
   read32(address: number): number {
-    const bytes = new Uint8Array(4)
-    this.read(address, bytes)
-    return (bytes[0] | (bytes[1] << 8) | (bytes[2] << 16) | (bytes[3] << 24)) >>> 0
+    return this.enabled ? this.access(() => this.memory.read32(address)) : 0xffff_ffff
+  }
+
+  write16(address: number, value: number): void {
+    if (this.enabled) this.access(() => this.memory.write16(address, value))
   }
 
   write32(address: number, value: number): void {
-    this.write(address, Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24))
+    if (this.enabled) this.access(() => this.memory.write32(address, value))
   }
 
-  private access(make: () => void): void {
+  private access<T>(make: () => T): T {
     const outer = this.active
     this.active = true
     try {
-      make()
+      return make()
     } finally {
       this.active = outer
     }

@@ -14,6 +14,7 @@ import { Arrivals, type NetworkPort } from '../../network/port.js'
 import { list, u32 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
 import { deviceType } from '../device-type.js'
+import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
 import { BusMaster } from './bus-master.js'
 import { E1000Eeprom } from './e1000-eeprom.js'
 import { E1000Interrupts } from './e1000-interrupts.js'
@@ -298,8 +299,9 @@ function e1000Type(type: string, title: string, deviceId: number, phyId2: number
     title,
     category: 'Network',
     bus: 'pci',
-    options: z.strictObject({ mac: macOption() }),
-    create(slot, { mac }) {
+    options: z.strictObject({ mac: macOption(), romfile: romFileOption() }),
+    memory: () => CARD_ROM_SIZE,
+    create(slot, { mac, romfile }) {
       const pci = slot.pci({
         name: type,
         vendorId: 0x8086,
@@ -322,6 +324,7 @@ function e1000Type(type: string, title: string, deviceId: number, phyId2: number
       })
       pci.addMemoryBar(0, card.window)
       pci.addIoBar(1, card.ioWindow)
+      setCardRom(slot, pci, romfile, 'efi-e1000.rom')
       return card
     },
   })

@@ -7,6 +7,7 @@ import type { StateTable, Warn } from '../../device.js'
 import type { NetworkPort } from '../../network/port.js'
 import { u8 } from '../../state/fields.js'
 import { deviceType } from '../device-type.js'
+import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
 import { macBytes, macOption } from './mac-option.js'
 import { NE2000_STATE, Ne2000, type Ne2000Options } from './ne2000.js'
 
@@ -98,8 +99,9 @@ export const ne2kPci = deviceType({
   title: 'Realtek RTL8029, an NE2000 on the PCI bus',
   category: 'Network',
   bus: 'pci',
-  options: z.strictObject({ mac: macOption() }),
-  create(slot, { mac }) {
+  options: z.strictObject({ mac: macOption(), romfile: romFileOption() }),
+  memory: () => CARD_ROM_SIZE,
+  create(slot, { mac, romfile }) {
     const pci = slot.pci({ name: 'ne2k_pci', vendorId: 0x10ec, deviceId: 0x8029, classCode: 0x020000, interruptPin: 1 })
     const card = new Ne2kPci({
       name: slot.name,
@@ -110,6 +112,7 @@ export const ne2kPci = deviceType({
       mac: macBytes(mac),
     })
     pci.addIoBar(0, card.window)
+    setCardRom(slot, pci, romfile, 'efi-ne2k_pci.rom')
     return card
   },
 })

@@ -16,6 +16,7 @@ import type { NetworkPort } from '../../network/port.js'
 import { bytes, u16 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
 import { deviceType } from '../device-type.js'
+import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
 import { Am79c970a, type Am79c970aOptions } from './am79c970a.js'
 import { BusMaster } from './bus-master.js'
 import { macBytes, macOption } from './mac-option.js'
@@ -150,8 +151,9 @@ export const pcnet = deviceType({
   title: 'AMD Am79C970A PCnet-PCI II',
   category: 'Network',
   bus: 'pci',
-  options: z.strictObject({ mac: macOption() }),
-  create(slot, { mac }) {
+  options: z.strictObject({ mac: macOption(), romfile: romFileOption() }),
+  memory: () => CARD_ROM_SIZE,
+  create(slot, { mac, romfile }) {
     const pci = slot.pci({
       ...{ name: 'pcnet', vendorId: 0x1022, deviceId: 0x2000, revision: 0x10 },
       ...{ classCode: 0x020000, interruptPin: 1 },
@@ -173,6 +175,7 @@ export const pcnet = deviceType({
     } as const
     pci.addIoBar(0, { ...window, count: REGISTERS })
     pci.addMemoryBar(1, { ...window, size: REGISTERS })
+    setCardRom(slot, pci, romfile, 'efi-pcnet.rom')
     return card
   },
 })

@@ -11,6 +11,7 @@ import { Arrivals, type NetworkPort } from '../../network/port.js'
 import { list, time, timer, u8, u16, u32 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
 import { deviceType, flagOption } from '../device-type.js'
+import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
 import { BusMaster } from './bus-master.js'
 import { macBytes, macOption } from './mac-option.js'
 import { MicrowireEeprom } from './microwire-eeprom.js'
@@ -525,9 +526,11 @@ export const rtl8139 = deviceType({
   bus: 'pci',
   options: z.strictObject({
     mac: macOption(),
+    romfile: romFileOption(),
     plus: flagOption().default(true).describe('the C+ mode; off: an RTL8139C'),
   }),
-  create(slot, { mac, plus }) {
+  memory: () => CARD_ROM_SIZE,
+  create(slot, { mac, plus, romfile }) {
     const pci = slot.pci({
       ...{ name: 'rtl8139', vendorId: 0x10ec, deviceId: 0x8139, revision: plus ? 0x20 : 0x10 },
       ...{ classCode: 0x020000, interruptPin: 1 },
@@ -550,6 +553,7 @@ export const rtl8139 = deviceType({
     } as const
     pci.addIoBar(0, { ...window, count: REGISTERS })
     pci.addMemoryBar(1, { ...window, size: REGISTERS })
+    setCardRom(slot, pci, romfile, 'efi-rtl8139.rom')
     return card
   },
 })
