@@ -43,6 +43,10 @@ export let poolGeneration: u32 = 0
   return !(load<u32>(MODE) & MODE_CS_LIMIT) || ip + load<u32>(block, BLOCK_BYTES) - 1 <= <u64>load<u32>(CS, SEG_LIMIT)
 }
 
+@inline function isBlock(block: usize, phys: u64, mode: u32, ip: u64): bool {
+  return load<u64>(block, BLOCK_PHYS) == phys && load<u32>(block, BLOCK_MODE) == mode && fits(block, ip)
+}
+
 /** The block at CS:`ip`, which is `linear`, from the jump cache, or 0. */
 @inline export function cachedBlock(linear: u64, ip: u64): usize {
   const slot = jumpSlot(linear)
@@ -68,11 +72,11 @@ export function findBlock(): usize {
   checkFetch(ip)
   const phys = fetchAddress(linear)
   const mode = load<u32>(MODE)
-  block = load<u32>(hashSlot(phys))
-  while (block) {
-    if (load<u64>(block, BLOCK_PHYS) == phys && load<u32>(block, BLOCK_MODE) == mode && fits(block, ip)) break
-    block = load<u32>(block, BLOCK_HASH_NEXT)
-  }
+  const slot = jumpSlot(linear)
+  // Mostly the page is where it was before translations were forgotten.
+  if (load<u64>(slot) == linear) block = load<u32>(slot, 8)
+  if (!block || !isBlock(block, phys, mode, ip)) block = load<u32>(hashSlot(phys))
+  while (block && !isBlock(block, phys, mode, ip)) block = load<u32>(block, BLOCK_HASH_NEXT)
   if (!block) {
     if (pool + BLOCK_ROOM + CODE_MAP_BYTES > codeMaps) dropEverything()
     block = pool
@@ -82,7 +86,6 @@ export function findBlock(): usize {
     pool += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_COUNT) * OP_SIZE
     enterBlock(block, phys)
   }
-  const slot = jumpSlot(linear)
   store<u64>(slot, linear)
   store<u32>(slot, <u32>block, 8)
   store<u32>(slot, tlbGeneration, 12)

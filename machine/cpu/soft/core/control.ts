@@ -198,7 +198,10 @@ export function invlpg(op: usize): void {
   store<u64>(RIP, nextIp(op))
 }
 
-/** 66 0F 38 82: every type flushes all; what is checked is the descriptor. */
+/**
+ * 66 0F 38 82. Type 0 is one address of one PCID; every other type flushes all. There are never another PCID's translations
+ * than the present one's, and what is forgotten too early is only walked to again.
+ */
 export function invpcid<T>(op: usize): void {
   ring0()
   const type = load<u64>(<usize>load<u16>(op, OP_REG)) & (sizeof<T>() == 8 ? u64.MAX_VALUE : 0xffffffff)
@@ -211,7 +214,8 @@ export function invpcid<T>(op: usize): void {
     if (pcid >> 12 || (pcid && !(load<u32>(CR4) & CR4_PCIDE))) raise(EX_GP, 0)
     if (type == 0 && nonCanonical(linear)) raise(EX_GP, 0)
   }
-  flushTlb()
+  if (type == 0) flushPage(linear)
+  else flushTlb()
   stall(FLUSH_STALL)
   store<u64>(RIP, nextIp(op))
 }

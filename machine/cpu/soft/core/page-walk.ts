@@ -58,12 +58,15 @@ function pageFault(linear: u64, access: u32, bits: u32): void {
 export let walkedWrite: bool = false
 export let walkedUser: bool = false
 export let walkedDirty: bool = false
+/** Bits of the address within that page: 12, or 21, 22 or 30 of a large one. */
+export let walkedBits: u64 = 12
 
 /** Physical address of `linear` for `access`, with accessed and dirty bits set as the access needs; raises #PF. */
 export function translate(linear: u64, access: u32): u64 {
   const cr0 = load<u32>(CR0)
   if (!(cr0 & CR0_PG)) {
     walkedWrite = walkedUser = walkedDirty = true
+    walkedBits = 12
     return physAddress(linear)
   }
   const cr4 = load<u32>(CR4)
@@ -71,6 +74,7 @@ export function translate(linear: u64, access: u32): u64 {
   let entryAddress: u64
   let entry: u64
   let page: u64 = 0
+  let pageBits: u64 = 12
   let rights: u64 = PTE_W | PTE_U
   let nx: u64 = 0
   // The directory entry of a 32-bit walk: its accessed bit is set only when nothing faults.
@@ -102,7 +106,8 @@ export function translate(linear: u64, access: u32): u64 {
         break
       }
       if (level < 4 && entry & PTE_PS) {
-        const mask = (<u64>1 << <u64>(12 + (level - 1) * 9)) - 1
+        pageBits = <u64>(12 + (level - 1) * 9)
+        const mask = (<u64>1 << pageBits) - 1
         // Bits between PAT (12) and the frame are reserved.
         if (entry & mask & 0x000fffffffffe000) pageFault(linear, access, 9)
         page = (entry & ADDRESS_BITS & ~mask) | (linear & mask)
@@ -120,6 +125,7 @@ export function translate(linear: u64, access: u32): u64 {
     if (entry & PTE_PS && cr4 & CR4_PSE) {
       // PSE-36: bits 20:13 are address bits 39:32; bit 21 is reserved.
       if (entry & 0x200000) pageFault(linear, access, 9)
+      pageBits = 22
       page = (entry & 0xffc00000) | ((entry & 0x1fe000) << 19) | (linear & 0x3fffff)
     } else {
       upperAddress = entryAddress
@@ -153,5 +159,6 @@ export function translate(linear: u64, access: u32): u64 {
     walkWrite(entryAddress, entry, cr4 & CR4_PAE ? 8 : 4)
   }
   walkedDirty = (entry & PTE_D) != 0
+  walkedBits = pageBits
   return physAddress(page)
 }

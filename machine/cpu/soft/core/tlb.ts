@@ -3,12 +3,12 @@
  * with one for reads and one for writes by supervisor, user, and supervisor with SMAP lifted.
  */
 import { dataBreakpoints } from './debug'
-import { forgetFetches } from './fetch'
-import { ACCESS_IMPLICIT, ACCESS_USER, translate, walkedDirty, walkedWrite } from './page-walk'
+import { forgetFetch, forgetFetches } from './fetch'
+import { ACCESS_IMPLICIT, ACCESS_USER, translate, walkedBits, walkedDirty, walkedWrite } from './page-walk'
 import { physMap } from './physical'
 import { breakSoon } from './progress'
 import {
-  CPL, CR0, CR0_AM, CR4, CR4_PAE, CR4_PSE, CR4_SMAP, FLAG_AC, PAGE_CODE, PAGE_RAM, RFLAGS, TLB_BANKS, TLB_BANK_COUNT,
+  CPL, CR0, CR0_AM, CR4, CR4_SMAP, FLAG_AC, PAGE_CODE, PAGE_RAM, RFLAGS, TLB_BANKS, TLB_BANK_COUNT,
   TLB_BANK_SIZE, TLB_READ_LIFTED, TLB_READ_SUPER, TLB_READ_USER, TLB_WRITE_LIFTED, TLB_WRITE_SUPER, TLB_WRITE_USER,
 } from './state'
 
@@ -16,8 +16,9 @@ const TLB_ENTRIES: u64 = 1024
 const TLB_ENTRY_SHIFT: usize = 4
 export const PAGE_MASK: u64 = ~0xfff
 
-/** The executing CPU's TLBs. */
+/** The executing CPU's TLBs, and its number. */
 let bank: usize = TLB_BANKS
+export let bankNumber: u32 = 0
 /** Those of its present privilege level. */
 export let tlbRead: usize = TLB_BANKS + TLB_READ_SUPER
 export let tlbWrite: usize = TLB_BANKS + TLB_WRITE_SUPER
@@ -37,6 +38,32 @@ const BANK_LIFTED_USED: u32 = 1
 /** What its CPU is to do before its next instruction: flushTlb(), tagCode(). */
 const BANK_FLUSH: u32 = 2
 const BANK_TAG_CODE: u32 = 4
+
+// Large pages are entered in pieces of 4 KiB. Which ones were, since a CPU's last flush, is a bit each of a small map, which
+// may be another's as well: INVLPG of such a page is to forget all its pieces, wherever they are.
+const LARGE_MAP_BYTES: usize = 512
+const LARGE_MAPS: usize = memory.data(<i32>TLB_BANK_COUNT * 512)
+/** Sizes of pages by the bits of an address within them, which have been entered: bits 21, 22 and 30. */
+let largeSizes: u32 = 0
+
+@inline function largeBit(linear: u64, bits: u64): u32 {
+  return <u32>(((linear >> bits) * 0x9e3779b97f4a7c15 + bits) >> 52)
+}
+
+/** The page of `linear`, which was walked to just now, is remembered in pieces. */
+export function noteLarge(linear: u64): void {
+  if (walkedBits == 12) return
+  const bit = largeBit(linear, walkedBits)
+  const byte = LARGE_MAPS + <usize>bankNumber * LARGE_MAP_BYTES + <usize>(bit >> 3)
+  store<u8>(byte, load<u8>(byte) | (<u8>1 << <u8>(bit & 7)))
+  largeSizes |= 1 << <u32>walkedBits
+}
+
+function mayBeLarge(linear: u64, bits: u64): bool {
+  if (!(largeSizes & (1 << <u32>bits))) return false
+  const bit = largeBit(linear, bits)
+  return ((load<u8>(LARGE_MAPS + <usize>bankNumber * LARGE_MAP_BYTES + <usize>(bit >> 3)) >> <u8>(bit & 7)) & 1) != 0
+}
 
 /** The entry of `table` where `linear` belongs. */
 @inline export function tlbEntry(table: usize, linear: u64): usize {
@@ -118,6 +145,8 @@ export function selectTlb(cpu: u32): void {
   // What is to be done for others was noted while this one executed; its own it did at once.
   store<u32>(old, liftedUsed ? BANK_LIFTED_USED : 0, NOTE_BITS)
   bank = TLB_BANKS + <usize>cpu * TLB_BANK_SIZE
+  bankNumber = cpu
+  largeSizes = u32.MAX_VALUE
   tlbReadSuper = bank + TLB_READ_SUPER
   tlbWriteSuper = bank + TLB_WRITE_SUPER
   const notes = notesOf(bank)
@@ -147,6 +176,8 @@ export function flushTlb(): void {
   memory.fill(bank, 0xff, 0x10000)
   if (liftedUsed) memory.fill(bank + TLB_READ_LIFTED, 0xff, 0x8000)
   liftedUsed = userUsed = false
+  memory.fill(LARGE_MAPS + <usize>bankNumber * LARGE_MAP_BYTES, 0, LARGE_MAP_BYTES)
+  largeSizes = 0
   // Never another CPU's, whose addresses mean something else.
   tlbGeneration = ++lastGeneration
 }
@@ -162,9 +193,9 @@ export function flushAllTlbs(): void {
   noteForOthers(BANK_FLUSH)
 }
 
-/** INVLPG. Large pages are entered in 4 KiB pieces, so all go when paging uses them. */
+/** INVLPG: forgets the page of `linear`. */
 export function flushPage(linear: u64): void {
-  if (load<u32>(CR4) & (CR4_PSE | CR4_PAE)) {
+  if (mayBeLarge(linear, 21) || mayBeLarge(linear, 22) || mayBeLarge(linear, 30)) {
     flushTlb()
     return
   }
@@ -175,7 +206,7 @@ export function flushPage(linear: u64): void {
   store<u64>(e, -1, TLB_WRITE_USER)
   store<u64>(e, -1, TLB_READ_LIFTED)
   store<u64>(e, -1, TLB_WRITE_LIFTED)
-  tlbGeneration = ++lastGeneration
+  forgetFetch(linear)
 }
 
 /**
@@ -213,6 +244,7 @@ export function translateAndFill(linear: u64, access: u32): u64 {
   const phys = translate(linear, access)
   const entry = physMap(phys)
   if (!entry) return phys
+  noteLarge(linear)
   const tag = linear & ~0xfff
   if (dataBreakpoints(tag)) return phys
   const user = (access & ACCESS_USER) != 0

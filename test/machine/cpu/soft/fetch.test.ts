@@ -1,5 +1,5 @@
 /** How often code is fetched and pages are walked to must not show: neither in memory nor in what devices are asked. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { BareCpu } from '../driver.js'
 
 const NS = 10
@@ -95,4 +95,59 @@ test('the instruction behind a port write that closes the A20 gate is fetched th
   const closed = [...code.slice(0, 4), 0x40, 0xf4]
   for (const slice of [1, 2, 3, 7, 1000])
     expect(run({ code, at: 0x100000 + PROGRAM, above: code, below: closed }, slice).eax).toBe(1)
+})
+
+describe('INVLPG', () => {
+  /** 32-bit paging with CR4.PSE: `entry` is the directory's for 400000h, beside identity for what lies below. */
+  const started = (entry: number, code: readonly number[]): BareCpu => {
+    const cpu = new BareCpu(4 << 20)
+    const ram = new DataView(cpu.ram.buffer, cpu.ram.byteOffset, cpu.ram.length)
+    cpu.ram.set(code, PROGRAM)
+    ram.setUint32(DIRECTORY, TABLE | 7, true)
+    for (let page = 0; page < 1024; page++) ram.setUint32(TABLE + page * 4, (page << 12) | 7, true)
+    ram.setUint32(DIRECTORY + 4, entry, true)
+    const flat = { selector: 0x10, base: 0n, limit: 0xffffffff, access: 0xc093 }
+    cpu.engine.setState({
+      ...cpu.engine.getState(),
+      segments: [flat, { ...flat, selector: 8, access: 0xc09b }, flat, flat, flat, flat],
+      gpr: Array.from({ length: 16 }, (_, i) => (i === 4 ? 0x8000n : 0n)),
+      rip: BigInt(PROGRAM),
+      cr0: 0x80000011n,
+      cr3: BigInt(DIRECTORY),
+      cr4: 0x10n,
+    })
+    return cpu
+  }
+  const dword = (value: number) => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24]
+
+  test('of a large page forgets all of it, whatever piece it names', () => {
+    const cpu = started(0x87, [
+      // mov eax, [401000h]; mov ebx, [402000h]; mov dword [directory + 4], 400087h; invlpg [403000h]
+      ...[0xa1, ...dword(0x401000), 0x8b, 0x1d, ...dword(0x402000)],
+      ...[0xc7, 0x05, ...dword(DIRECTORY + 4), ...dword(0x400087), 0x0f, 0x01, 0x3d, ...dword(0x403000)],
+      // mov ecx, [401000h]; mov edx, [402000h]; hlt
+      ...[0x8b, 0x0d, ...dword(0x401000), 0x8b, 0x15, ...dword(0x402000), 0xf4],
+    ])
+    cpu.ram.set([1, 2, 3, 4], 0x1000)
+    cpu.ram.set([5, 6, 7, 8], 0x2000)
+    expect(cpu.run(1000).reason).toBe('halt')
+    // Behind it there is no memory.
+    expect(cpu.state.gpr.slice(0, 4)).toEqual([0x04030201n, 0xffffffffn, 0xffffffffn, 0x08070605n])
+  })
+
+  test('of a page of code has it fetched anew, from where it is then', () => {
+    const table = 0x22000
+    const call = [0xff, 0xd6]
+    const cpu = started(table | 7, [
+      // mov esi, 400000h; call esi, twice; mov dword [table], 31007h; invlpg [400000h]; call esi; hlt
+      ...[0xbe, ...dword(0x400000), ...call, ...call],
+      ...[0xc7, 0x05, ...dword(table), ...dword(0x31007), 0x0f, 0x01, 0x3d, ...dword(0x400000), ...call, 0xf4],
+    ])
+    new DataView(cpu.ram.buffer, cpu.ram.byteOffset).setUint32(table, 0x30007, true)
+    // inc eax; ret: inc ebx; ret
+    cpu.ram.set([0x40, 0xc3], 0x30000)
+    cpu.ram.set([0x43, 0xc3], 0x31000)
+    expect(cpu.run(1000).reason).toBe('halt')
+    expect([cpu.state.gpr[0], cpu.state.gpr[3]]).toEqual([2n, 1n])
+  })
 })
