@@ -282,9 +282,10 @@ function throughLongGate(vector: u32, kind: u32, hasError: bool, errorCode: u32,
 // ---- instructions ----
 
 function interruptInstruction(op: usize, vector: u32, kind: u32): void {
+  const trap = (load<u32>(RFLAGS) & FLAG_TF) != 0
   store<u64>(RIP, nextIp(op))
   deliver(vector, kind, false, 0)
-  if (!(load<u32>(ATTENTION) & ATTN_STEP)) return
+  if (!trap || !(load<u32>(ATTENTION) & ATTN_STEP)) return
   // The delivery cleared TF in front of the single-step trap. So the instruction is counted here, and the step that it
   // was executed for is left, as by a fault, before it traps.
   const ip = load<u64>(RIP)
