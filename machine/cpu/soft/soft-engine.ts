@@ -34,6 +34,9 @@ const PAGE_FAULT = 14
 /** What run() does without a deadline: it comes back after this many instructions all the same. */
 const LONGEST_RUN = 100_000_000
 
+/** Instructions within which an interrupt's handler has mostly come to its end. */
+const HANDLER_LENGTH = 10_000
+
 /** So many calls of the host and faults between two looks at the host's clock: most take less than a microsecond. */
 const LOOK_INTERVAL = 64
 
@@ -202,10 +205,12 @@ export class SoftEngine implements Engine {
 
   private takeTurns(deadline: number): Exit {
     this.end = Math.min(this.countAt(deadline), this.core.elapsed() + LONGEST_RUN)
+    let first = true
     while (true) {
       if (this.processors.posted) this.processors.settle()
       if (this.cpus > 1 && !this.takeTurn()) return { reason: 'halt' }
-      this.core.setEnd(this.cpus > 1 ? Math.min(this.end, this.turnEnd) : this.end)
+      this.core.setEnd(this.cpus > 1 ? Math.min(this.end, this.turnEnd) : this.firstEnd(first))
+      first = false
       switch (this.runCore()) {
         case at.EXIT_HALT:
           if (this.cpus === 1) return { reason: 'halt' }
@@ -223,6 +228,15 @@ export class SoftEngine implements Engine {
           return { reason: 'budget' }
       }
     }
+  }
+
+  /**
+   * Where the core is to come back. Soon, where it begins with an interrupt: only behind its handler may a loop be found in
+   * which the guest waits (`core/spin.ts`), and it looks for one when it begins.
+   */
+  private firstEnd(first: boolean): number {
+    if (!first || !this.view.getUint32(at.ATTENTION, true)) return this.end
+    return Math.min(this.end, this.core.elapsed() + HANDLER_LENGTH)
   }
 
   private runCore(): number {
