@@ -3,9 +3,10 @@
  * bytes they were made from are written (`code-map.ts`).
  */
 import {
-  BLOCK_BYTES, BLOCK_COUNT, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS, CODE_MAP_BYTES,
-  codeMap, hashSlot, markCode,
+  BLOCK_BYTES, BLOCK_COUNT, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_HEAT, BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS, BLOCK_WATCHED,
+  CODE_MAP_BYTES, NEVER_HOT, codeMap, hashSlot, markCode,
 } from './code-map'
+import { checkInstructionBreakpoint, isWatched } from './debug'
 import { MAX_OPS, decodeBlock } from './decode'
 import { refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
@@ -69,6 +70,8 @@ export function findBlock(): usize {
   const linear = codeLinear(ip)
   let block = cachedBlock(linear, ip)
   if (block) return block
+  const watched = isWatched(linear)
+  if (watched) checkInstructionBreakpoint(linear)
   checkFetch(ip)
   const phys = fetchAddress(linear)
   const mode = load<u32>(MODE)
@@ -84,8 +87,11 @@ export function findBlock(): usize {
     // An instruction that crosses a page, and code whose bytes change untold, is decoded afresh each time.
     if (!cached) return block
     pool += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_COUNT) * OP_SIZE
+    store<u32>(block, watched ? 1 : 0, BLOCK_WATCHED)
+    if (watched) store<u32>(block, NEVER_HOT, BLOCK_HEAT)
     enterBlock(block, phys)
   }
+  if (watched) return block
   store<u64>(slot, linear)
   store<u32>(slot, <u32>block, 8)
   store<u32>(slot, tlbGeneration, 12)

@@ -3,7 +3,9 @@
  * something wants attention or the budget ends.
  */
 import { cachedBlock, codeLinear, findBlock, poolGeneration } from './blocks'
-import { BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE } from './code-map'
+import {
+  BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_WATCHED,
+} from './code-map'
 import { askForCompilation, hasRegion, runRegion } from './compiled'
 import { decodedIn } from './decode'
 import { refuse } from './fault'
@@ -188,6 +190,6 @@ export function checkTarget(target: u64): void {
   endOps()
   if (endsFirst()) return 0
   const block = findBlock()
-  if (kept && generation == poolGeneration && load<u32>(block, BLOCK_MODE) == mode) store<u32>(op + slot, <u32>block)
+  if (kept && generation == poolGeneration && load<u32>(block, BLOCK_MODE) == mode && !load<u32>(block, BLOCK_WATCHED)) store<u32>(op + slot, <u32>block)
   return enter(block, target)
 }

@@ -15,10 +15,13 @@ export const BLOCK_PAGE_NEXT: usize = 20 // u32
 export const BLOCK_BYTES: usize = 24 // u32: bytes of code
 /** u32: how often it is entered before it is compiled, counted down. */
 export const BLOCK_HEAT: usize = 28
+export const NEVER_HOT: u32 = 0x7fffffff
 /** u32: the function table's index of the compiled region that it is in, or 0; u16: its entry there, and what must hold for it (u8: FLAT_* bits; MODE and bit 7), 0 where it has none. */
 export const BLOCK_JIT: usize = 32
 export const BLOCK_ENTRY: usize = 36
 export const BLOCK_HEADER: usize = 2 * OP_SIZE
+/** u32: 1 where its first instruction may have a breakpoint: it is found by findBlock() alone, which looks. */
+export const BLOCK_WATCHED: usize = 40
 
 export const BLOCK_DROPPED: u32 = 0xffffffff
 /** In its place, from the first: what was fetched is not memory. A device may answer otherwise each time, and counts. */
@@ -131,6 +134,15 @@ function unhash(block: usize): void {
   let link = hashSlot(load<u64>(block, BLOCK_PHYS))
   while (<usize>load<u32>(link) != block) link = <usize>load<u32>(link) + BLOCK_HASH_NEXT
   store<u32>(link, load<u32>(block, BLOCK_HASH_NEXT))
+}
+
+/** The blocks go that were made from the byte at `offset` of any page. */
+export function dropAtOffset(offset: u32): void {
+  for (let page: usize = 0; page < 0x100000; page += 2) {
+    if (!load<u64>(PAGE_BLOCKS + (page << 2))) continue
+    dropCode((<u32>page << 12) | offset, 1)
+    dropCode((<u32>(page + 1) << 12) | offset, 1)
+  }
 }
 
 /** Host side: bytes of RAM changed from outside. Any length. */

@@ -6,7 +6,7 @@
  * already, all registers in their places. So nothing that a region does by itself can raise an exception, nor ask for
  * attention: results do not depend on what is compiled.
  */
-import { BLOCK_COUNT, BLOCK_ENTRY, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS } from './code-map'
+import { BLOCK_COUNT, BLOCK_ENTRY, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS, NEVER_HOT } from './code-map'
 import { compile } from './host'
 import { endOps, limit, nextIp, opsFrom, setCurrentOp, startOps } from './progress'
 import { OP_HANDLER } from './op'
@@ -22,7 +22,7 @@ export function askForCompilation(block: usize): void {
   const threshold = load<u32>(JIT_THRESHOLD)
   if (!threshold || load<u32>(block, BLOCK_MODE) != load<u32>(MODE)) {
     // Nothing is compiled, or a block that is not kept.
-    store<u32>(block, 0x7fffffff, BLOCK_HEAT)
+    store<u32>(block, NEVER_HOT, BLOCK_HEAT)
     return
   }
   const queued = load<u32>(JIT_QUEUED)

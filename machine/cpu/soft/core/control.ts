@@ -1,5 +1,6 @@
 /** Control and debug registers (Intel SDM vol. 3, 2.5 and 18.2). */
 import { asksOutside } from './kept-memory'
+import { watchInstructions } from './debug'
 import { raise, raiseNoError } from './fault'
 import { has } from './features'
 import {
@@ -14,7 +15,7 @@ import { operand16, setGpr } from './operand'
 import { nextIp, stall } from './progress'
 import { ACC_LONG, code64, longMode, setSegmentBounds, updateMode } from './segment'
 import {
-  A20_MASK, ATTENTION, ATTN_STEP, CPL, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG,
+  A20_MASK, CPL, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG,
   CR0_TS, CR0_WP, CR2, CR3, CR4, CR4_DE, CR4_FSGSBASE, CR4_MCE, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_OSXSAVE, CR4_PAE,
   CR4_PCE, CR4_PCIDE, CR4_PGE, CR4_PSE, CR4_PVI, CR4_SMAP, CR4_SMEP, CR4_TSD, CR4_UMIP, CR4_VME, CS, DR, EFER, EFER_LMA, EFER_LME, EX_DB, EX_GP, EX_UD, RIP, SEG_ACCESS, SEG_BASE,
 } from './state'
@@ -260,7 +261,6 @@ export function mov_D_R<T>(op: usize): void {
   } else store<u64>(DR + <usize>n * 8, value)
   // Pages with data breakpoints stay out of the TLBs.
   if (load<u32>(DR + 56) & 0xff || n == 7) flushTlb()
-  // The run loop is to look for instruction breakpoints.
-  store<u32>(ATTENTION, load<u32>(ATTENTION) | ATTN_STEP)
+  watchInstructions()
   store<u64>(RIP, nextIp(op))
 }

@@ -1,6 +1,54 @@
-/** Debug registers: data breakpoints on memory accesses (Intel SDM vol. 3, 18.2). */
-import { ATTENTION, ATTN_DEBUG, ATTN_HIT, DEBUG_HITS, DR } from './state'
+/**
+ * Debug registers: breakpoints on instructions and on memory accesses (Intel SDM vol. 3, 18.2).
+ *
+ * A breakpoint on an instruction costs only the blocks that begin where it is. Decoding ends a block in front of each page
+ * offset that ever had one; blocks that begin there are neither linked nor compiled, nor in the jump cache, so that
+ * findBlock() sees every time that they are come to.
+ */
+import { dropAtOffset } from './code-map'
+import { raiseNoError } from './fault'
+import { ATTENTION, ATTN_DEBUG, ATTN_HIT, DEBUG_HITS, DR, EX_DB, FLAG_RF, RFLAGS } from './state'
 import { breakSoon } from './progress'
+
+/** A bit for each page offset at which an instruction ever had a breakpoint. */
+const WATCHED: usize = memory.data(512)
+let watching: bool = false
+
+@inline export function isWatched(linear: u64): bool {
+  const offset = <u32>linear & 0xfff
+  return watching && (load<u8>(WATCHED + <usize>(offset >> 3)) >> <u8>(offset & 7) & 1) != 0
+}
+
+/** Breakpoint `i` of DR7 is enabled, for instructions. */
+@inline function onInstruction(dr7: u32, i: u32): bool {
+  return ((dr7 >> (i * 2)) & 3) != 0 && ((dr7 >> (16 + i * 4)) & 15) == 0
+}
+
+/** After a change of DR0 to DR3 or DR7. */
+export function watchInstructions(): void {
+  const dr7 = load<u32>(DR + 56)
+  if (!(dr7 & 0xff)) return
+  for (let i: u32 = 0; i < 4; i++) {
+    const linear = load<u64>(DR + i * 8)
+    if (!onInstruction(dr7, i) || isWatched(linear)) continue
+    const offset = <u32>linear & 0xfff
+    const byte = WATCHED + <usize>(offset >> 3)
+    store<u8>(byte, load<u8>(byte) | (<u8>1 << <u8>(offset & 7)))
+    watching = true
+    dropAtOffset(offset)
+  }
+}
+
+/** Raises #DB in front of the instruction at `linear` where a breakpoint is there and RF does not let it pass. */
+export function checkInstructionBreakpoint(linear: u64): void {
+  if (load<u32>(RFLAGS) & FLAG_RF) return
+  const dr7 = load<u32>(DR + 56)
+  let hit: u32 = 0
+  for (let i: u32 = 0; i < 4; i++) if (onInstruction(dr7, i) && load<u64>(DR + i * 8) == linear) hit |= 1 << i
+  if (!hit) return
+  store<u32>(DR + 48, (load<u32>(DR + 48) & ~15) | hit)
+  raiseNoError(EX_DB)
+}
 
 /** True when an enabled data breakpoint lies in the page of `linear`: such a page stays out of the TLBs. */
 export function dataBreakpoints(linear: u64): bool {

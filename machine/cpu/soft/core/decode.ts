@@ -5,6 +5,7 @@
 import {
   BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS,
 } from './code-map'
+import { isWatched } from './debug'
 import { raise, refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { has } from './features'
@@ -177,7 +178,7 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
     count++
     op += OP_SIZE
     firstOfBlock = false
-    if (ends || crossed || !keepable) break
+    if (ends || crossed || !keepable || isWatched(linear + offset)) break
   }
   store<u64>(block, phys, BLOCK_PHYS)
   store<u32>(block, count, BLOCK_COUNT)

@@ -4,9 +4,8 @@
  * The instruction count is exact at every moment (`progress.ts`), so an interrupt or a timer lands on the same
  * instruction in every run.
  */
-import { findBlock, codeLinear } from './blocks'
+import { findBlock } from './blocks'
 import { enterLimited } from './chain'
-import { raiseNoError } from './fault'
 import { execute } from './generated/dispatch'
 import { takeHits } from './debug'
 import { acknowledge } from './host'
@@ -16,30 +15,10 @@ import { enterSmm } from './smm'
 import { trying } from './kept-memory'
 import { endTrial, startTrial, trialStep } from './spin'
 import {
-  ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, ATTN_TRIAL, DR, EX_DB, EXIT_BUDGET, EXIT_HALT, EXIT_REASON,
+  ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, ATTN_TRIAL, DR, EXIT_BUDGET, EXIT_HALT, EXIT_REASON,
   EXIT_STOP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, IN_SMM, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, RFLAGS, RIP,
   SHADOW,
 } from './state'
-
-/** One instruction breakpoint in DR0 to DR3 matches CS:RIP. */
-function instructionBreakpoint(): bool {
-  const dr7 = load<u32>(DR + 56)
-  const linear = codeLinear(load<u64>(RIP))
-  let hit: u32 = 0
-  for (let i: u32 = 0; i < 4; i++) {
-    if (((dr7 >> (i * 2)) & 3) && ((dr7 >> (16 + i * 4)) & 15) == 0 && load<u64>(DR + i * 8) == linear) hit |= 1 << i
-  }
-  if (!hit) return false
-  store<u32>(DR + 48, (load<u32>(DR + 48) & ~15) | hit)
-  return true
-}
-
-@inline function executeBreakpointsArmed(): bool {
-  const dr7 = load<u32>(DR + 56)
-  if (!(dr7 & 0xff)) return false
-  for (let i: u32 = 0; i < 4; i++) if ((dr7 >> (i * 2)) & 3 && !((dr7 >> (16 + i * 4)) & 3)) return true
-  return false
-}
 
 /** What delivering an exception takes, in instructions of 10 ns: some hundred cycles on any CPU. */
 const EXCEPTION_STALL: u64 = 20
@@ -98,9 +77,8 @@ export function run(): u32 {
     if (load<u32>(HALTED)) return EXIT_HALT
     store<u32>(SHADOW, 0)
     const flags = load<u32>(RFLAGS)
-    const breakpoints = executeBreakpointsArmed()
-    if (flags & (FLAG_TF | FLAG_RF) || shadow || breakpoints) {
-      step((flags & FLAG_TF) != 0, breakpoints)
+    if (flags & (FLAG_TF | FLAG_RF) || shadow) {
+      step((flags & FLAG_TF) != 0)
       continue
     }
     store<u32>(ATTENTION, attention)
@@ -117,9 +95,8 @@ export function run(): u32 {
   }
 }
 
-/** One instruction, with what TF, a shadow or instruction breakpoints ask. */
-function step(trap: bool, breakpoints: bool): void {
-  if (breakpoints && !(load<u32>(RFLAGS) & FLAG_RF) && instructionBreakpoint()) raiseNoError(EX_DB)
+/** One instruction, with what TF, RF or a shadow ask. */
+function step(trap: bool): void {
   store<u32>(ATTENTION, load<u32>(ATTENTION) | ATTN_STEP)
   const flags = load<u32>(RFLAGS)
   execute(enterLimited(findBlock(), 1))

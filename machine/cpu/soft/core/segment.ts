@@ -6,12 +6,13 @@
  * `descLow`, `descHigh`; the caller checks it and lays it down in a record with `prepare`; `commit` makes that record
  * the register.
  */
+import { watchInstructions } from './debug'
 import { raise, refuse } from './fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from './fault-log'
 import { nonCanonical, systemRead, systemWrite } from './memory'
 import { privilegeChanged, tlbEntry, tlbHits, tlbPlace, tlbReadSuper, tlbWriteSuper } from './tlb'
 import {
-  CPL, CR0, CR0_PE, CS, DS, EFER, EFER_LMA, ES, EX_GP, EX_NP, EX_SS, FLAG_VM, FLAT_DATA, FLAT_SEGMENTS, FLAT_SS, FLAT_UPPER_CLEAR, FS, FS64, GDTR_BASE,
+  CPL, CR0, CR0_PE, CS, DR, DS, EFER, EFER_LMA, ES, EX_GP, EX_NP, EX_SS, FLAG_VM, FLAT_DATA, FLAT_SEGMENTS, FLAT_SS, FLAT_UPPER_CLEAR, FS, FS64, GDTR_BASE,
   GDTR_LIMIT, GPR, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, RFLAGS, SEG_ACCESS, SEG_BASE,
   SEG_LIMIT, SEG_READ_BOUND, SEG_SELECTOR, SEG_SIZE, SEG_WRITE_BOUND, SP_MASK, SS, STACK_SEG,
 } from './state'
@@ -290,6 +291,8 @@ export function updateMode(): void {
   }
   if (load<u32>(CPL) == 3) mode |= MODE_USER
   store<u32>(MODE, mode)
+  // Another CPU's registers, or loaded ones, may be here.
+  if (load<u32>(DR + 56) & 0xff) watchInstructions()
   if (mode & MODE_CODE64) {
     store<u64>(SP_MASK, u64.MAX_VALUE)
     store<u32>(STACK_SEG, <u32>FLAT_SS)

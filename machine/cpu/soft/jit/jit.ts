@@ -169,7 +169,7 @@ export class Jit {
     this.compilations.set(key, times + 1)
     const decoded = new Map<number, number>()
     for (let b = view.getUint32(at.PAGE_BLOCKS + page * 4, true); b; b = view.getUint32(b + at.BLOCK_PAGE_NEXT, true)) {
-      if (view.getUint32(b + at.BLOCK_MODE, true) === mode)
+      if (view.getUint32(b + at.BLOCK_MODE, true) === mode && !view.getUint32(b + at.BLOCK_WATCHED, true))
         decoded.set(view.getUint32(b + at.BLOCK_PHYS, true) & 0xfff, b)
     }
     const taken = new Map<number, Block>()

@@ -72,6 +72,40 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
     expect(cpus[1].state.gpr[3]).not.toBe(0n)
   })
 
+  test('a breakpoint in the midst of a loop that is compiled, armed and disarmed in each pass', () => {
+    const cpus = both(
+      '16-bit',
+      `bits 16
+      mov word [1 * 4], handler
+      mov word [1 * 4 + 2], 0
+      xor dx, dx
+      mov cx, 300
+    top:
+      inc bx
+      cmp cx, 100
+      ja unarmed
+      mov eax, place
+      mov dr0, eax
+      mov eax, 1
+      mov dr7, eax
+    unarmed:
+      add si, bx
+    place:
+      add di, si
+      dec cx
+      jnz top
+      hlt
+    handler:
+      xor eax, eax
+      mov dr7, eax
+      inc dx
+      iret`,
+    )
+    compare(cpus, () => 33)
+    expect(cpus[1].state.gpr[2]).toBe(100n)
+    expect(regions(cpus[1])).toBeGreaterThan(0)
+  })
+
   test('code that the host changes', () => {
     const cpus = both('32-bit', 'bits 32\ntop: inc eax\n add ebx, 1\n jmp top')
     compare(cpus, () => 100, 1000)
