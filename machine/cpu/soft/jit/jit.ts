@@ -35,6 +35,8 @@ export interface JitCore {
 const DEFAULT_THRESHOLD = 500
 /** Ops of the largest region. */
 const MOST_OPS = 600
+/** Of its entries before it is compiled, a block must have had this share to be compiled along with one that leads to it. */
+const WARM_SHARE = 16
 /** How often the code of a page is compiled anew because more of it turned out to be hot. */
 const MOST_COMPILATIONS = 6
 /** Bytes of functions that are kept: many times as much is what V8 makes of them. */
@@ -94,15 +96,15 @@ export class Jit {
       return
     }
     const count = view.getUint32(at.JIT_QUEUED, true)
+    const queue = Array.from({ length: count }, (_, i) => view.getUint32(at.JIT_QUEUE + i * 4, true))
     const bodies: Uint8Array[] = []
     const regions: { blocks: readonly Block[]; key: number }[] = []
-    for (let i = 0; i < count; i++) {
-      const address = view.getUint32(at.JIT_QUEUE + i * 4, true)
+    for (const address of queue) {
       const blockMode = view.getUint32(address + at.BLOCK_MODE, true)
       if (blockMode === at.BLOCK_DROPPED || view.getUint32(address + at.BLOCK_JIT, true)) continue
       if (regions.some(({ blocks }) => blocks.some((block) => block.address === address))) continue
       const mode = this.modeOf(blockMode)
-      const blocks = this.gather(address, mode)
+      const blocks = this.gather(address, mode, queue)
       bodies.push(compileRegion(blocks, mode, this.free + bodies.length))
       regions.push({ blocks, key: regionKey(mode) })
     }
@@ -161,8 +163,10 @@ export class Jit {
   }
 
   /** The blocks of the page that `start` leads to, in the order of their addresses. */
-  private gather(start: number, { mode }: RegionMode): Block[] {
+  private gather(start: number, { mode }: RegionMode, queue: readonly number[]): Block[] {
     const { view } = this
+    const threshold = view.getUint32(at.JIT_THRESHOLD, true)
+    const cold = threshold - Math.floor(threshold / WARM_SHARE)
     const page = view.getUint32(start + at.BLOCK_PHYS, true) >>> 12
     const key = `${page}:${mode}`
     const times = this.compilations.get(key) ?? 0
@@ -179,6 +183,7 @@ export class Jit {
     for (let offset = waiting.shift(); offset !== undefined; offset = waiting.shift()) {
       const address = decoded.get(offset)
       if (address === undefined || taken.has(offset)) continue
+      if (view.getUint32(address + at.BLOCK_HEAT, true) > cold && !queue.includes(address)) continue
       const region = view.getUint32(address + at.BLOCK_JIT, true)
       if (region) {
         if (times >= MOST_COMPILATIONS) continue
@@ -194,7 +199,7 @@ export class Jit {
     for (const [offset, address] of decoded) {
       if (taken.has(offset) || !replaced.has(view.getUint32(address + at.BLOCK_JIT, true))) continue
       view.setBigUint64(address + at.BLOCK_JIT, 0n, true)
-      view.setUint32(address + at.BLOCK_HEAT, view.getUint32(at.JIT_THRESHOLD, true), true)
+      view.setUint32(address + at.BLOCK_HEAT, threshold, true)
     }
     return [...taken.values()].sort((a, b) => a.offset - b.offset)
   }
