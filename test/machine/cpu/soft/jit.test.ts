@@ -102,7 +102,7 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
       iret`,
     )
     compare(cpus, () => 33)
-    expect(cpus[1].state.gpr[2]).toBe(100n)
+    expect(cpus[1].state.gpr[2] & 0xffffn).toBe(100n)
     expect(regions(cpus[1])).toBeGreaterThan(0)
   })
 
