@@ -1,11 +1,13 @@
 /**
- * Every device of the PC by random accesses: ports, MMIO, PCI configuration, DMA whose descriptors and data are random
- * bytes in RAM, and steps of the clock, as QEMU's fuzzer does it. At random moments the machine is saved and loaded into
- * another, which must answer the next accesses alike and end in the same state.
+ * Every device of the PC and of the catalogue by random accesses: ports, MMIO, PCI configuration, DMA whose descriptors
+ * and data are random bytes in RAM, and steps of the clock, as QEMU's fuzzer does it. At random moments the machine is
+ * saved and loaded into another, which must answer the next accesses alike and end in the same state.
  */
 import type { MemoryMap } from '../../machine/bus/memory-map.js'
 import type { PortBus } from '../../machine/bus/port-bus.js'
 import type { AccessSize } from '../../machine/device.js'
+import { DEVICE_TYPES, DeviceError, type DeviceSpec } from '../../machine/devices/catalogue.js'
+import type { NetworkPort } from '../../machine/network/port.js'
 import { differences } from '../../machine/state/compare.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
@@ -33,37 +35,101 @@ const ATA = [
 ]
 const FDC = [0x03, 0x04, 0x07, 0x08, 0x0a, 0x0f, 0x0d, 0x46, 0xc5, 0xe6, 0x4d, 0x13, 0x0e, 0x8e, 0x42, 0x51, 0x16, 0x18]
 const PACKETS = [0x00, 0x03, 0x12, 0x1a, 0x1b, 0x25, 0x28, 0x42, 0x43, 0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xb9, 0xbd, 0xbe]
+/** Index registers with the data register behind them: VGA's, the CMOS, Bochs VBE's. */
+const INDEXED = [0x3c4, 0x3ce, 0x3d4, 0x70, 0x1ce]
 
 interface Bench extends BarePc {
   ports: PortBus
 }
 
-function bench(): Bench {
-  const bare = barePc()
+/** Two machines with the same devices: what is done to one, and to a copy of it. */
+interface Pair {
+  readonly devices: readonly DeviceSpec[]
+  readonly original: Bench
+  readonly copy: Bench
+  /** What each case begins with. */
+  readonly start: MachineState
+  readonly known: Known
+}
+
+interface Known {
+  ports: number[]
+  windows: { base: number; size: number }[]
+}
+
+/** Sends back what it is given. */
+function loopback(): NetworkPort {
+  const port: NetworkPort = { link: true, send: (frame, time) => port.receive?.(frame, time) }
+  return port
+}
+
+function bench(devices: readonly DeviceSpec[]): Bench {
+  const bare = barePc({ devices: [...devices], backend: (kind) => (kind === 'net' ? loopback() : undefined) })
   return { ...bare, ports: (bare.pc as unknown as { ports: PortBus }).ports }
 }
 
-/** Made once; each case starts both from the same state. */
-let machines: { original: Bench; copy: Bench; start: MachineState } | undefined
-/** Of the last case's states; they may be closed when both machines have loaded another. */
-let layers: readonly MemoryLayer[] = []
+/** The types of devices in a machine that these were added to; undefined where they do not go together. */
+function typesWith(devices: readonly DeviceSpec[]): string[] | undefined {
+  try {
+    const { pc } = bench(devices)
+    const types = Object.values(pc.shape().devices)
+    pc.close()
+    return types
+  } catch (error) {
+    if (error instanceof DeviceError) return undefined
+    throw error
+  }
+}
 
-function setUp(): NonNullable<typeof machines> {
-  if (machines) return machines
-  const [original, copy] = [bench(), bench()]
+/** Every type of the catalogue that a PC has not of itself, in as few machines as they go together in. */
+export function machinesOfCatalogue(): DeviceSpec[][] {
+  const machines: { added: DeviceSpec[]; types: string[] }[] = [{ added: [], types: typesWith([]) ?? [] }]
+  for (const { type } of DEVICE_TYPES) {
+    if (machines.some(({ types }) => types.includes(type))) continue
+    // One that takes the place of another needs a machine of its own.
+    const home = machines.find(({ added, types }) => {
+      const now = typesWith([...added, { type }])
+      return now && types.every((before) => now.includes(before))
+    })
+    if (home) {
+      home.added.push({ type })
+      home.types.push(type)
+    } else machines.push({ added: [{ type }], types: typesWith([{ type }]) ?? [] })
+  }
+  return machines.map(({ added }) => added)
+}
+
+function pairWith(devices: readonly DeviceSpec[]): Pair {
+  const [original, copy] = [bench(devices), bench(devices)]
   // The bus master is where the recipes want it.
   original.pci(1, 1, 0x20, 0xc000)
   original.pci(1, 1, 4, 5)
-  machines = { original, copy, start: original.pc.save() }
-  return machines
+  const known = {
+    ports: original.ports.ranges().flatMap(({ base, count }) => Array.from({ length: count }, (_, i) => base + i)),
+    windows: original.memory.describe().filter(({ kind }) => kind === 'mmio'),
+  }
+  return { devices, original, copy, start: original.pc.save(), known }
+}
+
+/** Made once; each case starts both machines of one from the same state. */
+let pairs: Pair[] | undefined
+/** Of the last case's states; they may be closed when both machines have loaded another. */
+let layers: readonly MemoryLayer[] = []
+
+function setUp(): Pair[] {
+  pairs ??= machinesOfCatalogue().map(pairWith)
+  return pairs
 }
 
 function close(): void {
-  machines?.original.pc.close()
-  machines?.copy.pc.close()
-  for (const layer of new Set([...layers, ...(machines?.start.memory.layers ?? [])])) closeLayer(layer)
+  for (const { original, copy, start } of pairs ?? []) {
+    original.pc.close()
+    copy.pc.close()
+    start.memory.layers.forEach(closeLayer)
+  }
+  layers.forEach(closeLayer)
   layers = []
-  machines = undefined
+  pairs = undefined
 }
 
 function perform({ pc, ports, memory }: Bench, access: Access): number {
@@ -86,17 +152,17 @@ function fill(memory: MemoryMap, page: number, seed: number): void {
 }
 
 /** One access, or the few that it takes to get a device going. */
-function make(random: Random, known: { ports: number[]; windows: { base: number; size: number }[] }): Access[] {
+function make(random: Random, known: Known): Access[] {
   const size = random.pick(SIZES)
   const value = random.chance(3) ? random.below(16) : random.u32()
   const byte = (port: number, byteValue: number): Access => ({ out: port, size: 1, value: byteValue & 0xff })
-  switch (random.below(16)) {
+  switch (random.below(18)) {
     case 0:
       return [{ run: random.chance(8) ? random.below(50_000_000) : random.below(100_000) }]
     case 1:
       return [{ fill: random.below(RAM / 4096), seed: random.u32() }]
     case 2: {
-      const slot = 0x80000000 + random.below(4) * 0x800 + random.below(4) * 0x100 + random.below(256)
+      const slot = 0x80000000 + random.below(8) * 0x800 + random.below(4) * 0x100 + random.below(256)
       return [
         { out: 0xcf8, size: 4, value: (slot & ~3) >>> 0 },
         random.chance(2) ? { in: 0xcfc + (slot & 3), size } : { out: 0xcfc + (slot & 3), size, value },
@@ -147,6 +213,22 @@ function make(random: Random, known: { ports: number[]; windows: { base: number;
       const address = window.base + random.below(random.chance(2) ? Math.min(window.size, 1024) : window.size)
       return [random.chance(2) ? { read: address, size } : { write: address, size, value }]
     }
+    case 10: {
+      const base = random.pick(INDEXED)
+      return [
+        byte(base, random.below(random.pick([16, 64, 256]))),
+        random.chance(4) ? { in: base + 1, size } : { out: base + 1, size, value },
+      ]
+    }
+    case 11: {
+      // A string instruction at one port: data ports want more than one.
+      const port = random.pick(known.ports)
+      const reads = random.chance(2)
+      return Array.from(
+        { length: random.below(80) },
+        (): Access => (reads ? { in: port, size } : { out: port, size, value: random.u32() }),
+      )
+    }
     default: {
       const port = random.chance(12) ? random.below(65536) : random.pick(known.ports)
       return [random.chance(2) ? { in: port, size } : { out: port, size, value }]
@@ -155,11 +237,11 @@ function make(random: Random, known: { ports: number[]; windows: { base: number;
 }
 
 /** What is wrong, in words; undefined where nothing is. */
-function attempt(accesses: readonly Access[], split: number): string | undefined {
-  const { original, copy, start } = setUp()
+function attempt(pair: number, accesses: readonly Access[], split: number): string | undefined {
+  const { original, copy, start } = setUp()[pair]
   original.pc.load(start)
   copy.pc.load(start)
-  for (const layer of layers) closeLayer(layer)
+  layers.forEach(closeLayer)
   layers = []
   let at = 0
   try {
@@ -185,21 +267,23 @@ function attempt(accesses: readonly Access[], split: number): string | undefined
 
 const fuzzer: Fuzzer = {
   name: 'devices',
-  title: `every device, ${ACCESSES} accesses a case`,
+  title: `every device of the catalogue, ${ACCESSES} accesses a case`,
+  unit: 'accesses',
   dose: 12,
-  async run(random, { size }) {
-    const { original } = setUp()
-    const known = {
-      ports: original.ports.ranges().flatMap(({ base, count }) => Array.from({ length: count }, (_, i) => base + i)),
-      windows: original.memory.describe().filter(({ kind }) => kind === 'mmio'),
-    }
+  async run(random, { size, count }) {
+    const pair = random.below(setUp().length)
+    const { known, devices } = setUp()[pair]
     const accesses: Access[] = []
     while (accesses.length < ACCESSES * size) accesses.push(...make(random, known))
     const split = accesses.length - SIDE_BY_SIDE
-    const wrong = attempt(accesses, split)
-    if (wrong === undefined) return
-    const small = await shrink(accesses, (part) => attempt(part, Math.max(0, part.length - SIDE_BY_SIDE)) !== undefined)
-    throw new FuzzFailure(wrong, JSON.stringify(small.slice(0, 60)))
+    const wrong = attempt(pair, accesses, split)
+    if (wrong === undefined) return count(accesses.length + SIDE_BY_SIDE)
+    const small = await shrink(
+      accesses,
+      (part) => attempt(pair, part, Math.max(0, part.length - SIDE_BY_SIDE)) !== undefined,
+    )
+    const added = devices.map(({ type }) => type).join(', ')
+    throw new FuzzFailure(wrong, `${added && `with ${added}: `}${JSON.stringify(small.slice(0, 60))}`)
   },
   close,
 }

@@ -15,6 +15,8 @@ export interface Fuzzer {
   readonly dose: number
   /** Why it cannot run on this host. */
   skip?(): string | undefined
+  /** What a case is many of: `accesses`. */
+  readonly unit?: string
   /** Makes one case of `random` alone and tries it; throws (best a `FuzzFailure`) where something is wrong. */
   run(random: Random, budget: Budget): void | Promise<void>
   /** After the last case: ends what cases share. */
@@ -24,6 +26,8 @@ export interface Fuzzer {
 export interface Budget {
   /** How large a case may be, beside the usual size: 1, and more where there is time. A part of what repeats a case. */
   readonly size: number
+  /** So many of the fuzzer's units were done. */
+  count(units: number): void
 }
 
 /** Something is wrong with what was fuzzed; `input` is the smallest that still shows it, as a person can read it. */

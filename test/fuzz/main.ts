@@ -42,8 +42,9 @@ async function main(): Promise<void> {
       })
       const { slowest } = result
       const memory = Math.round(process.resourceUsage().maxRSS / 1024)
+      const units = fuzzer.unit ? ` (${result.units} ${fuzzer.unit})` : ''
       console.log(
-        `${fuzzer.name}: ${result.cases} cases from seed ${seed}, none failed; the slowest, ${slowest.seed}, took ${Math.round(slowest.milliseconds)} ms; ${memory} MB at most`,
+        `${fuzzer.name}: ${result.cases} cases${units} from seed ${seed}, none failed; the slowest, ${slowest.seed}, took ${Math.round(slowest.milliseconds)} ms; ${memory} MB at most`,
       )
     } catch (error) {
       console.log((error as Error).message)

@@ -30,6 +30,8 @@ export interface RunOptions {
 
 export interface RunResult {
   cases: number
+  /** Of the fuzzer's `unit`. */
+  units: number
   /** The slowest case's. */
   slowest: { seed: number; milliseconds: number }
 }
@@ -37,7 +39,10 @@ export interface RunResult {
 /** Runs cases of one fuzzer; the error of one that fails says how to repeat it. */
 export async function runFuzzer(fuzzer: Fuzzer, options: RunOptions): Promise<RunResult> {
   const size = options.size ?? 1
-  const result = { cases: 0, slowest: { seed: options.seed, milliseconds: 0 } }
+  const result = { cases: 0, units: 0, slowest: { seed: options.seed, milliseconds: 0 } }
+  const count = (units: number) => {
+    result.units += units
+  }
   const end = performance.now() + (options.milliseconds ?? Number.POSITIVE_INFINITY)
   while (result.cases < (options.cases ?? Number.POSITIVE_INFINITY)) {
     const started = performance.now()
@@ -45,7 +50,7 @@ export async function runFuzzer(fuzzer: Fuzzer, options: RunOptions): Promise<Ru
     const seed = caseSeed(options.seed, result.cases++)
     options.onCase?.(seed)
     try {
-      await fuzzer.run(new Random(seed), { size })
+      await fuzzer.run(new Random(seed), { size, count })
     } catch (error) {
       throw new Error(describe(fuzzer, seed, size, result.cases, error), { cause: error })
     }
