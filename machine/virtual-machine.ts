@@ -466,6 +466,7 @@ export class VirtualMachine implements Machine, Stateful {
 
   close(): void {
     this.cpu.close()
+    this.guestMemory.release()
   }
 }
 

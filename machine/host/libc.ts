@@ -37,6 +37,7 @@ export const MAP_SHARED = 1
 /** MAP_PRIVATE | MAP_FIXED. */
 export const MAP_PRIVATE_FIXED = 0x12
 export const MAP_PRIVATE_ANONYMOUS = 0x22
+export const MAP_FIXED_ANONYMOUS = 0x32
 export const MAP_FAILED = -1
 export const MFD_CLOEXEC = 1
 export const F_DUPFD_CLOEXEC = 1030

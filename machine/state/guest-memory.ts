@@ -6,7 +6,7 @@
  * Elsewhere pages are compared and copied.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { libc, MAP_FAILED, MAP_PRIVATE_FIXED, PROT_READ_WRITE } from '../host/libc.js'
+import { libc, MAP_FAILED, MAP_FIXED_ANONYMOUS, MAP_PRIVATE_FIXED, PROT_READ_WRITE } from '../host/libc.js'
 import {
   closeLayer,
   type MemoryImage,
@@ -71,6 +71,18 @@ export class GuestMemory {
     }
     this.base = { size: bytes.length, layers }
     return this.base
+  }
+
+  /**
+   * Nobody runs on it any more: the host gets all pages of the arena back at once, whoever still holds the machine and
+   * whenever garbage is collected. They read as zeros from then on.
+   */
+  release(): void {
+    if (!this.mapping) return
+    const { mmap, addressOf } = libc()
+    const { buffer } = this.arena
+    mmap(addressOf(buffer), buffer.byteLength, PROT_READ_WRITE, MAP_FIXED_ANONYMOUS, -1, 0)
+    this.base = undefined
   }
 
   /** Pages with something in them, in ascending order. */

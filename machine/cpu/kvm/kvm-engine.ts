@@ -541,5 +541,6 @@ export class KvmEngine implements Engine {
     this.alarm.close()
     this.vcpu.close()
     this.vm.close()
+    this.rescue.close()
   }
 }

@@ -55,6 +55,10 @@ export class Rescue {
     }
   }
 
+  close(): void {
+    this.soft?.close()
+  }
+
   /** The board's INTR pin; like the rest up to `stop`, called from inside `run` too. */
   setInterrupt(level: boolean): void {
     this.interrupt = level

@@ -455,7 +455,9 @@ export class SoftEngine implements Engine {
     if (counts.processors) this.processors.load(counts.processors as State)
   }
 
-  close(): void {}
+  close(): void {
+    this.jit.close()
+  }
 }
 
 const REFUSALS = ['past its limit', 'below its limit', 'null selector', 'type', 'not canonical'] as const

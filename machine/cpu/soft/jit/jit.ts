@@ -144,6 +144,11 @@ export class Jit {
     if (this.core.poolGeneration.value !== this.generation) this.forget()
   }
 
+  /** The core runs no more: nothing leads to the modules any longer. */
+  close(): void {
+    if (this.able) this.forget()
+  }
+
   /** The pool was emptied: no block leads to a region any longer. */
   private forget(): void {
     const { table } = this.core
