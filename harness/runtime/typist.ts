@@ -6,6 +6,7 @@
 import type { State } from '../../machine/device.js'
 import type { Machine } from '../../machine/machine.js'
 import type { MouseButton } from '../keys/boot-command.js'
+import { BiosRoom } from './bios-room.js'
 
 // Guest time in ns. 50 ms a key is half of what Packer takes; an idle guest spends none of it executing.
 const HOLD = 20e6
@@ -17,8 +18,6 @@ const AFTER_RELEASE_WHEN_TAKEN = 10e6
 const MODIFIER = 5e6
 /** How often it is looked whether the guest has fetched. */
 const LOOK = 1e6
-/** Places that a key wants to be free in the BIOS's buffer: its own, and one for a key whose interrupt is not through. */
-const BIOS_ROOM = 2
 /**
  * As long as a program may be busy before it is taken to be one that leaves the BIOS's keys alone: FreeDOS on a KVM that
  * emulates real mode takes more than 5 s to find a file on a floppy.
@@ -38,8 +37,7 @@ export class Typist {
   private buttons = 0
   /** Events with movement so far. */
   private movements = 0
-  /** The guest has not taken keys out of the BIOS's buffer for long, so that it is not waited for until it does. */
-  private leavesKeys = false
+  private readonly biosRoom = new BiosRoom(BIOS_PATIENCE)
 
   /** @param advance Runs the machine for some ns of guest time. */
   constructor(
@@ -49,12 +47,12 @@ export class Typist {
 
   /** The mouse buttons that are held, and how the guest sees to its keys. */
   save(): State {
-    return { buttons: this.buttons, leavesKeys: this.leavesKeys }
+    return { buttons: this.buttons, leavesKeys: this.biosRoom.leavesKeys }
   }
 
   load(state: State): void {
     this.buttons = state.buttons as number
-    this.leavesKeys = (state.leavesKeys as boolean | undefined) ?? false
+    this.biosRoom.leavesKeys = (state.leavesKeys as boolean | undefined) ?? false
   }
 
   /** A mouse button is down. */
@@ -82,7 +80,7 @@ export class Typist {
   /** One change of a key; returns when the guest has fetched it, and after `ns` at least. */
   key(code: string, down: boolean, ns = down ? HOLD : AFTER_RELEASE): void {
     this.drainKeyboard()
-    if (down) this.awaitBiosRoom()
+    if (down) while (!this.biosRoom.isThere(this.machine)) this.advance(LOOK)
     this.machine.input({ kind: 'key', code, down })
     this.advance(ns)
     this.drainKeyboard()
@@ -152,18 +150,5 @@ export class Typist {
 
   private drainKeyboard(): void {
     while (this.machine.pending('keyboard') > 0) this.advance(LOOK)
-  }
-
-  /** Until a BIOS that keeps keys for the program has room for one more. A program may well see to its keys itself. */
-  private awaitBiosRoom(): void {
-    const { machine } = this
-    const until = machine.now() + BIOS_PATIENCE
-    for (;;) {
-      const isFull = (machine.biosKeys()?.room ?? BIOS_ROOM) < BIOS_ROOM
-      if (!isFull) this.leavesKeys = false
-      if (!isFull || this.leavesKeys) return
-      if (machine.now() >= until) this.leavesKeys = true
-      else this.advance(LOOK)
-    }
   }
 }

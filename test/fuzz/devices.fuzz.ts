@@ -29,6 +29,8 @@ const ACCESSES = [300, 1500, 4000, 10_000]
 /** Accesses that a machine and its copy get side by side. */
 const SIDE_BY_SIDE = 300
 const RAM = 2 << 20
+/** Of the clock, ns: a guest that has run wild executes all that time. */
+const STEPS = [...Array<number>(16).fill(100_000), 5_000_000, 60_000_000]
 const SIZES: readonly AccessSize[] = [1, 1, 2, 4]
 /** IDE's and the CD drive's, by PIO and by DMA; others by chance. */
 const ATA = [
@@ -159,7 +161,7 @@ function make(random: Random, known: Known): Access[] {
   const byte = (port: number, byteValue: number): Access => ({ out: port, size: 1, value: byteValue & 0xff })
   switch (random.below(18)) {
     case 0:
-      return [{ run: random.chance(8) ? random.below(50_000_000) : random.below(100_000) }]
+      return [{ run: random.below(random.pick(STEPS)) }]
     case 1:
       return [{ fill: random.below(RAM / 4096), seed: random.u32() }]
     case 2: {

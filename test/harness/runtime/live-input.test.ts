@@ -1,9 +1,19 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { openMachine } from '../../../harness/config/machine-config.js'
 import { changedAreas } from '../../../harness/live/changed-areas.js'
 import type { Step } from '../../../harness/protocol/script.js'
 import { LiveInput } from '../../../harness/runtime/live-input.js'
 import { Runner } from '../../../harness/runtime/runner.js'
+import { createMachine } from '../../../machine/create-machine.js'
+import { firmwareNote, noFirmware } from '../../firmware-here.js'
+import { programFloppy } from '../boot-programs.js'
 import { FakeMachine, MS } from '../fake-machine.js'
+
+const floppy = join(mkdtempSync(join(tmpdir(), 'bootwright-live-')), 'slow.img')
+writeFileSync(floppy, programFloppy('slowEcho'))
 
 const wait = (ms: number): Step => ({ kind: 'wait', ns: ms * MS })
 
@@ -26,6 +36,61 @@ describe('a person at a machine that runs', () => {
     const gaps = machine.keys.slice(1).map(({ at }, i) => at - machine.keys[i].at)
     expect(Math.min(...gaps)).toBeGreaterThan(99)
     expect(result.hostInput).toBe(true)
+  })
+
+  const LETTERS = [...'abcdefghijklmnopqrstuvwxyzabcdefghijklmn']
+
+  test.skipIf(noFirmware)(`fast hands lose no key to a BIOS whose program is slow to take them${firmwareNote}`, () => {
+    let isReady = false
+    const runner = new Runner(
+      (callbacks) => {
+        const floppies = [{ path: floppy }]
+        return openMachine({ engine: 'soft', memory: 2 << 20, floppies }, callbacks, createMachine).machine
+      },
+      {
+        poll(now) {
+          if (!isReady) return
+          isReady = false
+          for (const letter of LETTERS)
+            for (const down of [true, false]) now.input({ kind: 'key', code: `Key${letter.toUpperCase()}`, down })
+        },
+      },
+    )
+    const said = (source: string) => {
+      const condition = { kind: 'serial' as const, port: 0, pattern: { source, flags: '' } }
+      expect(runner.run({ steps: [{ kind: 'until', condition }], timeoutNs: 60e9 }).error).toBeUndefined()
+    }
+    said('>')
+    isReady = true
+    said(LETTERS.join(''))
+    runner.machine.close()
+  })
+
+  describe('while the BIOS has no room', () => {
+    /** The keys that the machine has after so many seconds of a full buffer. */
+    function after(seconds: number, codes: readonly string[]): string {
+      const input = new LiveInput()
+      const keys: string[] = []
+      let now = 0
+      const machine = {
+        pending: () => 0,
+        now: () => now,
+        biosKeys: () => ({ room: 0, waiting: 15, head: 0x1e }),
+        input: ({ code, down }: { code: string; down: boolean }) => keys.push(`${down ? '+' : '-'}${code}`),
+      } as never
+      for (const code of codes) input.add({ kind: 'key', code, down: true })
+      for (; now < seconds * 1e9; now += 20e6) input.feed(machine)
+      return keys.join(' ')
+    }
+
+    test('letters wait, modifiers do not', () => {
+      expect(after(2, ['KeyA'])).toBe('')
+      expect(after(2, ['ControlLeft', 'AltLeft', 'Delete'])).toBe('+ControlLeft +AltLeft')
+    })
+
+    test('nobody waits for long for a program that leaves its keys there, and once only', () => {
+      expect(after(6, ['KeyA', 'KeyB', 'KeyC'])).toBe('+KeyA +KeyB +KeyC')
+    })
   })
 
   test('movements become one while the guest is busy, and packets stay small', () => {
