@@ -68,7 +68,7 @@ describe('a person at a machine that runs', () => {
 
   describe('while the BIOS has no room', () => {
     /** The keys that the machine has after so many seconds of a full buffer. */
-    function after(seconds: number, codes: readonly string[]): string {
+    function given(seconds: number, codes: readonly string[]): string {
       const input = new LiveInput()
       const keys: string[] = []
       let now = 0
@@ -84,12 +84,12 @@ describe('a person at a machine that runs', () => {
     }
 
     test('letters wait, modifiers do not', () => {
-      expect(after(2, ['KeyA'])).toBe('')
-      expect(after(2, ['ControlLeft', 'AltLeft', 'Delete'])).toBe('+ControlLeft +AltLeft')
+      expect(given(2, ['KeyA'])).toBe('')
+      expect(given(2, ['ControlLeft', 'AltLeft', 'Delete'])).toBe('+ControlLeft +AltLeft')
     })
 
     test('nobody waits for long for a program that leaves its keys there, and once only', () => {
-      expect(after(6, ['KeyA', 'KeyB', 'KeyC'])).toBe('+KeyA +KeyB +KeyC')
+      expect(given(6, ['KeyA', 'KeyB', 'KeyC'])).toBe('+KeyA +KeyB +KeyC')
     })
   })
 
