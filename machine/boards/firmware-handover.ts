@@ -8,7 +8,7 @@ import { Hpet } from '../devices/timer/hpet.js'
 import type { Mc146818 } from '../devices/timer/mc146818.js'
 import { BootImageError } from '../firmware/boot-rom.js'
 import { configureFirmware } from '../firmware/configure.js'
-import { findMultibootHeader } from '../firmware/multiboot.js'
+import { FIRST_HARD_DISK, findMultibootHeader } from '../firmware/multiboot.js'
 import { describeMachine, type FloppyType } from '../firmware/tables/cmos.js'
 import type { MachineOptions } from '../machine.js'
 
@@ -62,6 +62,7 @@ export function describeToFirmware(
           image: kernel.image,
           name: kernel.name,
           append,
+          bootDrive: bootDrive(order, options),
           modules: kernel.modules ?? (kernel.initrd && [{ data: kernel.initrd, commandLine: 'initrd' }]),
         }
       : undefined,
@@ -76,6 +77,14 @@ export function describeToFirmware(
     disks: [geometryOf(disks[0]), geometryOf(disks[1])],
     checkFloppySignature: options.floppyCheck,
   })
+}
+
+/** The BIOS's number of the first drive of the boot order that holds something; undefined for a CD or the network. */
+function bootDrive(order: string, { floppies, disks, cdrom }: MachineOptions): number | undefined {
+  const numbers: { [letter: string]: number | undefined } = { a: 0, c: FIRST_HARD_DISK }
+  const held: { [letter: string]: unknown } = { a: floppies[0], c: disks[0], d: cdrom }
+  const first = [...order].find((letter) => held[letter])
+  return first === undefined ? undefined : numbers[first]
 }
 
 function defaultBootOrder(options: MachineOptions): string {

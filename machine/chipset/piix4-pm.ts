@@ -293,12 +293,10 @@ export class Piix4Pm implements Device {
 
   private sleep(type: number): void {
     const { warn, suspend, powerOff } = this.options
-    if (type === SLP_S5) powerOff()
+    // A guest in S4 has saved itself to a disk: to the hardware that is S5.
+    if (type === SLP_S5 || type === SLP_S4) powerOff()
     else if (type === SLP_S3 && suspend) suspend()
-    else if (type === SLP_S4) {
-      warn?.('ACPI S4: the machine turns off')
-      powerOff()
-    } else warn?.(type === SLP_S3 ? 'ACPI S3 is not supported' : `ACPI sleep type ${type} is not supported`)
+    else warn?.(type === SLP_S3 ? 'ACPI S3 is not supported' : `ACPI sleep type ${type} is not supported`)
   }
 
   private writeGpe(offset: number, value: number): void {

@@ -74,8 +74,8 @@ export function configureFirmware(options: FirmwareOptions): FirmwareConfigurati
   fwCfg.addFile('etc/e820', encodeE820(e820Table(memory, options.reserved)))
   if (options.acpi !== false) {
     addFiles(fwCfg, { ...buildAcpiFiles({ isa: [], pci: [], ...options.acpi, cpus, lowMemory: memory.low }) })
-    // S0 to S5: bit 7 is "supported", the low bits are SLP_TYP. S4 is off; 2 is what the DSDT would have.
-    fwCfg.addFile('etc/system-states', Uint8Array.of(0x80, 0, 0, 0x81, 0x02, 0x80))
+    // S0 to S5: bit 7 is "supported", the low bits are SLP_TYP, as the DSDT has it.
+    fwCfg.addFile('etc/system-states', Uint8Array.of(0x80, 0, 0, 0x81, 0x82, 0x80))
   }
   addFiles(fwCfg, { ...buildSmbiosFiles({ ...options.smbios, cpus, memory }) })
 

@@ -20,6 +20,8 @@ export interface MultibootOptions {
   readonly name?: string
   readonly append?: string
   readonly modules?: readonly BootModule[]
+  /** The BIOS's number of the drive that the kernel is to take for the one that it was booted from; none: not told. */
+  readonly bootDrive?: number
   /** Bytes of RAM below 4 GiB. */
   readonly lowMemory: number
 }
@@ -38,6 +40,7 @@ const KNOWN_REQUIREMENTS = WANTS_PAGE_ALIGN | WANTS_MEMORY_INFO | WANTS_VIDEO_MO
 
 /** Flags in the boot information. */
 const INFO_MEMORY = 0x001
+const INFO_BOOT_DEVICE = 0x002
 const INFO_CMDLINE = 0x004
 const INFO_MODS = 0x008
 const INFO_MMAP = 0x040
@@ -51,6 +54,8 @@ const STRINGS_ADDRESS = 0x10000
 const STRINGS_END = 0x90000
 const FIRMWARE_RESERVE = 0x100000
 const PAGE = 4096
+/** The BIOS's number of it; diskettes are from 0 on. */
+export const FIRST_HARD_DISK = 0x80
 
 export interface MultibootHeader {
   /** Byte offset in the file. */
@@ -180,7 +185,7 @@ function bootInformation(
   options: MultibootOptions,
   modules: readonly BootSegment[],
 ): { info: Uint8Array; strings: BootSegment } {
-  const { name = 'kernel', append = '' } = options
+  const { name = 'kernel', append = '', bootDrive } = options
   const bytes: number[] = new Array(modules.length * 16).fill(0)
   const string = (text: string): number => {
     const address = STRINGS_ADDRESS + bytes.length
@@ -201,12 +206,21 @@ function bootInformation(
   const info = new Uint8Array(MULTIBOOT_INFO_BYTES)
   const view = viewOf(info)
   view.setUint32(0, INFO_MEMORY | INFO_CMDLINE | INFO_MODS | INFO_MMAP | INFO_BOOT_LOADER_NAME, true)
+  if (bootDrive !== undefined) {
+    view.setUint32(0, view.getUint32(0, true) | INFO_BOOT_DEVICE, true)
+    view.setUint32(12, bootDevice(bootDrive), true)
+  }
   view.setUint32(16, cmdline, true)
   view.setUint32(20, modules.length, true)
   view.setUint32(24, modules.length === 0 ? 0 : STRINGS_ADDRESS, true)
   view.setUint32(48, MULTIBOOT_MMAP_ADDRESS, true)
   view.setUint32(64, loaderName, true)
   return { info, strings: { name: 'boot information', address: STRINGS_ADDRESS, data } }
+}
+
+/** The drive, and three levels of partitions, FFh for none: of a hard disk the first one, as QEMU tells. */
+function bootDevice(drive: number): number {
+  return ((drive << 24) | (drive & FIRST_HARD_DISK ? 0x00ffff : 0xffffff)) >>> 0
 }
 
 function describe(image: Uint8Array): string {

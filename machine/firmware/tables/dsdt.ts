@@ -36,8 +36,9 @@ export function dsdtAml(options: DsdtOptions): Uint8Array {
     ...aml.scope('\\_SB', pciRoot(options)),
     ...linkDevices(),
     ...aml.scope('\\_PR', ...processors(options.cpus)),
-    // SLP_TYPa and SLP_TYPb of \_S3, suspended to RAM, and of \_S5, soft off. S4 is not offered.
+    // SLP_TYPa and SLP_TYPb of \_S3, suspended to RAM, \_S4, to a disk, and \_S5, soft off: QEMU offers all three.
     ...aml.named('\\_S3', aml.pack([1, 1, 0, 0].map(aml.integer))),
+    ...aml.named('\\_S4', aml.pack([2, 2, 0, 0].map(aml.integer))),
     ...aml.named('\\_S5', aml.pack([0, 0, 0, 0].map(aml.integer))),
   ])
 }

@@ -113,6 +113,17 @@ describe('a Multiboot kernel', () => {
     expect(plan.segments.at(-1)).toMatchObject({ address: 0x106000, name: 'module 2' })
   })
 
+  test.each([
+    ['a disk, its first partition', 0x80, 0x8000ffff],
+    ['a floppy', 0, 0x00ffffff],
+  ])('is told that it came from %s', (_, bootDrive, device) => {
+    const { entry } = planMultiboot({ image: elf(), lowMemory, bootDrive })
+    if (entry.mode !== 'protected') throw new Error('wrong mode')
+    const info = new DataView(entry.info.buffer)
+    expect(info.getUint32(0, true) & 0x002).toBe(0x002)
+    expect(info.getUint32(12, true)).toBe(device)
+  })
+
   test('that is none or cannot be loaded is refused in one sentence', () => {
     const plan = (image: Uint8Array) => () => planMultiboot({ image, lowMemory })
     expect(plan(new Uint8Array(100))).toThrow(/no Multiboot header: there is no magic 0x1badb002/)
