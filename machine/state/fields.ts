@@ -108,7 +108,7 @@ export function list(item: Field, least: number, most = least): Field {
       }
       const before = (present ?? []) as unknown[]
       const loaded = (saved as StateValue[]).map((one, i) => item.load(one, before[i]))
-      return loaded.length === before.length && loaded.every((one, i) => one === before[i]) ? present : loaded
+      return loaded.length === before.length && loaded.every((one, i) => Object.is(one, before[i])) ? present : loaded
     },
   }
 }

@@ -33,7 +33,7 @@ export function takeState(object: Stateful, saved: State): void {
   for (const [name, field] of Object.entries(object.state)) {
     const present = members[name]
     const loaded = field.load(saved[name], present)
-    if (loaded !== present) members[name] = loaded
+    if (!Object.is(loaded, present)) members[name] = loaded
   }
   object.loaded?.()
 }
@@ -54,7 +54,7 @@ export function resetState(object: Stateful): void {
     else if (Array.isArray(present)) present.fill(initial)
     else {
       const value = load(initial, present)
-      if (value !== present) members[name] = value
+      if (!Object.is(value, present)) members[name] = value
     }
   }
 }

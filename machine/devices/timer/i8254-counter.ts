@@ -144,7 +144,7 @@ export class I8254Counter {
       else {
         this.phase = COUNTING
         this.gridStart = this.clock.now()
-        this.periodStart = -this.heldAt
+        this.periodStart = 0 - this.heldAt
       }
     }
   }

@@ -197,11 +197,7 @@ describe('sleep', () => {
     plain.ports.write(PM + 4, 0x2400, 2)
     plain.ports.write(PM + 4, 0x3400, 2)
     plain.ports.write(PM + 4, 0x2800, 2)
-    expect(plain.log).toEqual([
-      'ACPI S3 is not supported',
-      'ACPI sleep type 5 is not supported',
-      'off',
-    ])
+    expect(plain.log).toEqual(['ACPI S3 is not supported', 'ACPI sleep type 5 is not supported', 'off'])
     let suspended = 0
     const able = setup({ suspend: () => suspended++ })
     able.ports.write(PM + 4, 0x2400, 2)

@@ -45,6 +45,13 @@ function running(): Device {
 }
 
 describe('a table of state', () => {
+  test('loads a zero over a zero of the other sign, which a hash tells apart', () => {
+    const one = { state: { at: fields.count, list: list(fields.count, 1) } satisfies StateTable, at: -0, list: [-0] }
+    loadState(one, { at: 0, list: [0] })
+    expect(Object.is(one.at, 0)).toBe(true)
+    expect(Object.is(one.list[0], 0)).toBe(true)
+  })
+
   test('saves, and loads into an object of the same kind: members in place, parts and timers too', () => {
     const saved = structuredClone(saveState(running()))
     const device = new Device()
