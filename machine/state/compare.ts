@@ -53,6 +53,7 @@ function parts(state: MachineState): [name: string, value: StateValue][] {
 }
 
 function compare(name: string, a: StateValue | undefined, b: StateValue | undefined, found: string[]): void {
+  if (Object.is(a, b)) return
   const isRecord = (value: unknown) => typeof value === 'object' && value !== null && !(value instanceof Uint8Array)
   if (isRecord(a) && isRecord(b)) {
     const [x, y] = [a, b] as { [key: string]: StateValue }[]
