@@ -87,8 +87,9 @@ export class GuestMemory {
 
   /** Pages with something in them, in ascending order. */
   forEachPage(visit: (page: number, bytes: Uint8Array) => void): void {
+    const held = this.mapping ? this.mayHold() : undefined
     for (let page = 0; page < this.pages; page++)
-      if (!this.isZero(page)) visit(page, this.bytes.subarray(page * PAGE, (page + 1) * PAGE))
+      if (held?.[page] !== 0 && !this.isZero(page)) visit(page, this.bytes.subarray(page * PAGE, (page + 1) * PAGE))
   }
 
   /** Throws an Error when the image is of a memory of another size. */
@@ -144,6 +145,11 @@ export class GuestMemory {
       if ((flags & PRESENT_OR_SWAPPED) === 0) return false
       return base ? (flags & FILE_MAPPED) === 0 : !this.isZero(page)
     })
+  }
+
+  /** A 1 for each page that a layer has or that was written since: others are holes, which looking at would fill. */
+  private mayHold(): Uint8Array {
+    return marked([...(this.base?.layers ?? []), { runs: this.changedByPageMap() }], this.pages)
   }
 
   private changedByComparison(): Uint32Array {
@@ -226,7 +232,12 @@ function fewerRuns(runs: Uint32Array): Uint32Array {
 }
 
 function union(layers: readonly Pick<MemoryLayer, 'runs'>[], pages: number): Uint32Array {
+  const held = marked(layers, pages)
+  return runsWhere(pages, (page) => held[page] === 1)
+}
+
+function marked(layers: readonly Pick<MemoryLayer, 'runs'>[], pages: number): Uint8Array {
   const held = new Uint8Array(pages)
   for (const { runs } of layers) for (let i = 0; i < runs.length; i += 2) held.fill(1, runs[i], runs[i] + runs[i + 1])
-  return runsWhere(pages, (page) => held[page] === 1)
+  return held
 }

@@ -25,6 +25,18 @@ function capture(guest: GuestMemory): MemoryImage {
   return image
 }
 
+function visited(guest: GuestMemory): number[] {
+  const list: number[] = []
+  guest.forEachPage((page) => list.push(page))
+  return list
+}
+
+const ZERO_PAGE = new Uint8Array(PAGE)
+const notZero = (bytes: Uint8Array): number[] =>
+  Array.from({ length: PAGES }, (_, page) => page).filter(
+    (page) => Buffer.compare(bytes.subarray(page * PAGE, (page + 1) * PAGE), ZERO_PAGE) !== 0,
+  )
+
 describe.each([
   ['mapped', true],
   ['copied', false],
@@ -54,6 +66,9 @@ describe.each([
       const image = capture(guest)
       expect(Buffer.compare(bytes, before)).toBe(0)
       taken.push({ image, bytes: before })
+      expect(visited(guest)).toEqual(notZero(bytes))
+      bytes[random(PAGES) * PAGE] ^= 1
+      expect(visited(guest)).toEqual(notZero(bytes))
     }
     expect(Math.max(...taken.map(({ image }) => image.layers.length))).toBeLessThanOrEqual(6)
     const other = memory(mapping)
