@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { whyNoMode } from './faults/host-faults.js'
 import { checkIntegers, type IntegerCheck } from './integer-check.js'
 import { type CpuTarget, nativeCpu } from './native-cpu.js'
 import { cases, LONGEST, note, seed, skip } from './targets.js'
@@ -18,7 +19,9 @@ describe.skipIf(skip)(
       expect(await check('long', 1500)).toEqual([])
     })
 
-    test('32-bit code, with the instructions that 64-bit code has lost', async () => {
+    const no32 = whyNoMode(32)
+    const note32 = no32 ? ` (skipped: ${no32})` : ''
+    test.skipIf(no32)(`32-bit code, with the instructions that 64-bit code has lost${note32}`, async () => {
       expect(await check('compatibility', 1000)).toEqual([])
     })
 

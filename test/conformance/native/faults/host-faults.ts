@@ -71,6 +71,44 @@ export function whyNoHostFaults(): string | undefined {
   return undefined
 }
 
+/**
+ * The reason why this host runs no code of `mode`, or undefined: a kernel may have no 32-bit segments (ia32_emulation=0, or
+ * under a hypervisor such as PVM) and give no LDT.
+ */
+export function whyNoMode(mode: Mode): string | undefined {
+  const why = whyNoHostFaults()
+  if (why !== undefined || mode === 64) return why
+  enters ??= tryModes()
+  return enters.has(mode) ? undefined : `the host’s kernel runs no ${mode}-bit code`
+}
+
+let enters: Set<Mode> | undefined
+
+/** Those in which a NOP is stepped over. */
+function tryModes(): Set<Mode> {
+  const host = new HostFaults()
+  try {
+    const fxsave = new Uint8Array(512)
+    fxsave.set([0x7f, 3], 0)
+    fxsave.set([0x80, 0x1f], 24)
+    const modes: Mode[] = [64, 32, 16]
+    const outcomes = host.run(
+      modes.map((mode) => ({
+        mode,
+        code: Uint8Array.of(0x90),
+        gpr: new BigUint64Array(16),
+        rflags: 0x302,
+        fxsave,
+        ymmHigh: new Uint8Array(256),
+        data: new Uint8Array(PAGE),
+      })),
+    )
+    return new Set(modes.filter((_, i) => outcomes[i]?.trap === 1 && outcomes[i].rip === 1))
+  } finally {
+    host.close()
+  }
+}
+
 export class HostFaults {
   private readonly folder = mkdtempSync(join(tmpdir(), 'bootwright-faults-'))
   private readonly program = join(this.folder, 'host')

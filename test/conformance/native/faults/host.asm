@@ -160,6 +160,7 @@ next:
   mov rax, [rel input + IN_GPR + 32]
   mov [rel frame + 24], rax
   mov qword [rel frame + 32], 0x2b
+  mov dword [rel running], 1   ; a kernel without an LDT refuses the selectors already
   mov ds, edx
   mov es, edx
   xor eax, eax
@@ -168,7 +169,6 @@ next:
   mov eax, 7
   xor edx, edx
   xrstor64 [rel input + IN_XSAVE]
-  mov dword [rel running], 1
   mov rsp, frame
 %macro load 2
   mov %1, [rel input + IN_GPR + 8 * %2]

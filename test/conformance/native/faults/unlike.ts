@@ -3,6 +3,7 @@
  * count for nothing, each with its reason.
  */
 import { type Encoding, encoding, type Mode } from '../encoding.js'
+import { hostVendor } from '../vendors.js'
 import { AC, type FaultCase, type Outcome } from './host-faults.js'
 
 type Test = (e: Encoding, mode: Mode) => boolean
@@ -93,6 +94,7 @@ type Difference = (e: Encoding, c: FaultCase, host: Outcome, soft: Outcome, foun
 
 const DB = 1
 const BP = 3
+const UD = 6
 const SS = 12
 const GP = 13
 const PF = 14
@@ -188,6 +190,71 @@ const OPEN: readonly [string, Difference][] = [
   ],
 ]
 
+/** What AMD's CPUs do otherwise, of which the soft CPU does as the SDM says; on their hosts it does not count. */
+const AMD: readonly [string, Difference][] = [
+  [
+    'near branches with 66h in 64-bit code: AMD has 16-bit operands, Intel ignores the prefix',
+    (e, c) =>
+      c.mode === 64 &&
+      e.operandSize &&
+      any(
+        legacy(0, ...range(0x70, 0x7f), ...range(0xe0, 0xe3), 0xe8, 0xe9, 0xeb, 0xc2, 0xc3),
+        legacy(1, ...range(0x80, 0x8f)),
+        also(legacy(0, 0xff), (x) => field(x) === 2 || field(x) === 4),
+      )(e, 64),
+  ],
+  [
+    'LOOPE and LOOPNE with F2h or F3h: AMD takes the prefix for the condition',
+    (e) => e.repeat !== 0 && legacy(0, 0xe0, 0xe1)(e, 64),
+  ],
+  [
+    'SYSEXIT in long mode: #UD on AMD, #GP in ring 3 on Intel',
+    (e, _c, h, s) => legacy(1, 0x35)(e, 64) && h.trap === UD && s.trap === GP,
+  ],
+  [
+    '0F 0D with a register: #UD on AMD, a NOP on Intel',
+    (e, _c, h) => legacy(1, 0x0d)(e, 64) && isRegister(e) && h.trap === UD,
+  ],
+  [
+    'SSE4A: MOVNTSS, MOVNTSD, EXTRQ, INSERTQ are AMD’s alone',
+    (e, _c, _h, s) =>
+      s.trap === UD &&
+      (also(legacy(1, 0x2b), (x) => x.repeat !== 0)(e, 64) ||
+        also(legacy(1, 0x78, 0x79), (x) => x.repeat === 0xf2 || x.operandSize)(e, 64)),
+  ],
+  [
+    'SHA instructions with a misaligned operand: #GP on Intel (SDM vol. 2, type 4), read on AMD',
+    (e, _c, h, s) =>
+      any(legacy(2, ...range(0xc8, 0xcd)), legacy(3, 0xcc))(e, 64) && !isRegister(e) && s.trap === GP && h.trap !== GP,
+  ],
+  [
+    'x87 stores that an unmasked exception keeps from storing: AMD has looked at the operand’s page and alignment before',
+    (e, _c, h, s) =>
+      legacy(0, 0xd9, 0xdb, 0xdd, 0xdf)(e, 64) &&
+      !isRegister(e) &&
+      faults(h) &&
+      (s.trap === DB || s.trap === BP) &&
+      (s.fxsave[2] & 0x80) !== 0,
+  ],
+  [
+    'REP CMPS and SCAS under TF, between two iterations: AMD has the flags of the last one, the SDM those from before',
+    (e, _c, h, s, found) =>
+      legacy(0, 0xa6, 0xa7, 0xae, 0xaf)(e, 64) &&
+      e.repeat !== 0 &&
+      h.trap === s.trap &&
+      (h.trap === DB ? h.rip === 0 : faults(h)) &&
+      only(found, /^flags/),
+  ],
+  [
+    'gathers that fault half-way, or are stepped through: AMD does other elements first, and traps between them (restartable)',
+    (e, _c, h, s) => vex(2, 0x90, 0x91, 0x92, 0x93)(e, 64) && faults(s) && (h.trap === s.trap || h.trap === DB),
+  ],
+  [
+    'VMASKMOVDQU’s CR2: the operand’s first byte or the first that its mask has',
+    (e, _c, h, s, found) => vex(1, 0xf7)(e, 64) && h.trap === PF && s.trap === PF && only(found, /^cr2/),
+  ],
+]
+
 function view16(fxsave: Uint8Array): number {
   return fxsave[2] | (fxsave[3] << 8)
 }
@@ -195,5 +262,6 @@ function view16(fxsave: Uint8Array): number {
 /** The reason why a difference counts for nothing, or undefined. */
 export function whyOpen(c: FaultCase, host: Outcome, soft: Outcome, found: readonly string[]): string | undefined {
   const e = encoding(c.code, c.mode)
-  return e && OPEN.find(([, test]) => test(e, c, host, soft, found))?.[0]
+  const rows = hostVendor() === 'AMD' ? [...OPEN, ...AMD] : OPEN
+  return e && rows.find(([, test]) => test(e, c, host, soft, found))?.[0]
 }
