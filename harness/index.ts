@@ -1,5 +1,6 @@
 /** What `import … from 'bootwright'` gives: machines to drive, guests and their conditions, and what both stand on. */
 export type { RemovableDrive } from '../machine/media/drive-id.js'
+export type { LoggedRequest } from '../machine/network/lan/request-log.js'
 export { SnapshotError } from '../machine/state/snapshot-error.js'
 export type { MachineConfig, MediumConfig } from './config/machine-config.js'
 export type { Guest, GuestDefinition, Level } from './guest/guest.js'
@@ -13,6 +14,7 @@ export { type AreaMatch, bestMatch, type MatchOptions, matchNeedle, type NeedleM
 export { loadNeedle, type Needle } from './needles/needle.js'
 export { NeedleError } from './needles/needle-file.js'
 export { NeedleSet, openNeedles } from './needles/needle-set.js'
+export type { HttpFunction, HttpRequest, HttpResponse, NetworkWords } from './options/network-words.js'
 export { type BitmapFont, FontError, type LearnOptions, learnFont } from './picture/bitmap-font.js'
 export { OcrMissingError } from './picture/ocr.js'
 export { areaHash } from './picture/screen-areas.js'
@@ -46,6 +48,7 @@ export {
 export type { VmExit } from './vm/exit.js'
 export { type LaunchOptions, launch } from './vm/launch.js'
 export type { NeedleLocator } from './vm/needle-locator.js'
+export type { Network } from './vm/network.js'
 export type { Region, Screen } from './vm/screen.js'
 export type { SerialLine, SerialLines } from './vm/serial.js'
 export type { CommandResult, Shell, ShellOptions } from './vm/serial-shell.js'

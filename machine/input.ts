@@ -8,6 +8,8 @@ export type InputEvent =
   | { kind: 'serial'; port: number; bytes: Uint8Array }
   /** The buttons in front. */
   | { kind: 'power-button' | 'reset' }
+  /** A network card's cable is plugged in or pulled out. */
+  | { kind: 'link'; nic: string; up: boolean }
 
 /** Where input waits until the guest takes it. */
 export type InputQueue = 'keyboard' | 'mouse' | `COM${number}`

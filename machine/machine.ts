@@ -9,6 +9,8 @@ import type { BiosKeys } from './firmware/bios-keyboard.js'
 import type { InputEvent, InputQueue } from './input.js'
 import type { BlockDevice } from './media/block-device.js'
 import type { RemovableDrive } from './media/drive-id.js'
+import type { NetworkContents } from './network/contents.js'
+import type { LoggedRequest } from './network/lan/request-log.js'
 import type { NicSpec } from './network/machine-network.js'
 import type { MachineReport } from './report.js'
 import type { MachineShape, MachineState } from './state/machine-state.js'
@@ -47,6 +49,10 @@ export interface MachineOptions {
   devices?: readonly DeviceSpec[]
   /** Network cards to plug in, and what each is plugged into. */
   nics?: readonly NicSpec[]
+  /** What the LAN's servers give. */
+  network?: NetworkContents
+  /** The guest asked something of the LAN, or has got its answer. */
+  onRequest?: (request: LoggedRequest) => void
   /** Every frame of theirs, to and fro: `time` is when it is on the cable, and not before `now`. The callee does not change it. */
   onFrame?: (nic: string, frame: Uint8Array, time: number, now: number) => void
   /** What is connected to a device that was plugged in so, by kind (`net`, `audio` …) and the device's id. */
@@ -106,6 +112,8 @@ export interface Machine {
   biosKeys(): BiosKeys | undefined
   /** Puts a medium into a drive, or takes out what is in it. */
   insert(drive: RemovableDrive, medium: BlockDevice | undefined): void
+  /** What the guest asked of its LAN, the last of it. */
+  requests(): LoggedRequest[]
   /** All that it has to tell of its guest. */
   report(): MachineReport
   /**

@@ -22,10 +22,11 @@ import type { Display } from './devices/display/display.js'
 import { NO_DISPLAY } from './devices/display/no-display.js'
 import { type BiosKeys, biosKeys } from './firmware/bios-keyboard.js'
 import type { InputEvent, InputQueue } from './input.js'
-import type { Machine, MachineExit, MachineOptions } from './machine.js'
+import { DEFAULT_EPOCH, type Machine, type MachineExit, type MachineOptions } from './machine.js'
 import { type BlockDevice, MediumError } from './media/block-device.js'
 import { type DriveId, floppyDrive, type RemovableDrive } from './media/drive-id.js'
 import { Overlay, type OverlayImage } from './media/overlay.js'
+import type { LoggedRequest } from './network/lan/request-log.js'
 import { MachineNetwork } from './network/machine-network.js'
 import type { MachineReport, UnhandledAccess } from './report.js'
 import { checkState, type LikeState } from './state/check-state.js'
@@ -125,8 +126,9 @@ export class VirtualMachine implements Machine, Stateful {
     this.hold('cdrom', options.cdrom)
     for (const [i, medium] of options.disks.entries()) this.hold(`disk${i}`, medium)
     this.serial = [0, 1, 2, 3].map((port) => ({ send: (byte) => options.onSerial?.(port, byte) }))
-    const { nics = [], onFrame } = options
-    this.network = nics.length > 0 ? new MachineNetwork({ nics, clock, onFrame }) : undefined
+    const { nics = [], onFrame, onRequest, network: contents, epoch = DEFAULT_EPOCH } = options
+    this.network =
+      nics.length > 0 ? new MachineNetwork({ nics, clock, warn, contents, epoch, onFrame, onRequest }) : undefined
     this.board = type.build({
       ...{ options, engine, clock, ports, memory, arena, warn, network: this.network },
       control: this.control(),
@@ -314,6 +316,9 @@ export class VirtualMachine implements Machine, Stateful {
       case 'reset':
         this.reset()
         break
+      case 'link':
+        this.network?.setLink(event.nic, event.up)
+        break
     }
   }
 
@@ -336,6 +341,10 @@ export class VirtualMachine implements Machine, Stateful {
   private hold(slot: DriveId, medium: BlockDevice | undefined): void {
     if (medium) this.media.set(slot, medium)
     else this.media.delete(slot)
+  }
+
+  requests(): LoggedRequest[] {
+    return this.network?.requests() ?? []
   }
 
   report(): MachineReport {

@@ -2,8 +2,14 @@
 import type { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { withModules } from '../config/boot-modules.js'
-import { checkBios, checkBootFile, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
-import { checkKernel, FLAGS, flagName } from '../options/read-options.js'
+import {
+  checkBios,
+  checkBootFile,
+  type MachineConfig,
+  type MediumConfig,
+  networkContents,
+} from '../config/machine-config.js'
+import { checkKernel, checkNetwork, FLAGS, flagName } from '../options/read-options.js'
 import { UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { applyGuest } from './guest-argument.js'
@@ -32,6 +38,7 @@ export async function prepareMachine(request: RunRequest): Promise<void> {
   await applyGuest(request)
   const { machine } = request
   if (request.snapshot === undefined) inWords(() => checkKernel(request.values, machine.kernel !== undefined, flagName))
+  if (request.snapshot === undefined) inWords(() => checkNetwork(machine, flagName))
   machine.kernel &&= withModules(machine.kernel)
   checkBootOrder(request.machine)
   checkMedia(request.machine)
@@ -50,7 +57,7 @@ function checkWrite({ write, machine }: RunRequest): void {
 }
 
 /** Here rather than in the machine's thread alone, so that a wrong path is told at once and before firmware is sought. */
-function checkMedia({ floppies = [], cdrom, disks = [], kernel }: MachineConfig): void {
+function checkMedia({ floppies = [], cdrom, disks = [], kernel, network }: MachineConfig): void {
   const check = ({ path, write }: MediumConfig, as: MediumKind) => {
     const { device, warning } = openMedium(path, { as, write })
     if (warning !== undefined) process.stderr.write(`bootwright: ${warning}\n`)
@@ -62,4 +69,5 @@ function checkMedia({ floppies = [], cdrom, disks = [], kernel }: MachineConfig)
   if (kernel) checkBootFile(kernel.path, 'kernel')
   if (kernel?.initrd !== undefined) checkBootFile(kernel.initrd, 'initrd')
   for (const { path } of kernel?.modules ?? []) checkBootFile(path, 'module')
+  if (network) networkContents(network)
 }

@@ -60,5 +60,13 @@ function valueText(value: unknown): string {
   if (typeof value === 'string') return quote(value)
   if (value instanceof RegExp) return String(value)
   if (Array.isArray(value)) return `[${value.map(valueText).join(', ')}]`
+  if (typeof value === 'object' && value !== null)
+    return `{ ${Object.entries(value)
+      .map(([name, one]) => `${nameText(name)}: ${valueText(one)}`)
+      .join(', ')} }`
   return String(value)
+}
+
+function nameText(name: string): string {
+  return /^[a-z]\w*$/i.test(name) ? name : quote(name)
 }

@@ -7,9 +7,11 @@ import { DEFAULT_EPOCH, type Machine, type MachineOptions } from '../../machine/
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import { REMOVABLE_DRIVES, type RemovableDrive } from '../../machine/media/drive-id.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../../machine/media/open-medium.js'
+import type { HttpSource, NetworkContents } from '../../machine/network/contents.js'
 import type { NicSpec } from '../../machine/network/machine-network.js'
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
 import { CaptureFile } from './capture-file.js'
+import { servedFiles } from './served-files.js'
 
 export interface MediumConfig {
   path: string
@@ -35,6 +37,17 @@ export interface ModuleConfig {
 export interface NicConfig extends NicSpec {
   /** A file that all its frames are written to. */
   pcap?: string
+}
+
+/** What stands at a path of the LAN's HTTP server: a file or a folder of the host's, a text, or a function by its source. */
+export type ServedConfig = { path: string } | { text: string } | { function: string }
+
+export interface NetworkConfig {
+  /** A path at which a folder stands, or that ends in `/`, stands for all below it. */
+  http?: { readonly [path: string]: ServedConfig }
+  /** The folder of TFTP's files. */
+  tftp?: string
+  bootFiles?: { bios?: string; efi?: string }
 }
 
 export interface MachineConfig {
@@ -67,6 +80,8 @@ export interface MachineConfig {
   /** Devices that are plugged in beside those of every PC. */
   devices?: DeviceSpec[]
   nics?: NicConfig[]
+  /** What the LAN of the cards serves. */
+  network?: NetworkConfig
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
   /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
@@ -77,7 +92,10 @@ export type DriveMedia = { readonly [drive in RemovableDrive]?: MediumConfig }
 
 export const DEFAULT_MEMORY = 128 << 20
 
-type Callbacks = Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onParallel'>
+type Callbacks = Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onParallel' | 'onRequest'> & {
+  /** Answers in the place of a function of the test's. */
+  ask?: NetworkContents['ask']
+}
 
 export interface OpenedMachine {
   machine: Machine
@@ -85,6 +103,8 @@ export interface OpenedMachine {
   readonly media: DriveMedia
   /** Puts a medium into a drive, or takes out what is in it. Throws a MediaError. */
   insert(drive: RemovableDrive, medium?: MediumConfig): void
+  /** Pulls a card's cable out or plugs it in; without a name the first card's. Throws a MediaError where there is none. */
+  setLink(up: boolean, nic?: string): void
   /** What failed on the host's side when the guest read or wrote, which was told of an error: a sentence each. */
   mediaFailures(): string[]
   /** Closes the machine and its media. */
@@ -99,7 +119,7 @@ export interface OpenedMachine {
  */
 export function openMachine(
   config: MachineConfig,
-  callbacks: Callbacks,
+  { ask, ...callbacks }: Callbacks,
   create: (options: MachineOptions) => Machine,
 ): OpenedMachine {
   const opened: { device: BlockDevice; path: string }[] = []
@@ -114,7 +134,17 @@ export function openMachine(
     for (const capture of captures.values()) capture.close()
   }
   try {
-    const { floppies = [], cdrom, disks = [], kernel, firmware, record: _, overlayLimit: __, ...plain } = config
+    const {
+      floppies = [],
+      cdrom,
+      disks = [],
+      kernel,
+      firmware,
+      network,
+      record: _,
+      overlayLimit: __,
+      ...plain
+    } = config
     for (const { id, pcap } of config.nics ?? [])
       if (pcap !== undefined) captures.set(id, CaptureFile.open(pcap, config.epoch ?? DEFAULT_EPOCH))
     const machine = create({
@@ -126,6 +156,7 @@ export function openMachine(
       disks: disks.map((disk) => open(disk, 'disk')),
       kernel: kernel && readKernel(kernel),
       firmware: readFirmware(firmware),
+      ...(network && { network: { ...networkContents(network), ask } }),
       ...callbacks,
       ...(captures.size > 0 && { onFrame: (nic, frame, time, now) => captures.get(nic)?.add(frame, time, now) }),
     })
@@ -139,6 +170,13 @@ export function openMachine(
         const device = medium && open(medium, drive === 'cdrom' ? 'cdrom' : 'floppy')
         machine.insert(drive, device)
         media = { ...media, [drive]: medium }
+      },
+      setLink(up, nic) {
+        const ids = (config.nics ?? []).map(({ id }) => id)
+        const id = nic ?? ids[0]
+        if (id === undefined) throw new MediaError('the machine has no network card; add one by nic')
+        if (!ids.includes(id)) throw new MediaError(`there is no network card '${id}'; there are ${ids.join(', ')}`)
+        machine.input({ kind: 'link', nic: id, up })
       },
       mediaFailures() {
         return [...opened.map(({ device, path }) => ({ failure: device.failure, path })), ...captures.values()].flatMap(
@@ -179,6 +217,22 @@ function readKernel(kernel: KernelConfig): MachineOptions['kernel'] {
       commandLine: append === undefined ? basename(path) : `${basename(path)} ${append}`,
     })),
     append: kernel.append,
+  }
+}
+
+/** Throws a MediaError where a file or a folder is not there. */
+export function networkContents({ http = {}, tftp, bootFiles }: NetworkConfig): NetworkContents {
+  const sources = Object.entries(http).map(([path, served]): [string, HttpSource] => {
+    if ('text' in served) return [path, { kind: 'bytes', body: Buffer.from(served.text) }]
+    if ('function' in served) return [path, { kind: 'function', name: path }]
+    const tree = servedFiles(served.path, `--http ${path}`)
+    // A folder at `/debian` is all that is below `/debian/`.
+    return [tree.open('') === 'folder' && !path.endsWith('/') ? `${path}/` : path, { kind: 'files', tree }]
+  })
+  return {
+    http: Object.fromEntries(sources),
+    ...(tftp !== undefined && { tftp: servedFiles(tftp, '--tftp') }),
+    ...(bootFiles && { bootFiles }),
   }
 }
 

@@ -37,7 +37,7 @@ export interface Level {
 export interface GuestOptions
   extends Pick<
     MachineValues,
-    'memory' | 'cpu' | 'boot' | 'fdCheck' | 'bios' | 'overlayLimit' | 'vga' | 'devices' | 'nic' | 'epoch'
+    'memory' | 'cpu' | 'boot' | 'fdCheck' | 'bios' | 'overlayLimit' | 'vga' | 'devices' | 'nic' | 'network' | 'epoch'
   > {
   /** How many CPUs; default 1. */
   cpus?: MachineValues['smp']

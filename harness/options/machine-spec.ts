@@ -12,6 +12,7 @@ import { parseByteSize, parseMemorySize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { parseBoot } from './boot-words.js'
 import { DeviceValue, type DeviceWords, readDevice, readVga, SavedDevice, vgaNames } from './device-words.js'
+import { NetworkValue, type NetworkWords, readNetwork, SavedNetwork } from './network-words.js'
 import { NicValue, type NicWords, readNics, SavedNic } from './nic-words.js'
 import { OptionError } from './option-error.js'
 
@@ -61,6 +62,8 @@ export interface MachineValues<M = MediumConfig> {
   devices?: DeviceWords | readonly DeviceWords[]
   /** Network cards: `e1000`, `e1000,net=none,mac=52:54:00:12:34:56,pcap=F`, or `{ type, net, mac, pcap, link, id, options }`. */
   nic?: NicWords | readonly NicWords[]
+  /** What the LAN serves by HTTP and TFTP: `{ http: { '/preseed.cfg': 'preseed.cfg', '/x': (request) => 'text' }, tftp: 'folder' }`. */
+  network?: NetworkWords
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
 }
@@ -389,6 +392,24 @@ export const MACHINE_OPTIONS: MachineTable = {
     saved: { nics: z.array(SavedNic).max(64) },
     stageKey: ({ nics }) => nics?.map(({ pcap: _, ...nic }) => nic),
     column: ({ nics = [] }) => nics.map(({ type }) => type).join(', ') || undefined,
+  },
+  network: {
+    flag: {
+      long: '--http',
+      value: '<path=file>',
+      help: 'a file or a folder that the LAN serves at http://10.0.2.2, as in /preseed.cfg=preseed.cfg; several times',
+      many: true,
+    },
+    schema: NetworkValue,
+    read: (value, where) => ({ network: readNetwork(value, where) }),
+    snapshot: 'may change',
+    saved: { network: SavedNetwork },
+    // Files are in the key by their contents, wherever they are.
+    stageKey: ({ network }) =>
+      network && {
+        http: Object.entries(network.http ?? {}).map(([path, served]) => [path, 'path' in served ? 'files' : served]),
+        bootFiles: network.bootFiles,
+      },
   },
   epoch: {
     flag: {

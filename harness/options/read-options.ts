@@ -14,6 +14,7 @@ import {
   type MachinePart,
   type MachineValues,
 } from './machine-spec.js'
+import { networkOfFlags } from './network-words.js'
 import { cardOfDevice, joinNetdevs, type NicWords } from './nic-words.js'
 import { OptionError } from './option-error.js'
 
@@ -35,8 +36,19 @@ export const NETDEV_FLAG = {
   qemu: { netdev: (value: string) => value },
 } as const satisfies Flag
 
+/** The other part of what the LAN serves. */
+export const TFTP_FLAG = {
+  long: '--tftp',
+  value: '<folder>',
+  help: 'a folder that the LAN serves by TFTP; behind commas bootfile= and efi-bootfile=, which DHCP tells',
+} as const satisfies Flag
+
 /** Flags that say something of several options, behind the one that they are most like. */
-const BESIDE: { readonly [name in MachineOptionName]?: Flag } = { disks: DRIVE_FLAG, nic: NETDEV_FLAG }
+const BESIDE: { readonly [name in MachineOptionName]?: Flag } = {
+  disks: DRIVE_FLAG,
+  nic: NETDEV_FLAG,
+  network: TFTP_FLAG,
+}
 
 /** All flags of the machine, in the order of help. */
 export const FLAGS: readonly Flag[] = MACHINE_ROWS.flatMap(([name, { flag }]) => [flag, BESIDE[name] ?? []].flat())
@@ -73,6 +85,9 @@ export function flagValues(flags: Flags): FlagValues {
     const value = typedValue(option, typed as string | string[], flagName(name))
     if (value !== undefined) values[name] = value
   }
+  const tftp = flags.tftp as string | undefined
+  if (values.network !== undefined || tftp !== undefined)
+    values.network = networkOfFlags(values.network as string[] | undefined, tftp)
   const netdevs = (flags.netdev ?? []) as string[]
   if (netdevs.length > 0) {
     const { nics, devices } = joinNetdevs(netdevs, (values.devices ?? []) as string[], NETDEV_FLAG.long)
@@ -155,6 +170,14 @@ export function checkKernel(values: FlagValues, hasKernel: boolean, nameOf: (nam
     if (values[option] !== undefined && !hasKernel)
       throw new OptionError(`${nameOf(option)} goes with a kernel; add ${nameOf('kernel')}`)
   }
+}
+
+/** Throws an OptionError where something is served on a LAN that no card is plugged into. */
+export function checkNetwork(machine: MachineConfig, nameOf: (name: MachineOptionName) => string): void {
+  if (!machine.network || machine.nics?.some(({ net }) => net === 'lan')) return
+  throw new OptionError(
+    `${nameOf('network')} serves guests on the LAN, and no card is plugged into it; add ${nameOf('nic')}`,
+  )
 }
 
 /** Throws an OptionError for an option that a snapshot's machine has already. */

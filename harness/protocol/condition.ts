@@ -1,6 +1,7 @@
 /** Conditions: what a test waits for, as plain data that is sent to the machine's thread. `runtime/watches.ts` checks them there. */
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { MachineExit } from '../../machine/machine.js'
+import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import type { Pattern } from '../keys/boot-command.js'
 import type { Needle } from '../needles/needle.js'
 import type { Area } from '../picture/compare-pictures.js'
@@ -20,6 +21,8 @@ export interface ExitCondition {
 
 /** In place of a serial port's number: what the guest writes to the ports E9h and 402h. */
 export const DEBUG_CONSOLE = 4
+/** In place of a serial port's number: what the guest asked of its LAN. */
+export const NETWORK = 5
 
 export type Condition =
   /**
@@ -34,6 +37,8 @@ export type Condition =
   | { kind: 'serial'; port: number; pattern: Pattern; peek?: boolean; title?: string }
   /** The guest sends something over COM1 + `port`. */
   | { kind: 'output'; port: number }
+  /** A request of the guest's to its LAN, as in `http GET /preseed.cfg`, has got its answer: one after the request of that number. */
+  | { kind: 'request'; pattern: Pattern; after: number }
   | ExitCondition
   /** The picture has not changed for `ns` of guest time; the cursor's blinking does not count. */
   | { kind: 'still'; ns: number; area?: Area }
@@ -105,6 +110,8 @@ export function describeCondition(condition: Condition): string {
       return `${condition.title ?? describePattern(condition.pattern)} on ${describeLine(condition.port)}`
     case 'output':
       return `output on COM${condition.port + 1}`
+    case 'request':
+      return `a request ${describePattern(condition.pattern)} to the LAN`
     case 'exit':
       return condition.reasons ? `the guest's exit (${condition.reasons.join(' or ')})` : "the guest's exit"
     case 'still':
@@ -132,6 +139,11 @@ function describeLine(port: number): string {
 
 function describePattern({ source, flags }: Pattern): string {
   return `/${source}/${flags}`
+}
+
+/** A request as patterns see it: `http GET /preseed.cfg`, `dhcp DISCOVER`. */
+export function requestText({ protocol, what }: Pick<LoggedRequest, 'protocol' | 'what'>): string {
+  return `${protocol} ${what}`
 }
 
 /** Whether an exit is what an `exit` condition waits for. */

@@ -3,6 +3,7 @@ import type { DisplayMode, Frame } from '../../machine/devices/display/display.j
 import { type ErrorKind, errorKind } from '../../machine/errors.js'
 import type { InputEvent } from '../../machine/input.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
+import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { MachineConfig, MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { Script } from './script.js'
@@ -51,11 +52,13 @@ export interface WorkerStart {
 
 export type Command =
   | { method: 'run'; script: Script }
-  | { method: 'look' | 'frame' | 'snapshot' | 'close' }
+  | { method: 'look' | 'frame' | 'snapshot' | 'requests' | 'close' }
   | { method: 'read'; area?: Area }
   | { method: 'picture'; since: number }
   /** Without a medium, what is in the drive is taken out. */
   | { method: 'insert'; drive: RemovableDrive; medium?: MediumConfig }
+  /** Of a network card, the first one where none is named. */
+  | { method: 'link'; nic?: string; up: boolean }
   | { method: 'restore'; parts: SnapshotParts }
   | { method: 'trace'; on: boolean }
 export type Request = Command & { id: number }
@@ -64,6 +67,7 @@ export type Request = Command & { id: number }
 export type ControlMessage =
   | { kind: 'stop'; id: number }
   | { kind: 'input'; event: InputEvent }
+  | { kind: 'answer'; id: number; answer: HttpAnswer; error?: string }
   /** A question that is answered between two slices. */
   | { kind: 'ask'; request: Request }
 
@@ -91,6 +95,8 @@ export type WorkerMessage =
   | { kind: 'error'; id?: number; error: PlainError }
   | { kind: 'serial'; port: number; bytes: Uint8Array; guestTimeNs: number }
   | { kind: 'serial-taken'; bytes: number }
+  /** The guest asked for what a function of the test's makes. */
+  | { kind: 'question'; id: number; name: string; question: HttpQuestion }
   | { kind: 'debug'; bytes: Uint8Array }
   | { kind: 'trace'; event: TraceInput }
   | ({ kind: 'progress' } & Progress)

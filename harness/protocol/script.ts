@@ -2,6 +2,7 @@
 
 import type { DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
 import type { MachineExit } from '../../machine/machine.js'
+import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import type { MachineReport, UnhandledAccess } from '../../machine/report.js'
 import type { BootStep, MouseButton, Pattern } from '../keys/boot-command.js'
 import type { BitmapFont } from '../picture/bitmap-font.js'
@@ -61,6 +62,8 @@ export interface Look extends MachineReport {
   unhandledByFirmware?: UnhandledAccess[]
   /** Media that the host could not read or write when the guest did, a sentence each. */
   mediaFailures: string[]
+  /** What the guest asked of its LAN, the last of it. */
+  requests?: LoggedRequest[]
 }
 
 export interface Shot {

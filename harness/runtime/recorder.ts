@@ -13,6 +13,7 @@ import type { InputEvent, InputQueue } from '../../machine/input.js'
 import type { Machine, MachineExit } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
+import type { NetworkContents } from '../../machine/network/contents.js'
 import type { MachineReport } from '../../machine/report.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
@@ -22,6 +23,8 @@ import { absolute, type InputFile, inputsOf } from '../thread/snapshot-files.js'
 export const RECORDING_VERSION = 2
 /** Instructions between two hashes. */
 const CHECKPOINT = 500_000_000
+
+type Ask = NonNullable<NetworkContents['ask']>
 
 /** The first line. */
 export interface RecordingHeader {
@@ -37,6 +40,8 @@ export type Recorded = { at: number; instructions: number } & Happening
 type Happening =
   | { do: 'input'; event: RecordedInput }
   | { do: 'save' }
+  /** Of a function of the test's, to the request of that number; `body` in base64. */
+  | { do: 'answer'; number: number; status: number; headers: { [name: string]: string }; body: string }
   /** Without a path, what is in the drive is taken out. */
   | { do: 'insert'; drive: RemovableDrive; path?: string; sha256?: string }
   | { do: 'checkpoint' | 'end'; hash: string }
@@ -93,6 +98,19 @@ export class Recorder {
 
   line(value: RecordingHeader | Recorded): void {
     if (this.isOpen) this.file.write(Buffer.from(`${JSON.stringify(value)}\n`))
+  }
+
+  /** Asks, and writes down what the answer is. */
+  asking(ask: Ask, machine: () => Machine): Ask {
+    return (name, question) => {
+      const answer = ask(name, question)
+      const { status, headers, body } = answer
+      this.line({
+        ...{ at: machine().now(), instructions: machine().instructions(), do: 'answer', number: question.number },
+        ...{ status, headers, body: Buffer.from(body).toString('base64') },
+      })
+      return answer
+    }
   }
 
   close(): void {
@@ -161,6 +179,10 @@ export class RecordedMachine implements Machine {
   insert(drive: RemovableDrive, medium: BlockDevice | undefined): void {
     this.note({ do: 'insert', drive, ...identity(medium) })
     this.machine.insert(drive, medium)
+  }
+
+  requests() {
+    return this.machine.requests()
   }
 
   report(): MachineReport {

@@ -5,6 +5,7 @@ import { createMachine } from '../../machine/create-machine.js'
 import type { Machine } from '../../machine/machine.js'
 import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { readRegular } from '../../machine/media/regular-file.js'
+import type { NetworkContents } from '../../machine/network/contents.js'
 import { LAST_NS } from '../../machine/state/fields.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
@@ -85,6 +86,8 @@ const Counts = z
   .int()
   .min(-(2 ** 31))
   .max(2 ** 31)
+/** In base64. */
+const LARGEST_ANSWER = 32 << 20
 const Hash = z.string().regex(/^[\da-f]{64}$/)
 
 const Input = z.discriminatedUnion('kind', [
@@ -92,11 +95,20 @@ const Input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('mouse'), dx: Counts, dy: Counts, dz: Counts, buttons: z.int().min(0).max(31) }),
   z.object({ kind: z.literal('serial'), port: z.int().min(0).max(3), bytes: z.array(z.int().min(0).max(255)) }),
   z.object({ kind: z.enum(['power-button', 'reset']) }),
+  z.object({ kind: z.literal('link'), nic: z.string().max(64), up: z.boolean() }),
 ]) satisfies z.ZodType<RecordedInput>
 
 const Event = z.discriminatedUnion('do', [
   z.object({ do: z.literal('input'), ...At, event: Input }),
   z.object({ do: z.literal('save'), ...At }),
+  z.object({
+    do: z.literal('answer'),
+    ...At,
+    number: z.int().min(1),
+    status: z.int(),
+    headers: z.record(z.string().max(256), z.string().max(1 << 16)),
+    body: z.base64().max(LARGEST_ANSWER),
+  }),
   z.object({
     do: z.literal('insert'),
     ...At,
@@ -145,7 +157,13 @@ export class Replay {
     if (config.firmware && !isFirmwareHere(config.firmware)) config.firmware = undefined
     const inputs = await inputsOf(config, driveMedia(config))
     checkInputs(header.inputs, inputs, `the recording ${JSON.stringify(path)}`)
-    return new Replay(openMachine(config, {}, createMachine), events)
+    const answers = new Map(events.flatMap((event) => (event.do === 'answer' ? [[event.number, event] as const] : [])))
+    const ask: NetworkContents['ask'] = (_, { number }) => {
+      const known = answers.get(number)
+      if (!known) return { status: 503, headers: {}, body: new Uint8Array() }
+      return { status: known.status, headers: known.headers, body: Buffer.from(known.body, 'base64') }
+    }
+    return new Replay(openMachine(config, { ask }, createMachine), events)
   }
 
   /** Guest time at which the recording ends, ns. */
@@ -194,6 +212,8 @@ export class Replay {
 
   private apply(event: Recorded): void {
     const { machine } = this
+    // The machine has asked for it by itself.
+    if (event.do === 'answer') return
     if (machine.now() !== event.at || machine.instructions() !== event.instructions)
       this.diverged(event, `it is at instruction ${machine.instructions()}`)
     switch (event.do) {

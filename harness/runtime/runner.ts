@@ -8,6 +8,7 @@ import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { InputEvent } from '../../machine/input.js'
 import type { Machine, MachineExit, MachineOptions } from '../../machine/machine.js'
+import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import { describeUnexpected, isUnexpected } from '../../machine/unexpected.js'
 import type { BitmapFont } from '../picture/bitmap-font.js'
 import type { Area } from '../picture/compare-pictures.js'
@@ -19,11 +20,13 @@ import {
   compilePattern,
   DEBUG_CONSOLE,
   describeCondition,
+  NETWORK,
   outlivesPanic,
 } from '../protocol/condition.js'
 import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
 import type { EndReason, Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
 import { codeHint, describeExit } from '../words/exit-words.js'
+import { requestWords } from '../words/request-words.js'
 import { FirmwareAccesses } from './firmware-accesses.js'
 import { LiveInput } from './live-input.js'
 import { Pace } from './pace.js'
@@ -110,6 +113,8 @@ export class Runner {
   private readonly live = new LiveInput((bytes) => this.hooks.onSerialTaken?.(bytes))
   private pace: Pace | undefined
   private stopAsked = false
+  /** What of the test's own failed while the guest ran. */
+  private broken: string | undefined
   private shots: Shot[] = []
   private matched: string[] | undefined
 
@@ -123,7 +128,7 @@ export class Runner {
    * @param create Makes the machine with these callbacks, e.g. `(callbacks) => createMachine({ ...options, ...callbacks })`.
    */
   constructor(
-    create: (callbacks: Required<Pick<MachineOptions, 'onSerial' | 'onDebug'>>) => Machine,
+    create: (callbacks: Required<Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onRequest'>>) => Machine,
     private readonly hooks: RunnerHooks = {},
   ) {
     this.machine = create({
@@ -133,6 +138,7 @@ export class Runner {
         this.firmware.byte(byte)
         this.heard(DEBUG_CONSOLE, byte)
       },
+      onRequest: (request) => this.requested(request),
     })
     const { machine } = this
     const display = new SampledDisplay(machine.display)
@@ -143,6 +149,7 @@ export class Runner {
       display,
       text: (area) => this.screen.text(area),
       serial: (port) => this.logs[port],
+      requests: () => machine.requests(),
     }
     const advance = (ns: number) => {
       this.advance(machine.now() + ns)
@@ -191,6 +198,16 @@ export class Runner {
     this.tracer = tell && new Tracer(this.machine, this.display, tell)
   }
 
+  /** The script is to end, and nothing that it waits for is worth waiting for. */
+  get isEnding(): boolean {
+    return this.stopAsked || performance.now() >= this.hostDeadline
+  }
+
+  /** A function of the test's failed: the script fails at the next slice. */
+  failBy(sentence: string): void {
+    this.broken ??= sentence
+  }
+
   /** Ends the script at the next slice. */
   stop(): void {
     this.stopAsked = true
@@ -226,6 +243,7 @@ export class Runner {
       unhandled: this.firmware.others(report.unhandled),
       unhandledByFirmware: this.firmware.own(),
       mediaFailures: [...(this.hooks.mediaFailures?.() ?? [])],
+      requests: this.machine.requests().slice(-LAST_LINES),
     }
   }
 
@@ -467,6 +485,9 @@ export class Runner {
     this.pace?.keep(this.machine.now())
     this.hooks.poll?.(this)
     this.live.feed(this.machine)
+    const { broken } = this
+    this.broken = undefined
+    if (broken !== undefined) throw new StepFailed('failed', 'script', broken)
     if (this.stopAsked) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
     if (this.machine.now() >= this.guestDeadline) {
       const limit = `${this.guestTimeout / 1e9} s of guest time`
@@ -530,8 +551,18 @@ export class Runner {
     this.heard(port, byte)
   }
 
+  private requested(request: LoggedRequest): void {
+    if (request.result === undefined) return
+    this.tracer?.note(`${requestWords(request)}`)
+    this.noticed(NETWORK)
+  }
+
   private heard(port: number, byte: number): void {
     this.logs[port].add(byte)
+    this.noticed(port)
+  }
+
+  private noticed(port: number): void {
     if (this.watch && !this.hit && this.watch.atByte(port)) {
       this.hit = true
       this.machine.requestStop()

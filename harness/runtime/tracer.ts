@@ -77,6 +77,11 @@ export class Tracer {
     this.tell({ kind: 'waited', guestTimeNs: this.machine.now(), outcome, ...(error !== undefined && { error }) })
   }
 
+  /** Something that came to pass by itself. */
+  note(title: string): void {
+    this.tell({ kind: 'note', guestTimeNs: this.machine.now(), title })
+  }
+
   /** A machine that resets itself has blanked its screen by now, which tells nothing. */
   exit(title: string): void {
     this.tellKeys()

@@ -6,7 +6,14 @@ import type { MachineExit } from '../../machine/machine.js'
 import type { Area } from '../picture/compare-pictures.js'
 import { cutOut } from '../picture/screen-areas.js'
 import { screenText } from '../picture/screen-text.js'
-import { acceptsExit, type Condition, compilePattern, type ExitCondition } from '../protocol/condition.js'
+import {
+  acceptsExit,
+  type Condition,
+  compilePattern,
+  type ExitCondition,
+  NETWORK,
+  requestText,
+} from '../protocol/condition.js'
 import { ModeWatch, NeedleWatch, PictureWatch, ScreenshotWatch } from './screen-watches.js'
 import type { Scene, Watch } from './watch.js'
 
@@ -18,6 +25,8 @@ export function createWatch(condition: Condition, scene: Scene): Watch {
       return new SerialWatch(condition.port, compilePattern(condition.pattern), condition.peek ?? false, scene)
     case 'output':
       return new OutputWatch(condition.port)
+    case 'request':
+      return new RequestWatch(compilePattern(condition.pattern), condition.after, scene)
     case 'exit':
       return new ExitWatch(condition)
     case 'still':
@@ -103,6 +112,37 @@ class OutputWatch implements Watch {
 
   atExit(): boolean {
     return this.met
+  }
+}
+
+class RequestWatch implements Watch {
+  private met = false
+
+  constructor(
+    private readonly pattern: RegExp,
+    private readonly after: number,
+    private readonly scene: Scene,
+  ) {
+    this.look()
+  }
+
+  atFrame(): boolean {
+    return this.met
+  }
+
+  atByte(port: number): boolean {
+    if (port === NETWORK) this.look()
+    return this.met
+  }
+
+  atExit(): boolean {
+    return this.met
+  }
+
+  private look(): void {
+    this.met ||= this.scene
+      .requests()
+      .some((one) => one.number > this.after && one.result !== undefined && this.pattern.test(requestText(one)))
   }
 }
 

@@ -5,6 +5,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { useCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
+import type { HttpAnswer, NetworkContents } from '../../machine/network/contents.js'
 import { changeMedia, forkConfig, machineFonts, type OpenedMachine, openMachine } from '../config/machine-config.js'
 import type { TraceInput } from '../protocol/messages.js'
 import {
@@ -42,9 +43,17 @@ async function main(): Promise<void> {
     return recorder ? new RecordedMachine(machine, recorder) : machine
   }
   let opened!: OpenedMachine
-  const runner = new Runner(
+  const ask = askTest(
+    () => runner,
+    () => opened,
+  )
+  const runner: Runner = new Runner(
     (callbacks) => {
-      opened = openMachine(config, callbacks, create)
+      opened = openMachine(
+        config,
+        { ...callbacks, ask: recorder ? recorder.asking(ask, () => opened.machine) : ask },
+        create,
+      )
       return opened.machine
     },
     {
@@ -69,6 +78,35 @@ async function main(): Promise<void> {
   })
 }
 
+/** The longest that a function of the test's may think, of the host's time. */
+const LONGEST_ANSWER_MS = 30_000
+const SLEEP = new Int32Array(new SharedArrayBuffer(4))
+let questions = 0
+let awaited: { id: number; answer?: HttpAnswer } | undefined
+
+/** Guest time stands still until the test has answered. */
+function askTest(runner: () => Runner, opened: () => OpenedMachine): NonNullable<NetworkContents['ask']> {
+  return (name, question) => {
+    const asked: typeof awaited = { id: ++questions }
+    awaited = asked
+    tell({ kind: 'question', id: asked.id, name, question })
+    for (const end = performance.now() + LONGEST_ANSWER_MS; !asked.answer; Atomics.wait(SLEEP, 0, 0, 1)) {
+      takeControlMessages(runner(), opened())
+      if (asked.answer) break
+      if (runner().isEnding) return unanswered('the run has ended')
+      if (performance.now() < end) continue
+      const sentence = `the function of '${name}' did not answer ${question.method} ${question.path} within ${LONGEST_ANSWER_MS / 1000} s`
+      runner().failBy(sentence)
+      return unanswered(sentence)
+    }
+    return asked.answer
+  }
+}
+
+function unanswered(why: string): HttpAnswer {
+  return { status: 503, headers: {}, body: Buffer.from(`${why}\n`) }
+}
+
 function answer(runner: Runner, opened: OpenedMachine, request: Request): void {
   try {
     tell({ kind: 'reply', id: request.id, value: perform(runner, opened, request) })
@@ -90,6 +128,10 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return runner.picture(request.since)
     case 'read':
       return runner.read(request.area)
+    case 'requests':
+      return runner.machine.requests()
+    case 'link':
+      return opened.setLink(request.up, request.nic)
     case 'insert':
       return opened.insert(request.drive, request.medium)
     case 'snapshot':
@@ -127,6 +169,10 @@ function takeControlMessages(runner: Runner, opened: OpenedMachine): void {
         break
       case 'input':
         runner.input(message.event)
+        break
+      case 'answer':
+        if (message.error !== undefined) runner.failBy(message.error)
+        if (awaited?.id === message.id) awaited.answer = message.answer
         break
       case 'ask':
         answer(runner, opened, message.request)

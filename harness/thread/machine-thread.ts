@@ -13,6 +13,8 @@ import type { Frame } from '../../machine/devices/display/display.js'
 import { type ErrorKind, HostError } from '../../machine/errors.js'
 import type { InputEvent } from '../../machine/input.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
+import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
+import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import { forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { ScreenReading } from '../picture/screen-reading.js'
@@ -62,6 +64,8 @@ export interface VmEvents {
   onSerialTaken?: () => void
   onDebug?: (bytes: Uint8Array) => void
   onProgress?: (progress: Progress) => void
+  /** The guest asked for what a function makes; one sentence in `error` fails the script. */
+  onQuestion?: (name: string, question: HttpQuestion) => Promise<{ answer: HttpAnswer; error?: string }>
   /** Where `trace` was called: everything but serial output, which comes by `onSerial`. */
   onTrace?: (event: TraceInput) => void
 }
@@ -263,6 +267,16 @@ export class VmThread {
     return this.ask({ method: 'insert', drive, medium })
   }
 
+  /** What the guest asked of its LAN, the last of it. */
+  requests(): Promise<LoggedRequest[]> {
+    return this.ask({ method: 'requests' })
+  }
+
+  /** Plugs a network card's cable in or pulls it out; without a name the first card's. */
+  link(up: boolean, nic?: string): Promise<void> {
+    return this.ask({ method: 'link', up, nic })
+  }
+
   /** From now on what is done and shown comes by `onTrace`, or no longer. */
   trace(on = true): Promise<void> {
     return this.ask({ method: 'trace', on })
@@ -438,6 +452,9 @@ export class VmThread {
         this.serialSent -= message.bytes
         options.onSerialTaken?.()
         break
+      case 'question':
+        void this.answerQuestion(message.id, message.name, message.question)
+        break
       case 'debug':
         options.onDebug?.(message.bytes)
         break
@@ -449,6 +466,12 @@ export class VmThread {
         options.onProgress?.(message)
         break
     }
+  }
+
+  private async answerQuestion(id: number, name: string, question: HttpQuestion): Promise<void> {
+    const none = { answer: { status: 503, headers: {}, body: Buffer.from(`nobody is there to answer for ${name}\n`) } }
+    const answered = (await this.options.onQuestion?.(name, question)) ?? none
+    this.tell({ kind: 'answer', id, ...answered })
   }
 
   private settle(id: number) {

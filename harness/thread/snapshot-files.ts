@@ -1,15 +1,15 @@
 /** Snapshots in files: the machine's own part is `machine/state/snapshot-file.ts`, this adds its configuration and media. */
 import { createHash } from 'node:crypto'
 import { createReadStream, statSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { readdir, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import type { State } from '../../machine/device.js'
 import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
-import type { DriveMedia, MachineConfig, MediumConfig } from '../config/machine-config.js'
+import type { DriveMedia, MachineConfig, MediumConfig, NetworkConfig, ServedConfig } from '../config/machine-config.js'
 import { SavedConfig, SavedInputs, SavedMedia } from '../config/saved-config.js'
 import { SavedHolder, SavedRunner } from '../config/saved-session.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
@@ -133,7 +133,42 @@ export async function inputsOf(config: MachineConfig, media: DriveMedia): Promis
   ]
   const inputs: InputFile[] = []
   for (const [what, path] of files) if (path !== undefined) inputs.push({ what, path, ...(await identify(path, what)) })
+  for (const [what, path] of served(config)) inputs.push({ what, path, ...(await identifyServed(path, what)) })
   return inputs
+}
+
+/** What the LAN's servers give of the host's: each a file or a folder. */
+function served({ network }: MachineConfig): [what: string, path: string][] {
+  const http = Object.entries(network?.http ?? {}).flatMap(([at, one]): [string, string][] =>
+    'path' in one ? [[`HTTP ${at}`.slice(0, LONGEST_NAME), one.path]] : [],
+  )
+  return network?.tftp === undefined ? http : [...http, ['TFTP folder', network.tftp]]
+}
+
+const LONGEST_NAME = 64
+/** Of a folder. */
+const MOST_FILES = 20_000
+
+/** A folder by all that is in it, wherever it stands. */
+async function identifyServed(path: string, what: string): Promise<{ size: number; sha256: string }> {
+  const stats = await stat(path).catch(() => undefined)
+  if (!stats?.isDirectory()) return identify(path, what)
+  const names = (await readdir(path, { recursive: true })).sort()
+  if (names.length > MOST_FILES)
+    throw new SnapshotError(
+      `the ${what} ${JSON.stringify(path)} has more than ${MOST_FILES} files, too many to keep a machine that was given them; serve a smaller folder`,
+    )
+  const hash = createHash('sha256')
+  let size = 0
+  for (const name of names) {
+    const file = join(path, name)
+    // What is no file, or leads nowhere, is not served either.
+    if (!(await stat(file).catch(() => undefined))?.isFile()) continue
+    const one = await identify(file, what)
+    size += one.size
+    hash.update(`${name}\n${one.sha256}\n`)
+  }
+  return { size, sha256: hash.digest('hex') }
 }
 
 const known = new Map<string, string>()
@@ -163,7 +198,7 @@ async function hashOf(path: string): Promise<string> {
 
 /** The directory may be another one when the file is read. */
 export function absolute(config: MachineConfig): MachineConfig {
-  const { floppies, cdrom, disks, kernel, firmware } = config
+  const { floppies, cdrom, disks, kernel, firmware, network } = config
   return {
     ...config,
     ...(floppies && { floppies: floppies.map(absoluteMedium) }),
@@ -177,12 +212,22 @@ export function absolute(config: MachineConfig): MachineConfig {
         ...(kernel.modules && { modules: kernel.modules.map((one) => ({ ...one, path: resolve(one.path) })) }),
       },
     }),
+    ...(network && { network: absoluteNetwork(network) }),
     ...(firmware && {
       firmware: {
         ...(firmware.bios !== undefined && { bios: resolve(firmware.bios) }),
         ...(firmware.vgaBios !== undefined && { vgaBios: resolve(firmware.vgaBios) }),
       },
     }),
+  }
+}
+
+function absoluteNetwork({ http, tftp, ...rest }: NetworkConfig): NetworkConfig {
+  const whole = (one: ServedConfig): ServedConfig => ('path' in one ? { path: resolve(one.path) } : one)
+  return {
+    ...rest,
+    ...(http && { http: Object.fromEntries(Object.entries(http).map(([path, one]) => [path, whole(one)])) }),
+    ...(tftp !== undefined && { tftp: resolve(tftp) }),
   }
 }
 

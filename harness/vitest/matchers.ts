@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 import type { TimeoutOptions } from '../vm/driver.js'
 import { awaited } from './forgotten.js'
 import { type ExpectedExit, toExit } from './to-exit.js'
+import { toHaveRequested } from './to-have-requested.js'
 import { type ScreenshotOptions, toHaveScreenshot } from './to-have-screenshot.js'
 import { toHaveText } from './to-have-text.js'
 import { toMatchNeedle } from './to-match-needle.js'
@@ -17,6 +18,8 @@ interface BootwrightMatchers {
   toHaveScreenshot(options?: ScreenshotOptions): Promise<void>
   /** The screen shows the needle of this name, or one with this tag. */
   toMatchNeedle(nameOrTag: string, options?: TimeoutOptions): Promise<void>
+  /** The guest asked its LAN for this, as in `http GET /preseed.cfg`; with `.not` until now. */
+  toHaveRequested(expected: RegExp | string, options?: TimeoutOptions): Promise<void>
   /** The guest stops; by default cleanly. */
   toExit(expected?: ExpectedExit, options?: TimeoutOptions): Promise<void>
 }
@@ -26,7 +29,7 @@ declare module 'vitest' {
   interface Matchers<T = any> extends BootwrightMatchers {}
 }
 
-const matchers = { toHaveText, toHaveScreenshot, toMatchNeedle, toExit }
+const matchers = { toHaveText, toHaveScreenshot, toMatchNeedle, toHaveRequested, toExit }
 expect.extend(
   Object.fromEntries(Object.entries(matchers).map(([name, run]) => [name, awaited(name, run as never)])) as never,
 )

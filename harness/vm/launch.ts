@@ -12,9 +12,11 @@ import { type LayoutName, layoutNamed } from '../keys/keyboard-layouts.js'
 import { type FailOn, toFailPatterns } from '../keys/patterns.js'
 import { type NeedleSet, openNeedles } from '../needles/needle-set.js'
 import { MACHINE_ROWS, type MachineOptionName, type MachinePart, type MachineValues } from '../options/machine-spec.js'
+import { httpFunctions } from '../options/network-words.js'
 import { OptionError } from '../options/option-error.js'
 import {
   checkKernel,
+  checkNetwork,
   checkSnapshotValues,
   type FlagValues,
   misfit,
@@ -95,6 +97,7 @@ export function vmSettings(options: LaunchOptions): VmSettings {
     failOn: toFailPatterns(options.failOn),
     outputFolder: options.outputFolder ?? join(tmpdir(), 'bootwright'),
     layout: layoutNamed(options.layout ?? 'us'),
+    functions: httpFunctions(options.network),
     needles: typeof options.needles === 'string' ? openNeedles(options.needles) : options.needles,
   }
 }
@@ -106,6 +109,7 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   const own: MachineConfig = options.guest === undefined ? {} : await guestConfig(options.guest)
   const config: MachineConfig = withPart({ engine: 'auto', ...own }, part(values))
   inWords(() => checkKernel(values, config.kernel !== undefined, nameOf))
+  inWords(() => checkNetwork(config, nameOf))
   config.kernel &&= withModules(config.kernel)
   const nothing = !config.floppies?.length && !config.disks?.length && !config.cdrom && !config.kernel
   if (nothing)

@@ -3,10 +3,12 @@
  * other; under the soft engine the guest's clock stands still between them.
  */
 
+import type { HttpQuestion } from '../../machine/network/contents.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { type BootCommandOptions, parseBootCommand } from '../keys/boot-command.js'
 import type { LayoutName } from '../keys/keyboard-layouts.js'
 import type { NeedleSet } from '../needles/needle-set.js'
+import type { HttpFunction } from '../options/network-words.js'
 import type { Condition, ExitReason } from '../protocol/condition.js'
 import type { Progress, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult } from '../protocol/script.js'
@@ -18,6 +20,7 @@ import type { VmExit } from './exit.js'
 import { Keyboard } from './keyboard.js'
 import { Media } from './media.js'
 import { Mouse } from './mouse.js'
+import { answerBy, Network } from './network.js'
 import { Power } from './power.js'
 import { Screen } from './screen.js'
 import { type SerialLines, serialLines } from './serial.js'
@@ -25,10 +28,14 @@ import { memoryOf, type VmMemory, VmSnapshot } from './snapshots.js'
 import type { TraceSink } from './trace.js'
 
 const SERIAL_PORTS = 4
+/** Packer's words for where its HTTP server is. */
+const HTTP_VARIABLES = { HTTPIP: '10.0.2.2', HTTPPort: '80', HTTPURL: 'http://10.0.2.2' }
 
 export interface VmSettings extends DriverSettings {
   layout: LayoutName
   needles: NeedleSet | undefined
+  /** What answers for paths of the LAN's HTTP server. */
+  functions?: { readonly [path: string]: HttpFunction }
 }
 
 export interface ExitExpectation {
@@ -44,6 +51,7 @@ export class Vm {
   readonly debugConsole: DebugConsole
   readonly media: Media
   readonly power: Power
+  readonly network: Network
   readonly driver: VmDriver
   /** Told several times a second while the machine runs. */
   onProgress: ((progress: Progress) => void) | undefined
@@ -81,7 +89,8 @@ export class Vm {
     const onTrace = (event: TraceInput) => vm?.sink?.event(event)
     const onProgress = (progress: Progress) => vm?.onProgress?.(progress)
     const onDebug = (bytes: Uint8Array) => vm?.debugConsole.receive(bytes)
-    vm = new Vm(await startThread({ onSerial, onDebug, onTrace, onProgress }), settings)
+    const onQuestion = (name: string, question: HttpQuestion) => answerBy(settings.functions ?? {}, name, question)
+    vm = new Vm(await startThread({ onSerial, onDebug, onTrace, onProgress, onQuestion }), settings)
     if (memory) await vm.adopt(memory)
     return vm
   }
@@ -99,6 +108,7 @@ export class Vm {
     this.debugConsole = new DebugConsole(this.driver)
     this.media = new Media(this.driver)
     this.power = new Power(this.driver)
+    this.network = new Network(this.driver)
   }
 
   get engine(): 'soft' | 'kvm' {
@@ -124,7 +134,8 @@ export class Vm {
     options: BootCommandOptions & TimeoutOptions = {},
   ): Promise<void> {
     const layout = options.layout ?? this.settings.layout
-    await this.driver.run(parseBootCommand(command, { ...options, layout }), options)
+    const variables = { ...HTTP_VARIABLES, ...options.variables }
+    await this.driver.run(parseBootCommand(command, { ...options, layout, variables }), options)
   }
 
   /** Runs until the condition is met, at the very frame or byte. Rejects with a TimeoutError or a GuestExitError. */

@@ -6,6 +6,7 @@ import type { UnhandledAccess } from '../../machine/report.js'
 import type { Warning } from '../../machine/warnings.js'
 import { printable } from '../../reports/printable.js'
 import type { Look, RunResult } from '../protocol/script.js'
+import { requestWords } from './request-words.js'
 
 export type Evidence = Look & Partial<Pick<RunResult, 'exit'>>
 
@@ -31,6 +32,11 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
   else if (result.registers) lines.push('registers:', ...result.registers.trimEnd().split('\n').map(indent))
   if (result.faults.length > 0) lines.push('last exceptions:', ...result.faults.map(faultLine).map(indent))
   if (result.lastIo.length > 0) lines.push('last I/O:', ...result.lastIo.map(accessLine).map(indent))
+  if (result.requests && result.requests.length > 0)
+    lines.push(
+      'asked of the LAN:',
+      ...result.requests.slice(-10).map((one) => indent(`${seconds(one.time)} ${requestWords(one)}`)),
+    )
   if (result.mediaFailures.length > 0)
     lines.push('media that failed under the guest:', ...result.mediaFailures.map(indent))
   lines.push(...some('devices warned of:', result.warnings, warningLine))
@@ -89,6 +95,8 @@ function accessLine({ kind, port, name, value, times }: PortAccess): string {
   const often = times === 1 ? '' : `, ${times} times, last`
   return `${kind} port ${hex(port)}${name ? ` (${name})` : ''}${often}: ${hex(value)}`
 }
+
+const seconds = (ns: number) => `${(ns / 1e9).toFixed(3)} s`
 
 function indent(line: string): string {
   return `  ${line}`

@@ -82,8 +82,8 @@ export function bytes(least: number, most = least): Field {
     fits: (value) => value instanceof Uint8Array && value.length >= least && value.length <= most,
     save: (present) => (present as Uint8Array).slice(),
     load(saved, present) {
-      if (least !== most) return (saved as Uint8Array).slice()
-      ;(present as Uint8Array).set(saved as Uint8Array)
+      if (least !== most || !(present instanceof Uint8Array)) return (saved as Uint8Array).slice()
+      present.set(saved as Uint8Array)
       return present
     },
   }

@@ -98,3 +98,21 @@ export const parts: Field = {
     return present
   },
 }
+
+/** Parts that come and go, up to `most`: made anew when they are loaded. */
+export function made(create: () => Stateful, most: number): Field {
+  return {
+    wanted: `a list of up to ${most} records`,
+    fits: (value) => Array.isArray(value) && value.length <= most && value.every(isRecord),
+    check(saved, _present, where, now) {
+      for (const [i, one] of (saved as State[]).entries()) checkState(create(), one, `${where}.${i}`, now)
+    },
+    save: (present) => (present as Stateful[]).map(saveState),
+    load: (saved) =>
+      (saved as State[]).map((one) => {
+        const fresh = create()
+        takeState(fresh, one)
+        return fresh
+      }),
+  }
+}

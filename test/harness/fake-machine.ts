@@ -146,6 +146,10 @@ export class FakeMachine implements Machine {
 
   insert(): void {}
 
+  requests(): [] {
+    return []
+  }
+
   report(): MachineReport {
     return {
       unhandled: [{ kind: 'port', address: 0x388, name: 'AdLib', reads: 2, writes: 1 }],

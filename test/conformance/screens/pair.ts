@@ -148,7 +148,13 @@ class QemuDriver {
     }
     const now = () => (performance.now() - this.started) * 1e6
     const end = now() + timeoutNs
-    const watch = createWatch(condition, { now, display: qemu.screen, text: shown, serial: () => log })
+    const watch = createWatch(condition, {
+      now,
+      display: qemu.screen,
+      text: shown,
+      requests: () => [],
+      serial: () => log,
+    })
     for (;;) {
       await qemu.pause()
       await qemu.look()

@@ -201,6 +201,7 @@ describe('a condition on needles', () => {
       now: () => 0,
       display,
       text: () => undefined,
+      requests: () => [],
       serial: () => new SerialLog(),
     })
     display.paint(200)

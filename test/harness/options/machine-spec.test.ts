@@ -177,6 +177,13 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
     },
     written: "nic: ['ne2k_isa,irq=10,link=off', 'ne2k_isa,net=none,iobase=0x340']",
   },
+  network: {
+    typed: [`/preseed.cfg=${kernel}`, folder],
+    value: { http: { '/preseed.cfg': kernel, '/': folder } },
+    with: { nic: 'ne2k_isa' },
+    config: { network: { http: { '/preseed.cfg': { path: kernel }, '/': { path: folder } } } },
+    written: `network: { http: { '/preseed.cfg': '${kernel}', '/': '${folder}' } }`,
+  },
   epoch: {
     typed: ['2026-01-31T12:00:00'],
     qemu: ['-rtc', 'base=2026-01-31T12:00:00,clock=vm'],
@@ -259,8 +266,10 @@ describe.each(Object.entries(EXAMPLES) as [MachineOptionName, Example][])('%s', 
   })
 
   test('of a snapshot’s machine, as the table says', () => {
-    const parse = () =>
-      parseRun(undefined, { ...flagsOf([...beside(example), ...typedArgs(name, example)]), snapshot: 's' }, [])
+    // The snapshot has the cards.
+    const { nic: _, ...others } = example.with ?? {}
+    const needed = beside({ ...example, with: others })
+    const parse = () => parseRun(undefined, { ...flagsOf([...needed, ...typedArgs(name, example)]), snapshot: 's' }, [])
     if (option.snapshot === 'own') expect(parse).toThrow(/is the snapshot's own, 's'; leave it out$/)
     else expect(parse().machine).toEqual(example.config)
   })

@@ -10,7 +10,7 @@ import type { Frame } from '../../../machine/devices/display/display.js'
 import { FakeDisplay } from '../fake-machine.js'
 
 function sceneOf(display: FakeDisplay): Scene {
-  return { now: () => 0, display, text: () => undefined, serial: () => new SerialLog() }
+  return { now: () => 0, display, text: () => undefined, requests: () => [], serial: () => new SerialLog() }
 }
 
 const grey = (level: number) =>

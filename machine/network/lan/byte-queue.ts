@@ -1,0 +1,40 @@
+/** Bytes that come in at one end and leave at the other, with no more memory than they need. */
+const SMALLEST = 4096
+
+export class ByteQueue {
+  private bytes = new Uint8Array(0)
+  private start = 0
+  length = 0
+
+  append(more: Uint8Array): void {
+    if (this.start + this.length + more.length > this.bytes.length) this.makeRoom(more.length)
+    this.bytes.set(more, this.start + this.length)
+    this.length += more.length
+  }
+
+  /** A part of it, which is valid until more is appended. */
+  view(offset: number, length: number): Uint8Array {
+    const at = this.start + offset
+    return this.bytes.subarray(at, at + Math.max(0, Math.min(length, this.length - offset)))
+  }
+
+  drop(count: number): void {
+    const dropped = Math.min(count, this.length)
+    this.start += dropped
+    this.length -= dropped
+    if (this.length > 0) return
+    this.start = 0
+    if (this.bytes.length > SMALLEST) this.bytes = new Uint8Array(0)
+  }
+
+  private makeRoom(more: number): void {
+    const needed = this.length + more
+    const size = Math.max(SMALLEST, this.bytes.length)
+    // Twice as much as it holds, so that not each one that is appended moves all.
+    const wanted = needed * 2 > size ? Math.max(size, 2 ** Math.ceil(Math.log2(needed * 2))) : size
+    const moved = wanted > this.bytes.length ? new Uint8Array(wanted) : this.bytes
+    moved.set(this.bytes.subarray(this.start, this.start + this.length))
+    this.bytes = moved
+    this.start = 0
+  }
+}

@@ -1,0 +1,198 @@
+/** HTTP on one connection: requests one after the other, answers in the same order, and what of an answer is still to go. */
+import type { Clock } from '../../clock.js'
+import type { StateTable } from '../../device.js'
+import { bytes, count, flag, text } from '../../state/fields.js'
+import { part } from '../../state/state-table.js'
+import type { Content } from '../contents.js'
+import { addressText } from './addresses.js'
+import { BadRequest, type HttpRequest, RequestReader } from './http-request.js'
+import { type HttpServer, headOf, LARGEST_BODY, LONGEST_PATH, plainAnswer, type Served } from './http-server.js'
+import type { RequestLog } from './request-log.js'
+import type { TcpApplication, TcpConnection } from './tcp-connection.js'
+
+const LONGEST_REST = LARGEST_BODY + 4096
+/** Read of a file at a time. */
+const PIECE = 64 << 10
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
+
+export interface HttpHost {
+  readonly clock: Clock
+  readonly log: RequestLog
+  readonly server: HttpServer
+  /** Seconds since 1970. */
+  now(): number
+}
+
+export class HttpSession implements TcpApplication {
+  readonly state: StateTable = {
+    ...{ reader: part(), rest: bytes(0, LONGEST_REST), path: text(LONGEST_PATH), offset: count, end: count },
+    ...{
+      request: count,
+      status: count,
+      sent: count,
+      isLast: flag,
+      isAnswering: flag,
+      isAsked: flag,
+      guestIsDone: flag,
+    },
+  }
+  private readonly reader = new RequestReader()
+  /** Of the head and of a body that is no file. */
+  private rest: Uint8Array = new Uint8Array(0)
+  /** The file that is sent, from `offset` to `end`. */
+  private path = ''
+  private offset = 0
+  private end = 0
+  /** Its number in the log. */
+  private request = 0
+  private status = 0
+  /** Of the body. */
+  private sent = 0
+  /** The connection ends after this answer. */
+  private isLast = false
+  private isAnswering = false
+  /** The client was told to go on. */
+  private isAsked = false
+  private guestIsDone = false
+  private content: Content | undefined
+
+  constructor(
+    private readonly connection: TcpConnection,
+    private readonly host: HttpHost,
+  ) {}
+
+  received(data: Uint8Array): void {
+    if (this.isLast) return
+    try {
+      this.reader.add(data)
+      this.proceed()
+    } catch (error) {
+      this.refuse(error)
+    }
+  }
+
+  ended(): void {
+    this.guestIsDone = true
+    if (!this.isAnswering) this.connection.end()
+  }
+
+  writable(): void {
+    if (!this.isAnswering) return
+    try {
+      this.pump()
+      if (!this.isAnswering) this.proceed()
+    } catch (error) {
+      this.refuse(error)
+    }
+  }
+
+  closed(why?: string): void {
+    if (this.isAnswering)
+      this.host.log.answered(this.request, `${this.status}, ${why ?? 'closed'} after ${this.sent} bytes`)
+    this.isAnswering = false
+    this.closeFile()
+  }
+
+  /** Answers what has come, as far as one answer is through. */
+  private proceed(): void {
+    while (!this.isAnswering && !this.isLast) {
+      const request = this.reader.next()
+      if (request === 'continue' && !this.isAsked) {
+        this.isAsked = true
+        this.connection.write(CONTINUE)
+      }
+      if (!request || request === 'continue') break
+      this.isAsked = false
+      this.answer(request)
+    }
+    if (!this.isAnswering && this.guestIsDone) this.connection.end()
+  }
+
+  private answer(request: HttpRequest): void {
+    const { host, connection } = this
+    const { method, target, headers, minor } = request
+    const from = addressText(connection.remoteAddress)
+    this.request = host.log.add(host.clock.now(), 'http', from, `${method} ${target}`).number
+    const connectionWords = (headers.get('connection') ?? '').toLowerCase()
+    const isKept = minor === 1 ? !connectionWords.includes('close') : connectionWords.includes('keep-alive')
+    this.begin(host.server.answer(request, this.request), method === 'HEAD', isKept, minor === 0)
+  }
+
+  private refuse(error: unknown): void {
+    if (!(error instanceof BadRequest)) throw error
+    if (this.isAnswering) {
+      this.isLast = true
+      return
+    }
+    const { host, connection } = this
+    const from = addressText(connection.remoteAddress)
+    this.request = host.log.add(host.clock.now(), 'http', from, `no request: ${error.message}`).number
+    this.begin(plainAnswer(error.status, error.message), false, false, false)
+  }
+
+  private begin({ status, headers, body }: Served, isHead: boolean, isKept: boolean, isOld: boolean): void {
+    const isFile = !(body instanceof Uint8Array)
+    const length = isFile ? body.end - body.offset : body.length
+    const date = new Date(Math.floor(this.host.now()) * 1000).toUTCString()
+    const head = headOf({
+      status,
+      headers: [
+        ['Date', date],
+        ['Server', 'Bootwright'],
+        ...headers,
+        ...(status === 304 ? [] : ([['Content-Length', String(length)]] as [string, string][])),
+        ...(!isKept ? ([['Connection', 'close']] as [string, string][]) : []),
+        ...(isKept && isOld ? ([['Connection', 'keep-alive']] as [string, string][]) : []),
+      ],
+    })
+    this.rest = isFile || isHead ? head : Buffer.concat([head, body])
+    this.path = isFile && !isHead ? body.path : ''
+    this.offset = isFile ? body.offset : 0
+    this.end = isFile && !isHead ? body.end : this.offset
+    this.status = status
+    this.sent = -head.length
+    this.isLast = !isKept
+    this.isAnswering = true
+    this.pump()
+  }
+
+  /** Writes as much as there is room for. */
+  private pump(): void {
+    const { connection } = this
+    for (let { room } = connection; room > 0 && this.isAnswering; { room } = connection) {
+      let piece: Uint8Array
+      if (this.rest.length > 0) {
+        piece = this.rest.subarray(0, room)
+        this.rest = this.rest.subarray(piece.length)
+      } else if (this.offset < this.end) {
+        piece = this.read(Math.min(room, PIECE, this.end - this.offset))
+        this.offset += piece.length
+      } else {
+        this.finish()
+        return
+      }
+      this.sent += piece.length
+      connection.write(piece)
+    }
+    if (this.isAnswering && this.rest.length === 0 && this.offset >= this.end) this.finish()
+  }
+
+  private read(length: number): Uint8Array {
+    this.content ??= this.host.server.open(this.path)
+    const piece = new Uint8Array(length)
+    this.content?.read(this.offset, piece)
+    return piece
+  }
+
+  private finish(): void {
+    this.isAnswering = false
+    this.closeFile()
+    this.host.log.answered(this.request, `${this.status}, ${Math.max(0, this.sent)} bytes`)
+    if (this.isLast) this.connection.end()
+  }
+
+  private closeFile(): void {
+    this.content?.close()
+    this.content = undefined
+  }
+}

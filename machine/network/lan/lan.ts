@@ -1,0 +1,210 @@
+/**
+ * The LAN of a machine: one station behind the switch that is gateway, name server and all services, at the addresses of
+ * QEMU's user network. It answers in guest time, the same in every run, and has no way out: what is for elsewhere is
+ * refused at once, and noted.
+ *
+ *   10.0.2.2, fec0::2, fe80::2   gateway, DHCP, HTTP (80), TFTP, NTP
+ *   10.0.2.3, fec0::3            DNS
+ *   10.0.2.15 and on             guests, by DHCP
+ */
+import type { Clock } from '../../clock.js'
+import type { Stateful, StateTable, Warn } from '../../device.js'
+import { list, text } from '../../state/fields.js'
+import { part } from '../../state/state-table.js'
+import type { NetworkContents } from '../contents.js'
+import { Arrivals, type NetworkPort } from '../port.js'
+import {
+  addressText,
+  BROADCAST,
+  BROADCAST_MAC,
+  GATEWAY,
+  isGroup,
+  isNeighbour,
+  isOwn,
+  NAME_SERVER,
+  NAME_SERVER6,
+  ROUTER6,
+  sameBytes,
+} from './addresses.js'
+import { answerArp } from './arp.js'
+import { type Datagram, ICMP, ICMPV6, type Outgoing, TCP, UDP } from './datagram.js'
+import { DHCP_CLIENT, DHCP_SERVER, DhcpServer } from './dhcp.js'
+import { answerDns } from './dns.js'
+import { ARP, IPV4, IPV6, typeOf } from './ethernet.js'
+import { HTTP, HttpServer } from './http-server.js'
+import { HttpSession } from './http-session.js'
+import { answerEcho, NO_PORT, PROHIBITED, unreachable } from './icmp.js'
+import { Ipv4 } from './ipv4.js'
+import { Ipv6 } from './ipv6.js'
+import { answerSolicitation } from './neighbour-discovery.js'
+import { answerNtp } from './ntp.js'
+import { Reassembly } from './reassembly.js'
+import { RequestLog } from './request-log.js'
+import { TcpEndPoint } from './tcp.js'
+import { TFTP, TftpServer } from './tftp.js'
+import { readUdp, type UdpDatagram, writeUdp } from './udp.js'
+
+const DNS = 53
+const NTP = 123
+/** Places elsewhere that were asked for and are noted; each once. */
+const MOST_REFUSED = 256
+
+export interface LanOptions {
+  clock: Clock
+  warn: Warn
+  /** Where it is plugged into the switch. */
+  port: NetworkPort
+  contents: NetworkContents
+  /** Guest time 0, in seconds since 1970. */
+  epoch: number
+}
+
+export class Lan implements Stateful {
+  readonly state: StateTable = {
+    ...{ arrivals: part(), ipv4: part(), ipv6: part(), tcp: part(), dhcp: part(), tftp: part(), log: part() },
+    refused: list(text(128), 0, MOST_REFUSED),
+  }
+  readonly log = new RequestLog()
+  private readonly clock: Clock
+  private readonly port: NetworkPort
+  private readonly epoch: number
+  private readonly arrivals: Arrivals
+  private readonly ipv4: Ipv4
+  private readonly ipv6: Ipv6
+  private readonly tcp: TcpEndPoint
+  private readonly dhcp: DhcpServer
+  private readonly tftp: TftpServer
+  private refused: string[] = []
+
+  constructor({ clock, warn, port, contents, epoch }: LanOptions) {
+    this.clock = clock
+    this.port = port
+    this.epoch = epoch
+    this.arrivals = new Arrivals('lan', clock, warn, (frame) => this.receive(frame))
+    port.receive = (frame, time) => this.arrivals.add(frame, time)
+    this.ipv4 = new Ipv4(new Reassembly(clock))
+    this.ipv6 = new Ipv6(new Reassembly(clock))
+    const server = new HttpServer(contents)
+    const http = { clock, log: this.log, server, now: () => this.seconds }
+    this.tcp = new TcpEndPoint(
+      clock,
+      (datagram) => this.send(datagram),
+      (port) => port === HTTP,
+      (connection) => new HttpSession(connection, http),
+    )
+    this.dhcp = new DhcpServer(clock, this.log, contents.bootFiles ?? {})
+    this.tftp = new TftpServer(clock, this.log, contents.tftp, ({ mac, source, destination, port: to }, from, data) =>
+      this.send(writeUdp({ mac, source: destination, destination: source }, { from, to, data })),
+    )
+  }
+
+  /** Guest time, since 1970. */
+  private get seconds(): number {
+    return this.epoch + this.clock.now() / 1e9
+  }
+
+  private receive(frame: Uint8Array): void {
+    switch (typeOf(frame)) {
+      case ARP: {
+        const answer = answerArp(frame)
+        if (answer) this.port.send(answer, this.clock.now())
+        break
+      }
+      case IPV4: {
+        const datagram = this.ipv4.read(frame)
+        if (datagram) this.take(datagram)
+        break
+      }
+      case IPV6: {
+        const datagram = this.ipv6.read(frame)
+        if (!datagram) break
+        const answer = datagram.protocol === ICMPV6 ? answerSolicitation(datagram) : undefined
+        if (answer) this.send(answer)
+        else this.take(datagram)
+      }
+    }
+  }
+
+  private take(datagram: Datagram): void {
+    const { destination, protocol, source } = datagram
+    const isForAll = isGroup(destination) || sameBytes(destination, BROADCAST)
+    if (isForAll) {
+      if (protocol === UDP) this.takeUdp(datagram, true)
+      return
+    }
+    // Who has no address of its own, or gives one that is many's, gets no answer.
+    if (isGroup(source) || isOwn(source)) return
+    if (!isOwn(destination)) {
+      if (!isNeighbour(destination)) this.refuse(datagram)
+      return
+    }
+    if (protocol === TCP) this.tcp.receive(datagram)
+    else if (protocol === UDP) this.takeUdp(datagram, false)
+    else if (protocol === (destination.length === 4 ? ICMP : ICMPV6)) {
+      const answer = answerEcho(datagram)
+      if (answer) this.send(answer)
+    }
+  }
+
+  private takeUdp(datagram: Datagram, isForAll: boolean): void {
+    const udp = readUdp(datagram)
+    if (!udp) return
+    if (udp.to === DHCP_SERVER) this.takeDhcp(datagram, udp)
+    else if (!isForAll && !this.serve(datagram, udp)) this.send(unreachable(datagram, datagram.destination, NO_PORT))
+  }
+
+  /** Whether somebody is at that port. */
+  private serve(datagram: Datagram, udp: UdpDatagram): boolean {
+    const { mac, source, destination } = datagram
+    const reply = (data: Uint8Array) =>
+      this.send(writeUdp({ mac, source: destination, destination: source }, { from: udp.to, to: udp.from, data }))
+    const now = this.clock.now()
+    const isNameServer = sameBytes(destination, NAME_SERVER) || sameBytes(destination, NAME_SERVER6)
+    if (isNameServer) {
+      if (udp.to !== DNS) return false
+      const answer = answerDns(udp.data, this.dhcp)
+      if (!answer) return true
+      this.log.add(now, 'dns', addressText(source), answer.question, answer.result)
+      reply(answer.data)
+      return true
+    }
+    if (udp.to === NTP) {
+      const answer = answerNtp(udp.data, this.seconds)
+      if (!answer) return true
+      this.log.add(now, 'ntp', addressText(source), 'the time', new Date(Math.floor(this.seconds) * 1000).toISOString())
+      reply(answer)
+      return true
+    }
+    if (udp.to !== TFTP && !this.tftp.has(udp.to)) return false
+    this.tftp.receive({ mac, source, destination, port: udp.from }, udp.to, udp.data)
+    return true
+  }
+
+  private takeDhcp({ mac }: Datagram, { data }: UdpDatagram): void {
+    const reply = this.dhcp.answer(data)
+    if (!reply) return
+    const path = reply.isBroadcast
+      ? { mac: BROADCAST_MAC, source: GATEWAY, destination: BROADCAST }
+      : { mac, source: GATEWAY, destination: reply.to }
+    this.send(writeUdp(path, { from: DHCP_SERVER, to: DHCP_CLIENT, data: reply.data }))
+  }
+
+  /** There is no way out: the guest hears it at once, and the test reads whereto it wanted. */
+  private refuse(datagram: Datagram): void {
+    const { source, destination, protocol, payload } = datagram
+    const port = payload.length >= 4 ? (payload[2] << 8) | payload[3] : 0
+    const name = { [TCP]: 'TCP', [UDP]: 'UDP', [ICMP]: 'ICMP', [ICMPV6]: 'ICMP' }[protocol] ?? `protocol ${protocol}`
+    const place = `${name} ${addressText(destination)}${protocol === TCP || protocol === UDP ? ` port ${port}` : ''}`
+    if (!this.refused.includes(place) && this.refused.length < MOST_REFUSED) {
+      this.refused.push(place)
+      this.log.add(this.clock.now(), 'refused', addressText(source), place, 'this LAN has no way out')
+    }
+    const isError = protocol === ICMP ? ![8, 13, 17].includes(payload[0]) : protocol === ICMPV6 && payload[0] < 128
+    if (!isError) this.send(unreachable(datagram, source.length === 4 ? GATEWAY : ROUTER6, PROHIBITED))
+  }
+
+  private send(datagram: Outgoing): void {
+    const frames = datagram.source.length === 4 ? this.ipv4.write(datagram) : this.ipv6.write(datagram)
+    for (const frame of frames) this.port.send(frame, this.clock.now())
+  }
+}
