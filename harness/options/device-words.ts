@@ -33,14 +33,14 @@ const DRIVES = ['ide', 'floppy']
 const LACKING: readonly [family: RegExp, words: string][] = [
   [/usb|hci/, 'this machine has no USB; its keyboard and mouse are PS/2, so leave it out'],
   [
-    /^(e1000|rtl8139|ne2k|pcnet|virtio-net|i8255|tulip|vmxnet)/,
+    /^(e1000e|igb|i8255|tulip|vmxnet)/,
     'this machine has no such network card yet; leave it out',
   ],
   [
     /^(ac97|sb16|intel-hda|hda-|es1370|adlib|gus|cs4231a|ich9-intel|virtio-sound)/i,
     'this machine has no such sound card yet; leave it out',
   ],
-  [/^(virtio-blk|scsi-|nvme|ahci|usb-storage)/, 'disks here are IDE; give the image by --drive or --disk'],
+  [/^(scsi-|nvme|ahci|usb-storage)/, 'disks here are IDE; give the image by --drive or --disk'],
 ]
 
 /**

@@ -68,14 +68,18 @@ const ABSENT: readonly PortClaim[] = [
 /** What is plugged in: drives with their media, what every PC has here, and what was asked for. */
 export function deviceTable(options: MachineOptions): DeviceSpec[] {
   const { floppies, disks, devices = [], nics = [] } = options
+  const given = devices.flatMap(({ options }) => options?.drive ?? [])
+  const twice = given.find((drive, i) => given.indexOf(drive) !== i)
+  if (twice !== undefined) throw new DeviceError(`two devices are given the disk '${twice}'; give one another`)
   const floppyDrives = [0, 1].filter((unit) => unit === 0 || floppies[unit])
   const own: DeviceSpec[] = [
     ...floppyDrives.map((unit) => ({ type: 'floppy', id: floppyDrive(unit), options: { unit } })),
-    ...disks.map((_, i) => ({
-      type: 'ide-hd',
-      id: `disk${i}`,
-      options: { unit: DISK_UNITS[i], serial: `BW0000${i + 1}` },
-    })),
+    ...disks.flatMap((_, i) => {
+      const id = `disk${i}`
+      // One that another device was given is not in the IDE's cable.
+      if (given.includes(id)) return []
+      return [{ type: 'ide-hd', id, options: { unit: DISK_UNITS[i], serial: `BW0000${i + 1}` } }]
+    }),
     { type: 'ide-cd', id: 'cdrom', options: { unit: CDROM_UNIT } },
     { type: 'hpet' },
     { type: 'isa-fdc' },

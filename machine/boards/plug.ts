@@ -57,7 +57,7 @@ export function plugIn(specs: readonly DeviceSpec[], chassis: Chassis, wiring: W
           throw new DeviceError(`the device ${name} (${type.type}) finds no ${kind} bus on this board`)
         return bus as T
       },
-      backend: <T>(kind: string) => wiring.backend(kind, name) as T | undefined,
+      backend: <T>(kind: string, other = name) => wiring.backend(kind, other) as T | undefined,
     }
     const device = type.create(slot, options as never)
     // With the base addresses that it has now.

@@ -17,18 +17,20 @@ import { ideCd } from './storage/atapi-cd.js'
 import { isaFdc } from './storage/fdc82077.js'
 import { floppy } from './storage/floppy-drive.js'
 import { hpet } from './timer/hpet.js'
+import { virtioBlk } from './virtio/virtio-blk.js'
 import { virtioNet } from './virtio/virtio-net.js'
+import { virtioRng } from './virtio/virtio-rng.js'
 import { isaDebugExit } from './watchdog/isa-debug-exit.js'
 import { pcTestdev } from './watchdog/pc-testdev.js'
 
 export { DeviceError }
 
 export const DEVICE_TYPES: readonly DeviceType[] = [
-  ...[ideHd, ideCd, floppy, isaFdc],
+  ...[ideHd, ideCd, floppy, isaFdc, virtioBlk],
   ...[vga, cirrusVga],
   ...[ne2kIsa, ne2kPci, pcnet, rtl8139, e1000, e1000_82544gc, e1000_82545em, virtioNet],
   ...[isaSerial, isaParallel, isaDebugcon],
-  ...[hpet, isaDebugExit, pcTestdev],
+  ...[hpet, isaDebugExit, pcTestdev, virtioRng],
 ]
 
 /** A device to plug in: its type, its name (QEMU's `id`) and its options. */

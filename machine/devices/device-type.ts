@@ -68,8 +68,8 @@ export interface Slot {
   firmware(file: string): Uint8Array | undefined
   /** What it is plugged into, as that bus's contract has it. Throws an Error where the board has none. */
   bus<T>(kind: string): T
-  /** The other end of a serial line, a disk's medium, a network port: undefined where nothing is connected. */
-  backend<T>(kind: string): T | undefined
+  /** The other end of a serial line, a disk's medium, a network port, by the device's name or one that it was told: undefined where nothing is connected. */
+  backend<T>(kind: string, name?: string): T | undefined
 }
 
 /** The other end of a line of characters: what the guest sends goes to `send`, the device sets `receive`. */

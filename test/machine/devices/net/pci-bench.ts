@@ -27,6 +27,7 @@ export class PciCard {
     readonly port = new LoopbackPort(),
     memoryBar?: number,
     given: { readonly [option: string]: unknown } = {},
+    backend: (kind: string, name?: string) => unknown = (kind) => (kind === 'net' ? port : undefined),
   ) {
     const { memory, pci } = this.fixture
     memory.addRam('RAM', 0, RAM, memory.allocate('RAM', RAM))
@@ -45,7 +46,7 @@ export class PciCard {
         const offset = memory.allocate(name, size)
         return { name, offset, size, bytes: memory.arenaBytes(offset, size) }
       },
-      backend: <T>(kind: string) => (kind === 'net' ? port : undefined) as T | undefined,
+      backend: <T>(kind: string, name?: string) => backend(kind, name) as T | undefined,
     }
     const { type: row, options } = parseDevice({ type, options: given })
     this.device = row.create(slot, options as never) as Device

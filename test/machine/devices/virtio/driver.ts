@@ -18,6 +18,9 @@ export interface Given {
   written: number
 }
 
+/** Of the device, and what is connected to it. */
+type Options = [given?: { readonly [option: string]: unknown }, backend?: (kind: string, name?: string) => unknown]
+
 export class Driver {
   readonly card: PciCard
   private readonly sizes: number[] = []
@@ -32,8 +35,9 @@ export class Driver {
     type: string,
     private readonly isModern: boolean,
     readonly port = new LoopbackPort(() => undefined),
+    ...more: Options
   ) {
-    this.card = new PciCard(type, port, isModern ? 4 : undefined)
+    this.card = new PciCard(type, port, isModern ? 4 : undefined, ...more)
   }
 
   status(value?: number): number {

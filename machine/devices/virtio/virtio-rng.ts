@@ -1,0 +1,91 @@
+/**
+ * QEMU's `virtio-rng-pci`: the entropy device of Virtual I/O Device 1.2, 5.4. Its numbers follow from a seed, so that a
+ * guest that reads them is the same every time; they are no secret.
+ */
+import type { StateTable } from '../../device.js'
+import { list, u32 } from '../../state/fields.js'
+import { integerOption } from '../device-type.js'
+import type { VirtioDevice, VirtioHost } from './virtio-device.js'
+import { virtioPciType } from './virtio-pci.js'
+import { bytesOf, scatter } from './virtqueue.js'
+
+const QUEUE = 0
+/** A request is answered with no more; drivers ask again. */
+const MOST_BYTES = 4096
+const REQUESTS_AT_ONCE = 16
+
+const STATE: StateTable = { numbers: list(u32, 4) }
+
+export class VirtioRng implements VirtioDevice {
+  readonly state = STATE
+  readonly features = []
+  readonly configurationSize = 0
+  /** The state of xoshiro128** (Blackman and Vigna, 2018). */
+  private readonly numbers = new Uint32Array(4)
+
+  constructor(
+    private readonly host: VirtioHost,
+    seed: number,
+  ) {
+    // By a generator with a state of its own kind, as its authors advise: SplitMix32.
+    for (let i = 0; i < 4; i++) {
+      let z = (seed + Math.imul(i + 1, 0x9e3779b9)) >>> 0
+      z = Math.imul(z ^ (z >>> 16), 0x85ebca6b)
+      z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35)
+      this.numbers[i] = z ^ (z >>> 16)
+    }
+  }
+
+  /** The numbers go on. */
+  reset(): void {}
+
+  readConfiguration(): number {
+    return 0
+  }
+
+  serve(): boolean {
+    const { host } = this
+    const queue = host.queues[QUEUE]
+    for (let n = 0; n < REQUESTS_AT_ONCE; n++) {
+      const chain = queue.take()
+      if (!chain) {
+        host.tell(QUEUE)
+        return false
+      }
+      const bytes = new Uint8Array(Math.min(bytesOf(chain.writable), MOST_BYTES))
+      const view = new DataView(bytes.buffer)
+      for (let at = 0; at < bytes.length; at += 4) {
+        const number = this.next()
+        if (at + 4 <= bytes.length) view.setUint32(at, number, true)
+        else for (let i = at; i < bytes.length; i++) bytes[i] = number >>> (8 * (i - at))
+      }
+      queue.give(chain, scatter(host.memory, chain.writable, bytes))
+    }
+    host.tell(QUEUE)
+    return true
+  }
+
+  private next(): number {
+    const s = this.numbers
+    const result = Math.imul(rotateLeft(Math.imul(s[1], 5), 7), 9) >>> 0
+    const shifted = s[1] << 9
+    s[2] ^= s[0]
+    s[3] ^= s[1]
+    s[1] ^= s[2]
+    s[0] ^= s[3]
+    s[2] ^= shifted
+    s[3] = rotateLeft(s[3], 11)
+    return result
+  }
+}
+
+function rotateLeft(value: number, by: number): number {
+  return (value << by) | (value >>> (32 - by))
+}
+
+export const virtioRng = virtioPciType({
+  ...{ type: 'virtio-rng-pci', title: 'virtio source of random numbers, seeded', category: 'Misc' },
+  ...{ id: 4, transitionalId: 0x1005, classCode: 0x00ff00, queues: [8] },
+  options: { seed: integerOption(0, 0xffff_ffff).default(1).describe('where its numbers begin') },
+  create: (host, { seed }) => new VirtioRng(host, seed),
+})
