@@ -32,10 +32,7 @@ const DRIVES = ['ide', 'floppy']
 /** Families of QEMU's that this machine lacks, and what to do in their place. */
 const LACKING: readonly [family: RegExp, words: string][] = [
   [/usb|hci/, 'this machine has no USB; its keyboard and mouse are PS/2, so leave it out'],
-  [
-    /^(e1000e|igb|i8255|tulip|vmxnet)/,
-    'this machine has no such network card yet; leave it out',
-  ],
+  [/^(e1000e|igb|i8255|tulip|vmxnet)/, 'this machine has no such network card yet; leave it out'],
   [
     /^(ac97|sb16|intel-hda|hda-|es1370|adlib|gus|cs4231a|ich9-intel|virtio-sound)/i,
     'this machine has no such sound card yet; leave it out',
