@@ -3,6 +3,7 @@
  * lives in one thread and knows nothing of tests. `create-machine.ts` makes one.
  */
 
+import type { MachineDebugger } from './debug/machine-debugger.js'
 import type { DeviceSpec } from './devices/catalogue.js'
 import type { Display } from './devices/display/display.js'
 import type { BiosKeys } from './firmware/bios-keyboard.js'
@@ -86,6 +87,8 @@ export interface Machine {
   /** Why this engine was taken, one sentence. */
   readonly engineReason: string
   readonly display: Display
+  /** A debugger's hand in it, between runs. A run that came back for one says why there. Absent where a recorder has the machine. */
+  readonly debugTarget?: MachineDebugger
   /** Guest time in ns. */
   now(): number
   /** Retired instructions; 0 under kvm. */

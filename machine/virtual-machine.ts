@@ -13,9 +13,10 @@ import { PortLog } from './bus/port-log.js'
 import { MachineClock } from './clock.js'
 import { createEngine } from './cpu/create-engine.js'
 import type { CpuBoard, Engine } from './cpu/engine.js'
-import { DEFAULT_CPU } from './cpu/models.js'
+import { DEFAULT_CPU, hasLongMode } from './cpu/models.js'
 import { formatRegisters } from './cpu/registers.js'
 import { ARENA_GUEST } from './cpu/soft/layout.js'
+import { MachineDebugger } from './debug/machine-debugger.js'
 import type { Field, State, Stateful, StateTable } from './device.js'
 import type { CharBackend } from './devices/device-type.js'
 import type { Display } from './devices/display/display.js'
@@ -74,6 +75,7 @@ export class VirtualMachine implements Machine, Stateful {
   readonly engine: 'soft' | 'kvm'
   readonly engineReason: string
   readonly display: Display
+  readonly debugTarget: MachineDebugger
 
   private readonly clock: MachineClock
   private readonly cpu: Engine
@@ -135,6 +137,7 @@ export class VirtualMachine implements Machine, Stateful {
       backend: (kind, device) => this.backend(options, kind, device),
     })
     this.display = this.board.display ?? NO_DISPLAY
+    this.debugTarget = new MachineDebugger(engine, memory, hasLongMode(options.cpu))
 
     memory.onChange = (regions) => {
       engine.setMemory(regions)
@@ -263,6 +266,9 @@ export class VirtualMachine implements Machine, Stateful {
           this.resetDue = true
           return { reason: 'triple-fault', detail }
         }
+        case 'breakpoint':
+          this.debugTarget.noteStop({ why: 'breakpoint', cpu: cpu.current, hit: stop.hit })
+          return undefined
         case 'failure':
           this.over = { reason: 'failure', detail: `${stop.detail}\n${this.registers()}` }
           return this.over

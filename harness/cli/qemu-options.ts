@@ -5,6 +5,7 @@
 import { nicFromQemu, oldNicFromQemu } from '../options/nic-words.js'
 import { FLAGS } from '../options/read-options.js'
 import { UsageError } from './errors.js'
+import { GDB_PORT } from './gdb-options.js'
 import { inWords } from './run-options.js'
 
 const toFloppy = (file: string) => ['--floppy', file]
@@ -17,13 +18,14 @@ const OF_TABLE: { readonly [name: string]: (value: string) => string[] } = Objec
   ),
 )
 /** This command's own with two dashes. */
-const OWN = [...FLAGS.map(({ long }) => long.slice(2)), 'vnc', 'serial', 'debugcon', 'snapshot']
+const OWN = [...FLAGS.map(({ long }) => long.slice(2)), 'vnc', 'gdb', 'serial', 'debugcon', 'snapshot']
 
 /** By name without its dash: what stands for the option and its value. */
 const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   ...{ fda: toFloppy, fdb: toFloppy, hda: toDisk, hdb: toDisk, hdc: toDisk, hdd: toDisk },
   ...OF_TABLE,
   vnc: (value) => ['--vnc', value],
+  gdb: (value) => ['--gdb', value],
   serial: (value) => characters('serial', value),
   debugcon: (value) => characters('debugcon', value),
   display: (value) => display(value),
@@ -39,9 +41,6 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
 
 const NO_MONITOR =
   'there is no monitor here; --keys and --until-text drive a run, and a test has vm.media, vm.power and vm.snapshot()'
-const NO_GDB =
-  "there is no gdb server here yet; a run that fails shows registers, exceptions and ports, and 'bootwright replay " +
-  "--until-time' goes to any moment of a recorded one"
 const NO_LOG = 'there is no log of that kind; --json has exceptions, port accesses and what the machine does not have'
 const NO_SOUND = 'this machine has no sound card yet; leave it out'
 const NO_USB = 'this machine has no USB; its keyboard and mouse are PS/2, so leave it out'
@@ -53,8 +52,6 @@ const LINUX_ALONE = 'a kernel is started directly by --kernel, --initrd and --ap
 
 /** QEMU's options that nothing here stands for: what to do in their place. */
 const REFUSED: { readonly [name: string]: string } = {
-  ...{ gdb: NO_GDB, s: NO_GDB },
-  S: "a machine runs from the start here; it stands still where a script ends, in a test after each 'await'",
   ...{ d: NO_LOG, D: NO_LOG, trace: NO_LOG, msg: NO_LOG },
   ...{ L: FIRMWARE, pflash: FIRMWARE, 'option-rom': FIRMWARE },
   ...{ soundhw: NO_SOUND, audio: NO_SOUND, audiodev: NO_SOUND },
@@ -73,6 +70,8 @@ const REFUSED: { readonly [name: string]: string } = {
 }
 
 const ALONE: { readonly [name: string]: readonly string[] } = {
+  s: ['--gdb', `:${GDB_PORT}`],
+  S: ['--paused'],
   nographic: ['--serial', 'stdio'],
   nodefaults: [],
   'no-user-config': [],

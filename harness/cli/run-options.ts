@@ -20,10 +20,11 @@ import type { Step } from '../protocol/script.js'
 import { tryParseDuration } from '../units/durations.js'
 import { nearest } from '../words/nearest.js'
 import { UsageError } from './errors.js'
+import { type GdbFlags, type GdbRequest, parseGdb } from './gdb-options.js'
 import { parseViews, type ViewFlags, type ViewRequest } from './view-options.js'
 
 /** As commander hands them over. */
-export interface RunFlags extends ViewFlags {
+export interface RunFlags extends ViewFlags, GdbFlags {
   /** The machine's, by the table's attributes (`harness/options/`). */
   [attribute: string]: unknown
   timeout?: string
@@ -71,6 +72,7 @@ export interface RunRequest {
   debugcon: string | undefined
   json: boolean
   views: ViewRequest
+  gdb: GdbRequest | undefined
   /** What the guest says when it cannot go on; undefined: what is known of it, and of known systems. */
   failOn: false | Pattern[] | undefined
 }
@@ -91,6 +93,12 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
       ? { ...withPart(DEFAULTS, given), ...(flags.record !== undefined && { record: flags.record }) }
       : withPart({}, given)
   const views = parseViews(flags)
+  const gdb = parseGdb(flags)
+  if (gdb && given.engine === 'kvm')
+    throw new UsageError('--gdb needs the soft engine, which can stop at any instruction; leave out --engine kvm')
+  if (gdb && flags.record !== undefined)
+    throw new UsageError('--record keeps all that comes from outside, which of a debugger it cannot; leave out --gdb')
+  if (gdb) machine.engine = 'soft'
   const isViewed = views.uiPort !== undefined || views.vnc !== undefined
   if (isViewed && flags.json)
     throw new UsageError(`--json is for programs, and ${flags.ui ? '--ui' : '--vnc'} for people; leave one out`)
@@ -108,7 +116,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     write,
     steps: parseActs(acts, isViewed, parseLayout(flags.layout, acts)),
     timeoutMs:
-      flags.timeout === undefined && isViewed
+      flags.timeout === undefined && (isViewed || gdb)
         ? Number.POSITIVE_INFINITY
         : parseTimeout('--timeout', flags.timeout ?? DEFAULT_TIMEOUT) / 1e6,
     guestTimeoutNs: flags.guestTimeout === undefined ? undefined : parseTimeout('--guest-timeout', flags.guestTimeout),
@@ -116,7 +124,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     serial: flags.serial,
     debugcon: flags.debugcon,
     json: flags.json ?? false,
-    views,
+    ...{ views, gdb },
     failOn: flags.failOn === false ? false : flags.failOn?.map((regex) => parsePattern(regex, '--fail-on')),
   }
   checkOutputNames(request)

@@ -2,6 +2,7 @@
 import { basename } from 'node:path'
 import { Command } from 'commander'
 import { printable } from '../../reports/printable.js'
+import { GdbServer } from '../live/gdb-server.js'
 import { ThreadMachine } from '../live/thread-machine.js'
 import type { RunResult } from '../protocol/script.js'
 import { type VmEvents, VmThread } from '../thread/machine-thread.js'
@@ -36,7 +37,7 @@ export function runCommand(): Command {
     .option('--layout <name>', "the guest's keyboard layout, for --keys: us, de, fr … (default: us)")
     .option(
       '--timeout <duration>',
-      `host time for the run, e.g. 30s or 5m (default: ${DEFAULT_TIMEOUT}; none with a live view)`,
+      `host time for the run, e.g. 30s or 5m (default: ${DEFAULT_TIMEOUT}; none with a live view or --gdb)`,
     )
     .option('--guest-timeout <duration>', 'guest time for the run: the same on every host with the soft engine')
     .option('--screenshot <file.png>', 'write the last picture, whatever the outcome')
@@ -49,6 +50,8 @@ export function runCommand(): Command {
     .option('--ui', 'a live view in the browser, on this host alone; its address is printed')
     .option('--ui-port <n>', "the live view's port (default: any that is free)")
     .option('--vnc <display>', 'a live view for VNC viewers: :1 for port 5901 of this host, or 0.0.0.0:1,password=FILE')
+    .option('--gdb <port>', "a server for gdb's 'target remote', on this host alone: :1234 (soft engine)")
+    .option('--paused', 'the machine stands still until the debugger lets it begin')
     .option('--json', 'print one JSON object on standard output, everything else on standard error')
     .addHelpText('after', () => paragraphs(HELP))
     .on('option:keys', (value: string) => acts.push({ option: 'keys', value }))
@@ -87,6 +90,7 @@ async function runMachine(request: RunRequest): Promise<number> {
   const progress = progressLine(process.stderr)
   let vm: VmThread | undefined
   let views: Views | undefined
+  let gdb: GdbServer | undefined
   let failure: unknown
   const guarded = (work: () => void) => {
     try {
@@ -108,6 +112,7 @@ async function runMachine(request: RunRequest): Promise<number> {
         if (request.serial === 'stdio' && process.stdin.isPaused() && (vm?.serialBacklog ?? 0) < SERIAL_BACKLOG)
           process.stdin.resume()
       },
+      onGdb: (bytes) => gdb?.send(bytes),
       onDebug: (bytes) => guarded(() => sinks.debugcon?.write(bytes)),
       onProgress: (now) => {
         if (request.serial !== 'stdio') progress.show(now)
@@ -117,6 +122,7 @@ async function runMachine(request: RunRequest): Promise<number> {
     if (ending.asked) return complainInterrupted(request)
     if (request.serial === 'stdio') forwardInput(vm)
     views = await openViews(request, vm)
+    gdb = await openGdb(request, vm)
     const result = await vm.run({
       steps: request.steps,
       hostTimeoutMs: request.timeoutMs,
@@ -138,6 +144,7 @@ async function runMachine(request: RunRequest): Promise<number> {
   } finally {
     ending.forget()
     await views?.close('the run has ended')
+    await gdb?.close()
     await vm?.close()
     for (const sink of Object.values(sinks)) sink?.close()
   }
@@ -168,6 +175,16 @@ async function openViews({ views, guest }: RunRequest, vm: VmThread): Promise<Vi
       return isTaken
     },
   })
+}
+
+async function openGdb({ gdb }: RunRequest, vm: VmThread): Promise<GdbServer | undefined> {
+  if (!gdb) return undefined
+  if (gdb.paused) vm.debug({ kind: 'gdb-wait' })
+  const server = await GdbServer.open(gdb, vm)
+  const host = gdb.host.includes(':') ? `[${gdb.host}]` : gdb.host
+  const waits = gdb.paused ? '; the machine waits for it' : ''
+  process.stderr.write(`gdb: target remote ${host}:${server.port}${waits}\n`)
+  return server
 }
 
 function openSinks(request: RunRequest): { serial?: Sink; debugcon?: Sink } {

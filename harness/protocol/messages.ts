@@ -70,6 +70,10 @@ export type ControlMessage =
   | { kind: 'answer'; id: number; answer: HttpAnswer; error?: string }
   /** A question that is answered between two slices. */
   | { kind: 'ask'; request: Request }
+  | DebugMessage
+
+/** A debugger has come, says something, has gone; `gdb-wait`: the machine is not to begin before one lets it. */
+export type DebugMessage = { kind: 'gdb-open' | 'gdb-close' | 'gdb-wait' } | { kind: 'gdb'; bytes: Uint8Array }
 
 /** An error as it crosses threads. */
 export interface PlainError {
@@ -98,6 +102,8 @@ export type WorkerMessage =
   /** The guest asked for what a function of the test's makes. */
   | { kind: 'question'; id: number; name: string; question: HttpQuestion }
   | { kind: 'debug'; bytes: Uint8Array }
+  /** To the debugger. */
+  | { kind: 'gdb'; bytes: Uint8Array }
   | { kind: 'trace'; event: TraceInput }
   | ({ kind: 'progress' } & Progress)
 

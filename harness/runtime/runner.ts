@@ -62,6 +62,8 @@ export interface RunnerHooks {
   fonts?: () => readonly BitmapFont[]
   /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
   poll?: (runner: Runner) => void
+  /** A debugger may hold the machine here; `isOver` tells that the script is to end. Returns the machine's end. */
+  hold?: (isOver: () => boolean) => MachineExit | undefined
 }
 
 /** A step cannot be done; the message is one sentence. */
@@ -488,6 +490,14 @@ export class Runner {
     const { broken } = this
     this.broken = undefined
     if (broken !== undefined) throw new StepFailed('failed', 'script', broken)
+    const exit = this.hooks.hold?.(() => {
+      this.hooks.poll?.(this)
+      return this.stopAsked
+    })
+    if (exit) {
+      this.noteExit(exit)
+      this.unclaimed = exit
+    }
     if (this.stopAsked) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
     if (this.machine.now() >= this.guestDeadline) {
       const limit = `${this.guestTimeout / 1e9} s of guest time`
@@ -601,7 +611,7 @@ export class Runner {
       resets: this.resets,
       hostMs: performance.now() - this.started,
       shots: this.shots,
-      hostInput: this.hostInput,
+      hostInput: this.hostInput || this.machine.debugTarget?.touched === true,
     }
   }
 }

@@ -16,6 +16,7 @@ import {
   type WorkerStart,
 } from '../protocol/messages.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
+import { DebugGate } from './debug-gate.js'
 import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
 
@@ -25,6 +26,7 @@ const control = start.control as MessagePort
 
 /** The request whose script runs. */
 let running = 0
+let gate: DebugGate
 
 function tell(message: WorkerMessage): void {
   host.postMessage(message)
@@ -63,9 +65,11 @@ async function main(): Promise<void> {
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
       mediaFailures: () => opened.mediaFailures(),
       poll: (runner) => takeControlMessages(runner, opened),
+      hold: (isOver) => gate.hold(isOver),
       fonts: () => machineFonts(start.config),
     },
   )
+  gate = new DebugGate(runner.machine, (bytes) => tell({ kind: 'gdb', bytes }))
   const { engine, engineReason } = runner.machine
   tell({ kind: 'ready', engine, engineReason })
 
@@ -176,6 +180,18 @@ function takeControlMessages(runner: Runner, opened: OpenedMachine): void {
         break
       case 'ask':
         answer(runner, opened, message.request)
+        break
+      case 'gdb-open':
+        gate.open()
+        break
+      case 'gdb-wait':
+        gate.wait()
+        break
+      case 'gdb':
+        gate.receive(message.bytes)
+        break
+      case 'gdb-close':
+        gate.close()
     }
   }
 }

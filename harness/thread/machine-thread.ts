@@ -21,6 +21,7 @@ import type { ScreenReading } from '../picture/screen-reading.js'
 import type {
   Command,
   ControlMessage,
+  DebugMessage,
   LivePicture,
   PlainError,
   Progress,
@@ -63,6 +64,8 @@ export interface VmEvents {
   /** The guest has taken some of its serial input; `serialBacklog` says how many are left. */
   onSerialTaken?: () => void
   onDebug?: (bytes: Uint8Array) => void
+  /** To the debugger. */
+  onGdb?: (bytes: Uint8Array) => void
   onProgress?: (progress: Progress) => void
   /** The guest asked for what a function makes; one sentence in `error` fails the script. */
   onQuestion?: (name: string, question: HttpQuestion) => Promise<{ answer: HttpAnswer; error?: string }>
@@ -380,6 +383,11 @@ export class VmThread {
     this.tell({ kind: 'input', event })
   }
 
+  /** What a debugger does; its answers come by `onGdb`. */
+  debug(message: DebugMessage): void {
+    this.tell(message)
+  }
+
   /** Bytes for serial lines that have not gone to the machine; `onSerialTaken` tells when they become fewer. */
   get serialBacklog(): number {
     return this.serialSent
@@ -457,6 +465,9 @@ export class VmThread {
         break
       case 'debug':
         options.onDebug?.(message.bytes)
+        break
+      case 'gdb':
+        options.onGdb?.(message.bytes)
         break
       case 'trace':
         options.onTrace?.(message.event)

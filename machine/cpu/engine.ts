@@ -57,6 +57,8 @@ export type Exit =
   | { reason: 'halt' }
   /** Triple fault; registers are as they were when the third fault hit. */
   | { reason: 'shutdown'; detail: string }
+  /** A debugger's breakpoint, in front of its instruction or behind its access. */
+  | { reason: 'breakpoint'; hit: Breakpoint }
   /** The engine cannot go on (KVM: emulation failure, internal error); `detail` says what and where. */
   | { reason: 'failure'; detail: string }
 
@@ -86,6 +88,16 @@ export interface Refusal {
   why: 'past its limit' | 'below its limit' | 'null selector' | 'type' | 'not canonical'
 }
 
+/** Where a debugger wants a machine to stop. No guest sees it: it has nothing to do with DR0 to DR3. */
+export interface Breakpoint {
+  /** `access` is a read or a write. */
+  kind: 'execute' | 'write' | 'read' | 'access'
+  /** Linear. */
+  address: bigint
+  /** Bytes; 1 for `execute`. */
+  length: number
+}
+
 export interface Engine {
   readonly kind: 'soft' | 'kvm'
   /**
@@ -99,6 +111,8 @@ export interface Engine {
   now(): number
   /** HLT only: moves guest time forward to `ns` without executing. */
   skipTo(ns: number): void
+  /** What it is to stop at from now on, in place of what was said before. Absent where it cannot. */
+  setBreakpoints?(breakpoints: readonly Breakpoint[]): void
   /** The last exceptions, the last one last; none where the engine does not see them (KVM). */
   lastFaults(): Fault[]
   /** Retired instructions since power-on; 0 where the engine cannot count. */

@@ -88,6 +88,12 @@ function featuresOf(name: string): string[] {
   return [...(from ? featuresOf(from) : []), ...features.split(' ')]
 }
 
+/** Whether a CPU, as `--cpu` takes it, has 64-bit code. Throws a CpuModelError. */
+export function hasLongMode(cpu = DEFAULT_CPU): boolean {
+  const bit = FEATURES.get('lm') as number
+  return ((parseCpu(cpu).features[bit >> 5] >>> (bit & 31)) & 1) === 1
+}
+
 /**
  * The CPU that `text` names: a model, then single features on and off, as in `pentium3,+sse2,-pge`. Throws a
  * CpuModelError. A feature that is switched on brings what it needs, one that is switched off takes along what needs it.

@@ -208,6 +208,7 @@ export const EXIT_HALT = 1
 export const EXIT_SHUTDOWN = 2
 export const EXIT_STOP = 3
 export const EXIT_YIELD = 4
+export const EXIT_BREAKPOINT = 5
 
 // core/features.ts
 export const CPU_FEATURES = 0x3060

@@ -10,9 +10,20 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { State } from '../../device.js'
-import type { CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion, Refusal } from '../engine.js'
+import type {
+  Breakpoint,
+  CpuBoard,
+  CpuState,
+  Engine,
+  EngineTime,
+  Exit,
+  Fault,
+  MemoryRegion,
+  Refusal,
+} from '../engine.js'
 import { FEATURES } from '../features.js'
 import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
+import { type BreakpointCore, Breakpoints } from './breakpoints.js'
 import { CoreState, type StateCore } from './core-state.js'
 import { Jit, type JitCore, jitThreshold } from './jit/jit.js'
 import * as at from './layout.js'
@@ -43,10 +54,9 @@ const LOOK_INTERVAL = 64
 /** Thrown through the core's frames by a fault; never seen outside. */
 const UNWIND = Symbol('fault')
 
-interface Core extends ProcessorCore, StateCore, JitCore {
+interface Core extends ProcessorCore, StateCore, JitCore, BreakpointCore {
   initialize(): void
   run(): number
-  retired(): number
   elapsed(): number
   setEnd(end: number): void
   shortenEnd(end: number): void
@@ -107,6 +117,7 @@ export class SoftEngine implements Engine {
   private msr = 0n
   private readonly processors: Processors
   private readonly jit: Jit
+  private readonly breakpoints: Breakpoints
   /** Guest time, in instructions' worth, at which the present CPU's turn ends, and at which run() comes back. */
   private turnEnd = 0
   private end = 0
@@ -165,6 +176,8 @@ export class SoftEngine implements Engine {
       ferr: (level: number) => board.ferr(level !== 0),
       smmChanged: (inSmm: number) => board.smmChanged(inSmm !== 0),
       compile: () => this.jit.compile(),
+      stopsAt: (linear: bigint) => this.breakpoints.stopsAt(linear),
+      stopsBehind: (linear: bigint, size: number, kind: number) => this.breakpoints.stopsBehind(linear, size, kind),
       warn: (kind: number, value: number) => {
         if (kind === at.WARN_UNKNOWN_MSR) board.warnMsr(value >>> 0)
       },
@@ -173,6 +186,7 @@ export class SoftEngine implements Engine {
     this.core = instance.exports as unknown as Core
     this.view = new DataView(memory.buffer)
     this.state = new CoreState(memory, this.core)
+    this.breakpoints = new Breakpoints(this.core)
     this.core.initialize()
     this.jit = new Jit(memory, this.core, jit)
     this.setModel(model)
@@ -219,6 +233,8 @@ export class SoftEngine implements Engine {
         case at.EXIT_YIELD:
           this.turnEnd = 0
           break
+        case at.EXIT_BREAKPOINT:
+          return { reason: 'breakpoint', hit: this.breakpoints.hit }
         case at.EXIT_SHUTDOWN:
           return { reason: 'shutdown', detail: 'triple fault' }
         default:
@@ -291,6 +307,11 @@ export class SoftEngine implements Engine {
     this.timeBase += skipped
     const view = this.view
     view.setBigUint64(at.TSC_SKIPPED, view.getBigUint64(at.TSC_SKIPPED, true) + BigInt(Math.round(skipped)), true)
+  }
+
+  setBreakpoints(breakpoints: readonly Breakpoint[]): void {
+    // A page with a watchpoint is in no TLB, which is where pages come when they are looked up.
+    if (this.breakpoints.set(breakpoints)) this.dropTranslations()
   }
 
   lastFaults(): Fault[] {

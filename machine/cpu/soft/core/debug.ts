@@ -6,13 +6,17 @@
  * findBlock() sees every time that they are come to.
  */
 import { dropAtOffset } from './code-map'
-import { raiseNoError } from './fault'
-import { ATTENTION, ATTN_DEBUG, ATTN_HIT, DEBUG_HITS, DR, EX_DB, FLAG_RF, RFLAGS } from './state'
+import { leaveCore, raiseNoError } from './fault'
+import { stopsAt, stopsBehind } from './host'
+import { ATTENTION, ATTN_DEBUG, ATTN_HIT, ATTN_STOP, DEBUG_HITS, DR, EXIT_BREAKPOINT, EXIT_REASON, EX_DB, FLAG_RF, RFLAGS } from './state'
 import { breakSoon } from './progress'
 
 /** A bit for each page offset at which an instruction ever had a breakpoint. */
 const WATCHED: usize = memory.data(512)
 let watching: bool = false
+/** Linear addresses of pages with a debugger's watchpoints, u64 each: room for 64. */
+const WATCHED_PAGES: usize = memory.data(512)
+let watchedPages: u32 = 0
 
 @inline export function isWatched(linear: u64): bool {
   const offset = <u32>linear & 0xfff
@@ -31,16 +35,33 @@ export function watchInstructions(): void {
   for (let i: u32 = 0; i < 4; i++) {
     const linear = load<u64>(DR + i * 8)
     if (!onInstruction(dr7, i) || isWatched(linear)) continue
-    const offset = <u32>linear & 0xfff
-    const byte = WATCHED + <usize>(offset >> 3)
-    store<u8>(byte, load<u8>(byte) | (<u8>1 << <u8>(offset & 7)))
-    watching = true
-    dropAtOffset(offset)
+    watchOffset(<u32>linear & 0xfff)
   }
+}
+
+/** Host side: a debugger may want to stop at instructions with this offset in a page. */
+export function watchOffset(offset: u32): void {
+  if (isWatched(offset)) return
+  const byte = WATCHED + <usize>((offset & 0xfff) >> 3)
+  store<u8>(byte, load<u8>(byte) | (<u8>1 << <u8>(offset & 7)))
+  watching = true
+  dropAtOffset(offset & 0xfff)
+}
+
+/** Host side: the page of a linear address with a debugger's watchpoints; no others from now on where `first`. */
+export function watchPage(linear: u64, first: bool): void {
+  if (first) watchedPages = 0
+  store<u64>(WATCHED_PAGES + <usize>(watchedPages++ << 3), linear & ~0xfff)
+}
+
+/** Host side: there are no watchpoints any more. */
+export function watchNoPage(): void {
+  watchedPages = 0
 }
 
 /** Raises #DB in front of the instruction at `linear` where a breakpoint is there and RF does not let it pass. */
 export function checkInstructionBreakpoint(linear: u64): void {
+  if (stopsAt(linear)) leaveCore(EXIT_BREAKPOINT)
   if (load<u32>(RFLAGS) & FLAG_RF) return
   const dr7 = load<u32>(DR + 56)
   let hit: u32 = 0
@@ -52,6 +73,9 @@ export function checkInstructionBreakpoint(linear: u64): void {
 
 /** True when an enabled data breakpoint lies in the page of `linear`: such a page stays out of the TLBs. */
 export function dataBreakpoints(linear: u64): bool {
+  for (let i: u32 = 0; i < watchedPages; i++) {
+    if (load<u64>(WATCHED_PAGES + <usize>(i << 3)) == (linear & ~0xfff)) return true
+  }
   const dr7 = load<u32>(DR + 56)
   if (!(dr7 & 0xff)) return false
   for (let i: u32 = 0; i < 4; i++) {
@@ -63,6 +87,11 @@ export function dataBreakpoints(linear: u64): bool {
 
 /** Notes a hit for a trap after this instruction. To be asked once the access is sure to be made. `kind` is 1 for a write, 3 for a read (R/W bits that match it). */
 export function checkDataBreakpoint(linear: u64, size: u32, kind: u32): void {
+  if (watchedPages && stopsBehind(linear, size, kind)) {
+    store<u32>(EXIT_REASON, EXIT_BREAKPOINT)
+    store<u32>(ATTENTION, load<u32>(ATTENTION) | ATTN_STOP)
+    breakSoon()
+  }
   const dr7 = load<u32>(DR + 56)
   if (!(dr7 & 0xff)) return
   let hit: u32 = 0

@@ -4,7 +4,7 @@ import { noteRefusal } from './fault-log'
 import { dropGathered } from './float-sse'
 import { unwind } from './host'
 import { syncForFault } from './progress'
-import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
+import { EXIT_REASON, PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
 
 /** What an instruction has begun and not ended must not count for the next one. */
 @inline function leaveNothing(): void {
@@ -27,6 +27,14 @@ import { PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
 @noInline export function refuse(vector: u32, errorCode: u32, why: u32, seg: usize, offset: u64, access: u32): void {
   noteRefusal(why, seg, offset, access)
   raise(vector, errorCode)
+}
+
+/** Leaves the core in front of the executing instruction, with an EXIT_ reason; does not return. */
+@noInline export function leaveCore(reason: u32): void {
+  store<u32>(EXIT_REASON, reason)
+  leaveNothing()
+  unwind()
+  unreachable()
 }
 
 /** Raises an exception without an error code; does not return. */

@@ -18,6 +18,10 @@
 @external("host", "tprWrite") export declare function tprWrite(value: u32): void
 /** SMM was entered (1) or left (0): SMRAM appears or goes. */
 @external("host", "smmChanged") export declare function smmChanged(inSmm: u32): void
+/** Whether a debugger wants the machine to stop in front of the instruction at this linear address. */
+@external("host", "stopsAt") export declare function stopsAt(linear: u64): bool
+/** The same behind an access of the executing instruction, `kind` as in checkDataBreakpoint(). */
+@external("host", "stopsBehind") export declare function stopsBehind(linear: u64, size: u32, kind: u32): bool
 /** Blocks wait in JIT_QUEUE to be compiled. */
 @external("host", "compile") export declare function compile(): void
 /** Something the core does not do, with where and what: counted and shown in the "why did it stop" report. */

@@ -6,6 +6,7 @@ import { updateMode } from './segment'
 import { ATTENTION, ICOUNT_END, REG_PAGE, STALLED } from './state'
 
 export { run } from './run'
+export { watchNoPage, watchOffset, watchPage } from './debug'
 export { faultCount, faultEntry } from './fault-log'
 export { executeOp } from './compiled'
 export { poolGeneration } from './blocks'

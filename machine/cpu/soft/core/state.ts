@@ -306,3 +306,5 @@ export const EXIT_SHUTDOWN: u32 = 2
 export const EXIT_STOP: u32 = 3
 /** PAUSE: the CPU waits for another one, whose turn it may be. */
 export const EXIT_YIELD: u32 = 4
+/** A debugger's breakpoint or watchpoint: in front of the instruction, or behind the access. */
+export const EXIT_BREAKPOINT: u32 = 5

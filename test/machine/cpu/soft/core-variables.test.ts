@@ -39,6 +39,7 @@ const REVIEWED: { [why: string]: string } = {
   'a trial of spin.ts, which run() ends whenever it begins': 'trying asked kept began writesHidden',
   'only when the next trial is': 'patience waits',
   'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed',
+  'set by the host between runs, and by writes of debug registers, which raise before': 'watchedPages watching',
   'only ever counted up': 'tlbGeneration lastGeneration count',
 }
 

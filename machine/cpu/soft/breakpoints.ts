@@ -1,0 +1,77 @@
+/**
+ * A debugger's breakpoints: the core asks here where it comes to an instruction that may have one, and behind accesses to
+ * pages with watchpoints (`core/debug.ts`). All others run at their full speed, compiled.
+ */
+import type { Breakpoint } from '../engine.js'
+
+export interface BreakpointCore {
+  watchOffset(offset: number): void
+  watchPage(linear: bigint, first: boolean): void
+  watchNoPage(): void
+  retired(): number
+}
+
+const PAGE = 0x1000n
+/** Of `core/debug.ts`. */
+const MOST_WATCHED_PAGES = 64
+/** As the core's checkDataBreakpoint() has it. */
+const WRITE = 1
+
+export class Breakpoints {
+  private readonly instructions = new Map<bigint, Breakpoint>()
+  private data: Breakpoint[] = []
+  /** The instruction count of the last stop in front of an instruction: it goes on from there. */
+  private stoppedAt = -1
+  private last: Breakpoint | undefined
+
+  constructor(private readonly core: BreakpointCore) {}
+
+  /** Returns whether pages are watched or no longer are. Watchpoints of more pages than the core has room for are left out. */
+  set(breakpoints: readonly Breakpoint[]): boolean {
+    const before = this.data.length
+    this.instructions.clear()
+    for (const one of breakpoints) {
+      if (one.kind !== 'execute') continue
+      this.instructions.set(one.address, one)
+      this.core.watchOffset(Number(one.address & (PAGE - 1n)))
+    }
+    this.data = breakpoints.filter(({ kind }) => kind !== 'execute')
+    const pages = new Set(this.data.flatMap(pagesOf))
+    this.core.watchNoPage()
+    for (const [i, page] of [...pages].slice(0, MOST_WATCHED_PAGES).entries()) this.core.watchPage(page, i === 0)
+    return before > 0 || this.data.length > 0
+  }
+
+  /** What the core stopped for. */
+  get hit(): Breakpoint {
+    if (!this.last) throw new Error('the core stopped at no breakpoint')
+    return this.last
+  }
+
+  stopsAt(linear: bigint): boolean {
+    const found = this.instructions.get(BigInt.asUintN(64, linear))
+    const now = this.core.retired()
+    if (!found || now === this.stoppedAt) return false
+    this.stoppedAt = now
+    this.last = found
+    return true
+  }
+
+  stopsBehind(linear: bigint, size: number, kind: number): boolean {
+    const from = BigInt.asUintN(64, linear)
+    const found = this.data.find(
+      (one) =>
+        (one.kind === 'access' || (one.kind === 'write') === (kind === WRITE)) &&
+        from < one.address + BigInt(one.length) &&
+        one.address < from + BigInt(size),
+    )
+    if (found) this.last = found
+    return found !== undefined
+  }
+}
+
+function pagesOf({ address, length }: Breakpoint): bigint[] {
+  const first = address & ~(PAGE - 1n)
+  const last = (address + BigInt(length) - 1n) & ~(PAGE - 1n)
+  return first === last ? [first] : [first, last]
+}

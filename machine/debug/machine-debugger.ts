@@ -1,0 +1,80 @@
+/** The debugger's hand in a machine: what `DebugTarget` promises, on an engine and its memory. */
+import type { MemoryMap } from '../bus/memory-map.js'
+import type { Breakpoint, CpuState, Engine, MemoryRegion } from '../cpu/engine.js'
+import type { DebugStop, DebugTarget } from './debug-target.js'
+import { type PhysicalView, readLinear, writeLinear } from './linear-memory.js'
+
+export class MachineDebugger implements DebugTarget {
+  /** RAM and ROM as the CPUs see them. */
+  readonly physical: PhysicalView
+  private stop: DebugStop | undefined
+  /** The run is no longer the guest's own: registers or memory were written, or translations forgotten for a watchpoint. */
+  touched = false
+
+  constructor(
+    private readonly engine: Engine,
+    memory: MemoryMap,
+    readonly long: boolean,
+  ) {
+    const regionAt = (address: number): MemoryRegion | undefined =>
+      memory.regions().find((one) => address >= one.address && address < one.address + one.size)
+    this.physical = {
+      bytes(address, length) {
+        const region = regionAt(address)
+        if (!region) return new Uint8Array()
+        const at = address - region.address
+        return memory.arenaBytes(region.offset + at, Math.min(length, region.size - at))
+      },
+      store(address, bytes) {
+        const region = regionAt(address)
+        if (region?.kind !== 'ram') return 0
+        const fitting = bytes.subarray(0, region.address + region.size - address)
+        memory.write(address, fitting)
+        return fitting.length
+      },
+    }
+  }
+
+  get cpus(): number {
+    return this.engine.cpus
+  }
+
+  get current(): number {
+    return this.engine.current
+  }
+
+  state(cpu: number): CpuState {
+    return this.engine.getState(cpu)
+  }
+
+  setState(cpu: number, state: CpuState): void {
+    this.touched = true
+    this.engine.setState(state, cpu)
+  }
+
+  read(cpu: number, linear: bigint, length: number): Uint8Array {
+    return readLinear(linear, length, this.state(cpu), this.physical)
+  }
+
+  write(cpu: number, linear: bigint, bytes: Uint8Array): number {
+    this.touched = true
+    return writeLinear(linear, bytes, this.state(cpu), this.physical)
+  }
+
+  setBreakpoints(breakpoints: readonly Breakpoint[]): void {
+    if (breakpoints.some(({ kind }) => kind !== 'execute')) this.touched = true
+    this.engine.setBreakpoints?.(breakpoints)
+  }
+
+  /** The machine's run loop tells why the engine came back. */
+  noteStop(stop: DebugStop): void {
+    this.stop = stop
+  }
+
+  /** Why the last run came back, where it did for a debugger; once. */
+  takeStop(): DebugStop | undefined {
+    const { stop } = this
+    this.stop = undefined
+    return stop
+  }
+}

@@ -1,0 +1,244 @@
+/** What a person asks of a machine that stands still, in QEMU's words: `info registers`, `x/8i`-like looks at memory. */
+import type { CpuState, TableState } from '../cpu/engine.js'
+import { formatRegisters } from '../cpu/registers.js'
+import type { MachineReport } from '../report.js'
+import { readLinear, translate } from './linear-memory.js'
+import type { MachineDebugger } from './machine-debugger.js'
+
+export interface Monitored {
+  target: MachineDebugger
+  report(): MachineReport
+  /** Guest time, ns. */
+  now(): number
+  instructions(): number
+}
+
+interface Command {
+  names: readonly string[]
+  parameters?: string
+  help: string
+  run(machine: Monitored, cpu: number, parameters: string): string
+}
+
+const MOST_LINES = 200
+/** Bytes at most that `x` shows. */
+const MOST_SHOWN = 4096
+
+const COMMANDS: readonly Command[] = [
+  { names: ['help', '?'], help: 'this list', run: () => COMMANDS.map(helpLine).join('') },
+  {
+    names: ['info registers'],
+    parameters: '[-a]',
+    help: "the CPU's registers, with -a those of all CPUs",
+    run: ({ target }, cpu, parameters) => {
+      const cpus = parameters === '-a' ? Array.from({ length: target.cpus }, (_, i) => i) : [cpu]
+      return cpus.map((one) => `CPU#${one}\n${formatRegisters(target.state(one))}\n`).join('')
+    },
+  },
+  { names: ['info cpus'], help: 'where each CPU is', run: ({ target }, cpu) => cpuLines(target, cpu) },
+  { names: ['info mem'], help: 'what the page tables map, by ranges', run: ({ target }, cpu) => mappings(target, cpu) },
+  {
+    names: ['info gdt'],
+    help: 'the global descriptor table',
+    run: ({ target }, cpu) => descriptors(target, cpu, target.state(cpu).gdtr),
+  },
+  {
+    names: ['info idt'],
+    help: 'the interrupt descriptor table',
+    run: ({ target }, cpu) => gates(target, cpu),
+  },
+  {
+    names: ['info unassigned'],
+    help: 'what the guest touched and this machine has not',
+    run: (machine) =>
+      machine
+        .report()
+        .unhandled.slice(0, MOST_LINES)
+        .map(({ kind, address, name, reads, writes }) => {
+          const count = `${reads} reads, ${writes} writes`
+          return `${kind} 0x${address.toString(16)}${name ? ` (${name})` : ''}: ${count}\n`
+        })
+        .join('') || 'nothing\n',
+  },
+  {
+    names: ['info faults'],
+    help: 'the last exceptions, the last one last',
+    run: (machine) =>
+      machine
+        .report()
+        .faults.map(
+          ({ vector, errorCode, cs, ip, cr2, instructions }) =>
+            `vector ${vector}${errorCode === undefined ? '' : ` error ${errorCode.toString(16)}`} at ${cs.toString(16)}:${ip}${cr2 ? ` CR2 ${cr2}` : ''}, instruction ${instructions}\n`,
+        )
+        .join('') || 'none\n',
+  },
+  {
+    names: ['when'],
+    help: 'guest time and instructions since power-on',
+    run: (machine) => `${(machine.now() / 1e9).toFixed(9)} s, ${machine.instructions()} instructions\n`,
+  },
+  {
+    names: ['gva2gpa'],
+    parameters: 'ADDRESS',
+    help: 'the physical address of a linear one',
+    run: ({ target }, cpu, parameters) => {
+      const linear = number(parameters)
+      if (linear === undefined) return 'gva2gpa wants an address, as in gva2gpa 0xc0100000\n'
+      const place = translate(linear, target.state(cpu), target.physical)
+      return place.absent ? 'Unmapped\n' : `gpa: 0x${place.physical.toString(16)}\n`
+    },
+  },
+]
+
+const helpLine = ({ names, parameters = '', help }: Command) => `${`${names[0]} ${parameters}`.padEnd(24)}${help}\n`
+const EXAMINE = 'x/FMT ADDRESS           memory by linear address, xp/FMT by physical: a count, x d u o c, b h w g\n'
+
+/** The answer to one line, always with a line's end. */
+export function monitor(machine: Monitored, line: string, cpu: number): string {
+  const text = line.trim().replace(/\s+/g, ' ')
+  const examined = /^(xp?)(?:\/(\w*))? (.+)$/.exec(text)
+  if (examined) return examine(machine.target, cpu, examined[1] === 'xp', examined[2] ?? '', examined[3])
+  for (const command of COMMANDS) {
+    const name = command.names.find((one) => text === one || text.startsWith(`${one} `))
+    if (name === undefined) continue
+    const answer = command.run(machine, cpu, text.slice(name.length).trim())
+    return name === 'help' || name === '?' ? answer + EXAMINE : answer
+  }
+  return `there is no monitor command '${text.slice(0, 80)}'; 'help' lists them\n`
+}
+
+function number(text: string): bigint | undefined {
+  return /^(0x[\da-f]{1,16}|\d{1,20})$/i.test(text) ? BigInt.asUintN(64, BigInt(text)) : undefined
+}
+
+const SIZES: { [letter: string]: number } = { b: 1, h: 2, w: 4, g: 8 }
+const BASES: { [letter: string]: number } = { x: 16, d: 10, u: 10, o: 8 }
+
+function examine(target: MachineDebugger, cpu: number, physical: boolean, format: string, where: string): string {
+  const [, count = '', letters = ''] = /^(\d*)([a-z]*)$/.exec(format) ?? []
+  const size = SIZES[[...letters].find((letter) => letter in SIZES) ?? 'w']
+  const kind = [...letters].find((letter) => letter in BASES || letter === 'c') ?? 'x'
+  const address = number(where)
+  const known = [...letters].every((letter) => letter in SIZES || letter in BASES || letter === 'c')
+  if (address === undefined || !known) return 'x wants a count, a format and an address, as in x/8xw 0x7c00\n'
+  const length = Math.min(MOST_SHOWN, Math.max(1, Number(count || 1)) * size)
+  const bytes = physical
+    ? target.physical.bytes(Number(address), length)
+    : readLinear(address, length, target.state(cpu), target.physical)
+  const perLine = kind === 'c' ? 16 : 16 / size
+  const values = Array.from({ length: Math.floor(bytes.length / size) }, (_, i) => {
+    const value = Buffer.from(bytes.slice(i * size, (i + 1) * size))
+      .reverse()
+      .toString('hex')
+    return word(BigInt(`0x${value}`), kind, size)
+  })
+  const lines: string[] = []
+  for (let i = 0; i < values.length; i += perLine)
+    lines.push(
+      `${(address + BigInt(i * size)).toString(16).padStart(16, '0')}: ${values.slice(i, i + perLine).join(' ')}\n`,
+    )
+  if (bytes.length < length) lines.push(`${(address + BigInt(bytes.length)).toString(16)}: no memory is there\n`)
+  return lines.join('')
+}
+
+function word(value: bigint, kind: string, size: number): string {
+  if (kind === 'c') return `'${value >= 32n && value < 127n ? String.fromCharCode(Number(value)) : '.'}'`
+  if (kind === 'd') return BigInt.asIntN(size * 8, value).toString()
+  if (kind === 'x') return `0x${value.toString(16).padStart(size * 2, '0')}`
+  return value.toString(BASES[kind])
+}
+
+function cpuLines(target: MachineDebugger, cpu: number): string {
+  return Array.from({ length: target.cpus }, (_, i) => {
+    const { rip, segments, halted } = target.state(i)
+    const place = `${segments[1].selector.toString(16)}:${rip.toString(16).padStart(8, '0')}`
+    return `${i === cpu ? '*' : ' '} CPU #${i}: ${place}${halted ? ' (halted)' : ''}\n`
+  }).join('')
+}
+
+/** Ranges of pages that follow one another in both memories. The table's absent parts are passed over by whole entries. */
+function mappings(target: MachineDebugger, cpu: number): string {
+  const state = target.state(cpu)
+  if (!(state.cr0 & (1n << 31n))) return 'paging is off\n'
+  const isLong = (state.efer & (1n << 10n)) !== 0n
+  const lines: string[] = []
+  let range: { linear: bigint; physical: bigint; length: bigint } | undefined
+  const end = () => {
+    if (range && lines.length < MOST_LINES) {
+      const [from, to] = [range.linear, range.linear + range.length].map((one) => one.toString(16).padStart(16, '0'))
+      lines.push(`${from}-${to} -> ${range.physical.toString(16).padStart(13, '0')}\n`)
+    }
+    range = undefined
+  }
+  for (const { linear, physical, length } of presentPages(isLong, state, target)) {
+    const follows = range && linear === range.linear + range.length && physical === range.physical + range.length
+    if (range && follows) range.length += length
+    else {
+      end()
+      if (lines.length >= MOST_LINES) return `${lines.join('')}and more\n`
+      range = { linear, physical, length }
+    }
+  }
+  end()
+  return lines.join('') || 'nothing is mapped\n'
+}
+
+function* presentPages(
+  isLong: boolean,
+  state: CpuState,
+  { physical }: MachineDebugger,
+): Generator<{ linear: bigint; physical: bigint; length: bigint }> {
+  const top = isLong ? 1n << 48n : 1n << 32n
+  for (let linear = 0n; linear < top; ) {
+    const canonical = isLong && linear >> 47n ? linear | (0xffffn << 48n) : linear
+    const place = translate(canonical, state, physical)
+    if (place.absent) {
+      linear += place.length
+      continue
+    }
+    const length = place.size - (linear & (place.size - 1n))
+    yield { linear: canonical, physical: BigInt(place.physical), length }
+    linear += length
+  }
+}
+
+const DESCRIPTOR_BYTES = 8
+
+function descriptors(target: MachineDebugger, cpu: number, table: TableState): string {
+  const count = Math.min(MOST_LINES, Math.floor((table.limit + 1) / DESCRIPTOR_BYTES))
+  const bytes = target.read(cpu, table.base, count * DESCRIPTOR_BYTES)
+  const lines = Array.from({ length: Math.floor(bytes.length / DESCRIPTOR_BYTES) }, (_, i) => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset + i * DESCRIPTOR_BYTES)
+    const [low, high] = [view.getUint32(0, true), view.getUint32(4, true)]
+    if (low === 0 && high === 0) return ''
+    const base = ((high & 0xff000000) | ((high & 0xff) << 16) | (low >>> 16)) >>> 0
+    const limit = (high & 0xf0000) | (low & 0xffff)
+    const bytesLimit = high & 0x800000 ? limit * 4096 + 4095 : limit
+    const access = (high >> 8) & 0xf0ff
+    return `${(i * DESCRIPTOR_BYTES).toString(16).padStart(4, '0')}: base ${hex(base, 8)} limit ${hex(bytesLimit, 8)} access ${hex(access, 4)} DPL ${(high >> 13) & 3}${high & 0x8000 ? '' : ' not present'}\n`
+  })
+  return `base ${table.base.toString(16)} limit ${table.limit.toString(16)}\n${lines.join('')}`
+}
+
+function gates(target: MachineDebugger, cpu: number): string {
+  const state = target.state(cpu)
+  const { idtr } = state
+  const isLong = (state.efer & (1n << 10n)) !== 0n
+  const size = isLong ? 16 : state.cr0 & 1n ? 8 : 4
+  const count = Math.min(256, Math.floor((idtr.limit + 1) / size))
+  const bytes = target.read(cpu, idtr.base, count * size)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const lines = Array.from({ length: Math.floor(bytes.length / size) }, (_, i) => {
+    const at = i * size
+    const low = view.getUint32(at, true)
+    if (size === 4) return `${hex(i, 2)}: ${hex(low >>> 16, 4)}:${hex(low & 0xffff, 4)}\n`
+    const high = view.getUint32(at + 4, true)
+    if (!(high & 0x8000)) return ''
+    const upper = isLong ? BigInt(view.getUint32(at + 8, true)) << 32n : 0n
+    const offset = upper | BigInt(((high & 0xffff0000) | (low & 0xffff)) >>> 0)
+    return `${hex(i, 2)}: ${hex(low >>> 16, 4)}:${offset.toString(16).padStart(isLong ? 16 : 8, '0')} type ${hex((high >> 8) & 31, 2)} DPL ${(high >> 13) & 3}\n`
+  })
+  return `base ${idtr.base.toString(16)} limit ${idtr.limit.toString(16)}\n${lines.join('')}`
+}
+
+const hex = (value: number, digits: number) => (value >>> 0).toString(16).padStart(digits, '0')

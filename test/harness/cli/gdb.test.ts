@@ -1,0 +1,104 @@
+/** `run --gdb`, with Debian's gdb where the host has it. */
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { noFirmware } from '../../firmware-here.js'
+import { programFloppy } from '../boot-programs.js'
+import { bootwright, type Ended } from './command.js'
+
+const haveGdb = spawnSync('gdb', ['--version']).status === 0
+const folder = mkdtempSync(join(tmpdir(), 'bootwright-gdb-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const floppy = join(folder, 'exit16.img')
+writeFileSync(floppy, programFloppy('exit16'))
+
+/** Runs the floppy, and does something when gdb can come. */
+async function debugged(use: (port: number) => Promise<void>, ...more: string[]): Promise<Ended> {
+  let used: Promise<void> | undefined
+  const ended = await bootwright(['run', '--gdb', ':0', '--floppy', floppy, '--expect-exit', '0x10', ...more], {
+    onOutput: (text) => {
+      const port = /target remote 127\.0\.0\.1:(\d+)/.exec(text)?.[1]
+      if (port !== undefined) used ??= use(Number(port))
+    },
+  })
+  await used
+  return ended
+}
+
+function gdb(port: number, commands: readonly string[]): Promise<string> {
+  const lines = [
+    'set pagination off',
+    'set confirm off',
+    'set architecture i386:x86-64',
+    `target remote 127.0.0.1:${port}`,
+  ]
+  const child = spawn('gdb', ['-batch', '-nx', ...[...lines, ...commands].flatMap((line) => ['-ex', line])])
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (bytes) => {
+      output += bytes
+    })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', () => resolve(output))
+  })
+}
+
+test.skipIf(!haveGdb || noFirmware !== undefined)(
+  'gdb breaks at the boot sector, steps, watches memory, asks the monitor, and lets the guest end',
+  async () => {
+    let said = ''
+    const ended = await debugged(async (port) => {
+      said = await gdb(port, [
+        ...['p/x $cs', 'hbreak *0x7c00', 'continue', 'p/x $rip', 'stepi', 'p/x $rip', 'x/2xb 0x7dfe'],
+        ...['delete', 'set var *(char*)0x600 = 65', 'p/c *(char*)0x600', 'info threads', 'monitor when', 'detach'],
+      ])
+    }, '--paused')
+    expect(said).toMatch(/\$1 = 0xf000[\s\S]*Breakpoint 1, [\s\S]*\$2 = 0x7c00[\s\S]*\$3 = 0x7c02/)
+    expect(said).toMatch(/0x55\s+0xaa[\s\S]*65 'A'[\s\S]*CPU#0 \[running\][\s\S]*\d s, \d+ instructions/)
+    expect(ended).toMatchObject({ code: 0 })
+  },
+  120_000,
+)
+
+test.skipIf(noFirmware !== undefined)(
+  'noise, and a debugger that goes away in the middle of a packet, do the guest no harm',
+  async () => {
+    const ended = await debugged(async (port) => {
+      for (const noise of ['$g#00+-\x03', '$qSupported', '\x03'.repeat(100), '$vCont;c#a8\x03\x03$m0,ffffffff#00'])
+        await new Promise<void>((resolve) => {
+          const socket = connect(port, '127.0.0.1', () => socket.end(Buffer.from(noise, 'latin1')))
+          socket.on('error', () => resolve())
+          socket.on('close', () => resolve())
+          socket.resume()
+        })
+    })
+    expect(ended).toMatchObject({ code: 0 })
+  },
+  120_000,
+)
+
+test.each([
+  [['--paused'], '--paused waits for a debugger to let the machine begin; add --gdb :1234'],
+  [['--gdb', 'x'], "--gdb 'x' is no port; give :1234"],
+  [['--gdb', ':1234', '--engine', 'kvm'], '--gdb needs the soft engine'],
+  [['--gdb', ':1234', '--record', join(folder, 'r.jsonl')], '--record keeps all that comes from outside'],
+])('%j is refused in a sentence', async (args, sentence) => {
+  const ended = await bootwright(['run', '--floppy', floppy, ...args])
+  expect(ended.code).toBe(2)
+  expect(ended.stderr).toContain(sentence)
+})
+
+test.skipIf(noFirmware !== undefined)('a port that is in use is named', async () => {
+  const other = createServer()
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+  const { port } = other.address() as { port: number }
+  const ended = await bootwright(['run', '--floppy', floppy, '--gdb', `:${port}`])
+  other.close()
+  expect(ended.stderr).toContain(`--gdb: port ${port} is in use`)
+  expect(ended.code).not.toBe(0)
+})
