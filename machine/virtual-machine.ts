@@ -4,6 +4,7 @@
  *
  * Reading order: `boards/pc-i440fx.ts` is what is where; `machine.ts` says what can be done with a machine; `clock.ts` and
  * `device.ts` are what each device is given; `run()` is the one loop.
+ * The file is longer than others, because it is all that a machine does, and each part of it a few lines.
  */
 import type { Board, Chassis, PowerControl } from './boards/board.js'
 import { BoundedCounts } from './bounded-counts.js'

@@ -142,13 +142,6 @@ export function countTests(tests: readonly Pick<TestResult, 'status'>[]): Counts
   return counts
 }
 
-/** The files of an attachment, in the order in which they are shown. */
-export function filesOf(attachment: Attachment): ResultFile[] {
-  if (attachment.kind !== 'picture') return [attachment.file]
-  const { expected, actual, diff } = attachment
-  return [expected, actual, diff].filter((file) => file !== undefined)
-}
-
 /** The run with every file replaced by what `change` makes of it. */
 export function mapFiles(run: RunResult, change: (file: ResultFile, test: TestResult) => ResultFile): RunResult {
   return {

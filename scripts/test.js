@@ -1,4 +1,4 @@
-// `npm test`: makes the host ready, then formatter and linter, types, import fences and tests. Goes on after a failure,
+// `npm test`: makes the host ready, then formatter and linter, types, unused code, import fences and tests. Goes on after a failure,
 // so that one run tells all. `--long` adds the long tests; other arguments go to vitest.
 import { build, checkNode, installPackages, installTools, runBin, say, setup, since } from './host.js'
 
@@ -18,6 +18,7 @@ setup()
 const checks = [
   ['format and lint', () => runBin('biome', ['check', '--error-on-warnings', '.'])],
   ['types', () => runBin('tsc', ['-p', 'tsconfig.json', '--noEmit'])],
+  ['unused code', () => runBin('knip', ['--no-progress'])],
   ['tests and import fences', () => runBin('vitest', ['run', ...filters], long ? { BOOTWRIGHT_LONG: '1' } : {})],
 ]
 const failed = []

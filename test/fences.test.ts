@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { check, checkTree, circles, importsOf } from './fences.js'
+import { check, checkTree, circles, importsOf, LONG, longFiles, WHY } from './fences.js'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -12,6 +12,14 @@ test('imports in the tree run one way', () => {
 test('no files import one another in a ring', () => {
   const rooms = ['machine', 'reports', 'fixtures', 'harness', 'guests']
   expect(circles(root, rooms).filter((ring) => !ring[0].startsWith('machine/cpu/soft/core/'))).toEqual([])
+})
+
+test(`a file of more than ${LONG} lines says in its head why it is one`, () => {
+  const long = longFiles(root, ['machine', 'reports', 'fixtures', 'harness', 'guests'])
+  expect(
+    long.filter((file) => !file.startsWith('machine/cpu/soft/core/')),
+    `split it, or write in its head why it is ${WHY}`,
+  ).toEqual([])
 })
 
 describe('a violation is found', () => {

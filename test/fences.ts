@@ -226,3 +226,25 @@ function stronglyConnected(edges: ReadonlyMap<string, readonly string[]>): strin
   for (const node of edges.keys()) if (!index.has(node)) visit(node)
   return found
 }
+
+/** Lines from which on a file has to say in its head why it is one. */
+export const LONG = 450
+export const WHY = 'longer than others'
+
+/** Files of production that are longer and do not say so. */
+export function longFiles(root: string, rooms: readonly string[]): string[] {
+  return rooms
+    .flatMap((room) => sources(join(root, room)))
+    .filter((path) => {
+      const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+      const head = lines.slice(0, lines.findIndex((line) => line.endsWith('*/')) + 1).join(' ')
+      return (
+        lines.length > LONG &&
+        !head
+          .replace(/\s+\*?\s*/g, ' ')
+          .toLowerCase()
+          .includes(WHY)
+      )
+    })
+    .map((path) => relative(root, path).split(sep).join('/'))
+}

@@ -2,6 +2,7 @@
  * Every option of a machine, one row each. The command line with its help and completion, QEMU's words, `launch()` and
  * `test.use()`, guests' definitions, what codegen writes, what a snapshot's machine may be told, snapshot files,
  * recordings, stages' keys and the matrix read this table; a new option is a row here and a field of `MachineConfig`.
+ * The file is longer than others, because it is one table, a row an option.
  */
 import { z } from 'zod'
 import { CpuModelError, parseCpu } from '../../machine/cpu/models.js'

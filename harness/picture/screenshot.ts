@@ -4,7 +4,7 @@ import sharp from 'sharp'
 import type { Frame } from '../../machine/devices/display/display.js'
 import { writeOutputFile } from '../../machine/host/output-file.js'
 
-export { type Area, type CompareOptions, type Comparison, comparePictures } from './compare-pictures.js'
+export { type Area, type Comparison, comparePictures } from './compare-pictures.js'
 
 /** The frame as a PNG file's bytes; the same frame always gives the same bytes. */
 export function encodePng(frame: Frame): Promise<Uint8Array> {

@@ -2,6 +2,7 @@
  * Runs scripts on a machine, in the thread of the machine. Guest time passes only while a step waits for something, and
  * stands still at the very frame or byte at which the condition came true; the host's clock is looked at for nothing
  * but the host time-out and the progress report.
+ * The file is longer than others, because each kind of end of a step meets in its one loop.
  */
 
 import type { State } from '../../machine/device.js'
@@ -12,9 +13,8 @@ import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import { describeUnexpected, isUnexpected } from '../../machine/unexpected.js'
 import type { BitmapFont } from '../picture/bitmap-font.js'
 import type { Area } from '../picture/compare-pictures.js'
-import { findText, type ScreenReading } from '../picture/screen-reading.js'
+import type { ScreenReading } from '../picture/screen-reading.js'
 import {
-  acceptsExit,
   type Condition,
   claimsExit,
   compilePattern,
@@ -24,24 +24,24 @@ import {
   outlivesPanic,
 } from '../protocol/condition.js'
 import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
-import type { EndReason, Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
-import { codeHint, describeExit } from '../words/exit-words.js'
+import type { Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
+import { describeExit } from '../words/exit-words.js'
 import { requestWords } from '../words/request-words.js'
 import { FirmwareAccesses } from './firmware-accesses.js'
+import { nextFrame } from './guest-frames.js'
 import { LiveInput } from './live-input.js'
 import { Pace } from './pace.js'
 import { PanicWatch } from './panic-watch.js'
-import { Pointer } from './pointer.js'
+import { Pointing } from './pointing.js'
 import { SampledDisplay } from './sampled-display.js'
 import { SerialLog } from './serial-log.js'
+import { awaitedAhead, isLastInput, isWanted, StepFailed, timeoutWhile, whileWhat } from './steps.js'
 import { Tracer } from './tracer.js'
 import { Typist } from './typist.js'
 import type { Scene, Watch } from './watch.js'
 import { WatchedScreen } from './watched-screen.js'
 import { createWatch } from './watches.js'
 
-/** Guest frames a second: the screen's conditions are checked at multiples of this since power-on. */
-const FRAME_HZ = 60
 const SERIAL_PORTS = 4
 const LAST_LINES = 20
 const PROGRESS_MS = 200
@@ -66,18 +66,6 @@ export interface RunnerHooks {
   hold?: (isOver: () => boolean) => MachineExit | undefined
 }
 
-/** A step cannot be done; the message is one sentence. */
-class StepFailed extends Error {
-  constructor(
-    readonly outcome: 'failed' | 'timeout' | 'interrupted',
-    readonly reason: EndReason,
-    message: string,
-    readonly exit?: MachineExit,
-  ) {
-    super(message)
-  }
-}
-
 /** The exit that a later step waits for came while the last keys were typed: the script goes on behind that step. */
 class GoOnAt extends Error {
   constructor(readonly step: number) {
@@ -94,7 +82,7 @@ export class Runner {
   private debugOut: number[] = []
   private readonly scene: Scene
   private readonly typist: Typist
-  private readonly pointer: Pointer
+  private readonly pointing: Pointing
   private readonly display: SampledDisplay
   private readonly screen: WatchedScreen
   private tracer: Tracer | undefined
@@ -157,7 +145,7 @@ export class Runner {
       this.advance(machine.now() + ns)
     }
     this.typist = new Typist(machine, advance)
-    this.pointer = new Pointer(display, this.typist, advance)
+    this.pointing = new Pointing(display, this.screen, this.typist, advance)
   }
 
   run(script: Script): RunResult {
@@ -323,10 +311,10 @@ export class Runner {
         typist.wheel(step.notches)
         break
       case 'mouse-to':
-        this.moveTo(step.x, step.y)
+        this.pointing.moveTo(step.x, step.y)
         break
       case 'click-text':
-        this.moveToText(compilePattern(step.pattern), step.area)
+        this.pointing.moveToText(compilePattern(step.pattern), step.area)
         typist.click(step.button ?? 'left', step.count)
         break
       case 'learn-font':
@@ -441,45 +429,25 @@ export class Runner {
       return true
     }
     if (exit.reason === 'reset') this.panics.forget()
-    const behind = this.awaitedAhead(exit)
+    const behind = this.watch ? undefined : awaitedAhead(this.steps, this.step, exit)
     if (behind !== undefined) {
       this.lastExit = exit
       throw new GoOnAt(behind)
     }
     if (exit.reason === 'reset') return false
+    if (!this.watch && isLastInput(this.steps, this.step) && isWanted(exit)) {
+      this.unclaimed = exit
+      throw new GoOnAt(this.steps.length)
+    }
     throw new StepFailed('failed', exit.reason, `${describeExit(exit)} ${this.whileWhat(exit)}`.trim(), exit)
   }
 
-  /**
-   * A guest may go down at once on the last key, before that key is even released: the step behind a later `exit` step
-   * that accepts this exit, if nothing but waiting and letting go of keys stands between.
-   */
-  private awaitedAhead(exit: MachineExit): number | undefined {
-    if (this.watch) return undefined
-    for (let i = this.step + 1; i < this.steps.length; i++) {
-      const step = this.steps[i]
-      if (step.kind === 'until' && step.condition.kind === 'exit')
-        return acceptsExit(step.condition, exit) ? i + 1 : undefined
-      if (step.kind !== 'wait' && !(step.kind === 'key' && !step.down)) return undefined
-    }
-    return undefined
+  private whileWhat(exit?: MachineExit): string {
+    return whileWhat(this.steps[this.step], exit)
   }
 
-  private whileWhat(exit?: MachineExit): string {
-    const step = this.steps[this.step]
-    switch (step.kind) {
-      case 'until':
-        if (step.condition.kind === 'exit') return exit ? otherCode(step.condition.code, exit) : ''
-        return `before ${describeCondition(step.condition)} came`
-      case 'wait-text':
-        return `before ${describeCondition({ kind: 'text', pattern: step.pattern })} came`
-      case 'until-time':
-        return `before ${step.ns / 1e9} s of guest time had passed`
-      case 'wait':
-        return 'while the script waited'
-      default:
-        return 'while keys were typed'
-    }
+  private timeoutWhile(): string {
+    return timeoutWhile(this.steps[this.step], this.machine.pending('keyboard'))
   }
 
   /** Between two slices: the outside. */
@@ -519,40 +487,6 @@ export class Runner {
         lastLine: this.screen.lastLine(),
       })
     }
-  }
-
-  private timeoutWhile(): string {
-    const step = this.steps[this.step]
-    if (step.kind === 'until') return `while waiting for ${describeCondition(step.condition)}`
-    if (step.kind === 'wait-text')
-      return `while waiting for ${describeCondition({ kind: 'text', pattern: step.pattern })}`
-    const pending = this.machine.pending('keyboard')
-    if ((step.kind === 'tap' || step.kind === 'key') && pending > 0)
-      return `while typing: the guest does not fetch keys (${pending} bytes wait in the keyboard)`
-    return step.kind === 'wait' || step.kind === 'until-time' ? 'during a wait' : 'while typing'
-  }
-
-  private moveToText(pattern: RegExp, area: Area | undefined): void {
-    const found = findText(this.screen.read(area), pattern)
-    if (!found) throw new StepFailed('failed', 'script', `${pattern} is not on the screen, so it cannot be clicked on`)
-    const { x, y, width, height } = found.area
-    const [middle, centre] = [Math.floor(x + width / 2), Math.floor(y + height / 2)]
-    // Guests in text modes may take clicks without showing a pointer; they count from the corner.
-    if (this.display.mode().kind !== 'text') this.moveTo(middle, centre)
-    else if (this.pointer.moveTo(middle, centre).outcome !== 'there') this.typist.moveTo(middle, centre)
-  }
-
-  private moveTo(x: number, y: number): void {
-    const { width, height } = this.display.mode()
-    if (!(x >= 0 && y >= 0 && x < width && y < height))
-      throw new StepFailed('failed', 'script', `${x},${y} is not on the screen of ${width}×${height} pixels`)
-    const result = this.pointer.moveTo(x, y)
-    if (result.outcome === 'there') return
-    const why =
-      result.outcome === 'unseen'
-        ? 'nothing moves on the screen when the mouse does: is the guest ready for it?'
-        : `it came no nearer than ${result.at.x},${result.at.y}`
-    throw new StepFailed('failed', 'script', `the mouse pointer cannot be brought to ${x},${y}: ${why}`)
   }
 
   private serialByte(port: number, byte: number): void {
@@ -614,20 +548,4 @@ export class Runner {
       hostInput: this.hostInput || this.machine.debugTarget?.touched === true,
     }
   }
-}
-
-function otherCode(expected: number | undefined, { reason, code }: MachineExit): string {
-  if (expected === undefined || reason !== 'debug-exit') return ''
-  return `where code ${expected} was expected${codeHint(expected, code)}`
-}
-
-/** Guest time in ns of the first frame after `now`. */
-function nextFrame(now: number): number {
-  let frame = Math.floor((now * FRAME_HZ) / 1e9) + 1
-  while (frameTime(frame) <= now) frame++
-  return frameTime(frame)
-}
-
-function frameTime(frame: number): number {
-  return Math.round((frame * 1e9) / FRAME_HZ)
 }

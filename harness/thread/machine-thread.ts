@@ -2,6 +2,7 @@
  * A machine in a thread of its own, as the rest of the harness holds it. The worker is compiled JavaScript: Node 20
  * loads no TypeScript in a worker, so under vitest or tsx, where this file is the source, the worker is the one in
  * `dist/`, and `npm run build` must have been run.
+ * The file is longer than others, because it is all that can be asked of the thread.
  */
 
 import { existsSync } from 'node:fs'
@@ -10,7 +11,6 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
-import { type ErrorKind, HostError } from '../../machine/errors.js'
 import type { InputEvent } from '../../machine/input.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
@@ -23,7 +23,6 @@ import type {
   ControlMessage,
   DebugMessage,
   LivePicture,
-  PlainError,
   Progress,
   Ready,
   Request,
@@ -33,31 +32,11 @@ import type {
 } from '../protocol/messages.js'
 import type { Look, RunResult, Script } from '../protocol/script.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
+import { InfrastructureError, VmError } from './errors.js'
 import { LastWords } from './last-words.js'
 import { filesOf, keepSnapshot, partsOf, releaseFiles, retainFiles, type Snapshot } from './snapshot.js'
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
-
-/** An error from the machine's thread; `name` is the name of its class there (`MediaError`, …), `kind` its kind. */
-export class VmError extends Error {
-  readonly kind: ErrorKind | undefined
-  readonly code: string | undefined
-  readonly path: string | undefined
-
-  constructor(error: PlainError) {
-    super(error.message)
-    this.name = error.name
-    this.kind = error.kind
-    this.stack = error.stack
-    this.code = error.code
-    this.path = error.path
-  }
-}
-
-/** The project is not built, or a thread ended that should not have. */
-export class InfrastructureError extends HostError {
-  override readonly name = 'InfrastructureError'
-}
 
 export interface VmEvents {
   onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void

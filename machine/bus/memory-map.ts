@@ -5,6 +5,7 @@
  * from ROM and writes to RAM is a RAM layer that takes writes only. The result is flattened into stretches; those an
  * engine can address directly in the arena are handed to it as `MemoryRegion`s, everything else comes back through
  * `mmioRead` and `mmioWrite`. What no layer covers reads all ones and is counted by address.
+ * The file is longer than others, because its layers, their flattening and the accesses by them are one thing.
  */
 import type { MemoryRegion } from '../cpu/engine.js'
 import type { AccessSize, MmioRange, PhysicalMemory } from '../device.js'

@@ -9,7 +9,7 @@ import type { MemoryMap } from './memory-map.js'
 import type { PciFunction } from './pci-function.js'
 import type { PortBus } from './port-bus.js'
 
-export { PciFunction, type PciFunctionOptions, type RamWindow } from './pci-function.js'
+export { PciFunction, type PciFunctionOptions } from './pci-function.js'
 
 export const CONFIG_ADDRESS = 0xcf8
 export const CONFIG_DATA = 0xcfc

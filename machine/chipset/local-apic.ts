@@ -5,6 +5,7 @@
  * Version 14h with six LVT entries, as QEMU has it. The timer counts a bus clock of 1 GHz. Out of reset LINT0 of the
  * bootstrap processor passes ExtINT (the virtual wire mode of Intel's MultiProcessor Specification, section 3.6.2), so
  * that interrupts work before any firmware has touched the APIC.
+ * The file is longer than others, because timer, priorities and messages all work on the one set of registers.
  */
 import type { Clock } from '../clock.js'
 import type { Device, IrqLine, MmioRange, StateTable, Warn } from '../device.js'

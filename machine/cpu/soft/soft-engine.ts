@@ -4,6 +4,7 @@
  *
  * Guest time is counted in retired instructions, NS_PER_INSTRUCTION each, plus what port accesses take and what HLT
  * skipped. So it is a function of the guest's program alone.
+ * The file is longer than others, because it is all that TypeScript asks of the core.
  */
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'

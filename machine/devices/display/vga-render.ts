@@ -7,6 +7,7 @@
  * can be seen, and plane 3 of a graphics mode shows as it stands. Panning, preset row scan, cursor skew, the monochrome
  * underline and the eight backgrounds that blinking leaves, which QEMU 7.2 leaves out, are as in the hardware; all but
  * the backgrounds are off in BIOS modes.
+ * The file is longer than others, because every mode of the one adapter is drawn in it.
  */
 import type { DisplayMode, Frame, TextCell, TextScreen } from './display.js'
 import type { VgaExtension } from './vga-extension.js'

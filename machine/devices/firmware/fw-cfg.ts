@@ -4,6 +4,7 @@
  *
  * The contents are numbered items. Items 0x00 to 0x1f and those with the arch-local bit have fixed meanings; named
  * files get the numbers from 0x20 on and are listed in the directory, item 0x19.
+ * The file is longer than others, because selector, data and DMA all read the one list of items.
  */
 import type { Clock, Timer } from '../../clock.js'
 import type { AccessSize, AcpiDevice, Device, PhysicalMemory, PortRange, StateTable, Warn } from '../../device.js'

@@ -4,6 +4,7 @@
  *
  * A frame takes its time on a wire of 10 Mbit/s. Nothing collides. Received frames are stored whole: the ring is
  * looked through first, so that a frame for which there is no room leaves it as it was (the chip writes up to BNRY).
+ * The file is longer than others, because both directions work on the one set of registers.
  */
 import type { Clock, Timer } from '../../clock.js'
 import type { AccessSize, IrqLine, Stateful, StateTable, Warn } from '../../device.js'

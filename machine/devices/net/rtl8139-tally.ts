@@ -16,7 +16,6 @@ const LAYOUT = [
   ['txUnderrun', 62, 2],
 ] as const
 
-export type Tally = (typeof LAYOUT)[number][0]
 export const TALLY_BYTES = 64
 
 const STATE: StateTable = Object.fromEntries(LAYOUT.map(([name]) => [name, count]))

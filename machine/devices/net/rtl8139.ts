@@ -3,6 +3,7 @@
  * an RTL8139C (`plus=off`) it lacks the C+ mode, and Linux's 8139too takes it in place of 8139cp.
  *
  * Registers are a table, by offset and width; an access may have any part of one, or several.
+ * The file is longer than others, because its table of registers names all that it does.
  */
 import { z } from 'zod'
 import type { Timer } from '../../clock.js'

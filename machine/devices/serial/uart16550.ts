@@ -8,6 +8,7 @@
  * at LSR, as under QEMU, so a polling guest never spins; a guest that waits for the interrupt gets it `TRANSMIT_NS`
  * later, not within its write. A received byte takes a character time at the programmed rate, and the next waits
  * until FIFO or buffer has room: a guest that is slow loses nothing, and there are no overruns but in loopback.
+ * The file is longer than others, because transmitter, receiver and interrupts share its few registers.
  */
 
 import { z } from 'zod'

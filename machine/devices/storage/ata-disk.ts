@@ -2,6 +2,7 @@
  * An ATA hard disk: the command set of ATA/ATAPI-5 (T13 1321D) with the 48-bit address feature set of ATA/ATAPI-6
  * (T13 1410D), over a block device. What it claims in IDENTIFY DEVICE is what QEMU's disk claims, so that guests choose
  * the same drivers and modes.
+ * The file is longer than others, because it has the whole command set of a disk.
  */
 
 import { z } from 'zod'

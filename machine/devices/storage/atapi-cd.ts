@@ -2,6 +2,7 @@
  * An ATAPI CD/DVD-ROM drive: the PACKET protocol of ATA/ATAPI-5 (T13 1321D, section 9.8) and the packet commands of
  * Multi-Media Commands 3 (T10 1363D), over a block device of 2048-byte sectors (one data track). Details that a guest
  * sees follow QEMU's drive; reads of whole raw sectors come without their error-correction bytes (zeros).
+ * The file is longer than others, because it has the whole command set of a CD drive.
  */
 
 import { z } from 'zod'

@@ -4,6 +4,7 @@
  * Data sheet Intel 290166, sections 2.1 (registers), 4 (reset), 5 (commands); fdc-transfer.ts holds the execution phase
  * of the data commands. Commands of the 82078 answer as invalid, but PART ID and VERSION say what QEMU's do, so that
  * guests take the path they take there. As in QEMU: interrupts are not gated by DOR.DMAGATE#, motors need not turn.
+ * The file is longer than others, because it has every command of the controller but for the transfers.
  */
 
 import { z } from 'zod'

@@ -6,6 +6,7 @@
  * more than half the counter away counts as passed and fires at once, lest a guest that came late waits for the wrap,
  * but not where its period is as long. The counter is computed from the clock, in two halves so that a read makes no
  * BigInt; only armed comparators have timers.
+ * The file is longer than others, because counter and comparators are one chip.
  */
 
 import { z } from 'zod'

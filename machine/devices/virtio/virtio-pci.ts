@@ -1,6 +1,7 @@
 /**
  * Virtio over PCI (Virtual I/O Device 1.2, 4.1): the legacy interface of 0.9.5 in I/O ports at BAR0, the modern one in
  * memory at BAR4, message interrupts at BAR1, places as QEMU has them. Devices with both are transitional.
+ * The file is longer than others, because the legacy and the modern interface are two views of one state.
  */
 import { z } from 'zod'
 import type { PciFunction } from '../../bus/pci-function.js'

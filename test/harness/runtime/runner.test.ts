@@ -511,3 +511,25 @@ describe('the display', () => {
     expect(asked).toBeGreaterThan(frames / 2)
   })
 })
+
+describe('a guest that goes down on the last key', () => {
+  const tap: Step = { kind: 'tap', codes: ['KeyQ'] }
+  const leaves = () => start({ onKey: () => ({ reason: 'debug-exit', code: 3 }) })
+
+  test('has done no wrong: the next script finds it stopped', () => {
+    const runner = leaves()
+    expect(runner.run({ steps: [tap] }).outcome).toBe('ok')
+    const code: Condition = { kind: 'exit', reasons: ['debug-exit'], code: 3 }
+    expect(runner.run({ steps: [until(code)] })).toMatchObject({
+      outcome: 'ok',
+      exit: { reason: 'debug-exit', code: 3 },
+    })
+  })
+
+  test('is told of where more was to be typed, and where something else is waited for next', () => {
+    expect(leaves().run({ steps: [tap, tap] }).error).toContain('while keys were typed')
+    const runner = leaves()
+    runner.run({ steps: [tap] })
+    expect(runner.run({ steps: [until(text('later'))] }).error).toContain('with code 3')
+  })
+})

@@ -1,6 +1,7 @@
 /**
  * What the code of a region is made with: the guest's registers in locals, its memory through the TLBs, and the ways out to
  * the interpreter. The layouts and the meaning of all that is read and written here are the core's (`core/state.ts`).
+ * The file is longer than others, because registers, memory and ways out are used together by every emitter.
  */
 import * as at from '../layout.js'
 import type { Block, Op } from './ops.js'

@@ -4,6 +4,7 @@
  *
  * A handler's order holds here, too: whatever can go wrong (a TLB without the page, a segment's end) comes before the first
  * change of a register or of memory, since the interpreter then executes the whole instruction.
+ * The file is longer than others, because it is one table of emitters by name.
  */
 import * as at from '../layout.js'
 import { type Flags, LazyFlags } from './flags.js'

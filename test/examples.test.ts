@@ -1,0 +1,26 @@
+/** The examples, in a project of a user's: copied, installed beside and run as their README says. */
+import { cpSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { afterAll, expect, test } from 'vitest'
+import { readRun } from '../reports/write-run.js'
+import { noFirmware } from './firmware-here.js'
+import { Project } from './harness/cli/project.js'
+
+const examples = fileURLToPath(new URL('../examples', import.meta.url))
+const project = new Project()
+afterAll(() => project.remove())
+
+test.skipIf(noFirmware)('every example passes', { timeout: 300_000 }, async () => {
+  cpSync(examples, project.folder, { recursive: true })
+  const { code, stdout, stderr } = await project.run([])
+  expect(code, stdout + stderr).toBe(0)
+  const { tests } = readRun(project.report).run
+  expect(tests.filter(({ status }) => status !== 'passed')).toEqual([])
+  const files = new Set(tests.map(({ file }) => file))
+  expect([...files].sort()).toEqual([
+    'hello-os/boot.test.ts',
+    'hello-os/needle.test.ts',
+    'hello-os/stage.test.ts',
+    'kernel/kernel.test.ts',
+  ])
+})
