@@ -75,9 +75,11 @@ export interface BootModule {
 
 /** Why a machine stopped by itself. */
 export interface MachineExit {
-  reason: 'poweroff' | 'reset' | 'triple-fault' | 'debug-exit' | 'halted' | 'suspended' | 'failure'
+  reason: 'poweroff' | 'reset' | 'triple-fault' | 'debug-exit' | 'watchdog' | 'halted' | 'suspended' | 'failure'
   /** debug-exit: the value that the guest wrote; QEMU's exit status for it is (code << 1) | 1. */
   code?: number
+  /** watchdog: what becomes of the machine; it is as it was until it is run on. */
+  action?: 'reset' | 'poweroff' | 'pause'
   /** One line more: registers of a triple fault, what failed. */
   detail?: string
 }

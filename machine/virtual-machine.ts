@@ -182,6 +182,7 @@ export class VirtualMachine implements Machine, Stateful {
       reset: () => this.ask({ reason: 'reset' }),
       powerOff: () => this.ask({ reason: 'poweroff' }),
       debugExit: (code) => this.ask({ reason: 'debug-exit', code }),
+      watchdog: (detail, action) => this.ask({ reason: 'watchdog', action, detail }),
       suspend: () => {
         this.asleep = true
         this.board.power.suspending()
@@ -237,8 +238,8 @@ export class VirtualMachine implements Machine, Stateful {
       const exit = this.exitDue
       if (exit) {
         this.exitDue = undefined
-        this.resetDue = exit.reason === 'reset'
-        if (exit.reason === 'poweroff') this.over = exit
+        this.resetDue = exit.reason === 'reset' || exit.action === 'reset'
+        if (exit.reason === 'poweroff' || exit.action === 'poweroff') this.over = exit
         return exit
       }
       if (this.wakeEvent) this.wake()

@@ -257,7 +257,7 @@ function parseAct(act: Act, layout: LayoutName): Step[] {
 
 /** What `--until-exit` takes for a clean stop, as it stands alone. */
 const CLEAN = 'clean'
-const EXITS = ['poweroff', 'reset', 'debug-exit', 'triple-fault', 'halted', 'suspended'] as const
+const EXITS = ['poweroff', 'reset', 'debug-exit', 'triple-fault', 'watchdog', 'halted', 'suspended'] as const
 
 /**
  * `--until-exit` alone is followed by anything, a guest as well: only what is an exit, or nearly so, is its value.

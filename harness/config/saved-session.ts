@@ -10,8 +10,9 @@ const Text = z.string().max(64 << 20)
 const Line = z.string().max(1 << 16)
 
 const Exit = z.object({
-  reason: z.enum(['poweroff', 'reset', 'triple-fault', 'debug-exit', 'halted', 'suspended', 'failure']),
+  reason: z.enum(['poweroff', 'reset', 'triple-fault', 'debug-exit', 'watchdog', 'halted', 'suspended', 'failure']),
   code: Count.optional(),
+  action: z.enum(['reset', 'poweroff', 'pause']).optional(),
   detail: Line.optional(),
 })
 

@@ -88,7 +88,7 @@ export type EndReason =
 
 export interface RunResult extends Look {
   outcome: 'ok' | 'failed' | 'timeout' | 'interrupted'
-  exit: { reason: EndReason; code?: number; detail?: string }
+  exit: { reason: EndReason; code?: number; action?: MachineExit['action']; detail?: string }
   /** What went wrong, one sentence; undefined when ok. */
   error: string | undefined
   /** Index of the step that did not come to its end; the number of steps when ok. */

@@ -202,7 +202,7 @@ export class Replay {
     // A recording whose times are wrong would have the machine run for days.
     if (next && machine.instructions() > next.instructions)
       this.diverged(next, `it is at instruction ${machine.instructions()} before that time`)
-    const final = exit && ['poweroff', 'halted', 'suspended', 'failure'].includes(exit.reason)
+    const final = exit && ['poweroff', 'halted', 'suspended', 'failure'].includes(exit.action ?? exit.reason)
     if (final && machine.now() < until) {
       const awaited = this.events[this.next]
       if (awaited) this.diverged(awaited, `the machine stopped (${exit.reason})`)

@@ -411,7 +411,7 @@ export class Runner {
   private noteExit(exit: MachineExit): void {
     this.tracer?.exit(describeExit(exit))
     if (exit.reason === 'reset') this.resets++
-    if (exit.reason === 'reset' || exit.reason === 'triple-fault') {
+    if (exit.reason === 'reset' || exit.reason === 'triple-fault' || exit.action === 'reset') {
       this.firmware.began()
       this.screen.keepLast()
     }
@@ -537,6 +537,7 @@ export class Runner {
       exit: {
         reason,
         ...(exit?.code !== undefined && { code: exit.code }),
+        ...(exit?.action !== undefined && { action: exit.action }),
         ...(exit?.detail !== undefined && { detail: exit.detail }),
       },
       error: end?.message,

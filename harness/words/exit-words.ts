@@ -2,7 +2,7 @@
 import type { MachineExit } from '../../machine/machine.js'
 
 /** The exit as the beginning of a sentence. */
-export function describeExit(exit: Pick<MachineExit, 'reason' | 'code' | 'detail'>): string {
+export function describeExit(exit: Pick<MachineExit, 'reason' | 'code' | 'action' | 'detail'>): string {
   switch (exit.reason) {
     case 'poweroff':
       return 'the guest powered off'
@@ -12,6 +12,8 @@ export function describeExit(exit: Pick<MachineExit, 'reason' | 'code' | 'detail
       return 'the CPU shut down in a triple fault'
     case 'debug-exit':
       return `the guest left through isa-debug-exit with code ${exit.code} (QEMU's exit status ${qemuStatus(exit.code ?? 0)})`
+    case 'watchdog':
+      return `the watchdog ${exit.detail} was not fed in time (its action is ${exit.action})`
     case 'halted':
       return 'the CPU halted for good, with interrupts disabled'
     case 'suspended':

@@ -20,6 +20,8 @@ import { hpet } from './timer/hpet.js'
 import { virtioBlk } from './virtio/virtio-blk.js'
 import { virtioNet } from './virtio/virtio-net.js'
 import { virtioRng } from './virtio/virtio-rng.js'
+import { i6300esb } from './watchdog/i6300esb.js'
+import { ib700 } from './watchdog/ib700.js'
 import { isaDebugExit } from './watchdog/isa-debug-exit.js'
 import { pcTestdev } from './watchdog/pc-testdev.js'
 
@@ -31,6 +33,7 @@ export const DEVICE_TYPES: readonly DeviceType[] = [
   ...[ne2kIsa, ne2kPci, pcnet, rtl8139, e1000, e1000_82544gc, e1000_82545em, virtioNet],
   ...[isaSerial, isaParallel, isaDebugcon],
   ...[hpet, isaDebugExit, pcTestdev, virtioRng],
+  ...[i6300esb, ib700],
 ]
 
 /** A device to plug in: its type, its name (QEMU's `id`) and its options. */

@@ -84,6 +84,8 @@ export interface CharBackend {
 export interface MachineControl {
   /** A debug exit with the value that the guest wrote. */
   debugExit(code: number): void
+  /** The watchdog of this name was not fed in time. */
+  watchdog(name: string, action: 'reset' | 'poweroff' | 'pause'): void
 }
 
 /** Keeps the options' types: `export const isaDebugExit = deviceType({ … })`. */
