@@ -104,9 +104,10 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     throw new UsageError(`--json is for programs, and ${flags.ui ? '--ui' : '--vnc'} for people; leave one out`)
   const hasMedia =
     (guest ?? flags.snapshot ?? given.floppies ?? given.disks ?? given.cdrom ?? given.kernel) !== undefined
-  if (!hasMedia && acts.length === 0)
+  const isFromNetwork = given.bootOrder?.includes('n') && given.nics !== undefined
+  if (!hasMedia && !isFromNetwork && acts.length === 0)
     throw new UsageError(
-      'there is nothing to boot; name a guest or an image, or give --floppy, --cdrom, --disk or --kernel',
+      'there is nothing to boot; name a guest or an image, or give --floppy, --cdrom, --disk or --kernel, or --boot n with --nic',
     )
   const request: RunRequest = {
     guest,

@@ -111,9 +111,12 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   inWords(() => checkKernel(values, config.kernel !== undefined, nameOf))
   inWords(() => checkNetwork(config, nameOf))
   config.kernel &&= withModules(config.kernel)
-  const nothing = !config.floppies?.length && !config.disks?.length && !config.cdrom && !config.kernel
+  const isFromNetwork = config.bootOrder?.includes('n') && config.nics?.length
+  const nothing = !config.floppies?.length && !config.disks?.length && !config.cdrom && !config.kernel && !isFromNetwork
   if (nothing)
-    throw new LaunchError('there is nothing to boot; give launch() a guest, a floppy, a cdrom, disks or a kernel')
+    throw new LaunchError(
+      "there is nothing to boot; give launch() a guest, a floppy, a cdrom, disks or a kernel, or boot: 'n' with a nic",
+    )
   return config
 }
 
