@@ -60,7 +60,8 @@ export function bootLinux(modules: string[], commands: string, options: Partial<
     firmware: {
       bios: readFileSync(bios.path),
       vgaBios: readFileSync(vgaBios.path),
-      file: (rom) => readFileSync(findOptionRom(rom).path),
+      // Cards boot nothing here.
+      file: (rom) => (rom.endsWith('.rom') ? undefined : readFileSync(findOptionRom(rom).path)),
     },
     kernel: {
       image: readFileSync(join(root, 'boot', name)),
