@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Command } from 'commander'
+import { COMMAND_VARIABLE } from '../vitest/command-watch.js'
 import { EXIT, HostError } from './errors.js'
 import { paragraphs } from './help.js'
 
@@ -45,6 +46,7 @@ async function runVitest(args: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, all, {
     stdio: [watch ? 'inherit' : 'ignore', 'inherit', 'pipe'],
     detached: group,
+    env: { ...process.env, [COMMAND_VARIABLE]: String(process.pid) },
   })
   let errors = ''
   child.stderr.on('data', (bytes: Buffer) => {
@@ -57,8 +59,8 @@ async function runVitest(args: readonly string[]): Promise<number> {
     interrupted ??= setTimeout(() => send('SIGKILL'), GRACE)
     send(signal)
   }
-  process.on('SIGINT', pass)
-  process.on('SIGTERM', pass)
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, pass)
   const code = await new Promise<number | null>((done, fail) => {
     child.on('error', fail)
     child.on('close', done)
@@ -67,8 +69,7 @@ async function runVitest(args: readonly string[]): Promise<number> {
     for (let waited = 0; waited < GRACE && send(0); waited += 50) await new Promise((done) => setTimeout(done, 50))
     send('SIGKILL')
   }
-  process.off('SIGINT', pass)
-  process.off('SIGTERM', pass)
+  for (const signal of signals) process.off(signal, pass)
   clearTimeout(interrupted)
   if (interrupted || code === EXIT.interrupted) return EXIT.interrupted
   if (code === 0) return EXIT.ok

@@ -94,6 +94,8 @@ export class Runner {
   private hit = false
   /** What the watch watches for. */
   private awaited: Condition | undefined
+  /** The test's thread waits for something of its own. */
+  private polled = false
   private lastExit: MachineExit | undefined
   /** It came while something else was waited for, which was met by then: the next wait has it. */
   private unclaimed: MachineExit | undefined
@@ -175,6 +177,7 @@ export class Runner {
       } finally {
         this.watch = undefined
         this.awaited = undefined
+        this.polled = false
         this.flush()
       }
       if (end) break
@@ -287,6 +290,10 @@ export class Runner {
         typist.key(step.code, step.down)
         break
       case 'wait':
+        this.advance(machine.now() + step.ns)
+        break
+      case 'poll':
+        this.polled = true
         this.advance(machine.now() + step.ns)
         break
       case 'until-time':
@@ -403,9 +410,13 @@ export class Runner {
     if (display.mode().kind === 'text') panics.atFrame(screen.fresh().text, machine.now())
     this.tracer?.atFrame()
     if (this.watch?.atFrame()) return true
-    const verdict = this.awaited && !outlivesPanic(this.awaited) && panics.verdict(machine.now())
+    const verdict = this.endsOnPanic && panics.verdict(machine.now())
     if (verdict) throw new StepFailed('failed', 'panic', `${verdict} ${this.whileWhat()}`.trim())
     return false
+  }
+
+  private get endsOnPanic(): boolean {
+    return this.polled || (this.awaited !== undefined && !outlivesPanic(this.awaited))
   }
 
   private noteExit(exit: MachineExit): void {
@@ -424,7 +435,7 @@ export class Runner {
       this.lastExit = exit
       const isClaimed = this.awaited !== undefined && claimsExit(this.awaited, exit)
       if (!isClaimed) this.unclaimed = exit
-      else if (this.panics.said !== undefined && this.awaited && !outlivesPanic(this.awaited))
+      else if (this.panics.said !== undefined && this.endsOnPanic)
         throw new StepFailed('failed', 'panic', `${this.panics.said}; then ${describeExit(exit)}`, exit)
       return true
     }

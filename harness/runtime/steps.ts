@@ -50,6 +50,8 @@ export function whileWhat(step: Step, exit: MachineExit | undefined): string {
       return `before ${describeCondition(step.condition)} came`
     case 'wait-text':
       return `before ${describeCondition({ kind: 'text', pattern: step.pattern })} came`
+    case 'poll':
+      return `before ${step.what} came`
     case 'until-time':
       return `before ${step.ns / 1e9} s of guest time had passed`
     case 'wait':
@@ -64,6 +66,7 @@ export function timeoutWhile(step: Step, pending: number): string {
   if (step.kind === 'until') return `while waiting for ${describeCondition(step.condition)}`
   if (step.kind === 'wait-text')
     return `while waiting for ${describeCondition({ kind: 'text', pattern: step.pattern })}`
+  if (step.kind === 'poll') return `while waiting for ${step.what}`
   if ((step.kind === 'tap' || step.kind === 'key') && pending > 0)
     return `while typing: the guest does not fetch keys (${pending} bytes wait in the keyboard)`
   return step.kind === 'wait' || step.kind === 'until-time' ? 'during a wait' : 'while typing'

@@ -24,6 +24,7 @@ import { writeRun } from '../../reports/write-run.js'
 import { complain } from '../cli/errors.js'
 import { withPath } from '../cli/outputs.js'
 import { clearOutput } from './baselines.js'
+import { endWithCommand } from './command-watch.js'
 import { attachmentsOf } from './test-files.js'
 
 export interface ReporterOptions {
@@ -39,6 +40,7 @@ export default class BootwrightReporter implements Reporter {
 
   onInit(vitest: Vitest): void {
     this.vitest = vitest
+    endWithCommand()
     // An interrupted vitest leaves its temporary folder.
     process.once('exit', () => {
       for (const { tmpDir } of vitest.projects) rmSync(tmpDir, { recursive: true, force: true })

@@ -76,7 +76,7 @@ export class VmDriver {
     // Many keys take long without anything being wrong.
     const timeoutNs = limitNs + steps.filter(({ kind }) => kind === 'tap').length * TAP
     const hostTimeoutMs = parseDuration(options.hostTimeout ?? this.settings.hostTimeout) / 1e6
-    const waits = steps.some((step) => step.kind === 'until' || step.kind === 'wait-text' || step.kind === 'wait')
+    const waits = steps.some((step) => ['until', 'wait-text', 'wait', 'poll'].includes(step.kind))
     const timed = steps.map((step) =>
       step.kind === 'until' || step.kind === 'wait-text' ? { ...step, timeoutNs: step.timeoutNs ?? limitNs } : step,
     )
@@ -119,7 +119,7 @@ export class VmDriver {
       if (left <= 0) throw await this.timeout(`waited ${timeoutNs / 1e9} s of guest time for ${what}`)
       const hostLeft = hostTimeoutMs - (performance.now() - started)
       if (hostLeft <= 0) throw await this.timeout(`waited ${hostTimeoutMs / 1e3} s of host time for ${what}`)
-      await this.run([{ kind: 'wait', ns: left }], { hostTimeout: hostLeft / 1e3 })
+      await this.run([{ kind: 'poll', ns: left, what }], { hostTimeout: hostLeft / 1e3 })
     }
   }
 

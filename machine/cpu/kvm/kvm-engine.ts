@@ -483,7 +483,14 @@ export class KvmEngine implements Engine {
       this.nmiPending = state.pending.nmi
       this.smiPending = state.pending.smi
     }
-    this.write(state, false)
+    try {
+      this.write(state, false)
+    } catch (error) {
+      if (!(error instanceof KvmError)) throw error
+      throw new SnapshotError(
+        `KVM refuses the state of the CPU (${error.message}); load it on the soft engine, or make the snapshot again`,
+      )
+    }
   }
 
   private withPins(state: CpuState): CpuState {

@@ -103,16 +103,20 @@ describe('bootwright test', () => {
     expect((await run(['good', '--no-such-option-at-all=1'])).code).toBe(2)
   })
 
-  test.runIf(process.platform === 'linux')('ends with 130 at an interrupt, and leaves no process behind', async () => {
+  test.runIf(process.platform === 'linux').each([
+    ['SIGINT', 130],
+    ['SIGHUP', 130],
+    ['SIGKILL', null],
+  ] as const)('at %s to it alone ends with %s, and leaves no process behind', async (name, wanted) => {
     let sent = false
     const { code } = await run(['slow'], {
       onOutput: (text, signal) => {
         if (sent || !/RUN/.test(text)) return
         sent = true
-        setTimeout(() => signal('SIGINT'), 3000)
+        setTimeout(() => signal(name), 3000)
       },
     })
-    expect(code).toBe(130)
+    expect(code).toBe(wanted)
     const left = processes().filter((command) => command.includes(project))
     expect(left.map((command) => command.slice(0, 200).replaceAll('\0', ' '))).toEqual([])
   })

@@ -419,6 +419,14 @@ describe('a guest that says it cannot go on', () => {
     expect(machine.now() / 1e9).toBeCloseTo(3.5, 1)
   })
 
+  test('ends what the test itself judges, too', () => {
+    const polls = Array.from({ length: 100 }, (): Step => ({ kind: 'poll', ns: 100 * MS, what: "the needle 'login'" }))
+    const { result, machine } = run([send(1000, PANIC)], polls)
+    expect(result).toMatchObject({ outcome: 'failed', exit: { reason: 'panic' } })
+    expect(result.error).toMatch(/^the guest panicked: .* before the needle 'login' came$/)
+    expect(machine.now() / 1e9).toBeCloseTo(3, 1)
+  })
+
   test('on the screen, too', () => {
     const { result } = run([show(100, 'panic: no init')], [until(serial('login:'), 300e9)])
     expect(result.error).toMatch(/^the guest panicked: "panic: no init" before /)
