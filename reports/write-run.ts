@@ -62,7 +62,8 @@ export function readRun(path: string): { run: RunResult; folder: string } {
   let data: unknown
   try {
     data = JSON.parse(readFileSync(file, 'utf8'))
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
     throw new ResultFormatError(`${file} is no JSON; name the folder of a report.`)
   }
   return { run: parseRun(data), folder: dirname(file) }
@@ -89,7 +90,8 @@ function embedFiles(run: RunResult, folder: string, all = false): RunResult {
 function statsOf(path: string) {
   try {
     return statSync(path, { throwIfNoEntry: false })
-  } catch {
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') throw error
     return undefined
   }
 }

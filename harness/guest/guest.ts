@@ -236,6 +236,8 @@ function unloadable(file: string, error: unknown): GuestError {
       `${file} is an ES module in a CommonJS project; call it ${file.replace(/\.[jt]s$/, '.mjs')}, or say "type": "module" in the project's package.json`,
     )
   if (error instanceof GuestError) return error
+  if ((error as NodeJS.ErrnoException | undefined)?.code === 'EACCES')
+    return new GuestError(`${file} may not be read by this user; make it readable (chmod u+r)`)
   const { message = String(error), stack = '' } = error instanceof Error ? error : {}
   return new GuestError(`${placeOf(stack) ?? file} cannot be loaded: ${message.split('\n')[0]}`)
 }

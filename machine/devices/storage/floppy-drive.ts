@@ -15,6 +15,8 @@ export type FloppyDriveType = '360K' | '1.2M' | '720K' | '1.44M' | '2.88M'
 /** The drive type nibbles of CMOS register 0x10. */
 const CMOS_TYPES: { [type in FloppyDriveType]: number } = { '360K': 1, '1.2M': 2, '720K': 3, '1.44M': 4, '2.88M': 5 }
 
+const SECTORS_OF_144 = 18
+
 /** Data rates as the DSR and CCR select them. */
 export const RATE_500K = 0
 export const RATE_300K = 1
@@ -44,8 +46,8 @@ export class FloppyDrive {
   changed = true
 
   /**
-   * Without `type`, the drive that a PC would have for the medium: 1.2M for 5.25-inch ones, 2.88M for extended density,
-   * else 1.44M. Throws an `Error` when the medium does not fit.
+   * Without `type`, the drive in which the BIOS reads the medium: 1.2M for 5.25-inch ones, 2.88M for extended density and
+   * more than 18 sectors a track, else 1.44M. Throws an `Error` when the medium does not fit.
    */
   constructor(options: { type?: FloppyDriveType; medium?: BlockDevice } = {}) {
     const geometry = options.medium && floppyGeometry(options.medium.size)
@@ -111,9 +113,10 @@ export class FloppyDrive {
   }
 }
 
-function driveFor(geometry: FloppyGeometry): FloppyDriveType {
-  if (geometry.inches === 5.25) return '1.2M'
-  return geometry.density === 'ED' ? '2.88M' : '1.44M'
+/** SeaBIOS refuses sectors that the drive's own format has not: DMF and its like are read in a drive of 36 a track. */
+function driveFor({ inches, sectorsPerTrack }: FloppyGeometry): FloppyDriveType {
+  if (inches === 5.25) return '1.2M'
+  return sectorsPerTrack > SECTORS_OF_144 ? '2.88M' : '1.44M'
 }
 
 function fits(type: FloppyDriveType, geometry: FloppyGeometry): boolean {
