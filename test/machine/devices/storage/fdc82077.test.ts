@@ -474,6 +474,21 @@ describe('the disk-change line', () => {
     expect(bench.transfer(0x46, 1, 0, 9, 9, 512)[0]).toBe(0)
   })
 
+  test('of a floppy that was changed stays set over resets, until a system has looked', () => {
+    bench.seek(0, 1)
+    bench.fdc.eject(0)
+    bench.fdc.insert(0, new MemoryMedium(SIZE_144))
+    // By the DOR, and of the whole machine.
+    bench.out(0x3f2, 0x18)
+    bench.out(0x3f2, 0x1c)
+    expect(bench.in(0x3f7)).toBe(0x80)
+    bench.fdc.reset()
+    bench.out(0x3f2, 0x1c)
+    expect(bench.in(0x3f7)).toBe(0x80)
+    bench.seek(0, 2)
+    expect(bench.in(0x3f7)).toBe(0)
+  })
+
   test('a medium has to fit the drive', () => {
     expect(() => bench.fdc.insert(0, new MemoryMedium(2_949_120))).toThrow(/2\.88M floppy does not fit a 1\.44M drive/)
     expect(() => bench.fdc.insert(0, new MemoryMedium(5))).toThrow(/no floppy/)
