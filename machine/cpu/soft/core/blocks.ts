@@ -3,8 +3,8 @@
  * bytes they were made from are written (`code-map.ts`).
  */
 import {
-  BLOCK_BYTES, BLOCK_COUNT, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_HEAT, BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS, BLOCK_WATCHED,
-  CODE_MAP_BYTES, NEVER_HOT, codeMap, hashSlot, markCode,
+  BLOCK_BYTES, BLOCK_COUNT, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_HEAT, BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS,
+  BLOCK_ROOM, BLOCK_WATCHED, CODE_MAP_BYTES, NEVER_HOT, codeMap, forgetLeft, hashSlot, markCode, takeLeft,
 } from './code-map'
 import { checkInstructionBreakpoint, isWatched } from './debug'
 import { MAX_OPS, decodeBlock } from './decode'
@@ -21,7 +21,7 @@ import {
   PAGE_CODE, PAGE_CODE_MAP, PHYS_MAP, RIP, SEG_BASE, SEG_LIMIT,
 } from './state'
 
-const BLOCK_ROOM: usize = BLOCK_HEADER + (<usize>MAX_OPS + 1) * OP_SIZE
+const LARGEST: usize = BLOCK_HEADER + (<usize>MAX_OPS + 1) * OP_SIZE
 
 const JUMP_ENTRIES: u64 = 8192
 
@@ -81,12 +81,12 @@ export function findBlock(): usize {
   if (!block || !isBlock(block, phys, mode, ip)) block = load<u32>(hashSlot(phys))
   while (block && !isBlock(block, phys, mode, ip)) block = load<u32>(block, BLOCK_HASH_NEXT)
   if (!block) {
-    if (pool + BLOCK_ROOM + CODE_MAP_BYTES > codeMaps) dropEverything()
+    if (pool + LARGEST + CODE_MAP_BYTES > codeMaps) dropEverything()
     block = pool
     const cached = decodeBlock(block, linear, phys)
     // An instruction that crosses a page, and code whose bytes change untold, is decoded afresh each time.
     if (!cached) return block
-    pool += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_COUNT) * OP_SIZE
+    block = place(block, phys)
     store<u32>(block, watched ? 1 : 0, BLOCK_WATCHED)
     if (watched) store<u32>(block, NEVER_HOT, BLOCK_HEAT)
     enterBlock(block, phys)
@@ -95,6 +95,22 @@ export function findBlock(): usize {
   store<u64>(slot, linear)
   store<u32>(slot, <u32>block, 8)
   store<u32>(slot, tlbGeneration, 12)
+  return block
+}
+
+/** Where a block that was decoded at the pool's end is kept. */
+function place(block: usize, phys: u64): usize {
+  const ops = load<u32>(block, BLOCK_COUNT)
+  const bytes = BLOCK_HEADER + <usize>ops * OP_SIZE
+  const left = takeLeft(<u32>phys, ops)
+  if (left) {
+    const room = load<u32>(left, BLOCK_ROOM)
+    memory.copy(left, block, bytes)
+    store<u32>(left, room, BLOCK_ROOM)
+    return left
+  }
+  store<u32>(block, ops, BLOCK_ROOM)
+  pool += bytes
   return block
 }
 
@@ -130,10 +146,11 @@ export function dropEverything(): void {
     store<u32>(PAGE_CODE_MAP + (page << 2), 0)
     const map = PHYS_MAP + (page << 2)
     store<u32>(map, load<u32>(map) & ~PAGE_CODE)
-    block += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_COUNT) * OP_SIZE
+    block += BLOCK_HEADER + <usize>load<u32>(block, BLOCK_ROOM) * OP_SIZE
   }
   pool = CODE_POOL
   codeMaps = CODE_POOL_END
+  forgetLeft()
   poolGeneration++
   memory.fill(BLOCK_HASH, 0, BLOCK_HEADS << 2)
   memory.fill(JUMP_CACHE, 0, JUMP_CACHE_SIZE)

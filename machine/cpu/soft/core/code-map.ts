@@ -22,6 +22,8 @@ export const BLOCK_ENTRY: usize = 36
 export const BLOCK_HEADER: usize = 2 * OP_SIZE
 /** u32: 1 where its first instruction may have a breakpoint: it is found by findBlock() alone, which looks. */
 export const BLOCK_WATCHED: usize = 40
+/** u32: ops that there is room for. */
+export const BLOCK_ROOM: usize = 44
 
 export const BLOCK_DROPPED: u32 = 0xffffffff
 /** In its place, from the first: what was fetched is not memory. A device may answer otherwise each time, and counts. */
@@ -32,6 +34,33 @@ export const BLOCK_HEADS: u32 = 0x10000
 @inline export function hashSlot(phys: u64): usize {
   const h = <u32>phys ^ (<u32>phys >> 14)
   return BLOCK_HASH + (<usize>(h & (BLOCK_HEADS - 1)) << 2)
+}
+
+// ---- room that dropped blocks leave ----
+
+/** The block that was dropped last, by its physical address: u32 each. */
+const LEFT: usize = memory.data(0x1000)
+const LEFT_SLOTS: u32 = 0x400
+
+@inline function leftSlot(phys: u32): usize {
+  return LEFT + (<usize>((phys ^ (phys >> 10)) & (LEFT_SLOTS - 1)) << 2)
+}
+
+/**
+ * Where a block stood that was made from the bytes at `phys` and was dropped, if `ops` ops fit there; else 0. Code that a
+ * program writes anew all the time so stays in the same place, and what leads to it does so again.
+ */
+export function takeLeft(phys: u32, ops: u32): usize {
+  const slot = leftSlot(phys)
+  const block = <usize>load<u32>(slot)
+  if (!block || load<u32>(block, BLOCK_PHYS) != phys || load<u32>(block, BLOCK_ROOM) < ops) return 0
+  store<u32>(slot, 0)
+  return block
+}
+
+/** The pool is emptied. */
+export function forgetLeft(): void {
+  memory.fill(LEFT, 0, <usize>LEFT_SLOTS << 2)
 }
 
 // ---- which bytes of a page were decoded: a bit each ----
@@ -95,6 +124,7 @@ export function dropCode(phys: u32, size: u32): void {
       forgetRegion(block, page)
       unhash(block)
       store<u32>(previous, <u32>next)
+      store<u32>(leftSlot(start), <u32>block)
       from = min<u32>(from, start & 0xfff)
       to = max<u32>(to, (start & 0xfff) + bytes)
     } else previous = block + BLOCK_PAGE_NEXT
