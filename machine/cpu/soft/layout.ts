@@ -288,6 +288,7 @@ export const BLOCK_JIT = 32
 export const BLOCK_ENTRY = 36
 export const BLOCK_HEADER = 64
 export const BLOCK_WATCHED = 40
+export const BLOCK_ROOM = 44
 export const BLOCK_DROPPED = 0xffffffff
 export const BLOCK_FETCHED = 0xfffffffe
 export const BLOCK_HEADS = 0x10000

@@ -97,23 +97,24 @@ function nextPage(linear: u64, access: u32): u64 {
 
 /**
  * Where to store what the write TLB has but does not let pass at once, because the page holds code or a trial is under way;
- * blocks made from these bytes are dropped. 0 where the TLB does not have it. A walk instead would show which bytes are
- * decoded, wherever a guest has changed its page tables and not flushed.
+ * blocks made from these bytes are dropped, unless the value that comes is known and is there already: programs patch an
+ * instruction with the same number again and again. 0 where the TLB does not have it. A walk instead would show which bytes
+ * are decoded, wherever a guest has changed its page tables and not flushed.
  */
-@inline function placeToWrite(table: usize, linear: u64, size: u32): usize {
+@inline function placeToWrite(table: usize, linear: u64, size: u32, known: bool, value: u64): usize {
   const e = tlbEntry(table, linear)
   if (!tlbKnows(e, linear, size)) return 0
   const place = tlbPlace(e, linear)
   keepBefore(place, size)
   if (load<u64>(e) & TAG_CODE) {
     const phys = (load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff)
-    if (mayHoldCode(phys, size)) dropCode(phys, size)
+    if (mayHoldCode(phys, size) && !(known && loadBytes(place, size) == value)) dropCode(phys, size)
   }
   return place
 }
 
 @noInline function linearWriteMiss(linear: u64, value: u64, size: u32): void {
-  const place = placeToWrite(tlbWriteShown, linear, size)
+  const place = placeToWrite(tlbWriteShown, linear, size, true, value)
   if (place) storeBytes(place, value, size)
   else linearWriteSlow(linear, value, size, cpuAccess())
 }
@@ -130,7 +131,7 @@ export function systemRead<T>(linear: u64): T {
 }
 
 export function systemWrite<T>(linear: u64, value: T): void {
-  const place = placeToWrite(tlbWriteSuperShown, linear, sizeof<T>())
+  const place = placeToWrite(tlbWriteSuperShown, linear, sizeof<T>(), true, <u64>value)
   if (place) store<T>(place, value)
   else linearWriteSlow(wrapTable(linear), <u64>value, sizeof<T>(), ACCESS_IMPLICIT)
 }
@@ -189,7 +190,7 @@ export function linearOf(seg: usize, offset: u64, size: u32, write: bool): u64 {
 }
 
 @noInline function writeMiss(seg: usize, linear: u64, value: u64, size: u32): void {
-  const place = placeToWrite(tlbWriteShown, linear, size)
+  const place = placeToWrite(tlbWriteShown, linear, size, true, value)
   if (place) {
     storeBytes(place, value, size)
     return
@@ -283,7 +284,7 @@ let rmwLinear: u64 = 0
 }
 
 @noInline function rmwSlow(seg: usize, linear: u64, size: u32): usize {
-  const place = placeToWrite(tlbWriteShown, linear, size)
+  const place = placeToWrite(tlbWriteShown, linear, size, false, 0)
   if (place) return place
   if (seg >= FLAT) checkCanonical(seg, linear, size, true)
   const access = cpuAccess()

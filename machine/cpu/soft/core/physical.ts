@@ -45,8 +45,9 @@ export function physWrite(address: u64, value: u64, size: u32): void {
   if (entry & PAGE_RAM) {
     const place = <usize>(entry & 0xfffff000) + (<usize>address & 0xfff)
     keepBefore(place, size)
+    const changes = (entry & PAGE_CODE) != 0 && loadBytes(place, size) != value
     storeBytes(place, value, size)
-    if (entry & PAGE_CODE) dropCode(<u32>address, size)
+    if (changes) dropCode(<u32>address, size)
     return
   }
   if (address >> 32) return

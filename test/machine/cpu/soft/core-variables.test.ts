@@ -25,7 +25,7 @@ const REVIEWED: { [why: string]: string } = {
   'results of a function, for its caller at once':
     'resultSig resultSe nanDecided quotientBits partial zSign zExp zSig zLow wideHigh wideRemainder remainder128 magnitude ' +
     'bcdLow bcdHigh a b c d',
-  'set by every translate()': 'walkedWrite walkedUser walkedDirty',
+  'set by every translate()': 'walkedWrite walkedUser walkedDirty walkedBits',
   'set by every tryFetch()': 'descLow descHigh descAddress',
   'set by every openCallGate()': 'gateSelector gateOffset gateWords gateSize',
   'set where a frame begins': 'where size mask sp high nullStack',
@@ -35,10 +35,10 @@ const REVIEWED: { [why: string]: string } = {
     'pendingControl pendingStatus pendingTags pendingIp pendingCs pendingDp pendingDs pendingOpcode',
   'set by enterSmm() and rsm()': 'area',
   'the TLBs of the executing CPU and of its privilege: set by selectTlb() and privilegeChanged(), which raise nothing':
-    'bank tlbRead tlbWrite tlbWriteShown tlbReadSuper tlbWriteSuper',
+    'bank bankNumber tlbRead tlbWrite tlbWriteShown tlbReadSuper tlbWriteSuper tlbWriteSuperShown',
   'a trial of spin.ts, which run() ends whenever it begins': 'trying asked kept began writesHidden',
   'only when the next trial is': 'patience waits',
-  'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed',
+  'only ever too careful: it asks for a flush that may not be needed': 'liftedUsed userUsed largeSizes',
   'set by the host between runs, and by writes of debug registers, which raise before': 'watchedPages watching',
   'only ever counted up': 'tlbGeneration lastGeneration count',
 }

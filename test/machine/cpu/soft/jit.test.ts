@@ -106,6 +106,41 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
     expect(regions(cpus[1])).toBeGreaterThan(0)
   })
 
+  test('code that is written anew in each pass: with what it was, and with fewer instructions or more', () => {
+    const cpus = both(
+      '32-bit',
+      `bits 32
+      xor eax, eax
+      xor ebx, ebx
+      xor edx, edx
+      mov ecx, 100
+    top:
+      mov byte [same + 2], 5
+      jmp same
+      align 16
+    same:
+      add edx, 5
+      mov dword [change], 0x40404040      ; four times inc eax
+      test cl, 1
+      jz go
+      mov dword [change], 0x0004c381      ; add ebx, 4
+    go:
+      mov word [change + 4], 0
+      test cl, 1
+      jnz change
+      mov word [change + 4], 0x9090
+      jmp change
+      align 16
+    change:
+      times 6 nop
+      dec ecx
+      jnz top
+      hlt`,
+    )
+    compare(cpus, () => 41)
+    expect(cpus[1].state.gpr.slice(0, 4)).toEqual([200n, 0n, 500n, 200n])
+  })
+
   test('code that the host changes', () => {
     const cpus = both('32-bit', 'bits 32\ntop: inc eax\n add ebx, 1\n jmp top')
     compare(cpus, () => 100, 1000)
