@@ -5,7 +5,9 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { kvmAccess } from '../../machine/cpu/kvm/access.js'
+import { DEVICE_TYPES } from '../../machine/devices/catalogue.js'
 import { cacheFolder, findFirmware } from '../../machine/firmware/find-firmware.js'
+import { romPath } from '../config/option-roms.js'
 import { EXIT } from './errors.js'
 
 export interface Finding {
@@ -52,7 +54,7 @@ export async function examine(checks: readonly Check[] = CHECKS): Promise<Findin
   return findings
 }
 
-const CHECKS: readonly Check[] = [node, core, packages, firmware, kvm, memory, cache, images]
+const CHECKS: readonly Check[] = [node, core, packages, firmware, roms, kvm, memory, cache, images]
 
 function node(): Finding {
   const [major, minor] = process.versions.node.split('.').map(Number)
@@ -81,6 +83,26 @@ function firmware(): Finding {
   const { bios, vgaBios } = findFirmware()
   const what = `SeaBIOS ${bios.version} (${bios.path}), VGABIOS ${vgaBios.version} (${vgaBios.path})`
   return { state: 'good', what }
+}
+
+/** An adapter needs its ROM; a network card boots from the network by it. */
+function roms(): Finding {
+  const missing = DEVICE_TYPES.filter(({ rom }) => rom !== undefined && !isRomHere(rom))
+  if (missing.length === 0) return { state: 'good', what: 'the ROMs of all adapters and network cards' }
+  const names = [...new Set(missing.map(({ type, rom }) => `${rom} of ${type}`))]
+  return {
+    state: 'lacking',
+    what: `no ${names.join(', ')}`,
+    mend: "adapters' are in Debian's package seabios, those of network cards, to boot from the network, in ipxe-qemu",
+  }
+}
+
+function isRomHere(name: string): boolean {
+  try {
+    return romPath(name) !== undefined
+  } catch {
+    return false
+  }
 }
 
 function kvm(): Finding {

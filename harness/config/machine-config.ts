@@ -1,8 +1,8 @@
 /** A machine as plain data, with its media by path, and how to make it of that. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
-import { findCardRom, findFirmware, findOptionRom } from '../../machine/firmware/find-firmware.js'
+import { findFirmware } from '../../machine/firmware/find-firmware.js'
 import { DEFAULT_EPOCH, type Machine, type MachineOptions } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import { REMOVABLE_DRIVES, type RemovableDrive } from '../../machine/media/drive-id.js'
@@ -11,6 +11,7 @@ import type { HttpSource, NetworkContents } from '../../machine/network/contents
 import type { NicSpec } from '../../machine/network/machine-network.js'
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
 import { CaptureFile } from './capture-file.js'
+import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
 
 export interface MediumConfig {
@@ -289,12 +290,9 @@ function readFirmware(paths: MachineConfig['firmware']): MachineOptions['firmwar
   }
 }
 
-/** A ROM by its name in a package, or by a path to it: one with a slash, or with the ending of the cards' ROMs. */
 function readRom(name: string): Uint8Array | undefined {
-  if (!name.includes('/') && !name.endsWith('.rom')) return readFileSync(findOptionRom(name).path)
-  const path = name.includes('/') || existsSync(name) ? name : findCardRom(name)
-  if (path === undefined || !existsSync(path)) return undefined
-  return readBootFile(path, 'boot ROM')
+  const path = romPath(name)
+  return path === undefined ? undefined : readBootFile(path, 'boot ROM')
 }
 
 /** The fonts that the machine's VGA BIOS has. */

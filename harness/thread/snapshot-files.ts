@@ -10,6 +10,7 @@ import { closeLayer } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
 import type { DriveMedia, MachineConfig, MediumConfig, NetworkConfig, ServedConfig } from '../config/machine-config.js'
+import { optionRoms } from '../config/option-roms.js'
 import { SavedConfig, SavedInputs, SavedMedia } from '../config/saved-config.js'
 import { SavedHolder, SavedRunner } from '../config/saved-session.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
@@ -130,6 +131,7 @@ export async function inputsOf(config: MachineConfig, media: DriveMedia): Promis
     ...(config.kernel?.modules ?? []).map(({ path }, i): [string, string] => [`module ${i + 1}`, path]),
     ['BIOS', config.firmware?.bios],
     ['VGA BIOS', config.firmware?.vgaBios],
+    ...optionRoms(config).map(({ name, path }): [string, string] => [`ROM ${name}`, path]),
   ]
   const inputs: InputFile[] = []
   for (const [what, path] of files) if (path !== undefined) inputs.push({ what, path, ...(await identify(path, what)) })

@@ -66,7 +66,9 @@ const ABSENT: readonly PortClaim[] = [
 ]
 
 /** What is plugged in: drives with their media, what every PC has here, and what was asked for. */
-export function deviceTable(options: MachineOptions): DeviceSpec[] {
+export function deviceTable(
+  options: Pick<MachineOptions, 'floppies' | 'disks' | 'vga' | 'devices' | 'nics'>,
+): DeviceSpec[] {
   const { floppies, disks, devices = [], nics = [] } = options
   const given = devices.flatMap(({ options }) => options?.drive ?? [])
   const twice = given.find((drive, i) => given.indexOf(drive) !== i)

@@ -34,6 +34,8 @@ export interface DeviceType<S extends z.ZodObject = z.ZodObject> {
   readonly options: S
   /** Where guests look for one: named in reports where none is plugged in. */
   readonly legacyPorts?: readonly PortClaim[]
+  /** The firmware's file behind its expansion ROM register, where its option `romfile` names no other. */
+  readonly rom?: string
   /** Guest-visible memory that it has beside RAM, bytes; the machine's arena is made for it. */
   memory?(options: z.output<S>): number
   /** Makes one. undefined: what it is plugged into resets and saves it, as a controller does its drives. */

@@ -88,9 +88,12 @@ export function findFirmware(host: FirmwareHost = realHost): Firmware {
   }
 }
 
+/** Debian's package of the adapters' ROMs. */
+export const ROM_PACKAGE = "Debian's package seabios or your distribution's SeaBIOS"
+
 /** A further ROM by its name in SeaBIOS's packages, such as `vgabios-cirrus`. Throws a FirmwareMissingError. */
 export function findOptionRom(name: string, host: FirmwareHost = realHost): FirmwareFile {
-  return find(host, firmwareFolders(host), name, `${name}.bin`, isVgaBios)
+  return find(host, firmwareFolders(host), name, `${name}.bin`, isVgaBios, `install ${ROM_PACKAGE}, which has it,`)
 }
 
 /** Where distributions and QEMU have iPXE's ROMs. */
@@ -115,6 +118,7 @@ function find(
   what: string,
   file: string,
   isIt: (image: Uint8Array) => boolean,
+  get = "run 'bootwright setup'",
 ): FirmwareFile {
   let broken: string | undefined
   for (const folder of folders) {
@@ -132,9 +136,7 @@ function find(
   }
   const own = host.env.BOOTWRIGHT_FIRMWARE
   const where = own ? `the folder ${own} that BOOTWRIGHT_FIRMWARE names` : folders.join(', ')
-  const mend = own
-    ? "correct it, or unset it and run 'bootwright setup'"
-    : "run 'bootwright setup' or set BOOTWRIGHT_FIRMWARE"
+  const mend = own ? `correct it, or unset it and ${get.replace(/,$/, '')}` : `${get} or set BOOTWRIGHT_FIRMWARE`
   throw new FirmwareMissingError(
     `The firmware ${what} (${file}) was not found in ${where}${broken ? ` (${broken})` : ''}: ${mend}.`,
     file,

@@ -96,6 +96,8 @@ export class CirrusVga extends VgaCore<Cirrus> {
   }
 }
 
+const ROM = 'vgabios-cirrus'
+
 export const cirrusVga = deviceType({
   type: 'cirrus-vga',
   title: 'Cirrus Logic CL-GD5446',
@@ -107,6 +109,7 @@ export const cirrusVga = deviceType({
       .default(4)
       .describe('video memory, MiB, 2 or 4'),
   }),
+  rom: ROM,
   memory: ({ vgamem_mb }) => vgamem_mb << 20,
   create(slot: Slot, { vgamem_mb }) {
     const vram = slot.allocate('VGA memory', vgamem_mb << 20)
@@ -124,7 +127,7 @@ export const cirrusVga = deviceType({
       { prefetchable: true, beneath: adapter.frameBuffer },
     )
     pci.addMemoryBar(MMIO_BAR, adapter.mmioBar)
-    setOptionRom(slot, pci, 'vgabios-cirrus')
+    setOptionRom(slot, pci, ROM)
     return adapter
   },
 })

@@ -293,6 +293,8 @@ export class E1000 implements Device {
   }
 }
 
+const ROM = 'efi-e1000.rom'
+
 function e1000Type(type: string, title: string, deviceId: number, phyId2: number) {
   return deviceType({
     type,
@@ -300,6 +302,7 @@ function e1000Type(type: string, title: string, deviceId: number, phyId2: number
     category: 'Network',
     bus: 'pci',
     options: z.strictObject({ mac: macOption(), romfile: romFileOption() }),
+    rom: ROM,
     memory: () => CARD_ROM_SIZE,
     create(slot, { mac, romfile }) {
       const pci = slot.pci({
@@ -324,7 +327,7 @@ function e1000Type(type: string, title: string, deviceId: number, phyId2: number
       })
       pci.addMemoryBar(0, card.window)
       pci.addIoBar(1, card.ioWindow)
-      setCardRom(slot, pci, romfile, 'efi-e1000.rom')
+      setCardRom(slot, pci, romfile, ROM)
       return card
     },
   })

@@ -94,12 +94,15 @@ export class Ne2kPci extends Ne2000 {
   }
 }
 
+const ROM = 'efi-ne2k_pci.rom'
+
 export const ne2kPci = deviceType({
   type: 'ne2k_pci',
   title: 'Realtek RTL8029, an NE2000 on the PCI bus',
   category: 'Network',
   bus: 'pci',
   options: z.strictObject({ mac: macOption(), romfile: romFileOption() }),
+  rom: ROM,
   memory: () => CARD_ROM_SIZE,
   create(slot, { mac, romfile }) {
     const pci = slot.pci({ name: 'ne2k_pci', vendorId: 0x10ec, deviceId: 0x8029, classCode: 0x020000, interruptPin: 1 })
@@ -112,7 +115,7 @@ export const ne2kPci = deviceType({
       mac: macBytes(mac),
     })
     pci.addIoBar(0, card.window)
-    setCardRom(slot, pci, romfile, 'efi-ne2k_pci.rom')
+    setCardRom(slot, pci, romfile, ROM)
     return card
   },
 })

@@ -146,12 +146,15 @@ export class Pcnet implements Device {
   }
 }
 
+const ROM = 'efi-pcnet.rom'
+
 export const pcnet = deviceType({
   type: 'pcnet',
   title: 'AMD Am79C970A PCnet-PCI II',
   category: 'Network',
   bus: 'pci',
   options: z.strictObject({ mac: macOption(), romfile: romFileOption() }),
+  rom: ROM,
   memory: () => CARD_ROM_SIZE,
   create(slot, { mac, romfile }) {
     const pci = slot.pci({
@@ -175,7 +178,7 @@ export const pcnet = deviceType({
     } as const
     pci.addIoBar(0, { ...window, count: REGISTERS })
     pci.addMemoryBar(1, { ...window, size: REGISTERS })
-    setCardRom(slot, pci, romfile, 'efi-pcnet.rom')
+    setCardRom(slot, pci, romfile, ROM)
     return card
   },
 })

@@ -520,6 +520,8 @@ export class Rtl8139 implements Device {
   }
 }
 
+const ROM = 'efi-rtl8139.rom'
+
 export const rtl8139 = deviceType({
   type: 'rtl8139',
   title: 'Realtek RTL8139C+ Fast Ethernet',
@@ -530,6 +532,7 @@ export const rtl8139 = deviceType({
     romfile: romFileOption(),
     plus: flagOption().default(true).describe('the C+ mode; off: an RTL8139C'),
   }),
+  rom: ROM,
   memory: () => CARD_ROM_SIZE,
   create(slot, { mac, plus, romfile }) {
     const pci = slot.pci({
@@ -554,7 +557,7 @@ export const rtl8139 = deviceType({
     } as const
     pci.addIoBar(0, { ...window, count: REGISTERS })
     pci.addMemoryBar(1, { ...window, size: REGISTERS })
-    setCardRom(slot, pci, romfile, 'efi-rtl8139.rom')
+    setCardRom(slot, pci, romfile, ROM)
     return card
   },
 })

@@ -593,7 +593,7 @@ export function virtioPciType<S extends z.ZodRawShape>(
       message: 'the device would have no interface at all',
     })
   return deviceType({
-    ...{ type, title, category, bus: 'pci', options: schema },
+    ...{ type, title, category, bus: 'pci', options: schema, rom },
     memory: () => (rom === undefined ? 0 : CARD_ROM_SIZE),
     create: (slot, chosen) => {
       const device = new VirtioPci(slot, description, chosen as unknown as Interfaces, (host) =>
