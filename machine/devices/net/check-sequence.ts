@@ -1,19 +1,13 @@
 /** The frame check sequence of IEEE 802.3 (3.2.9), and the hash of group addresses that receivers take from its generator. */
 
+import { crc32 } from 'node:zlib'
+
 /** Its bytes. */
 export const FCS = 4
 
-const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let register = byte
-  for (let bit = 0; bit < 8; bit++) register = (register >>> 1) ^ (register & 1 ? 0xedb88320 : 0)
-  return register
-})
-
 /** CRC-32 as the register stands after these bytes, its first bit lowest. */
 export function crc(bytes: Uint8Array): number {
-  let register = 0xffff_ffff
-  for (const byte of bytes) register = (register >>> 8) ^ TABLE[(register ^ byte) & 0xff]
-  return register >>> 0
+  return ~crc32(bytes) >>> 0
 }
 
 export function checkSequence(frame: Uint8Array): number[] {

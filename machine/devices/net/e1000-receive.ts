@@ -116,6 +116,7 @@ export class E1000Receive implements Stateful {
   /** Of the first one there, bytes that are in memory. */
   private stored = 0
   private readonly refill: Timer
+  private readonly scratch = new Uint8Array(LONGEST_OF_ALL + FCS)
   private readonly fields = new Uint8Array(8)
   private readonly view = new DataView(this.fields.buffer)
 
@@ -272,7 +273,7 @@ export class E1000Receive implements Stateful {
     if (isWhole) return frame
     const tag = isStripped ? 4 : 0
     const tail = this.card.registers[RCTL >> 2] & RCTL_SECRC ? 0 : FCS
-    const contents = new Uint8Array(frame.length - tag + tail)
+    const contents = this.scratch.subarray(0, frame.length - tag + tail)
     contents.set(frame.subarray(0, 12))
     contents.set(frame.subarray(12 + tag), 12)
     if (tail > 0) contents.set(checkSequence(frame), contents.length - FCS)
