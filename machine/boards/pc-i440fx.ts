@@ -162,7 +162,7 @@ export function pcI440fx(chassis: Chassis): Board {
   )
   // Each CPU finds its own local APIC at the same address.
   const apic = () => apics[engine.current]
-  const ioApic = new IoApic({ bus: apicBus, pic, warn })
+  const ioApic = new IoApic({ bus: apicBus, clock, pic, warn })
   const router = new IrqRouter({
     pic: (irq, level) => pic.line(irq)(level),
     ioapic: (pin, level) => ioApic.line(pin)(level),

@@ -6,8 +6,9 @@
  * its remote IRR (Linux ends stuck interrupts that way). Polarity is the board's wiring: `true` asserts an input
  * whatever bit 13 says.
  */
+import type { Clock, Timer } from '../clock.js'
 import type { Device, IrqLine, MmioRange, StateTable, Warn } from '../device.js'
-import { list, starts, u8, u32 } from '../state/fields.js'
+import { integer, list, starts, timer, u8, u32 } from '../state/fields.js'
 import { resetState } from '../state/state-table.js'
 import { type ApicBus, DELIVERY_EXTINT, DELIVERY_FIXED, type EoiTarget } from './apic-bus.js'
 
@@ -36,8 +37,17 @@ const READ_ONLY = DELIVERY_STATUS | REMOTE_IRR
 const LOW_BITS = 0x1ffff
 const HIGH_BITS = 0xff000000
 
+/**
+ * An input that stays up through so many EOIs is a storm: what it interrupts would never go on, as hardware's does, whose
+ * next message takes its time. From then on that comes so much later. (8139cp unmasks a card while its own poll is still
+ * to run, and counts on it.)
+ */
+const STORM = 100
+const STORM_NS = 100_000
+
 export interface IoApicOptions {
   bus: ApicBus
+  clock: Clock
   /** Default FEC00000h. */
   base?: number
   /** The 8259s, asked for the vector of an entry in ExtINT mode. */
@@ -49,6 +59,7 @@ const STATE: StateTable = {
   low: starts(list(u32, PINS), MASKED),
   high: starts(list(u32, PINS), 0),
   ...{ select: starts(u8, 0), id: starts(u8, 0), lines: u32, irr: starts(u32, 0) },
+  ...{ successive: starts(list(integer(0, STORM), PINS), 0), later: timer },
 }
 
 export class IoApic implements Device, EoiTarget {
@@ -64,9 +75,15 @@ export class IoApic implements Device, EoiTarget {
   private lines = 0
   /** Requests: edges not yet delivered, and the levels of level-triggered inputs. */
   private irr = 0
+  /** EOIs of each input since it was down. */
+  private readonly successive = new Uint8Array(PINS)
+  private readonly later: Timer
 
   constructor(private readonly options: IoApicOptions) {
     this.low.fill(MASKED)
+    this.later = options.clock.timer('ioapic later', () => {
+      for (let pin = 0; pin < PINS; pin++) if (this.successive[pin] === STORM) this.service(pin)
+    })
     this.pins = Array.from(
       { length: PINS },
       (_, pin): IrqLine =>
@@ -99,7 +116,10 @@ export class IoApic implements Device, EoiTarget {
     const bit = 1 << pin
     const rising = level && !(this.lines & bit)
     if (level) this.lines |= bit
-    else this.lines &= ~bit
+    else {
+      this.lines &= ~bit
+      this.successive[pin] = 0
+    }
     if (this.low[pin] & TRIGGER_LEVEL) {
       if (!level) this.irr &= ~bit
       else {
@@ -138,7 +158,11 @@ export class IoApic implements Device, EoiTarget {
       const low = this.low[pin]
       if ((low & VECTOR) !== vector || !(low & REMOTE_IRR)) continue
       this.low[pin] = low & ~REMOTE_IRR
-      this.service(pin)
+      if (!(this.irr & (1 << pin))) continue
+      if (this.successive[pin] < STORM) {
+        this.successive[pin]++
+        this.service(pin)
+      } else if (this.later.deadline === Number.POSITIVE_INFINITY) this.later.at(this.options.clock.now() + STORM_NS)
     }
   }
 
@@ -194,5 +218,6 @@ export class IoApic implements Device, EoiTarget {
 
   reset(): void {
     resetState(this)
+    this.later.cancel()
   }
 }

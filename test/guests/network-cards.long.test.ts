@@ -1,11 +1,15 @@
-/** Debian's own drivers drive the network cards: ping through a port that answers as a host would, and the link. */
+/**
+ * Debian's own drivers drive the network cards: ping through a port that answers as a host would, the link, and a file by
+ * HTTP from the LAN.
+ */
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { answeringPort } from './answering-port.js'
 import { bootLinux, haveLinux } from './linux-modules.js'
 
 interface Card {
   type: string
-  options?: { [option: string]: unknown }
+  options?: { [option: string]: string | number | boolean }
   /** In the order of their loading. */
   modules: string[]
   load: string
@@ -89,6 +93,29 @@ describe.each(CARDS)('$type $options with $modules', ({ type, options, modules, 
       expect(text).toMatch(/RX packets:\d+ errors:0 dropped:0 overruns:0 frame:0/)
       expect(text).toMatch(/TX packets:\d+ errors:0 dropped:0 overruns:0 carrier:0/)
       expect(port.sent.length).toBeGreaterThanOrEqual(44)
+    } finally {
+      if (process.env.BOOTWRIGHT_SHOW) console.log(serial())
+      machine.close()
+    }
+  })
+
+  test.skipIf(!haveLinux)('a lease, and a file by HTTP with its right checksum', () => {
+    const file = Uint8Array.from({ length: 3 << 20 }, (_, i) => (i * 7 + (i >> 8) * 3 + (i >> 16)) & 0xff)
+    const commands = [
+      load,
+      'printf \'#!/bin/sh\\n[ "$1" != bound ] || ifconfig $interface $ip netmask $subnet\\n\' > /lease; chmod +x /lease',
+      'ifconfig eth0 up; udhcpc -i eth0 -s /lease -q -n -t 4; ifconfig eth0',
+      'wget -q -O - http://10.0.2.2/file | md5sum; ifconfig eth0',
+    ]
+    const { machine, serial, until } = bootLinux(modules, commands.join('\n'), {
+      nics: [{ type, id: 'net0', mac: '52:54:00:12:34:56', net: 'lan', options }],
+      network: { http: { '/file': { kind: 'bytes', body: file } } },
+    })
+    try {
+      until('all done', 200)
+      expect(serial()).toMatch(/inet addr:10\.0\.2\.15/)
+      expect(serial()).toContain(createHash('md5').update(file).digest('hex'))
+      expect(serial()).toMatch(/RX packets:\d+ errors:0 dropped:0 overruns:0 frame:0/)
     } finally {
       if (process.env.BOOTWRIGHT_SHOW) console.log(serial())
       machine.close()

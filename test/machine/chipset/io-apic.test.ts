@@ -16,7 +16,7 @@ function setup() {
   const apic = new LocalApic({ id: 0, clock, bus, intr: () => {}, nmi: () => {}, pic })
   lint0 = apic.lint0
   const warn = vi.fn()
-  const io = new IoApic({ bus, pic, warn })
+  const io = new IoApic({ bus, clock, pic, warn })
   const pit = new I8254({
     clock,
     output0: (level) => {
@@ -97,6 +97,32 @@ describe('level-triggered', () => {
     eoi()
     expect(apic.hasInterrupt()).toBe(false)
     expect(read(0x24)).toBe(0x803a)
+  })
+
+  test('a level that nothing takes away lets what it interrupts go on after a while, in a copy as well', () => {
+    const one = setup()
+    one.redirect(10, 0x803a)
+    one.io.line(10)(true)
+    for (let i = 0; i < 101; i++) {
+      expect(one.apic.acknowledge()).toBe(0x3a)
+      one.eoi()
+    }
+    expect(one.apic.hasInterrupt()).toBe(false)
+    one.clock.advance(50_000)
+    const two = setup()
+    two.clock.advance(50_000)
+    loadState(two.apic, saveState(one.apic))
+    loadState(two.io, saveState(one.io))
+    for (const { apic, clock, io, eoi } of [one, two]) {
+      clock.advance(49_999)
+      expect(apic.hasInterrupt()).toBe(false)
+      clock.advance(1)
+      expect(apic.acknowledge()).toBe(0x3a)
+      io.line(10)(false)
+      io.line(10)(true)
+      eoi()
+      expect(apic.acknowledge()).toBe(0x3a)
+    }
   })
 
   test('unmasking a level that is up interrupts', () => {
@@ -209,7 +235,7 @@ test('entries of NMI and INIT reach the CPU', () => {
   const nmi = vi.fn()
   const init = vi.fn()
   new LocalApic({ id: 0, clock, bus, intr: () => {}, nmi, init })
-  const io = new IoApic({ bus })
+  const io = new IoApic({ bus, clock })
   const range = io.mmio[0]
   for (const [index, low] of [
     [0x10, 0x400],
