@@ -5,6 +5,7 @@
  */
 import { PciBus } from '../bus/pci.js'
 import { ApicBus } from '../chipset/apic-bus.js'
+import { CoprocessorError } from '../chipset/coprocessor-error.js'
 import { I440fx } from '../chipset/i440fx.js'
 import { I8237Pair } from '../chipset/i8237.js'
 import { I8259Pair } from '../chipset/i8259.js'
@@ -245,6 +246,7 @@ export function pcI440fx(chassis: Chassis): Board {
     engine.setA20(enabled)
     clock.stall(A20_NS)
   })
+  const coprocessor = new CoprocessorError(irq(13, 'fpu'), (asserted) => engine.setIgnne?.(asserted))
   const system = new SystemControl({ pit, clock, setA20: a20.set, reset: init, warn })
   const keyboard = new Ps2Keyboard({ warn })
   const mouse = new Ps2Mouse({ warn })
@@ -270,7 +272,7 @@ export function pcI440fx(chassis: Chassis): Board {
   const devices: Device[] = [
     ...[host, pci, bridge, ideFunction, ide],
     ...[pic, ioApic, ...apics, router],
-    ...[pit, rtc, dma, system, fwCfg, i8042],
+    ...[pit, rtc, dma, system, coprocessor, fwCfg, i8042],
     ...plugged.flatMap(({ device }) => device ?? []),
     ...[pm, a20],
     ...(chassis.network ? [chassis.network] : []),
@@ -291,7 +293,6 @@ export function pcI440fx(chassis: Chassis): Board {
   // ---- what the firmware is told ----
   describeToFirmware(options, { devices, fwCfg, rtc, floppies: floppyUnits, disks: ideUnits })
 
-  const fpuError = irq(13, 'fpu')
   const fdc = devices.find((device) => device instanceof Fdc82077)
   const cd = ideUnits.find((drive) => drive instanceof AtapiCd)
   return {
@@ -305,7 +306,7 @@ export function pcI440fx(chassis: Chassis): Board {
       writeTpr: (value) => {
         apic().cr8 = value
       },
-      ferr: fpuError,
+      ferr: coprocessor.error,
       smmChanged: (inSmm) => host.setSmm(inSmm),
     },
     display: devices.find(({ display }) => display)?.display,

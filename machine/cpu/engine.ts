@@ -146,6 +146,8 @@ export interface Engine {
   tscToNs?(tsc: bigint, cpu: number): number
   /** The address line 20 gate. */
   setA20(enabled: boolean): void
+  /** The IGNNE# pin: an x87 instruction goes on over a pending error. Absent where the CPUs have none. */
+  setIgnne?(asserted: boolean): void
   setMemory(regions: readonly MemoryRegion[]): void
   /** Bytes of RAM were changed from outside (DMA, loader): decoded code in the arena range is dropped. */
   memoryChanged(offset: number, length: number): void

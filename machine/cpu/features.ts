@@ -59,6 +59,7 @@ const BITS: readonly { readonly [name: string]: number }[] = [
     avx: 28,
     f16c: 29,
     rdrand: 30,
+    hypervisor: 31,
   },
   {
     fsgsbase: 0,

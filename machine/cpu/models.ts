@@ -76,6 +76,9 @@ const DEFINITIONS: { readonly [name: string]: Definition } = {
 
 const allFeatures = [...FEATURES.keys()]
 
+/** What no CPU has by itself: a hypervisor shows it, and guests then expect one's devices. */
+const ON_REQUEST = ['hypervisor']
+
 export const DEFAULT_CPU = 'max'
 
 /** Names of the models, the smallest first. */
@@ -105,7 +108,7 @@ export function parseCpu(text: string): CpuModel {
       `There is no CPU model "${name}": did you mean "${nearest(name, cpuModelNames())}"? The models are ${cpuModelNames().join(', ')}.`,
     )
   }
-  const present = new Set(name === 'max' ? allFeatures : featuresOf(name))
+  const present = new Set(name === 'max' ? allFeatures.filter((one) => !ON_REQUEST.includes(one)) : featuresOf(name))
   for (const change of changes) {
     const sign = change[0]
     if (sign !== '+' && sign !== '-') {

@@ -116,6 +116,7 @@ export const ICOUNT_LIMIT = 0x3010
 export const STALLED = 0x3018
 export const TSC_SKIPPED = 0x3020
 export const A20_MASK = 0x3028
+export const IGNNE = 0x302c
 export const JIT_THRESHOLD = 0x30c0
 export const JIT_BLOCK = 0x30c4
 export const JIT_QUEUED = 0x30c8

@@ -404,6 +404,10 @@ export class SoftEngine implements Engine {
     this.core.flushAllTlbs()
   }
 
+  setIgnne(asserted: boolean): void {
+    this.view.setUint32(at.IGNNE, asserted ? 1 : 0, true)
+  }
+
   setMemory(given: readonly MemoryRegion[]): void {
     const regions = given.map((region) => (showsTwice(region, given) ? { ...region, shared: true } : region))
     this.core.dropEverything()

@@ -54,6 +54,15 @@ describe('CPU models', () => {
     expect(cpuid('max', 4, 3)).toEqual([0, 0, 0, 0])
     expect(cpuid('max', 0xb, 1)).toEqual([0, 1, 0x201, 0])
   })
+  test('a hypervisor is shown on request, by its bit and with a name', () => {
+    const bit = (model: string): number => cpuid(model, 1)[2] >>> 31
+    expect(['max', 'max,-hypervisor', 'max,+hypervisor', 'pentium3,+hypervisor'].map(bit)).toEqual([0, 0, 1, 1])
+    const [eax, ...name] = cpuid('max,+hypervisor', 0x40000000)
+    expect(eax).toBe(0x40000000)
+    expect(Buffer.from(Uint32Array.from(name).buffer).toString()).toBe('Bootwright  ')
+    expect(cpuid('max,+hypervisor', 0x40000001)).toEqual([0, 0, 0, 0])
+    expect(cpuid('max', 0x40000000)).toEqual(cpuid('max', 0xd))
+  })
   test('what a model does not show is an invalid opcode', () => {
     // UD goes to 0:0600 by the real-mode vector table.
     const outcome = (model: string, ...code: number[]): number => {

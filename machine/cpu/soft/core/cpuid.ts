@@ -6,7 +6,7 @@ import { XCR0_AVX, xcr0Bits, xsaveSize } from './xsave'
 import {
   CPU_APIC_ID, CPU_COUNT, CPU_EXTENDED_LEVEL, CPU_LEVEL, CPU_SIGNATURE, featureWord, has,
 } from './features'
-import { F_LM, F_MONITOR, F_XSAVE } from './generated/features'
+import { F_HYPERVISOR, F_LM, F_MONITOR, F_XSAVE } from './generated/features'
 import { msrLow, msrRead } from './host'
 import { setGpr } from './operand'
 import { CR4, CR4_OSXSAVE, RAX, RBX, RCX, RDX, XCR0 } from './state'
@@ -24,6 +24,8 @@ const FIXED: StaticArray<u32> = [
   0x00000000, 0, 0x756e6547, 0x6c65746e, 0x49656e69,
   // L1: 32 KiB data, 32 KiB instructions; L2: 2 MiB.
   0x00000002, 1, 0, 0, 0x002c307d,
+  // 'Bootwright', as on KVM: no leaves of any hypervisor's behind it.
+  0x40000000, 0x40000000, 0x746f6f42, 0x67697277, 0x20207468,
   // 'Bootwright Virtual CPU'
   0x80000002, 0x746f6f42, 0x67697277, 0x56207468, 0x75747269,
   0x80000003, 0x43206c61, 0x00005550, 0, 0,
@@ -103,7 +105,8 @@ export function cpuid(op: usize): void {
   const base = leaf & 0x80000000
   const highest: u32 = base == 0 ? level : extended
   // Past the last leaf Intel's CPUs answer as for the last basic one.
-  if (leaf > highest) leaf = level
+  const hypervisor = has(F_HYPERVISOR) && (leaf & 0xffffff00) == 0x40000000
+  if (leaf > highest && !hypervisor) leaf = level
   switch (leaf) {
     case 1: {
       answer(load<u32>(CPU_SIGNATURE), (load<u32>(CPU_APIC_ID) << 24) | 0x0800, featureWord(1), featureWord(0))

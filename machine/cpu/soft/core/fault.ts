@@ -4,13 +4,21 @@ import { noteRefusal } from './fault-log'
 import { dropGathered } from './float-sse'
 import { unwind } from './host'
 import { syncForFault } from './progress'
-import { EXIT_REASON, PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
+import { EXIT_REASON, HALTED, PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from './state'
 
 /** What an instruction has begun and not ended must not count for the next one. */
 @inline function leaveNothing(): void {
   dropHits()
   dropGathered()
   syncForFault()
+}
+
+/** The executing instruction is not executed: the CPU waits in front of it for an interrupt. Does not return. */
+@noInline export function waitBefore(): void {
+  store<u32>(HALTED, 1)
+  leaveNothing()
+  unwind()
+  unreachable()
 }
 
 /** Raises an exception with an error code; does not return. */

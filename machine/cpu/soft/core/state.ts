@@ -191,6 +191,8 @@ export const STALLED: usize = 0x3018
 export const TSC_SKIPPED: usize = 0x3020
 /** 1 when A20 is enabled; the mask is applied to physical addresses. */
 export const A20_MASK: usize = 0x3028
+/** 1 while the IGNNE# pin is asserted, u32. */
+export const IGNNE: usize = 0x302c
 /** Entries of a block until it is compiled, u32; 0 where nothing is. See compiled.ts. */
 export const JIT_THRESHOLD: usize = 0x30c0
 /** The block in which compiled code handed over to the interpreter, u32. */

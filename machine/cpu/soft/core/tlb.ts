@@ -45,6 +45,8 @@ const LARGE_MAP_BYTES: usize = 512
 const LARGE_MAPS: usize = memory.data(<i32>TLB_BANK_COUNT * 512)
 /** Sizes of pages by the bits of an address within them, which have been entered: bits 21, 22 and 30. */
 let largeSizes: u32 = 0
+/** The other CPUs' of it, u32 each. */
+const LARGE_SIZES: usize = memory.data(<i32>TLB_BANK_COUNT * 4)
 
 @inline function largeBit(linear: u64, bits: u64): u32 {
   return <u32>(((linear >> bits) * 0x9e3779b97f4a7c15 + bits) >> 52)
@@ -144,9 +146,10 @@ export function selectTlb(cpu: u32): void {
   store<u32>(old, tlbGeneration)
   // What is to be done for others was noted while this one executed; its own it did at once.
   store<u32>(old, liftedUsed ? BANK_LIFTED_USED : 0, NOTE_BITS)
+  store<u32>(LARGE_SIZES + (<usize>bankNumber << 2), largeSizes)
   bank = TLB_BANKS + <usize>cpu * TLB_BANK_SIZE
   bankNumber = cpu
-  largeSizes = u32.MAX_VALUE
+  largeSizes = load<u32>(LARGE_SIZES + (<usize>cpu << 2))
   tlbReadSuper = bank + TLB_READ_SUPER
   tlbWriteSuper = bank + TLB_WRITE_SUPER
   const notes = notesOf(bank)

@@ -4,7 +4,7 @@
  * An instruction computes into float80.ts' result and flags, then commits: `commit()` merges the flags into the status
  * word and says whether the result may be written, which it may not when an unmasked exception came before it.
  */
-import { raiseNoError } from './fault'
+import { raiseNoError, waitBefore } from './fault'
 import {
   C1, IE, INDEFINITE_SE, INDEFINITE_SIG, OE, PE, PRE_COMPUTATION, UE, clearFlags, flags, raiseFlags, result,
   useControlWord,
@@ -15,7 +15,7 @@ import { OP_RM, architecturalSegment, ea, opSeg } from './op'
 import { breakSoon, instructionPointer } from './progress'
 import {
   CR0, CR0_EM, CR0_NE, CR0_TS, CS, EX_MF, EX_NM, FPR, FPU_CONTROL, FPU_CS, FPU_DP, FPU_DS, FPU_IP, FPU_OPCODE,
-  FPU_STATUS, FPU_TAGS, FPU_TOP, MODE, MODE_CODE64, SEG_BASE, SEG_SELECTOR,
+  FPU_STATUS, FPU_TAGS, FPU_TOP, IGNNE, MODE, MODE_CODE64, SEG_BASE, SEG_SELECTOR,
 } from './state'
 
 /** Stack fault; C1 tells overflow (1) from underflow (0). */
@@ -83,11 +83,15 @@ export const SW_EXCEPTIONS: u32 = 0x3f
   if (load<u16>(FPU_STATUS) & SW_ES) pendingException()
 }
 
-/** #MF, or where CR0.NE is clear the FERR# pin: the interrupt then comes after this instruction. */
+/**
+ * #MF; or where CR0.NE is clear the FERR# pin, and the CPU freezes in front of this instruction until an interrupt comes,
+ * unless the chipset asserts IGNNE# (Intel SDM vol. 1, 8.7.2 and appendix D).
+ */
 @noInline export function pendingException(): void {
   if (load<u32>(CR0) & CR0_NE) raiseNoError(EX_MF)
+  if (load<u32>(IGNNE)) return
   ferr(1)
-  breakSoon()
+  waitBefore()
 }
 
 @inline export function notePlace(): void {

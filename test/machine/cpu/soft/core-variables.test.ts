@@ -38,7 +38,8 @@ const REVIEWED: { [why: string]: string } = {
     'bank bankNumber tlbRead tlbWrite tlbWriteShown tlbReadSuper tlbWriteSuper tlbWriteSuperShown',
   'a trial of spin.ts, which run() ends whenever it begins': 'trying asked kept began writesHidden',
   'only when the next trial is': 'patience waits',
-  'only ever too careful: it asks for a flush that may not be needed': 'liftedUsed userUsed largeSizes',
+  'set where a page is entered, cleared by flushTlb()': 'largeSizes',
+  'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed',
   'set by the host between runs, and by writes of debug registers, which raise before': 'watchedPages watching',
   'only ever counted up': 'tlbGeneration lastGeneration count',
 }
