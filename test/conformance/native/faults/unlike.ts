@@ -190,6 +190,12 @@ const OPEN: readonly [string, Difference][] = [
   ],
 ]
 
+/** Of SHLD or SHRD with a register; with a memory operand the immediate's place is not known here, and any will do. */
+function shiftCount(e: Encoding, c: FaultCase): number {
+  if (e.opcode & 1) return Number(c.gpr[1] & 31n)
+  return isRegister(e) ? c.code[e.length + 1] & 31 : 31
+}
+
 /** What AMD's CPUs do otherwise, of which the soft CPU does as the SDM says; on their hosts it does not count. */
 const AMD: readonly [string, Difference][] = [
   [
@@ -248,6 +254,33 @@ const AMD: readonly [string, Difference][] = [
   [
     'gathers that fault half-way, or are stepped through: AMD does other elements first, and traps between them (restartable)',
     (e, _c, h, s) => vex(2, 0x90, 0x91, 0x92, 0x93)(e, 64) && faults(s) && (h.trap === s.trap || h.trap === DB),
+  ],
+  [
+    'SHLD and SHRD of 16 bits by more than 16: undefined',
+    (e, c, h, s, found) =>
+      e.operandSize &&
+      legacy(1, 0xa4, 0xa5, 0xac, 0xad)(e, 64) &&
+      shiftCount(e, c) > 16 &&
+      h.trap === s.trap &&
+      only(found, /^(r|\[|flags)/),
+  ],
+  [
+    'CALL to an address that is not canonical: Intel has written the return address (restartable)',
+    (e, _c, h, s, found) =>
+      legacy(0, 0xff)(e, 64) && field(e) === 2 && h.trap === GP && s.trap === GP && only(found, /^\[/),
+  ],
+  [
+    'FXSAVE: AMD has bit 17 in MXCSR_MASK, and looks at the last byte first',
+    (e, _c, h, s, found) =>
+      legacy(1, 0xae)(e, 64) && field(e) === 0 && h.trap === s.trap && only(found, /^(\[.*host 2, soft 0$|cr2)/),
+  ],
+  [
+    'VPERMQ and VPERMPD without VEX.W: #UD on Intel, AMD ignores it',
+    (e, _c, _h, s) => vex(3, 0x00, 0x01)(e, 64) && !e.wide && s.trap === UD,
+  ],
+  [
+    'operands across the end of the canonical addresses: the absent page before it, or #GP and #SS',
+    (_e, _c, h, s) => h.trap === PF && h.cr2 >> 7n === 0x7fffffffff80n >> 7n && (s.trap === GP || s.trap === SS),
   ],
   [
     'VMASKMOVDQU’s CR2: the operand’s first byte or the first that its mask has',
