@@ -1,5 +1,6 @@
 /** Every device of the machine's table, saved in the middle of something and gone on with in a machine just made. */
 import { afterAll, describe, expect, test } from 'vitest'
+import type { Board } from '../../../machine/boards/board.js'
 import { differences, hashState } from '../../../machine/state/compare.js'
 import type { MachineState } from '../../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../../machine/state/memory-image.js'
@@ -44,6 +45,15 @@ const CASES: { [what: string]: Case } = {
       m.out(0x71, 0x42)
       m.run(0.4 * MS)
     },
+  },
+  'coprocessor error: pending and passed over': {
+    devices: ['coprocessor-error'],
+    begin(m) {
+      const { board } = m.pc as unknown as { board: Board }
+      board.pins.ferr(true)
+      m.out(0xf0, 0)
+    },
+    go: (m) => m.out(0xf0, 0),
   },
   'HPET: periodic, in place of the PIT': {
     devices: ['hpet'],
