@@ -8,12 +8,14 @@ import { build, CORE, compile, isCoreStale, isStale } from './build.js'
 
 const PREFIX = 'bootwright-tests-'
 
-export default function setup() {
+export default function setup(project) {
   const outer = tmpdir()
   forgetEnded(outer)
   const folder = mkdtempSync(join(outer, `${PREFIX}${process.pid}-`))
   process.env.TMPDIR = folder
   bringUpToDate()
+  // In watch mode the sources have changed since.
+  project.onTestsRerun(bringUpToDate)
   return () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 }
 
