@@ -45,7 +45,8 @@ export class Reassembly implements Stateful {
     if (partial.isVoid) return undefined
     if (isLast && partial.size < 0) partial.size = end
     const overlaps = partial.pieces.some((other) => other.offset < end && offset < other.offset + other.data.length)
-    const contradicts = (isLast && partial.size !== end) || (partial.size >= 0 && end > partial.size)
+    const farthest = Math.max(end, ...partial.pieces.map((piece) => piece.offset + piece.data.length))
+    const contradicts = (isLast && partial.size !== end) || (partial.size >= 0 && farthest > partial.size)
     if (overlaps || contradicts || partial.pieces.length >= MOST_PIECES) {
       partial.isVoid = true
       partial.pieces = []
