@@ -192,7 +192,7 @@ function spoilt(frame: Uint8Array, random: Random): Uint8Array {
 const fuzzer: Fuzzer = {
   name: 'network',
   title: `the LAN takes ${FRAMES} frames of any kind`,
-  dose: 40,
+  dose: 8,
   run(random, { size }) {
     const peer = new Peer(contents)
     const sent: string[] = []
