@@ -1,0 +1,45 @@
+/** Every type of the catalogue: a machine with one is saved, and goes on in another that has it, and in none that has not. */
+import { afterAll, describe, expect, test } from 'vitest'
+import { DEVICE_TYPES, type DeviceSpec } from '../../../machine/devices/catalogue.js'
+import { differences } from '../../../machine/state/compare.js'
+import type { MachineState } from '../../../machine/state/machine-state.js'
+import { closeLayer, type MemoryLayer } from '../../../machine/state/memory-image.js'
+import { barePc } from './bare-pc.js'
+
+const MS = 1e6
+const layers = new Set<MemoryLayer>()
+afterAll(() => {
+  for (const layer of layers) closeLayer(layer)
+})
+
+function save(machine: ReturnType<typeof barePc>): MachineState {
+  const state = machine.pc.save()
+  for (const layer of state.memory.layers) layers.add(layer)
+  return state
+}
+
+/** What every bare PC has: its drives, and devices that another of their type takes the place of. */
+const OWN = Object.values(barePc().pc.shape().devices)
+const OPTIONS: { [type: string]: DeviceSpec['options'] } = { 'virtio-blk-pci': { drive: 'disk0' } }
+const plugged = DEVICE_TYPES.filter(({ bus }) => bus !== 'ide' && bus !== 'floppy').map(({ type }) => type)
+
+describe('a type of the catalogue', () => {
+  test.each(plugged)('%s: its state goes to another machine', (type) => {
+    const devices = [{ type, options: OPTIONS[type] }]
+    const [machine, copy] = [barePc({ devices }), barePc({ devices })]
+    machine.run(3 * MS)
+    const saved = save(machine)
+    copy.pc.load(structuredClone(saved))
+    expect(differences(saved, save(copy))).toEqual([])
+    for (const one of [machine, copy]) one.run(5 * MS)
+    expect(differences(save(machine), save(copy))).toEqual([])
+    if (!OWN.includes(type)) expect(() => barePc().pc.load(structuredClone(saved))).toThrow(new RegExp(type))
+    for (const one of [machine, copy]) one.pc.close()
+  })
+
+  test('is a drive, and every PC has one, or is among those above', () => {
+    const drives = DEVICE_TYPES.filter(({ bus }) => bus === 'ide' || bus === 'floppy').map(({ type }) => type)
+    expect(drives.filter((type) => !OWN.includes(type))).toEqual([])
+    expect(plugged.length + drives.length).toBe(DEVICE_TYPES.length)
+  })
+})

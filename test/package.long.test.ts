@@ -1,0 +1,57 @@
+/** The package as npm makes it, in an empty folder: without tests, with its sources in the maps, and it runs. */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'package-'))
+const modules = join(folder, 'node_modules')
+const home = join(modules, 'bootwright')
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('the package', () => {
+  let files: string[]
+
+  beforeAll(() => {
+    const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
+    const [{ filename, files: packed }] = JSON.parse(execFileSync('npm', args, { cwd: root }).toString()) as {
+      filename: string
+      files: { path: string }[]
+    }[]
+    files = packed.map(({ path }) => path)
+    mkdirSync(home, { recursive: true })
+    execFileSync('tar', ['xzf', join(folder, filename), '-C', home, '--strip-components=1'])
+    const { dependencies } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { dependencies: object }
+    // What it says that it needs, and nothing else; each finds its own where it really lies.
+    for (const name of Object.keys(dependencies)) {
+      mkdirSync(join(modules, name, '..'), { recursive: true })
+      symlinkSync(join(root, 'node_modules', name), join(modules, name))
+    }
+    writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  }, 300_000)
+
+  test('has no tests, and a map with its source for every file of code', () => {
+    expect(files.filter((path) => /^(dist\/)?test\//.test(path))).toEqual([])
+    expect(files).toContain('dist/machine/cpu/soft/core.wasm')
+    const code = files.filter((path) => path.startsWith('dist/harness/') && path.endsWith('.js'))
+    const unmapped = code.filter((path) => !path.includes('/page/') && !files.includes(`${path}.map`))
+    expect(unmapped).toEqual([])
+    const map = JSON.parse(readFileSync(join(home, 'dist/harness/index.js.map'), 'utf8')) as {
+      sourcesContent?: string[]
+    }
+    expect(map.sourcesContent?.[0]).toContain('export')
+  })
+
+  test('its command and its modules run with its own dependencies alone', () => {
+    const bin = join(home, 'bin/bootwright.js')
+    const run = (args: string[]) => execFileSync(process.execPath, args, { cwd: folder }).toString()
+    expect(run([bin, 'devices'])).toContain('isa-debug-exit')
+    expect(run([bin, '--help'])).toContain('matrix')
+    const program = "import { launch, text } from 'bootwright'; console.log(typeof launch, text('x').kind)"
+    expect(run(['--input-type=module', '-e', program])).toBe('function text\n')
+    expect(readdirSync(join(home, 'guests')).length).toBeGreaterThan(10)
+  })
+})
