@@ -498,7 +498,10 @@ export class Dp8390 implements Stateful {
     let next = first
     for (let i = 0; i < pages; i++) next = this.nextPage(next)
     const count = frame.length + FCS
-    const bytes = [this.rsr, next, count & 0xff, count >>> 8, ...frame, ...checkSequence(frame)]
+    const bytes = new Uint8Array(HEADER + count)
+    bytes.set([this.rsr, next, count & 0xff, count >>> 8])
+    bytes.set(frame, HEADER)
+    bytes.set(checkSequence(frame), HEADER + frame.length)
     let page = first
     for (const [i, byte] of bytes.entries()) {
       if (i > 0 && i % PAGE === 0) page = this.nextPage(page)

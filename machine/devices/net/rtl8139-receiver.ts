@@ -191,8 +191,10 @@ export class Rtl8139Receiver implements Stateful {
     const { bus } = this.parts
     const { command } = this.registers
     const tag = command & RX_VLAN ? tagOf(frame) : undefined
-    const bare = tag === undefined ? frame : Uint8Array.of(...frame.subarray(0, 12), ...frame.subarray(16))
-    const stored = Uint8Array.of(...bare, ...checkSequence(frame))
+    const bare = tag === undefined ? frame : withoutTag(frame)
+    const stored = new Uint8Array(bare.length + FCS)
+    stored.set(bare)
+    stored.set(checkSequence(frame), bare.length)
     const start = this.index
     const taken: { at: number; command: number }[] = []
     for (let done = 0; done < stored.length; ) {
@@ -230,6 +232,13 @@ export class Rtl8139Receiver implements Stateful {
 /** Its bytes as they come from the wire, the first one lowest. */
 function tagOf(frame: Uint8Array): number | undefined {
   return frame.length >= 18 && frame[12] === 0x81 && frame[13] === 0 ? frame[14] | (frame[15] << 8) : undefined
+}
+
+function withoutTag(frame: Uint8Array): Uint8Array {
+  const bare = new Uint8Array(frame.length - 4)
+  bare.set(frame.subarray(0, 12))
+  bare.set(frame.subarray(16), 12)
+  return bare
 }
 
 /** PID1 and PID0, and what is wrong. */
