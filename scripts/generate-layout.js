@@ -4,7 +4,16 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const SOURCES = ['state', 'features', 'op', 'segment', 'fault-log', 'code-map', 'flags', 'host']
+const SOURCES = [
+  'state',
+  'system/features',
+  'execute/op',
+  'system/segment',
+  'system/fault-log',
+  'execute/code-map',
+  'integer/flags',
+  'host',
+]
 const CONSTANT = /^export const (\w+): (?:usize|u8|u16|u32|u64|i32) = (.+?)(?: \/\/ .*)?$/gm
 
 /** What layout.ts should be. */

@@ -1,6 +1,6 @@
 /**
  * A debugger's breakpoints: the core asks here where it comes to an instruction that may have one, and behind accesses to
- * pages with watchpoints (`core/debug.ts`). All others run at their full speed, compiled.
+ * pages with watchpoints (`core/system/debug.ts`). All others run at their full speed, compiled.
  */
 import type { Breakpoint } from '../engine.js'
 
@@ -12,7 +12,7 @@ export interface BreakpointCore {
 }
 
 const PAGE = 0x1000n
-/** Of `core/debug.ts`. */
+/** Of `core/system/debug.ts`. */
 const MOST_WATCHED_PAGES = 64
 /** As the core's checkDataBreakpoint() has it. */
 const WRITE = 1

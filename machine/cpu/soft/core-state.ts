@@ -22,7 +22,7 @@ export interface StateCore {
   msrStorage(index: number): number
 }
 
-/** MSRs in `CpuState.msrs`: those of `core/msr.ts` that are storage, but for the segments' bases. */
+/** MSRs in `CpuState.msrs`: those of `core/system/msr.ts` that are storage, but for the segments' bases. */
 const KEPT_MSRS = [
   0x3b, // TSC_ADJUST
   ...[0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0x8b, 0x277, 0x2ff], // SYSENTER, MISC_ENABLE, DEBUGCTL, BIOS_SIGN_ID, PAT, MTRR

@@ -17,7 +17,7 @@
  * - flags: `end` (ends a block, sets RIP), `jump` (returns the next op), `hot`, `lock`,
  *   `i64`, `o64`, `d64`, `f64`, `noprefix66`; `if=NAME`: #UD where the CPU model has not this feature.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FEATURES } from '../features.js'
@@ -34,12 +34,20 @@ function caseOf({ text, code, ending }: Variant, label: string): string {
   return `      case ${label}: // ${text}\n        ${then}`
 }
 
+/** A file of the core with its room: names are unique in all of them. */
+function placeOf(generated: string, file: string): string {
+  const core = join(generated, '..')
+  const room = readdirSync(core).find((name) => name !== 'generated' && existsSync(join(core, name, `${file}.ts`)))
+  return room === undefined ? file : `${room}/${file}`
+}
+
 export function generate(folder: string): void {
   const imports = new Map<string, Set<string>>()
   for (const { from } of tables) for (const file of from) imports.set(file, new Set())
   const exported = new Map<string, string>()
   for (const { from } of tables)
-    for (const file of from) for (const name of exportsOf(join(folder, '..', `${file}.ts`))) exported.set(name, file)
+    for (const file of from)
+      for (const name of exportsOf(join(folder, '..', `${placeOf(folder, file)}.ts`))) exported.set(name, file)
   for (const { rows } of tables) {
     for (const [, , call] of rows) {
       for (const [name] of call.matchAll(/[A-Za-z_]\w*/g)) {
@@ -72,18 +80,18 @@ export const TABLE_HASH: u32 = ${hash}
   const importLines = [...imports]
     .map(([file, names]) => [file, [...names].filter((name) => name !== 'invalidOpcode')] as const)
     .filter(([, names]) => names.length)
-    .map(([file, names]) => `import { ${[...names].sort().join(', ')} } from '../${file}'`)
+    .map(([file, names]) => `import { ${[...names].sort().join(', ')} } from '../${placeOf(folder, file)}'`)
   const signature = (v: Variant, i: number): string =>
     v.ending === 'jump'
       ? `function h${i}(op: usize): usize {\n  return ${v.code}\n}`
       : `function h${i}(op: usize): void {\n  ${v.code}\n}`
   writeFileSync(
     join(folder, 'dispatch.ts'),
-    `${head}import { OP_HANDLER, OP_SIZE } from '../op'
-import { advance, leave } from '../chain'
-import { limit, setCurrentOp } from '../progress'
+    `${head}import { OP_HANDLER, OP_SIZE } from '../execute/op'
+import { advance, leave } from '../execute/chain'
+import { limit, setCurrentOp } from '../execute/progress'
 import { HANDLER_TABLE } from '../state'
-import { invalidOpcode } from '../system'
+import { invalidOpcode } from '../system/system'
 ${importLines.join('\n')}
 
 ${functions.map(([i, v]) => `// ${v.text}\n${signature(v, i)}`).join('\n')}

@@ -211,7 +211,7 @@ export const EXIT_STOP = 3
 export const EXIT_YIELD = 4
 export const EXIT_BREAKPOINT = 5
 
-// core/features.ts
+// core/system/features.ts
 export const CPU_FEATURES = 0x3060
 export const CPU_SIGNATURE = 0x3040
 export const CPU_LEVEL = 0x3044
@@ -221,7 +221,7 @@ export const CPU_COUNT = 0x304c
 export const OTHERS_RUN = 0x3050
 export const RANDOM_STATE = 0x3030
 
-// core/op.ts
+// core/execute/op.ts
 export const OP_SIZE = 32
 export const OP_HANDLER = 0
 export const OP_LENGTH = 2
@@ -247,7 +247,7 @@ export const OPF_LOCK = 16
 export const OPF_MEM = 32
 export const OPF_WIDE = 64
 
-// core/segment.ts
+// core/system/segment.ts
 export const NEW_CS = 0x2100
 export const NEW_SS = 0x2140
 export const NEW_SEG = 0x2180
@@ -269,14 +269,14 @@ export const TYPE_TSS32 = 9
 export const TYPE_TSS32_BUSY = 11
 export const TYPE_CALL_GATE32 = 12
 
-// core/fault-log.ts
+// core/system/fault-log.ts
 export const REFUSED_LIMIT = 1
 export const REFUSED_DOWN = 2
 export const REFUSED_NULL = 3
 export const REFUSED_TYPE = 4
 export const REFUSED_CANONICAL = 5
 
-// core/code-map.ts
+// core/execute/code-map.ts
 export const BLOCK_PHYS = 0
 export const BLOCK_MODE = 8
 export const BLOCK_COUNT = 12
@@ -295,7 +295,7 @@ export const BLOCK_FETCHED = 0xfffffffe
 export const BLOCK_HEADS = 0x10000
 export const CODE_MAP_BYTES = 512
 
-// core/flags.ts
+// core/integer/flags.ts
 export const ARITH_FLAGS = 0x8d5
 export const AUX_KEEP = 0xc0000008
 

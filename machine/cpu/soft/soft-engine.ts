@@ -39,7 +39,7 @@ const NS_PER_TICK = 1e9 / TSC_HZ
 
 const MONITOR = FEATURES.get('monitor') as number
 
-/** Of the exceptions that the core keeps (`core/fault-log.ts`), what reports show. */
+/** Of the exceptions that the core keeps (`core/system/fault-log.ts`), what reports show. */
 const KEPT_FAULTS = 8
 const PAGE_FAULT = 14
 
@@ -249,7 +249,7 @@ export class SoftEngine implements Engine {
 
   /**
    * Where the core is to come back. Soon, where it begins with an interrupt: only behind its handler may a loop be found in
-   * which the guest waits (`core/spin.ts`), and it looks for one when it begins.
+   * which the guest waits (`core/execute/spin.ts`), and it looks for one when it begins.
    */
   private firstEnd(first: boolean): number {
     if (!first || !this.view.getUint32(at.ATTENTION, true)) return this.end
@@ -488,7 +488,7 @@ export class SoftEngine implements Engine {
 
 const REFUSALS = ['past its limit', 'below its limit', 'null selector', 'type', 'not canonical'] as const
 
-/** What `core/fault-log.ts` has of it. */
+/** What `core/system/fault-log.ts` has of it. */
 function refusal(why: number, record: number, offset: string, limit: number, access: number): Refusal {
   // The new CS and SS of a far transfer stand elsewhere, in this order.
   const number = record >= at.NEW_CS ? (record - at.NEW_CS) / at.SEG_SIZE + 1 : (record - at.ES) / at.SEG_SIZE

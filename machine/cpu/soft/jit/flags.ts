@@ -1,6 +1,6 @@
 /**
  * The arithmetic flags inside a block: not computed, but remembered as what made them, until somebody asks. Outside of a block,
- * and wherever the interpreter takes over, they are in memory as `core/flags.ts` describes.
+ * and wherever the interpreter takes over, they are in memory as `core/integer/flags.ts` describes.
  */
 import * as at from '../layout.js'
 import type { Frame } from './frame.js'

@@ -1,6 +1,6 @@
 /**
  * AVX, AVX2 and F16C rows (Intel SDM vol. 2, tables A-3 to A-5). Most are made from the rows of the SSE forms, whose
- * handlers run once for each half of the vector (core/vex.ts); `Halves` says what differs.
+ * handlers run once for each half of the vector (core/execute/vex.ts); `Halves` says what differs.
  */
 import { IMMEDIATE_SHIFTS, INTEGER, SHIFTS } from './mmx.js'
 import type { Row } from './row.js'

@@ -1,0 +1,79 @@
+/**
+ * The core's side of compiled code (`machine/cpu/soft/jit/`). Blocks that are entered often are told to the host, which makes
+ * functions of them; such a function, a region, takes over several blocks of a page, and goes to other regions by itself.
+ *
+ * What a region cannot do itself it leaves to the interpreter: it returns the op to go on with, in a block that is counted
+ * already, all registers in their places. So nothing that a region does by itself can raise an exception, nor ask for
+ * attention: results do not depend on what is compiled.
+ */
+import { BLOCK_COUNT, BLOCK_ENTRY, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS, NEVER_HOT } from './code-map'
+import { compile } from '../host'
+import { endOps, limit, nextIp, opsFrom, setCurrentOp, startOps } from './progress'
+import { OP_HANDLER } from './op'
+import {
+  FLAT_DATA, HANDLER_TABLE, ICOUNT, ICOUNT_LIMIT, JIT_BLOCK, JIT_QUEUE, JIT_QUEUED, JIT_QUEUE_SIZE, JIT_THRESHOLD, MODE, RIP,
+} from '../state'
+
+/** A region is left after so many instructions: only then can V8 put better code in its place. */
+const LONGEST: u64 = 0x200000
+
+/** Puts `block` in the queue; what waits is compiled when it is long enough or when a block has waited long. */
+export function askForCompilation(block: usize): void {
+  const threshold = load<u32>(JIT_THRESHOLD)
+  if (!threshold || load<u32>(block, BLOCK_MODE) != load<u32>(MODE)) {
+    // Nothing is compiled, or a block that is not kept.
+    store<u32>(block, NEVER_HOT, BLOCK_HEAT)
+    return
+  }
+  const queued = load<u32>(JIT_QUEUED)
+  let waits = false
+  for (let i: u32 = 0; i < queued; i++) if (<usize>load<u32>(JIT_QUEUE + (<usize>i << 2)) == block) waits = true
+  if (!waits) {
+    store<u32>(JIT_QUEUE + (<usize>queued << 2), <u32>block)
+    store<u32>(JIT_QUEUED, queued + 1)
+    if (queued + 1 < min<u32>(threshold, 16)) {
+      store<u32>(block, threshold, BLOCK_HEAT)
+      return
+    }
+  }
+  compile()
+  store<u32>(JIT_QUEUED, 0)
+}
+
+/** Whether `block` is compiled for what holds of the CPU now. */
+@inline export function hasRegion(block: usize): bool {
+  return load<u32>(block, BLOCK_JIT) != 0 && !(<u32>load<u8>(block, BLOCK_ENTRY + 2) & ~load<u32>(FLAT_DATA))
+}
+
+/** Enters the region of `block`. Returns the op to go on with in the interpreter, or 0: at RIP, between two blocks. */
+@inline export function runRegion(block: usize, ip: u64): usize {
+  const count = load<u64>(ICOUNT)
+  const end = count + min<u64>(load<u64>(ICOUNT_LIMIT) - count, LONGEST)
+  // Whoever enters a block pays for it.
+  const left = end - count - <u64>load<u32>(block, BLOCK_COUNT)
+  const page = ip - <u64>(load<u32>(block, BLOCK_PHYS) & 0xfff)
+  const region = load<u32>(block, BLOCK_JIT)
+  const op = call_indirect<usize>(region, <u32>load<u16>(block, BLOCK_ENTRY), page, <i32>left, end)
+  if (op) {
+    const inside = <usize>load<u32>(JIT_BLOCK)
+    startOps(inside + BLOCK_HEADER, <usize>load<u32>(inside, BLOCK_COUNT))
+  }
+  return op
+}
+
+/**
+ * For regions: has the interpreter execute an op in the midst of `block`. 0 where the block is left after it: the region
+ * returns at once.
+ */
+export function executeOp(op: usize, block: usize): usize {
+  startOps(block + BLOCK_HEADER, <usize>load<u32>(block, BLOCK_COUNT))
+  setCurrentOp(op)
+  call_indirect<void>(<u32>load<u16>(HANDLER_TABLE + (<usize>load<u16>(op, OP_HANDLER) << 1)), op)
+  const going = limit
+  if (!going) {
+    store<u64>(RIP, nextIp(op))
+    store<u64>(ICOUNT, load<u64>(ICOUNT) + 1 - opsFrom(op))
+  }
+  endOps()
+  return going
+}

@@ -1,0 +1,68 @@
+/**
+ * Guests that wait in a loop. A pass that ends with the registers and the memory that it began with, and has asked nothing of
+ * a device or a clock, will do the very same again, until an interrupt or an input comes; and those come at the end of
+ * the budget at the earliest. So whole passes are counted without being executed, and nobody can tell.
+ *
+ * Now and then the run loop tries: it executes an instruction at a time, keeps what memory was where something is written, and
+ * compares whenever the loop comes back to where the trial began.
+ */
+import { OTHERS_RUN } from '../system/features'
+import { asked, memoryAsBefore, startKeeping, stopKeeping, trying } from '../memory/kept-memory'
+import { ATTENTION, ATTN_TRIAL, GPR, ICOUNT, ICOUNT_END, REG_BLOCK_IP, REG_ZERO, RIP, STATE, STATE_SIZE } from '../state'
+import { hideWriteTlb } from '../memory/tlb'
+
+/** Instructions of the longest pass. */
+const LONGEST: u64 = 4000
+/** What the budget must have left for a trial to be worth it. */
+const WORTH: u64 = 100_000
+/** After trials that failed so many budgets go by without one, twice as many each time. */
+const MOST_PATIENCE: u32 = 64
+
+let began: u64 = 0
+let patience: u32 = 0
+let waits: u32 = 0
+
+/** The CPU's state when the trial began. */
+const BEFORE: usize = memory.data(0x1000)
+/** Whether it is worth a trial to start one, where the guest goes on now. */
+export function startTrial(): void {
+  if (load<u64>(ICOUNT_END) - load<u64>(ICOUNT) < WORTH || load<u32>(OTHERS_RUN) || load<u32>(ATTENTION) & ~ATTN_TRIAL) return
+  if (waits) {
+    waits--
+    return
+  }
+  memory.copy(BEFORE, STATE, STATE_SIZE)
+  began = load<u64>(ICOUNT)
+  startKeeping()
+  hideWriteTlb(true)
+}
+
+export function endTrial(success: bool): void {
+  if (!trying) return
+  stopKeeping()
+  hideWriteTlb(false)
+  patience = success ? 0 : min<u32>(patience * 2 + 1, MOST_PATIENCE)
+  waits = patience
+}
+
+/** The CPU's state, but for what only means something inside a block. */
+function stateAsBefore(): bool {
+  store<u64>(BEFORE + (REG_BLOCK_IP - STATE), load<u64>(REG_BLOCK_IP))
+  return !memory.compare(BEFORE, STATE, STATE_SIZE)
+}
+
+/** After each instruction of a trial. */
+export function trialStep(): void {
+  const count = load<u64>(ICOUNT) - began
+  if (asked || count > LONGEST) {
+    endTrial(false)
+    return
+  }
+  if (!count || load<u64>(RIP) != load<u64>(BEFORE + (RIP - STATE))) return
+  // Most of what differs differs in a register.
+  for (let r = GPR; r < REG_ZERO; r += 8) if (load<u64>(r) != load<u64>(BEFORE + (r - STATE))) return
+  if (!stateAsBefore() || !memoryAsBefore()) return
+  const left = load<u64>(ICOUNT_END) - load<u64>(ICOUNT)
+  store<u64>(ICOUNT, load<u64>(ICOUNT) + left / count * count)
+  endTrial(true)
+}
