@@ -1,12 +1,12 @@
 /** For tests of threads and commands: those run compiled JavaScript, which `npm test` has built before. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, renameSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-/** URL of the fake machine as a module that a worker loads. It imports nothing but types, which only `npm test` checks. */
+/** URL of the fake machine as a module that a worker loads. What it imports of the machine comes from dist/. */
 export function compiledFakeMachine(): string {
   const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'))
   const source = fileURLToPath(new URL('fake-machine.ts', import.meta.url))
@@ -23,7 +23,9 @@ export function compiledFakeMachine(): string {
     'es2022',
   ]
   execFileSync(process.execPath, [join(typescript, 'bin/tsc'), ...flags, '--outDir', folder, source])
+  const dist = new URL('../../dist/', import.meta.url).href
+  const text = readFileSync(join(folder, 'fake-machine.js'), 'utf8').replaceAll("from '../../", `from '${dist}`)
   const file = join(folder, 'fake-machine.mjs')
-  renameSync(join(folder, 'fake-machine.js'), file)
+  writeFileSync(file, text)
   return pathToFileURL(file).href
 }
