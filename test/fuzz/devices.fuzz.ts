@@ -11,7 +11,7 @@ import type { NetworkPort } from '../../machine/network/port.js'
 import { differences } from '../../machine/state/compare.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
-import { type BarePc, barePc } from '../machine/state/bare-pc.js'
+import { type BarePc, barePc, NEEDED_OPTIONS } from '../machine/state/bare-pc.js'
 import type { Random } from '../random.js'
 import { type Fuzzer, FuzzFailure, shrink } from './fuzzer.js'
 
@@ -89,15 +89,16 @@ export function machinesOfCatalogue(): DeviceSpec[][] {
   const machines: { added: DeviceSpec[]; types: string[] }[] = [{ added: [], types: typesWith([]) ?? [] }]
   for (const { type } of DEVICE_TYPES) {
     if (machines.some(({ types }) => types.includes(type))) continue
+    const added = { type, options: NEEDED_OPTIONS[type] }
     // One that takes the place of another needs a machine of its own.
-    const home = machines.find(({ added, types }) => {
-      const now = typesWith([...added, { type }])
+    const home = machines.find(({ added: others, types }) => {
+      const now = typesWith([...others, added])
       return now && types.every((before) => now.includes(before))
     })
     if (home) {
-      home.added.push({ type })
+      home.added.push(added)
       home.types.push(type)
-    } else machines.push({ added: [{ type }], types: typesWith([{ type }]) ?? [] })
+    } else machines.push({ added: [added], types: typesWith([added]) ?? [] })
   }
   return machines.map(({ added }) => added)
 }

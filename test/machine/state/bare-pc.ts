@@ -7,6 +7,7 @@ import type { MemoryMap } from '../../../machine/bus/memory-map.js'
 import type { PortBus } from '../../../machine/bus/port-bus.js'
 import { createMachine } from '../../../machine/create-machine.js'
 import type { AccessSize } from '../../../machine/device.js'
+import type { DeviceSpec } from '../../../machine/devices/catalogue.js'
 import type { Machine, MachineOptions } from '../../../machine/machine.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'
 import { Overlay } from '../../../machine/media/overlay.js'
@@ -72,6 +73,9 @@ export interface BarePc {
   /** A doubleword of PCI configuration space. */
   pci(device: number, fn: number, register: number, value: number): void
 }
+
+/** Of types that cannot be plugged into a bare PC without. */
+export const NEEDED_OPTIONS: { [type: string]: DeviceSpec['options'] } = { 'virtio-blk-pci': { drive: 'disk0' } }
 
 /** 2 MiB, a floppy, a disk and a CD. */
 export function barePc(options: Partial<MachineOptions> = {}): BarePc {

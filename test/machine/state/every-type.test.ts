@@ -1,10 +1,10 @@
 /** Every type of the catalogue: a machine with one is saved, and goes on in another that has it, and in none that has not. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { DEVICE_TYPES, type DeviceSpec } from '../../../machine/devices/catalogue.js'
+import { DEVICE_TYPES } from '../../../machine/devices/catalogue.js'
 import { differences } from '../../../machine/state/compare.js'
 import type { MachineState } from '../../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../../machine/state/memory-image.js'
-import { barePc } from './bare-pc.js'
+import { barePc, NEEDED_OPTIONS } from './bare-pc.js'
 
 const MS = 1e6
 const layers = new Set<MemoryLayer>()
@@ -20,12 +20,11 @@ function save(machine: ReturnType<typeof barePc>): MachineState {
 
 /** What every bare PC has: its drives, and devices that another of their type takes the place of. */
 const OWN = Object.values(barePc().pc.shape().devices)
-const OPTIONS: { [type: string]: DeviceSpec['options'] } = { 'virtio-blk-pci': { drive: 'disk0' } }
 const plugged = DEVICE_TYPES.filter(({ bus }) => bus !== 'ide' && bus !== 'floppy').map(({ type }) => type)
 
 describe('a type of the catalogue', () => {
   test.each(plugged)('%s: its state goes to another machine', (type) => {
-    const devices = [{ type, options: OPTIONS[type] }]
+    const devices = [{ type, options: NEEDED_OPTIONS[type] }]
     const [machine, copy] = [barePc({ devices }), barePc({ devices })]
     machine.run(3 * MS)
     const saved = save(machine)

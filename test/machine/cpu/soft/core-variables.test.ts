@@ -46,7 +46,7 @@ const REVIEWED: { [why: string]: string } = {
 
 test('every variable of a module of the core was looked at for what an unwound fault leaves in it', () => {
   const found = new Set<string>()
-  for (const file of readdirSync(CORE).filter((name) => name.endsWith('.ts'))) {
+  for (const file of readdirSync(CORE, { encoding: 'utf8', recursive: true }).filter((name) => name.endsWith('.ts'))) {
     const text = readFileSync(join(CORE, file), 'utf8')
     for (const [, name] of text.matchAll(/^(?:@\w+(?:\([^)]*\))? *)*(?:export )?(?:let|var) (\w+)/gm)) found.add(name)
   }

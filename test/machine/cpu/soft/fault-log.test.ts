@@ -14,6 +14,7 @@ const words = (faults: ReturnType<ReturnType<typeof runProtected>['cpu']['engine
     faults,
     lastIo: [],
     unhandled: [],
+    warnings: [],
     mediaFailures: [],
   } as never)
   return [
