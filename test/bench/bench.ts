@@ -1,16 +1,19 @@
 /**
  * `npm run bench`: how fast the soft engine is, beside QEMU's TCG and v86 in the same run. Targets take turns, so that
- * what else the host does falls on all alike, and the best of several rounds counts.
+ * what else the host does falls on all alike, and the median of several rounds counts.
  */
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { complain, EXIT, HostError, UsageError } from '../../harness/cli/errors.js'
-import { BOOTS } from './boots.js'
+import { BOOTS, WAITS } from './boots.js'
 import { assembleKernel, instructionsOfPass, type Kernel, kernelFloppy, kernelNames } from './kernel-image.js'
 import type { Measurement } from './marks.js'
-import { type BenchResult, type Rate, renderComparison, renderResult } from './report.js'
+import { publish } from './publish.js'
+import { type BenchResult, OURS, type Rate, renderComparison, renderResult } from './report.js'
+import { START } from './start-up.js'
 import { TARGETS, type Target } from './targets.js'
 
 interface Options {
@@ -23,6 +26,7 @@ interface Options {
   list: boolean
   json: boolean
   save?: string
+  publish: boolean
   compare?: string
 }
 
@@ -31,6 +35,7 @@ const MEMORY = 32
 /** Host ms for firmware, load and a pass, beside the time measured. */
 const GRACE = 90_000
 const BOOT_TIMEOUT = 900_000
+const FLOPPY_BYTES = 1440 * 1024
 /** A pass is made to take about this share of the time measured, so that little is lost at its ends. */
 const PASS_SHARE = 1 / 16
 /** A first, short run finds how long a pass takes. Host ms. */
@@ -42,13 +47,15 @@ async function bench(options: Options): Promise<void> {
   const before = options.compare === undefined ? undefined : readResult(options.compare)
   const targets = TARGETS.filter(({ name }) => options.target.length === 0 || options.target.includes(name))
   const names = options.kernel.length > 0 ? options.kernel : kernelNames()
-  const kernels = names.filter((name) => !name.startsWith('boot-')).map(assembleKernel)
-  const boots = BOOTS.filter(
-    ({ name }) => options.kernel.includes(name) || (options.boots && options.kernel.length === 0),
-  )
+  const wanted = ({ name }: { name: string }) =>
+    options.kernel.includes(name) || (options.boots && options.kernel.length === 0)
+  const boots = [...BOOTS, ...WAITS].filter(wanted)
+  const others = [...BOOTS, ...WAITS, START].map(({ name }) => name)
+  const kernels = names.filter((name) => !others.includes(name)).map(assembleKernel)
   const result: BenchResult = {
-    format: 1,
+    format: 2,
     date: new Date().toISOString(),
+    commit: commit(),
     host: {
       cpu: cpus()[0]?.model.trim() ?? 'unknown',
       cpus: cpus().length,
@@ -78,25 +85,27 @@ async function bench(options: Options): Promise<void> {
   process.on('SIGTERM', () => process.exit(EXIT.interrupted))
 
   for (const kernel of kernels) {
-    const able = present.filter(({ long }) => long || !kernel.long)
+    const able = present.filter(({ long, avx }) => (long || !kernel.long) && (avx || !kernel.avx))
     await benchKernel(kernel, able, options, result, scratch)
   }
   for (const boot of boots) {
-    const job = await boot.job().catch((error: Error) => {
+    const job = await boot.job(scratch).catch((error: Error) => {
       result.skipped[boot.name] = error.message
     })
     if (!job) continue
-    const rates: { [target: string]: Rate } = {}
-    result.boots[boot.name] = rates
-    const able = present.filter(({ long }) => long || !job.long)
-    for (const { target } of rounds(options.rounds, able)) {
-      progress(`${boot.name}: ${target.title}`)
-      await attempt(result, boot.name, target, async () => {
-        const { seconds } = await target.boot(job, BOOT_TIMEOUT, join(scratch, 'screen'))
-        const runs = [...(rates[target.name]?.runs ?? []), seconds]
-        rates[target.name] = { best: Math.min(...runs), runs }
-      })
-    }
+    const able = present.filter(
+      ({ name, long, pictures }) =>
+        (long || !job.long) && (pictures || !job.picture) && (name === OURS || job.idle === undefined),
+    )
+    const take = (target: Target) => target.boot(job, BOOT_TIMEOUT, join(scratch, 'screen'))
+    await timeAll(boot.name, able, options, result, async (target) => (await take(target)).seconds)
+  }
+  if (wanted(START)) {
+    const floppy = join(scratch, 'empty.img')
+    writeFileSync(floppy, new Uint8Array(FLOPPY_BYTES))
+    const able = present.filter(({ start }) => start)
+    const take = (target: Target) => target.start?.(floppy, GRACE) ?? Promise.reject(new Error('it cannot'))
+    await timeAll(START.name, able, options, result, take)
   }
   progress('')
 
@@ -104,6 +113,7 @@ async function bench(options: Options): Promise<void> {
     mkdirSync(dirname(resolve(options.save)), { recursive: true })
     writeFileSync(options.save, `${JSON.stringify(result, undefined, 2)}\n`)
   }
+  if (options.publish) publish(result)
   if (options.json) console.log(JSON.stringify(result))
   else console.log(renderResult(result))
   if (before) {
@@ -113,6 +123,36 @@ async function bench(options: Options): Promise<void> {
     else console.log(`\n${comparison}`)
   }
   if (result.failures.length > 0) process.exitCode = EXIT.failed
+}
+
+/** Host seconds of each target, in turns. */
+async function timeAll(
+  name: string,
+  targets: readonly Target[],
+  options: Options,
+  result: BenchResult,
+  take: (target: Target) => Promise<number>,
+): Promise<void> {
+  const rates: { [target: string]: Rate } = {}
+  result.boots[name] = rates
+  for (const { target } of rounds(options.rounds, targets)) {
+    progress(`${name}: ${target.title}`)
+    await attempt(result, name, target, async () => add(rates, target, await take(target)))
+  }
+}
+
+function add(rates: { [target: string]: Rate }, { name }: Target, value: number): void {
+  rates[name] = { runs: [...(rates[name]?.runs ?? []), value] }
+}
+
+/** Of the sources, with a mark where they differ from it. */
+function commit(): string {
+  try {
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim()
+    return git('rev-parse', '--short=12', 'HEAD') + (git('status', '--porcelain', '-uno') ? ' and changes' : '')
+  } catch {
+    return 'unknown'
+  }
 }
 
 async function benchKernel(
@@ -133,6 +173,7 @@ async function benchKernel(
       memory: MEMORY,
       floppy,
       long: kernel.long,
+      avx: kernel.avx,
       cpuTime: options.cpuTime,
       ...time,
     }
@@ -164,9 +205,7 @@ async function benchKernel(
     await attempt(result, kernel.name, target, async () => {
       const found = await run(target, count, { warmUp: options.seconds * 500, measure: options.seconds * 1000 })
       checkCount(kernel, found, count)
-      const rate = (found.passes * instructionsOfPass(kernel, count)) / found.seconds / 1e6
-      const runs = [...(rates[target.name]?.runs ?? []), rate]
-      rates[target.name] = { best: Math.max(...runs), runs }
+      add(rates, target, (found.passes * instructionsOfPass(kernel, count)) / found.seconds / 1e6)
     })
   }
 }
@@ -205,16 +244,16 @@ function readResult(path: string): BenchResult {
   } catch (error) {
     throw new UsageError(`--compare: ${path} cannot be read (${(error as Error).message})`)
   }
-  if (result?.format !== 1 || !result.kernels || !result.boots)
+  if (result?.format !== 2 || !result.kernels || !result.boots)
     throw new UsageError(`--compare: ${path} is not what --save writes`)
   return result
 }
 
 function list(): void {
-  for (const name of kernelNames()) console.log(`${name.padEnd(14)} ${assembleKernel(name).title}`)
-  for (const { name, title } of BOOTS) console.log(`${name.padEnd(14)} ${title}`)
-  for (const target of TARGETS)
-    console.log(`${target.name.padEnd(14)} ${target.title} ${target.version() ?? `– ${target.missing}`}`)
+  const line = (name: string, text: string) => console.log(`${name.padEnd(24)} ${text}`)
+  for (const name of kernelNames()) line(name, assembleKernel(name).title)
+  for (const { name, title } of [...BOOTS, ...WAITS, START]) line(name, title)
+  for (const target of TARGETS) line(target.name, `${target.title} ${target.version() ?? `– ${target.missing}`}`)
 }
 
 function oneOf(known: readonly string[]) {
@@ -237,14 +276,15 @@ const program = new Command('bench')
   .option(
     '--kernel <name>',
     'only this kernel or boot (may be repeated)',
-    oneOf([...kernelNames(), ...BOOTS.map((b) => b.name)]),
+    oneOf([...kernelNames(), ...[...BOOTS, ...WAITS, START].map(({ name }) => name)]),
     [],
   )
   .option('--target <name>', 'only this target (may be repeated)', oneOf(TARGETS.map((t) => t.name)), [])
   .option('--seconds <n>', 'host seconds a run measures', positive(false), 1)
-  .option('--rounds <n>', 'runs of each kernel on each target, of which the best counts', positive(true), 3)
+  .option('--rounds <n>', 'runs of each kernel on each target, of which the median counts', positive(true), 3)
   .option('--cpu-time', "on a busy Linux host: divide by the guest thread's CPU time, not by host time", false)
-  .option('--boots', 'also time whole boots', false)
+  .option('--boots', 'also time whole boots, idle guests and the start', false)
+  .option('--publish', 'write test/bench/result.json, and its table and chart into test/bench/README.md', false)
   .option('--list', 'list kernels, boots and targets', false)
   .option('--json', 'print one JSON object instead of tables', false)
   .option('--save <file>', 'write the result for a later --compare')

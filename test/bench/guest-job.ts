@@ -1,6 +1,8 @@
 /** What the bench asks of a target's process, and how such a process answers. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { areaHash } from '../../harness/picture/screen-areas.js'
+import type { Frame } from '../../machine/devices/display/display.js'
 import type { MarkOptions, Measurement } from './marks.js'
 
 export interface GuestJob {
@@ -8,11 +10,14 @@ export interface GuestJob {
   memory: number
   /** Path of an image. */
   floppy?: string
-  /** Path of a bzImage, and its command line. */
+  /** Path of a bzImage, of its initial RAM disk, and its command line. */
   kernel?: string
+  initrd?: string
   append?: string
   /** 64-bit code is in it. */
   long?: boolean
+  /** AVX2 is in it: QEMU shows it with its CPU `max` only. */
+  avx?: boolean
 }
 
 /** Run a kernel's floppy and watch its marks. */
@@ -22,12 +27,25 @@ export interface KernelJob extends GuestJob, MarkOptions {
   cpuTime: boolean
 }
 
-/** Boot a guest until a line on COM1, or the last line on the screen, matches. */
+/** Boot a guest until a line on COM1, the text on the screen or some of its pixels are as they should. */
 export interface BootJob extends GuestJob {
   kind: 'boot'
-  /** Sources of regular expressions; one of the two is there. */
+  /** Source of a regular expression for the last 4,000 characters from COM1. Else it is the screen that is looked at. */
   serial?: string
-  screen?: string
+  /** Sources of regular expressions for the text screen's rows, one after the other; Enter answers all that something follows. */
+  screens?: readonly string[]
+  /** Then, in a graphics mode: areas of the picture with the hash of their pixels, as a condition has them. */
+  picture?: PictureWanted
+  /** Then so many more seconds of guest time pass, and only their time counts. Only the soft engine can tell. */
+  idle?: number
+  /** With an execution breakpoint in DR0, where nothing is executed. */
+  breakpoint?: boolean
+}
+
+export interface PictureWanted {
+  width: number
+  height: number
+  areas: readonly { x: number; y: number; width: number; height: number; sha256: string }[]
 }
 
 export interface BootTime {
@@ -112,12 +130,56 @@ export function errorLine(text: string): string {
   return (lines.find((line) => /\w*Error\b/.test(line)) ?? lines.at(-1) ?? '').trim()
 }
 
-/** The last line of a text screen that is not blank. */
-export function lastScreenLine(codes: ArrayLike<number>, columns: number): string {
-  for (let row = Math.floor(codes.length / columns) - 1; row >= 0; row--) {
-    let line = ''
-    for (let column = 0; column < columns; column++) line += String.fromCharCode(codes[row * columns + column] || 32)
-    if (line.trim()) return line.trimEnd()
+/** The rows of a text screen, without blanks at their ends and blank rows at the screen's. */
+export function screenText(codes: ArrayLike<number>, columns: number): string {
+  const rows: string[] = []
+  for (let at = 0; at + columns <= codes.length; at += columns) {
+    let row = ''
+    for (let column = 0; column < columns; column++) row += String.fromCharCode(codes[at + column] || 32)
+    rows.push(row.trimEnd())
   }
-  return ''
+  return rows.join('\n').trimEnd()
+}
+
+/** Whether a picture is the one that is wanted. */
+export function shows(frame: Frame, { width, height, areas }: PictureWanted): boolean {
+  if (frame.width !== width || frame.height !== height) return false
+  return areas.every((area) => areaHash(frame, area) === area.sha256)
+}
+
+/** What has come from COM1 lately. */
+export class SerialText {
+  private text = ''
+
+  constructor(private readonly pattern: RegExp) {}
+
+  /** Whether the pattern is in it. */
+  add(characters: string): boolean {
+    this.text = (this.text + characters).slice(-4000)
+    return this.pattern.test(this.text)
+  }
+}
+
+/** Goes from one text screen to the next. */
+export class ScreenSteps {
+  private at = 0
+
+  private readonly patterns: readonly RegExp[]
+
+  /** @param enter Presses the key. */
+  constructor(
+    private readonly job: BootJob,
+    private readonly enter: () => void,
+  ) {
+    this.patterns = (job.screens ?? []).map((source) => new RegExp(source))
+  }
+
+  /** Whether the last one is there. */
+  look(text: string): boolean {
+    if (this.at < this.patterns.length && this.patterns[this.at].test(text)) {
+      this.at++
+      if (this.at < this.patterns.length || this.job.picture) this.enter()
+    }
+    return this.at === this.patterns.length
+  }
 }

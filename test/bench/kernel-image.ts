@@ -19,11 +19,29 @@ const PER_ITERATION_OFFSET = 20
 const SETUP_OFFSET = 24
 const MARK_PORT_OFFSET = 28
 
-/** In the order of the table. */
-const ORDER = ['alu', 'memory', 'call', 'call-indirect', 'jump-table', 'out']
-/** The same program as 64-bit code. */
-export const LONG = '-64'
-const HAVE_LONG = ORDER.filter((name) => name !== 'out')
+/** In the order of the table; what is in no list comes after them. */
+const ORDER = [
+  ...['alu', 'memory', 'call', 'call-indirect', 'jump-table', 'memcpy', 'rep-movs', 'x87', 'sse2', 'avx2'],
+  ...['syscall', 'interrupt', 'exception', 'page-fault', 'context-switch', 'out', 'vga-planar'],
+]
+
+/** The widths of code in which a program exists, by the ends of the kernels' names; most are there as 32 and 64. */
+const WIDTHS = {
+  '': { define: [], words: '' },
+  '-64': { define: ['-d', 'LONG'], words: ' (64-bit code)' },
+  '-16': { define: ['-d', 'SHORT'], words: ' (real mode)' },
+} as const
+export type Width = keyof typeof WIDTHS
+const ONLY: { [program: string]: readonly Width[] } = {
+  ...Object.fromEntries(
+    ['alu', 'memory', 'call', 'call-indirect', 'jump-table', 'memcpy', 'rep-movs', 'x87'].map((name) => [
+      name,
+      ['', '-64', '-16'] as const,
+    ]),
+  ),
+  out: [''],
+  'vga-planar': ['', '-16'],
+}
 
 export interface Kernel {
   readonly name: string
@@ -31,6 +49,8 @@ export interface Kernel {
   readonly title: string
   /** 64-bit code, which not every target runs. */
   readonly long: boolean
+  /** It uses AVX2, which not every target has. */
+  readonly avx: boolean
   /** The assembled program, at most one track. */
   readonly program: Uint8Array
   /** Iterations of a pass by default. */
@@ -43,17 +63,24 @@ export function kernelNames(): string[] {
     .filter((file) => file.endsWith('.asm'))
     .map((file) => file.slice(0, -4))
     .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
-  return [...names, ...HAVE_LONG.map((name) => name + LONG)]
+  return (Object.keys(WIDTHS) as Width[]).flatMap((width) =>
+    names.filter((name) => (ONLY[name] ?? ['', '-64']).includes(width)).map((name) => name + width),
+  )
+}
+
+/** The width of code that the end of a kernel's name says. */
+export function widthOf(name: string): Width {
+  return (Object.keys(WIDTHS) as Width[]).find((width) => width !== '' && name.endsWith(width)) ?? ''
 }
 
 /** Assembles a kernel. Throws a HostError where nasm is missing or refuses the source. */
 export function assembleKernel(name: string): Kernel {
   const folder = mkdtempSync(join(tmpdir(), 'bootwright-kernel-'))
   try {
-    const long = name.endsWith(LONG)
-    const source = join(KERNEL_FOLDER, `${long ? name.slice(0, -LONG.length) : name}.asm`)
+    const width = widthOf(name)
+    const { define, words } = WIDTHS[width]
+    const source = join(KERNEL_FOLDER, `${name.slice(0, name.length - width.length)}.asm`)
     const binary = join(folder, 'kernel.bin')
-    const define = long ? ['-d', 'LONG'] : []
     try {
       execFileSync('nasm', ['-f', 'bin', ...define, '-I', `${KERNEL_FOLDER}/`, '-o', binary, source], { stdio: 'pipe' })
     } catch (error) {
@@ -66,11 +93,12 @@ export function assembleKernel(name: string): Kernel {
     if (program.length > TRACK_BYTES) throw new HostError(`${source} is longer than the 9,216 bytes that are loaded`)
     if (Buffer.from(program.buffer, MAGIC_OFFSET, MAGIC.length).toString('latin1') !== MAGIC)
       throw new HostError(`${source} does not begin with frame.inc`)
-    const title = /^; *(.+?)[.:]/.exec(readFileSync(source, 'utf8'))?.[1] ?? name
+    const text = readFileSync(source, 'utf8')
     return {
       name,
-      title: long ? `${title} (64-bit code)` : title,
-      long,
+      title: (/^; *(.+?)[.:]/.exec(text)?.[1] ?? name) + words,
+      long: width === '-64',
+      avx: text.includes('%define AVX'),
       program,
       iterations: view(program).getUint32(ITERATIONS_OFFSET, true),
     }

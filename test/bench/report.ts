@@ -1,16 +1,18 @@
 /** What a bench found, as plain data and as tables. */
 
+import { type Width, widthOf } from './kernel-image.js'
+
 export interface Rate {
-  /** Best run. */
-  best: number
   /** All runs in order. */
   runs: number[]
 }
 
 export interface BenchResult {
-  format: 1
+  format: 2
   /** ISO 8601. */
   date: string
+  /** Of the sources. */
+  commit: string
   host: { cpu: string; cpus: number; node: string; load: number }
   /** Target to version; only those that ran. */
   targets: { [target: string]: string }
@@ -31,13 +33,27 @@ export interface BenchResult {
 export const OURS = 'soft'
 /** Peers in the order in which they are preferred for a comparison. */
 export const PEERS = ['tcg-icount', 'v86', 'tcg']
-/** The geometric mean of our speed to that of the peer which the interpreter is to reach at least. */
-export const BAR = { peer: 'tcg-icount', ratio: 0.25 }
+/** What the geometric means of our speed to a peer's are to reach. */
+const BARS: readonly { what: 'kernels' | 'boots'; width?: Width; words: string; peer: string; ratio: number }[] = [
+  { what: 'kernels', width: '', words: '32-bit kernels', peer: 'tcg-icount', ratio: 1 },
+  { what: 'kernels', width: '', words: '32-bit kernels', peer: 'v86', ratio: 2 },
+  { what: 'kernels', width: '-64', words: '64-bit kernels', peer: 'tcg-icount', ratio: 1 },
+  { what: 'kernels', width: '-16', words: '16-bit kernels', peer: 'tcg-icount', ratio: 1 },
+  { what: 'boots', words: 'boots', peer: 'tcg', ratio: 1 },
+]
+/** No kernel is to be slower than this share of the peer's speed. */
+const LEAST = { peer: 'tcg-icount', ratio: 0.5 }
 
-/** 64-bit code is to run at this share at least of the speed of the same program as 32-bit code. */
-export const LONG_BAR = 0.8
-/** Ends the names of kernels of 64-bit code. */
-const LONG = '-64'
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+/** How far the runs lie apart, as a share of their median. */
+export function spread(values: readonly number[]): number {
+  return (Math.max(...values) - Math.min(...values)) / median(values)
+}
 
 export function geometricMean(values: readonly number[]): number {
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
@@ -51,9 +67,9 @@ export function ratiosTo(
 ): { [name: string]: number } {
   const ratios: { [name: string]: number } = {}
   for (const [name, rates] of Object.entries(result[what])) {
-    const ours = rates[OURS]?.best
-    const theirs = rates[peer]?.best
-    if (ours && theirs) ratios[name] = what === 'kernels' ? ours / theirs : theirs / ours
+    if (!rates[OURS] || !rates[peer]) continue
+    const [ours, theirs] = [rates[OURS], rates[peer]].map(({ runs }) => median(runs))
+    ratios[name] = what === 'kernels' ? ours / theirs : theirs / ours
   }
   return ratios
 }
@@ -65,58 +81,50 @@ export function renderResult(result: BenchResult): string {
   lines.push(
     `${Object.entries(result.targets)
       .map(([name, version]) => `${name}: ${version}`)
-      .join('; ')}; best of ${result.rounds}`,
+      .join('; ')}; medians of ${result.rounds}, commit ${result.commit}`,
   )
   for (const [name, reason] of Object.entries(result.skipped)) lines.push(`skipped ${name}: ${reason}`)
-  if (Object.keys(result.kernels).length > 0) lines.push('', ...rateTable(result, 'kernels'), '', ...means(result))
-  if (Object.keys(result.boots).length > 0) lines.push('', ...rateTable(result, 'boots'))
+  for (const what of ['kernels', 'boots'] as const)
+    if (Object.keys(result[what]).length > 0) lines.push('', ...table(rateRows(result, what)))
+  lines.push('', ...verdicts(result))
   for (const failure of result.failures) lines.push('', `failed: ${failure}`)
   return lines.join('\n')
 }
 
-function rateTable(result: BenchResult, what: 'kernels' | 'boots'): string[] {
+/** Head and rows: medians with the largest spread of a row, and the ratios. */
+export function rateRows(result: BenchResult, what: 'kernels' | 'boots'): string[][] {
   const targets = Object.keys(result.targets)
   const peers = targets.includes(OURS) ? PEERS.filter((peer) => targets.includes(peer)) : []
   const ratios = peers.map((peer) => ratiosTo(result, peer, what))
   const kernelUnit = result.clock === 'cpu' ? 'M instructions/CPU s' : 'M instructions/s'
   const unit = what === 'kernels' ? kernelUnit : 'boot, seconds'
-  return table([
-    [unit, ...targets, ...peers.map((peer) => `${OURS}/${peer}`)],
+  return [
+    [unit, ...targets, 'spread', ...peers.map((peer) => `${OURS}/${peer}`)],
     ...Object.entries(result[what]).map(([name, rates]) => [
       name,
-      ...targets.map((target) => (rates[target] ? digits(rates[target].best) : '–')),
+      ...targets.map((target) => (rates[target] ? digits(median(rates[target].runs)) : '–')),
+      `${(100 * Math.max(0, ...Object.values(rates).map(({ runs }) => spread(runs)))).toFixed(0)} %`,
       ...ratios.map((ratio) => (ratio[name] === undefined ? '–' : ratio[name].toFixed(3))),
     ]),
-  ])
+  ]
 }
 
-function means(result: BenchResult): string[] {
-  return PEERS.flatMap((peer) => {
-    const all = Object.entries(ratiosTo(result, peer))
-    const [long, plain] = [true, false].map((is) =>
-      all.filter(([name]) => name.endsWith(LONG) === is).map(([, ratio]) => ratio),
-    )
-    return [
-      ...mean(`${OURS}/${peer}`, plain, peer === BAR.peer ? BAR.ratio : undefined),
-      ...mean(`${OURS}/${peer}, 64-bit code,`, long),
-    ]
-  }).concat(mean(`64-bit/32-bit code on ${OURS}`, longRatios(result), LONG_BAR))
-}
-
-function mean(what: string, ratios: readonly number[], bar?: number): string[] {
-  if (ratios.length === 0) return []
-  const value = geometricMean(ratios)
-  const verdict = bar === undefined ? '' : `; the bar is ${bar}: ${value >= bar ? 'reached' : 'not reached'}`
-  return [`geometric mean of ${what} over ${ratios.length} kernels: ${value.toFixed(3)}${verdict}`]
-}
-
-/** Our speed in 64-bit code as a ratio to that of the same kernels in 32-bit code. */
-function longRatios({ kernels }: BenchResult): number[] {
-  return Object.keys(kernels).flatMap((name) => {
-    const wide = kernels[name + LONG]?.[OURS]?.best
-    const narrow = kernels[name][OURS]?.best
-    return wide && narrow ? [wide / narrow] : []
+/** Each bar with the mean that is measured against it, one sentence each. */
+export function verdicts(result: BenchResult): string[] {
+  const lines = BARS.flatMap(({ what, width, words, peer, ratio }) => {
+    const all = Object.entries(ratiosTo(result, peer, what))
+    const values = all.filter(([name]) => width === undefined || widthOf(name) === width).map(([, value]) => value)
+    if (values.length === 0) return []
+    const mean = geometricMean(values)
+    const verdict = `the bar is ${ratio}: ${mean >= ratio ? 'reached' : 'not reached'}`
+    return [`geometric mean of ${OURS}/${peer} over ${values.length} ${words}: ${mean.toFixed(3)}; ${verdict}`]
   })
+  const slow = Object.entries(ratiosTo(result, LEAST.peer)).filter(([, value]) => value < LEAST.ratio)
+  if (slow.length > 0) {
+    const names = slow.sort(([, a], [, b]) => a - b).map(([name, value]) => `${name} ${value.toFixed(3)}`)
+    lines.push(`under ${LEAST.ratio} of ${LEAST.peer}: ${names.join(', ')}`)
+  }
+  return lines
 }
 
 /**

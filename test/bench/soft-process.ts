@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import type * as PcModule from '../../machine/create-machine.js'
 import { findFirmware } from '../../machine/firmware/find-firmware.js'
-import type { MachineOptions } from '../../machine/machine.js'
+import type { Machine, MachineOptions } from '../../machine/machine.js'
 import { MemoryMedium } from '../../machine/media/memory.js'
 import { cpuClock } from './cpu-clock.js'
 import {
@@ -13,7 +13,10 @@ import {
   type BootTime,
   type GuestJob,
   type KernelJob,
-  lastScreenLine,
+  ScreenSteps,
+  SerialText,
+  screenText,
+  shows,
   startGuestProcess,
 } from './guest-job.js'
 import { MarkWatch, type Measurement } from './marks.js'
@@ -33,7 +36,14 @@ function machineOptions(job: GuestJob): MachineOptions {
     memory: job.memory << 20,
     floppies: job.floppy ? [new MemoryMedium(read(job.floppy))] : [],
     disks: [],
-    kernel: job.kernel ? { image: read(job.kernel), name: 'kernel', append: job.append } : undefined,
+    kernel: job.kernel
+      ? {
+          image: read(job.kernel),
+          name: 'kernel',
+          append: job.append,
+          initrd: job.initrd ? read(job.initrd) : undefined,
+        }
+      : undefined,
     firmware: { bios: read(bios.path), vgaBios: read(vgaBios.path) },
   }
 }
@@ -71,40 +81,52 @@ async function runKernel(job: KernelJob): Promise<Measurement> {
 }
 
 async function runBoot(job: BootJob): Promise<BootTime> {
-  const serial = job.serial === undefined ? undefined : new RegExp(job.serial)
-  const screen = job.screen === undefined ? undefined : new RegExp(job.screen)
-  let line = ''
+  const serial = job.serial === undefined ? undefined : new SerialText(new RegExp(job.serial))
   let reached = false
-  const start = performance.now()
-  const pc = createMachine({
+  let start = performance.now()
+  const machine = createMachine({
     ...machineOptions(job),
     onSerial: (port, byte) => {
-      if (port !== 0 || !serial) return
-      if (byte !== 10) line += String.fromCharCode(byte)
-      else {
-        reached ||= serial.test(line)
-        line = ''
-        if (reached) pc.requestStop()
-      }
+      if (port !== 0 || !serial || reached) return
+      reached = serial.add(String.fromCharCode(byte))
+      if (reached) machine.requestStop()
     },
+  })
+  const runUntil = (time: number) => {
+    const exit = machine.run(time)
+    if (exit && exit.reason !== 'reset' && !reached)
+      throw new Error(`it ended with ${exit.reason}: ${exit.detail ?? ''}`)
+  }
+  const steps = new ScreenSteps(job, () => {
+    machine.input({ kind: 'key', code: 'Enter', down: true })
+    machine.input({ kind: 'key', code: 'Enter', down: false })
   })
   let generation = -1
   while (!reached) {
-    const exit = pc.run(pc.now() + SLICE)
-    if (exit && exit.reason !== 'reset' && !reached)
-      throw new Error(`it ended with ${exit.reason}: ${exit.detail ?? ''}`)
-    if (!screen || pc.display.generation() === generation) continue
-    generation = pc.display.generation()
-    const text = pc.display.text()
-    if (text)
-      reached = screen.test(
-        lastScreenLine(
-          text.cells.map((cell) => cell.code),
-          text.columns,
-        ),
-      )
+    runUntil(machine.now() + SLICE)
+    if (serial || machine.display.generation() === generation) continue
+    generation = machine.display.generation()
+    const text = machine.display.text()
+    const codes = text?.cells.map(({ code }) => code) ?? []
+    reached = steps.look(screenText(codes, text?.columns ?? 80))
+    if (reached && job.picture)
+      reached = machine.display.mode().kind === 'graphics' && shows(machine.display.frame(), job.picture)
   }
-  return { seconds: (performance.now() - start) / 1000, instructions: pc.instructions() }
+  if (job.breakpoint) arm(machine)
+  if (job.idle !== undefined) {
+    start = performance.now()
+    runUntil(machine.now() + job.idle * 1e9)
+  }
+  return { seconds: (performance.now() - start) / 1000, instructions: machine.instructions() }
+}
+
+/** DR0 and DR7 of the first CPU: an execution breakpoint in the ROM area that no guest enters. */
+function arm(machine: Machine): void {
+  const state = machine.save()
+  const [cpu] = state.cpus
+  cpu.dr[0] = 0xdfff0n
+  cpu.dr[5] = 0x402n // DR7: G0
+  machine.load(state)
 }
 
 startGuestProcess({ kernel: runKernel, boot: runBoot })

@@ -8,15 +8,23 @@ import {
   type BootTime,
   type GuestJob,
   type KernelJob,
-  lastScreenLine,
+  ScreenSteps,
+  SerialText,
+  screenText,
   startGuestProcess,
 } from './guest-job.js'
 import { MarkWatch, type Measurement } from './marks.js'
+
+/** Pressed and released, in set 1. */
+const ENTER = [0x1c, 0x9c]
+/** Host ms between looks at the screen, as with QEMU. */
+const LOOK_INTERVAL = 50
 
 /** As much of v86 as is used here; its own declarations hide `screen_adapter`. */
 interface V86 {
   add_listener(event: string, listener: (value: number) => void): void
   get_instruction_counter(): number
+  keyboard_send_scancodes(codes: number[]): void
   screen_adapter: { get_text_screen(): string[] }
 }
 
@@ -33,6 +41,7 @@ async function start(job: GuestJob): Promise<V86> {
     vga_bios: file(vgaBios.path),
     fda: job.floppy ? file(job.floppy) : undefined,
     bzimage: job.kernel ? file(job.kernel) : undefined,
+    initrd: job.initrd ? file(job.initrd) : undefined,
     cmdline: job.append,
     disable_keyboard: true,
     disable_mouse: true,
@@ -58,27 +67,24 @@ async function runKernel(job: KernelJob): Promise<Measurement> {
 }
 
 async function runBoot(job: BootJob): Promise<BootTime> {
-  const serial = job.serial === undefined ? undefined : new RegExp(job.serial)
-  const screen = job.screen === undefined ? undefined : new RegExp(job.screen)
+  const serial = job.serial === undefined ? undefined : new SerialText(new RegExp(job.serial))
   const begin = performance.now()
   const emulator = await start(job)
   return new Promise((resolve) => {
     const finish = () =>
       resolve({ seconds: (performance.now() - begin) / 1000, instructions: emulator.get_instruction_counter() >>> 0 })
-    let line = ''
-    emulator.add_listener('serial0-output-byte', (byte) => {
-      if (byte !== 10) line += String.fromCharCode(byte)
-      else {
-        if (serial?.test(line)) finish()
-        line = ''
-      }
-    })
-    if (!screen) return
+    if (serial) {
+      emulator.add_listener('serial0-output-byte', (byte) => {
+        if (serial.add(String.fromCharCode(byte))) finish()
+      })
+      return
+    }
+    const steps = new ScreenSteps(job, () => emulator.keyboard_send_scancodes(ENTER))
     setInterval(() => {
       const rows = emulator.screen_adapter.get_text_screen()
       const codes = rows.flatMap((row) => [...row.padEnd(80).slice(0, 80)].map((letter) => letter.charCodeAt(0)))
-      if (screen.test(lastScreenLine(codes, 80))) finish()
-    }, 100)
+      if (steps.look(screenText(codes, 80))) finish()
+    }, LOOK_INTERVAL)
   })
 }
 

@@ -10,13 +10,22 @@ kernel:
     xor ebx, ebx
     mov esi, 0x12345678
 .loop:
+%ifdef SHORT
+    add ax, cx
+    xor dx, ax
+    rol dx, 5
+    lea bx, [bx + si + 1]
+    sub si, bx
+    and ax, 0x7fff
+%else
     add xax, xcx
     xor xdx, xax
     rol xdx, 5
     lea xbx, [xbx + xdx * 2 + 1]
     sub xsi, xbx
     and xax, 0x7fffffff
+%endif
     dec xcx
     jnz .loop
-    lea xax, [xsi + xdx]
+    lea eax, [esi + edx]
     ret

@@ -15,5 +15,9 @@ kernel:
 
     times 0x1000 + 0x400 - ($ - $$) db 0x90
 callee:
+%ifdef SHORT
+    lea eax, [eax * 2 + eax + 1]
+%else
     lea xax, [xax * 2 + xax + 1]
+%endif
     ret

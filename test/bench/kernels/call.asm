@@ -12,5 +12,9 @@ kernel:
     jnz .loop
     ret
 .callee:
+%ifdef SHORT
+    lea eax, [eax * 2 + eax + 1]
+%else
     lea xax, [xax * 2 + xax + 1]
+%endif
     ret
