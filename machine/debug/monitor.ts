@@ -1,4 +1,4 @@
-/** What a person asks of a machine that stands still, in QEMU's words: `info registers`, `x/8i`-like looks at memory. */
+/** What a person asks of a machine that stands still, in QEMU's words: `info registers`, `x/8xw 0x7c00`. */
 import type { CpuState, TableState } from '../cpu/engine.js'
 import { formatRegisters } from '../cpu/registers.js'
 import type { MachineReport } from '../report.js'
