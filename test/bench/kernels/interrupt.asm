@@ -1,6 +1,6 @@
 ; Software interrupt: INT 80h from ring 3 through a gate and a TSS, IRET back.
 %define PER_ITERATION 7
-%define SETUP 16
+%define SETUP 17
 %define PASS 60000
 %define PREPARE
 %include "frame.inc"
