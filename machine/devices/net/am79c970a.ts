@@ -11,7 +11,7 @@ import type { IrqLine, Stateful, StateTable, Warn } from '../../device.js'
 import { Arrivals, LONGEST_FRAME, type NetworkPort, SHORTEST_FRAME } from '../../network/port.js'
 import { bytes, flag, integer, list, timer, u8, u16 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
-import type { BusMaster } from './bus-master.js'
+import type { BusMaster } from '../bus-master.js'
 import { checkSequence, crc, endsInCheckSequence, FCS } from './check-sequence.js'
 import * as ring from './pcnet-descriptors.js'
 

@@ -8,7 +8,7 @@ import type { Stateful, StateTable, Warn } from '../../device.js'
 import { SHORTEST_FRAME } from '../../network/port.js'
 import { bytes, integer, list, record, starts, timer, u8 } from '../../state/fields.js'
 import { resetState } from '../../state/state-table.js'
-import type { BusMaster } from './bus-master.js'
+import type { BusMaster } from '../bus-master.js'
 import { checkSequence, FCS } from './check-sequence.js'
 import type { E1000Interrupts } from './e1000-interrupts.js'
 import {

@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../../clock.js'
 import type { Stateful, StateTable, Warn } from '../../device.js'
 import { bytes, flag, integer, list, starts, time, timer, u16, u32 } from '../../state/fields.js'
 import { resetState } from '../../state/state-table.js'
-import type { BusMaster } from './bus-master.js'
+import type { BusMaster } from '../bus-master.js'
 import type { E1000Interrupts } from './e1000-interrupts.js'
 import {
   BPTC,

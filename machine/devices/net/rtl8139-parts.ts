@@ -2,7 +2,7 @@
 import type { Clock } from '../../clock.js'
 import type { Warn } from '../../device.js'
 import type { NetworkPort } from '../../network/port.js'
-import type { BusMaster } from './bus-master.js'
+import type { BusMaster } from '../bus-master.js'
 import type { TallyCounters } from './rtl8139-tally.js'
 
 /** ISR and IMR. */

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../clock.js'
 import type { Stateful, Warn } from '../../device.js'
-import type { BusMaster } from '../net/bus-master.js'
+import type { BusMaster } from '../bus-master.js'
 import type { Virtqueue } from './virtqueue.js'
 
 /** Feature bits that are not a device's own (chapter 6). */

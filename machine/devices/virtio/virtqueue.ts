@@ -6,7 +6,7 @@
 import type { Stateful, StateTable } from '../../device.js'
 import { flag, integer, starts, u16 } from '../../state/fields.js'
 import { resetState } from '../../state/state-table.js'
-import type { BusMaster } from '../net/bus-master.js'
+import type { BusMaster } from '../bus-master.js'
 
 const DESCRIPTOR = 16
 const NEXT = 1

@@ -1,9 +1,9 @@
 /**
- * A network card's own accesses to memory, as PCI bus master: none while the function may not be one, and none into the
+ * A card's own accesses to memory, as PCI bus master: none while the function may not be one, and none into the
  * card's own registers, where a ring would answer itself (the class of CVE-2021-20255).
  */
-import type { PciFunction } from '../../bus/pci-function.js'
-import type { PhysicalMemory, Warn } from '../../device.js'
+import type { PciFunction } from '../bus/pci-function.js'
+import type { PhysicalMemory, Warn } from '../device.js'
 
 export class BusMaster {
   private active = false
