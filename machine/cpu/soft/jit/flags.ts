@@ -4,6 +4,7 @@
  */
 import * as at from '../layout.js'
 import type { Frame } from './frame.js'
+import { pushUpperHalf } from './product.js'
 import { I32, I64, LOAD, OP, STORE, type ValueType } from './wasm.js'
 
 /** Operands and result are in locals, zero-extended where they are of 8 or 16 bits. */
@@ -15,6 +16,8 @@ export type Flags =
   | { kind: 'inc' | 'dec'; size: number; r: number; before: Flags }
   /** The carry and overflow are known, AF is 0. */
   | { kind: 'set'; size: number; r: number; carry: number; overflow: number }
+  /** IMUL of 64 bits: carry and overflow where the product of `a` and `b` does not fit in `r`. */
+  | { kind: 'product'; size: number; a: number; b: number; r: number }
   /** The carry is changed, and the overflow where it is given. */
   | { kind: 'carry'; carry: number; overflow: number | undefined; before: Flags }
 
@@ -91,6 +94,12 @@ export class LazyFlags {
     code.op(xor, and, or)
   }
 
+  /** Pushes whether a product's upper half is more than its lower half's sign. */
+  private outgrown(f: Flags & { kind: 'product' }): void {
+    pushUpperHalf(this.frame, f.a, f.b, true)
+    this.code.get(f.r).i64(63n).op(OP.i64ShrS, OP.i64Ne)
+  }
+
   carry(f: Flags = this.now): void {
     const { code } = this
     switch (f.kind) {
@@ -114,6 +123,9 @@ export class LazyFlags {
       case 'inc':
       case 'dec':
         this.carry(f.before)
+        return
+      case 'product':
+        this.outgrown(f)
         return
       default:
         code.get(f.carry)
@@ -153,6 +165,9 @@ export class LazyFlags {
       }
       case 'set':
         code.get(f.overflow)
+        return
+      case 'product':
+        this.outgrown(f)
         return
       default:
         if (f.overflow === undefined) this.overflow(f.before)
@@ -297,6 +312,11 @@ export class LazyFlags {
           .i32(30)
           .op(OP.i32Shl, OP.i32Or)
         code.set(aux)
+        break
+      case 'product':
+        // Both are carried out of and into the top bit, or neither is.
+        this.outgrown(f)
+        code.i32(31).op(OP.i32Shl).set(aux)
         break
       case 'inc':
       case 'dec': {

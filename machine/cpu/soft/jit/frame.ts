@@ -207,8 +207,8 @@ export class Frame {
     this.wordAdd()
   }
 
-  /** Pushes the memory operand's offset in its segment, cut to the address size. */
-  offset(op: Op): void {
+  /** Pushes the memory operand's offset in its segment, cut to the address size; `away` pushes what is added to it. */
+  offset(op: Op, away?: () => void): void {
     const { code } = this
     let some = false
     const add = () => {
@@ -236,6 +236,10 @@ export class Frame {
         this.wordConst(op.displacement)
         add()
       }
+    }
+    if (away) {
+      away()
+      this.wordAdd()
     }
     if (op.addressSize === 16) code.i32(0xffff).op(OP.i32And)
     else if (op.addressSize === 32 && this.long) code.op(OP.i32Wrap, OP.i64ExtendU)

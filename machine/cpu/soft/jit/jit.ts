@@ -6,7 +6,7 @@ import * as at from '../layout.js'
 import { handlerTable } from '../opcode-table.js'
 import { IMPORTS, PARAMETERS, type RegionMode, regionKey } from './frame.js'
 import { type Block, readBlock } from './ops.js'
-import { compileRegion, successors } from './region.js'
+import { compileRegion, leadsAnywhere, successors } from './region.js'
 import { type FunctionType, I32, moduleBytes } from './wasm.js'
 
 // Node's types have no more of WebAssembly than a memory and modules.
@@ -184,24 +184,45 @@ export class Jit {
       if (view.getUint32(b + at.BLOCK_MODE, true) === mode && !view.getUint32(b + at.BLOCK_WATCHED, true))
         decoded.set(view.getUint32(b + at.BLOCK_PHYS, true) & 0xfff, b)
     }
+    const blocks = new Map<number, Block>()
+    const blockAt = (offset: number): Block | undefined => {
+      const address = decoded.get(offset)
+      let block = blocks.get(offset)
+      if (!block && address !== undefined) {
+        block = readBlock(view, address)
+        blocks.set(offset, block)
+      }
+      return block
+    }
     const taken = new Map<number, Block>()
     const replaced = new Set<number>()
-    const waiting = [view.getUint32(start + at.BLOCK_PHYS, true) & 0xfff]
     let ops = 0
-    for (let offset = waiting.shift(); offset !== undefined; offset = waiting.shift()) {
-      const address = decoded.get(offset)
-      if (address === undefined || taken.has(offset)) continue
-      if (view.getUint32(address + at.BLOCK_HEAT, true) > cold && !queue.includes(address)) continue
-      const region = view.getUint32(address + at.BLOCK_JIT, true)
-      if (region) {
-        if (times >= MOST_COMPILATIONS) continue
-        replaced.add(region)
+    /** `first` and what it leads to; true where a branch may lead anywhere. */
+    const take = (first: number): boolean => {
+      let anywhere = false
+      const waiting = [first]
+      for (let offset = waiting.shift(); offset !== undefined; offset = waiting.shift()) {
+        const address = decoded.get(offset)
+        if (address === undefined || taken.has(offset)) continue
+        if (view.getUint32(address + at.BLOCK_HEAT, true) > cold && !queue.includes(address)) continue
+        const region = view.getUint32(address + at.BLOCK_JIT, true)
+        if (region) {
+          if (times >= MOST_COMPILATIONS) continue
+          replaced.add(region)
+        }
+        const block = blockAt(offset) as Block
+        if (taken.size && ops + block.ops.length > MOST_OPS) continue
+        ops += block.ops.length
+        taken.set(offset, block)
+        waiting.push(...successors(block))
+        anywhere ||= leadsAnywhere(block)
       }
-      const block = readBlock(view, address)
-      if (taken.size && ops + block.ops.length > MOST_OPS) continue
-      ops += block.ops.length
-      taken.set(offset, block)
-      waiting.push(...successors(block))
+      return anywhere
+    }
+    if (take(view.getUint32(start + at.BLOCK_PHYS, true) & 0xfff)) {
+      // An indirect branch may have led to those to which nothing else is known to lead.
+      const led = new Set([...decoded.keys()].flatMap((offset) => successors(blockAt(offset) as Block)))
+      for (const offset of decoded.keys()) if (!led.has(offset)) take(offset)
     }
     // A function holds only as long as all its blocks do: what its successor has not, goes.
     for (const [offset, address] of decoded) {

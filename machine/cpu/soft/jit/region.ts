@@ -6,9 +6,11 @@
  * flags that the next block overwrites need not be written on the way.
  */
 import * as at from '../layout.js'
+import { Emitter } from './emitter.js'
+import { emit, flagsUnseen } from './emitters.js'
 import { Frame, type RegionMode, type Usage } from './frame.js'
-import { Emitter, flagsUnseen } from './integer.js'
-import type { Block, Op } from './ops.js'
+import type { Action, Block, Op } from './ops.js'
+import { isOnce } from './string.js'
 import { I32, I64, LOAD, OP } from './wasm.js'
 
 /** No block's number. */
@@ -23,6 +25,15 @@ interface Span {
   last: number
 }
 
+function lastAction(block: Block): Action {
+  return (block.ops.at(-1) as Op).action
+}
+
+/** Whether `block` may lead to any other of its page. */
+export function leadsAnywhere(block: Block): boolean {
+  return /^(jmp|call)_E$/.test(lastAction(block).name)
+}
+
 /** Page offsets of the blocks that `block` leads to by itself. */
 export function successors(block: Block): number[] {
   const op = block.ops.at(-1) as Op
@@ -32,7 +43,7 @@ export function successors(block: Block): number[] {
     case 'plain':
       return CHANGES_MODE.has(op.action.name) ? [] : [next]
     case 'end':
-      return []
+      return isOnce(op) ? [next] : []
     default:
       if (/^(jcc|loop|jcxz)$/.test(op.action.name)) return [taken, next]
       // What returns from a call comes back behind it.
@@ -40,6 +51,26 @@ export function successors(block: Block): number[] {
       if (op.action.name === 'jmp_J') return [taken]
       return op.action.name === 'call_E' ? [next] : []
   }
+}
+
+/** Up to so many likely targets of an indirect branch are compared one after the other; more are told apart by a hash. */
+const COMPARED = 3
+/** Where there are more of them, the jump cache is as good. */
+const MOST_LIKELY = 64
+
+/**
+ * A factor by which page offsets are told apart: the upper `bits` bits of each product are another place.
+ * Undefined where none is found.
+ */
+function perfectHash(offsets: readonly number[]): { factor: number; bits: number; places: number[] } | undefined {
+  if (offsets.length > MOST_LIKELY) return undefined
+  for (let bits = Math.ceil(Math.log2(offsets.length)) + 1; bits <= 9; bits++) {
+    for (let attempt = 1, factor = 0x9e3779b1; attempt <= 200; attempt++, factor = Math.imul(factor, 0x85ebca6b) | 1) {
+      const places = offsets.map((offset) => Math.imul(offset, factor) >>> (32 - bits))
+      if (new Set(places).size === places.length) return { factor, bits, places }
+    }
+  }
+  return undefined
 }
 
 /** The function's body. Entries have the blocks' numbers. */
@@ -55,6 +86,10 @@ class Region {
   private readonly emitter: Emitter
   private readonly numbers: ReadonlyMap<number, number>
   private readonly spans: readonly Span[]
+  /** Blocks behind calls: where a RET may lead. */
+  private readonly returnedTo: readonly number[]
+  /** Blocks that no other one of the region leads to, and what it calls: where an indirect branch may lead. */
+  private readonly entered: readonly number[]
 
   constructor(
     private readonly blocks: readonly Block[],
@@ -66,6 +101,13 @@ class Region {
     this.emitter = new Emitter(this.frame)
     this.numbers = new Map(blocks.map((block, i) => [block.offset, i]))
     this.spans = this.findSpans()
+    const calls = blocks.filter((block) => /^call_[JE]$/.test(lastAction(block).name))
+    const numbersOf = (offsets: Iterable<number>) =>
+      [...new Set(offsets)].flatMap((offset) => this.numbers.get(offset) ?? [])
+    this.returnedTo = numbersOf(calls.map((block) => block.offset + (block.ops.at(-1) as Op).next))
+    const led = new Set(blocks.flatMap(successors))
+    const called = calls.filter((block) => lastAction(block).name === 'call_J').map((block) => successors(block)[0])
+    this.entered = numbersOf([...called, ...blocks.map(({ offset }) => offset).filter((offset) => !led.has(offset))])
   }
 
   write(): Uint8Array {
@@ -133,7 +175,7 @@ class Region {
     emitter.flags.reset()
     for (const [i, op] of block.ops.entries()) {
       frame.op = op
-      if (op.action.ending === 'end' || CHANGES_MODE.has(op.action.name)) {
+      if ((op.action.ending === 'end' && !isOnce(op)) || CHANGES_MODE.has(op.action.name)) {
         frame.handOver()
         return
       }
@@ -142,7 +184,7 @@ class Region {
         return
       }
       emitter.flagsDead = flagsUnseen(block.ops.slice(i + 1))
-      if (!emitter.emit(op)) {
+      if (!emit(emitter, op)) {
         frame.call()
         emitter.flags.reset()
       }
@@ -181,6 +223,53 @@ class Region {
     code.set(frame.target).br('out').end()
     if (!flagsUnseen(this.blocks[to].ops)) emitter.flags.write()
     this.jump(to, from, around)
+  }
+
+  /** An indirect branch to `target`, a local: to one of the blocks of `likely` without leaving, or wherever it leads. */
+  private indirect(target: number, likely: readonly number[], from: number, around: readonly Span[]): void {
+    const { frame, emitter } = this
+    const { code, long } = frame
+    const offset = frame.temp('targetOffset', frame.word)
+    const found = likely.length > COMPARED ? perfectHash(likely.map((number) => this.blocks[number].offset)) : undefined
+    const compared = likely.length > COMPARED ? [] : likely
+    if (likely.length) {
+      code
+        .get(target)
+        .get(frame.page)
+        .op(long ? OP.i64Sub : OP.i32Sub)
+        .set(offset)
+    }
+    const go = (to: number) => {
+      code.get(offset)
+      frame.wordConst(this.blocks[to].offset)
+      code.op(long ? OP.i64Eq : OP.i32Eq).if()
+      this.edge(this.blocks[to].offset, from, around)
+      code.end()
+    }
+    for (const to of compared) go(to)
+    if (found) {
+      code.block('elsewhere')
+      for (const place of found.places) code.block(`likely${place}`)
+      code.get(offset)
+      if (long) code.op(OP.i32Wrap)
+      code
+        .i32(found.factor)
+        .op(OP.i32Mul)
+        .i32(32 - found.bits)
+        .op(OP.i32ShrU)
+      const labels = Array.from({ length: 1 << found.bits }, (_, place) =>
+        found.places.includes(place) ? `likely${place}` : 'elsewhere',
+      )
+      code.brTable([...labels, 'elsewhere'])
+      for (const to of [...likely].reverse()) {
+        code.end()
+        go(to)
+        code.br('elsewhere')
+      }
+      code.end()
+    }
+    emitter.flags.write()
+    code.get(target).set(frame.target).br('leave')
   }
 
   private jump(to: number, from: number, around: readonly Span[]): void {
@@ -310,8 +399,7 @@ class Region {
         code.set(target)
         this.checkIndirect(target)
         if (name === 'call_E') emitter.push(size, pushNext)
-        emitter.flags.write()
-        code.get(target).set(frame.target).br('leave')
+        this.indirect(target, this.entered, number, around)
         return true
       }
       case 'ret':
@@ -321,8 +409,7 @@ class Region {
         code.set(target)
         this.checkIndirect(target)
         emitter.addSp(size + (name === 'ret_I' ? Number(op.immediate & 0xffffn) : 0))
-        emitter.flags.write()
-        code.get(target).set(frame.target).br('leave')
+        this.indirect(target, this.returnedTo, number, around)
         return true
       }
     }

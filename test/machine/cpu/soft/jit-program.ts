@@ -35,6 +35,7 @@ export function randomProgram(random: Random, mode: Mode): string {
     const value = random.pick([random.below(256), random.u32(), 1, 0, 0x80, 0x7fffffff, 0x80000000])
     return String(size === 8 ? value & 0x7f : size === 16 ? value & 0x7fff : value & 0x7fffffff)
   }
+  const counter = `[${DATA + 0x200}]`
   let label = 0
   const one = (): string => {
     const size = random.pick(sizes)
@@ -73,7 +74,38 @@ export function randomProgram(random: Random, mode: Mode): string {
       () => `push ${memory(stack)}\npop ${register(stack)}`,
       () => `pushf\npop ${register(bits)}`,
       () => `xadd ${operand(size)}, ${register(size)}`,
-      () => `mov edx, 0\nmov ebx, ${random.below(1000) + 1}\ndiv ${random.pick(['ebx', 'bx'])}`,
+      () => `cmpxchg ${operand(size)}, ${register(size)}`,
+      () => `${random.pick(['bt', 'bts', 'btr', 'btc'])} ${memory(wide)}, ${random.below(64)}`,
+      () => {
+        // A register counts bits on from the operand: some hundred bytes of them.
+        const reg = register(wide)
+        return `and ${reg}, 0x1ff\n${random.pick(['bt', 'bts', 'btr', 'btc'])} ${memory(wide)}, ${reg}`
+      },
+      () => {
+        const divisor = random.pick(bits === 64 ? ['rbx', 'ebx', 'bx'] : ['ebx', 'bx'])
+        const sign = random.chance(2)
+        const extend = sign ? { r: 'cqo', e: 'cdq', b: 'cwd' }[divisor[0]] : 'mov edx, 0'
+        return `mov ebx, ${random.below(1000) + 1}\n${extend}\n${sign ? 'idiv' : 'div'} ${divisor}`
+      },
+      () => {
+        const [letter, bytes] = random.pick([['b', 1] as const, ['w', 2] as const, ['d', 4] as const])
+        const name = random.pick(['movs', 'stos', 'lods', 'cmps', 'scas'])
+        const wideIndex = bits === 64 ? ['rsi', 'rdi'] : ['esi', 'edi']
+        const index = wideIndex.map((r) => `mov ${r}, ${DATA + 0x40 + random.below(64)}`).join('\n')
+        return `${index}\n${random.pick(['cld', 'std'])}\n${name}${letter}\nadd ${register(16)}, ${bytes}`
+      },
+      () => {
+        const n = label++
+        const cases = Array.from({ length: random.pick([2, 8]) }, (_, i) => `case${n}_${i}`)
+        const b = { 16: 'bx', 32: 'ebx', 64: 'rbx' }[bits]
+        const define = { 16: 'dw', 32: 'dd', 64: 'dq' }[bits]
+        const choose = `mov bx, ${counter}\nand ebx, ${cases.length - 1}\nadd ${b}, ${b}`
+        const scaled = bits === 16 ? 'bx' : `${b} * ${bits / 16}`
+        const go = `${random.pick(['jmp', 'call'])} [table${n} + ${scaled}]\njmp near end${n}`
+        const table = `table${n}: ${define} ${cases.join(', ')}`
+        const bodies = cases.map((name) => `${name}:\n${one()}\n${go.startsWith('call') ? 'ret' : `jmp near end${n}`}`)
+        return `${choose}\n${go}\n${table}\n${bodies.join('\n')}\nend${n}:`
+      },
       () => `call near function${random.below(3)}`,
       () => {
         const here = `skip${label++}`
@@ -89,7 +121,6 @@ export function randomProgram(random: Random, mode: Mode): string {
     while (body.includes('call')) body = many(4)
     return `function${i}:\n${body}\nret`
   })
-  const counter = `[${DATA + 0x200}]`
   return `org ${AT}\nbits ${bits}\nmov word ${counter}, ${PASSES}\ntop:\n${many(40)}\n
     dec word ${counter}\njnz near top\nhlt\n${functions.join('\n')}`
 }

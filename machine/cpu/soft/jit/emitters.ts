@@ -1,0 +1,50 @@
+/** The instructions that regions execute themselves, by the names of their handlers in the core. */
+import { arithmetic } from './arithmetic.js'
+import { bitOperations } from './bits.js'
+import type { Emitter, Emitters } from './emitter.js'
+import { exchanges } from './exchange.js'
+import { flagMoves } from './flag-moves.js'
+import { moves } from './move.js'
+import { multiplication } from './multiply.js'
+import type { Op } from './ops.js'
+import { shifts } from './shift.js'
+import { strings } from './string.js'
+
+const EMITTERS: Emitters = {
+  ...arithmetic,
+  ...bitOperations,
+  ...exchanges,
+  ...flagMoves,
+  ...moves,
+  ...multiplication,
+  ...shifts,
+  ...strings,
+}
+
+/** What `op` does, or false where the interpreter's handler is to be called. */
+export function emit(e: Emitter, op: Op): boolean {
+  const { action } = op
+  const emitter = EMITTERS[action.name]
+  if (!emitter) return false
+  // In 32 bits of registers there are none of 64.
+  if (action.size === 8 && !e.frame.long) return false
+  return emitter(e, op, action) !== false
+}
+
+const FLAGS_WHOLE = new Set(['alu_E_G', 'alu_G_E', 'alu_E_I', 'alu_A_I', 'cmp_E_G', 'cmp_G_E', 'cmp_E_I', 'cmp_A_I'])
+for (const name of ['test_E_G', 'test_E_I', 'test_A_I', 'neg_E', 'imul_G_E', 'imul_G_E_I', 'mul_E'])
+  FLAGS_WHOLE.add(name)
+const FLAGS_NONE = new Set(['mov_E_G', 'mov_G_E', 'mov_E_I', 'mov_R_I', 'lea', 'movzx', 'movsx', 'movsxd'])
+for (const name of ['not_E', 'bswap', 'nop', 'cbw', 'cwd']) FLAGS_NONE.add(name)
+
+/** Whether nobody sees the flags that the op before `rest` leaves: not the interpreter either, should it take over. */
+export function flagsUnseen(rest: readonly Op[]): boolean {
+  for (const { action } of rest) {
+    if (action.memory) return false
+    if (FLAGS_WHOLE.has(action.name)) {
+      return action.constants[0] !== 'ADC' && action.constants[0] !== 'SBB' && EMITTERS[action.name] !== undefined
+    }
+    if (!FLAGS_NONE.has(action.name)) return false
+  }
+  return false
+}
