@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { Recording } from '../codegen/recording.js'
 import { CodegenSession } from '../codegen/session.js'
 import { testName, writeTest } from '../codegen/write-test.js'
-import type { MediumConfig } from '../config/machine-config.js'
+import type { DiskConfig, MediumConfig } from '../config/machine-config.js'
 import type { PageMessage } from '../live/view-server.js'
 import { VmThread } from '../thread/machine-thread.js'
 import type { LaunchOptions } from '../vm/launch.js'
@@ -60,11 +60,16 @@ function checkOutput(file: string | undefined): string {
 
 /** The machine as the test will launch it. */
 export function launchOptions(guest: string | undefined, { values, failOn }: RunRequest): LaunchOptions {
-  const path = ({ path }: MediumConfig) => path
+  /** Short where there is no more than a path. */
+  const medium = (one: MediumConfig) => {
+    const { write: _, ...said } = one
+    return Object.keys(said).length === 1 ? said.path : said
+  }
+  const disk = (one: DiskConfig) => (one.path === undefined ? one : medium(one))
   const { floppy, cdrom, disks, ...others } = values
   const options: LaunchOptions = {
-    ...{ guest, floppy: floppy && [floppy].flat().map(path), cdrom: cdrom && path(cdrom) },
-    ...{ disks: disks && [disks].flat().map(path), ...others },
+    ...{ guest, floppy: floppy && [floppy].flat().map(medium), cdrom: cdrom && medium(cdrom) },
+    ...{ disks: disks && [disks].flat().map(disk), ...others },
     failOn: failOn === false ? false : failOn?.map(({ source, flags }) => new RegExp(source, flags)),
   }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { withModules } from '../config/boot-modules.js'
+import { driveDevices } from '../config/drive-devices.js'
 import {
   checkBios,
   checkBootFile,
@@ -57,7 +58,7 @@ function checkWrite({ write, machine }: RunRequest): void {
 }
 
 /** Here rather than in the machine's thread alone, so that a wrong path is told at once and before firmware is sought. */
-function checkMedia({ floppies = [], cdrom, disks = [], kernel, network }: MachineConfig): void {
+function checkMedia({ floppies = [], cdrom, disks = [], devices, kernel, network }: MachineConfig): void {
   const check = ({ path, write }: MediumConfig, as: MediumKind) => {
     const { device, warning } = openMedium(path, { as, write })
     if (warning !== undefined) process.stderr.write(`bootwright: ${warning}\n`)
@@ -65,7 +66,8 @@ function checkMedia({ floppies = [], cdrom, disks = [], kernel, network }: Machi
   }
   for (const floppy of floppies) check(floppy, 'floppy')
   if (cdrom) check(cdrom, 'cdrom')
-  for (const disk of disks) check(disk, 'disk')
+  for (const disk of disks) if (disk.path !== undefined) check(disk, 'disk')
+  inWords(() => driveDevices({ disks, cdrom, devices }))
   if (kernel) checkBootFile(kernel.path, 'kernel')
   if (kernel?.initrd !== undefined) checkBootFile(kernel.initrd, 'initrd')
   for (const { path } of kernel?.modules ?? []) checkBootFile(path, 'module')

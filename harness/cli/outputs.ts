@@ -44,7 +44,7 @@ function outputPaths({
 function inputPaths(machine: MachineConfig): [what: string, path: string][] {
   const inputs: [string, string | undefined][] = [
     ...(machine.floppies ?? []).map(({ path }): [string, string] => ['floppy image', path]),
-    ...(machine.disks ?? []).map(({ path }): [string, string] => ['disk image', path]),
+    ...(machine.disks ?? []).map(({ path }): [string, string | undefined] => ['disk image', path]),
     ['CD image', machine.cdrom?.path],
     ['kernel', machine.kernel?.path],
     ['initrd', machine.kernel?.initrd],

@@ -3,7 +3,7 @@
 import { DEFAULT_MEMORY, type MachineConfig } from '../config/machine-config.js'
 import { type BootStep, type Pattern, parseBootCommand } from '../keys/boot-command.js'
 import { type LayoutName, layoutNamed } from '../keys/keyboard-layouts.js'
-import type { DriveMedium } from '../options/drive-words.js'
+import type { Typed } from '../options/drive-words.js'
 import type { MachinePart } from '../options/machine-spec.js'
 import { OptionError } from '../options/option-error.js'
 import {
@@ -155,11 +155,12 @@ const DEFAULTS: MachineConfig = { engine: 'auto', memory: DEFAULT_MEMORY, floppi
 /** The machine's options as `launch()` takes them; with `--write`, media are written that may be. */
 function machineValues(flags: RunFlags): FlagValues {
   const { floppy, cdrom, disks, ...values } = inWords(() => flagValues(flags))
-  const medium = ({ path, readonly }: DriveMedium) => (flags.write && !readonly ? { path, write: true } : { path })
+  const medium = <M extends { path?: string }>({ readonly, ...rest }: Typed<M>) =>
+    (flags.write && !readonly && rest.path !== undefined ? { ...rest, write: true } : rest) as M
   return {
     ...values,
     ...(floppy && { floppy: [floppy].flat().map(medium) }),
-    ...(cdrom && { cdrom: { path: cdrom.path } }),
+    ...(cdrom && { cdrom }),
     ...(disks && { disks: [disks].flat().map(medium) }),
   }
 }

@@ -4,13 +4,17 @@ import { basename } from 'node:path'
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
 import { findFirmware } from '../../machine/firmware/find-firmware.js'
 import { DEFAULT_EPOCH, type Machine, type MachineOptions } from '../../machine/machine.js'
+import { BlankMedium } from '../../machine/media/blank.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import { REMOVABLE_DRIVES, type RemovableDrive } from '../../machine/media/drive-id.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../../machine/media/open-medium.js'
+import { Overlay } from '../../machine/media/overlay.js'
 import type { HttpSource, NetworkContents } from '../../machine/network/contents.js'
 import type { NicSpec } from '../../machine/network/machine-network.js'
+import type { DISK_BUSES, ImageFormat } from '../options/drive-words.js'
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
 import { CaptureFile } from './capture-file.js'
+import { driveDevices } from './drive-devices.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
 
@@ -18,6 +22,33 @@ export interface MediumConfig {
   path: string
   /** The guest's writes go to the file. By default they go to an overlay that ends with the machine. */
   write?: boolean
+  /** The image's; by default what its first bytes say. */
+  format?: ImageFormat
+}
+
+/** A disk of `size` bytes without a file, which ends with the machine. */
+export interface EmptyDisk {
+  size: number
+  path?: undefined
+  write?: undefined
+}
+
+/** Where a disk is plugged in. */
+export interface DiskPlace {
+  /** Default IDE; `none`: a device names it by `drive`. */
+  if?: (typeof DISK_BUSES)[number]
+  /** What devices call it; its DriveId does always. */
+  id?: string
+  /** On IDE, 0 to 3. */
+  index?: number
+  serial?: string
+}
+
+export type DiskConfig = (MediumConfig | EmptyDisk) & DiskPlace
+
+export interface CdConfig extends MediumConfig {
+  /** On IDE, in place of secondary master. */
+  index?: number
 }
 
 export interface KernelConfig {
@@ -62,9 +93,8 @@ export interface MachineConfig {
   memory?: number
   /** A: and B:. */
   floppies?: MediumConfig[]
-  cdrom?: MediumConfig
-  /** Up to three. */
-  disks?: MediumConfig[]
+  cdrom?: CdConfig
+  disks?: DiskConfig[]
   /** Letters of a, c, d, n. */
   bootOrder?: string
   /** The firmware's boot menu is offered, for so many milliseconds of guest time. */
@@ -123,10 +153,16 @@ export function openMachine(
   { ask, ...callbacks }: Callbacks,
   create: (options: MachineOptions) => Machine,
 ): OpenedMachine {
-  const opened: { device: BlockDevice; path: string }[] = []
+  const opened: { device: BlockDevice; name: string }[] = []
   const open = (medium: MediumConfig, as: MediumKind): BlockDevice => {
     const { device } = openMedium(medium.path, { as, write: medium.write, overlayLimit: config.overlayLimit })
-    opened.push({ device, path: medium.path })
+    opened.push({ device, name: JSON.stringify(medium.path) })
+    return device
+  }
+  const openDisk = (disk: DiskConfig, i: number): BlockDevice => {
+    if (disk.path !== undefined) return open(disk, 'disk')
+    const device = new Overlay(new BlankMedium(disk.size), { limit: config.overlayLimit })
+    opened.push({ device, name: `the empty disk '${disk.id ?? `disk${i}`}'` })
     return device
   }
   const captures = new Map<string, CaptureFile>()
@@ -152,9 +188,10 @@ export function openMachine(
       engine: 'auto',
       memory: DEFAULT_MEMORY,
       ...defined(plain),
+      devices: driveDevices(config),
       floppies: floppies.map((floppy) => open(floppy, 'floppy')),
       cdrom: cdrom && open(cdrom, 'cdrom'),
-      disks: disks.map((disk) => open(disk, 'disk')),
+      disks: disks.map(openDisk),
       kernel: kernel && readKernel(kernel),
       firmware: readFirmware(firmware),
       ...(network && { network: { ...networkContents(network), ask } }),
@@ -180,9 +217,9 @@ export function openMachine(
         machine.input({ kind: 'link', nic: id, up })
       },
       mediaFailures() {
-        return [...opened.map(({ device, path }) => ({ failure: device.failure, path })), ...captures.values()].flatMap(
-          ({ path, failure }) => (failure ? [`${JSON.stringify(path)}: ${failure}`] : []),
-        )
+        const media = opened.map(({ device, name }) => ({ failure: device.failure, name }))
+        const files = [...captures.values()].map(({ path, failure }) => ({ failure, name: JSON.stringify(path) }))
+        return [...media, ...files].flatMap(({ name, failure }) => (failure ? [`${name}: ${failure}`] : []))
       },
       close() {
         machine.close()

@@ -12,13 +12,15 @@ import { schemaWords } from '../../reports/schema-words.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { parseBootCommand } from '../keys/boot-command.js'
 import type { FailOn } from '../keys/patterns.js'
-import type { MachineValues } from '../options/machine-spec.js'
+import { DISK_PLACE, DISK_SIZE } from '../options/drive-words.js'
+import { MAX_DISKS, type MachineValues } from '../options/machine-spec.js'
 import { guestShape, readGuest } from '../options/read-options.js'
 import type { Condition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
 import { parseDuration } from '../units/durations.js'
 import { nearest } from '../words/nearest.js'
 import { describeMedium, findMedium, type GuestMedium, SETUP_COMMAND } from './guest-media.js'
+import { diskConfig, type GuestDisk } from './medium-source.js'
 
 /** One step of the way up, in order: reached when its condition comes true after its keys were typed. */
 export interface Level {
@@ -54,7 +56,7 @@ export interface GuestDefinition {
   machine: GuestOptions & {
     floppies?: readonly GuestMedium[]
     cdrom?: GuestMedium
-    disks?: readonly GuestMedium[]
+    disks?: readonly GuestDisk[]
     kernel?: { image: GuestMedium; initrd?: GuestMedium; modules?: readonly GuestModule[]; append?: string }
   }
   levels: readonly Level[]
@@ -85,6 +87,9 @@ export class GuestError extends UsageError {
 const Medium = z
   .looseObject({ kind: z.enum(['image', 'package', 'file', 'built']) })
   .describe("what image(…), packageFile(…), file(…) or built(…) gives, as in file('my-os.img', import.meta.url)")
+const Disk = z
+  .union([Medium.extend(DISK_PLACE), z.strictObject({ size: DISK_SIZE, ...DISK_PLACE })])
+  .describe("a medium, or as in { size: '8G', if: 'virtio' }")
 const Name = z.string().min(1).describe('a text')
 const Keys = z.union([z.string(), z.array(z.string())])
 
@@ -100,7 +105,7 @@ const Definition = z.strictObject({
     ...guestShape(),
     floppies: z.array(Medium).max(2).optional().describe('a list of up to two media'),
     cdrom: Medium.optional(),
-    disks: z.array(Medium).max(3).optional().describe('a list of up to three media'),
+    disks: z.array(Disk).max(MAX_DISKS).optional().describe(`a list of up to ${MAX_DISKS} disks`),
     kernel: z
       .strictObject({
         image: Medium,
@@ -272,7 +277,8 @@ export function guestMedia(guest: Guest): string[] {
 export function allMedia(guest: Guest): GuestMedium[] {
   const { floppies = [], cdrom, disks = [], kernel } = guest.machine
   const modules = kernel?.modules?.map(({ file }) => file) ?? []
-  return [...floppies, cdrom, ...disks, kernel?.image, kernel?.initrd, ...modules].filter(
+  const images = disks.filter((disk) => 'kind' in disk)
+  return [...floppies, cdrom, ...images, kernel?.image, kernel?.initrd, ...modules].filter(
     (medium) => medium !== undefined,
   )
 }
@@ -289,7 +295,7 @@ export async function guestMachine(guest: Guest): Promise<MachineConfig> {
     ...readGuest({ ...options }),
     floppies: await Promise.all(floppies.map(find)),
     cdrom: cdrom && (await find(cdrom)),
-    disks: await Promise.all(disks.map(find)),
+    disks: await Promise.all(disks.map((disk) => diskConfig(disk, 'machine.disks size', path))),
     kernel: kernel && {
       path: await path(kernel.image),
       initrd: kernel.initrd && (await path(kernel.initrd)),

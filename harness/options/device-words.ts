@@ -37,7 +37,7 @@ const LACKING: readonly [family: RegExp, words: string][] = [
     /^(ac97|sb16|intel-hda|hda-|es1370|adlib|gus|cs4231a|ich9-intel|virtio-sound)/i,
     'this machine has no such sound card yet; leave it out',
   ],
-  [/^(scsi-|nvme|ahci|usb-storage)/, 'disks here are IDE; give the image by --drive or --disk'],
+  [/^(scsi-|nvme|ahci|usb-storage)/, 'disks here are IDE or virtio; give the image by --drive file=F,if=virtio'],
 ]
 
 /**
@@ -58,9 +58,9 @@ export function readDevice(words: DeviceWords, where: string): DeviceSpec {
     )
   }
   const type = deviceTypeNamed(spec.type)
-  if (DRIVES.includes(type.bus))
+  if (DRIVES.includes(type.bus) && spec.options?.drive === undefined)
     throw new OptionError(
-      `${what}: drives come with their media; give the image by --drive, --disk, --cdrom or --floppy`,
+      `${what}: drives come with their media; give the image by --drive, --disk, --cdrom or --floppy, or name a disk by drive=`,
     )
   const names = Object.keys(type.options.shape)
   if (spec.options && 'chardev' in spec.options && !names.includes('chardev'))

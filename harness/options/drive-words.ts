@@ -1,25 +1,46 @@
-/** QEMU's `-drive`: an image and the drive that it is in, `file=disk.img,if=ide,index=1,media=disk,readonly=on,format=raw`. */
-import type { MediumConfig } from '../config/machine-config.js'
+/**
+ * QEMU's `-drive`: an image, or an empty disk, and the drive that it is in: `file=disk.img,if=virtio,readonly=on`,
+ * `size=8G,if=ide,index=1`.
+ */
+import { z } from 'zod'
+import type { CdConfig, DiskConfig, MediumConfig } from '../config/machine-config.js'
+import { parseByteSize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { commaParts } from './device-words.js'
 import { OptionError } from './option-error.js'
 
+/** What a disk is plugged into; `none`: a device that names it by `drive=`. */
+export const DISK_BUSES = ['ide', 'virtio', 'none'] as const
+const BUSES = [...DISK_BUSES, 'floppy'] as const
+type Bus = (typeof BUSES)[number]
+
+/** Image formats by QEMU's names. */
+export const IMAGE_FORMATS = ['raw'] as const
+export type ImageFormat = (typeof IMAGE_FORMATS)[number]
+
 export interface DriveWords {
   kind: 'floppy' | 'cdrom' | 'disk'
-  path: string
+  /** undefined: an empty disk. */
+  path: string | undefined
+  size: number | undefined
+  bus: Bus
   /** Place on the bus: of floppies A: and B:, of IDE primary master and slave, secondary master and slave. */
   index: number | undefined
+  id: string | undefined
   /** Not written, whatever `--write` says. */
   readonly: boolean
+  format: ImageFormat | undefined
+  serial: string | undefined
 }
 
 /** Of QEMU's, those that a guest sees something of, and those that are the host's own matter. */
-const PARTS = ['file', 'if', 'index', 'media', 'readonly', 'format', 'id']
+const PARTS = ['file', 'if', 'index', 'media', 'readonly', 'format', 'id', 'size', 'serial']
 const HOST_ONLY = ['cache', 'aio', 'discard', 'detect-zeroes', 'snapshot', 'werror', 'rerror', 'bus', 'unit']
 
-/** IDE places of disks in their order; the CD drive is secondary master. */
-export const DISK_PLACES: readonly number[] = [0, 1, 3]
+/** Where the CD drive is on IDE unless somebody says otherwise: secondary master. */
 export const CDROM_PLACE = 2
+export const IDE_PLACES = 4
+const MOST_INDEX: { readonly [bus in Bus]: number } = { ide: IDE_PLACES - 1, floppy: 1, virtio: 31, none: 31 }
 
 /** @throws OptionError */
 export function parseDrive(text: string, where: string): DriveWords {
@@ -42,71 +63,129 @@ export function parseDrive(text: string, where: string): DriveWords {
     if (found === undefined) throw wrong(`: ${words}, not ${value}`)
     return found
   }
-  const path = given.get('file')
-  if (!path) throw wrong(' names no image; add file=PATH')
-  if (![undefined, 'raw'].includes(given.get('format'))) throw wrong(': images are raw here; convert it with qemu-img')
-  const bus = choice('if', ['ide', 'floppy'], 'drives here are ide or floppy') ?? 'ide'
+  const [path, sizeText, id] = [given.get('file'), given.get('size'), given.get('id')]
+  if (!path && sizeText === undefined) throw wrong(' names no image; add file=PATH, or size=8G for an empty disk')
+  if (path && sizeText !== undefined) throw wrong(': an image has its own size; leave out size=, or file=')
+  const bus = choice('if', BUSES, `drives here are ${oneOf(BUSES)}`) ?? 'ide'
   const media = choice('media', ['disk', 'cdrom'], 'media is disk or cdrom') ?? 'disk'
   const readonly = choice('readonly', ['on', 'off'], 'readonly is on or off') === 'on'
+  const format = choice('format', IMAGE_FORMATS, `image formats here are ${oneOf(IMAGE_FORMATS)}`)
   const kind = bus === 'floppy' ? 'floppy' : media
-  const most = kind === 'floppy' ? 1 : 3
+  if (kind === 'cdrom' && bus !== 'ide') throw wrong(': the CD drive here is an IDE one; leave out if=')
+  if (kind !== 'disk' && sizeText !== undefined) throw wrong(': only a disk can be empty; give a file=')
+  if (bus === 'none' && id === undefined) throw wrong(': a device finds it by its id; add id=NAME')
   const written = given.get('index')
-  if (written !== undefined && !(/^\d$/.test(written) && Number(written) <= most))
+  const most = MOST_INDEX[bus]
+  if (written !== undefined && !(/^\d{1,2}$/.test(written) && Number(written) <= most))
     throw wrong(`: index is 0 to ${most} on ${bus}, not ${written}`)
-  const index = written === undefined ? undefined : Number(written)
-  if (kind === 'cdrom' && index !== undefined && index !== CDROM_PLACE)
-    throw wrong(`: the CD drive is secondary master here; write index=${CDROM_PLACE}, or leave it out`)
-  if (kind === 'disk' && index === CDROM_PLACE)
-    throw wrong(': secondary master is the CD drive here; give index 0, 1 or 3, or leave it out')
-  return { kind, path, index, readonly }
+  return {
+    ...{ kind, path: path || undefined, bus, id, readonly, format, serial: given.get('serial') },
+    size: sizeText === undefined ? undefined : readDiskSize(sizeText, `${where} size`),
+    index: written === undefined ? undefined : Number(written),
+  }
 }
 
-export interface DriveMedium extends MediumConfig {
-  readonly?: true
+function oneOf(words: readonly string[]): string {
+  return words.length === 1 ? words[0] : `${words.slice(0, -1).join(', ')} or ${words[words.length - 1]}`
 }
+
+const SECTOR = 512
+export const LARGEST_DISK = 2 * 2 ** 40
+
+/** Bytes of an empty disk. Throws an OptionError. */
+export function readDiskSize(size: string | number, where: string): number {
+  let bytes: number
+  try {
+    bytes = parseByteSize(size, where)
+  } catch (error) {
+    throw new OptionError((error as Error).message)
+  }
+  if (bytes < SECTOR || bytes > LARGEST_DISK || bytes % SECTOR !== 0)
+    throw new OptionError(`${where} ${size} is no size of a disk; give whole sectors of 512 bytes, 2T at most`)
+  return bytes
+}
+
+/** A disk as `launch()` and guests take it, beside its image. */
+export const DISK_PLACE = {
+  if: z.enum(DISK_BUSES).optional().describe(oneOf(DISK_BUSES)),
+  id: z.string().max(64).optional().describe('a name'),
+  index: z
+    .int()
+    .min(0)
+    .max(IDE_PLACES - 1)
+    .optional()
+    .describe('a place on IDE, 0 to 3'),
+  serial: z.string().max(20).optional().describe('a serial number of up to 20 characters'),
+}
+export const CD_PLACE = { index: DISK_PLACE.index }
+export const IMAGE_FORMAT = z.enum(IMAGE_FORMATS).optional().describe(oneOf(IMAGE_FORMATS))
+export const DISK_SIZE = z.union([z.string(), z.number()]).describe("a size, as in '8G'")
+
+export type Typed<M> = M & { readonly?: true }
 interface Placed {
-  floppy?: DriveMedium[]
-  cdrom?: DriveMedium
-  disks?: DriveMedium[]
+  floppy?: Typed<MediumConfig>[]
+  cdrom?: CdConfig
+  disks?: Typed<DiskConfig>[]
 }
 
 /**
- * The drives with those that were given by options of their own, each in its place.
+ * The drives with those that were given by options of their own.
  * @throws OptionError
  */
 export function placeDrives(given: Placed, drives: readonly (DriveWords & { text: string })[], where: string): Placed {
-  const medium = ({ path, readonly }: DriveWords): DriveMedium => ({
-    path,
-    ...(readonly && { readonly: true as const }),
-  })
-  const place = (kind: 'floppy' | 'disk', places: readonly number[], first: DriveMedium[] = []) => {
-    const media: (DriveMedium | undefined)[] = [...first]
-    const own = drives.filter((drive) => drive.kind === kind)
-    for (const drive of own.filter(({ index }) => index !== undefined)) {
-      const i = places.indexOf(drive.index as number)
-      if (media[i]) throw new OptionError(`${where} ${drive.text}: there is another ${kind} at index ${drive.index}`)
-      media[i] = medium(drive)
-    }
-    for (const drive of own.filter(({ index }) => index === undefined)) {
-      const free = places.findIndex((_, i) => media[i] === undefined)
-      if (free < 0)
-        throw new OptionError(`${where} ${drive.text}: there is room for ${places.length} ${kind}s, and they are there`)
-      media[free] = medium(drive)
-    }
-    const gap = Array.from(media).indexOf(undefined)
-    if (gap >= 0)
-      throw new OptionError(
-        `${where}: there is a ${kind} at index ${places[media.length - 1]} and none at ${places[gap]}; fill the places in order`,
-      )
-    return media.length > 0 ? { [kind === 'floppy' ? 'floppy' : 'disks']: media as DriveMedium[] } : {}
-  }
-  const cds = drives.filter(({ kind }) => kind === 'cdrom')
-  const cdrom = given.cdrom ?? (cds[0] && medium(cds[0]))
+  const of = (kind: DriveWords['kind']) => drives.filter((drive) => drive.kind === kind)
+  const floppies = placeFloppies(given.floppy ?? [], of('floppy'), where)
+  const cds = of('cdrom')
+  const cdrom = given.cdrom ?? (cds[0] && cd(cds[0]))
   const second = given.cdrom ? cds[0] : cds[1]
   if (second) throw new OptionError(`${where} ${second.text}: there is one CD drive, and another image is in it`)
+  const disks = [...(given.disks ?? []), ...inPlaces(of('disk')).map(disk)]
   return {
-    ...place('floppy', [0, 1], given.floppy),
+    ...(floppies.length > 0 && { floppy: floppies }),
     ...(cdrom && { cdrom }),
-    ...place('disk', DISK_PLACES, given.disks),
+    ...(disks.length > 0 && { disks }),
   }
+}
+
+/** Disks count as their places do, where they have some. */
+function inPlaces<D extends DriveWords>(disks: readonly D[]): D[] {
+  const last = IDE_PLACES * 8
+  return [...disks].sort((a, b) => (a.bus === b.bus ? (a.index ?? last) - (b.index ?? last) : 0))
+}
+
+function medium({ path, readonly, format }: DriveWords): Typed<MediumConfig> {
+  return { path: path as string, ...(format && { format }), ...(readonly && { readonly: true as const }) }
+}
+
+function cd({ path, index }: DriveWords): CdConfig {
+  return { path: path as string, ...(index !== undefined && index !== CDROM_PLACE && { index }) }
+}
+
+function disk(words: DriveWords): Typed<DiskConfig> {
+  const { size, bus, id, index, serial } = words
+  return {
+    ...(size === undefined ? medium(words) : { size }),
+    ...(bus !== 'ide' && bus !== 'floppy' && { if: bus }),
+    ...(id !== undefined && { id }),
+    ...(bus === 'ide' && index !== undefined && { index }),
+    ...(serial !== undefined && { serial }),
+  }
+}
+
+function placeFloppies(
+  first: readonly Typed<MediumConfig>[],
+  drives: readonly (DriveWords & { text: string })[],
+  where: string,
+): Typed<MediumConfig>[] {
+  const media: (Typed<MediumConfig> | undefined)[] = [...first]
+  for (const drive of drives) {
+    const free = [0, 1].findIndex((i) => media[i] === undefined)
+    const at = drive.index ?? free
+    if (at < 0) throw new OptionError(`${where} ${drive.text}: there is room for 2 floppies, and they are there`)
+    if (media[at]) throw new OptionError(`${where} ${drive.text}: there is another floppy at index ${at}`)
+    media[at] = medium(drive)
+  }
+  if (media.length > 0 && !media[0])
+    throw new OptionError(`${where}: there is a floppy at index 1 and none at 0; fill the places in order`)
+  return media as Typed<MediumConfig>[]
 }

@@ -8,11 +8,12 @@ import { z } from 'zod'
 import { CpuModelError, parseCpu } from '../../machine/cpu/models.js'
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
 import { MAX_CPUS } from '../../machine/machine.js'
-import type { KernelConfig, MachineConfig, MediumConfig } from '../config/machine-config.js'
+import type { CdConfig, DiskConfig, KernelConfig, MachineConfig, MediumConfig } from '../config/machine-config.js'
 import { parseByteSize, parseMemorySize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { parseBoot } from './boot-words.js'
 import { DeviceValue, type DeviceWords, readDevice, readVga, SavedDevice, vgaNames } from './device-words.js'
+import { CD_PLACE, DISK_PLACE, IMAGE_FORMAT, LARGEST_DISK } from './drive-words.js'
 import { NetworkValue, type NetworkWords, readNetwork, SavedNetwork } from './network-words.js'
 import { NicValue, type NicWords, readNics, SavedNic } from './nic-words.js'
 import { OptionError } from './option-error.js'
@@ -20,15 +21,15 @@ import { OptionError } from './option-error.js'
 export const ENGINES = ['auto', 'kvm', 'soft'] as const
 export type EngineName = (typeof ENGINES)[number]
 export const MAX_FLOPPIES = 2
-export const MAX_DISKS = 3
+export const MAX_DISKS = 16
 
-/** The options as `launch()` takes them. `M`: what may stand for a medium there. */
-export interface MachineValues<M = MediumConfig> {
+/** The options as `launch()` takes them. `M`, `D`: what may stand for a medium and for a disk there. */
+export interface MachineValues<M = MediumConfig, D = DiskConfig> {
   /** A: and B:; in place of the guest's. */
   floppy?: M | readonly M[]
-  cdrom?: M
-  /** Up to three. */
-  disks?: M | readonly M[]
+  cdrom?: M | CdConfig
+  /** Images, or empty disks as in `{ size: '8G' }`; with `if: 'virtio'`, `index`, `id` and `serial` where they are plugged in. */
+  disks?: D | readonly D[]
   /** A Linux bzImage or a Multiboot image. */
   kernel?: string
   /** For a Multiboot kernel its modules as QEMU takes them: `vmlinuz console=hvc0,initrd.gz`. */
@@ -110,6 +111,9 @@ export interface MachineOption<V = unknown> {
   column?(config: MachinePart): string | undefined
 }
 
+/** What of a medium is in a stage's key by its contents' hash. */
+const SAID_BY_HASH = ['path', 'write']
+
 type MachineTable = { readonly [name in keyof MachineValues]-?: MachineOption<NonNullable<MachineValues[name]>> }
 
 const same = (value: string) => value
@@ -120,7 +124,11 @@ const Path = z
   .refine((path) => !path.includes('\0'), 'a path cannot hold a zero byte')
 const Text = z.string().max(1 << 20)
 /** `write` is left out: a file does not say what is to be written. */
-export const SavedMedium = z.object({ path: Path })
+export const SavedMedium = z.object({ path: Path, format: IMAGE_FORMAT })
+const SavedDisk = z.union([
+  SavedMedium.extend(DISK_PLACE),
+  z.object({ size: z.int().min(512).max(LARGEST_DISK), ...DISK_PLACE }),
+])
 const SavedKernel = z.object({
   path: Path,
   initrd: Path.optional(),
@@ -156,24 +164,28 @@ export const MACHINE_OPTIONS: MachineTable = {
     schema: 'media',
     read: (cdrom) => ({ cdrom }),
     snapshot: 'may change',
-    saved: { cdrom: SavedMedium },
-    stageKey: () => undefined,
+    saved: { cdrom: SavedMedium.extend(CD_PLACE) },
+    stageKey: ({ cdrom }) => cdrom?.index,
   },
   disks: {
-    flag: { long: '--disk', value: '<file>', help: 'hard disk image, up to three times', many: true },
+    flag: { long: '--disk', value: '<file>', help: 'hard disk image, on IDE; several times', many: true },
     guest: false,
     schema: 'media',
     read(value, where) {
       const disks = list(value)
       if (disks.length > MAX_DISKS)
-        throw new OptionError(
-          `${where} was given ${disks.length} times; there is room for ${MAX_DISKS} disks beside the CD drive`,
-        )
+        throw new OptionError(`${where} was given ${disks.length} times; there is room for ${MAX_DISKS} disks`)
       return { disks }
     },
     snapshot: 'may change',
-    saved: { disks: z.array(SavedMedium).max(MAX_DISKS) },
-    stageKey: () => undefined,
+    saved: { disks: z.array(SavedDisk).max(MAX_DISKS) },
+    stageKey: ({ disks }) =>
+      disks?.some((disk) => Object.keys(disk).some((name) => !SAID_BY_HASH.includes(name)))
+        ? disks.map((disk) => ({ ...disk, path: undefined, write: undefined }))
+        : undefined,
+    column: ({ disks = [] }) =>
+      [...new Set(disks.flatMap((disk) => (disk.if && disk.if !== 'none' ? `${disk.if} disk` : [])))].join(', ') ||
+      undefined,
   },
   kernel: {
     flag: {

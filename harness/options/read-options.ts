@@ -1,10 +1,10 @@
 /** What the surfaces do with the table of options: the command line, `launch()`, guests, snapshots, stages, the matrix. */
 import { z } from 'zod'
 import { schemaWords } from '../../reports/schema-words.js'
-import type { KernelConfig, MachineConfig } from '../config/machine-config.js'
+import type { CdConfig, DiskConfig, KernelConfig, MachineConfig, MediumConfig } from '../config/machine-config.js'
 import { nearest } from '../words/nearest.js'
 import type { DeviceWords } from './device-words.js'
-import { type DriveMedium, parseDrive, placeDrives } from './drive-words.js'
+import { parseDrive, placeDrives, type Typed } from './drive-words.js'
 import {
   type Flag,
   MACHINE_OPTIONS,
@@ -22,7 +22,7 @@ import { OptionError } from './option-error.js'
 export const DRIVE_FLAG = {
   long: '--drive',
   value: '<drive>',
-  help: 'an image in its place: file=FILE, and after commas if=floppy, index=N, media=cdrom, readonly=on',
+  help: 'a drive: file=FILE, or size=8G for an empty disk, and after commas if=ide, virtio, floppy or none, index=N, media=cdrom, readonly=on, id=ID, format=, serial=',
   many: true,
   qemu: { drive: (value: string) => value },
 } as const satisfies Flag
@@ -67,7 +67,7 @@ export function flagName(name: MachineOptionName): string {
   return flag.short ?? flag.long
 }
 
-export type FlagValues = MachineValues<DriveMedium>
+export type FlagValues = MachineValues<Typed<MediumConfig>, Typed<DiskConfig>>
 
 /**
  * The values of `launch()` for what was typed, drives in their places.
@@ -96,7 +96,11 @@ export function flagValues(flags: Flags): FlagValues {
     else delete values.devices
   }
   const drives = ((flags.drive ?? []) as string[]).map((text) => ({ ...parseDrive(text, '--drive'), text }))
-  const { floppy, cdrom, disks } = values as { floppy?: DriveMedium[]; cdrom?: DriveMedium; disks?: DriveMedium[] }
+  const { floppy, cdrom, disks } = values as {
+    floppy?: MediumConfig[]
+    cdrom?: CdConfig
+    disks?: DiskConfig[]
+  }
   // Too many of them is told in their own words.
   readOptions({ ...(floppy && { floppy }), ...(disks && { disks }) }, flagName)
   return { ...values, ...placeDrives({ floppy, cdrom, disks }, drives, '--drive') }

@@ -9,7 +9,7 @@ import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
-import type { DriveMedia, MachineConfig, MediumConfig, NetworkConfig, ServedConfig } from '../config/machine-config.js'
+import type { DriveMedia, MachineConfig, NetworkConfig, ServedConfig } from '../config/machine-config.js'
 import { optionRoms } from '../config/option-roms.js'
 import { SavedConfig, SavedInputs, SavedMedia } from '../config/saved-config.js'
 import { SavedHolder, SavedRunner } from '../config/saved-session.js'
@@ -125,7 +125,7 @@ export function checkInputs(saved: readonly InputFile[], here: readonly InputFil
 export async function inputsOf(config: MachineConfig, media: DriveMedia): Promise<InputFile[]> {
   const files: [what: string, path: string | undefined][] = [
     ...REMOVABLE_DRIVES.map((drive): [string, string | undefined] => [driveWords(drive), media[drive]?.path]),
-    ...(config.disks ?? []).map((disk, i): [string, string] => [driveWords(`disk${i}`), disk.path]),
+    ...(config.disks ?? []).map((disk, i): [string, string | undefined] => [driveWords(`disk${i}`), disk.path]),
     ['kernel', config.kernel?.path],
     ['initrd', config.kernel?.initrd],
     ...(config.kernel?.modules ?? []).map(({ path }, i): [string, string] => [`module ${i + 1}`, path]),
@@ -237,6 +237,6 @@ function absoluteMedia(media: DriveMedia): DriveMedia {
   return Object.fromEntries(Object.entries(media).map(([drive, one]) => [drive, one && absoluteMedium(one)]))
 }
 
-function absoluteMedium(medium: MediumConfig): MediumConfig {
-  return { ...medium, path: resolve(medium.path) }
+function absoluteMedium<M extends { path?: string }>(medium: M): M {
+  return medium.path === undefined ? medium : { ...medium, path: resolve(medium.path) }
 }

@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { withModules } from '../config/boot-modules.js'
-import type { MachineConfig, MediumConfig } from '../config/machine-config.js'
+import { driveDevices } from '../config/drive-devices.js'
+import type { DiskConfig, MachineConfig, MediumConfig } from '../config/machine-config.js'
 import { type Guest, guestMachine, loadGuest } from '../guest/guest.js'
-import { type MediumSource, mediumConfig } from '../guest/medium-source.js'
+import { type DiskSource, diskConfig, type MediumSource, mediumConfig } from '../guest/medium-source.js'
 import { probeImage } from '../guest/probe-image.js'
 import { type LayoutName, layoutNamed } from '../keys/keyboard-layouts.js'
 import { type FailOn, toFailPatterns } from '../keys/patterns.js'
 import { type NeedleSet, openNeedles } from '../needles/needle-set.js'
+import { CD_PLACE, DISK_PLACE, DISK_SIZE, IMAGE_FORMAT, parseDrive, placeDrives } from '../options/drive-words.js'
 import { MACHINE_ROWS, type MachineOptionName, type MachinePart, type MachineValues } from '../options/machine-spec.js'
 import { httpFunctions } from '../options/network-words.js'
 import { OptionError } from '../options/option-error.js'
@@ -31,7 +33,9 @@ import { LaunchError } from './errors.js'
 import { Vm, type VmSettings } from './vm.js'
 
 /** A machine's options are the table's, `harness/options/machine-spec.ts`. */
-export interface LaunchOptions extends MachineValues<MediumSource> {
+export interface LaunchOptions extends MachineValues<MediumSource, DiskSource> {
+  /** Further drives in QEMU's words, as in `file=disk.img,if=virtio` or `size=8G,if=ide,index=1`. */
+  drives?: string | readonly string[]
   /** A guest, its name or its path, or the path of an image, whose drive is found out from what is in it. */
   guest?: string | Guest
   /**
@@ -62,7 +66,7 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
   'guest',
   'snapshot',
   ...MACHINE_ROWS.map(([name]) => name),
-  ...(['timeout', 'hostTimeout', 'failOn', 'layout', 'needles', 'outputFolder', 'machineModule'] as const),
+  ...(['drives', 'timeout', 'hostTimeout', 'failOn', 'layout', 'needles', 'outputFolder', 'machineModule'] as const),
 ]
 
 /**
@@ -110,6 +114,7 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   const config: MachineConfig = withPart({ engine: 'auto', ...own }, part(values))
   inWords(() => checkKernel(values, config.kernel !== undefined, nameOf))
   inWords(() => checkNetwork(config, nameOf))
+  inWords(() => driveDevices(config))
   config.kernel &&= withModules(config.kernel)
   const isFromNetwork = config.bootOrder?.includes('n') && config.nics?.length
   const nothing = !config.floppies?.length && !config.disks?.length && !config.cdrom && !config.kernel && !isFromNetwork
@@ -162,7 +167,21 @@ async function machineValues(options: LaunchOptions): Promise<FlagValues> {
     const value = options[name]
     if (value !== undefined) values[name] = schema === 'media' ? await media(name, value) : value
   }
-  return values as FlagValues
+  const drives = [options.drives ?? []].flat()
+  if (drives.length === 0) return values as FlagValues
+  const { floppy, cdrom, disks } = values as FlagValues
+  const placed = inWords(() =>
+    placeDrives(
+      {
+        ...(floppy && { floppy: [floppy].flat() as MediumConfig[] }),
+        ...(cdrom && { cdrom }),
+        ...(disks && { disks: [disks].flat() as DiskConfig[] }),
+      },
+      drives.map((text) => ({ ...parseDrive(text, 'drives'), text })),
+      'drives',
+    ),
+  )
+  return { ...values, ...placed } as FlagValues
 }
 
 /** Undefined where it is an image, or none. */
@@ -190,18 +209,33 @@ function imageConfig(guest: string): MachineConfig {
 }
 
 /** The media of an option, which are found on the host where they are a guest's. */
-async function media(name: string, sources: unknown): Promise<MediumConfig | MediumConfig[]> {
-  const wrong = misfit(name === 'cdrom' ? Source : z.union([Source, z.array(Source)]).describe(A_MEDIUM), sources, name)
+async function media(name: string, sources: unknown): Promise<DiskConfig | DiskConfig[]> {
+  const one = SOURCES[name as keyof typeof SOURCES] ?? Source
+  const schema = name === 'cdrom' ? one : z.union([one, z.array(one)]).describe(one.description ?? A_MEDIUM)
+  const wrong = misfit(schema, sources, name)
   if (wrong !== undefined) throw new LaunchError(wrong)
-  if (!Array.isArray(sources)) return mediumConfig(sources as MediumSource)
-  return Promise.all((sources as MediumSource[]).map(mediumConfig))
+  const find = (source: unknown) =>
+    name === 'disks' ? diskConfig(source as DiskSource, 'disks size') : mediumConfig(source as MediumSource)
+  try {
+    return Array.isArray(sources) ? await Promise.all(sources.map(find)) : await find(sources)
+  } catch (error) {
+    if (error instanceof OptionError) throw new LaunchError(error.message)
+    throw error
+  }
 }
 
 const A_MEDIUM = "a path, or as in { path: 'disk.img', write: true }"
-const Source = z
-  .union([
-    z.string(),
-    z.strictObject({ path: z.string(), write: z.boolean().optional() }),
-    z.looseObject({ kind: z.enum(['image', 'package', 'file', 'built']) }),
-  ])
-  .describe(A_MEDIUM)
+const Image = z.strictObject({ path: z.string(), write: z.boolean().optional(), format: IMAGE_FORMAT })
+const GuestImage = z.looseObject({ kind: z.enum(['image', 'package', 'file', 'built']) })
+const Source = z.union([z.string(), Image, GuestImage]).describe(A_MEDIUM)
+const SOURCES = {
+  cdrom: z.union([z.string(), Image.extend(CD_PLACE), GuestImage]).describe(A_MEDIUM),
+  disks: z
+    .union([
+      z.string(),
+      Image.extend(DISK_PLACE),
+      z.strictObject({ size: DISK_SIZE, ...DISK_PLACE }),
+      GuestImage.extend(DISK_PLACE),
+    ])
+    .describe("a path, or as in { path: 'disk.img', write: true } or { size: '8G', if: 'virtio' }"),
+}

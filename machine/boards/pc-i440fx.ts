@@ -41,9 +41,9 @@ import { absentPorts, plugIn, type Wiring } from './plug.js'
 /** Guest time of a switch of the A20 gate: about what the host takes to follow. */
 const A20_NS = 1e3
 
-/** Where the drives are on the two IDE channels: the CD is secondary master. */
-export const DISK_UNITS = [0, 1, 3]
-export const CDROM_UNIT = 2
+/** Where drives are on the two IDE channels that nobody said another place for: the CD is secondary master. */
+const DISK_UNITS = [0, 1, 3]
+const CDROM_UNIT = 2
 
 /** What a PC may have and this one has no device type for: named, counted and reported when a guest touches it. */
 const ABSENT: readonly PortClaim[] = [
@@ -75,15 +75,19 @@ export function deviceTable(
   const twice = given.find((drive, i) => given.indexOf(drive) !== i)
   if (twice !== undefined) throw new DeviceError(`two devices are given the disk '${twice}'; give one another`)
   const floppyDrives = [0, 1].filter((unit) => unit === 0 || floppies[unit])
+  const taken = devices.filter(({ type }) => busOf(type) === 'ide').map(({ options }) => Number(options?.unit))
+  const free = DISK_UNITS.filter((unit) => !taken.includes(unit))
   const own: DeviceSpec[] = [
     ...floppyDrives.map((unit) => ({ type: 'floppy', id: floppyDrive(unit), options: { unit } })),
     ...disks.flatMap((_, i) => {
       const id = `disk${i}`
       // One that another device was given is not in the IDE's cable.
       if (given.includes(id)) return []
-      return [{ type: 'ide-hd', id, options: { unit: DISK_UNITS[i], serial: `BW0000${i + 1}` } }]
+      return [{ type: 'ide-hd', id, options: { unit: free.shift(), drive: id } }]
     }),
-    { type: 'ide-cd', id: 'cdrom', options: { unit: CDROM_UNIT } },
+    ...(taken.includes(CDROM_UNIT) || devices.some(({ id }) => id === 'cdrom')
+      ? []
+      : [{ type: 'ide-cd', id: 'cdrom', options: { unit: CDROM_UNIT } }]),
     { type: 'hpet' },
     { type: 'isa-fdc' },
     ...(options.vga === 'none' ? [] : [{ type: options.vga ?? 'VGA' }]),
@@ -315,8 +319,9 @@ export function pcI440fx(chassis: Chassis): Board {
     i8042,
     insert(drive, medium) {
       if (drive === 'cdrom') {
-        if (medium) cd?.insert(medium)
-        else cd?.eject()
+        if (!cd) throw new DeviceError('the machine has no CD drive: a disk is in its place; give that another bus')
+        if (medium) cd.insert(medium)
+        else cd.eject()
       } else if (medium) fdc?.insert(floppyUnit(drive), medium)
       else fdc?.eject(floppyUnit(drive))
     },

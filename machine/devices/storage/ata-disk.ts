@@ -70,6 +70,7 @@ import {
 } from './ata-commands.js'
 import { type DiskGeometry, guessGeometry } from './ata-geometry.js'
 import { identifyDisk, LBA28_LIMIT, MAX_MULTIPLE } from './ata-identify.js'
+import { diskNamed, serialOf } from './disk-named.js'
 import {
   DEVICE_HEAD,
   DEVICE_LBA,
@@ -641,12 +642,12 @@ export const ideHd = deviceType({
   bus: 'ide',
   options: z.strictObject({
     unit: integerOption(0, 3).describe('0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave'),
+    drive: z.string().max(64).describe('the disk in it: disk0 is the first one'),
     serial: z.string().max(20).optional().describe('serial number'),
   }),
-  create(slot, { unit, serial }) {
-    const medium = slot.backend<BlockDevice>('block')
-    if (!medium) throw new Error(`the disk ${slot.name} has no medium`)
-    slot.bus<IdeBus>('ide').attach(unit, new AtaDisk({ medium, serial }))
+  create(slot, { unit, drive, serial }) {
+    const medium = diskNamed(slot, drive)
+    slot.bus<IdeBus>('ide').attach(unit, new AtaDisk({ medium, serial: serial ?? serialOf(drive) }))
     return undefined
   },
 })

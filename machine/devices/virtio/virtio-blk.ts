@@ -4,7 +4,7 @@ import type { Timer } from '../../clock.js'
 import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { count, same, timer } from '../../state/fields.js'
-import { DeviceError } from '../device-type.js'
+import { diskNamed } from '../storage/disk-named.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
 import { bytesOf, type Chain, gather, scatter } from './virtqueue.js'
@@ -211,10 +211,5 @@ export const virtioBlk = virtioPciType({
     drive: z.string().max(64).describe('the disk in it: disk0 is the first one of --disk'),
     serial: z.string().max(ID_LENGTH).default('').describe('serial number'),
   },
-  create: (host, { drive, serial }, slot) => {
-    const medium = slot.backend<BlockDevice>('block', drive)
-    if (!medium)
-      throw new DeviceError(`the device ${slot.name}: there is no '${drive}'; the first image of --disk is disk0`)
-    return new VirtioBlk(host, medium, serial)
-  },
+  create: (host, { drive, serial }, slot) => new VirtioBlk(host, diskNamed(slot, drive), serial),
 })

@@ -102,14 +102,14 @@ export class VirtioPci implements Device, VirtioHost {
 
   constructor(
     private readonly slot: Slot,
-    { type, id, transitionalId, classCode, queues }: Identity,
+    { id, transitionalId, classCode, queues }: Identity,
     options: Interfaces,
     create: (host: VirtioHost) => VirtioDevice,
   ) {
     this.name = slot.name
     const [hasLegacy, hasModern] = [!options['disable-legacy'], !options['disable-modern']]
     this.pci = slot.pci({
-      name: type,
+      name: slot.name,
       vendorId: 0x1af4,
       deviceId: hasLegacy ? transitionalId : 0x1040 + id,
       revision: hasLegacy ? 0 : 1,

@@ -57,7 +57,7 @@ const BAD: [what: string, args: string[], code: number, says: string | RegExp][]
   ['a disk for a CD', ['--cdrom', disk], 2, 'is neither ISO 9660 nor UDF'],
   ['a device for a disk', ['--disk', '/dev/null'], 2, 'special file'],
   ['three floppies', [...boot, ...boot, ...boot], 2, '--floppy was given 3 times'],
-  ['four disks', Array(4).fill(['--disk', disk]).flat(), 2, '--disk was given 4 times'],
+  ['five disks', Array(5).fill(['--disk', disk]).flat(), 2, 'IDE has four places'],
   ['an initrd without a kernel', [...boot, '--initrd', kernel], 2, '--initrd goes with a kernel'],
   ['a command line without a kernel', [...boot, '--append', 'quiet'], 2, '--append goes with a kernel'],
   ['a missing kernel', ['--kernel', at('none')], 2, 'kernel'],

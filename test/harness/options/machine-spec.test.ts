@@ -9,6 +9,7 @@ import { runCommand } from '../../../harness/cli/run.js'
 import { parseRun } from '../../../harness/cli/run-options.js'
 import { Recording } from '../../../harness/codegen/recording.js'
 import { testText } from '../../../harness/codegen/write-test.js'
+import { driveDevices } from '../../../harness/config/drive-devices.js'
 import type { MachineConfig } from '../../../harness/config/machine-config.js'
 import { SavedConfig } from '../../../harness/config/saved-config.js'
 import { defineGuest, guestMachine } from '../../../harness/guest/guest.js'
@@ -67,7 +68,7 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
   },
   disks: {
     typed: [disk],
-    qemu: ['-drive', `file=${disk},if=ide,index=0,media=disk,format=raw`],
+    qemu: ['-drive', `file=${disk},if=ide,media=disk`],
     value: disk,
     config: { disks: [{ path: disk }] },
     written: `disks: ['${disk}']`,
@@ -292,9 +293,13 @@ test('the matrix has a column for another machine than the standard PC', () => {
 })
 
 describe('what no machine can be is refused alike on every surface', () => {
-  const four = [disk, disk, disk, disk]
+  const five = Array(5).fill(disk)
   test.each<[string, object, RegExp]>([
-    ['a fourth disk', { disks: four }, /^disks was given 4 times; there is room for 3/],
+    [
+      'a fifth IDE disk',
+      { disks: five },
+      /IDE has four places, and none is left for the disk 'disk4'; give it by --drive with if=virtio/,
+    ],
     ['a boot order of four', { boot: 'acdn' }, /^boot 'acdn' is no boot order/],
     ['a letter twice', { boot: 'aa' }, /^boot 'aa' is no boot order/],
     ['a misspelt part', { boot: 'ordr=a' }, /^boot 'ordr=a': there is no 'ordr'; did you mean 'order'\?/],
@@ -403,29 +408,67 @@ describe('--drive', () => {
       'file=f,if=floppy,format=raw',
       'file=d,media=cdrom,index=2',
     )
-    expect(disks).toEqual([{ path: 'a' }, { path: 'b', write: true }, { path: 'c', write: true }])
-    expect(floppies).toEqual([{ path: 'f', write: true }])
+    expect(disks).toEqual([
+      { path: 'a', index: 0 },
+      { path: 'b', index: 1, write: true },
+      { path: 'c', write: true },
+    ])
+    expect(floppies).toEqual([{ path: 'f', format: 'raw', write: true }])
     expect(cd).toEqual({ path: 'd' })
     expect(machine('file=a,,b.img').disks).toEqual([{ path: 'a,b.img', write: true }])
   })
   test.each([
-    ['if=ide', 'names no image; add file=PATH'],
+    ['if=ide', 'names no image; add file=PATH, or size=8G for an empty disk'],
+    ['file=a,size=1G', 'an image has its own size'],
+    ['size=0', 'size 0 is no size of a disk'],
+    ['size=8X', "size '8X' is not a size"],
+    ['size=1G,media=cdrom', 'only a disk can be empty'],
+    ['file=a,if=none', 'a device finds it by its id; add id=NAME'],
     ['file=a,fil=b', "there is no 'fil'; did you mean 'file'?"],
-    ['file=a,format=qcow2', 'images are raw here; convert it with qemu-img'],
-    ['file=a,if=virtio', 'drives here are ide or floppy, not virtio'],
-    ['file=a,index=2', 'secondary master is the CD drive here'],
-    ['file=a,index=1', 'none at 0; fill the places in order'],
-    ['file=a,media=cdrom,index=0', 'the CD drive is secondary master here'],
+    ['file=a,format=dmg', 'image formats here are raw, not dmg'],
+    ['file=a,if=sd', 'drives here are ide, virtio, none or floppy, not sd'],
+    ['file=a,index=4', 'index is 0 to 3 on ide, not 4'],
+    ['file=a,if=floppy,index=1', 'none at 0; fill the places in order'],
+    ['file=a,media=cdrom,if=virtio', 'the CD drive here is an IDE one'],
     ['file=a,if=floppy,index=2', 'index is 0 to 1 on floppy, not 2'],
     ['file=a,readonly=yes', 'readonly is on or off, not yes'],
     ['a.img', "'a.img' has no value; the image is file=PATH"],
   ])('%s is refused', (drive, sentence) => {
     expect(() => machine(drive)).toThrow(sentence)
   })
+  test('plugs disks into what they are said to be on', () => {
+    const { disks, cdrom: cd } = machine(
+      'size=8G,if=virtio,serial=S',
+      'file=a,if=none,id=hd0',
+      'file=c,media=cdrom,index=0',
+    )
+    expect(disks).toEqual([
+      { size: 2 ** 33, if: 'virtio', serial: 'S' },
+      { path: 'a', if: 'none', id: 'hd0', write: true },
+    ])
+    expect(cd).toEqual({ path: 'c', index: 0 })
+    const devices = [{ type: 'virtio-blk-pci', options: { drive: 'hd0' } }]
+    expect(
+      driveDevices({ disks: [...(disks ?? []), { path: 'b' }, { path: 'd', index: 2 }], cdrom: cd, devices }),
+    ).toEqual([
+      { type: 'ide-cd', id: 'cdrom', options: { unit: 0 } },
+      { type: 'virtio-blk-pci', options: { drive: 'disk0', serial: 'S' } },
+      { type: 'ide-hd', id: 'disk2', options: { drive: 'disk2', unit: 1 } },
+      { type: 'ide-hd', id: 'disk3', options: { drive: 'disk3', unit: 2 } },
+      { type: 'virtio-blk-pci', options: { drive: 'disk1' } },
+    ])
+    expect(() => driveDevices({ disks })).toThrow("the drive 'hd0' is plugged into nothing (if=none)")
+    const twice = [
+      { path: 'a', index: 1 },
+      { path: 'b', index: 1 },
+    ]
+    expect(() => driveDevices({ disks: twice })).toThrow(/'disk0' and the disk 'disk1' are both to be at IDE index 1/)
+    expect(() => driveDevices({ disks: [{ path: 'a', id: 'disk1' }, { path: 'b' }] })).toThrow("have the id 'disk1'")
+  })
   test('two in one place are refused', () => {
-    expect(() => machine('file=a,index=0', 'file=b,index=0')).toThrow('there is another disk at index 0')
+    expect(() => machine('file=a,if=floppy,index=0', 'file=b,if=floppy,index=0')).toThrow('another floppy at index 0')
     expect(() => machine('file=a,media=cdrom', 'file=b,media=cdrom')).toThrow('there is one CD drive')
-    expect(() => machine('file=a', 'file=b', 'file=c', 'file=d')).toThrow('there is room for 3 disks')
+    expect(() => machine(...Array(17).fill('file=a'))).toThrow('there is room for 16 disks')
   })
 })
 
