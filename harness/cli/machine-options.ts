@@ -3,13 +3,8 @@ import type { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { withModules } from '../config/boot-modules.js'
 import { driveDevices } from '../config/drive-devices.js'
-import {
-  checkBios,
-  checkBootFile,
-  type MachineConfig,
-  type MediumConfig,
-  networkContents,
-} from '../config/machine-config.js'
+import { checkBios, checkBootFile, type MachineConfig, networkContents } from '../config/machine-config.js'
+import type { MediumConfig } from '../config/media-config.js'
 import { checkKernel, checkNetwork, FLAGS, flagName } from '../options/read-options.js'
 import { UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'

@@ -1,10 +1,13 @@
 /** Where each disk is plugged in: what `--drive` says by `if`, `index` and `id` as devices, which the board plugs in. */
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
-import { CDROM_PLACE, IDE_PLACES } from '../options/drive-words.js'
 import { OptionError } from '../options/option-error.js'
-import type { MachineConfig } from './machine-config.js'
+import { CDROM_PLACE, type CdConfig, type DiskConfig, IDE_PLACES } from './media-config.js'
 
-type Drives = Pick<MachineConfig, 'disks' | 'cdrom' | 'devices'>
+interface Drives {
+  disks?: readonly DiskConfig[]
+  cdrom?: CdConfig
+  devices?: readonly DeviceSpec[]
+}
 
 /**
  * All devices of the machine, those of its drives first.

@@ -11,45 +11,12 @@ import { MediaError, type MediumKind, mediaError, openMedium } from '../../machi
 import { Overlay } from '../../machine/media/overlay.js'
 import type { HttpSource, NetworkContents } from '../../machine/network/contents.js'
 import type { NicSpec } from '../../machine/network/machine-network.js'
-import type { DISK_BUSES, ImageFormat } from '../options/drive-words.js'
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
 import { CaptureFile } from './capture-file.js'
 import { driveDevices } from './drive-devices.js'
+import type { CdConfig, DiskConfig, MediumConfig } from './media-config.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
-
-export interface MediumConfig {
-  path: string
-  /** The guest's writes go to the file. By default they go to an overlay that ends with the machine. */
-  write?: boolean
-  /** The image's; by default what its first bytes say. */
-  format?: ImageFormat
-}
-
-/** A disk of `size` bytes without a file, which ends with the machine. */
-export interface EmptyDisk {
-  size: number
-  path?: undefined
-  write?: undefined
-}
-
-/** Where a disk is plugged in. */
-export interface DiskPlace {
-  /** Default IDE; `none`: a device names it by `drive`. */
-  if?: (typeof DISK_BUSES)[number]
-  /** What devices call it; its DriveId does always. */
-  id?: string
-  /** On IDE, 0 to 3. */
-  index?: number
-  serial?: string
-}
-
-export type DiskConfig = (MediumConfig | EmptyDisk) & DiskPlace
-
-export interface CdConfig extends MediumConfig {
-  /** On IDE, in place of secondary master. */
-  index?: number
-}
 
 export interface KernelConfig {
   path: string

@@ -3,20 +3,23 @@
  * `size=8G,if=ide,index=1`.
  */
 import { z } from 'zod'
-import type { CdConfig, DiskConfig, MediumConfig } from '../config/machine-config.js'
+import {
+  CDROM_PLACE,
+  type CdConfig,
+  DISK_BUSES,
+  type DiskConfig,
+  IDE_PLACES,
+  IMAGE_FORMATS,
+  type ImageFormat,
+  type MediumConfig,
+} from '../config/media-config.js'
 import { parseByteSize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { commaParts } from './device-words.js'
 import { OptionError } from './option-error.js'
 
-/** What a disk is plugged into; `none`: a device that names it by `drive=`. */
-export const DISK_BUSES = ['ide', 'virtio', 'none'] as const
 const BUSES = [...DISK_BUSES, 'floppy'] as const
 type Bus = (typeof BUSES)[number]
-
-/** Image formats by QEMU's names. */
-export const IMAGE_FORMATS = ['raw'] as const
-export type ImageFormat = (typeof IMAGE_FORMATS)[number]
 
 export interface DriveWords {
   kind: 'floppy' | 'cdrom' | 'disk'
@@ -37,9 +40,6 @@ export interface DriveWords {
 const PARTS = ['file', 'if', 'index', 'media', 'readonly', 'format', 'id', 'size', 'serial']
 const HOST_ONLY = ['cache', 'aio', 'discard', 'detect-zeroes', 'snapshot', 'werror', 'rerror', 'bus', 'unit']
 
-/** Where the CD drive is on IDE unless somebody says otherwise: secondary master. */
-export const CDROM_PLACE = 2
-export const IDE_PLACES = 4
 const MOST_INDEX: { readonly [bus in Bus]: number } = { ide: IDE_PLACES - 1, floppy: 1, virtio: 31, none: 31 }
 
 /** @throws OptionError */

@@ -1,7 +1,8 @@
 /** What the surfaces do with the table of options: the command line, `launch()`, guests, snapshots, stages, the matrix. */
 import { z } from 'zod'
 import { schemaWords } from '../../reports/schema-words.js'
-import type { CdConfig, DiskConfig, KernelConfig, MachineConfig, MediumConfig } from '../config/machine-config.js'
+import type { KernelConfig, MachineConfig } from '../config/machine-config.js'
+import type { CdConfig, DiskConfig, MediumConfig } from '../config/media-config.js'
 import { nearest } from '../words/nearest.js'
 import type { DeviceWords } from './device-words.js'
 import { parseDrive, placeDrives, type Typed } from './drive-words.js'
