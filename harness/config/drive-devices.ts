@@ -1,7 +1,7 @@
 /** Where each disk is plugged in: what `--drive` says by `if`, `index` and `id` as devices, which the board plugs in. */
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
+import { CDROM_PLACE, type CdConfig, type DiskConfig, IDE_PLACES } from '../options/media-config.js'
 import { OptionError } from '../options/option-error.js'
-import { CDROM_PLACE, type CdConfig, type DiskConfig, IDE_PLACES } from './media-config.js'
 
 interface Drives {
   disks?: readonly DiskConfig[]

@@ -11,10 +11,10 @@ import { MediaError, type MediumKind, mediaError, openMedium } from '../../machi
 import { Overlay } from '../../machine/media/overlay.js'
 import type { HttpSource, NetworkContents } from '../../machine/network/contents.js'
 import type { NicSpec } from '../../machine/network/machine-network.js'
+import type { CdConfig, DiskConfig, MediumConfig } from '../options/media-config.js'
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
 import { CaptureFile } from './capture-file.js'
 import { driveDevices } from './drive-devices.js'
-import type { CdConfig, DiskConfig, MediumConfig } from './media-config.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
 

@@ -1,7 +1,7 @@
 /** A medium as a test author may give it: a path, a path with options, or a guest's medium. */
 
-import type { CdConfig, DiskConfig, DiskPlace, MediumConfig } from '../config/media-config.js'
 import { readDiskSize } from '../options/drive-words.js'
+import type { CdConfig, DiskConfig, DiskPlace, MediumConfig } from '../options/media-config.js'
 import { findMedium, type GuestMedium } from './guest-media.js'
 
 export type MediumSource = string | MediumConfig | CdConfig | GuestMedium

@@ -3,6 +3,9 @@
  * `size=8G,if=ide,index=1`.
  */
 import { z } from 'zod'
+import { parseByteSize } from '../units/memory-size.js'
+import { nearest } from '../words/nearest.js'
+import { commaParts } from './device-words.js'
 import {
   CDROM_PLACE,
   type CdConfig,
@@ -12,10 +15,7 @@ import {
   IMAGE_FORMATS,
   type ImageFormat,
   type MediumConfig,
-} from '../config/media-config.js'
-import { parseByteSize } from '../units/memory-size.js'
-import { nearest } from '../words/nearest.js'
-import { commaParts } from './device-words.js'
+} from './media-config.js'
 import { OptionError } from './option-error.js'
 
 const BUSES = [...DISK_BUSES, 'floppy'] as const

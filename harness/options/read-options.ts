@@ -2,7 +2,6 @@
 import { z } from 'zod'
 import { schemaWords } from '../../reports/schema-words.js'
 import type { KernelConfig, MachineConfig } from '../config/machine-config.js'
-import type { CdConfig, DiskConfig, MediumConfig } from '../config/media-config.js'
 import { nearest } from '../words/nearest.js'
 import type { DeviceWords } from './device-words.js'
 import { parseDrive, placeDrives, type Typed } from './drive-words.js'
@@ -15,6 +14,7 @@ import {
   type MachinePart,
   type MachineValues,
 } from './machine-spec.js'
+import type { CdConfig, DiskConfig, MediumConfig } from './media-config.js'
 import { networkOfFlags } from './network-words.js'
 import { cardOfDevice, joinNetdevs, type NicWords } from './nic-words.js'
 import { OptionError } from './option-error.js'

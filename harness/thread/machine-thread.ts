@@ -16,7 +16,7 @@ import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import { forkConfig, type MachineConfig } from '../config/machine-config.js'
-import type { MediumConfig } from '../config/media-config.js'
+import type { MediumConfig } from '../options/media-config.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { ScreenReading } from '../picture/screen-reading.js'
 import type {
