@@ -18,6 +18,8 @@ import { driveDevices } from './drive-devices.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
 
+export type { MediumConfig } from '../options/media-config.js'
+
 export interface KernelConfig {
   path: string
   /** Linux's. */
