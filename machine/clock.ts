@@ -109,20 +109,25 @@ export class MachineClock implements Clock {
     return this.earliest
   }
 
-  /** Fires the timers that are due, in order of deadline; `most` of them where some are due again and again. */
-  runDue(most = Number.POSITIVE_INFINITY): void {
+  /**
+   * Fires the timers that are due, in order of deadline; `most` of them where some are due again and again, and no more
+   * behind the one after which `isEnough`. Whether it was not.
+   */
+  runDue(most = Number.POSITIVE_INFINITY, isEnough?: () => boolean): boolean {
     for (let fired = 0; fired < most && this.nextDeadline() <= this.now(); fired++) {
+      if (fired > 0 && isEnough?.()) return false
       let due: ClockTimer | undefined
       for (const timer of this.timers) {
         if (timer.deadline > this.earliest) continue
         if (!due || timer.deadline < due.deadline || (timer.deadline === due.deadline && timer.order < due.order))
           due = timer
       }
-      if (!due) return
+      if (!due) break
       due.deadline = Number.POSITIVE_INFINITY
       this.stale = true
       due.callback()
     }
+    return true
   }
 
   /** Armed timers by name, for snapshots of the clock and for the "why did it stop" report. */

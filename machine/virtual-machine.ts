@@ -13,7 +13,7 @@ import { PortBus } from './bus/port-bus.js'
 import { PortLog } from './bus/port-log.js'
 import { MachineClock } from './clock.js'
 import { createEngine } from './cpu/create-engine.js'
-import type { CpuBoard, Engine } from './cpu/engine.js'
+import type { CpuBoard, CpuState, Engine } from './cpu/engine.js'
 import { DEFAULT_CPU, hasLongMode } from './cpu/models.js'
 import { formatRegisters } from './cpu/registers.js'
 import { ARENA_GUEST } from './cpu/soft/layout.js'
@@ -23,6 +23,7 @@ import type { CharBackend } from './devices/device-type.js'
 import type { Display } from './devices/display/display.js'
 import { NO_DISPLAY } from './devices/display/no-display.js'
 import { type BiosKeys, biosKeys } from './firmware/bios-keyboard.js'
+import { describeHalt } from './halted.js'
 import type { InputEvent, InputQueue } from './input.js'
 import { DEFAULT_EPOCH, type Machine, type MachineExit, type MachineOptions } from './machine.js'
 import { type BlockDevice, MediumError } from './media/block-device.js'
@@ -230,11 +231,12 @@ export class VirtualMachine implements Machine, Stateful {
   private runOn(until: number, hostEnd: number): MachineExit | undefined {
     const { clock, cpu } = this
     const longest = hostEnd === Number.POSITIVE_INFINITY ? hostEnd : LOOK_INTERVAL
+    const isOver = () => performance.now() >= hostEnd
     if (this.resetDue) this.reset()
     this.stopRequested = false
     for (let turns = 0; !this.stopRequested; turns++) {
-      if (turns > 0 && performance.now() >= hostEnd) return undefined
-      clock.runDue(MOST_TIMERS)
+      if (turns > 0 && isOver()) return undefined
+      if (!clock.runDue(MOST_TIMERS, isOver)) return undefined
       const exit = this.exitDue
       if (exit) {
         this.exitDue = undefined
@@ -258,7 +260,7 @@ export class VirtualMachine implements Machine, Stateful {
           break
         case 'halt':
           if (!cpu.interruptsEnabled()) {
-            this.over = { reason: 'halted', detail: 'HLT with interrupts disabled: nothing can wake the CPU' }
+            this.over = { reason: 'halted', detail: describeHalt(this.cpuStates()) }
             return this.over
           }
           cpu.skipTo(Math.min(until, clock.nextDeadline()))
@@ -393,6 +395,10 @@ export class VirtualMachine implements Machine, Stateful {
     return hash.digest('hex')
   }
 
+  private cpuStates(): CpuState[] {
+    return Array.from({ length: this.cpu.cpus }, (_, i) => this.cpu.getState(i))
+  }
+
   private saveAllButMemory(): Omit<MachineState, 'memory'> {
     const { cpu, clock } = this
     const { devices } = this.board
@@ -408,7 +414,7 @@ export class VirtualMachine implements Machine, Stateful {
     return {
       shape: this.shape(),
       time: cpu.saveTime(),
-      cpus: Array.from({ length: cpu.cpus }, (_, i) => cpu.getState(i)),
+      cpus: this.cpuStates(),
       clock: clock.save(),
       devices: Object.fromEntries(devices.map((device) => [device.name, saveState(device)])),
       media,

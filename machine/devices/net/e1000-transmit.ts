@@ -64,6 +64,8 @@ const TCP_FIN_PSH = 0x09
 /** The longest frame without segments, and what the buffer holds: a header and a segment of the longest MSS. */
 const LONGEST = 16288
 const BUFFER = 255 + 0xffff
+/** Of one data descriptor. */
+const LONGEST_DATA = 0xf_ffff
 /** No header field of a context lies behind it. */
 const HEADERS_END = 0x200
 const FCS = 4
@@ -94,6 +96,7 @@ const STATE: StateTable = {
   isTagged: starts(flag, false),
   segments: starts(integer(0, 0xffff_ffff), 0),
   isOversize: starts(flag, false),
+  fetchedBytes: starts(integer(0, LONGEST_DATA), 0),
   wireFree: starts(time, 0),
   fetch: timer,
 }
@@ -137,6 +140,8 @@ export class E1000Transmit implements Stateful {
   /** Of the packet, those that have left. */
   private segments = 0
   private isOversize = false
+  /** Of the descriptor at TDH: its segments may be more than the packet buffer holds. */
+  private fetchedBytes = 0
   /** When the wire has carried all that was fetched. */
   private wireFree = 0
   private readonly fetch: Timer
@@ -184,7 +189,8 @@ export class E1000Transmit implements Stateful {
       const at = registers[TDBAL >> 2] + registers[TDBAH >> 2] * 0x1_0000_0000 + head * DESCRIPTOR
       memory.read(at, this.descriptor)
       const command = this.view.getUint8(11)
-      this.take(command)
+      if (!this.take(command, most)) break
+      this.fetchedBytes = 0
       if (command & (RS | RPS)) {
         memory.write(at + 12, Uint8Array.of(this.view.getUint8(12) | STATUS_DD))
         interrupts.transmitted((command & IDE) !== 0)
@@ -198,23 +204,25 @@ export class E1000Transmit implements Stateful {
     this.fetch.at(Math.max(next, now + FETCH_NS))
   }
 
-  private take(command: number): void {
+  /** false: the wire is taken until `most`, and the rest of the descriptor waits. */
+  private take(command: number, most: number): boolean {
     const { view } = this
     if (!(command & DEXT)) {
       // Legacy: checksum offset and start stand for a context of their own.
       this.begin(0)
-      this.append(view.getUint16(8, true), command)
+      if (!this.append(view.getUint16(8, true), command, most)) return false
       if (command & EOP) this.endLegacy(command, view.getUint8(10), view.getUint8(13))
-      return
+      return true
     }
     if (((view.getUint8(10) >>> 4) & 0x0f) === DTYP_CONTEXT) {
       const at = command & TSE ? 4 : 0
       for (let i = 0; i < 4; i++) this.contexts[at + i] = view.getUint32(4 * i, true)
-      return
+      return true
     }
     this.begin((view.getUint8(13) & (IXSM | TXSM)) | (command & TSE ? 0x80 : 0))
-    this.append(view.getUint32(8, true) & 0xf_ffff, command)
+    if (!this.append(view.getUint32(8, true) & LONGEST_DATA, command, most)) return false
     if (command & EOP) this.endData(command)
+    return true
   }
 
   private begin(options: number): void {
@@ -226,31 +234,32 @@ export class E1000Transmit implements Stateful {
     this.isOversize = false
   }
 
-  private append(length: number, command: number): void {
+  private append(length: number, command: number, most: number): boolean {
     const { memory } = this.card
     if (command & VLE && this.card.registers[CTRL >> 2] & CTRL_VME) {
       this.tag = this.view.getUint16(14, true)
       this.isTagged = true
     }
-    let address = this.view.getUint32(0, true) + this.view.getUint32(4, true) * 0x1_0000_0000
-    if (!Number.isSafeInteger(address + length)) return
+    const address = this.view.getUint32(0, true) + this.view.getUint32(4, true) * 0x1_0000_0000
+    if (!Number.isSafeInteger(address + length)) return true
     const { buffer } = this
     const whole = this.segmentLength
     const room = whole > 0 ? whole : LONGEST
-    for (let left = length; left > 0; ) {
-      const part = Math.min(left, room - buffer.length)
+    while (this.fetchedBytes < length) {
+      if (this.wireFree >= most) return false
+      const part = Math.min(length - this.fetchedBytes, room - buffer.length)
       if (part <= 0) {
         // Too long for a frame, or a context that came in mid-packet: the rest is not even read.
         this.isOversize = true
-        return
+        return true
       }
-      memory.read(address, buffer.bytes.subarray(buffer.length, buffer.length + part))
+      memory.read(address + this.fetchedBytes, buffer.bytes.subarray(buffer.length, buffer.length + part))
       buffer.length += part
-      address += part
-      left -= part
+      this.fetchedBytes += part
       // The last segment waits for the packet's end, by which it is known to be the last.
-      if (whole > 0 && buffer.length === whole && (left > 0 || !(command & EOP))) this.segment(false)
+      if (whole > 0 && buffer.length === whole && (this.fetchedBytes < length || !(command & EOP))) this.segment(false)
     }
+    return true
   }
 
   /** Header and payload of a whole segment; 0: the packet has none. */
@@ -329,11 +338,13 @@ export class E1000Transmit implements Stateful {
   }
 
   private sendBuffer(command: number): void {
-    const { name, clock, warn, send, registers } = this.card
+    const { name, warn, send, registers } = this.card
     const { bytes, length: whole } = this.buffer
     // Without IFCS the guest has its own check sequence at the end, which the port does not carry.
     let length = command & IFCS ? whole : whole - FCS
     if (length < 14 || this.isOversize) {
+      // Segments of a byte take their time, too.
+      this.takeWire(SHORTEST_ON_WIRE)
       warn(`${name}: a frame of ${this.isOversize ? 'more than 16288' : length} bytes is none and was not sent`)
       return
     }
@@ -343,8 +354,12 @@ export class E1000Transmit implements Stateful {
     }
     const frame = this.isTagged ? tagged(bytes, length, registers[VET >> 2], this.tag) : bytes.slice(0, length)
     this.count(frame)
-    this.wireFree = Math.max(this.wireFree, clock.now()) + (frame.length + BYTES_AROUND) * NS_PER_BYTE
+    this.takeWire(frame.length)
     send(frame, this.wireFree)
+  }
+
+  private takeWire(length: number): void {
+    this.wireFree = Math.max(this.wireFree, this.card.clock.now()) + (length + BYTES_AROUND) * NS_PER_BYTE
   }
 
   private count(frame: Uint8Array): void {

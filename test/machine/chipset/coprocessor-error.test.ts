@@ -154,6 +154,14 @@ describe.skipIf(!haveNasm)('with CR0.NE clear an unmasked exception', () => {
     expect(run(`${DIVIDE}\nfstp dword [0x600]`, '')).toMatchObject({ done: 0, errors: 1, stored: 0x1234 })
   })
 
+  test('freezes it for good with interrupts disabled, which is told', () => {
+    const bios = assemble(BIOS.replace('WAY', `cli\n${DIVIDE}\nfstp dword [0x600]`).replace('HANDLER', ''))
+    const { pc } = barePc({ firmware: { ...firmware(), bios } })
+    const exit = pc.run(20e6)
+    pc.close()
+    expect(exit).toMatchObject({ reason: 'halted', detail: expect.stringMatching(/x87 exception is pending.*IRQ 13/) })
+  })
+
   test('lets instructions that do not wait go on, and FNCLEX ends it', () => {
     const way = `set 0xa1, 0xff\n${DIVIDE}\nfnstsw ax\nfnclex\nfstp dword [0x600]`
     expect(run(way, '')).toMatchObject({ done: 1, errors: 0, stored: 0 })

@@ -199,4 +199,10 @@ describe.skipIf(!haveNasm)('data breakpoints', () => {
     const { out } = runLong(program.replace('(3 << 18)', '0'))
     expect(out).toEqual([14, 0, 1, 0, 1, 0x99])
   })
+
+  test('OUTS from an absent page writes no port and hits no I/O breakpoint before it is done', () => {
+    const before = 'mov rsi, 0x201000\nmov rax, cr4\nor eax, 8\nmov cr4, rax\nmov edx, 0x80'
+    const { out } = runLong(watched('outsb', 2, 0x80, before).replace('(3 << 18)', '0'))
+    expect(out).toEqual([14, 0, 1, 0, 1, 0x99])
+  })
 })
