@@ -125,15 +125,19 @@ describe('bootwright matrix', () => {
       writeFileSync(other, programFloppy('exit0'))
       writeFileSync(done, readFileSync(done, 'utf8').replace('exit0.img', 'done.img'))
       // The signal comes when one has finished and the other never will.
-      const ended = await bootwright(['matrix', done, endless, '--out', folder], {
-        onOutput: (text, signal) => {
-          if (text.includes('✓ quick')) signal('SIGINT')
-        },
-      })
-      expect([ended.code, ended.stdout]).toEqual([
-        130,
-        expect.stringMatching(/1 of 1 reached .*then it was interrupted/),
-      ])
+      const interrupted = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', out: string) =>
+        bootwright(['matrix', done, endless, '--out', out], {
+          onOutput: (text, signal) => {
+            if (text.includes('✓ quick')) signal(name)
+          },
+        })
+      for (const { code, stdout } of await Promise.all([
+        interrupted('SIGINT', folder),
+        interrupted('SIGTERM', join(folder, 'term')),
+        interrupted('SIGHUP', join(folder, 'hup')),
+      ]))
+        expect([code, stdout]).toEqual([130, expect.stringMatching(/1 of 1 reached .*then it was interrupted/)])
+      for (const out of ['term', 'hup']) expect(existsSync(join(folder, out, 'matrix.json'))).toBe(true)
       const now = parseMatrix(JSON.parse(json()))
       expect(now.cells.map(({ guest }) => guest)).toEqual([...before.cells.map(({ guest }) => guest), 'quick'])
       expect(json()).not.toContain(folder)
@@ -145,6 +149,6 @@ describe('bootwright matrix', () => {
       expect(pictures.length).toBeGreaterThan(0)
       for (const path of pictures) expect(existsSync(join(folder, path))).toBe(true)
       expect(readFileSync(join(folder, 'matrix.html'), 'utf8')).toContain('data:image/png;base64,')
-    }, 60_000)
+    }, 120_000)
   })
 })

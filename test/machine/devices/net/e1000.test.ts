@@ -449,6 +449,31 @@ describe('what nobody should do to it', () => {
     expect(faults(bench.port.sent.at(-1)?.frame as Uint8Array)).toEqual([])
   })
 
+  test('a megabyte in segments of a byte is fetched as the wire takes it, and all of it goes out in order', () => {
+    const bench = new Bench().start()
+    const { frame, context, header, popts } = segments(2000, { mss: 1 })
+    bench.ram.set(frame, DATA)
+    const sequences = () =>
+      bench.port.sent.map(({ frame: { buffer, byteOffset } }) => new DataView(buffer, byteOffset).getUint32(38))
+    // Each takes the shortest frame's time, 672 ns.
+    bench.transmit(context, [DATA, 0, frame.length | TSE | DEXT | IFCS | DATA_TYPE | EOP | RS, popts])
+    expect(bench.port.sent.length).toBeLessThan(1700)
+    bench.clock.advance(1e6)
+    const [first] = sequences()
+    expect(sequences()).toEqual(Array.from({ length: 2000 }, (_, i) => first + i))
+    expect(bench.port.sent.every((one) => one.frame.length === 60)).toBe(true)
+    expect(bench.read(R.TDH)).toBe(bench.read(R.TDT))
+    // Segments that are too short to be frames take that time as well.
+    bench.port.sent.length = 0
+    bench.transmit(
+      [context[0], context[1], context[2], (1 << 8) | (1 << 16)],
+      [DATA, 0, 0xf_ffff | TSE | DEXT | IFCS | DATA_TYPE | EOP | RS, popts],
+    )
+    expect(bench.read(R.TDH)).not.toBe(bench.read(R.TDT))
+    expect(header).toBe(54)
+    expect(bench.port.sent).toEqual([])
+  })
+
   test('a ring of the largest size whose descriptors hold nothing comes to its end in guest time', () => {
     const bench = new Bench().start({ count: 8 })
     bench.write(R.TDLEN, R.RING_LENGTH)
