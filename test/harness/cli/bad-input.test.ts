@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { noFirmware } from '../../firmware-here.js'
 import { programFloppy } from '../boot-programs.js'
 import { bootwright } from './command.js'
+import { inProcess } from './in-process.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-bad-'))
 const at = (name: string) => join(folder, name)
@@ -117,13 +118,22 @@ const BAD: [what: string, args: string[], code: number, says: string | RegExp][]
 ]
 
 describe('one sentence and the right exit code for', () => {
-  test.concurrent.each(BAD)('%s', { timeout: 60_000 }, async (_, args, code, says) => {
-    const ended = await bootwright(['run', ...args])
+  test.each(BAD)('%s', { timeout: 60_000 }, async (_, args, code, says) => {
+    const ended = await inProcess(['run', ...args])
     expect(ended.stderr).toMatch(/^bootwright: [^\n]+\n$/)
     if (typeof says === 'string') expect(ended.stderr).toContain(says)
     else expect(ended.stderr).toMatch(says)
     expect(ended.stderr).not.toMatch(/internal error|\bat .*\.js:/)
     expect([ended.code, ended.stdout]).toEqual([code, ''])
+  })
+
+  test('the same from a process of its own', async () => {
+    const ended = await bootwright(['run', ...boot, '--flopy', 'x'])
+    expect(ended).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: "bootwright: unknown option '--flopy'; did you mean --floppy?\n",
+    })
   })
 
   test.skipIf(noFirmware)('what is no kernel', async () => {
@@ -138,7 +148,7 @@ describe('one sentence and the right exit code for', () => {
     expect(ended.code).toBe(3)
   })
 
-  test.skipIf(noFirmware)('a disk that is full, under each output', async () => {
+  test.skipIf(noFirmware)('a disk that is full, under each output', { timeout: 180_000 }, async () => {
     const serial = await bootwright([
       'run',
       ...boot,
@@ -168,7 +178,7 @@ describe('one sentence and the right exit code for', () => {
     [['doctor', 'now'], 'too many arguments'],
     [['--verbose'], "unknown option '--verbose'"],
   ])('bootwright %j', async (args, says) => {
-    const ended = await bootwright(args)
+    const ended = await inProcess(args)
     expect(ended.stderr).toMatch(/^bootwright: [^\n]+\n$/)
     expect(ended.stderr).toContain(says)
     expect([ended.code, ended.stdout]).toEqual([2, ''])
@@ -180,7 +190,7 @@ describe('one sentence and the right exit code for', () => {
       ['--json', '--nonsense'],
       ['--json', 'no-such-guest'],
     ]) {
-      const ended = await bootwright(['run', ...args])
+      const ended = await inProcess(['run', ...args])
       const { outcome, exitCode, error } = JSON.parse(ended.stdout)
       expect([outcome, exitCode, ended.code]).toEqual(['error', 2, 2])
       expect(ended.stderr).toBe(`bootwright: ${error}\n`)
