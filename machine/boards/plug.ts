@@ -1,5 +1,5 @@
 /** Plugs devices in: makes each in a slot of its own, by its type's row in the catalogue. */
-import { type PciBus, PciFunction, type PciFunctionOptions } from '../bus/pci.js'
+import { type PciBus, PciFunction } from '../bus/pci.js'
 import type { I8237Pair } from '../chipset/i8237.js'
 import type { IrqRouter } from '../chipset/irq-router.js'
 import type { Device } from '../device.js'
@@ -43,8 +43,8 @@ export function plugIn(specs: readonly DeviceSpec[], chassis: Chassis, wiring: W
       warn: chassis.warn,
       irq: (line, n) => wiring.router.source(n, `${name}.${line}`),
       dma: (channel) => wiring.dma.channel(channel),
-      pci: (pciOptions: PciFunctionOptions, place = {}) => {
-        const pci = new PciFunction(pciOptions)
+      pci: (pciOptions, place = {}) => {
+        const pci = new PciFunction({ ...pciOptions, name })
         functions.push({ pci, device: place.device, number: place.function ?? 0 })
         return pci
       },

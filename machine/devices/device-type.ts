@@ -63,7 +63,7 @@ export interface Slot {
   /** DMA channel 0 to 7 of the 8237A pair. */
   dma(channel: number): DmaChannel
   /** A PCI function of its own; it goes on the bus when the device is made, with the base addresses that it has then. */
-  pci(options: PciFunctionOptions, place?: { device?: number; function?: number }): PciFunction
+  pci(options: Omit<PciFunctionOptions, 'name'>, place?: { device?: number; function?: number }): PciFunction
   /** Memory for a frame buffer or a ROM. `constant` contents are no part of snapshots. */
   allocate(name: string, size: number, constant?: boolean): MemoryPiece
   /** A file of the firmware's, such as `vgabios` or `efi-e1000.rom`, or one that a user named; undefined where there is none. */

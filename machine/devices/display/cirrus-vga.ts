@@ -113,7 +113,7 @@ export const cirrusVga = deviceType({
   memory: ({ vgamem_mb }) => vgamem_mb << 20,
   create(slot: Slot, { vgamem_mb }) {
     const vram = slot.allocate('VGA memory', vgamem_mb << 20)
-    const pci = slot.pci({ name: 'cirrus-vga', vendorId: 0x1013, deviceId: 0x00b8, classCode: 0x030000 })
+    const pci = slot.pci({ vendorId: 0x1013, deviceId: 0x00b8, classCode: 0x030000 })
     const adapter = new CirrusVga({
       name: slot.name,
       clock: slot.clock,

@@ -19,7 +19,7 @@ export const vga = deviceType({
   create(slot: Slot, { vgamem_mb }) {
     const vram = slot.allocate('VGA memory', vgamem_mb << 20)
     const adapter = new Vga({ clock: slot.clock, warn: slot.warn, vram: vram.bytes })
-    const pci = slot.pci({ name: 'VGA', vendorId: 0x1234, deviceId: 0x1111, revision: 2, classCode: 0x030000 })
+    const pci = slot.pci({ vendorId: 0x1234, deviceId: 0x1111, revision: 2, classCode: 0x030000 })
     pci.addRamBar(
       FRAME_BUFFER_BAR,
       { name: 'VGA frame buffer', offset: vram.offset, size: vram.size },

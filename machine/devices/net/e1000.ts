@@ -306,7 +306,6 @@ function e1000Type(type: string, title: string, deviceId: number, phyId2: number
     memory: () => CARD_ROM_SIZE,
     create(slot, { mac, romfile }) {
       const pci = slot.pci({
-        name: type,
         vendorId: 0x8086,
         deviceId,
         revision: 3,

@@ -105,7 +105,7 @@ export const ne2kPci = deviceType({
   rom: ROM,
   memory: () => CARD_ROM_SIZE,
   create(slot, { mac, romfile }) {
-    const pci = slot.pci({ name: 'ne2k_pci', vendorId: 0x10ec, deviceId: 0x8029, classCode: 0x020000, interruptPin: 1 })
+    const pci = slot.pci({ vendorId: 0x10ec, deviceId: 0x8029, classCode: 0x020000, interruptPin: 1 })
     const card = new Ne2kPci({
       name: slot.name,
       clock: slot.clock,

@@ -158,7 +158,7 @@ export const pcnet = deviceType({
   memory: () => CARD_ROM_SIZE,
   create(slot, { mac, romfile }) {
     const pci = slot.pci({
-      ...{ name: 'pcnet', vendorId: 0x1022, deviceId: 0x2000, revision: 0x10 },
+      ...{ vendorId: 0x1022, deviceId: 0x2000, revision: 0x10 },
       ...{ classCode: 0x020000, interruptPin: 1 },
     })
     const card = new Pcnet({

@@ -536,7 +536,7 @@ export const rtl8139 = deviceType({
   memory: () => CARD_ROM_SIZE,
   create(slot, { mac, plus, romfile }) {
     const pci = slot.pci({
-      ...{ name: 'rtl8139', vendorId: 0x10ec, deviceId: 0x8139, revision: plus ? 0x20 : 0x10 },
+      ...{ vendorId: 0x10ec, deviceId: 0x8139, revision: plus ? 0x20 : 0x10 },
       ...{ classCode: 0x020000, interruptPin: 1 },
     })
     const card = new Rtl8139({

@@ -109,7 +109,6 @@ export class VirtioPci implements Device, VirtioHost {
     this.name = slot.name
     const [hasLegacy, hasModern] = [!options['disable-legacy'], !options['disable-modern']]
     this.pci = slot.pci({
-      name: slot.name,
       vendorId: 0x1af4,
       deviceId: hasLegacy ? transitionalId : 0x1040 + id,
       revision: hasLegacy ? 0 : 1,

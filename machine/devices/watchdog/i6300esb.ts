@@ -175,7 +175,7 @@ export const i6300esb = deviceType({
   options: z.strictObject({ action: watchdogActionOption() }),
   create(slot, { action }) {
     const pci = slot.pci({
-      ...{ name: 'i6300esb', vendorId: 0x8086, deviceId: 0x25ab, classCode: 0x088000, interruptPin: 1 },
+      ...{ vendorId: 0x8086, deviceId: 0x25ab, classCode: 0x088000, interruptPin: 1 },
       changed: () => watchdog?.configured(),
     })
     pci.writeMask.fill(0, CONFIGURATION)

@@ -1,6 +1,6 @@
 /** Every type of the catalogue: a machine with one is saved, and goes on in another that has it, and in none that has not. */
 import { afterAll, describe, expect, test } from 'vitest'
-import { DEVICE_TYPES } from '../../../machine/devices/catalogue.js'
+import { DEVICE_TYPES, DeviceError } from '../../../machine/devices/catalogue.js'
 import { differences } from '../../../machine/state/compare.js'
 import type { MachineState } from '../../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../../machine/state/memory-image.js'
@@ -34,6 +34,21 @@ describe('a type of the catalogue', () => {
     expect(differences(save(machine), save(copy))).toEqual([])
     if (!OWN.includes(type)) expect(() => barePc().pc.load(structuredClone(saved))).toThrow(new RegExp(type))
     for (const one of [machine, copy]) one.pc.close()
+  })
+
+  test('is in one machine twice, or there is a sentence that says why not', () => {
+    const refused = plugged.filter((type) => {
+      const devices = ['one', 'two'].map((id) => ({ type, id, options: NEEDED_OPTIONS[type] }))
+      try {
+        barePc({ devices }).pc.close()
+        return false
+      } catch (error) {
+        expect(error, type).toBeInstanceOf(DeviceError)
+        return true
+      }
+    })
+    const CARDS = ['e1000', 'e1000-82544gc', 'ne2k_pci', 'pcnet', 'rtl8139', 'virtio-net-pci', 'virtio-rng-pci']
+    expect(refused.filter((type) => CARDS.includes(type))).toEqual([])
   })
 
   test('is a drive, and every PC has one, or is among those above', () => {

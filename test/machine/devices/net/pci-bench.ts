@@ -39,7 +39,7 @@ export class PciCard {
       ...{ name: type, clock: this.clock, memory, warn: (what: string) => this.warnings.push(what) },
       ...{ irq: none, dma: none, bus: none, firmware: () => undefined },
       pci: (options) => {
-        pciFunction = new PciFunction(options)
+        pciFunction = new PciFunction({ ...options, name: type })
         return pciFunction
       },
       allocate: (name, size) => {
