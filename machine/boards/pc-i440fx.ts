@@ -95,7 +95,8 @@ export function deviceTable(
     ...[0, 1, 2, 3].map((index) => ({ type: 'isa-serial', id: `COM${index + 1}`, options: { index } })),
     { type: 'isa-debugcon', id: 'debugcon', options: { iobase: 0x402 } },
     { type: 'isa-debugcon', id: 'port E9', options: { iobase: 0xe9 } },
-    { type: 'isa-debug-exit' },
+    // Where kernels' tutorials put it.
+    { type: 'isa-debug-exit', options: { iobase: 0xf4, iosize: 4 } },
   ]
   // One that was asked for comes in the place of the board's own, and is connected as that is.
   const replaced = new Map(

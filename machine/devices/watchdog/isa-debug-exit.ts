@@ -1,6 +1,6 @@
 /**
  * QEMU's `isa-debug-exit`: a guest ends the machine by writing `n` to it, and the exit status is `(n << 1) | 1`, so it
- * is never 0. Hobby kernels' test runners live on it.
+ * is never 0. Hobby kernels' test runners live on it. Its ports by default are QEMU's; the board has one more at F4h.
  */
 
 import { z } from 'zod'
@@ -10,9 +10,9 @@ import { deviceType, integerOption, type MachineControl, portOption } from '../d
 export interface IsaDebugExitOptions {
   /** Default `isa-debug-exit`; unique in a machine. */
   name?: string
-  /** First port; default 0xf4. */
+  /** First port; default 0x501. */
   base?: number
-  /** Number of ports; default 4. */
+  /** Number of ports; default 2. */
   size?: number
   /** Called with the exit status, unsigned 32 bits; a process would show its low byte. */
   onExit: (code: number) => void
@@ -30,8 +30,8 @@ export class IsaDebugExit implements Device {
     this.ports = [
       {
         name: this.name,
-        base: options.base ?? 0xf4,
-        count: options.size ?? 4,
+        base: options.base ?? 0x501,
+        count: options.size ?? 2,
         width: 4,
         read: () => 0,
         write: (_offset, value) => options.onExit(((value << 1) | 1) >>> 0),
@@ -48,8 +48,8 @@ export const isaDebugExit = deviceType({
   category: 'Misc',
   bus: 'isa',
   options: z.strictObject({
-    iobase: portOption().default(0xf4).describe('first port'),
-    iosize: integerOption(1, 8).default(4).describe('number of ports'),
+    iobase: portOption().default(0x501).describe('first port'),
+    iosize: integerOption(1, 8).default(2).describe('number of ports'),
   }),
   create: (slot, { iobase, iosize }) =>
     new IsaDebugExit({
