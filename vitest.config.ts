@@ -1,8 +1,15 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 const long = process.env.BOOTWRIGHT_LONG === '1'
 
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
 export default defineConfig({
+  resolve: {
+    // The project's guests import what users import; here that is the source.
+    alias: [{ find: /^bootwright$/, replacement: source('harness/index.ts') }],
+  },
   test: {
     // `npm run test:long` adds the files named *.long.test.ts.
     include: ['test/**/*.test.ts'],

@@ -1,8 +1,6 @@
 /** What the guests of Debian 12's installer share: its kernel and initial RAM disk, and how it starts. */
 
-import type { GuestDefinition, Level } from '../harness/guest/guest.js'
-import { type GuestMedium, packageFile } from '../harness/guest/guest-media.js'
-import { text } from '../harness/vm/conditions.js'
+import { type GuestDefinition, type GuestMedium, type Level, packageFile, text } from 'bootwright'
 import { firmware } from './levels.js'
 
 export type DebianArch = 'i386' | 'amd64'

@@ -1,8 +1,6 @@
 /** Levels that several guests share. */
 
-import type { Level } from '../harness/guest/guest.js'
-import { text } from '../harness/vm/conditions.js'
-
+import { type Level, text } from 'bootwright'
 export const firmware: Level = {
   name: 'firmware',
   title: 'SeaBIOS shows its version',

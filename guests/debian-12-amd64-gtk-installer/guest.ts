@@ -1,5 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
-import { all, graphics, picture, still } from '../../harness/vm/conditions.js'
+import { all, defineGuest, graphics, picture, still } from 'bootwright'
 import { DEBIAN, debianFiles } from '../debian-12.js'
 import { firmware } from '../levels.js'
 

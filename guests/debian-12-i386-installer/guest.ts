@@ -1,4 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
+import { defineGuest } from 'bootwright'
 import { DEBIAN, textInstaller } from '../debian-12.js'
 
 export default defineGuest({

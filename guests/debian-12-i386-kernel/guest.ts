@@ -1,5 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
-import { serial } from '../../harness/vm/conditions.js'
+import { defineGuest, serial } from 'bootwright'
 import { DEBIAN, debianFiles, kernelOnScreen, userland } from '../debian-12.js'
 import { firmware } from '../levels.js'
 

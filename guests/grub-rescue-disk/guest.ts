@@ -1,5 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
-import { packageFile } from '../../harness/guest/guest-media.js'
+import { defineGuest, packageFile } from 'bootwright'
 import { grubRescue } from '../levels.js'
 
 export default defineGuest({

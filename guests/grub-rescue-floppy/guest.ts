@@ -1,5 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
-import { built, packageFile } from '../../harness/guest/guest-media.js'
+import { built, defineGuest, packageFile } from 'bootwright'
 import { grubRescue } from '../levels.js'
 
 const FLOPPY_BYTES = 1_474_560

@@ -1,6 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
-import { packageFile } from '../../harness/guest/guest-media.js'
-import { text } from '../../harness/vm/conditions.js'
+import { defineGuest, packageFile, text } from 'bootwright'
 import { firmware } from '../levels.js'
 
 export default defineGuest({

@@ -1,6 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
-import { image } from '../../harness/guest/guest-media.js'
-import { graphics, picture, text } from '../../harness/vm/conditions.js'
+import { defineGuest, graphics, image, picture, text } from 'bootwright'
 import { firmware } from '../levels.js'
 
 const [width, height] = [800, 600]

@@ -1,6 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
-import { packageFile } from '../../harness/guest/guest-media.js'
-import { all, text } from '../../harness/vm/conditions.js'
+import { all, defineGuest, packageFile, text } from 'bootwright'
 import { firmware } from '../levels.js'
 
 // Memory is small so that a pass is short; less than this, and the program finds no room to move to.

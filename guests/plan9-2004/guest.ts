@@ -1,7 +1,5 @@
+import { built, defineGuest, image, text } from 'bootwright'
 import { buildIso } from '../../fixtures/iso.js'
-import { defineGuest } from '../../harness/guest/guest.js'
-import { built, image } from '../../harness/guest/guest-media.js'
-import { text } from '../../harness/vm/conditions.js'
 import { firmware } from '../levels.js'
 
 /** The boot image is the floppy of an El Torito CD; its loader looks for the CD's boot entry, so it must be on one. */

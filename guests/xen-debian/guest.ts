@@ -1,7 +1,5 @@
 import { gunzipSync } from 'node:zlib'
-import { defineGuest } from '../../harness/guest/guest.js'
-import { built, packageFile } from '../../harness/guest/guest-media.js'
-import { serial, text } from '../../harness/vm/conditions.js'
+import { built, defineGuest, packageFile, serial, text } from 'bootwright'
 import { debianFiles } from '../debian-12.js'
 import { firmware } from '../levels.js'
 
