@@ -1,5 +1,5 @@
-// Builds dist/: TypeScript by tsc, the soft engine's core by AssemblyScript where its sources are
-// others than core.wasm was made from.
+// Builds dist/: TypeScript by tsc, the soft engine's core by AssemblyScript where its sources are others than core.wasm
+// was made from, and the machine's thread in one file.
 // With --if-stale nothing is done when dist/ is newer than every source.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -38,8 +38,7 @@ export function isStale() {
 
 const node = (args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0
 
-/** The TypeScript alone, within seconds. Returns whether it went well; what is wrong has been printed. */
-export function compile() {
+function compileTypeScript() {
   writeLayout()
   for (const pages of PAGES) {
     rmSync(join(root, 'dist', pages), { recursive: true, force: true })
@@ -47,6 +46,13 @@ export function compile() {
   }
   const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'))
   return node([join(typescript, 'bin/tsc'), '-p', 'tsconfig.build.json'])
+}
+
+const bundleWorker = () => node([join(root, 'scripts/bundle-worker.js')])
+
+/** All but the core, within seconds. Returns whether it went well; what is wrong has been printed. */
+export function compile() {
+  return compileTypeScript() && bundleWorker()
 }
 
 function builtCore() {
@@ -62,9 +68,10 @@ function builtCore() {
 /** Both. Returns whether it went well. */
 export function build() {
   const started = new Date()
-  const compiled = compile()
+  const compiled = compileTypeScript()
   const core = !isCoreStale() || builtCore()
-  if (!compiled || !core) return false
+  // It makes a machine.
+  if (!compiled || !core || !bundleWorker()) return false
   mkdirSync(dirname(STAMP), { recursive: true })
   writeFileSync(STAMP, `${started.toISOString()}\n`)
   return true

@@ -36,6 +36,8 @@ describe('the package', () => {
   test('has no tests, and a map with its source for every file of code', () => {
     expect(files.filter((path) => /^(dist\/)?test\//.test(path))).toEqual([])
     expect(files).toContain('dist/machine/cpu/soft/core.wasm')
+    expect(files).toContain('dist/harness/runtime/worker.bundle.cjs')
+    expect(files).toContain('dist/harness/runtime/worker.bundle.cjs.LICENSES.txt')
     const code = files.filter((path) => path.startsWith('dist/harness/') && path.endsWith('.js'))
     const unmapped = code.filter((path) => !path.includes('/page/') && !files.includes(`${path}.map`))
     expect(unmapped).toEqual([])

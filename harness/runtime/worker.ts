@@ -34,8 +34,10 @@ function tell(message: WorkerMessage): void {
 
 async function main(): Promise<void> {
   if (start.core) useCore(start.core)
-  const module = start.machineModule ?? new URL('../../machine/create-machine.js', import.meta.url).href
-  const { createMachine } = (await import(module)) as { createMachine: (options: MachineOptions) => Machine }
+  const { machineModule } = start
+  const { createMachine } = (
+    machineModule ? await import(machineModule) : await import('../../machine/create-machine.js')
+  ) as { createMachine: (options: MachineOptions) => Machine }
 
   const { record } = start.config
   const config = record === undefined ? start.config : recordableConfig(start.config)

@@ -5,7 +5,8 @@
  * The file is longer than others, because it is all that can be asked of the thread.
  */
 
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
@@ -160,7 +161,11 @@ export class VmThread {
     const { port1, port2 } = new MessageChannel()
     this.control = port1
     const workerData: WorkerStart = { config, machineModule: options.machineModule, core, control: port2 }
-    this.worker = new Worker(workerFile(), { workerData, transferList: [port2], execArgv: [] })
+    this.worker = new Worker(workerFile(options.machineModule !== undefined), {
+      workerData,
+      transferList: [port2],
+      execArgv: [],
+    })
     this.worker.on('message', (message: WorkerMessage) => this.receive(message))
     this.worker.on('error', (error) => this.fail(error))
     this.ended = new Promise((resolve) => {
@@ -492,10 +497,16 @@ async function startSpare(config: MachineConfig, machineModule: string | undefin
   return vm
 }
 
-function workerFile(): string {
+/** The worker: bundled where that is as new as the rest of `dist/`; as its many files where its stacks or parts of it are wanted. */
+function workerFile(inParts: boolean): string {
   const here = fileURLToPath(import.meta.url)
-  const url = here.endsWith('.ts') ? '../../dist/harness/runtime/worker.js' : '../runtime/worker.js'
-  const file = fileURLToPath(new URL(url, import.meta.url))
+  const folder = fileURLToPath(new URL(here.endsWith('.ts') ? '../../dist/' : '../../', import.meta.url))
+  const file = join(folder, 'harness/runtime/worker.js')
   if (!existsSync(file)) throw new InfrastructureError(`${file} is missing; run 'npm run build'`)
-  return file
+  if (inParts || process.env.BOOTWRIGHT_DEBUG === '1') return file
+  const changed = (path: string) => statSync(join(folder, path), { throwIfNoEntry: false })?.mtimeMs
+  // Written by each compilation that changed something; a package has none.
+  const compiled = changed('.tsbuildinfo') ?? 0
+  const isNew = (changed('harness/runtime/worker.bundle.cjs') ?? -1) >= compiled
+  return isNew ? join(folder, 'harness/runtime/bundled-worker.js') : file
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import type { Progress } from '../../../harness/protocol/messages.js'
 import type { Step } from '../../../harness/protocol/script.js'
@@ -20,6 +21,19 @@ function start(scenario: string, options: VmThreadOptions = {}, config = {}): Pr
 }
 
 const exit: Step = { kind: 'until', condition: { kind: 'exit' } }
+
+test('the thread begins with code that V8 compiled when it was built', async () => {
+  const url = new URL('../../../dist/harness/runtime/bundled-worker.js', import.meta.url).href
+  const begin = `import(${JSON.stringify(url)}).then(({ script }) =>
+    require('node:worker_threads').parentPort.postMessage({ rejected: script.cachedDataRejected }))`
+  const { port1, port2: control } = new MessageChannel()
+  const workerData = { config: { firmware: { bios: join(folder, 'none') } }, control }
+  const worker = new Worker(begin, { eval: true, workerData, transferList: [control], execArgv: [] })
+  const messages: unknown[] = []
+  await new Promise((resolve) => worker.on('message', (message) => messages.push(message)).on('exit', resolve))
+  port1.close()
+  expect(messages).toContainEqual({ rejected: false })
+}, 20_000)
 
 describe('a machine in a thread', () => {
   test('runs scripts one after the other, and tells what comes out of it before the result', async () => {
