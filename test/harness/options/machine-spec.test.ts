@@ -20,7 +20,7 @@ import {
   type MachineOptionName,
   type MachineValues,
 } from '../../../harness/options/machine-spec.js'
-import { attributeOf, matrixColumn } from '../../../harness/options/read-options.js'
+import { attributeOf, DRIVE_FLAG, FLAGS, matrixColumn, NETDEV_FLAG } from '../../../harness/options/read-options.js'
 import { stageKey } from '../../../harness/stages/stage-store.js'
 import { machineConfig } from '../../../harness/vm/launch.js'
 
@@ -38,6 +38,8 @@ const [floppy, other, cdrom, disk, kernel, initrd, bios] = ['f', 'g', 'cd', 'dis
 interface Example {
   /** What is typed after the flag; several for an option that may be given several times. */
   typed: string[]
+  /** Typed behind that: a flag that says more of the same. */
+  beside?: string[]
   /** QEMU's way to say it. */
   qemu?: string[]
   /** For launch(). */
@@ -180,10 +182,17 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
   },
   network: {
     typed: [`/preseed.cfg=${kernel}`, folder],
-    value: { http: { '/preseed.cfg': kernel, '/': folder } },
+    beside: ['--tftp', `${folder},bootfile=pxelinux.0`],
+    value: { http: { '/preseed.cfg': kernel, '/': folder }, tftp: folder, bootfile: 'pxelinux.0' },
     with: { nic: 'ne2k_isa' },
-    config: { network: { http: { '/preseed.cfg': { path: kernel }, '/': { path: folder } } } },
-    written: `network: { http: { '/preseed.cfg': '${kernel}', '/': '${folder}' } }`,
+    config: {
+      network: {
+        http: { '/preseed.cfg': { path: kernel }, '/': { path: folder } },
+        tftp: folder,
+        bootFiles: { bios: 'pxelinux.0', efi: 'pxelinux.0' },
+      },
+    },
+    written: `network: { http: { '/preseed.cfg': '${kernel}', '/': '${folder}' }, tftp: '${folder}', bootfile: 'pxelinux.0' }`,
   },
   epoch: {
     typed: ['2026-01-31T12:00:00'],
@@ -203,9 +212,9 @@ function flagsOf(args: string[]) {
   return command.opts()
 }
 
-const typedArgs = (name: MachineOptionName, { typed }: Example) => {
+const typedArgs = (name: MachineOptionName, { typed, beside = [] }: Example) => {
   const { long } = MACHINE_OPTIONS[name].flag
-  return typed.length === 0 ? [long] : typed.flatMap((text) => [long, text])
+  return [...(typed.length === 0 ? [long] : typed.flatMap((text) => [long, text])), ...beside]
 }
 const beside = (example: Example) =>
   Object.entries(example.with ?? {}).flatMap(([name, value]) => [`--${name}`, String(value)])
@@ -284,6 +293,14 @@ describe.each(Object.entries(EXAMPLES) as [MachineOptionName, Example][])('%s', 
 
 test('examples say all that can be said', () => {
   expect(Object.keys(EXAMPLES).sort()).toEqual(MACHINE_ROWS.map(([name]) => name).sort())
+})
+
+test('every flag of a machine is typed in an example, or below', () => {
+  const typed = (Object.entries(EXAMPLES) as [MachineOptionName, Example][]).flatMap(([name, one]) =>
+    typedArgs(name, one),
+  )
+  const others = [DRIVE_FLAG.long, NETDEV_FLAG.long]
+  expect(FLAGS.map(({ long }) => long as string).filter((long) => !typed.includes(long))).toEqual(others)
 })
 
 test('the matrix has a column for another machine than the standard PC', () => {
