@@ -18,15 +18,21 @@ export interface KeptStage {
 
 const FILE = /^(.+)-([0-9a-f]{20})\.snapshot$/
 
+/** Name and key by the name of a file; undefined where it is none of a stage. */
+export function parseStageName(file: string): Pick<KeptStage, 'name' | 'key'> | undefined {
+  const [, name, key] = FILE.exec(file) ?? []
+  return name === undefined ? undefined : { name, key }
+}
+
 /** Those that were used last come first. */
 export function keptStages(folder: string): KeptStage[] {
   const stages: KeptStage[] = []
   for (const entry of namesIn(folder)) {
-    const [, name, key] = FILE.exec(entry) ?? []
+    const named = parseStageName(entry)
     const file = join(folder, entry)
-    const stats = name === undefined ? undefined : statSync(file, { throwIfNoEntry: false })
-    if (!stats?.isFile()) continue
-    stages.push({ name, key, file, bytes: stats.size, used: stats.mtime, busy: isHeld(`${file}.lock`) })
+    const stats = named && statSync(file, { throwIfNoEntry: false })
+    if (!named || !stats?.isFile()) continue
+    stages.push({ ...named, file, bytes: stats.size, used: stats.mtime, busy: isHeld(`${file}.lock`) })
   }
   return stages.sort((a, b) => b.used.getTime() - a.used.getTime())
 }

@@ -6,6 +6,7 @@
 
 import { existsSync } from 'node:fs'
 import { rm, utimes } from 'node:fs/promises'
+import type { MachineConfig } from '../config/machine-config.js'
 import { at } from '../vm/call-site.js'
 import { type LaunchOptions, launch, machineConfig, vmSettings } from '../vm/launch.js'
 import type { VmSnapshot } from '../vm/snapshots.js'
@@ -106,6 +107,14 @@ export class Stage {
     return stageKey({ name: this.name, config, parent: await from?.key(), steps: String(this.steps) })
   }
 
+  /** The files of the machine that it begins on, where they are on this host. */
+  private async media(): Promise<MachineConfig> {
+    if (this.options.from) return this.options.from.media()
+    const { floppies, cdrom, disks, kernel, network } = await machineConfig(this.options)
+    const given = Object.entries({ floppies, cdrom, disks, kernel, network })
+    return Object.fromEntries(given.filter(([, value]) => value !== undefined))
+  }
+
   private build(): Promise<Built> {
     this.built ??= this.find()
     return this.built
@@ -135,7 +144,9 @@ export class Stage {
 
   private async open(file: string): Promise<Built> {
     const { from: _, ...options } = this.options
-    const vm = await Vm.open(file, vmSettings(options))
+    const settings = vmSettings(options)
+    // One that comes from another host names its media where they are there.
+    const vm = await Vm.open(file, settings).catch(async () => Vm.open(file, settings, await this.media()))
     try {
       return { vm, snapshot: await vm.snapshot() }
     } finally {

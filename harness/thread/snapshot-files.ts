@@ -61,6 +61,13 @@ export async function snapshotConfig(file: string, changes: MachineConfig = {}) 
   return { config, media }
 }
 
+/** What is in a file, for people. Throws a SnapshotError. */
+export async function snapshotSummary(file: string) {
+  const { shape, guestTimeNs, instructions, extra } = await readSnapshotHeader(file)
+  const { engine, cpus, ram } = shape
+  return { engine, cpus, memory: ram, guestTimeNs, instructions, inputs: readExtra(extra, file).inputs }
+}
+
 function readExtra(extra: unknown, file: string): Extra {
   const schema = z.object({ config: SavedConfig, media: SavedMedia, inputs: SavedInputs })
   return parsed(schema, extra, 'its header', file) as Extra

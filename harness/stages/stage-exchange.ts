@@ -1,0 +1,153 @@
+/**
+ * Stages between hosts: copied to and from a folder, or a server that takes GET and PUT. Their names hold the hash of all
+ * that they depend on, so that what has a name already is the same. A server cannot be asked what it has; a file
+ * `stages.json` beside them says it.
+ */
+
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs'
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { z } from 'zod'
+import { HostError, UsageError } from '../../machine/errors.js'
+import { type KeptStage, keptStages, parseStageName } from './kept-stages.js'
+
+/** What a stage is where it comes from or goes to. */
+export type StoredStage = Pick<KeptStage, 'name' | 'key' | 'bytes'> & { file: string }
+
+export interface StageStore {
+  list(): Promise<StoredStage[]>
+  /** Copies a file of this host there. */
+  put(stage: KeptStage): Promise<void>
+  /** Copies one to a path of this host, where it appears whole. */
+  get(stage: StoredStage, path: string): Promise<void>
+}
+
+/** The other place cannot be reached, or has not what it says; the message is one sentence. */
+export class StageStoreError extends HostError {
+  override readonly name = 'StageStoreError'
+}
+
+/** @param place A folder, or an address that begins with `http://` or `https://`. */
+export function stageStore(place: string): StageStore {
+  return /^https?:\/\//i.test(place) ? new Server(place) : new Folder(place)
+}
+
+class Folder implements StageStore {
+  constructor(private readonly path: string) {}
+
+  async list(): Promise<StoredStage[]> {
+    if (existsSync(this.path) && !statSync(this.path).isDirectory())
+      throw new UsageError(`'${this.path}' is no folder; name one, or an address that begins with http://`)
+    return keptStages(this.path)
+  }
+
+  async put({ file }: KeptStage): Promise<void> {
+    await mkdir(this.path, { recursive: true })
+    const to = join(this.path, basename(file))
+    await whole(to, (part) => copyFile(file, part))
+  }
+
+  get({ file }: StoredStage, path: string): Promise<void> {
+    return whole(path, (part) => copyFile(file, part))
+  }
+}
+
+const INDEX = 'stages.json'
+const Index = z.object({
+  stages: z
+    .array(z.object({ file: z.string(), bytes: z.number().int().nonnegative(), sha256: z.string() }))
+    .max(100_000),
+})
+type Indexed = z.output<typeof Index>['stages'][number]
+
+class Server implements StageStore {
+  private readonly base: URL
+  private readonly headers: { [name: string]: string } = {}
+  private index: Indexed[] | undefined
+
+  constructor(place: string) {
+    try {
+      this.base = new URL(place.endsWith('/') ? place : `${place}/`)
+    } catch {
+      throw new UsageError(`'${place}' is no address; write one as https://host/stages`)
+    }
+    const { username, password } = this.base
+    if (username === '') return
+    const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+    this.headers.authorization = `Basic ${Buffer.from(login).toString('base64')}`
+    this.base.username = ''
+    this.base.password = ''
+  }
+
+  async list(): Promise<StoredStage[]> {
+    return (await this.indexed()).flatMap(({ file, bytes }) => {
+      const named = parseStageName(file)
+      return named ? [{ ...named, file, bytes }] : []
+    })
+  }
+
+  private async indexed(): Promise<Indexed[]> {
+    if (this.index) return this.index
+    const response = await this.ask('GET', INDEX)
+    if (response.status === 404) return []
+    const read = Index.safeParse(await response.json().catch(() => undefined))
+    if (!read.success)
+      throw new StageStoreError(`${this.base}${INDEX} is no list of stages; remove it, or name another place`)
+    this.index = read.data.stages
+    return this.index
+  }
+
+  async put({ file, bytes }: KeptStage): Promise<void> {
+    const name = basename(file)
+    const sha256 = await hashOf(file)
+    await this.ask('PUT', name, Readable.toWeb(createReadStream(file)) as ReadableStream, bytes)
+    const others = (await this.indexed()).filter((one) => one.file !== name)
+    this.index = [...others, { file: name, bytes, sha256 }]
+    const text = JSON.stringify({ stages: this.index }, undefined, 2)
+    await this.ask('PUT', INDEX, text, Buffer.byteLength(text))
+  }
+
+  async get({ file }: StoredStage, path: string): Promise<void> {
+    const { body } = await this.ask('GET', file)
+    await whole(path, async (part) => {
+      await pipeline(Readable.fromWeb((body ?? new ReadableStream()) as never), createWriteStream(part))
+      const expected = (await this.indexed()).find((one) => one.file === file)?.sha256
+      if ((await hashOf(part)) !== expected)
+        throw new StageStoreError(`${this.base}${file} is not what ${INDEX} says: its contents differ; push it again`)
+    })
+  }
+
+  private async ask(method: 'GET' | 'PUT', name: string, body?: ReadableStream | string, bytes?: number) {
+    const url = new URL(encodeURIComponent(name), this.base)
+    const headers = { ...this.headers, ...(bytes !== undefined && { 'content-length': String(bytes) }) }
+    const response = await fetch(url, { method, headers, body, ...(body && { duplex: 'half' }) } as RequestInit).catch(
+      (error: Error) => {
+        const { cause = error } = error as { cause?: Error }
+        throw new StageStoreError(`${url} cannot be reached: ${(cause as Error).message || cause}`)
+      },
+    )
+    if (response.ok || (method === 'GET' && name === INDEX && response.status === 404)) return response
+    const hint = response.status === 401 ? '; write https://user:password@host/…' : ''
+    throw new StageStoreError(`${url} answers ${method} with ${response.status} ${response.statusText}${hint}`)
+  }
+}
+
+/** A file appears with all that is in it, or not at all. */
+async function whole(path: string, write: (part: string) => Promise<void>): Promise<void> {
+  const part = `${path}.${randomUUID()}`
+  try {
+    await write(part)
+    await rename(part, path)
+  } finally {
+    await rm(part, { force: true })
+  }
+}
+
+async function hashOf(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(file), hash)
+  return hash.digest('hex')
+}

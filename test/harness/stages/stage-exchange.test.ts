@@ -1,0 +1,103 @@
+/** Stages copied between hosts, as a person does it: by a folder, and by a server of the test's own. */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { bootwright } from '../cli/command.js'
+
+const root = mkdtempSync(join(tmpdir(), 'stage-exchange-'))
+afterAll(() => rmSync(root, { recursive: true }))
+
+const cacheOf = (host: string) => join(root, host)
+const stages = (host: string, ...args: string[]) =>
+  bootwright(['stages', ...args], { env: { BOOTWRIGHT_CACHE: cacheOf(host) } })
+const here = (host: string) => readdirSync(join(cacheOf(host), 'stages')).sort()
+const INSTALLED = `installed-${'a'.repeat(20)}.snapshot`
+const PROMPT = `prompt-${'b'.repeat(20)}.snapshot`
+
+beforeEach(() => {
+  for (const host of ['one', 'other', 'shared']) rmSync(cacheOf(host), { recursive: true, force: true })
+  mkdirSync(join(cacheOf('one'), 'stages'), { recursive: true })
+  writeFileSync(join(cacheOf('one'), 'stages', INSTALLED), 'i'.repeat(1 << 20))
+  writeFileSync(join(cacheOf('one'), 'stages', PROMPT), 'p'.repeat(1 << 19))
+})
+
+describe('by a folder', () => {
+  const shared = cacheOf('shared')
+
+  test('what is pushed is pulled on another host, with sizes told, and nothing is copied twice', async () => {
+    expect((await stages('one', 'push', shared)).stdout).toMatch(
+      /pushed installed \(aaaaaaaa\), 1\.0 MiB\n[\s\S]*1\.5 MiB in all/,
+    )
+    expect((await stages('one', 'push', shared)).stdout).toMatch(/there already: installed/)
+    expect((await stages('other', 'pull', shared, 'prompt')).stdout).toBe('pulled prompt (bbbbbbbb), 0.5 MiB\n')
+    expect(here('other')).toEqual([PROMPT])
+    expect((await stages('other', 'pull', shared)).stdout).toMatch(/there already: prompt/)
+    expect(here('other')).toEqual([INSTALLED, PROMPT])
+  })
+
+  test('a stage that is not there, and a place that is a file, are each one sentence', async () => {
+    mkdirSync(shared)
+    const wrong = await stages('other', 'pull', shared, 'promt')
+    expect([wrong.code, wrong.stderr]).toEqual([2, `bootwright: there is no stage 'promt' in ${shared}\n`])
+    writeFileSync(join(root, 'file'), '')
+    const { code, stderr } = await stages('one', 'push', join(root, 'file'))
+    expect([code, stderr]).toEqual([2, expect.stringContaining('is no folder; name one')])
+  })
+})
+
+describe('by a server', () => {
+  const files = new Map<string, Buffer>()
+  let server: Server
+  let place = ''
+
+  beforeAll(async () => {
+    server = createServer(async (request, response) => {
+      const path = request.url ?? ''
+      const parts: Buffer[] = []
+      for await (const part of request) parts.push(part)
+      if (request.headers.authorization !== `Basic ${Buffer.from('ci:secret').toString('base64')}`)
+        response.writeHead(401).end()
+      else if (request.method === 'PUT') {
+        files.set(path, Buffer.concat(parts))
+        response.writeHead(201).end()
+      } else if (files.has(path)) response.end(files.get(path))
+      else response.writeHead(404).end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    place = `http://ci:secret@127.0.0.1:${(server.address() as AddressInfo).port}/stages`
+  })
+  afterAll(() => server.close())
+  beforeEach(() => files.clear())
+
+  test('PUT and GET carry the very bytes, and its list says what there is', async () => {
+    expect((await stages('one', 'push', place)).code).toBe(0)
+    expect([...files.keys()].sort()).toEqual([`/stages/${INSTALLED}`, `/stages/${PROMPT}`, '/stages/stages.json'])
+    expect((await stages('other', 'pull', place, 'installed')).code).toBe(0)
+    expect(readFileSync(join(cacheOf('other'), 'stages', INSTALLED), 'latin1')).toBe('i'.repeat(1 << 20))
+  })
+
+  test('what was changed there is refused, and leaves nothing', async () => {
+    await stages('one', 'push', place)
+    files.set(`/stages/${PROMPT}`, Buffer.from('changed'))
+    const { code, stderr } = await stages('other', 'pull', place, 'prompt')
+    expect([code, stderr]).toEqual([3, expect.stringContaining('its contents differ; push it again')])
+    expect(here('other')).toEqual([])
+  })
+
+  test('a wrong password, and a server that is not there, are each one sentence without the password', async () => {
+    const wrong = await stages('one', 'push', place.replace('secret', 'guess'))
+    expect([wrong.code, wrong.stderr]).toEqual([3, expect.stringContaining('answers GET with 401')])
+    const { port } = server.address() as AddressInfo
+    await new Promise((resolve) => server.close(resolve))
+    const gone = await stages('one', 'push', place)
+    expect([gone.code, gone.stderr]).toEqual([
+      3,
+      expect.stringContaining(`127.0.0.1:${port}/stages/stages.json cannot be reached`),
+    ])
+    expect(gone.stderr).not.toContain('secret')
+    expect(existsSync(cacheOf('other'))).toBe(false)
+  })
+})
