@@ -7,11 +7,11 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { extname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
-import { UsageError } from '../../machine/errors.js'
+import { errorKind, UsageError } from '../../machine/errors.js'
 import { schemaWords } from '../../reports/schema-words.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { parseBootCommand } from '../keys/boot-command.js'
-import type { FailOn } from '../keys/patterns.js'
+import type { FailOn, Phases } from '../keys/patterns.js'
 import { DISK_PLACE, DISK_SIZE } from '../options/drive-words.js'
 import { MAX_DISKS, type MachineValues } from '../options/machine-spec.js'
 import { guestShape, readGuest } from '../options/read-options.js'
@@ -19,7 +19,7 @@ import type { Condition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
 import { parseDuration } from '../units/durations.js'
 import { nearest } from '../words/nearest.js'
-import { describeMedium, findMedium, type GuestMedium, SETUP_COMMAND } from './guest-media.js'
+import { describeMedium, findMedium, type GuestMedium, MissingMediaError, SETUP_COMMAND } from './guest-media.js'
 import { diskConfig, type GuestDisk } from './medium-source.js'
 
 /** One step of the way up, in order: reached when its condition comes true after its keys were typed. */
@@ -62,6 +62,10 @@ export interface GuestDefinition {
   levels: readonly Level[]
   /** What it says when it cannot go on, beside the panics of known systems; false: nothing ends a wait early. */
   failOn?: FailOn
+  /** Phases of long work by their names, each known by the screen's text; a first group is the percentage. */
+  phases?: Phases
+  /** Makes on the host what is no medium, as a repository that the LAN serves; rejects with a HostError where it cannot. */
+  prepare?: (progress: (words: string) => void) => Promise<unknown>
   /** Host time for all levels together; default `10m`. */
   hostTimeout?: string
   /**
@@ -132,6 +136,8 @@ const Definition = z.strictObject({
     .union([z.literal(false), z.array(z.union([z.string(), z.instanceof(RegExp)]))])
     .optional()
     .describe('false, or a list of texts and patterns'),
+  phases: z.record(z.string(), z.instanceof(RegExp)).optional().describe('an object of patterns'),
+  prepare: z.custom<GuestDefinition['prepare']>((value) => typeof value === 'function').optional(),
   hostTimeout: z.string().optional().describe("a time, as in '10m'"),
   heavy: Name.optional(),
 })
@@ -288,6 +294,7 @@ export function allMedia(guest: Guest): GuestMedium[] {
  * @throws MissingMediaError with what is missing and how to get it.
  */
 export async function guestMachine(guest: Guest): Promise<MachineConfig> {
+  await prepared(guest)
   const { floppies = [], cdrom, disks = [], kernel, ...options } = guest.machine
   const path = (medium: GuestMedium) => findMedium(medium, guest.heavy ? `${SETUP_COMMAND} --all` : SETUP_COMMAND)
   const find = async (medium: GuestMedium) => ({ path: await path(medium) })
@@ -304,5 +311,14 @@ export async function guestMachine(guest: Guest): Promise<MachineConfig> {
         (await Promise.all(kernel.modules.map(async ({ file, append }) => ({ path: await path(file), append })))),
       append: kernel.append,
     },
+  }
+}
+
+async function prepared({ prepare, name }: Guest): Promise<void> {
+  try {
+    await prepare?.((words) => process.stderr.write(`bootwright: ${name}: ${words}\n`))
+  } catch (error) {
+    if (errorKind(error) !== 'host') throw error
+    throw new MissingMediaError((error as Error).message)
   }
 }

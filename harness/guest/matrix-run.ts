@@ -8,7 +8,7 @@ import type { DisplayMode, Frame } from '../../machine/devices/display/display.j
 import { FirmwareMissingError, findFirmware } from '../../machine/firmware/find-firmware.js'
 import type { Cell, Evidence, GuestRow, LevelResult, MatrixResult } from '../../reports/matrix-result.js'
 import type { MachineConfig } from '../config/machine-config.js'
-import { toFailPatterns } from '../keys/patterns.js'
+import { toFailPatterns, toPhasePatterns } from '../keys/patterns.js'
 import { matrixColumn, readGuest } from '../options/read-options.js'
 import { encodePng } from '../picture/screenshot.js'
 import type { Progress } from '../protocol/messages.js'
@@ -93,7 +93,7 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
 /** One level; adds it and what it says of the machine to the cell. True when it was reached. */
 async function climb(
   vm: VmThread,
-  { failOn }: Guest,
+  { failOn, phases }: Guest,
   level: Level,
   cell: Cell,
   hostTimeoutMs: number,
@@ -103,6 +103,7 @@ async function climb(
     steps: [...levelSteps(level), { kind: 'screenshot', name: level.name }],
     hostTimeoutMs,
     failOn: toFailPatterns(failOn),
+    phases: toPhasePatterns(phases),
   }
   const result = await withGrace(vm, vm.run(script), hostTimeoutMs + graceMs)
   const passed = result.outcome === 'ok'

@@ -12,6 +12,13 @@ export function escapePattern(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
+/** Phases of long work by their names; the first group of a pattern is how far it has come, in percent. */
+export type Phases = { readonly [name: string]: RegExp }
+
+export function toPhasePatterns(phases: Phases | undefined): { name: string; pattern: Pattern }[] | undefined {
+  return phases && Object.entries(phases).map(([name, pattern]) => ({ name, pattern: toPattern(pattern) }))
+}
+
 /** What a guest says when it cannot go on, beside the panics of known systems; false: not even those count. */
 export type FailOn = false | readonly (RegExp | string)[]
 

@@ -6,7 +6,7 @@ import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { MachineConfig, MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
-import type { Script } from './script.js'
+import type { PhaseReached, Script } from './script.js'
 import type { SnapshotParts } from './snapshot-parts.js'
 
 export interface Progress {
@@ -16,6 +16,8 @@ export interface Progress {
   hostMs: number
   /** The screen's last line of text, or the mode it is in. */
   lastLine: string
+  /** Of long work, where its phases are known. */
+  phase?: PhaseReached
 }
 
 /** The screen for someone who looks on. */

@@ -44,8 +44,24 @@ export interface Script {
    * time-out. False: nothing is looked for.
    */
   readonly failOn?: false | readonly Pattern[]
+  /** Phases of long work, told in progress reports and failures. */
+  readonly phases?: readonly PhasePattern[]
   /** What its inputs are, for the trace: `types "dir"`; by default each says so itself. */
   readonly title?: string
+}
+
+/** A phase of long work, known by the screen's text; the pattern's first group is how far it has come, in percent. */
+export interface PhasePattern {
+  name: string
+  pattern: Pattern
+}
+
+export interface PhaseReached {
+  name: string
+  /** The last that was seen. */
+  percent: number | undefined
+  /** When it began. */
+  guestTimeNs: number
 }
 
 /** What the machine shows and has to tell at a moment; `unhandled` is the guest's own part. */
@@ -66,6 +82,8 @@ export interface Look extends MachineReport {
   mediaFailures: string[]
   /** What the guest asked of its LAN, the last of it. */
   requests?: LoggedRequest[]
+  /** The phases that were seen, in order. */
+  phases?: readonly PhaseReached[]
 }
 
 export interface Shot {

@@ -32,6 +32,7 @@ import { nextFrame } from './guest-frames.js'
 import { LiveInput } from './live-input.js'
 import { Pace } from './pace.js'
 import { PanicWatch } from './panic-watch.js'
+import { PhaseWatch } from './phase-watch.js'
 import { Pointing } from './pointing.js'
 import { SampledDisplay } from './sampled-display.js'
 import { SerialLog } from './serial-log.js'
@@ -100,6 +101,7 @@ export class Runner {
   /** It came while something else was waited for, which was met by then: the next wait has it. */
   private unclaimed: MachineExit | undefined
   private readonly panics = new PanicWatch()
+  private readonly phases = new PhaseWatch()
   private resets = 0
   private hostInput = false
   private readonly live = new LiveInput((bytes) => this.hooks.onSerialTaken?.(bytes))
@@ -163,6 +165,7 @@ export class Runner {
     this.shots = []
     this.matched = undefined
     this.panics.configure(script.failOn)
+    this.phases.configure(script.phases)
     let end: StepFailed | undefined
     this.display.passed()
     this.tracer?.begin(script.title)
@@ -237,6 +240,7 @@ export class Runner {
       unhandledByFirmware: this.firmware.own(),
       mediaFailures: [...(this.hooks.mediaFailures?.() ?? [])],
       requests: this.machine.requests().slice(-LAST_LINES),
+      ...(this.phases.reached.length > 0 && { phases: [...this.phases.reached] }),
     }
   }
 
@@ -407,7 +411,11 @@ export class Runner {
 
   private atFrame(): boolean {
     const { machine, display, screen, panics } = this
-    if (display.mode().kind === 'text') panics.atFrame(screen.fresh().text, machine.now())
+    if (display.mode().kind === 'text') {
+      const { text } = screen.fresh()
+      panics.atFrame(text, machine.now())
+      this.phases.atFrame(text, machine.now())
+    }
     this.tracer?.atFrame()
     if (this.watch?.atFrame()) return true
     const verdict = this.endsOnPanic && panics.verdict(machine.now())
@@ -496,6 +504,7 @@ export class Runner {
         instructions: machine.instructions(),
         hostMs,
         lastLine: this.screen.lastLine(),
+        phase: this.phases.reached.at(-1),
       })
     }
   }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Pattern } from '../keys/boot-command.js'
 import { writePng } from '../picture/screenshot.js'
 import type { Condition } from '../protocol/condition.js'
-import type { Look, RunResult, Step } from '../protocol/script.js'
+import type { Look, PhasePattern, RunResult, Step } from '../protocol/script.js'
 import type { VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
 import { evidence, pictureWords } from '../words/evidence.js'
@@ -37,6 +37,8 @@ export interface DriverSettings {
   hostTimeout: Duration
   /** What a guest says when it cannot go on, beside what known systems say; false: nothing ends a wait early. */
   failOn?: false | readonly Pattern[]
+  /** Phases of long work, told in progress reports and failures. */
+  phases?: readonly PhasePattern[]
   /** Where pictures of failures go. */
   outputFolder: string
 }
@@ -82,9 +84,9 @@ export class VmDriver {
     )
     return asked(() =>
       this.exclusively(async () => {
-        const { failOn } = this.settings
+        const { failOn, phases } = this.settings
         const limit = waits ? undefined : timeoutNs
-        const script = { steps: timed, hostTimeoutMs, timeoutNs: limit, failOn, title: options.title }
+        const script = { steps: timed, hostTimeoutMs, timeoutNs: limit, failOn, phases, title: options.title }
         const result = await this.thread.run(script)
         this.guestTimeNs = result.guestTimeNs
         this.onResult?.(result)

@@ -10,7 +10,7 @@ import { type Guest, guestMachine, loadGuest } from '../guest/guest.js'
 import { type DiskSource, diskConfig, type MediumSource, mediumConfig } from '../guest/medium-source.js'
 import { probeImage } from '../guest/probe-image.js'
 import { type LayoutName, layoutNamed } from '../keys/keyboard-layouts.js'
-import { type FailOn, toFailPatterns } from '../keys/patterns.js'
+import { type FailOn, type Phases, toFailPatterns, toPhasePatterns } from '../keys/patterns.js'
 import { type NeedleSet, openNeedles } from '../needles/needle-set.js'
 import { CD_PLACE, DISK_PLACE, DISK_SIZE, IMAGE_FORMAT, parseDrive, placeDrives } from '../options/drive-words.js'
 import { MACHINE_ROWS, type MachineOptionName, type MachinePart, type MachineValues } from '../options/machine-spec.js'
@@ -53,6 +53,11 @@ export interface LaunchOptions extends MachineValues<MediumSource, DiskSource> {
    * screen or a serial line, and nothing after it. The panics of known systems are always among them; false: none are.
    */
   failOn?: FailOn
+  /**
+   * Phases of long work by their names, each known by the screen's text; a first group is how far it has come, in percent:
+   * `{ 'base system': /Installing the base system[^]*?(\d+)%/ }`. Progress reports and failures tell them.
+   */
+  phases?: Phases
   /** The guest's keyboard layout; default `us`. */
   layout?: LayoutName
   /** openQA's needles: a folder, or a set that is open. */
@@ -67,7 +72,8 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
   'guest',
   'snapshot',
   ...MACHINE_ROWS.map(([name]) => name),
-  ...(['drives', 'timeout', 'hostTimeout', 'failOn', 'layout', 'needles', 'outputFolder', 'machineModule'] as const),
+  ...(['drives', 'timeout', 'hostTimeout', 'failOn', 'phases'] as const),
+  ...(['layout', 'needles', 'outputFolder', 'machineModule'] as const),
 ]
 
 /**
@@ -81,7 +87,8 @@ export async function launch(options: LaunchOptions): Promise<Vm> {
   if (snapshot !== undefined) return Vm.open(snapshot, vmSettings(options), await changes(options), machineModule)
   const guest = await guestOf(options.guest)
   const config = await machineConfig({ ...options, guest: guest ?? options.guest })
-  const settings = vmSettings({ ...options, failOn: options.failOn ?? guest?.failOn })
+  const { failOn = guest?.failOn, phases = guest?.phases } = options
+  const settings = vmSettings({ ...options, failOn, phases })
   return Vm.start(settings, (events) => VmThread.start(config, { ...events, machineModule }))
 }
 
@@ -100,6 +107,7 @@ export function vmSettings(options: LaunchOptions): VmSettings {
     givenTimeout: options.timeout,
     hostTimeout: duration('hostTimeout', options.hostTimeout ?? DEFAULT_HOST_TIMEOUT),
     failOn: toFailPatterns(options.failOn),
+    phases: toPhasePatterns(options.phases),
     outputFolder: options.outputFolder ?? join(tmpdir(), 'bootwright'),
     layout: layoutNamed(options.layout ?? 'us'),
     functions: httpFunctions(options.network),

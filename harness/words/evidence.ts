@@ -5,7 +5,7 @@ import type { Fault, Refusal } from '../../machine/cpu/engine.js'
 import type { UnhandledAccess } from '../../machine/report.js'
 import type { Warning } from '../../machine/warnings.js'
 import { printable } from '../../reports/printable.js'
-import type { Look, RunResult } from '../protocol/script.js'
+import type { Look, PhaseReached, RunResult } from '../protocol/script.js'
 import { requestWords } from './request-words.js'
 
 export type Evidence = Look & Partial<Pick<RunResult, 'exit'>>
@@ -32,6 +32,7 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
   else if (result.registers) lines.push('registers:', ...result.registers.trimEnd().split('\n').map(indent))
   if (result.faults.length > 0) lines.push('last exceptions:', ...result.faults.map(faultLine).map(indent))
   if (result.lastIo.length > 0) lines.push('last I/O:', ...result.lastIo.map(accessLine).map(indent))
+  if (result.phases && result.phases.length > 0) lines.push('phases:', ...result.phases.map(phaseLine).map(indent))
   if (result.requests && result.requests.length > 0)
     lines.push(
       'asked of the LAN:',
@@ -94,6 +95,10 @@ function refusalText({ access, segment = '', offset, limit, why }: Refusal): str
 function accessLine({ kind, port, name, value, times }: PortAccess): string {
   const often = times === 1 ? '' : `, ${times} times, last`
   return `${kind} port ${hex(port)}${name ? ` (${name})` : ''}${often}: ${hex(value)}`
+}
+
+function phaseLine({ name, percent, guestTimeNs }: PhaseReached): string {
+  return `${seconds(guestTimeNs)} ${name}${percent === undefined ? '' : `, ${percent} %`}`
 }
 
 const seconds = (ns: number) => `${(ns / 1e9).toFixed(3)} s`

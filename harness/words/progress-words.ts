@@ -22,9 +22,15 @@ export function progressLine(
   if (!stream.isTTY) return progressLines((line) => stream.write(`bootwright: ${line}\n`))
   let last: Progress | undefined
   let shown = false
+  const estimate = new Estimate()
   return {
     show(progress) {
-      stream.write(`${CLEAR}${formatProgress(progress, last, { columns: stream.columns ?? 80, color: !env.NO_COLOR })}`)
+      const style = {
+        columns: stream.columns ?? 80,
+        color: !env.NO_COLOR,
+        left: estimate.left(progress, progress.hostMs),
+      }
+      stream.write(`${CLEAR}${formatProgress(progress, last, style)}`)
       last = progress
       shown = true
     },
@@ -43,13 +49,15 @@ export function progressLines(write: (line: string) => void, clock = () => perfo
   const begin = clock()
   let next = begin + EVERY
   let last: Progress | undefined
+  const estimate = new Estimate()
   return {
     show(progress) {
       const now = clock()
+      const left = estimate.left(progress, now)
       if (now < next) return
       next = now + EVERY
       const here = { ...progress, hostMs: now - begin }
-      write(formatProgress(here, last, { columns: COLUMNS, color: false }))
+      write(formatProgress(here, last, { columns: COLUMNS, color: false, left }))
       last = here
     },
     clear() {},
@@ -60,13 +68,42 @@ export function progressLines(write: (line: string) => void, clock = () => perfo
 export function formatProgress(
   now: Progress,
   last: Progress | undefined,
-  { columns, color }: { columns: number; color: boolean },
+  { columns, color, left }: { columns: number; color: boolean; left?: string },
 ): string {
   const hostMs = now.hostMs - (last?.hostMs ?? 0)
   const factor = hostMs > 0 ? (now.guestTimeNs - (last?.guestTimeNs ?? 0)) / 1e6 / hostMs : 0
   const mips = hostMs > 0 ? (now.instructions - (last?.instructions ?? 0)) / 1e3 / hostMs : 0
   const speed = now.instructions > 0 ? ` ${mips.toFixed(0)} MIPS` : ''
   const head = `${(now.guestTimeNs / 1e9).toFixed(1)} s${speed} ${factor.toFixed(2)}x`
-  const rest = `  ${printable(now.lastLine)}`.slice(0, Math.max(0, columns - 1 - head.length))
+  const rest = `  ${printable(phaseWords(now, left))}`.slice(0, Math.max(0, columns - 1 - head.length))
   return color ? `\x1b[2m${head}\x1b[0m${rest}` : head + rest
+}
+
+/** `base system 43 %, about 4 min left`, or the screen's last line where no phase is known. */
+function phaseWords({ phase, lastLine }: Progress, left: string | undefined): string {
+  if (!phase) return lastLine
+  const percent = phase.percent === undefined ? '' : ` ${phase.percent} %`
+  return `${phase.name}${percent}${left ? `, ${left}` : ''}`
+}
+
+/** How long a phase will take yet, by how fast it came where it is; nothing before a twentieth of it is done. */
+class Estimate {
+  private name: string | undefined
+  private from = { percent: 0, ms: 0 }
+
+  left({ phase }: Progress, ms: number): string | undefined {
+    if (phase?.percent === undefined) return undefined
+    const { name, percent } = phase
+    if (name !== this.name) {
+      this.name = name
+      this.from = { percent, ms }
+    }
+    const done = percent - this.from.percent
+    if (done < 5) return undefined
+    return `about ${rounded(((ms - this.from.ms) / done) * (100 - percent))} left`
+  }
+}
+
+function rounded(ms: number): string {
+  return ms < 90_000 ? `${Math.ceil(ms / 10_000) * 10} s` : `${Math.round(ms / 60_000)} min`
 }

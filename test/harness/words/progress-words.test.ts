@@ -28,3 +28,19 @@ test('off a terminal the line of a run is such a one, and a terminal has its liv
   progressLine({ isTTY: true, columns: 80, write } as never, { NO_COLOR: '1' }).show(progress(1, 'x'))
   expect(written.startsWith('\r\x1b[K1.0 s ')).toBe(true)
 })
+
+test('a phase of long work is told in place of the last line, with the time that it will take yet', () => {
+  const lines: string[] = []
+  let now = 0
+  const line = progressLines(
+    (text) => lines.push(text),
+    () => now,
+  )
+  const at = (percent: number) => ({
+    ...progress(percent, 'Unpacking libc6'),
+    phase: { name: 'base system', percent, guestTimeNs: 0 },
+  })
+  for (let percent = 0; percent <= 43; percent++, now += 10_000) line.show(at(percent))
+  expect(lines[0]).toMatch(/ base system 1 %$/)
+  expect(lines.at(-1)).toMatch(/ base system 43 %, about 10 min left$/)
+})
