@@ -73,5 +73,5 @@ function isImage(path: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (stats !== undefined) return !stats.isDirectory()
   // What looks like an image's name is told as a missing image, not as an unknown guest.
-  return /\.(img|ima|iso|raw|bin|flp|vfd|dsk|hdd)$/i.test(path)
+  return /\.(img|ima|iso|raw|bin|flp|vfd|dsk|hdd|qcow2?|vmdk|vdi|vhdx?)$/i.test(path)
 }

@@ -18,6 +18,7 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   'merge-reports': async () => (await import('./reports.js')).mergeReportsCommand(),
   accept: async () => (await import('./reports.js')).acceptCommand(),
   stages: async () => (await import('./stages.js')).stagesCommand(),
+  image: async () => (await import('./image.js')).imageCommand(),
   devices: async () => (await import('./devices.js')).devicesCommand(),
   matrix: async () => (await import('./matrix.js')).matrixCommand(),
   doctor: async () => (await import('./doctor.js')).doctorCommand(),

@@ -18,7 +18,7 @@ import { driveDevices } from './drive-devices.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
 
-export type { MediumConfig } from '../options/media-config.js'
+export type { DiskConfig, MediumConfig } from '../options/media-config.js'
 
 export interface KernelConfig {
   path: string
@@ -124,7 +124,10 @@ export function openMachine(
 ): OpenedMachine {
   const opened: { device: BlockDevice; name: string }[] = []
   const open = (medium: MediumConfig, as: MediumKind): BlockDevice => {
-    const { device } = openMedium(medium.path, { as, write: medium.write, overlayLimit: config.overlayLimit })
+    const { device } = openMedium(medium.path, {
+      ...{ as, write: medium.write, format: medium.format },
+      overlayLimit: config.overlayLimit,
+    })
     opened.push({ device, name: JSON.stringify(medium.path) })
     return device
   }

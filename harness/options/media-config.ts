@@ -4,7 +4,7 @@
 export const DISK_BUSES = ['ide', 'virtio', 'none'] as const
 
 /** Image formats by QEMU's names. */
-export const IMAGE_FORMATS = ['raw'] as const
+export const IMAGE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'] as const
 export type ImageFormat = (typeof IMAGE_FORMATS)[number]
 
 /** Primary master and slave, secondary master and slave; the CD drive is secondary master unless somebody says otherwise. */

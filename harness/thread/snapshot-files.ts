@@ -5,11 +5,12 @@ import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import type { State } from '../../machine/device.js'
+import { filesOfImage } from '../../machine/media/disk-format.js'
 import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
-import type { DriveMedia, MachineConfig, NetworkConfig, ServedConfig } from '../config/machine-config.js'
+import type { DiskConfig, DriveMedia, MachineConfig, NetworkConfig, ServedConfig } from '../config/machine-config.js'
 import { optionRoms } from '../config/option-roms.js'
 import { SavedConfig, SavedInputs, SavedMedia } from '../config/saved-config.js'
 import { SavedHolder, SavedRunner } from '../config/saved-session.js'
@@ -132,7 +133,7 @@ export function checkInputs(saved: readonly InputFile[], here: readonly InputFil
 export async function inputsOf(config: MachineConfig, media: DriveMedia): Promise<InputFile[]> {
   const files: [what: string, path: string | undefined][] = [
     ...REMOVABLE_DRIVES.map((drive): [string, string | undefined] => [driveWords(drive), media[drive]?.path]),
-    ...(config.disks ?? []).map((disk, i): [string, string | undefined] => [driveWords(`disk${i}`), disk.path]),
+    ...(config.disks ?? []).flatMap(diskFiles),
     ['kernel', config.kernel?.path],
     ['initrd', config.kernel?.initrd],
     ...(config.kernel?.modules ?? []).map(({ path }, i): [string, string] => [`module ${i + 1}`, path]),
@@ -144,6 +145,19 @@ export async function inputsOf(config: MachineConfig, media: DriveMedia): Promis
   for (const [what, path] of files) if (path !== undefined) inputs.push({ what, path, ...(await identify(path, what)) })
   for (const [what, path] of served(config)) inputs.push({ what, path, ...(await identifyServed(path, what)) })
   return inputs
+}
+
+/** An image by itself, and the files behind it. */
+function diskFiles({ path, ...disk }: DiskConfig, i: number): [what: string, path: string | undefined][] {
+  const what = driveWords(`disk${i}`)
+  if (path === undefined) return []
+  let behind: string[] = []
+  try {
+    behind = filesOfImage(path, 'format' in disk ? disk.format : undefined).slice(1)
+  } catch {
+    // Opening it says what is wrong.
+  }
+  return [[what, path], ...behind.map((file, n): [string, string] => [`${what}, file ${n + 2}`, file])]
 }
 
 /** What the LAN's servers give of the host's: each a file or a folder. */

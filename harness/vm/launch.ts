@@ -196,7 +196,7 @@ async function machineValues(options: LaunchOptions): Promise<FlagValues> {
 /** Undefined where it is an image, or none. */
 async function guestOf(guest: string | Guest | undefined): Promise<Guest | undefined> {
   if (typeof guest !== 'string') return guest
-  const isImage = /\.(img|ima|iso|raw|bin|flp|vfd|dsk|hdd)$/i.test(guest) && existsSync(guest)
+  const isImage = /\.(img|ima|iso|raw|bin|flp|vfd|dsk|hdd|qcow2?|vmdk|vdi|vhdx?)$/i.test(guest) && existsSync(guest)
   return isImage ? undefined : loadGuest(guest)
 }
 

@@ -1,4 +1,4 @@
-/** Image formats that are not raw, known by their magic bytes, with the command that makes a raw image of them. */
+/** What no drive takes as it is, known by its magic bytes, with the command that makes an image of it. */
 
 export interface ForeignFormat {
   /** In a sentence: `a gzip file`. */
@@ -24,15 +24,8 @@ const SIGNATURES: readonly Signature[] = [
   { name: 'a 7-Zip archive', magic: [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c], convert: (path) => `7z x ${quote(path)}` },
   { name: 'a zip archive', magic: [0x50, 0x4b, 0x03, 0x04], convert: (path) => `unzip ${quote(path)}` },
   { name: 'a tar archive', magic: 'ustar', at: 257, convert: (path) => `tar xf ${quote(path)}` },
-  { name: 'a qcow2 image', magic: 'QFI\xfb', convert: qemuImg('qcow2') },
   { name: 'a QED image', magic: 'QED\0', convert: qemuImg('qed') },
-  { name: 'a VMDK image', magic: 'KDMV', convert: qemuImg('vmdk') },
-  { name: 'a VMDK image', magic: 'COWD', convert: qemuImg('vmdk') },
-  { name: 'a VMDK descriptor', magic: '# Disk DescriptorFile', convert: qemuImg('vmdk') },
-  { name: 'a VDI image', magic: [0x7f, 0x10, 0xda, 0xbe], at: 0x40, convert: qemuImg('vdi') },
-  { name: 'a VHDX image', magic: 'vhdxfile', convert: qemuImg('vhdx') },
-  { name: 'a VHD image', magic: 'conectix', convert: qemuImg('vpc') },
-  { name: 'a VHD image', magic: 'conectix', at: -512, convert: qemuImg('vpc') },
+  { name: 'a VMDK image of ESX', magic: 'COWD', convert: qemuImg('vmdk') },
   { name: 'a Parallels image', magic: 'WithoutFreeSpace', convert: qemuImg('parallels') },
   { name: 'a Parallels image', magic: 'WithouFreSpacExt', convert: qemuImg('parallels') },
   { name: 'an Apple disk image', magic: 'koly', at: -512, convert: qemuImg('dmg') },

@@ -5,7 +5,8 @@
 
 import { type Stats, statSync } from 'node:fs'
 import { UsageError } from '../errors.js'
-import type { BlockDevice } from './block-device.js'
+import { type BlockDevice, MediumError } from './block-device.js'
+import { type DiskFormat, formatNamed, HEAD, probeFile, probeFormat } from './disk-format.js'
 import {
   FLOPPY_GEOMETRIES,
   type FloppyGeometry,
@@ -13,6 +14,8 @@ import {
   floppySize,
   paddedFloppyGeometry,
 } from './floppy-geometry.js'
+import { HostFile } from './host-file.js'
+import { ImageError } from './image-error.js'
 import { foreignFormat, hasMagic } from './image-format.js'
 import { ImageLockedError } from './image-lock.js'
 import { Overlay } from './overlay.js'
@@ -23,7 +26,7 @@ export type MediumKind = 'floppy' | 'cdrom' | 'disk'
 export interface OpenMedium {
   readonly path: string
   readonly as: MediumKind
-  readonly format: 'raw'
+  readonly format: DiskFormat['name']
   /** What the drive is given: the overlay, or the file itself for a CD and where `write` was asked. */
   readonly device: BlockDevice
   /** Holds what the guest changed; undefined for a CD and where `write` was asked. */
@@ -49,30 +52,94 @@ const CD_SECTOR = 2048
  */
 export function openMedium(
   path: string,
-  options: { as: MediumKind; write?: boolean; overlayLimit?: number },
+  options: { as: MediumKind; write?: boolean; overlayLimit?: number; format?: DiskFormat['name'] },
 ): OpenMedium {
   const { as, write = false } = options
   const what = `${as} ${JSON.stringify(path)}`
   if (write && as === 'cdrom') throw new MediaError(`${what}: a CD cannot be written; leave out "write"`)
   checkFileType(statOrRefuse(path, what), what)
-  let file: RawImage
+  let file: HostFile
   try {
-    file = new RawImage(path, { write })
+    file = new HostFile(path, { write })
   } catch (error) {
     throw mediaError(error, what, write)
   }
+  let base: BlockDevice | undefined
   try {
     checkSize(file.size, what)
-    const fileSize = file.size
-    const { geometry, size } = contents(file, as, what)
-    file.standFor(size)
-    const overlay = write || as === 'cdrom' ? undefined : new Overlay(file, { limit: options.overlayLimit })
-    const warning = sizeWarning(fileSize, size, what, as, geometry)
-    return { path, as, format: 'raw', device: overlay ?? file, overlay, geometry, warning }
+    const { format, device, geometry, warning } = openImage(file, options, what)
+    base = device
+    const overlay = write || as === 'cdrom' ? undefined : new Overlay(device, { limit: options.overlayLimit })
+    return { path, as, format: format.name, device: overlay ?? device, overlay, geometry, warning }
   } catch (error) {
-    file.close()
+    if (base) base.close()
+    else file.close()
     throw error instanceof MediaError ? error : mediaError(error, what, write)
   }
+}
+
+function openImage(
+  file: HostFile,
+  { as, write = false, format: named }: { as: MediumKind; write?: boolean; format?: DiskFormat['name'] },
+  what: string,
+) {
+  const format = formatNamed(named) ?? probeFile(file)
+  if (format.name === 'raw') {
+    const device = new RawImage(file)
+    const { geometry, size } = contents({ ...picture(device), path: file.path }, as, what, named)
+    const warning = sizeWarning(device.size, size, what, as, geometry)
+    device.standFor(size)
+    if (named === undefined) device.guard = (offset, bytes) => checkStaysRaw(device, offset, bytes)
+    return { format, device, geometry, warning }
+  }
+  if (write && !format.isWritten)
+    throw new MediaError(
+      `${what} is a ${format.title} image, and those are only read here; leave out "write", or convert it: ` +
+        `bootwright image convert -O qcow2 ${JSON.stringify(file.path)} disk.qcow2`,
+    )
+  const device = format.open(file, 0)
+  if (device.size === 0 || device.size > LARGEST)
+    throw new MediaError(`${what} is an image of a disk of ${bytes(device.size)}; disks have up to 2 TiB here`)
+  if (as === 'disk') return { format, device, geometry: undefined, warning: undefined }
+  const { geometry, size } = contents({ ...picture(device), path: file.path }, as, what, format.name)
+  if (size !== device.size)
+    throw new MediaError(
+      `${what} is an image of ${bytes(device.size)}, which is no size of a ${as}; convert it to a raw one`,
+    )
+  return { format, device, geometry, warning: undefined }
+}
+
+/** An image as those see it who look at what is in it. */
+interface Picture {
+  path: string
+  size: number
+  read(offset: number, into: Uint8Array): void
+}
+
+const picture = (device: BlockDevice) => ({
+  size: device.size,
+  read: (offset: number, into: Uint8Array) => device.read(offset, into),
+})
+
+/**
+ * A guest that writes another format's header into a raw image would have it opened as that the next time, with files of
+ * the host's behind it that the header names.
+ */
+function checkStaysRaw(device: RawImage, offset: number, written: Uint8Array): void {
+  const tailAt = Math.max(0, device.size - HEAD)
+  if (offset >= HEAD && offset + written.length <= tailAt) return
+  const after = (at: number) => {
+    const sector = new Uint8Array(Math.min(HEAD, device.size))
+    device.read(at, sector)
+    const [from, to] = [Math.max(at, offset), Math.min(at + sector.length, offset + written.length)]
+    if (from < to) sector.set(written.subarray(from - offset, to - offset), from - at)
+    return sector
+  }
+  const format = probeFormat(after(0), after(tailAt))
+  if (format.name === 'raw') return
+  throw new MediumError(
+    `${device.path}: the guest would make a ${format.title} image of this raw one; say that it is raw: format=raw`,
+  )
 }
 
 function statOrRefuse(path: string, what: string): Stats {
@@ -96,9 +163,7 @@ function checkFileType(stats: Stats, what: string): void {
 function checkSize(size: number, what: string): void {
   if (size === 0) throw new MediaError(`${what} is empty; was it copied or downloaded completely?`)
   if (size > LARGEST)
-    throw new MediaError(
-      `${what} is ${number(size)} bytes long; raw images over 2 TiB (${number(LARGEST)}) are refused`,
-    )
+    throw new MediaError(`${what} is ${number(size)} bytes long; images over 2 TiB (${number(LARGEST)}) are refused`)
 }
 
 interface Contents {
@@ -108,12 +173,14 @@ interface Contents {
 }
 
 /** What the file stands for; throws where the drive can make nothing of it. */
-function contents(file: RawImage, as: MediumKind, what: string): Contents {
+function contents(file: Picture, as: MediumKind, what: string, named: string | undefined): Contents {
   const head = bytesAt(file, 0, SECTOR)
   const tail = bytesAt(file, Math.max(0, file.size - SECTOR), SECTOR)
-  const foreign = foreignFormat(head, tail)
+  const foreign = named === undefined ? foreignFormat(head, tail) : undefined
   if (foreign)
-    throw new MediaError(`${what} is ${foreign.name}, not a raw image; convert it first: ${foreign.convert(file.path)}`)
+    throw new MediaError(
+      `${what} is ${foreign.name}, no image that is read here; convert it first: ${foreign.convert(file.path)}`,
+    )
   if (as === 'cdrom') return { size: cdSize(file, what) }
   if (as === 'floppy') return floppyContents(file, head, what)
   return { size: diskSize(file, head) }
@@ -139,7 +206,7 @@ function sizeWarning(
   return `${what} has only ${bytes(fileSize)}, and ${why}: what is missing reads as zeros; is the file complete?`
 }
 
-function floppyContents(file: RawImage, boot: Uint8Array, what: string): Contents {
+function floppyContents(file: Picture, boot: Uint8Array, what: string): Contents {
   const geometry = floppyGeometry(file.size)
   if (geometry) return { geometry, size: floppySize(geometry) }
   if (isIso(file)) throw new MediaError(`${what} is a CD image (ISO 9660); open it as "cdrom"`)
@@ -152,7 +219,7 @@ function floppyContents(file: RawImage, boot: Uint8Array, what: string): Content
 }
 
 /** Sector 16 and up hold volume descriptors, ECMA-119, section 6.7.1 and ECMA-167, part 2, section 8.3.1. */
-function cdSize(file: RawImage, what: string): number {
+function cdSize(file: Picture, what: string): number {
   const whole = Math.ceil(file.size / CD_SECTOR) * CD_SECTOR
   if (file.size >= 17 * CD_SECTOR) {
     const descriptor = bytesAt(file, 16 * CD_SECTOR, CD_SECTOR)
@@ -173,7 +240,7 @@ function cdSize(file: RawImage, what: string): number {
 }
 
 /** What the primary volume descriptor says, in bytes; 0 where it says nothing that could be. */
-function volumeSize(file: RawImage): number {
+function volumeSize(file: Picture): number {
   for (let sector = 16; sector < 32 && (sector + 1) * CD_SECTOR <= file.size; sector++) {
     const descriptor = bytesAt(file, sector * CD_SECTOR, CD_SECTOR)
     if (!hasMagic(descriptor, 1, 'CD001') || descriptor[0] === 255) return 0
@@ -186,7 +253,7 @@ function volumeSize(file: RawImage): number {
 }
 
 /** What is there or, where a sound partition table says more, that. */
-function diskSize(file: RawImage, head: Uint8Array): number {
+function diskSize(file: Picture, head: Uint8Array): number {
   const whole = Math.ceil(file.size / SECTOR) * SECTOR
   const view = new DataView(head.buffer)
   if (view.getUint16(510, true) !== 0xaa55) return whole
@@ -204,19 +271,19 @@ function diskSize(file: RawImage, head: Uint8Array): number {
 }
 
 /** A protective MBR covers what it likes; the GPT header's alternate LBA is the disk's last sector. */
-function gptEnd(file: RawImage): number {
+function gptEnd(file: Picture): number {
   if (file.size < 2 * SECTOR) return 0
   const header = bytesAt(file, SECTOR, SECTOR)
   if (!hasMagic(header, 0, 'EFI PART')) return 0
   return (Number(new DataView(header.buffer).getBigUint64(32, true)) + 1) * SECTOR
 }
 
-function isIso(file: RawImage): boolean {
+function isIso(file: Picture): boolean {
   return file.size >= 17 * CD_SECTOR && hasMagic(bytesAt(file, 16 * CD_SECTOR, 8), 1, 'CD001')
 }
 
 /** Up to `length` bytes in a buffer of that length, zeros past the end of the file. */
-function bytesAt(file: RawImage, offset: number, length: number): Uint8Array {
+function bytesAt(file: Picture, offset: number, length: number): Uint8Array {
   const into = new Uint8Array(length)
   file.read(offset, into.subarray(0, Math.min(length, file.size - offset)))
   return into
@@ -233,6 +300,7 @@ function lockedError({ holder, writes }: ImageLockedError, what: string, write: 
 
 /** @internal Turns the host's error into a sentence; exported for tests, which may run as root. */
 export function mediaError(error: unknown, what: string, write: boolean): MediaError {
+  if (error instanceof ImageError) return new MediaError(`${what} ${error.message}`)
   if (error instanceof ImageLockedError) return lockedError(error, what, write)
   const code = (error as NodeJS.ErrnoException).code
   switch (code) {

@@ -14,6 +14,7 @@ import { loadNeedle } from '../../harness/needles/needle.js'
 import { isLinuxKernel, planLinuxBoot } from '../../machine/firmware/linux-boot.js'
 import { planMultiboot } from '../../machine/firmware/multiboot.js'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
+import { newQcow2 } from '../../machine/media/qcow2/create.js'
 import { renderJunit } from '../../reports/junit.js'
 import { renderMatrixHtml } from '../../reports/matrix-html.js'
 import { renderMatrixMarkdown } from '../../reports/matrix-markdown.js'
@@ -70,10 +71,13 @@ const NEEDLE = {
   properties: [{ name: 'workaround', value: 'bsc#1' }],
 }
 
+const VMDK = '# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\nRW 8 FLAT "case.floppy" 0\nRW 8 ZERO\n'
+
 function useMedium(as: MediumKind) {
   return (file: string) => {
     probeImage(file)
-    const { device } = openMedium(file, { as })
+    // In place, so that its tables are changed, too.
+    const { device } = openMedium(file, { as, write: file.endsWith('.qcow2') })
     try {
       const bytes = new Uint8Array(Math.min(4096, device.size))
       device.read(0, bytes)
@@ -137,6 +141,8 @@ async function getReady() {
       sample: buildDisk({ partitions: [{ megabytes: 2, files, active: true }] }),
       use: useMedium('disk'),
     },
+    { name: 'qcow2', sample: newQcow2({ size: 2 ** 20, clusterBits: 12 }), use: useMedium('disk') },
+    { name: 'vmdk', sample: Buffer.from(VMDK), use: useMedium('disk') },
     { name: 'iso', sample: buildIso(), use: useMedium('cdrom') },
     { name: 'linux', sample: makeKernel(), use },
     { name: 'elf', sample: makeElf([{ address: 0x100000, data: new Uint8Array(600) }] as never, 0x100000, 3), use },

@@ -153,14 +153,13 @@ describe('refusing a medium', () => {
     ['a gzip file', 'gunzip -k', [0x1f, 0x8b, 8]],
     ['an xz file', 'unxz -k', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]],
     ['a zip archive', 'unzip', [0x50, 0x4b, 3, 4]],
-    ['a qcow2 image', 'qemu-img convert -f qcow2 -O raw', [0x51, 0x46, 0x49, 0xfb]],
-    ['a VMDK image', 'qemu-img convert -f vmdk -O raw', [0x4b, 0x44, 0x4d, 0x56]],
+    ['a QED image', 'qemu-img convert -f qed -O raw', [0x51, 0x45, 0x44, 0]],
     ['a bzip2 file', 'bunzip2', [...Buffer.from('BZh9'), 0x31, 0x41, 0x59, 0x26, 0x53, 0x59]],
   ])('that is %s, naming the command that converts it', (name, command, magic) => {
     const path = file("it's packed.bin", Uint8Array.from(magic), 1_474_560)
     for (const as of ['disk', 'floppy', 'cdrom'] as const) {
       const message = refusal(path, as)
-      expect(message).toContain(`is ${name}, not a raw image; convert it first: ${command}`)
+      expect(message).toContain(`is ${name}, no image that is read here; convert it first: ${command}`)
       expect(message).toContain(`'${folder}/it'\\''s packed`)
     }
   })
