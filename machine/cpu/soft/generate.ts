@@ -15,7 +15,7 @@
  *   X is memory whose index is an XMM register;
  * - call: the handler, `T` standing for the operand size's type and `MEM` for "the operand is in memory";
  * - flags: `end` (ends a block, sets RIP), `jump` (returns the next op), `hot`, `lock`,
- *   `i64`, `o64`, `d64`, `f64`, `noprefix66`; `if=NAME`: #UD where the CPU model has not this feature.
+ *   `i64`, `o64`, `d64`, `f64`, `noprefix66`, `unwinds`; `if=NAME`: #UD where the CPU model has not this feature.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -70,6 +70,8 @@ export const NODES: StaticArray<u32> = [${list(nodes)}]
 export const LEAVES: StaticArray<u32> = [${list(leaves.flat())}]
 /** Case of the dispatch switch by variant. */
 export const CASES: StaticArray<u16> = [${list(cases)}]
+/** By case: see GoesOn. */
+export const GOES_ON: StaticArray<u8> = [${list(handlers.map(({ goesOn }) => goesOn))}]
 export const TABLE_HASH: u32 = ${hash}
 `,
   )

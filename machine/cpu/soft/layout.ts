@@ -136,6 +136,7 @@ export const ATTN_DEBUG = 16
 export const ATTN_STEP = 32
 export const ATTN_HIT = 64
 export const ATTN_TRIAL = 128
+export const ATTN_FAULT = 256
 export const FLAG_CF = 1
 export const FLAG_PF = 4
 export const FLAG_AF = 16

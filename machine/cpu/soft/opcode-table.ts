@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { FEATURES } from '../features.js'
 import { tables } from './opcodes/index.js'
+import type { GoesOn } from './opcodes/row.js'
 
 const KIND = { none: 0, gpr: 1, gpr8: 2, number: 3, xmm: 4, mmx: 5, opcodeGpr: 6, opcodeGpr8: 7, vectorIndex: 8 }
 const IMM: { [form: string]: number } = { Ib: 1, Ibs: 2, Iw: 3, Iz: 4, Iv: 5, IwIb: 6, O: 7, A: 8, Jb: 9, Jz: 10 }
@@ -36,6 +37,8 @@ export interface Variant {
   code: string
   ending: Ending
   hot: boolean
+  /** See GoesOn; 0 where its faults are unwound. */
+  goesOn: GoesOn | 0
 }
 const variants: Variant[] = []
 const variantsOfCall = new Map<string, number>()
@@ -44,7 +47,14 @@ const nodes: number[] = []
 const roots = new Array<number>(MAPS.length * 256).fill(0)
 const byOpcode = new Map<number, Leaf[]>()
 
-function addVariants(text: string, call: string, flags: string[], sizes: number, memoryForms: boolean): number {
+function addVariants(
+  text: string,
+  call: string,
+  flags: string[],
+  sizes: number,
+  memoryForms: boolean,
+  goesOn: GoesOn | 0,
+): number {
   // Rows that call the same handler in the same way (81 and 83, 70 and 0F 80) share its variants.
   const key = [call, flags.filter((f) => f === 'end' || f === 'jump'), sizes, memoryForms].join('|')
   const known = variantsOfCall.get(key)
@@ -56,13 +66,13 @@ function addVariants(text: string, call: string, flags: string[], sizes: number,
     for (const memory of memoryForms ? ['false', 'true'] : ['false']) {
       const code = call.replace(/\bT\b/g, type).replace(/\bMEM\b/g, memory)
       // 16-bit forms are never hot: they would only make the switch larger.
-      variants.push({ text, code, ending, hot: flags.includes('hot') && type !== 'u16' })
+      variants.push({ text, code, ending, hot: flags.includes('hot') && type !== 'u16', goesOn })
     }
   }
   return first
 }
 
-function addRow(where: string, operands: string, call: string, flagText = ''): void {
+function addRow(goesOn: GoesOn | 0, where: string, operands: string, call: string, flagText = ''): void {
   const text = `${where} ${operands}`.trim()
   const flags = flagText.split(' ').filter(Boolean)
   const words = where.split(' ')
@@ -141,7 +151,7 @@ function addRow(where: string, operands: string, call: string, flagText = ''): v
   if (flags.includes('i64')) leaf.long = 0
   if (flags.includes('o64')) leaf.long = 1
   const memoryForms = /\bMEM\b/.test(call)
-  const first = addVariants(text, call, flags, sizes, memoryForms)
+  const first = addVariants(text, call, flags, sizes, memoryForms, flags.includes('unwinds') ? 0 : goesOn)
   leaf.words[0] = first | (memoryForms ? 1 << 16 : 0) | (sizes << 17)
   const gate = flags.find((flag) => flag.startsWith('if='))?.slice(3)
   if (gate && !FEATURES.has(gate)) fail(`${text}: no feature ${gate}`)
@@ -228,8 +238,8 @@ let made: HandlerTable | undefined
 /** The handlers alone. */
 export function handlerTable(): HandlerTable {
   if (made) return made
-  for (const { rows } of tables) for (const row of rows) addRow(...row)
-  const invalid = addVariants('invalid opcode', 'invalidOpcode()', [], 0, false)
+  for (const table of tables) for (const row of table.rows) addRow(table.goesOn ?? 0, ...row)
+  const invalid = addVariants('invalid opcode', 'invalidOpcode()', [], 0, false, 0)
   const handlers = [
     ...variants.filter((v) => v.hot),
     ...(['plain', 'end', 'jump'] as const).flatMap((ending) => variants.filter((v) => !v.hot && v.ending === ending)),

@@ -176,6 +176,7 @@ export class SoftEngine implements Engine {
       tprWrite: (value: number) => board.writeTpr(value),
       ferr: (level: number) => board.ferr(level !== 0),
       smmChanged: (inSmm: number) => board.smmChanged(inSmm !== 0),
+      lookAtClock: () => this.lookAtClock(),
       compile: () => this.jit.compile(),
       stopsAt: (linear: bigint) => this.breakpoints.stopsAt(linear),
       stopsBehind: (linear: bigint, size: number, kind: number) => this.breakpoints.stopsBehind(linear, size, kind),
@@ -273,6 +274,10 @@ export class SoftEngine implements Engine {
   private count(): void {
     if (--this.callsLeft > 0) return
     this.callsLeft = LOOK_INTERVAL
+    this.lookAtClock()
+  }
+
+  private lookAtClock(): void {
     if (performance.now() >= this.hostEnd) this.stop()
   }
 

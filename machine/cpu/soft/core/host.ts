@@ -24,6 +24,8 @@
 @external("host", "stopsBehind") export declare function stopsBehind(linear: u64, size: u32, kind: u32): bool
 /** Blocks wait in JIT_QUEUE to be compiled. */
 @external("host", "compile") export declare function compile(): void
+/** Many exceptions were taken, which may have taken the host long. */
+@external("host", "lookAtClock") export declare function lookAtClock(): void
 /** Something the core does not do, with where and what: counted and shown in the "why did it stop" report. */
 @external("host", "warn") export declare function warn(kind: u32, value: u32): void
 

@@ -227,6 +227,8 @@ export const ATTN_STEP: u32 = 32
 export const ATTN_HIT: u32 = 64
 /** spin.ts looks at each instruction. */
 export const ATTN_TRIAL: u32 = 128
+/** The executing instruction has faulted. */
+export const ATTN_FAULT: u32 = 256
 
 export const FLAG_CF: u32 = 1
 export const FLAG_PF: u32 = 4

@@ -3,9 +3,11 @@
  * handlers run once for each half of the vector (core/execute/vex.ts); `Halves` says what differs.
  */
 import { IMMEDIATE_SHIFTS, INTEGER, SHIFTS } from './mmx.js'
-import type { Row } from './row.js'
+import type { GoesOn, Row } from './row.js'
 import { PACKING, rows as sseRows } from './sse.js'
 import { rows as laterRows, SSE41, SSSE3 } from './sse-later.js'
+
+export const goesOn: GoesOn = 2
 
 export const from = ['vex', 'avx-move', 'avx-permute', 'float-half', 'xmm', 'state', 'lanes-more']
 

@@ -1,5 +1,7 @@
 /** Bit manipulation rows (Intel SDM vol. 2, tables ). */
-import type { Row } from './row.js'
+import type { GoesOn, Row } from './row.js'
+
+export const goesOn: GoesOn = 1
 
 export const from = ['bits', 'vex']
 

@@ -1,5 +1,7 @@
 /** FMA3 rows (Intel SDM vol. 2, table A-4): the opcode's high digit orders the operands, its low digit says the rest. */
-import type { Row } from './row.js'
+import type { GoesOn, Row } from './row.js'
+
+export const goesOn: GoesOn = 2
 
 export const from = ['fma']
 

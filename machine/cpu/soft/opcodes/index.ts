@@ -4,9 +4,10 @@ import * as bits from './bits.js'
 import * as fma from './fma.js'
 import * as integer from './integer.js'
 import * as mmx from './mmx.js'
+import type { Table } from './row.js'
 import * as sse from './sse.js'
 import * as sseLater from './sse-later.js'
 import * as system from './system.js'
 import * as x87 from './x87.js'
 
-export const tables = [integer, system, x87, mmx, sse, sseLater, bits, avx, fma]
+export const tables: readonly Table[] = [integer, system, x87, mmx, sse, sseLater, bits, avx, fma]

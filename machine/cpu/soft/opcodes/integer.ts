@@ -1,5 +1,7 @@
 /** Integer instructions and near branches (Intel SDM vol. 2, appendix A). */
-import type { Row } from './row.js'
+import type { GoesOn, Row } from './row.js'
+
+export const goesOn: GoesOn = 1
 
 export const from = [
   ...['arithmetic', 'move', 'stack', 'condition', 'shift', 'multiply', 'bit-test', 'exchange', 'flag-moves', 'decimal'],

@@ -1,5 +1,7 @@
 /** MMX rows, with SSE's and SSE2's additions to MMX. `INTEGER` is the list that the SSE2 rows share. */
-import type { Row } from './row.js'
+import type { GoesOn, Row } from './row.js'
+
+export const goesOn: GoesOn = 2
 
 export const from = ['mmx', 'lanes']
 

@@ -1,5 +1,7 @@
 /** SSE3, SSSE3, SSE4.1, SSE4.2, AES-NI, PCLMULQDQ and SHA rows (Intel SDM vol. 2, tables ). */
-import type { Row } from './row.js'
+import type { GoesOn, Row } from './row.js'
+
+export const goesOn: GoesOn = 2
 
 export const from = ['sse-later', 'sse-strings', 'crypto', 'sse-integer', 'fxsave', 'mmx', 'float-sse', 'lanes-more']
 

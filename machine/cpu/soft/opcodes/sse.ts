@@ -1,6 +1,8 @@
 /** SSE and SSE2 rows (Intel SDM vol. 2, tables ). */
 import { IMMEDIATE_SHIFTS, INTEGER, SHIFTS } from './mmx.js'
-import type { Row } from './row.js'
+import type { GoesOn, Row } from './row.js'
+
+export const goesOn: GoesOn = 2
 
 export const from = ['sse-arith', 'sse-move', 'sse-integer', 'sse-convert', 'fxsave', 'float-sse', 'lanes']
 
@@ -169,7 +171,7 @@ const SSE2_ROWS = /^np 0f (5a|5b|c3)|^f3 0f (5a|5b|6f|7f|7e|70|e6|d6)|^np 0f ae 
 
 function gateOf(where: string): string {
   if (where.startsWith('0f 18')) return ''
-  if (/^np 0f ae \/[01] mem/.test(where)) return 'if=fxsr'
+  if (/^np 0f ae \/[01] mem/.test(where)) return 'if=fxsr unwinds'
   if (where === 'np 0f ae /7 mem') return 'if=clflush'
   return /^(66|f2) /.test(where) || SSE2_ROWS.test(where) ? 'if=sse2' : 'if=sse'
 }

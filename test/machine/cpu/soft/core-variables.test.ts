@@ -41,6 +41,8 @@ const REVIEWED: { [why: string]: string } = {
   'set where a page is entered, cleared by flushTlb()': 'largeSizes',
   'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed',
   'set by the host between runs, and by writes of debug registers, which raise before': 'watchedPages watching',
+  'what comes behind a fault: run() ends it first': 'faulted countLeft sizeLeft',
+  'counted down to a look at the clock': 'looksIn',
   'only ever counted up': 'tlbGeneration lastGeneration count',
 }
 

@@ -3,9 +3,10 @@
  * bytes they were made from are written (`code-map.ts`).
  */
 import {
-  BLOCK_BYTES, BLOCK_COUNT, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_HEAT, BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS,
+  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_HEAT, BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS,
   BLOCK_ROOM, BLOCK_WATCHED, CODE_MAP_BYTES, NEVER_HOT, codeMap, forgetLeft, hashSlot, markCode, takeLeft,
 } from './code-map'
+import { faulted } from '../system/aftermath'
 import { checkInstructionBreakpoint, isWatched } from '../system/debug'
 import { MAX_OPS, decodeBlock } from './decode'
 import { refuse } from '../system/fault'
@@ -64,7 +65,15 @@ function checkFetch(ip: u64): void {
   } else if (ip > <u64>load<u32>(CS, SEG_LIMIT)) refuse(EX_GP, 0, REFUSED_LIMIT, CS, ip, 2)
 }
 
-/** The block at CS:RIP, decoded if need be; raises what the fetch raises. */
+/** What is found where the fetch has faulted; nothing enters it. */
+const NO_BLOCK: usize = memory.data(<i32>BLOCK_HEADER, 16)
+
+function noBlock(): usize {
+  store<u32>(NO_BLOCK, BLOCK_DROPPED, BLOCK_MODE)
+  return NO_BLOCK
+}
+
+/** The block at CS:RIP, decoded if need be; raises what the fetch raises, or is NO_BLOCK. */
 export function findBlock(): usize {
   const ip = load<u64>(RIP)
   const linear = codeLinear(ip)
@@ -74,6 +83,7 @@ export function findBlock(): usize {
   if (watched) checkInstructionBreakpoint(linear)
   checkFetch(ip)
   const phys = fetchAddress(linear)
+  if (faulted) return noBlock()
   const mode = load<u32>(MODE)
   const slot = jumpSlot(linear)
   // Mostly the page is where it was before translations were forgotten.
@@ -84,6 +94,7 @@ export function findBlock(): usize {
     if (pool + LARGEST + CODE_MAP_BYTES > codeMaps) dropEverything()
     block = pool
     const cached = decodeBlock(block, linear, phys)
+    if (faulted) return noBlock()
     // An instruction that crosses a page, and code whose bytes change untold, is decoded afresh each time.
     if (!cached) return block
     block = place(block, phys)

@@ -8,6 +8,7 @@ import {
 } from './code-map'
 import { askForCompilation, hasRegion, runRegion } from './compiled'
 import { decodedIn } from './decode'
+import { faulted } from '../system/aftermath'
 import { refuse } from '../system/fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from '../system/fault-log'
 import { OP_LINK_NEXT } from './op'
@@ -102,8 +103,9 @@ function executeCompiled(first: usize, firstIp: u64): usize {
   return left > 0 ? enterLimited(block, <u64>left) : 0
 }
 
-/** Starts `block` at RIP for at most `ops` instructions. */
+/** Starts `block` at RIP for at most `ops` instructions. 0 where its fetch has faulted. */
 export function enterLimited(block: usize, ops: u64): usize {
+  if (faulted) return 0
   const n = min<u64>(ops, <u64>load<u32>(block, BLOCK_COUNT))
   store<u64>(ICOUNT, load<u64>(ICOUNT) + n)
   store<u64>(ICOUNT_LIMIT, pressing() ? 0 : load<u64>(ICOUNT_END))

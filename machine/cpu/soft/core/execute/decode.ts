@@ -6,6 +6,7 @@
 import {
   BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS,
 } from './code-map'
+import { faulted } from '../system/aftermath'
 import { isWatched } from '../system/debug'
 import { raise, refuse } from '../system/fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from '../system/fault-log'
@@ -113,6 +114,10 @@ function nextByte(): u32 {
       if (mode & MODE_CODE64 && nonCanonical(next)) refuse(EX_GP, 0, REFUSED_CANONICAL, CS, next, 2)
       if (mode & MODE_CS_LIMIT && load<u64>(RIP) + length > <u64>load<u32>(CS, SEG_LIMIT)) pastLimit()
       secondPhys = fetchAddress(mode & MODE_CODE64 ? next : next & 0xffffffff)
+      if (faulted) {
+        stopped = true
+        return 0
+      }
       crossed = true
     }
     return <u32>physRead(secondPhys + (length++ - inFirstPage), 1)
@@ -144,7 +149,7 @@ function nextSigned(size: u32): i64 {
 
 /**
  * Decodes the block at `linear` (physical `phys`) into `block`. Returns false when it must not be kept. Raises what the
- * fetch of its first instruction raises.
+ * fetch of its first instruction raises, and is no block where that has `faulted`.
  */
 export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
   const entry = physMap(phys)
@@ -181,6 +186,7 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
     firstOfBlock = false
     if (ends || crossed || !keepable || isWatched(linear + offset)) break
   }
+  if (faulted) return false
   store<u64>(block, phys, BLOCK_PHYS)
   store<u32>(block, count, BLOCK_COUNT)
   store<u32>(block, offset, BLOCK_BYTES)

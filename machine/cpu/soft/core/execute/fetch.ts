@@ -5,6 +5,7 @@
  * must never forget a page of which the jump cache, a link or the executing block could still know.
  */
 import { jumpSlot } from './blocks'
+import { faulted } from '../system/aftermath'
 import { ACCESS_EXECUTE, ACCESS_USER, translate } from '../memory/page-walk'
 import { CPL, FETCHED_PAGES, JUMP_CACHE, JUMP_CACHE_SIZE } from '../state'
 import { bankNumber, noteLarge, tlbGeneration } from '../memory/tlb'
@@ -38,13 +39,14 @@ let pages: u32 = 0
   return (linear & ~0xfff) | (<u64>bankNumber << CPU_SHIFT) | (user ? TAKEN | BY_USER : TAKEN)
 }
 
-/** Physical address of `linear`, from which the CPU fetches; raises what the fetch raises. */
+/** Physical address of `linear`, from which the CPU fetches; raises what the fetch raises, which may have `faulted` then. */
 export function fetchAddress(linear: u64): u64 {
   const user = load<u32>(CPL) == 3
   const tag = fetchTag(linear, user)
   let slot = fetchSlot(tag)
   if (load<u32>(slot, 12) == tlbGeneration && load<u64>(slot) == tag) return (<u64>load<u32>(slot, 8) << 12) | (linear & 0xfff)
   const phys = translate(linear, user ? ACCESS_EXECUTE | ACCESS_USER : ACCESS_EXECUTE)
+  if (faulted) return 0
   noteLarge(linear)
   if (!load<u64>(slot)) {
     if (pages == MOST) {

@@ -8,7 +8,8 @@ import { findBlock } from './blocks'
 import { enterLimited } from './chain'
 import { execute } from '../generated/dispatch'
 import { takeHits } from '../system/debug'
-import { acknowledge } from '../host'
+import { acknowledge, lookAtClock } from '../host'
+import { endAftermath, faulted } from '../system/aftermath'
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from '../system/interrupt'
 import { endOps, stall } from './progress'
 import { enterSmm } from '../system/smm'
@@ -23,20 +24,36 @@ import {
 /** What delivering an exception takes, in instructions of 10 ns: some hundred cycles on any CPU. */
 const EXCEPTION_STALL: u64 = 20
 
+/** So many exceptions between two looks at the host's clock. */
+const LOOK_INTERVAL: u32 = 256
+let looksIn: u32 = LOOK_INTERVAL
+
+/** Delivers the pending exception. That costs an instruction, so that a guest that only faults still spends its budget. */
+function takeException(): void {
+  endTrial(false)
+  stall(EXCEPTION_STALL)
+  deliverException()
+  store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
+  if (--looksIn) return
+  looksIn = LOOK_INTERVAL
+  lookAtClock()
+}
+
 /**
  * Runs until the budget (ICOUNT_END) is spent or something else comes up; returns EXIT_*. When the host catches an
  * unwound fault it calls run() again: the pending exception is delivered first.
  */
 export function run(): u32 {
   endOps()
+  if (faulted) endAftermath()
   endTrial(false)
-  // Delivering an exception costs an instruction, so that a guest that only faults still spends its budget.
-  if (load<u32>(PENDING_VECTOR) != NO_VECTOR) {
-    stall(EXCEPTION_STALL)
-    deliverException()
-    store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
-  } else startTrial()
+  if (load<u32>(PENDING_VECTOR) != NO_VECTOR) takeException()
+  else startTrial()
   while (true) {
+    if (faulted) {
+      endAftermath()
+      takeException()
+    }
     takeHits()
     if (trying) trialStep()
     if (load<u32>(EXIT_REASON)) {
@@ -101,6 +118,7 @@ function step(trap: bool): void {
   const flags = load<u32>(RFLAGS)
   execute(enterLimited(findBlock(), 1))
   endOps()
+  if (faulted) return
   // RF lasts for one instruction, unless that instruction (IRET, POPF) set it anew.
   if (flags & FLAG_RF && load<u32>(RFLAGS) & FLAG_RF) store<u32>(RFLAGS, load<u32>(RFLAGS) & ~FLAG_RF)
   store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_STEP)

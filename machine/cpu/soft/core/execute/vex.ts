@@ -9,7 +9,7 @@
  *
  * The opcode table writes these lines (`../opcodes/avx.ts`).
  */
-import { raise, raiseNoError } from '../system/fault'
+import { raise, raiseInsideNoError, raiseNoError } from '../system/fault'
 import { commitGathered, gatherFlags } from '../vector/float-sse'
 import { linearOf, probeWrite, readEa } from '../memory/memory'
 import { OPF_MEM, OPF_WIDE, OP_FLAGS, OP_IMM, OP_REG, OP_RM, OP_SIZE, OP_VVVV, ea, opSeg } from './op'
@@ -36,7 +36,7 @@ export const VEX_SOURCE: usize = VEX_SCRATCH + 0x80
 export function checkAvx(): void {
   checkVex()
   if ((~load<u32>(CR4) & CR4_OSXSAVE) | (~load<u32>(XCR0) & (XCR0_SSE | XCR0_AVX))) raiseNoError(EX_UD)
-  if (load<u32>(CR0) & CR0_TS) raiseNoError(EX_NM)
+  if (load<u32>(CR0) & CR0_TS) raiseInsideNoError(EX_NM)
 }
 
 @inline export function isWide(op: usize): bool {

@@ -1,5 +1,5 @@
 /** DAA, DAS, AAA, AAS, AAM and AAD (Intel SDM vol. 2). */
-import { raiseNoError } from '../system/fault'
+import { raiseLastNoError } from '../system/fault'
 import { getAF, getCF, setLazy } from './flags'
 import { OP_IMM } from '../execute/op'
 import { EX_DE, RAX } from '../state'
@@ -60,7 +60,7 @@ export function aas(): void {
 
 export function aam(op: usize): void {
   const base = load<u8>(op, OP_IMM)
-  if (!base) raiseNoError(EX_DE)
+  if (!base) return raiseLastNoError(EX_DE)
   const al = load<u8>(RAX)
   store<u8>(RAX + 1, al / base)
   store<u8>(RAX, al % base)

@@ -1,5 +1,5 @@
 /** Multiplication, division and the widening of the accumulator (Intel SDM vol. 2). */
-import { raiseNoError } from '../system/fault'
+import { raiseLastNoError } from '../system/fault'
 import { setLazy } from './flags'
 import { extend, imm, readE, regOf, setReg } from '../execute/operand'
 import { EX_DE, RAX, RDX } from '../state'
@@ -96,10 +96,10 @@ function divide128(high: u64, low: u64, divisor: u64): u64 {
 
 export function div_E<T>(op: usize, memory: bool): void {
   const d = <u64>readE<T>(op, memory)
-  if (d == 0) raiseNoError(EX_DE)
+  if (d == 0) return raiseLastNoError(EX_DE)
   if (sizeof<T>() == 8) {
     const high = load<u64>(RDX)
-    if (high >= d) raiseNoError(EX_DE)
+    if (high >= d) return raiseLastNoError(EX_DE)
     const q = divide128(high, load<u64>(RAX), d)
     store<u64>(RAX, q)
     store<u64>(RDX, remainder128)
@@ -107,7 +107,7 @@ export function div_E<T>(op: usize, memory: bool): void {
   }
   const n = sizeof<T>() == 1 ? <u64>load<u16>(RAX) : (<u64>load<T>(RDX) << (sizeof<T>() * 8)) | <u64>load<T>(RAX)
   const q = n / d
-  if (q >> (sizeof<T>() * 8)) raiseNoError(EX_DE)
+  if (q >> (sizeof<T>() * 8)) return raiseLastNoError(EX_DE)
   const r = n % d
   if (sizeof<T>() == 1) store<u16>(RAX, <u16>(q | (r << 8)))
   else {
@@ -118,7 +118,7 @@ export function div_E<T>(op: usize, memory: bool): void {
 
 export function idiv_E<T>(op: usize, memory: bool): void {
   const d = extend<T>(readE<T>(op, memory))
-  if (d == 0) raiseNoError(EX_DE)
+  if (d == 0) return raiseLastNoError(EX_DE)
   if (sizeof<T>() == 8) {
     let high = load<u64>(RDX)
     let low = load<u64>(RAX)
@@ -128,10 +128,10 @@ export function idiv_E<T>(op: usize, memory: bool): void {
       high = ~high + <u64>(low == 0)
     }
     const magnitude = d < 0 ? 0 - <u64>d : <u64>d
-    if (high >= magnitude) raiseNoError(EX_DE)
+    if (high >= magnitude) return raiseLastNoError(EX_DE)
     const q = divide128(high, low, magnitude)
     const minus = negative != d < 0
-    if (minus ? q > 0x8000000000000000 : q > 0x7fffffffffffffff) raiseNoError(EX_DE)
+    if (minus ? q > 0x8000000000000000 : q > 0x7fffffffffffffff) return raiseLastNoError(EX_DE)
     store<u64>(RAX, minus ? 0 - q : q)
     store<u64>(RDX, negative ? 0 - remainder128 : remainder128)
     return
@@ -142,9 +142,9 @@ export function idiv_E<T>(op: usize, memory: bool): void {
       ? <i64>(<i32>((<u32>load<u16>(RDX) << 16) | load<u16>(RAX)))
       : <i64>((<u64>load<u32>(RDX) << 32) | load<u32>(RAX))
   // The one quotient that wasm itself would trap on.
-  if (n == i64.MIN_VALUE && d == -1) raiseNoError(EX_DE)
+  if (n == i64.MIN_VALUE && d == -1) return raiseLastNoError(EX_DE)
   const q = n / d
-  if (q != extend<T>(<T>q)) raiseNoError(EX_DE)
+  if (q != extend<T>(<T>q)) return raiseLastNoError(EX_DE)
   const r = n % d
   if (sizeof<T>() == 1) store<u16>(RAX, (<u16>(<u8>q)) | ((<u16>(<u8>r)) << 8))
   else {

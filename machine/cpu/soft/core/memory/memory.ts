@@ -5,10 +5,12 @@
  * A fast access is: one compare against the segment's bound, one compare against the TLB's tag (which also catches
  * accesses that cross a page), one load. Everything else (faults, MMIO, ROM, code pages, page crossing, expand-down
  * segments, alignment checks, data breakpoints) never enters a TLB or has a bound of 0, and so takes a slow path.
+ * Behind a fault of the executing instruction (`../system/aftermath.ts`) reads give 0 and writes write nothing.
  */
 import { dropCode, mayHoldCode } from '../execute/code-map'
 import { checkDataBreakpoint } from '../system/debug'
-import { raise, refuse } from '../system/fault'
+import { faulted } from '../system/aftermath'
+import { raiseInside, refuseAccess } from '../system/fault'
 import { REFUSED_CANONICAL, REFUSED_DOWN, REFUSED_LIMIT, REFUSED_NULL, REFUSED_TYPE } from '../system/fault-log'
 import { ea, isStackSegment, opSeg } from '../execute/op'
 import { ACCESS_IMPLICIT, ACCESS_UNALIGNED, ACCESS_USER, ACCESS_WRITE, translate } from './page-walk'
@@ -55,18 +57,20 @@ function nextPage(linear: u64, access: u32): u64 {
 
 /** Alignment is looked at before the page is: a misaligned access to an absent page is #AC. */
 @inline function checkAlignment(linear: u64, size: u32, access: u32): void {
-  if ((access & (ACCESS_USER | ACCESS_UNALIGNED)) == ACCESS_USER && linear & (size - 1) && alignmentChecked()) raise(EX_AC, 0)
+  if ((access & (ACCESS_USER | ACCESS_UNALIGNED)) == ACCESS_USER && linear & (size - 1) && alignmentChecked()) raiseInside(EX_AC, 0)
 }
 
 @noInline function linearReadSlow(linear: u64, size: u32, access: u32): u64 {
   checkAlignment(linear, size, access)
   if ((linear & 0xfff) + size <= 0x1000) {
     const phys = translateAndFill(linear, access)
+    if (faulted) return 0
     checkDataBreakpoint(linear, size, 3)
     return physRead(phys, size)
   }
   const first = translate(linear, access)
   const second = translate(nextPage(linear, access), access)
+  if (faulted) return 0
   checkDataBreakpoint(linear, size, 3)
   let value: u64 = 0
   const head: u32 = 0x1000 - <u32>(linear & 0xfff)
@@ -78,12 +82,14 @@ function nextPage(linear: u64, access: u32): u64 {
   checkAlignment(linear, size, access)
   if ((linear & 0xfff) + size <= 0x1000) {
     const phys = translateAndFill(linear, access | ACCESS_WRITE)
+    if (faulted) return
     checkDataBreakpoint(linear, size, 1)
     physWrite(phys, value, size)
     return
   }
   const first = translate(linear, access | ACCESS_WRITE)
   const second = translate(nextPage(linear, access), access | ACCESS_WRITE)
+  if (faulted) return
   checkDataBreakpoint(linear, size, 1)
   const head: u32 = 0x1000 - <u32>(linear & 0xfff)
   for (let i: u32 = 0; i < size; i++) physWrite(i < head ? first + i : second + i - head, (value >> (<u64>i * 8)) & 0xff, 1)
@@ -144,7 +150,7 @@ export function systemWrite<T>(linear: u64, value: T): void {
  */
 function checkCanonical(seg: usize, linear: u64, size: u32, write: bool): void {
   if (!nonCanonical(linear) && !nonCanonical(linear + size - 1)) return
-  refuse(isStackSegment(seg) ? EX_SS : EX_GP, 0, REFUSED_CANONICAL, seg, linear, write ? 1 : 0)
+  refuseAccess(isStackSegment(seg) ? EX_SS : EX_GP, 0, REFUSED_CANONICAL, seg, linear, write ? 1 : 0)
 }
 
 /** The slow side of the segment check: faults, or lets an access pass that the bound could not decide. */
@@ -161,7 +167,7 @@ function checkCanonical(seg: usize, linear: u64, size: u32, write: bool): void {
     const top: u64 = access & 0x4000 ? 0xffffffff : 0xffff
     if (offset <= limit || last > top) why = REFUSED_DOWN
   } else if (last > limit) why = REFUSED_LIMIT
-  if (why) refuse(isStackSegment(seg) ? EX_SS : EX_GP, 0, why, seg, offset, write ? 1 : 0)
+  if (why) refuseAccess(isStackSegment(seg) ? EX_SS : EX_GP, 0, why, seg, offset, write ? 1 : 0)
 }
 
 /** Linear address of a checked access; for instructions that do their own transfers. */

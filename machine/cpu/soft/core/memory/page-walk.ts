@@ -1,5 +1,6 @@
 /** From linear to physical addresses through the page tables (Intel SDM vol. 3, chapter 4). */
-import { raise } from '../system/fault'
+import { faulted } from '../system/aftermath'
+import { raiseInFetch, raiseInside } from '../system/fault'
 import { has } from '../system/features'
 import { F_PDPE1GB } from '../generated/features'
 import { physAddress, physMap, physRead, physWrite } from './physical'
@@ -45,13 +46,16 @@ const PTE_NX: u64 = 0x8000000000000000
 const RESERVED_PHYS: u64 = 0x000fff0000000000
 const ADDRESS_BITS: u64 = 0x000000fffffff000
 
-function pageFault(linear: u64, access: u32, bits: u32): void {
+/** No address. */
+function pageFault(linear: u64, access: u32, bits: u32): u64 {
   store<u64>(CR2, linear)
   let code = bits
   if (access & ACCESS_WRITE) code |= 2
   if (access & ACCESS_USER) code |= 4
   if (access & ACCESS_EXECUTE && (load<u32>(EFER) & EFER_NXE && (load<u32>(CR4) & CR4_PAE) || load<u32>(CR4) & CR4_SMEP)) code |= 16
-  raise(EX_PF, code)
+  if (access & ACCESS_EXECUTE) raiseInFetch(EX_PF, code)
+  else raiseInside(EX_PF, code)
+  return 0
 }
 
 /** Rights of the last walk: PTE_W and PTE_U as they hold for the page, and whether the page is dirty. */
@@ -61,8 +65,9 @@ export let walkedDirty: bool = false
 /** Bits of the address within that page: 12, or 21, 22 or 30 of a large one. */
 export let walkedBits: u64 = 12
 
-/** Physical address of `linear` for `access`, with accessed and dirty bits set as the access needs; raises #PF. */
+/** Physical address of `linear` for `access`, with accessed and dirty bits set as the access needs; raises #PF, and behind a fault is 0. */
 export function translate(linear: u64, access: u32): u64 {
+  if (faulted) return 0
   const cr0 = load<u32>(CR0)
   if (!(cr0 & CR0_PG)) {
     walkedWrite = walkedUser = walkedDirty = true
@@ -90,15 +95,15 @@ export function translate(linear: u64, access: u32): u64 {
       level = 4
     } else {
       const pdpte = walkRead64((load<u64>(CR3) & 0xffffffe0) + ((linear >> 30) & 3) * 8)
-      if (!(pdpte & PTE_P)) pageFault(linear, access, 0)
+      if (!(pdpte & PTE_P)) return pageFault(linear, access, 0)
       table = pdpte & ADDRESS_BITS
       level = 2
     }
     while (true) {
       entryAddress = table + ((linear >> <u64>(12 + (level - 1) * 9)) & 511) * 8
       entry = walkRead64(entryAddress)
-      if (!(entry & PTE_P)) pageFault(linear, access, 0)
-      if (entry & reserved || ((level == 4 || (level == 3 && !has(F_PDPE1GB))) && entry & PTE_PS)) pageFault(linear, access, 9)
+      if (!(entry & PTE_P)) return pageFault(linear, access, 0)
+      if (entry & reserved || ((level == 4 || (level == 3 && !has(F_PDPE1GB))) && entry & PTE_PS)) return pageFault(linear, access, 9)
       rights &= entry
       nx |= entry & PTE_NX
       if (level == 1) {
@@ -109,7 +114,7 @@ export function translate(linear: u64, access: u32): u64 {
         pageBits = <u64>(12 + (level - 1) * 9)
         const mask = (<u64>1 << pageBits) - 1
         // Bits between PAT (12) and the frame are reserved.
-        if (entry & mask & 0x000fffffffffe000) pageFault(linear, access, 9)
+        if (entry & mask & 0x000fffffffffe000) return pageFault(linear, access, 9)
         page = (entry & ADDRESS_BITS & ~mask) | (linear & mask)
         break
       }
@@ -120,11 +125,11 @@ export function translate(linear: u64, access: u32): u64 {
   } else {
     entryAddress = (load<u64>(CR3) & 0xfffff000) + ((linear >> 22) & 1023) * 4
     entry = walkRead32(entryAddress)
-    if (!(entry & PTE_P)) pageFault(linear, access, 0)
+    if (!(entry & PTE_P)) return pageFault(linear, access, 0)
     rights &= entry
     if (entry & PTE_PS && cr4 & CR4_PSE) {
       // PSE-36: bits 20:13 are address bits 39:32; bit 21 is reserved.
-      if (entry & 0x200000) pageFault(linear, access, 9)
+      if (entry & 0x200000) return pageFault(linear, access, 9)
       pageBits = 22
       page = (entry & 0xffc00000) | ((entry & 0x1fe000) << 19) | (linear & 0x3fffff)
     } else {
@@ -132,7 +137,7 @@ export function translate(linear: u64, access: u32): u64 {
       upper = entry
       entryAddress = (entry & 0xfffff000) + ((linear >> 12) & 1023) * 4
       entry = walkRead32(entryAddress)
-      if (!(entry & PTE_P)) pageFault(linear, access, 0)
+      if (!(entry & PTE_P)) return pageFault(linear, access, 0)
       rights &= entry
       page = (entry & 0xfffff000) | (linear & 0xfff)
     }
@@ -140,18 +145,18 @@ export function translate(linear: u64, access: u32): u64 {
   walkedUser = (rights & PTE_U) != 0
   walkedWrite = (rights & PTE_W) != 0
   if (access & ACCESS_USER) {
-    if (!walkedUser) pageFault(linear, access, 1)
-    if (access & ACCESS_WRITE && !walkedWrite) pageFault(linear, access, 1)
+    if (!walkedUser) return pageFault(linear, access, 1)
+    if (access & ACCESS_WRITE && !walkedWrite) return pageFault(linear, access, 1)
   } else {
-    if (access & ACCESS_WRITE && !walkedWrite && cr0 & CR0_WP) pageFault(linear, access, 1)
+    if (access & ACCESS_WRITE && !walkedWrite && cr0 & CR0_WP) return pageFault(linear, access, 1)
     if (walkedUser) {
       if (access & ACCESS_EXECUTE) {
-        if (cr4 & CR4_SMEP) pageFault(linear, access, 1)
-      } else if (cr4 & CR4_SMAP && (access & ACCESS_IMPLICIT || !(load<u32>(RFLAGS) & FLAG_AC))) pageFault(linear, access, 1)
+        if (cr4 & CR4_SMEP) return pageFault(linear, access, 1)
+      } else if (cr4 & CR4_SMAP && (access & ACCESS_IMPLICIT || !(load<u32>(RFLAGS) & FLAG_AC))) return pageFault(linear, access, 1)
     }
     if (!(cr0 & CR0_WP)) walkedWrite = true
   }
-  if (nx && access & ACCESS_EXECUTE) pageFault(linear, access, 1)
+  if (nx && access & ACCESS_EXECUTE) return pageFault(linear, access, 1)
   if (!(upper & PTE_A)) walkWrite(upperAddress, upper | PTE_A, 4)
   const set: u64 = access & ACCESS_WRITE ? PTE_A | PTE_D : PTE_A
   if ((entry & set) != set) {

@@ -3,6 +3,7 @@
  * with one for reads and one for writes by supervisor, user, and supervisor with SMAP lifted.
  */
 import { dataBreakpoints } from '../system/debug'
+import { faulted } from '../system/aftermath'
 import { forgetFetch, forgetFetches } from '../execute/fetch'
 import { ACCESS_IMPLICIT, ACCESS_USER, translate, walkedBits, walkedDirty, walkedWrite } from './page-walk'
 import { physMap } from './physical'
@@ -90,7 +91,7 @@ function mayBeLarge(linear: u64, bits: u64): bool {
 /** Something may have been entered in the user's TLBs. */
 let userUsed: bool = true
 
-/** A table that has nothing: while it stands in for the write TLBs every write takes the slow path. */
+/** A table that has nothing: while it stands in for a TLB every access takes the slow path. */
 const NOTHING: usize = memory.data(0x4000)
 let writesHidden: bool = false
 /** What `tlbWrite` and `tlbWriteSuper` are when nothing is hidden. */
@@ -101,6 +102,11 @@ export let tlbWriteSuperShown: usize = TLB_BANKS + TLB_WRITE_SUPER
 export function hideWriteTlb(hide: bool): void {
   writesHidden = hide
   privilegeChanged()
+}
+
+/** For aftermath.ts: until privilegeChanged() the executing instruction has no translations, and finds no place to write to. */
+export function hideTlbs(): void {
+  tlbRead = tlbWrite = tlbWriteShown = NOTHING
 }
 
 @inline function showWrites(table: usize): void {
@@ -246,7 +252,7 @@ export const TAG_CODE: u64 = 1
 export function translateAndFill(linear: u64, access: u32): u64 {
   const phys = translate(linear, access)
   const entry = physMap(phys)
-  if (!entry) return phys
+  if (!entry || faulted) return phys
   noteLarge(linear)
   const tag = linear & ~0xfff
   if (dataBreakpoints(tag)) return phys

@@ -1,5 +1,5 @@
 /** EFLAGS as a whole: who may change which bit (Intel SDM vol. 1, 3.4.3; vol. 3, 20.3 for VME and PVI). */
-import { raise } from './fault'
+import { raise, raiseLast } from './fault'
 import { getFlags, setFlags } from '../integer/flags'
 import { addSp, peek, push } from '../memory/memory'
 import { privilegeChanged } from '../memory/tlb'
@@ -64,7 +64,7 @@ export function setVirtualFlags(value: u32): void {
 export function pushf<T>(op: usize): void {
   let flags = getFlags()
   if (sensitive()) {
-    if (sizeof<T>() != 2 || !(load<u32>(CR4) & CR4_VME)) raise(EX_GP, 0)
+    if (sizeof<T>() != 2 || !(load<u32>(CR4) & CR4_VME)) return raiseLast(EX_GP, 0)
     flags = virtualFlags()
   }
   push<T>(<T>(flags & ~(FLAG_VM | FLAG_RF)))
@@ -72,7 +72,7 @@ export function pushf<T>(op: usize): void {
 
 export function popf<T>(op: usize): void {
   if (sensitive()) {
-    if (sizeof<T>() != 2 || !(load<u32>(CR4) & CR4_VME)) raise(EX_GP, 0)
+    if (sizeof<T>() != 2 || !(load<u32>(CR4) & CR4_VME)) return raiseLast(EX_GP, 0)
     const value = <u32>peek<T>(0)
     checkVirtualFlags(value)
     addSp(sizeof<T>())
@@ -97,17 +97,17 @@ export function sti(op: usize): void {
       store<u32>(SHADOW, 1)
     }
   } else {
-    if (load<u32>(RFLAGS) & FLAG_VIP) raise(EX_GP, 0)
+    if (load<u32>(RFLAGS) & FLAG_VIP) return raiseLast(EX_GP, 0)
     store<u32>(RFLAGS, load<u32>(RFLAGS) | FLAG_VIF)
   }
   store<u64>(RIP, nextIp(op))
 }
 
-/** True when CLI and STI work on IF, false when on VIF; raises #GP where neither is allowed. */
+/** True when CLI and STI work on IF, false when on VIF; raises #GP where neither is allowed, as their last act but for flags. */
 function mayChangeIf(): bool {
   if (!(load<u32>(CR0) & CR0_PE)) return true
   if (load<u32>(CPL) <= iopl()) return true
   const virtual = virtual8086() ? load<u32>(CR4) & CR4_VME : load<u32>(CPL) == 3 ? load<u32>(CR4) & CR4_PVI : 0
-  if (!virtual) raise(EX_GP, 0)
+  if (!virtual) raiseLast(EX_GP, 0)
   return false
 }

@@ -48,7 +48,7 @@ export function noteFault(vector: u32, hasError: bool, errorCode: u32): void {
   store<u64>(entry, load<u64>(RIP), IP)
   store<u64>(entry, load<u64>(CR2), LINEAR)
   store<u64>(entry, load<u64>(ICOUNT), RETIRED)
-  memory.copy(entry + REFUSAL, NEXT, ENTRY - REFUSAL)
+  for (let i: usize = 0; i < ENTRY - REFUSAL; i += 8) store<u64>(entry + i, load<u64>(NEXT + i), REFUSAL)
   store<u32>(NEXT, 0)
   count++
 }

@@ -8,7 +8,7 @@
  * A delivery commits nothing before its last access to memory has succeeded.
  */
 import { iopl, virtualFlags } from './eflags'
-import { raise } from './fault'
+import { raise, raiseLast } from './fault'
 import { noteFault } from './fault-log'
 import { arithFlags, getFlags } from '../integer/flags'
 import { unwind } from '../host'
@@ -282,6 +282,8 @@ function throughLongGate(vector: u32, kind: u32, hasError: bool, errorCode: u32,
 // ---- instructions ----
 
 function interruptInstruction(op: usize, vector: u32, kind: u32): void {
+  // What redirected() says of most programs in virtual-8086 mode.
+  if (kind == KIND_SOFTWARE && virtual8086() && iopl() < 3 && !(load<u32>(CR4) & CR4_VME)) return raiseLast(EX_GP, 0)
   const trap = (load<u32>(RFLAGS) & FLAG_TF) != 0
   store<u64>(RIP, nextIp(op))
   deliver(vector, kind, false, 0)

@@ -1,7 +1,7 @@
 /** IN, OUT, INS, OUTS (Intel SDM vol. 1, chapter 19). */
 import { noteHits } from './debug'
 import { iopl } from './eflags'
-import { raise } from './fault'
+import { raise, raiseLast } from './fault'
 import { portRead, portWrite } from '../host'
 import { asksOutside } from '../memory/kept-memory'
 import { probeWrite, read, write } from '../memory/memory'
@@ -15,9 +15,13 @@ import {
   RDI, RDX, RFLAGS, RIP, RSI, SEG_ACCESS, SEG_BASE, SEG_LIMIT, TR,
 } from '../state'
 
-/** Raises #GP(0) where neither IOPL nor the TSS's permission bitmap lets `size` bytes of ports from `port` through. */
+/** Whether IOPL or the TSS's permission bitmap lets `size` bytes of ports from `port` through. */
+@inline function mayAccess(port: u32, size: u32): bool {
+  return !(load<u32>(CR0) & CR0_PE && (load<u32>(CPL) > iopl() || virtual8086())) || inBitmap(port, size)
+}
+
 @inline function checkPort(port: u32, size: u32): void {
-  if (load<u32>(CR0) & CR0_PE && (load<u32>(CPL) > iopl() || virtual8086())) checkBitmap(port, size)
+  if (!mayAccess(port, size)) raise(EX_GP, 0)
 }
 
 /** To be called behind the access: a breakpoint counts only where it was made. */
@@ -39,15 +43,15 @@ function checkBreakpoint(port: u32, size: u32): void {
   if (hit) noteHits(hit)
 }
 
-function checkBitmap(port: u32, size: u32): void {
+function inBitmap(port: u32, size: u32): bool {
   const limit = load<u32>(TR, SEG_LIMIT)
-  if (!(load<u32>(TR, SEG_ACCESS) & 8) || limit < 103) raise(EX_GP, 0)
+  if (!(load<u32>(TR, SEG_ACCESS) & 8) || limit < 103) return false
   const base = load<u64>(TR, SEG_BASE)
   const at = <u32>tableRead<u16>(base + 102) + (port >> 3)
   // Two bytes are always read, so that an access may span them.
-  if (at + 1 > limit) raise(EX_GP, 0)
+  if (at + 1 > limit) return false
   const bits = <u32>tableRead<u16>(base + at) >> (port & 7)
-  if (bits & ((1 << size) - 1)) raise(EX_GP, 0)
+  return !(bits & ((1 << size) - 1))
 }
 
 /** Bytes of an I/O operand of type T: never more than four. */
@@ -63,7 +67,7 @@ const PORT_STALL: u64 = 50
 
 @inline function inPort<T>(port: u32): void {
   const size = width<T>()
-  checkPort(port, size)
+  if (!mayAccess(port, size)) return raiseLast(EX_GP, 0)
   stall(PORT_STALL)
   asksOutside()
   const value = portRead(port, size)
@@ -75,7 +79,7 @@ const PORT_STALL: u64 = 50
 
 @inline function outPort<T>(port: u32): void {
   const size = width<T>()
-  checkPort(port, size)
+  if (!mayAccess(port, size)) return raiseLast(EX_GP, 0)
   stall(PORT_STALL)
   if (size == 1) portWrite(port, load<u8>(RAX), 1)
   else if (size == 2) portWrite(port, load<u16>(RAX), 2)

@@ -13,7 +13,7 @@ import { nonCanonical, systemRead, systemWrite } from '../memory/memory'
 import { privilegeChanged, tlbEntry, tlbHits, tlbPlace, tlbReadSuper, tlbWriteSuper } from '../memory/tlb'
 import {
   CPL, CR0, CR0_PE, CS, DR, DS, EFER, EFER_LMA, ES, EX_GP, EX_NP, EX_SS, FLAG_VM, FLAT_DATA, FLAT_SEGMENTS, FLAT_SS, FLAT_UPPER_CLEAR, FS, FS64, GDTR_BASE,
-  GDTR_LIMIT, GPR, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, RFLAGS, SEG_ACCESS, SEG_BASE,
+  GDTR_LIMIT, GS, GS64, LDTR, MODE, MODE_CODE32, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, RAX, RBP, RBX, RCX, RDI, RDX, RFLAGS, RSI, RSP, SEG_ACCESS, SEG_BASE,
   SEG_LIMIT, SEG_READ_BOUND, SEG_SELECTOR, SEG_SIZE, SEG_WRITE_BOUND, SP_MASK, SS, STACK_SEG,
 } from '../state'
 
@@ -181,7 +181,9 @@ export function setAccessed(record: usize): void {
 
 /** Makes `record` the register `seg`. CS and SS want updateMode() afterwards. */
 export function commit(seg: usize, record: usize): void {
-  memory.copy(seg, record, SEG_READ_BOUND)
+  store<u64>(seg, load<u64>(record))
+  store<u64>(seg, load<u64>(record, SEG_BASE), SEG_BASE)
+  store<u32>(seg, load<u32>(record, SEG_LIMIT), SEG_LIMIT)
   setSegmentBounds(seg)
 }
 
@@ -266,8 +268,8 @@ function reachesAll(seg: usize): bool {
 /** Derives FLAT_DATA; after any change of DS, ES, SS or the stack's width. */
 function flatChanged(): void {
   let flat: u32 = reachesAll(DS) && reachesAll(ES) && reachesAll(SS) && load<u64>(SP_MASK) == 0xffffffff ? FLAT_SEGMENTS : 0
-  let upper: u32 = 0
-  for (let i: usize = 0; i < 8; i++) upper |= load<u32>(GPR + (i << 3), 4)
+  const low = load<u64>(RAX) | load<u64>(RCX) | load<u64>(RDX) | load<u64>(RBX)
+  const upper = (low | load<u64>(RSP) | load<u64>(RBP) | load<u64>(RSI) | load<u64>(RDI)) >> 32
   if (!upper) flat |= FLAT_UPPER_CLEAR
   store<u32>(FLAT_DATA, flat)
 }

@@ -1,7 +1,7 @@
 /** Segment register moves, HLT, BOUND, and the fast system calls (Intel SDM vol. 2; vol. 3, 5.8.7 and 5.8.8). */
 import { ring0 } from './control'
 import { ALL_FLAGS, changeFlags } from './eflags'
-import { raise, raiseNoError } from './fault'
+import { raise, raiseLast, raiseLastNoError, raiseNoError } from './fault'
 import { CPU_COUNT, OTHERS_RUN } from './features'
 import { getFlags, setFlags } from '../integer/flags'
 import { addSp, nonCanonical, peek, read, write } from '../memory/memory'
@@ -74,7 +74,7 @@ export function mov_SS_E(op: usize, memory: bool): void {
 
 /** F4. */
 export function hlt(op: usize): void {
-  ring0()
+  if (load<u32>(CPL)) return raiseLast(EX_GP, 0)
   store<u32>(HALTED, 1)
   store<u64>(RIP, nextIp(op))
 }
@@ -95,12 +95,12 @@ export function invd(op: usize): void {
 
 /** What the opcode table does not have. */
 export function invalidOpcode(): void {
-  raiseNoError(EX_UD)
+  raiseLastNoError(EX_UD)
 }
 
 /** UD0, UD1, UD2. */
 export function ud(op: usize): void {
-  raiseNoError(EX_UD)
+  raiseLastNoError(EX_UD)
 }
 
 /** 62 outside 64-bit mode. */
@@ -119,7 +119,7 @@ export function bound<T>(op: usize): void {
     lower = <i32>read<u32>(seg, at)
     upper = <i32>read<u32>(seg, at + 4)
   }
-  if (index < lower || index > upper) raiseNoError(EX_BR)
+  if (index < lower || index > upper) raiseLastNoError(EX_BR)
 }
 
 // ---- fast system calls ----

@@ -1,6 +1,6 @@
 /** Far JMP, CALL, RET and IRET, and far pointers into segment registers (Intel SDM vol. 3, 5.8; vol. 2). */
 import { ALL_FLAGS, changeFlags, changeableFlags, checkVirtualFlags, iopl, setVirtualFlags } from './eflags'
-import { raise } from './fault'
+import { raise, raiseLast } from './fault'
 import { ea, OP_IMM, OP_REG, opSeg } from '../execute/op'
 import { addSp, read } from '../memory/memory'
 import { checkTarget } from '../execute/chain'
@@ -348,7 +348,7 @@ export function iret<T>(op: usize): void {
 /** IRET in real and virtual-8086 mode. */
 function iretReal(size: u32): void {
   const virtual = virtual8086() && iopl() < 3
-  if (virtual && (size != 2 || !(load<u32>(CR4) & CR4_VME))) raise(EX_GP, 0)
+  if (virtual && (size != 2 || !(load<u32>(CR4) & CR4_VME))) return raiseLast(EX_GP, 0)
   const ip = stackRead(0, size)
   const selector = <u32>stackRead(size, size) & 0xffff
   const flags = <u32>stackRead(2 * size, size)

@@ -1,5 +1,5 @@
 /** Operands of SSE instructions, and what each asks before it starts (Intel SDM vol. 3, 2.5 and 13.1). */
-import { raise, raiseNoError } from '../system/fault'
+import { raise, raiseInsideNoError, raiseNoError } from '../system/fault'
 import { gathering } from './float-sse'
 import { linearOf, linearRead, linearWrite, probeWrite, readEa, wrapLinear } from '../memory/memory'
 import { tlbEntry, tlbHits, tlbPlace, tlbRead, tlbWrite } from '../memory/tlb'
@@ -15,7 +15,7 @@ import { CR0, CR0_EM, CR0_TS, CR4, CR4_OSFXSR, EX_GP, EX_NM, EX_UD } from '../st
   // VEX instructions ask for something else, and have done so.
   if (gathering) return
   if (load<u32>(CR0) & CR0_EM || !(load<u32>(CR4) & CR4_OSFXSR)) raiseNoError(EX_UD)
-  raiseNoError(EX_NM)
+  raiseInsideNoError(EX_NM)
 }
 
 /** Address of the register in ModRM.reg. */
