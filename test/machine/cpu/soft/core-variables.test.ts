@@ -25,7 +25,7 @@ const REVIEWED: { [why: string]: string } = {
   'results of a function, for its caller at once':
     'resultSig resultSe nanDecided quotientBits partial zSign zExp zSig zLow wideHigh wideRemainder remainder128 magnitude ' +
     'bcdLow bcdHigh a b c d',
-  'set by every translate()': 'walkedWrite walkedUser walkedDirty walkedBits',
+  'set by every translate()': 'walkedWrite walkedUser walkedDirty walkedGlobal walkedBits',
   'set by every tryFetch()': 'descLow descHigh descAddress',
   'set by every openCallGate()': 'gateSelector gateOffset gateWords gateSize',
   'set where a frame begins': 'where size mask sp high nullStack',
@@ -38,8 +38,8 @@ const REVIEWED: { [why: string]: string } = {
     'bank bankNumber tlbRead tlbWrite tlbWriteShown tlbReadSuper tlbWriteSuper tlbWriteSuperShown',
   'a trial of spin.ts, which run() ends whenever it begins': 'trying asked kept began writesHidden',
   'only when the next trial is': 'patience waits',
-  'set where a page is entered, cleared by flushTlb()': 'largeSizes',
-  'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed',
+  'set where a page is entered, cleared by flushTlb()': 'largeSizes filled',
+  'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed globalUsed',
   'set by the host between runs, and by writes of debug registers, which raise before': 'watchedPages watching',
   'what comes behind a fault: run() ends it first': 'faulted countLeft sizeLeft',
   'counted down to a look at the clock': 'looksIn',

@@ -5,7 +5,7 @@ import { has } from '../system/features'
 import { F_PDPE1GB } from '../generated/features'
 import { physAddress, physMap, physRead, physWrite } from './physical'
 import {
-  CR0, CR0_PG, CR0_WP, CR2, CR3, CR4, CR4_PAE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER, EFER_LMA, EFER_NXE, EX_PF, FLAG_AC,
+  CR0, CR0_PG, CR0_WP, CR2, CR3, CR4, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER, EFER_LMA, EFER_NXE, EX_PF, FLAG_AC,
   PAGE_RAM, RFLAGS,
 } from '../state'
 
@@ -41,6 +41,7 @@ const PTE_U: u64 = 4
 const PTE_A: u64 = 32
 const PTE_D: u64 = 64
 const PTE_PS: u64 = 128
+const PTE_G: u64 = 256
 const PTE_NX: u64 = 0x8000000000000000
 /** Physical address width 40 bits: bits 51:40 of an entry are reserved. */
 const RESERVED_PHYS: u64 = 0x000fff0000000000
@@ -62,6 +63,8 @@ function pageFault(linear: u64, access: u32, bits: u32): u64 {
 export let walkedWrite: bool = false
 export let walkedUser: bool = false
 export let walkedDirty: bool = false
+/** Its translation outlasts a load of CR3. */
+export let walkedGlobal: bool = false
 /** Bits of the address within that page: 12, or 21, 22 or 30 of a large one. */
 export let walkedBits: u64 = 12
 
@@ -71,6 +74,7 @@ export function translate(linear: u64, access: u32): u64 {
   const cr0 = load<u32>(CR0)
   if (!(cr0 & CR0_PG)) {
     walkedWrite = walkedUser = walkedDirty = true
+    walkedGlobal = false
     walkedBits = 12
     return physAddress(linear)
   }
@@ -164,6 +168,7 @@ export function translate(linear: u64, access: u32): u64 {
     walkWrite(entryAddress, entry, cr4 & CR4_PAE ? 8 : 4)
   }
   walkedDirty = (entry & PTE_D) != 0
+  walkedGlobal = (entry & PTE_G) != 0 && (cr4 & CR4_PGE) != 0
   walkedBits = pageBits
   return physAddress(page)
 }

@@ -5,11 +5,11 @@
 import { dataBreakpoints } from '../system/debug'
 import { faulted } from '../system/aftermath'
 import { forgetFetch, forgetFetches } from '../execute/fetch'
-import { ACCESS_IMPLICIT, ACCESS_USER, translate, walkedBits, walkedDirty, walkedWrite } from './page-walk'
+import { ACCESS_IMPLICIT, ACCESS_USER, translate, walkedBits, walkedDirty, walkedGlobal, walkedWrite } from './page-walk'
 import { physMap } from './physical'
 import { breakSoon } from '../execute/progress'
 import {
-  CPL, CR0, CR0_AM, CR4, CR4_SMAP, FLAG_AC, PAGE_CODE, PAGE_RAM, RFLAGS, TLB_BANKS, TLB_BANK_COUNT,
+  CPL, CR0, CR0_AM, CR4, CR4_PGE, CR4_SMAP, FLAG_AC, PAGE_CODE, PAGE_RAM, RFLAGS, TLB_BANKS, TLB_BANK_COUNT,
   TLB_BANK_SIZE, TLB_READ_LIFTED, TLB_READ_SUPER, TLB_READ_USER, TLB_WRITE_LIFTED, TLB_WRITE_SUPER, TLB_WRITE_USER,
 } from '../state'
 
@@ -68,6 +68,20 @@ function mayBeLarge(linear: u64, bits: u64): bool {
   return ((load<u8>(LARGE_MAPS + <usize>bankNumber * LARGE_MAP_BYTES + <usize>(bit >> 3)) >> <u8>(bit & 7)) & 1) != 0
 }
 
+// Which entries were filled since a CPU's last flush, in any of its TLBs, while they are few: a flush empties no others.
+const MOST_FILLED: u32 = 256
+/** Their numbers, u16 each. */
+const FILLED: usize = memory.data(<i32>TLB_BANK_COUNT * 512)
+/** How many there are; more than MOST_FILLED, and any may be. */
+let filled: u32 = MOST_FILLED + 1
+/** The other CPUs' of it, u32 each. */
+const FILLED_COUNTS: usize = memory.data(<i32>TLB_BANK_COUNT * 4)
+
+@inline function noteFilled(entry: usize): void {
+  if (filled < MOST_FILLED) store<u16>(FILLED + ((<usize>bankNumber * MOST_FILLED + filled) << 1), <u16>(entry >> TLB_ENTRY_SHIFT))
+  if (filled <= MOST_FILLED) filled++
+}
+
 /** The entry of `table` where `linear` belongs. */
 @inline export function tlbEntry(table: usize, linear: u64): usize {
   return table + (<usize>((linear >> 12) & (TLB_ENTRIES - 1)) << TLB_ENTRY_SHIFT)
@@ -88,6 +102,8 @@ function mayBeLarge(linear: u64, bits: u64): bool {
   return <u32>linear + load<u32>(entry, 8)
 }
 
+/** Something may have been entered that is global: many guests never do. */
+let globalUsed: bool = true
 /** Something may have been entered in the user's TLBs. */
 let userUsed: bool = true
 
@@ -143,6 +159,7 @@ export function privilegeChanged(): void {
 /** Once: what lies in the banks means nothing yet. */
 export function initializeTlbs(): void {
   noteForOthers(BANK_LIFTED_USED | BANK_FLUSH)
+  for (let i: usize = 0; i < TLB_BANK_COUNT; i++) store<u32>(FILLED_COUNTS + (i << 2), MOST_FILLED + 1)
   memory.fill(NOTHING, 0xff, 0x4000)
 }
 
@@ -153,16 +170,18 @@ export function selectTlb(cpu: u32): void {
   // What is to be done for others was noted while this one executed; its own it did at once.
   store<u32>(old, liftedUsed ? BANK_LIFTED_USED : 0, NOTE_BITS)
   store<u32>(LARGE_SIZES + (<usize>bankNumber << 2), largeSizes)
+  store<u32>(FILLED_COUNTS + (<usize>bankNumber << 2), filled)
   bank = TLB_BANKS + <usize>cpu * TLB_BANK_SIZE
   bankNumber = cpu
   largeSizes = load<u32>(LARGE_SIZES + (<usize>cpu << 2))
+  filled = load<u32>(FILLED_COUNTS + (<usize>cpu << 2))
   tlbReadSuper = bank + TLB_READ_SUPER
   tlbWriteSuper = bank + TLB_WRITE_SUPER
   const notes = notesOf(bank)
   tlbGeneration = load<u32>(notes)
   const bits = load<u32>(notes, NOTE_BITS)
   liftedUsed = (bits & BANK_LIFTED_USED) != 0
-  userUsed = true
+  userUsed = globalUsed = true
   if (bits & BANK_FLUSH) flushTlb()
   else if (bits & BANK_TAG_CODE) tagCode()
 }
@@ -180,14 +199,71 @@ function noteForOthers(bits: u32): void {
   return (load<u32>(CR4) & CR4_SMAP) != 0 && (load<u32>(RFLAGS) & FLAG_AC) != 0
 }
 
-/** Forgets every translation of this CPU: CR3, CR0.PG/WP, CR4 paging bits, EFER.NXE changed. */
+@inline function empty(entry: usize, table: usize): void {
+  store<u64>(entry + table, u64.MAX_VALUE)
+}
+
+function emptyAll(entry: usize): void {
+  empty(entry, TLB_READ_SUPER)
+  empty(entry, TLB_READ_USER)
+  empty(entry, TLB_WRITE_SUPER)
+  empty(entry, TLB_WRITE_USER)
+  empty(entry, TLB_READ_LIFTED)
+  empty(entry, TLB_WRITE_LIFTED)
+}
+
+/** The entry of the `n`th that was filled. */
+@inline function filledEntry(n: u32): usize {
+  return bank + (<usize>load<u16>(FILLED + ((<usize>bankNumber * MOST_FILLED + n) << 1)) << TLB_ENTRY_SHIFT)
+}
+
+/** Forgets every translation of this CPU: CR0.PG/WP, CR4 paging bits, EFER.NXE changed. */
 export function flushTlb(): void {
-  memory.fill(bank, 0xff, 0x10000)
-  if (liftedUsed) memory.fill(bank + TLB_READ_LIFTED, 0xff, 0x8000)
-  liftedUsed = userUsed = false
+  if (filled > MOST_FILLED) {
+    memory.fill(bank, 0xff, 0x10000)
+    if (liftedUsed) memory.fill(bank + TLB_READ_LIFTED, 0xff, 0x8000)
+  } else for (let n: u32 = 0; n < filled; n++) emptyAll(filledEntry(n))
+  filled = 0
+  liftedUsed = userUsed = globalUsed = false
   memory.fill(LARGE_MAPS + <usize>bankNumber * LARGE_MAP_BYTES, 0, LARGE_MAP_BYTES)
   largeSizes = 0
   // Never another CPU's, whose addresses mean something else.
+  tlbGeneration = ++lastGeneration
+}
+
+/** Empties an entry of one TLB that no load of CR3 leaves alone; whether there is one that it does. */
+@inline function emptyLocal(entry: usize, table: usize): bool {
+  if (load<u64>(entry + table) == u64.MAX_VALUE) return false
+  if (load<u32>(entry + table, 12) & GLOBAL) return true
+  empty(entry, table)
+  return false
+}
+
+function emptyAllLocal(entry: usize): bool {
+  let left = emptyLocal(entry, TLB_READ_SUPER)
+  left = emptyLocal(entry, TLB_READ_USER) || left
+  left = emptyLocal(entry, TLB_WRITE_SUPER) || left
+  left = emptyLocal(entry, TLB_WRITE_USER) || left
+  left = emptyLocal(entry, TLB_READ_LIFTED) || left
+  return emptyLocal(entry, TLB_WRITE_LIFTED) || left
+}
+
+/**
+ * CR3 was loaded: translations of global pages stay (Intel SDM vol. 3, 4.10.2.4). But for those of fetches, whose page is
+ * walked to again.
+ */
+export function flushLocal(): void {
+  if (!(load<u32>(CR4) & CR4_PGE) || !globalUsed) {
+    flushTlb()
+    return
+  }
+  const every = filled > MOST_FILLED
+  const count: u32 = every ? <u32>TLB_ENTRIES : filled
+  filled = 0
+  for (let n: u32 = 0; n < count; n++) {
+    const entry = every ? bank + (<usize>n << TLB_ENTRY_SHIFT) : filledEntry(n)
+    if (emptyAllLocal(entry)) noteFilled(entry - bank)
+  }
   tlbGeneration = ++lastGeneration
 }
 
@@ -208,13 +284,7 @@ export function flushPage(linear: u64): void {
     flushTlb()
     return
   }
-  const e = tlbEntry(bank, linear)
-  store<u64>(e, -1, TLB_READ_SUPER)
-  store<u64>(e, -1, TLB_READ_USER)
-  store<u64>(e, -1, TLB_WRITE_SUPER)
-  store<u64>(e, -1, TLB_WRITE_USER)
-  store<u64>(e, -1, TLB_READ_LIFTED)
-  store<u64>(e, -1, TLB_WRITE_LIFTED)
+  emptyAll(tlbEntry(bank, linear))
   forgetFetch(linear)
 }
 
@@ -245,6 +315,8 @@ function tagCodeIn(table: usize): void {
   return load<u32>(CPL) == 3 && (load<u32>(CR0) & CR0_AM) != 0 && (load<u32>(RFLAGS) & FLAG_AC) != 0
 }
 
+/** In the last word of an entry, whose other bits are those of a physical page in the write TLBs. */
+const GLOBAL: u32 = 1
 /** In the tag of a write TLB, which then matches no address: the page holds code, so mayHoldCode() is to be asked. */
 export const TAG_CODE: u64 = 1
 
@@ -265,14 +337,18 @@ export function translateAndFill(linear: u64, access: u32): u64 {
   const addend = (entry & 0xfffff000) - <u32>tag
   const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()
   if (lifted) liftedUsed = true
+  noteFilled(i)
+  const global: u32 = walkedGlobal ? GLOBAL : 0
+  if (global) globalUsed = true
   const read = bank + (user ? TLB_READ_USER : lifted ? TLB_READ_LIFTED : TLB_READ_SUPER) + i
   store<u64>(read, tag)
-  store<u64>(read, addend, 8)
+  store<u32>(read, addend, 8)
+  store<u32>(read, global, 12)
   if (walkedWrite && walkedDirty && entry & PAGE_RAM) {
     const write = bank + (user ? TLB_WRITE_USER : lifted ? TLB_WRITE_LIFTED : TLB_WRITE_SUPER) + i
     store<u64>(write, entry & PAGE_CODE ? tag | TAG_CODE : tag)
     store<u32>(write, addend, 8)
-    store<u32>(write, <u32>phys, 12)
+    store<u32>(write, (<u32>phys & ~0xfff) | global, 12)
   }
   return phys
 }

@@ -9,7 +9,7 @@ import {
 import { tprRead, tprWrite } from '../host'
 import { read, nonCanonical, wrapLinear, write } from '../memory/memory'
 import { physRead } from '../memory/physical'
-import { flushPage, flushTlb, privilegeChanged } from '../memory/tlb'
+import { flushLocal, flushPage, flushTlb, privilegeChanged } from '../memory/tlb'
 import { ea, OP_REG, OP_RM, opSeg } from '../execute/op'
 import { operand16, setGpr } from '../execute/operand'
 import { nextIp, stall } from '../execute/progress'
@@ -85,7 +85,7 @@ export function writeCr3(value: u64): void {
   if (longMode() && cr3 >> 40) raise(EX_GP, 0)
   if (paePaging(load<u32>(CR0), load<u32>(CR4)) && !checkPdpt(cr3)) raise(EX_GP, 0)
   store<u64>(CR3, cr3)
-  flushTlb()
+  flushLocal()
 }
 
 /** The bits of CR4 whose features CPUID shows. */
