@@ -1,6 +1,10 @@
 ; Copying by loads and stores: 16 KiB, four words in an iteration.
 %define PER_ITERATION 12
-%define SETUP 5
+%ifdef SHORT
+    %define SETUP 7
+%else
+    %define SETUP 5
+%endif
 %define PASS 300000
 %define PAGED
 %include "frame.inc"

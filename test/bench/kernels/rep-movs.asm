@@ -10,7 +10,11 @@
     %define PER_ITERATION 7 + 1024
     %define string_move movsd
 %endif
-%define SETUP 5
+%ifdef SHORT
+    %define SETUP 8
+%else
+    %define SETUP 5
+%endif
 %define PASS 3000
 %include "frame.inc"
 
@@ -28,7 +32,7 @@ kernel:
 .loop:
 %ifdef SHORT
     mov cx, 4096 / XSIZE
-    mov si, bx
+    mov esi, ebx
     mov di, 0x4000
     and si, 0x3ffc
 %else
@@ -43,5 +47,7 @@ kernel:
     jnz .loop
 %ifdef SHORT
     mov bx, 0
+    mov ds, bx
+    mov es, bx
 %endif
     ret

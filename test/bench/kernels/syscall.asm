@@ -1,7 +1,7 @@
 ; System call by SYSENTER and SYSEXIT, in 64-bit code SYSCALL and SYSRET: from ring 3 to ring 0 and back.
 %ifdef LONG
     %define PER_ITERATION 7
-    %define SETUP 11
+    %define SETUP 12
 %else
     %define PER_ITERATION 9
     %define SETUP 14

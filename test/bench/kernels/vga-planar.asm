@@ -1,7 +1,7 @@
 ; Planar VGA: lines of 640 pixels in mode 12h, a plane at a time, and a pixel in each by the bit mask.
 %define VGA_MODE 0x12
 %ifdef SHORT
-    %define PER_ITERATION 16 + 40
+    %define PER_ITERATION 15 + 40
 %else
     %define PER_ITERATION 16 + 20
 %endif
