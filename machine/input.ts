@@ -1,5 +1,6 @@
 /** What comes to a machine from outside while it runs: hands, lines and buttons. Plain data, so that it can be recorded. */
 import type { KeyEvent, MouseEvent } from './devices/input/events.js'
+import type { NetworkInput } from './network/machine-network.js'
 
 export type InputEvent =
   | ({ kind: 'key' } & KeyEvent)
@@ -8,8 +9,7 @@ export type InputEvent =
   | { kind: 'serial'; port: number; bytes: Uint8Array }
   /** The buttons in front. */
   | { kind: 'power-button' | 'reset' }
-  /** A network card's cable is plugged in or pulled out. */
-  | { kind: 'link'; nic: string; up: boolean }
+  | NetworkInput
 
 /** Where input waits until the guest takes it. */
 export type InputQueue = 'keyboard' | 'mouse' | `COM${number}`

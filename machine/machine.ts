@@ -13,6 +13,7 @@ import type { RemovableDrive } from './media/drive-id.js'
 import type { NetworkContents } from './network/contents.js'
 import type { LoggedRequest } from './network/lan/request-log.js'
 import type { NicSpec } from './network/machine-network.js'
+import type { TrunkOptions } from './network/trunk.js'
 import type { MachineReport } from './report.js'
 import type { MachineShape, MachineState } from './state/machine-state.js'
 
@@ -56,6 +57,10 @@ export interface MachineOptions {
   onRequest?: (request: LoggedRequest) => void
   /** Every frame of theirs, to and fro: `time` is when it is on the cable, and not before `now`. The callee does not change it. */
   onFrame?: (nic: string, frame: Uint8Array, time: number, now: number) => void
+  /** It shares a network with other machines, which is where the services are, too. */
+  trunk?: TrunkOptions
+  /** A frame leaves for another of these machines, or for all (`network/trunk.ts`). The callee does not change it. */
+  onTrunk?: (to: number, frame: Uint8Array, time: number) => void
   /** What is connected to a device that was plugged in so, by kind (`net`, `audio` …) and the device's id. */
   backend?: (kind: string, device: string) => unknown
   /** Seconds since 1970 UTC at power-on, as the RTC shows it. Fixed by default, so that runs are the same. */
@@ -95,6 +100,8 @@ export interface Machine {
   now(): number
   /** Retired instructions; 0 under kvm. */
   instructions(): number
+  /** Guest time before which it does nothing unless something comes in: that of its next timer while all CPUs wait. */
+  idleUntil?(): number
   /**
    * Runs until guest time `until` (ns), until the machine stops by itself, or until `requestStop()`. Returns undefined for
    * the first and last. After `reset` (and `triple-fault`, which resets as on a PC) the screen and the registers are

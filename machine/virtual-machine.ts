@@ -67,7 +67,7 @@ const EXIT: Field = {
 
 /** The machine's own members. */
 const STATE: StateTable = {
-  ...{ resetDue: flag, exitDue: orNone(EXIT), over: orNone(EXIT), asleep: flag, wakeEvent: u16 },
+  ...{ resetDue: flag, exitDue: orNone(EXIT), over: orNone(EXIT), asleep: flag, wakeEvent: u16, waits: flag },
   ...{ unknownMsrs: part(), unassignedPorts: list(list(count, 3), 0, 0x10000), unassignedMemory: part() },
   warnings: part(),
 }
@@ -98,6 +98,8 @@ export class VirtualMachine implements Machine, Stateful {
   private asleep = false
   /** What wakes it when it runs on, a bit of PMSTS; 0 is nothing yet. */
   private wakeEvent = 0
+  /** All CPUs have halted, and nothing has come since. */
+  private waits = false
   /** After poweroff, and after a halt that nothing can end. */
   private over: MachineExit | undefined
   private readonly guestMemory: GuestMemory
@@ -130,9 +132,10 @@ export class VirtualMachine implements Machine, Stateful {
     this.hold('cdrom', options.cdrom)
     for (const [i, medium] of options.disks.entries()) this.hold(`disk${i}`, medium)
     this.serial = [0, 1, 2, 3].map((port) => ({ send: (byte) => options.onSerial?.(port, byte) }))
-    const { nics = [], onFrame, onRequest, network: contents, epoch = DEFAULT_EPOCH } = options
+    const { nics = [], onFrame, onRequest, network: contents, epoch = DEFAULT_EPOCH, trunk, onTrunk } = options
+    const told = { onFrame, onRequest, onTrunk }
     this.network =
-      nics.length > 0 ? new MachineNetwork({ nics, clock, warn, contents, epoch, onFrame, onRequest }) : undefined
+      nics.length > 0 ? new MachineNetwork({ nics, clock, warn, contents, epoch, trunk, ...told }) : undefined
     this.board = type.build({
       ...{ options, engine, clock, ports, memory, arena, warn, network: this.network },
       control: this.control(),
@@ -216,6 +219,11 @@ export class VirtualMachine implements Machine, Stateful {
     return this.cpu.instructions()
   }
 
+  idleUntil(): number {
+    if (this.over) return Number.POSITIVE_INFINITY
+    return this.waits ? Math.max(this.now(), this.clock.nextDeadline()) : this.now()
+  }
+
   run(until: number, hostEnd = Number.POSITIVE_INFINITY): MachineExit | undefined {
     if (this.over) return this.over
     try {
@@ -236,6 +244,7 @@ export class VirtualMachine implements Machine, Stateful {
     this.stopRequested = false
     for (let turns = 0; !this.stopRequested; turns++) {
       if (turns > 0 && isOver()) return undefined
+      if (clock.nextDeadline() <= cpu.now()) this.waits = false
       if (!clock.runDue(MOST_TIMERS, isOver)) return undefined
       const exit = this.exitDue
       if (exit) {
@@ -250,10 +259,12 @@ export class VirtualMachine implements Machine, Stateful {
       if (this.asleep) {
         const alarm = this.board.power.alarm()
         if (alarm === Number.POSITIVE_INFINITY) return { reason: 'suspended' }
+        this.waits = true
         cpu.skipTo(Math.min(until, clock.nextDeadline()))
         continue
       }
       const deadline = Math.min(until, clock.nextDeadline(), now + longest)
+      this.waits = false
       const stop = cpu.run(deadline, hostEnd)
       switch (stop.reason) {
         case 'budget':
@@ -263,6 +274,7 @@ export class VirtualMachine implements Machine, Stateful {
             this.over = { reason: 'halted', detail: describeHalt(this.cpuStates()) }
             return this.over
           }
+          this.waits = true
           cpu.skipTo(Math.min(until, clock.nextDeadline()))
           break
         case 'shutdown': {
@@ -306,6 +318,7 @@ export class VirtualMachine implements Machine, Stateful {
   }
 
   input(event: InputEvent): void {
+    this.waits = false
     const { keyboard, mouse, power } = this.board
     switch (event.kind) {
       case 'key':
@@ -327,7 +340,9 @@ export class VirtualMachine implements Machine, Stateful {
         this.reset()
         break
       case 'link':
-        this.network?.setLink(event.nic, event.up)
+      case 'frame':
+      case 'cut':
+        this.network?.input(event)
         break
     }
   }

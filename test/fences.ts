@@ -41,6 +41,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
       'machine/errors',
       'machine/media',
       'machine/network',
+      'machine/random-numbers',
       'machine/state',
       'machine/firmware/tables',
     ],
@@ -52,7 +53,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   },
   'machine/host': { code: ['machine/errors'] },
   'machine/media': { code: ['machine/errors', 'machine/device', 'machine/host'] },
-  'machine/network': { code: ['machine/clock', 'machine/device', 'machine/state'] },
+  'machine/network': { code: ['machine/clock', 'machine/device', 'machine/random-numbers', 'machine/state'] },
   'machine/state': {
     code: ['machine/errors', 'machine/device', 'machine/host', 'machine/media'],
     types: ['machine/clock', 'machine/cpu/engine'],

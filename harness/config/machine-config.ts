@@ -11,6 +11,7 @@ import { MediaError, type MediumKind, mediaError, openMedium } from '../../machi
 import { Overlay } from '../../machine/media/overlay.js'
 import type { HttpSource, NetworkContents } from '../../machine/network/contents.js'
 import type { NicSpec } from '../../machine/network/machine-network.js'
+import type { TrunkOptions } from '../../machine/network/trunk.js'
 import type { CdConfig, DiskConfig, MediumConfig } from '../options/media-config.js'
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
 import { CaptureFile } from './capture-file.js'
@@ -82,6 +83,8 @@ export interface MachineConfig {
   nics?: NicConfig[]
   /** What the LAN of the cards serves. */
   network?: NetworkConfig
+  /** It shares its network with other machines, which is where what is served is, too. */
+  trunk?: TrunkOptions
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
   /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
@@ -92,7 +95,7 @@ export type DriveMedia = { readonly [drive in RemovableDrive]?: MediumConfig }
 
 export const DEFAULT_MEMORY = 128 << 20
 
-type Callbacks = Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onParallel' | 'onRequest'> & {
+type Callbacks = Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onParallel' | 'onRequest' | 'onTrunk'> & {
   /** Answers in the place of a function of the test's. */
   ask?: NetworkContents['ask']
 }

@@ -109,6 +109,14 @@ function macText(address: number): string {
   return (digits.match(/../g) as string[]).join(':')
 }
 
+/**
+ * The cards of the `place`th machine of a network: the fifth byte of the addresses that nobody gave tells machines apart.
+ * @param given What was said of the cards.
+ */
+export function macsOf(nics: readonly NicConfig[], place: number, given: string): NicConfig[] {
+  return nics.map((nic, n) => (given.includes(nic.mac) ? nic : { ...nic, mac: macText(FIRST_MAC + place * 256 + n) }))
+}
+
 type NicDraft = Omit<NicConfig, 'id' | 'mac'> & Partial<Pick<NicConfig, 'id' | 'mac'>>
 
 function readNic(words: NicWords, where: string): NicDraft {

@@ -61,6 +61,10 @@ export type Command =
   | { method: 'insert'; drive: RemovableDrive; medium?: MediumConfig }
   /** Of a network card, the first one where none is named. */
   | { method: 'link'; nic?: string; up: boolean }
+  /** Of its network, by the memory that they share. `isNew`: it has just been switched on. */
+  | { method: 'join'; memory: SharedArrayBuffer; isNew: boolean }
+  /** Nothing comes from these of its network any more. */
+  | { method: 'cut'; members: readonly number[] }
   | { method: 'restore'; parts: SnapshotParts }
   | { method: 'trace'; on: boolean }
 export type Request = Command & { id: number }

@@ -16,6 +16,8 @@ export type Step =
   | { kind: 'until-time'; ns: number }
   /** Runs for a while, so that the test's thread can judge whether `what` has come: ends early as `until` does. */
   | { kind: 'poll'; ns: number; what: string }
+  /** Runs while others of the machine's network are awaited, until it is stopped. */
+  | { kind: 'go-along' }
   /** Keeps a picture in the result, under a name. */
   | { kind: 'screenshot'; name: string }
   /** Sends text, as UTF-8, or bytes to COM1 + `port`. */

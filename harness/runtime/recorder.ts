@@ -47,16 +47,15 @@ type Happening =
   | { do: 'checkpoint' | 'end'; hash: string }
 
 /** As JSON has it: bytes are a list of numbers. */
-export type RecordedInput =
-  | Exclude<InputEvent, { kind: 'serial' }>
-  | (Omit<Extract<InputEvent, { kind: 'serial' }>, 'bytes'> & { bytes: number[] })
+export type RecordedInput = AsJson<InputEvent>
+type AsJson<T> = T extends { bytes: Uint8Array } ? Omit<T, 'bytes'> & { bytes: number[] } : T
 
 function recorded(event: InputEvent): RecordedInput {
-  return event.kind === 'serial' ? { ...event, bytes: [...event.bytes] } : event
+  return 'bytes' in event ? { ...event, bytes: [...event.bytes] } : event
 }
 
 export function played(event: RecordedInput): InputEvent {
-  return event.kind === 'serial' ? { ...event, bytes: Uint8Array.from(event.bytes) } : event
+  return 'bytes' in event ? { ...event, bytes: Uint8Array.from(event.bytes) } : event
 }
 
 /** Recordings that cannot be made or replayed. One sentence. */

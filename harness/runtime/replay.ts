@@ -6,6 +6,8 @@ import type { Machine } from '../../machine/machine.js'
 import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { readRegular } from '../../machine/media/regular-file.js'
 import type { NetworkContents } from '../../machine/network/contents.js'
+import { LONGEST_FRAME } from '../../machine/network/port.js'
+import { MOST_MEMBERS } from '../../machine/network/trunk.js'
 import { LAST_NS } from '../../machine/state/fields.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
@@ -90,12 +92,20 @@ const Counts = z
 const LARGEST_ANSWER = 32 << 20
 const Hash = z.string().regex(/^[\da-f]{64}$/)
 
+const Bytes = z.array(z.int().min(0).max(255))
+const Member = z
+  .int()
+  .min(0)
+  .max(MOST_MEMBERS - 1)
+
 const Input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('key'), code: z.string().max(64), down: z.boolean() }),
   z.object({ kind: z.literal('mouse'), dx: Counts, dy: Counts, dz: Counts, buttons: z.int().min(0).max(31) }),
-  z.object({ kind: z.literal('serial'), port: z.int().min(0).max(3), bytes: z.array(z.int().min(0).max(255)) }),
+  z.object({ kind: z.literal('serial'), port: z.int().min(0).max(3), bytes: Bytes }),
   z.object({ kind: z.enum(['power-button', 'reset']) }),
   z.object({ kind: z.literal('link'), nic: z.string().max(64), up: z.boolean() }),
+  z.object({ kind: z.literal('frame'), from: Member, bytes: Bytes.max(LONGEST_FRAME), time: At.at }),
+  z.object({ kind: z.literal('cut'), members: z.array(Member).max(MOST_MEMBERS) }),
 ]) satisfies z.ZodType<RecordedInput>
 
 const Event = z.discriminatedUnion('do', [

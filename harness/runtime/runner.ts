@@ -30,6 +30,7 @@ import { requestWords } from '../words/request-words.js'
 import { FirmwareAccesses } from './firmware-accesses.js'
 import { nextFrame } from './guest-frames.js'
 import { LiveInput } from './live-input.js'
+import type { Lockstep } from './lockstep.js'
 import { Pace } from './pace.js'
 import { PanicWatch } from './panic-watch.js'
 import { PhaseWatch } from './phase-watch.js'
@@ -63,6 +64,8 @@ export interface RunnerHooks {
   fonts?: () => readonly BitmapFont[]
   /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
   poll?: (runner: Runner) => void
+  /** The machine shares its network with others. */
+  lockstep?: Lockstep
   /** A debugger may hold the machine here; `isOver` tells that the script is to end. Returns the machine's end. */
   hold?: (isOver: () => boolean) => MachineExit | undefined
 }
@@ -265,6 +268,7 @@ export class Runner {
       unclaimed: unclaimed ? { ...unclaimed } : null,
       screens: screen.save(),
       firmware: this.firmware.save(),
+      ...(this.hooks.lockstep && { lockstep: this.hooks.lockstep.save() }),
     }
   }
 
@@ -278,6 +282,7 @@ export class Runner {
     this.display.passed()
     this.screen.load(state.screens as State)
     this.firmware.load(state.firmware)
+    this.hooks.lockstep?.load(state.lockstep as State)
     for (const bytes of this.serialOut) bytes.length = 0
     this.debugOut = []
   }
@@ -299,6 +304,9 @@ export class Runner {
       case 'poll':
         this.polled = true
         this.advance(machine.now() + step.ns)
+        break
+      case 'go-along':
+        this.goAlong()
         break
       case 'until-time':
         if (step.ns > machine.now()) this.advance(step.ns)
@@ -402,11 +410,33 @@ export class Runner {
   }
 
   private runOn(until: number): MachineExit | undefined {
-    const exit = this.machine.run(until, performance.now() + HOST_SLICE_MS)
+    const { machine, hooks } = this
+    const hostEnd = performance.now() + HOST_SLICE_MS
+    const exit = hooks.lockstep
+      ? hooks.lockstep.run(machine, until, hostEnd, () => this.hit)
+      : machine.run(until, hostEnd)
     this.display.passed()
     this.flush()
     if (exit) this.noteExit(exit)
     return exit
+  }
+
+  /** The others of its network are awaited: runs with them, until it is stopped where it waits for them. */
+  private goAlong(): void {
+    const { machine, hooks } = this
+    for (let isOver = false; ; ) {
+      this.attend()
+      if (isOver) {
+        hooks.lockstep?.standBy(machine, performance.now() + HOST_SLICE_MS)
+        continue
+      }
+      const frame = nextFrame(machine.now())
+      this.hit = false
+      const exit = this.runOn(frame)
+      if (exit && exit.reason !== 'reset') this.unclaimed = exit
+      if (exit) isOver = ['poweroff', 'halted', 'suspended', 'failure'].includes(exit.action ?? exit.reason)
+      if (machine.now() >= frame) this.atFrame()
+    }
   }
 
   private atFrame(): boolean {
@@ -485,7 +515,7 @@ export class Runner {
       this.noteExit(exit)
       this.unclaimed = exit
     }
-    if (this.stopAsked) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
+    if (this.stopAsked && this.mayStop) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
     if (this.machine.now() >= this.guestDeadline) {
       const limit = `${this.guestTimeout / 1e9} s of guest time`
       throw new StepFailed('timeout', 'timeout', `the time-out of ${limit} came ${this.timeoutWhile()}`)
@@ -507,6 +537,12 @@ export class Runner {
         phase: this.phases.reached.at(-1),
       })
     }
+  }
+
+  /** One that goes along finishes what it has begun, so that it stops at a moment of its guest's time. */
+  private get mayStop(): boolean {
+    const { lockstep } = this.hooks
+    return this.steps[this.step]?.kind !== 'go-along' || !lockstep || lockstep.stands(this.machine)
   }
 
   private serialByte(port: number, byte: number): void {

@@ -6,6 +6,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { useCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
 import type { HttpAnswer, NetworkContents } from '../../machine/network/contents.js'
+import { Meeting } from '../../machine/network/meeting.js'
 import { changeMedia, forkConfig, machineFonts, type OpenedMachine, openMachine } from '../config/machine-config.js'
 import type { TraceInput } from '../protocol/messages.js'
 import {
@@ -17,6 +18,7 @@ import {
 } from '../protocol/messages.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 import { DebugGate } from './debug-gate.js'
+import { Lockstep } from './lockstep.js'
 import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
 
@@ -27,6 +29,8 @@ const control = start.control as MessagePort
 /** The request whose script runs. */
 let running = 0
 let gate: DebugGate
+/** undefined: it has its network for itself. */
+let lockstep: Lockstep | undefined
 
 function tell(message: WorkerMessage): void {
   host.postMessage(message)
@@ -46,6 +50,7 @@ async function main(): Promise<void> {
     const machine = createMachine(options)
     return recorder ? new RecordedMachine(machine, recorder) : machine
   }
+  lockstep = config.trunk && new Lockstep(config.trunk.member)
   let opened!: OpenedMachine
   const ask = askTest(
     () => runner,
@@ -55,7 +60,11 @@ async function main(): Promise<void> {
     (callbacks) => {
       opened = openMachine(
         config,
-        { ...callbacks, ask: recorder ? recorder.asking(ask, () => opened.machine) : ask },
+        {
+          ...callbacks,
+          onTrunk: (to, frame, time) => lockstep?.send(to, frame, time),
+          ask: recorder ? recorder.asking(ask, () => opened.machine) : ask,
+        },
         create,
       )
       return opened.machine
@@ -67,6 +76,7 @@ async function main(): Promise<void> {
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
       mediaFailures: () => opened.mediaFailures(),
       poll: (runner) => takeControlMessages(runner, opened),
+      lockstep,
       hold: (isOver) => gate.hold(isOver),
       fonts: () => machineFonts(start.config),
     },
@@ -138,6 +148,11 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return runner.machine.requests()
     case 'link':
       return opened.setLink(request.up, request.nic)
+    case 'join':
+      lockstep?.join(new Meeting(request.memory, start.config.trunk?.latency ?? 0), runner.machine.now(), request.isNew)
+      return undefined
+    case 'cut':
+      return runner.machine.input({ kind: 'cut', members: request.members })
     case 'insert':
       return opened.insert(request.drive, request.medium)
     case 'snapshot':

@@ -183,6 +183,11 @@ export class VmThread {
     return this.ready.engine
   }
 
+  /** Resolves when the thread has ended, in whichever way. */
+  get whenEnded(): Promise<void> {
+    return this.ended
+  }
+
   get engineReason(): string {
     return this.ready.engineReason
   }
@@ -264,6 +269,23 @@ export class VmThread {
     return this.ask({ method: 'link', up, nic })
   }
 
+  /** The machine is one of a network's; `isNew`: it has just been switched on, and goes on from no other one. */
+  join(memory: SharedArrayBuffer, isNew: boolean): Promise<void> {
+    return this.ask({ method: 'join', memory, isNew })
+  }
+
+  /** Nothing comes to it from these of its network any more. */
+  cut(members: readonly number[]): Promise<void> {
+    return this.ask({ method: 'cut', members })
+  }
+
+  /** Runs with the others of its network, until it is told to stop where it waits for them, however long that takes. */
+  goAlong(): { ended: Promise<RunResult>; stop: () => void } {
+    const ended = this.run({ steps: [{ kind: 'go-along' }] })
+    const id = this.lastRun
+    return { ended, stop: () => this.tell({ kind: 'stop', id }) }
+  }
+
   /** From now on what is done and shown comes by `onTrace`, or no longer. */
   trace(on = true): Promise<void> {
     return this.ask({ method: 'trace', on })
@@ -328,6 +350,8 @@ export class VmThread {
   }
 
   private wantSpares(config: MachineConfig): () => void {
+    // Each of a network's machines is of a kind of its own.
+    if (config.trunk) return ignore
     const { machineModule } = this.options
     const key = kindOf(config, machineModule)
     spares.retain(key, () => startSpare(config, machineModule))
@@ -499,8 +523,7 @@ async function startSpare(config: MachineConfig, machineModule: string | undefin
 
 /** The worker: bundled where that is as new as the rest of `dist/`; as its many files where its stacks or parts of it are wanted. */
 function workerFile(inParts: boolean): string {
-  const here = fileURLToPath(import.meta.url)
-  const folder = fileURLToPath(new URL(here.endsWith('.ts') ? '../../dist/' : '../../', import.meta.url))
+  const folder = fileURLToPath(compiledFile(''))
   const file = join(folder, 'harness/runtime/worker.js')
   if (!existsSync(file)) throw new InfrastructureError(`${file} is missing; run 'npm run build'`)
   if (inParts || process.env.BOOTWRIGHT_DEBUG === '1') return file
@@ -509,4 +532,10 @@ function workerFile(inParts: boolean): string {
   const compiled = changed('.tsbuildinfo') ?? 0
   const isNew = (changed('harness/runtime/worker.bundle.cjs') ?? -1) >= compiled
   return isNew ? join(folder, 'harness/runtime/bundled-worker.js') : file
+}
+
+/** A file of dist/, by its path there. */
+export function compiledFile(path: string): URL {
+  const isSource = fileURLToPath(import.meta.url).endsWith('.ts')
+  return new URL(`${isSource ? '../../dist' : '../..'}/${path}`, import.meta.url)
 }

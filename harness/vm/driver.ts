@@ -43,6 +43,15 @@ export interface DriverSettings {
   outputFolder: string
 }
 
+/** What a machine is of a network that it shares: the others stand still or go along. */
+export interface Membership {
+  /** Guest time passes. */
+  run<T>(action: () => Promise<T>): Promise<T>
+  /** None does. */
+  ask<T>(action: () => Promise<T>): Promise<T>
+  leave(): void
+}
+
 export const DEFAULT_TIMEOUT = '5m'
 export const DEFAULT_HOST_TIMEOUT = '10m'
 /** Guest time between two looks at what only this thread can judge, ns. */
@@ -61,6 +70,8 @@ export class VmDriver {
   private pictures = 0
   /** Guest time at the end of the last script, ns. */
   guestTimeNs = 0
+  /** Where it shares its network with other machines. */
+  membership: Membership | undefined
   /** Called after every script. */
   onResult: ((result: RunResult) => void) | undefined
 
@@ -87,7 +98,7 @@ export class VmDriver {
         const { failOn, phases } = this.settings
         const limit = waits ? undefined : timeoutNs
         const script = { steps: timed, hostTimeoutMs, timeoutNs: limit, failOn, phases, title: options.title }
-        const result = await this.thread.run(script)
+        const result = await this.inTurn(() => this.thread.run(script))
         this.guestTimeNs = result.guestTimeNs
         this.onResult?.(result)
         if (result.outcome !== 'ok') throw failureOf(result, await this.keepPicture(result))
@@ -112,11 +123,11 @@ export class VmDriver {
     const timeoutNs = parseDuration(options.timeout ?? this.settings.timeout)
     const hostTimeoutMs = parseDuration(options.hostTimeout ?? this.settings.hostTimeout) / 1e6
     const started = performance.now()
-    const begin = (await this.thread.look()).guestTimeNs
+    const begin = (await this.ask((thread) => thread.look())).guestTimeNs
     for (;;) {
       const found = await check()
       if (found !== undefined) return found
-      const spent = (await this.thread.look()).guestTimeNs - begin
+      const spent = (await this.ask((thread) => thread.look())).guestTimeNs - begin
       const left = Math.min(POLL, timeoutNs - spent)
       if (left <= 0) throw await this.timeout(`waited ${timeoutNs / 1e9} s of guest time for ${what}`)
       const hostLeft = hostTimeoutMs - (performance.now() - started)
@@ -127,7 +138,8 @@ export class VmDriver {
 
   /** Asks the thread for something between two scripts. */
   ask<T>(question: (thread: VmThread) => Promise<T>): Promise<T> {
-    return asked(() => this.exclusively(() => question(this.thread)))
+    const { thread } = this
+    return asked(() => this.exclusively(() => this.membership?.ask(() => question(thread)) ?? question(thread)))
   }
 
   /** @param why In words for errors of later calls: `was switched off`. */
@@ -135,6 +147,7 @@ export class VmDriver {
     if (this.closedBy !== undefined) return
     this.closedBy = why
     await this.thread.close()
+    this.membership?.leave()
   }
 
   get closed(): boolean {
@@ -142,7 +155,7 @@ export class VmDriver {
   }
 
   async timeout(sentence: string): Promise<TimeoutError> {
-    const result = (await this.thread.run({ steps: [] })) as RunResult
+    const result = await this.exclusively(() => this.inTurn(() => this.thread.run({ steps: [] })))
     const timedOut: RunResult = { ...result, outcome: 'timeout', exit: { reason: 'timeout' }, error: sentence }
     return new TimeoutError(sentence, timedOut, await this.keepPicture(timedOut))
   }
@@ -177,6 +190,10 @@ export class VmDriver {
       // A full disk shall not hide what went wrong with the guest.
       return undefined
     }
+  }
+
+  private inTurn<T>(action: () => Promise<T>): Promise<T> {
+    return this.membership ? this.membership.run(action) : action()
   }
 
   private exclusively<T>(action: () => Promise<T>): Promise<T> {

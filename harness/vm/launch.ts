@@ -16,6 +16,7 @@ import { CD_PLACE, DISK_PLACE, DISK_SIZE, IMAGE_FORMAT, parseDrive, placeDrives 
 import { MACHINE_ROWS, type MachineOptionName, type MachinePart, type MachineValues } from '../options/machine-spec.js'
 import type { DiskConfig, MediumConfig } from '../options/media-config.js'
 import { httpFunctions } from '../options/network-words.js'
+import { macsOf } from '../options/nic-words.js'
 import { OptionError } from '../options/option-error.js'
 import {
   checkKernel,
@@ -31,12 +32,15 @@ import { parseDuration } from '../units/durations.js'
 import { nearest } from '../words/nearest.js'
 import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type Duration } from './driver.js'
 import { LaunchError } from './errors.js'
+import { SharedNetwork } from './shared-network.js'
 import { Vm, type VmSettings } from './vm.js'
 
 /** A machine's options are the table's, `harness/options/machine-spec.ts`. */
-export interface LaunchOptions extends MachineValues<MediumSource, DiskSource> {
+export interface LaunchOptions extends Omit<MachineValues<MediumSource, DiskSource>, 'network'> {
   /** Further drives in QEMU's words, as in `file=disk.img,if=virtio` or `size=8G,if=ide,index=1`. */
   drives?: string | readonly string[]
+  /** What the LAN serves; or the network() that this machine shares with others. */
+  network?: MachineValues<MediumSource>['network'] | SharedNetwork
   /** A guest, its name or its path, or the path of an image, whose drive is found out from what is in it. */
   guest?: string | Guest
   /**
@@ -82,7 +86,9 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
  * Rejects with a LaunchError, GuestError, NeedleError, MissingMediaError, SnapshotError, or a VmError of the name
  * MediaError, BootImageError, FirmwareMissingError or EngineUnavailableError; each has one sentence.
  */
-export async function launch(options: LaunchOptions): Promise<Vm> {
+export async function launch({ network, ...rest }: LaunchOptions): Promise<Vm> {
+  if (network instanceof SharedNetwork) return launchOn(network, rest)
+  const options = { ...rest, ...(network !== undefined && { network }) }
   const { machineModule, snapshot } = options
   if (snapshot !== undefined) return Vm.open(snapshot, vmSettings(options), await changes(options), machineModule)
   const guest = await guestOf(options.guest)
@@ -90,6 +96,18 @@ export async function launch(options: LaunchOptions): Promise<Vm> {
   const { failOn = guest?.failOn, phases = guest?.phases } = options
   const settings = vmSettings({ ...options, failOn, phases })
   return Vm.start(settings, (events) => VmThread.start(config, { ...events, machineModule }))
+}
+
+async function launchOn(shared: SharedNetwork, options: LaunchOptions): Promise<Vm> {
+  const place = shared.reserve()
+  if (options.snapshot !== undefined)
+    throw new LaunchError('a machine of a snapshot file cannot join a network; launch it anew on it')
+  const guest = await guestOf(options.guest)
+  const config = await machineConfig({ ...options, guest: guest ?? options.guest })
+  const settings = vmSettings({ ...options, failOn: options.failOn ?? guest?.failOn })
+  const given = JSON.stringify([options.nic, guest?.machine?.nic]).toLowerCase()
+  const nics = config.nics && macsOf(config.nics, place - 1, given)
+  return shared.launch(place, { ...config, ...(nics && { nics }) }, settings, options.machineModule)
 }
 
 /** What of the options is not the machine itself. */
@@ -110,7 +128,7 @@ export function vmSettings(options: LaunchOptions): VmSettings {
     phases: toPhasePatterns(options.phases),
     outputFolder: options.outputFolder ?? join(tmpdir(), 'bootwright'),
     layout: layoutNamed(options.layout ?? 'us'),
-    functions: httpFunctions(options.network),
+    functions: options.network instanceof SharedNetwork ? {} : httpFunctions(options.network),
     needles: typeof options.needles === 'string' ? openNeedles(options.needles) : options.needles,
   }
 }

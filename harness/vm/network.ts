@@ -6,14 +6,26 @@ import type { HttpFunction, HttpResponse } from '../options/network-words.js'
 import { type Condition, compilePattern, requestText } from '../protocol/condition.js'
 import type { TimeoutOptions, VmDriver } from './driver.js'
 
+/** Of a network that machines share. */
+interface Services {
+  requests(): Promise<LoggedRequest[]>
+  waitForRequest(expression: RegExp | string, options?: TimeoutOptions): Promise<LoggedRequest>
+}
+
 export class Network {
   /** The number of the request that was waited for last. */
   private seen = 0
+  /** @internal The network that the machine shares with others: it has the services. */
+  shared: Services | undefined
 
   constructor(readonly driver: VmDriver) {}
 
-  /** What the guest asked of its LAN, the last thousand: DHCP, DNS, TFTP, HTTP and NTP, and what leads nowhere. */
+  /**
+   * What the guest asked of its LAN, the last thousand: DHCP, DNS, TFTP, HTTP and NTP, and what leads nowhere; on a shared
+   * network what any guest asked.
+   */
   requests(): Promise<LoggedRequest[]> {
+    if (this.shared) return this.shared.requests()
     return this.driver.ask((thread) => thread.requests())
   }
 
@@ -22,6 +34,7 @@ export class Network {
    * for before do not count. It is looked for in `http GET /preseed.cfg`, `dhcp REQUEST`, `dns A gateway.lan.internal`.
    */
   async waitForRequest(expression: RegExp | string, options?: TimeoutOptions): Promise<LoggedRequest> {
+    if (this.shared) return this.shared.waitForRequest(expression, options)
     const pattern = toPattern(expression)
     await this.driver.until({ kind: 'request', pattern, after: this.seen }, options)
     const regex = compilePattern(pattern)

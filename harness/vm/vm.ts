@@ -16,6 +16,7 @@ import { type VmEvents, VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
 import { DebugConsole } from './debug-console.js'
 import { type DriverSettings, type Duration, type TimeoutOptions, VmDriver } from './driver.js'
+import { LaunchError } from './errors.js'
 import type { VmExit } from './exit.js'
 import { Keyboard } from './keyboard.js'
 import { Media } from './media.js'
@@ -177,6 +178,12 @@ export class Vm {
 
   /** The whole machine as it is. Rejects with an error of the name SnapshotError where a medium is written in place. */
   async snapshot(): Promise<VmSnapshot> {
+    this.checkAlone('kept by the snapshot() of the network')
+    return this.keep()
+  }
+
+  /** @internal Of a machine of a shared network, by that. */
+  async keep(): Promise<VmSnapshot> {
     const machine = await this.driver.ask((thread) => thread.snapshot())
     const serial = Array.from({ length: SERIAL_PORTS }, (_, port) => this.serial[port].record())
     return new VmSnapshot(machine, {
@@ -189,6 +196,12 @@ export class Vm {
 
   /** Goes on from there: of this machine, of one that it was forked from, or of its forks. */
   async restore(snapshot: VmSnapshot): Promise<void> {
+    this.checkAlone('brought back by the restore() of the network')
+    await this.goBack(snapshot)
+  }
+
+  /** @internal Of a machine of a shared network, by that. */
+  async goBack(snapshot: VmSnapshot): Promise<void> {
     await this.driver.ask((thread) => thread.restore(snapshot.machine))
     await this.adopt(snapshot.memory)
   }
@@ -211,6 +224,12 @@ export class Vm {
   /** Ends the machine. Never rejects; a second time does nothing. */
   async close(): Promise<void> {
     await this.driver.close('was closed')
+  }
+
+  /** Throws a LaunchError. */
+  private checkAlone(how: string): void {
+    if (this.driver.membership)
+      throw new LaunchError(`a machine of a shared network is ${how}, together with the others it talks with`)
   }
 
   private noteExit({ exit }: RunResult): void {

@@ -10,6 +10,7 @@ import { Lan } from './lan/lan.js'
 import type { LoggedRequest } from './lan/request-log.js'
 import type { NetworkPort } from './port.js'
 import { Switch, type SwitchPort } from './switch.js'
+import { Trunk, type TrunkOptions } from './trunk.js'
 
 /** A card, and what it is plugged into. */
 export interface NicSpec {
@@ -19,13 +20,22 @@ export interface NicSpec {
   id: string
   /** As in `52:54:00:12:34:56`. */
   mac: string
-  /** `lan` is the machine's own, `none` leads nowhere. */
+  /** `lan` is the machine's own, or the one that it shares with others; `none` leads nowhere. */
   net: 'lan' | 'none'
   /** false: the cable is out at power-on. */
   link?: false
   /** Of its type. */
   options?: { readonly [option: string]: string | number | boolean }
 }
+
+/** What comes to it from outside. */
+export type NetworkInput =
+  /** A card's cable is plugged in or pulled out. */
+  | { kind: 'link'; nic: string; up: boolean }
+  /** Another machine of its network has sent it, at guest time `time` of this one. */
+  | { kind: 'frame'; from: number; bytes: Uint8Array; time: number }
+  /** Nothing comes from these machines of its network from now on. */
+  | { kind: 'cut'; members: readonly number[] }
 
 export interface MachineNetworkOptions {
   nics: readonly NicSpec[]
@@ -38,19 +48,29 @@ export interface MachineNetworkOptions {
   onFrame?: (nic: string, frame: Uint8Array, time: number, now: number) => void
   /** A guest asked something of the LAN, or has got its answer. */
   onRequest?: (request: LoggedRequest) => void
+  /** It shares a network with other machines. */
+  trunk?: TrunkOptions
+  /** A frame leaves for another of these machines, or all of them. */
+  onTrunk?: (to: number, frame: Uint8Array, time: number) => void
+  /** Whether the LAN's services are here; by default where there is a card for them and no trunk. */
+  hasServices?: boolean
 }
 
-const STATE: StateTable = { switch: part(), lan: part('LANs') }
+const STATE: StateTable = { switch: part(), lan: part('LANs'), trunk: part('networks') }
 
 export class MachineNetwork implements Device {
   readonly name = 'network'
   readonly state = STATE
   private readonly switch: Switch
-  /** undefined: no card is plugged into it. */
+  /** undefined: no card is plugged into it, or it is elsewhere. */
   private readonly lan: Lan | undefined
+  /** undefined: this machine has its network for itself. */
+  private readonly trunk: Trunk | undefined
   private readonly cards = new Map<string, SwitchPort>()
 
-  constructor({ nics, clock, warn, epoch, contents = { http: {} }, onFrame, onRequest }: MachineNetworkOptions) {
+  constructor(options: MachineNetworkOptions) {
+    const { nics, clock, warn, epoch, contents = { http: {} }, onFrame, onRequest, trunk, onTrunk } = options
+    const { hasServices = !trunk && nics.some(({ net }) => net === 'lan') } = options
     this.switch = new Switch(clock)
     for (const { id, net, link = true } of nics) {
       const port = this.switch.port(id, net === 'none')
@@ -58,7 +78,8 @@ export class MachineNetwork implements Device {
       if (onFrame) port.tap = (frame, time, now) => onFrame(id, frame, time, now)
       this.cards.set(id, port)
     }
-    if (!nics.some(({ net }) => net === 'lan')) return
+    if (trunk) this.trunk = new Trunk(trunk, clock, warn, this.switch.port(' trunk'), (...frame) => onTrunk?.(...frame))
+    if (!hasServices) return
     this.lan = new Lan({ clock, warn, port: this.switch.port(' services'), contents, epoch })
     this.lan.log.onRequest = onRequest
   }
@@ -73,6 +94,14 @@ export class MachineNetwork implements Device {
     const port = this.cards.get(nic)
     if (!port) throw new Error(`there is no network card '${nic}'; there are ${[...this.cards.keys()].join(', ')}`)
     port.setLink(up)
+  }
+
+  /** What comes from the other machines of its network, or no longer comes. */
+  input(event: NetworkInput): void {
+    if (event.kind === 'frame') this.trunk?.receive(event.from, event.bytes, event.time)
+    else if (event.kind === 'cut') {
+      if (this.trunk) this.trunk.cut = [...event.members]
+    } else this.setLink(event.nic, event.up)
   }
 
   /** What guests asked of the LAN, the last of it. */

@@ -8,6 +8,8 @@ import { bytes, damaged, list, record, time, timer } from '../state/fields.js'
 
 /** Without preamble and check sequence; with a VLAN tag. Ports and cards drop what is longer or shorter. */
 export const LONGEST_FRAME = 1518
+/** A TCP segment of up to 64 KiB in one piece, for a card whose driver takes those; with its Ethernet header. */
+export const LONGEST_PIECE = 65549
 /** Destination, source, type. */
 export const SHORTEST_FRAME = 14
 
@@ -19,6 +21,13 @@ export interface NetworkPort {
   readonly link: boolean
   /** The card sets it: the cable was plugged in or pulled out. */
   linkChanged?: (up: boolean) => void
+  /**
+   * The card sets it: its driver takes TCP segments of up to this length in one piece, as if they came one by one and the
+   * card put them together. Only who knows that (`longestFor`) sends such.
+   */
+  longest?: () => number
+  /** How long a frame to a station may be. */
+  longestFor?(station: Uint8Array): number
   /** The card sets it: bits a second that come to it at most; 1 Gbit/s where it does not. */
   speed?: number
 }
@@ -26,10 +35,10 @@ export interface NetworkPort {
 /** Frames that a card keeps until their time has come. */
 const MOST_ARRIVALS = 1024
 
-/** Frames of up to `longest` bytes, in the order of their times. */
-function framesInOrder(longest: number): Field {
+/** Frames of up to `longest` bytes, `most` of them, in the order of their times. */
+function framesInOrder(longest: number, most: number): Field {
   return {
-    ...list(record({ time, frame: bytes(SHORTEST_FRAME, longest) }), 0, MOST_ARRIVALS),
+    ...list(record({ time, frame: bytes(SHORTEST_FRAME, longest) }), 0, most),
     check(saved, _present, where) {
       const times = (saved as StateValue[]).map((one) => (one as { time: number }).time)
       if (times.some((when, i) => i > 0 && when < times[i - 1])) throw damaged(where, 'it is out of order')
@@ -51,8 +60,9 @@ export class Arrivals implements Stateful {
     private readonly arrive: (frame: Uint8Array) => void,
     /** A card that takes jumbo frames says so. */
     private readonly longest = LONGEST_FRAME,
+    private readonly most = MOST_ARRIVALS,
   ) {
-    this.state = { frames: framesInOrder(longest), timer }
+    this.state = { frames: framesInOrder(longest, most), timer }
     this.timer = clock.timer(`${name} arrivals`, () => this.due())
   }
 
@@ -62,7 +72,7 @@ export class Arrivals implements Stateful {
       this.warn(`${this.name}: a frame that is too short or too long was dropped`, frame.length)
       return
     }
-    if (this.frames.length >= MOST_ARRIVALS) {
+    if (this.frames.length >= this.most) {
       this.warn(`${this.name}: frames come in faster than the wire carries them; one was dropped`)
       return
     }

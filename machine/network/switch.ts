@@ -33,6 +33,7 @@ export class SwitchPort implements NetworkPort, Stateful {
   receive?: (frame: Uint8Array, time: number) => void
   linkChanged?: (up: boolean) => void
   speed?: number
+  longest?: () => number
   link = true
   /** When the last frame to the card is through, ns. */
   free = 0
@@ -44,10 +45,16 @@ export class SwitchPort implements NetworkPort, Stateful {
     readonly isAlone: boolean,
     private readonly clock: Clock,
     private readonly forward: (frame: Uint8Array, time: number) => void,
+    private readonly find: (station: Uint8Array) => SwitchPort | undefined,
   ) {}
 
+  longestFor(to: Uint8Array): number {
+    return this.find(to)?.longest?.() ?? LONGEST_FRAME
+  }
+
   send(frame: Uint8Array, time: number): void {
-    if (!this.link || frame.length < SHORTEST_FRAME || frame.length > LONGEST_FRAME) return
+    if (!this.link || frame.length < SHORTEST_FRAME) return
+    if (frame.length > LONGEST_FRAME && frame.length > this.longestFor(frame)) return
     this.tap?.(frame, time, this.clock.now())
     this.forward(frame, time)
   }
@@ -55,6 +62,7 @@ export class SwitchPort implements NetworkPort, Stateful {
   /** A frame that the switch had in hand at `time`. */
   deliver(frame: Uint8Array, time: number): void {
     if (!this.link || !this.receive) return
+    if (frame.length > LONGEST_FRAME && frame.length > (this.longest?.() ?? 0)) return
     const { speed = DEFAULT_SPEED } = this
     const start = Math.max(time + LATENCY, this.free)
     if (((start - time) * speed) / 8e9 > QUEUE) return
@@ -82,7 +90,13 @@ export class Switch implements Stateful {
 
   /** @param isAlone Nothing that comes in here goes anywhere. */
   port(name: string, isAlone = false): SwitchPort {
-    const port: SwitchPort = new SwitchPort(name, isAlone, this.clock, (frame, time) => this.forward(port, frame, time))
+    const port: SwitchPort = new SwitchPort(
+      name,
+      isAlone,
+      this.clock,
+      (frame, time) => this.forward(port, frame, time),
+      (to) => this.stations.get(station(to, 0)),
+    )
     this.ports[name] = port
     return port
   }
@@ -125,7 +139,8 @@ export class Switch implements Stateful {
 
 const isGroup = (first: number) => (first & 1) !== 0
 
-function station(frame: Uint8Array, at: number): number {
+/** The address that stands there, as a number. */
+export function station(frame: Uint8Array, at: number): number {
   let address = 0
   for (let i = 0; i < 6; i++) address = address * 256 + frame[at + i]
   return address

@@ -153,7 +153,8 @@ export class E1000Receive implements Stateful {
     }
     const status = this.filter(frame, control)
     if (status === undefined) return
-    const held = this.waiting.reduce((sum, one) => sum + one.bytes.length, 0)
+    let held = 0
+    for (const { bytes: one } of this.waiting) held += one.length
     if (held + length > (registers[PBA >> 2] & 0x3f) * 1024 || this.waiting.length >= MOST_FRAMES) {
       countOn(registers, MPC)
       interrupts.raise(ICR_RXO)

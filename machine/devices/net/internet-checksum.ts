@@ -1,5 +1,7 @@
 /** The Internet checksum (RFC 1071), and where the protocols above Ethernet keep it, as cards with offloads know them. */
 
+import { sumWords } from '../../network/lan/checksum.js'
+
 const ETHERTYPE_IPV4 = 0x0800
 const ETHERTYPE_IPV6 = 0x86dd
 const ETHERTYPE_VLAN = 0x8100
@@ -8,10 +10,7 @@ const UDP = 17
 
 /** The ones' complement sum of 16-bit words in network order, folded; an odd byte at the end counts as the upper one. */
 export function onesSum(bytes: Uint8Array, from: number, to: number, start = 0): number {
-  let sum = start
-  let at = from
-  for (const last = to - 1; at < last; at += 2) sum += (bytes[at] << 8) | bytes[at + 1]
-  if (at < to) sum += bytes[at] << 8
+  let sum = sumWords(bytes.subarray(from, to), start)
   while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000)
   return sum
 }

@@ -4,10 +4,10 @@
  */
 import type { Timer } from '../../clock.js'
 import type { StateTable } from '../../device.js'
-import { Arrivals, LONGEST_FRAME, type NetworkPort, SHORTEST_FRAME } from '../../network/port.js'
+import { Arrivals, LONGEST_FRAME, LONGEST_PIECE, type NetworkPort, SHORTEST_FRAME } from '../../network/port.js'
 import { bytes, list, starts, time, timer, u8 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
-import { layersOf, onesSum, transportIsRight } from '../net/internet-checksum.js'
+import { layersOf, onesSum, pseudoHeader, transportIsRight } from '../net/internet-checksum.js'
 import { macBytes, macOption } from '../net/mac-option.js'
 import { tcpSegments } from '../net/tcp-segments.js'
 import { VERSION_1, type VirtioDevice, type VirtioHost } from './virtio-device.js'
@@ -22,6 +22,9 @@ const CONTROL = 2
 const CSUM = 0
 const GUEST_CSUM = 1
 const MAC = 5
+const GUEST_TSO4 = 7
+const GUEST_TSO6 = 8
+const GUEST_ECN = 9
 const HOST_TSO4 = 11
 const HOST_TSO6 = 12
 const HOST_ECN = 13
@@ -47,6 +50,13 @@ const GSO_ECN = 0x80
 const HEADER = 10
 /** With the number of buffers. */
 const MERGED_HEADER = 12
+
+const TCP = 6
+const TCP_HEADER = 20
+/** From the TCP header on. */
+const TCP_CHECKSUM = 16
+/** The longest frame without a tag. */
+const UNTAGGED = 1514
 
 // Commands of the control queue: class, command
 const CLASS_RX = 0
@@ -81,7 +91,7 @@ const STATE: StateTable = {
     unicast: list(bytes(6), 0, MOST_ADDRESSES),
     groups: list(bytes(6), 0, MOST_ADDRESSES),
   },
-  ...{ vlans: bytes(512), waiting: list(bytes(SHORTEST_FRAME, LONGEST_FRAME), 0, MOST_WAITING) },
+  ...{ vlans: bytes(512), waiting: list(bytes(SHORTEST_FRAME, LONGEST_PIECE), 0, MOST_WAITING) },
   ...{ wireFree: starts(time, 0), wire: timer, arrivals: part() },
 }
 
@@ -89,7 +99,7 @@ export class VirtioNet implements VirtioDevice {
   readonly state = STATE
   readonly configurationSize = CONFIGURATION
   readonly features = [
-    ...[CSUM, GUEST_CSUM, MAC, HOST_TSO4, HOST_TSO6, HOST_ECN, MRG_RXBUF, STATUS],
+    ...[CSUM, GUEST_CSUM, MAC, GUEST_TSO4, GUEST_TSO6, GUEST_ECN, HOST_TSO4, HOST_TSO6, HOST_ECN, MRG_RXBUF, STATUS],
     ...[CTRL_VQ, CTRL_RX, CTRL_VLAN, CTRL_RX_EXTRA, CTRL_MAC_ADDR],
   ]
   private readonly address: Uint8Array
@@ -116,9 +126,10 @@ export class VirtioNet implements VirtioDevice {
     this.address = Uint8Array.from(mac)
     this.vlans.fill(0xff)
     this.wire = clock.timer(`${name} wire`, () => host.wake(TRANSMIT))
-    this.arrivals = new Arrivals(name, clock, warn, (frame) => this.arrive(frame))
+    this.arrivals = new Arrivals(name, clock, warn, (frame) => this.arrive(frame), LONGEST_PIECE)
     if (!port) return
     port.receive = (frame, time) => this.arrivals.add(frame, time)
+    port.longest = () => this.longest
     port.linkChanged = () => host.configurationChanged()
     port.speed = 8e9 / NS_PER_BYTE
   }
@@ -132,6 +143,13 @@ export class VirtioNet implements VirtioDevice {
     this.waiting = []
     this.wireFree = 0
     this.wire.cancel()
+  }
+
+  /** Segments in one piece are for drivers that take both kinds, and have buffers that can be put together. */
+  private get longest(): number {
+    const { host } = this
+    const takesPieces = host.has(GUEST_TSO4) && host.has(GUEST_TSO6) && host.has(MRG_RXBUF) && host.isRunning
+    return takesPieces ? LONGEST_PIECE : LONGEST_FRAME
   }
 
   started(): void {
@@ -284,7 +302,13 @@ export class VirtioNet implements VirtioDevice {
       }
     }
     header.fill(0)
-    if (host.has(GUEST_CSUM)) {
+    const contents = frame.length > LONGEST_FRAME ? this.describePiece(frame) : frame
+    if (!contents) {
+      host.warn(`${host.name}: a frame of ${frame.length} bytes is no TCP segment and was dropped`)
+      for (const _ of chains) queue.putBack()
+      return true
+    }
+    if (contents === frame && host.has(GUEST_CSUM)) {
       const layers = layersOf(frame)
       if (layers && transportIsRight(frame, layers)) header[0] = DATA_VALID
     }
@@ -296,11 +320,36 @@ export class VirtioNet implements VirtioDevice {
       if (isFirst) scatter(host.memory, chain.writable, header.subarray(0, headerSize))
       const from = isFirst ? 0 : done - headerSize
       const to = done + part - headerSize
-      if (to > from) scatter(host.memory, chain.writable, frame.subarray(from, to), isFirst ? headerSize : 0)
+      if (to > from) scatter(host.memory, chain.writable, contents.subarray(from, to), isFirst ? headerSize : 0)
       done += part
       queue.give(chain, part)
     }
     return true
+  }
+
+  /**
+   * Several segments in one piece: the header says into how long ones it could be cut, and the checksum is left to whoever
+   * does (5.1.6.4.1). A driver that no longer takes them, as after a change of its features, gets none.
+   */
+  private describePiece(frame: Uint8Array): Uint8Array | undefined {
+    const { header, view, packet } = this
+    const layers = layersOf(frame)
+    if (layers?.protocol !== TCP || layers.fragment || !this.host.has(layers.version === 4 ? GUEST_TSO4 : GUEST_TSO6))
+      return undefined
+    const headers = layers.transport + 4 * (frame[layers.transport + 12] >>> 4)
+    if (headers < layers.transport + TCP_HEADER || headers > LONGEST_FRAME) return undefined
+    const contents = packet.subarray(0, frame.length)
+    contents.set(frame)
+    const sum = pseudoHeader(frame, layers)
+    contents[layers.transport + TCP_CHECKSUM] = sum >>> 8
+    contents[layers.transport + TCP_CHECKSUM + 1] = sum
+    header[0] = NEEDS_CSUM
+    header[1] = layers.version === 4 ? GSO_TCPV4 : GSO_TCPV6
+    view.setUint16(2, headers, true)
+    view.setUint16(4, UNTAGGED - headers, true)
+    view.setUint16(6, layers.transport, true)
+    view.setUint16(8, TCP_CHECKSUM, true)
+    return contents
   }
 
   // The control queue

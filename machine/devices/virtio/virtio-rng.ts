@@ -3,7 +3,8 @@
  * guest that reads them is the same every time; they are no secret.
  */
 import type { StateTable } from '../../device.js'
-import { list, u32 } from '../../state/fields.js'
+import { RandomNumbers } from '../../random-numbers.js'
+import { part } from '../../state/state-table.js'
 import { integerOption } from '../device-type.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
@@ -14,26 +15,19 @@ const QUEUE = 0
 const MOST_BYTES = 4096
 const REQUESTS_AT_ONCE = 16
 
-const STATE: StateTable = { numbers: list(u32, 4) }
+const STATE: StateTable = { numbers: part() }
 
 export class VirtioRng implements VirtioDevice {
   readonly state = STATE
   readonly features = []
   readonly configurationSize = 0
-  /** The state of xoshiro128** (Blackman and Vigna, 2018). */
-  private readonly numbers = new Uint32Array(4)
+  private readonly numbers: RandomNumbers
 
   constructor(
     private readonly host: VirtioHost,
     seed: number,
   ) {
-    // By a generator with a state of its own kind, as its authors advise: SplitMix32.
-    for (let i = 0; i < 4; i++) {
-      let z = (seed + Math.imul(i + 1, 0x9e3779b9)) >>> 0
-      z = Math.imul(z ^ (z >>> 16), 0x85ebca6b)
-      z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35)
-      this.numbers[i] = z ^ (z >>> 16)
-    }
+    this.numbers = new RandomNumbers(seed)
   }
 
   /** The numbers go on. */
@@ -55,7 +49,7 @@ export class VirtioRng implements VirtioDevice {
       const bytes = new Uint8Array(Math.min(bytesOf(chain.writable), MOST_BYTES))
       const view = new DataView(bytes.buffer)
       for (let at = 0; at < bytes.length; at += 4) {
-        const number = this.next()
+        const number = this.numbers.next()
         if (at + 4 <= bytes.length) view.setUint32(at, number, true)
         else for (let i = at; i < bytes.length; i++) bytes[i] = number >>> (8 * (i - at))
       }
@@ -64,23 +58,6 @@ export class VirtioRng implements VirtioDevice {
     host.tell(QUEUE)
     return true
   }
-
-  private next(): number {
-    const s = this.numbers
-    const result = Math.imul(rotateLeft(Math.imul(s[1], 5), 7), 9) >>> 0
-    const shifted = s[1] << 9
-    s[2] ^= s[0]
-    s[3] ^= s[1]
-    s[1] ^= s[2]
-    s[0] ^= s[3]
-    s[2] ^= shifted
-    s[3] = rotateLeft(s[3], 11)
-    return result
-  }
-}
-
-function rotateLeft(value: number, by: number): number {
-  return (value << by) | (value >>> (32 - by))
 }
 
 export const virtioRng = virtioPciType({

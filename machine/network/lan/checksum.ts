@@ -1,10 +1,22 @@
 /** The Internet checksum (RFC 1071): the ones' complement of the ones' complement sum of 16-bit words. */
 
+/** Fewer bytes are summed up one by one. */
+const WORTH_IT = 64
+
 /** The sum so far, not folded; an odd last byte is filled up with zero. */
 export function sumWords(bytes: Uint8Array, sum = 0): number {
   const even = bytes.length & ~1
-  for (let i = 0; i < even; i += 2) sum += (bytes[i] << 8) | bytes[i + 1]
-  return even < bytes.length ? sum + (bytes[even] << 8) : sum
+  const last = even < bytes.length ? bytes[even] << 8 : 0
+  if (bytes.length < WORTH_IT || bytes.byteOffset & 1) {
+    for (let i = 0; i < even; i += 2) sum += (bytes[i] << 8) | bytes[i + 1]
+    return sum + last
+  }
+  // The sum does not depend on the order of a word's bytes, but that its own are then the other way round (RFC 1071, 2 B).
+  const words = new Uint16Array(bytes.buffer, bytes.byteOffset, even >>> 1)
+  let swapped = 0
+  for (let i = 0; i < words.length; i++) swapped += words[i]
+  while (swapped > 0xffff) swapped = (swapped & 0xffff) + Math.floor(swapped / 0x10000)
+  return sum + last + ((swapped << 8) & 0xff00) + (swapped >>> 8)
 }
 
 export function checksumOf(sum: number): number {

@@ -24,6 +24,8 @@ export interface Outgoing {
   destination: Address
   protocol: number
   payload: Uint8Array
+  /** It goes in one piece, however long it is. */
+  isWhole?: true
   /** IPv6's, where it is not 64. */
   hopLimit?: number
 }

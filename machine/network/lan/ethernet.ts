@@ -4,6 +4,7 @@ import { LAN_MAC } from './addresses.js'
 export const IPV4 = 0x0800
 export const ARP = 0x0806
 export const IPV6 = 0x86dd
+export const HEADER = 14
 /** Most bytes behind Ethernet's header. */
 export const MTU = 1500
 
@@ -12,7 +13,7 @@ const SHORTEST = 60
 
 /** A frame with its header, and room for so much behind it. */
 export function ethernet(to: Uint8Array, type: number, length: number): Uint8Array {
-  const frame = new Uint8Array(Math.max(SHORTEST, 14 + length))
+  const frame = new Uint8Array(Math.max(SHORTEST, HEADER + length))
   frame.set(to, 0)
   frame.set(LAN_MAC, 6)
   frame[12] = type >>> 8

@@ -43,11 +43,11 @@ export class Ipv4 implements Stateful {
   }
 
   /** One frame, or several where it is larger. */
-  write({ mac, source, destination, protocol, payload }: Outgoing): Uint8Array[] {
+  write({ mac, source, destination, protocol, payload, isWhole: isOne }: Outgoing): Uint8Array[] {
     const most = (MTU - HEADER) & ~7
     const identification = this.identification
     this.identification = (identification + 1) & 0xffff
-    const isWhole = payload.length <= MTU - HEADER
+    const isWhole = isOne === true || payload.length <= MTU - HEADER
     const frames: Uint8Array[] = []
     for (let offset = 0; offset === 0 || offset < payload.length; offset += most) {
       const piece = isWhole ? payload : payload.subarray(offset, offset + most)

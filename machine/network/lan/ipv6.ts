@@ -51,8 +51,9 @@ export class Ipv6 implements Stateful {
     return { mac: frame.slice(6, 12), source, destination, protocol, payload, start, hopLimit: packet[7] }
   }
 
-  write({ mac, source, destination, protocol, payload, hopLimit = HOP_LIMIT }: Outgoing): Uint8Array[] {
-    if (payload.length <= MTU - HEADER) return [frameOf(mac, source, destination, protocol, hopLimit, payload)]
+  write({ mac, source, destination, protocol, payload, hopLimit = HOP_LIMIT, isWhole }: Outgoing): Uint8Array[] {
+    if (isWhole || payload.length <= MTU - HEADER)
+      return [frameOf(mac, source, destination, protocol, hopLimit, payload)]
     const most = (MTU - HEADER - 8) & ~7
     const identification = this.identification
     this.identification = (identification + 1) >>> 0

@@ -12,7 +12,7 @@ import type { Stateful, StateTable, Warn } from '../../device.js'
 import { list, text } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
 import type { NetworkContents } from '../contents.js'
-import { Arrivals, type NetworkPort } from '../port.js'
+import { Arrivals, LONGEST_FRAME, type NetworkPort } from '../port.js'
 import {
   addressText,
   BROADCAST,
@@ -89,7 +89,8 @@ export class Lan implements Stateful {
     this.tcp = new TcpEndPoint(
       clock,
       (datagram) => this.send(datagram),
-      (port) => port === HTTP,
+      (to) => to === HTTP,
+      (mac) => port.longestFor?.(mac) ?? LONGEST_FRAME,
       (connection) => new HttpSession(connection, http),
     )
     this.dhcp = new DhcpServer(clock, this.log, contents.bootFiles ?? {})

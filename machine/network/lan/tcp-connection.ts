@@ -53,6 +53,8 @@ export interface TcpApplication extends Stateful {
 export interface TcpHost {
   readonly clock: Clock
   transmit(connection: TcpConnection, segment: Segment): void
+  /** Bytes of data that one segment can have, options left out, where the other end's card takes more than its MSS. */
+  longest(connection: TcpConnection): number
   /** Something is due at that time. */
   due(time: number): void
   application(connection: TcpConnection): TcpApplication
@@ -370,7 +372,8 @@ export class TcpConnection implements Stateful {
       this.resendGap()
     } else {
       if (this.isRecovering) this.congestion = this.threshold
-      else if (this.congestion < this.threshold) this.congestion += Math.min(progress, this.mss)
+      // What came in one piece is acknowledged at once.
+      else if (this.congestion < this.threshold) this.congestion += Math.min(progress, this.piece)
       else this.congestion += Math.max(1, Math.floor((this.mss * this.mss) / this.congestion))
       this.congestion = Math.min(this.congestion, 2 ** 30)
       this.isRecovering = false
@@ -476,12 +479,14 @@ export class TcpConnection implements Stateful {
   /** Whatever the windows allow. */
   private output(): void {
     if (this.status === 'SYN-RECEIVED' || this.status === 'CLOSED' || this.status === 'TIME-WAIT') return
+    const { mss, piece } = this
     for (;;) {
       const usable = Math.min(this.window, this.congestion) - this.flight
       const { unsent } = this
-      const length = Math.min(unsent, this.mss, usable)
+      let length = Math.min(unsent, piece, usable)
+      if (length > mss && length < unsent) length -= length % mss
       // No small segments while others are under way, unless they are the last.
-      const isWorthIt = length === this.mss || length === unsent || this.flight === 0
+      const isWorthIt = length >= mss || length === unsent || this.flight === 0
       if (length > 0 && isWorthIt) {
         this.sendNext(length)
         continue
@@ -491,6 +496,11 @@ export class TcpConnection implements Stateful {
       break
     }
     if (this.deadline === NEVER || this.flight > 0 || this.unsent > 0) this.arm(true)
+  }
+
+  /** The most that is sent at once: whole segments that the other end's card takes together. */
+  private get piece(): number {
+    return Math.max(1, Math.floor(this.host.longest(this) / this.mss)) * this.mss
   }
 
   private hasStates(states: readonly TcpState[]): boolean {
@@ -546,14 +556,15 @@ export class TcpConnection implements Stateful {
     this.host.transmit(this, this.whole(segment))
   }
 
-  private whole(segment: Pick<Segment, 'flags' | 'sequence' | 'data'>): Segment {
-    return {
-      ...segment,
-      from: this.localPort,
-      to: this.remotePort,
-      acknowledgment: segment.flags & ACK ? this.received : 0,
-      window: RECEIVE_WINDOW,
-    }
+  /** Field by field, because it is made for every frame. */
+  private whole(
+    part: Pick<Segment, 'flags' | 'sequence' | 'data' | 'mss' | 'windowScale' | 'sackPermitted' | 'sack'>,
+  ): Segment {
+    const { flags, sequence, data, mss, windowScale, sackPermitted, sack } = part
+    const acknowledgment = flags & ACK ? this.received : 0
+    const { localPort: from, remotePort: to } = this
+    const window = RECEIVE_WINDOW
+    return { from, to, sequence, acknowledgment, flags, window, data, mss, windowScale, sackPermitted, sack }
   }
 
   // Time --------------------------------------------------------------------------------------------------------------

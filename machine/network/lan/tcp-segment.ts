@@ -103,7 +103,10 @@ export function writeSegment(segment: Segment, source: Address, destination: Add
   return payload
 }
 
-function writeOptions({ mss, windowScale, sackPermitted, sack = [] }: Segment): number[] {
+const NO_OPTIONS: readonly number[] = []
+
+function writeOptions({ mss, windowScale, sackPermitted, sack = [] }: Segment): readonly number[] {
+  if (mss === undefined && windowScale === undefined && !sackPermitted && sack.length === 0) return NO_OPTIONS
   const options: number[] = []
   if (mss !== undefined) options.push(OPTION_MSS, 4, mss >>> 8, mss & 0xff)
   if (windowScale !== undefined) options.push(OPTION_NOTHING, OPTION_WINDOW_SCALE, 3, windowScale)

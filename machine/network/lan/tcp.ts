@@ -6,7 +6,7 @@ import { made } from '../../state/state-table.js'
 import { type Address, addressText } from './addresses.js'
 import type { Datagram, Send } from './datagram.js'
 import { TCP } from './datagram.js'
-import { MTU } from './ethernet.js'
+import { HEADER as ETHERNET, MTU } from './ethernet.js'
 import { type TcpApplication, TcpConnection, type TcpHost } from './tcp-connection.js'
 import { ACK, FIN, lengthOf, RST, readSegment, type Segment, SYN, writeSegment } from './tcp-segment.js'
 
@@ -25,6 +25,8 @@ export class TcpEndPoint implements Stateful, TcpHost {
     private readonly send: Send,
     /** Somebody listens at this port. */
     private readonly listens: (port: number) => boolean,
+    /** How long a frame to a station may be. */
+    private readonly longestFor: (mac: Uint8Array) => number,
     private readonly makeApplication: (connection: TcpConnection) => TcpApplication,
   ) {
     this.timer = clock.timer('tcp', () => this.tick())
@@ -61,12 +63,16 @@ export class TcpEndPoint implements Stateful, TcpHost {
     this.connections.set(key, fresh)
     this.opened++
     const initial = (Math.floor(this.clock.now() / SEQUENCE_TICK) + this.opened * 64009) % 2 ** 32
-    fresh.accept(segment, initial, MTU - (source.length === 4 ? 40 : 60))
+    fresh.accept(segment, initial, MTU - headersOf(source))
   }
 
   transmit({ mac, localAddress, remoteAddress }: TcpConnection, segment: Segment): void {
     const payload = writeSegment(segment, localAddress, remoteAddress)
-    this.send({ mac, source: localAddress, destination: remoteAddress, protocol: TCP, payload })
+    this.send({ mac, source: localAddress, destination: remoteAddress, protocol: TCP, payload, isWhole: true })
+  }
+
+  longest({ mac, remoteAddress }: TcpConnection): number {
+    return this.longestFor(mac) - ETHERNET - headersOf(remoteAddress)
   }
 
   due(time: number): void {
@@ -123,6 +129,9 @@ export class TcpEndPoint implements Stateful, TcpHost {
     this.send({ mac, source: destination, destination: source, protocol: TCP, payload })
   }
 }
+
+/** Of IP and TCP, without options. */
+const headersOf = ({ length }: Address) => (length === 4 ? 40 : 60)
 
 function keyOf(remote: Address, remotePort: number, local: Address, localPort: number): string {
   return `${addressText(remote)} ${remotePort} ${addressText(local)} ${localPort}`

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { parseDevice } from '../../../../machine/devices/catalogue.js'
+import type { NetworkPort } from '../../../../machine/network/port.js'
 import { internetFrame, MAC, pseudoHeader, sum } from '../net/e1000-bench.js'
 import { Driver } from './driver.js'
 
 const CSUM = 0
 const GUEST_CSUM = 1
+const GUEST_TSO4 = 7
+const GUEST_TSO6 = 8
 const HOST_TSO4 = 11
 const MRG_RXBUF = 15
 const CTRL_VQ = 17
@@ -66,6 +69,37 @@ describe.each(BOTH)('the %s interface', (_, isModern) => {
     driver.card.clock.advance(1e5)
     expect(driver.given(0)).toMatchObject([{ written: 0 }])
   })
+
+  test.each([4, 6])(
+    'TCP segments of IPv%i in one piece, for a driver that takes those, over several buffers',
+    (version) => {
+      const driver = new Driver('virtio-net-pci', isModern)
+      const port: NetworkPort = driver.port
+      driver.start([GUEST_CSUM, MRG_RXBUF], 2)
+      const piece = internetFrame({ payload: new Uint8Array(3000).fill(7), version })
+      expect(port.longest?.()).toBe(1518)
+      driver.add(0, [], [4000])
+      driver.card.arrive(piece)
+      driver.card.clock.advance(1e5)
+      expect(driver.given(0)).toEqual([])
+      driver.start([GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, MRG_RXBUF], 2)
+      expect(port.longest?.()).toBe(65549)
+      for (let i = 0; i < 2; i++) driver.add(0, [], [2000])
+      driver.card.arrive(piece)
+      driver.card.clock.advance(1e5)
+      const bytes = driver.given(0).flatMap((one) => driver.contents(one))
+      const transport = version === 4 ? 34 : 54
+      const headers = transport + 20
+      const word = (value: number) => [value & 0xff, value >>> 8]
+      const described = [headers, 1514 - headers, transport, 16, 2].flatMap(word)
+      expect(bytes.slice(0, 12)).toEqual([1, version === 4 ? 1 : 4, ...described])
+      // With the pseudo-header's sum where the checksum goes, as for a packet that is to be cut up.
+      const expected = [...piece]
+      const start = pseudoHeader(piece, 3020)
+      expected.splice(transport + 16, 2, start >>> 8, start & 0xff)
+      expect(bytes.slice(12)).toEqual(expected)
+    },
+  )
 
   test('event indices: an interrupt when the driver’s is passed, and not before', () => {
     const driver = new Driver('virtio-net-pci', isModern).start([EVENT_IDX], 2)
