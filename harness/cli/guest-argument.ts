@@ -1,5 +1,6 @@
 /** The GUEST of `bootwright run`: one of the guests, or an image whose drive is found out from what is in it. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, readSync, statSync } from 'node:fs'
+import { openRegular } from '../../machine/media/regular-file.js'
 import { probeImage } from '../guest/probe-image.js'
 import { toFailPatterns } from '../keys/patterns.js'
 import { MAX_DISKS, MAX_FLOPPIES } from '../options/machine-spec.js'
@@ -52,7 +53,7 @@ const HEAD = 0x206
 function checkIsNoKernel(path: string): void {
   const head = Buffer.alloc(HEAD)
   try {
-    const fd = openSync(path, 'r')
+    const { fd } = openRegular(path)
     try {
       readSync(fd, head, 0, HEAD, 0)
     } finally {
@@ -70,8 +71,10 @@ function checkIsNoKernel(path: string): void {
 /** A file that is no program text: guests are folders, or files that end in .js or .ts. */
 function isImage(path: string): boolean {
   if (/\.[cm]?[jt]s$/.test(path)) return false
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (stats !== undefined) return !stats.isDirectory()
-  // What looks like an image's name is told as a missing image, not as an unknown guest.
+  try {
+    return !statSync(path).isDirectory()
+  } catch {
+    // What looks like an image's name is told as an image that is missing or cannot be reached, not as an unknown guest.
+  }
   return /\.(img|ima|iso|raw|bin|flp|vfd|dsk|hdd|qcow2?|vmdk|vdi|vhdx?)$/i.test(path)
 }

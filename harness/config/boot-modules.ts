@@ -1,6 +1,7 @@
 /** QEMU's habit for Multiboot kernels: what stands as the initrd is a list of modules, each with its arguments. */
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import { findMultibootHeader, HEADER_SEARCH_BYTES } from '../../machine/firmware/multiboot.js'
+import { openRegular } from '../../machine/media/regular-file.js'
 import type { KernelConfig, ModuleConfig } from './machine-config.js'
 
 /**
@@ -29,7 +30,7 @@ function isMultiboot(path: string): boolean {
   const head = new Uint8Array(HEADER_SEARCH_BYTES)
   let file: number | undefined
   try {
-    file = openSync(path, 'r')
+    file = openRegular(path).fd
     return findMultibootHeader(head.subarray(0, readSync(file, head))) !== undefined
   } catch {
     return false

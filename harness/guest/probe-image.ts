@@ -1,8 +1,9 @@
 /** Which drive an image is for, by what is in it. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import { HEAD, probeFormat } from '../../machine/media/disk-format.js'
 import { floppyGeometry } from '../../machine/media/floppy-geometry.js'
 import type { MediumKind } from '../../machine/media/open-medium.js'
+import { openRegular } from '../../machine/media/regular-file.js'
 
 const DESCRIPTOR_AT = 16 * 2048 + 1
 
@@ -12,9 +13,9 @@ export function probeImage(path: string): MediumKind {
   let isImage: boolean
   let size: number
   try {
-    const fd = openSync(path, 'r')
+    const { fd, size: bytes } = openRegular(path)
     try {
-      size = statSync(path).size
+      size = bytes
       head = Buffer.alloc(5)
       readSync(fd, head, 0, 5, DESCRIPTOR_AT)
       const first = Buffer.alloc(HEAD)

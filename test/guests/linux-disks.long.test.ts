@@ -34,9 +34,12 @@ test.skipIf(!haveLinux)('ata_piix by DMA, the floppy driver over a change of flo
     'cat /sys/class/ata_device/dev1.0/dma_mode /sys/class/ata_device/dev1.1/dma_mode',
     'md5sum /dev/sda; dd if=/dev/zero of=/dev/sda bs=1M seek=5 count=7 conv=fsync',
     'echo 3 > /proc/sys/vm/drop_caches; md5sum /dev/sda',
-    'md5sum /dev/fd0; echo change floppies; read line; md5sum /dev/fd0',
+    // Linux notes a change where it opens the drive, but in the five minutes after a start (jiffies below 0) only where a
+    // read finds it, which fails.
+    'floppy() { md5sum /dev/fd0 2> /dev/null || md5sum /dev/fd0; }',
+    'floppy; echo change floppies; read line; floppy',
     'mkswap /dev/sdb; swapon /dev/sdb; word=kept; echo 8:16 > /sys/power/resume',
-    'echo suspending; echo disk > /sys/power/state; echo "it was $word; floppy $(md5sum /dev/fd0)"',
+    'echo suspending; echo disk > /sys/power/state; echo "it was $word; floppy $(floppy)"',
     'md5sum /dev/sda',
   ]
   const options = { disks, memory: 96 * MIB, floppies: [new Overlay(floppies[0])] }
@@ -44,7 +47,8 @@ test.skipIf(!haveLinux)('ata_piix by DMA, the floppy driver over a change of flo
   try {
     first.until('change floppies', 300)
     const text = first.serial()
-    expect(text.match(/^XFER_UDMA_\d/gm)).toHaveLength(2)
+    // As PIIX3 has it; with PIO it would be 'XFER_PIO_4'.
+    expect(text.match(/^XFER_MW_DMA_2/gm)).toHaveLength(2)
     expect(text).toContain(`${sum(medium.data)}  /dev/sda`)
     const written = medium.data.slice()
     written.fill(0, 5 * MIB, 12 * MIB)

@@ -24,6 +24,7 @@ writeFileSync(at('short.iso'), truncatedIso())
 writeFileSync(at('elf.img'), new Uint8Array([0x7f, 0x45, 0x4c, 0x46, ...new Uint8Array(1020)]))
 mkdirSync(at('folder'))
 symlinkSync('/dev/full', at('full.png'))
+symlinkSync(at('circle'), at('circle'))
 execFileSync('mkfifo', [at('pipe')])
 
 /** Its volume descriptor says 1000 sectors, and there are 20. */
@@ -115,6 +116,16 @@ const BAD: [what: string, args: string[], code: number, says: string | RegExp][]
   ['serial output over the medium', [...boot, '--serial', floppy], 2, 'which would be overwritten'],
   ['one file for two outputs', [...boot, '--serial', at('x'), '--debugcon', at('x')], 2, 'both write to'],
   ['an empty path', [...boot, '--serial', ''], 2, '--serial has an empty path'],
+  ['a pipe to boot', [at('pipe')], 2, 'is a pipe'],
+  ['a pipe for a CD', ['--cdrom', at('pipe')], 2, 'is a pipe'],
+  ['a pipe for a kernel', ['--kernel', at('pipe')], 2, 'is not a regular file'],
+  ['a pipe for an initrd', ['--kernel', kernel, '--initrd', at('pipe')], 2, 'is not a regular file'],
+  ['a pipe for a BIOS', [...boot, '--bios', at('pipe')], 2, 'is not a regular file'],
+  ['a pipe to go on from', ['--snapshot', at('pipe')], 2, 'is a pipe'],
+  ['a device to go on from', ['--snapshot', '/dev/zero'], 2, /\/dev\/zero.* is a (device|special file)/],
+  ['a path through a file', [join(floppy, 'x.img')], 2, 'a part of its path is not a directory'],
+  ['a link that leads to itself, to boot', [at('circle')], 2, /circle/],
+  ['a link that leads to itself', ['--floppy', at('circle')], 2, /circle/],
 ]
 
 describe('one sentence and the right exit code for', () => {
@@ -125,6 +136,21 @@ describe('one sentence and the right exit code for', () => {
     else expect(ended.stderr).toMatch(says)
     expect(ended.stderr).not.toMatch(/internal error|\bat .*\.js:/)
     expect([ended.code, ended.stdout]).toEqual([code, ''])
+  })
+
+  test.each([
+    ['replay', at('pipe')],
+    ['replay', '/dev/zero'],
+    ['show-trace', at('pipe')],
+    ['show-trace', '/dev/zero'],
+    ['show-report', at('pipe')],
+    ['merge-reports', at('pipe')],
+    ['accept', at('pipe')],
+  ])('bootwright %s %s', async (...args) => {
+    const ended = await inProcess(args)
+    expect(ended.stderr).toMatch(/^bootwright: [^\n]+\n$/)
+    expect(ended.stderr).not.toContain('internal error')
+    expect([ended.code, ended.stdout]).toEqual([2, ''])
   })
 
   test('the same from a process of its own', async () => {
