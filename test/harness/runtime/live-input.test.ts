@@ -8,6 +8,7 @@ import type { Step } from '../../../harness/protocol/script.js'
 import { LiveInput } from '../../../harness/runtime/live-input.js'
 import { Runner } from '../../../harness/runtime/runner.js'
 import { createMachine } from '../../../machine/create-machine.js'
+import type { Machine } from '../../../machine/machine.js'
 import { firmwareNote, noFirmware } from '../../firmware-here.js'
 import { programFloppy } from '../boot-programs.js'
 import { FakeMachine, MS } from '../fake-machine.js'
@@ -121,6 +122,25 @@ describe('a person at a machine that runs', () => {
     runner.run({ steps: [wait(60_000)] })
     expect(performance.now() - later).toBeLessThan(5000)
   })
+})
+
+test('serial bytes go to the machine no further than the guest reads them, and what has gone is told', () => {
+  let [waiting, taken] = [0, 0]
+  const machine = {
+    pending: (queue: string) => (queue === 'COM1' ? waiting : 0),
+    input: (event: { bytes: Uint8Array }) => {
+      waiting += event.bytes.length
+    },
+  } as unknown as Machine
+  const live = new LiveInput((bytes) => {
+    taken += bytes
+  })
+  live.add({ kind: 'serial', port: 0, bytes: new Uint8Array(100_000) })
+  for (let slice = 0; slice < 5; slice++) live.feed(machine)
+  expect([waiting, taken]).toEqual([16384, 16384])
+  waiting = 0
+  for (let slice = 0; slice < 5; slice++) live.feed(machine)
+  expect([waiting, taken]).toEqual([16384, 32768])
 })
 
 describe('changed areas', () => {
