@@ -1,12 +1,16 @@
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { check, checkTree, circles, importsOf, LONG, longFiles, WHY } from './fences.js'
+import { check, checkTree, circles, importsOf, LONG, longFiles, missingRooms, unfenced, WHY } from './fences.js'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 test('imports in the tree run one way', () => {
   expect(checkTree(root).map(({ file, imports, why }) => `${file} imports ${imports}: ${why}`)).toEqual([])
+})
+
+test('every folder of the machine and of the harness has a fence, and every fence its room', () => {
+  expect([unfenced(root), missingRooms(root)]).toEqual([[], []])
 })
 
 test('no files import one another in a ring', () => {

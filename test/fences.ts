@@ -1,5 +1,5 @@
 /** The import fences of ARCHITECTURE.md: who may import whom, checked on the text of every source file. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { dirname, join, posix, relative, sep } from 'node:path'
 
@@ -31,9 +31,9 @@ export const FENCES: { readonly [room: string]: Fence } = {
     ],
   },
   'machine/cpu': { code: ['machine/errors', 'machine/device', 'machine/host', 'machine/state'] },
-  // A device knows its clock, its media, the words of ACPI, and types of what its slot gives; all else is handed in.
   // What a debugger sees and does; the engine stops for it.
   'machine/debug': { code: ['machine/cpu'], types: ['machine/bus/memory-map', 'machine/report'] },
+  // A device knows its clock, its media, the words of ACPI, and types of what its slot gives; all else is handed in.
   'machine/devices': {
     code: [
       'machine/clock',
@@ -169,6 +169,22 @@ export function checkTree(root: string): Violation[] {
     .flatMap((path) =>
       check(relative(root, path).split(sep).join('/'), readFileSync(path, 'utf8'), Object.keys(dependencies)),
     )
+}
+
+/** Rooms, and what they may import, that are not there: a fence nobody meets. */
+export function missingRooms(root: string): string[] {
+  const named = Object.entries(FENCES).flatMap(([room, { code, types = [] }]) => [room, ...code, ...types])
+  const isThere = (path: string) => existsSync(join(root, path)) || existsSync(join(root, `${path}.ts`))
+  return [...new Set(named)].filter((path) => !isThere(path))
+}
+
+/** Folders of a fenced room's that have no fence themselves, though their neighbours have one each. */
+export function unfenced(root: string): string[] {
+  return ['machine', 'harness'].flatMap((room) =>
+    readdirSync(join(root, room), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && FENCES[`${room}/${entry.name}`] === undefined)
+      .map(({ name }) => `${room}/${name}`),
+  )
 }
 
 function sources(folder: string): string[] {
