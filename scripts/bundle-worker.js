@@ -1,5 +1,5 @@
 // The machine's thread in one file and in V8's compiled code, for `harness/runtime/bundled-worker.ts`.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MessageChannel, Worker } from 'node:worker_threads'
@@ -25,9 +25,12 @@ const ownPlace = {
 /** The licences of packages that became a part of the file. */
 function licences(inputs) {
   const folders = Object.keys(inputs).flatMap((path) => /^.*node_modules\/(@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? [])
-  return [...new Set(folders)]
-    .sort()
-    .map((path) => `${path.split('node_modules/').pop()}\n\n${readFileSync(join(root, path, 'LICENSE'), 'utf8')}`)
+  return [...new Set(folders)].sort().map((path) => {
+    const file = readdirSync(join(root, path)).find((name) => /^licen[cs]e/i.test(name))
+    if (file === undefined)
+      throw new Error(`${path} has no file with its licence; leave it out of the bundle (external)`)
+    return `${path.split('node_modules/').pop()}\n\n${readFileSync(join(root, path, file), 'utf8')}`
+  })
 }
 
 async function bundle() {
@@ -72,6 +75,7 @@ async function keepCompiled() {
   const worker = new Worker(begin, { eval: true, workerData, transferList: [port2, asking] })
   const compiled = await new Promise((resolve, reject) => {
     worker.on('error', reject)
+    worker.on('exit', () => reject(new Error('the thread ended before it had made a machine')))
     // It is ready, or says what is missing.
     worker.once('message', () => asked.postMessage('now'))
     asked.on('message', resolve)
@@ -82,4 +86,6 @@ async function keepCompiled() {
 }
 
 await bundle()
-await keepCompiled()
+// Threads begin without it, later.
+await keepCompiled().catch((error) => console.error(`The machine's thread is not compiled ahead: ${error.message}`))
+process.exit(0)
