@@ -189,7 +189,7 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
       network: {
         http: { '/preseed.cfg': { path: kernel }, '/': { path: folder } },
         tftp: folder,
-        bootFiles: { bios: 'pxelinux.0', efi: 'pxelinux.0' },
+        bootFiles: { bios: 'pxelinux.0' },
       },
     },
     written: `network: { http: { '/preseed.cfg': '${kernel}', '/': '${folder}' }, tftp: '${folder}', bootfile: 'pxelinux.0' }`,
