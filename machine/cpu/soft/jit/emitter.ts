@@ -21,6 +21,8 @@ export class Emitter {
   readonly flags: LazyFlags
   /** Nobody sees the flags that the present op leaves. */
   flagsDead = false
+  /** What the present block has asked for already: whether SSE and AVX are switched on. */
+  readonly checked = new Set<'sse' | 'avx'>()
 
   constructor(readonly frame: Frame) {
     this.flags = new LazyFlags(frame)

@@ -4,21 +4,26 @@ import { bitOperations } from './bits.js'
 import type { Emitter, Emitters } from './emitter.js'
 import { exchanges } from './exchange.js'
 import { flagMoves } from './flag-moves.js'
+import { floats } from './float.js'
 import { moves } from './move.js'
 import { multiplication } from './multiply.js'
 import type { Op } from './ops.js'
 import { shifts } from './shift.js'
 import { strings } from './string.js'
+import { vectorMoves, vectors } from './vector.js'
 
 const EMITTERS: Emitters = {
   ...arithmetic,
   ...bitOperations,
   ...exchanges,
   ...flagMoves,
+  ...floats,
   ...moves,
   ...multiplication,
   ...shifts,
   ...strings,
+  ...vectorMoves,
+  ...vectors,
 }
 
 /** What `op` does, or false where the interpreter's handler is to be called. */

@@ -15,9 +15,14 @@ const LEFT = 2
 const END = 3
 
 /** Imported functions and globals by their place. */
-export const IMPORTS = { functions: ['executeOp'], globals: ['tlbRead', 'tlbWrite', 'tlbGeneration'] } as const
+export const IMPORTS = {
+  functions: ['executeOp', 'storePlace'],
+  globals: ['tlbRead', 'tlbWrite', 'tlbGeneration'],
+} as const
 const TLB_READ = 0
 const TLB_WRITE = 1
+const EXECUTE_OP = 0
+const STORE_PLACE = 1
 
 export interface RegionMode {
   /** MODE as its blocks have it. */
@@ -290,9 +295,16 @@ export class Frame {
     }
     this.wordConst(-4096)
     code.op(long ? OP.i64And : OP.i32And, long ? OP.i64Ne : OP.i32Ne)
-    this.handOverIf()
+    if (write) {
+      code.if().get(linear)
+      if (!long) code.op(OP.i64ExtendU)
+      code.i32(size).call(STORE_PLACE).tee(place).op(OP.i32Eqz)
+      this.handOverIf()
+      code.op(OP.else)
+    } else this.handOverIf()
     low()
     code.get(entry).memory(LOAD.i32, 8).op(OP.i32Add).set(place)
+    if (write) code.end()
     return place
   }
 
@@ -307,6 +319,11 @@ export class Frame {
     this.code.get(place)
     value()
     this.code.memory(opcode)
+  }
+
+  /** Stores 4 or 8 bytes at an address of the core's. */
+  storePart(address: number, size: number, value: () => void): void {
+    this.storeAt(size === 8 ? STORE.i64 : STORE.i32, address, value)
   }
 
   // ---- ways out ----
@@ -336,7 +353,7 @@ export class Frame {
       this.ipOf(this.block.offset)
       if (!this.long) code.op(OP.i64ExtendU)
     })
-    code.i32(this.op.address).i32(this.block.address).call(0).op(OP.i32Eqz).if().i32(0).op(OP.return).end()
+    code.i32(this.op.address).i32(this.block.address).call(EXECUTE_OP).op(OP.i32Eqz).if().i32(0).op(OP.return).end()
     this.reload()
     // A wait for a bus has shortened the budget.
     const limit = this.temp('limit', I64)

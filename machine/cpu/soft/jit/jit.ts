@@ -7,7 +7,7 @@ import { handlerTable } from '../opcode-table.js'
 import { IMPORTS, PARAMETERS, type RegionMode, regionKey } from './frame.js'
 import { type Block, readBlock } from './ops.js'
 import { compileRegion, leadsAnywhere, successors } from './region.js'
-import { type FunctionType, I32, moduleBytes } from './wasm.js'
+import { type FunctionType, I32, I64, moduleBytes } from './wasm.js'
 
 // Node's types have no more of WebAssembly than a memory and modules.
 interface Table {
@@ -28,6 +28,7 @@ export interface JitCore {
   readonly poolGeneration: Global
   readonly TABLE_HASH: Global
   executeOp(op: number, block: number): number
+  storePlace(linear: bigint, size: number): number
   dropEverything(): void
 }
 
@@ -47,7 +48,11 @@ const MOST_BYTES = 12 << 20
 const TABLE_STEP = 256
 
 const REGION_TYPE: FunctionType = { parameters: PARAMETERS, results: [I32] }
-const EXECUTE_OP_TYPE: FunctionType = { parameters: [I32, I32], results: [I32] }
+/** Of the functions in IMPORTS, in their order. */
+const IMPORT_TYPES: readonly FunctionType[] = [
+  { parameters: [I32, I32], results: [I32] },
+  { parameters: [I64, I32], results: [I32] },
+]
 
 /** `BOOTWRIGHT_JIT`: `off`, or after how many entries a block is compiled. */
 export function jitThreshold(value = process.env.BOOTWRIGHT_JIT): number {
@@ -117,17 +122,17 @@ export class Jit {
     const { table } = this.core
     if (this.free > table.length) table.grow(Math.max(TABLE_STEP, this.free - table.length))
     const bytes = moduleBytes({
-      types: [REGION_TYPE, EXECUTE_OP_TYPE],
-      functions: IMPORTS.functions.map((name) => ({ name, type: 1 })),
+      types: [REGION_TYPE, ...IMPORT_TYPES],
+      functions: IMPORTS.functions.map((name, i) => ({ name, type: 1 + i })),
       globals: IMPORTS.globals.map((name) => ({ name, type: I32 })),
       bodies,
       first,
       memoryPages: 1,
     })
     const { core, memory } = this
-    const { executeOp, tlbRead, tlbWrite, tlbGeneration } = core
+    const { executeOp, storePlace, tlbRead, tlbWrite, tlbGeneration } = core
     new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-      env: { memory, table, executeOp, tlbRead, tlbWrite, tlbGeneration },
+      env: { memory, table, executeOp, storePlace, tlbRead, tlbWrite, tlbGeneration },
     })
     this.bytes += bytes.length
     if (this.bytes > MOST_BYTES) this.full = true

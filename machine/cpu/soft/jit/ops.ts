@@ -12,12 +12,37 @@ export interface Action {
   /** Numbers and words behind `op` and the operand's place. */
   readonly constants: readonly string[]
   readonly ending: 'plain' | 'end' | 'jump'
+  /** How a VEX instruction runs the handler of the SSE form. */
+  readonly vex?: Vex
+}
+
+export interface Vex {
+  /** `halves`: once for each half; `same`: as it is, and `clear` the upper half of what was written. */
+  readonly form: 'halves' | 'same'
+  /** Of halves: both read `whole` vectors, or the second source is a `count` for both; or it is something else. */
+  readonly plain?: 'whole' | 'count'
+  readonly clear?: boolean
 }
 
 const SIZES: { [type: string]: number } = { u8: 1, u16: 2, u32: 4, u64: 8 }
 let actions: readonly Action[] | undefined
 
+/** What stands around the call of an SSE form in the rows of VEX instructions (`opcodes/avx.ts`). */
+function vexOf(code: string): { vex: Vex; call: string } | undefined {
+  const halves = /^vexBegin\(op, (\d+), (\d+)\); (.*?); if \(vexUpper\((\d+), (\d+), 0\)\) .*; (\w+)\(op\)$/.exec(code)
+  if (halves) {
+    const [, narrow, wide, call, result, source, finish] = halves
+    const bytes = `${narrow} ${wide} ${result} ${source} ${finish.replace('Shift', '')}`
+    const plain = { '16 32 16 16 vexFinish': 'whole', '16 16 16 0 vexFinish': 'count' } as const
+    return { vex: { form: 'halves', plain: plain[bytes as keyof typeof plain] }, call: call.replace('(VOP', '(op') }
+  }
+  const same = /^checkAvx\(\); ([^;]*)(; clearUpper\(regV\(op\)\))?$/.exec(code)
+  return same ? { vex: { form: 'same', clear: same[2] !== undefined }, call: same[1] } : undefined
+}
+
 function parse({ code, ending }: { code: string; ending: Action['ending'] }): Action {
+  const around = vexOf(code)
+  if (around) return { ...parse({ code: around.call, ending }), vex: around.vex }
   const match = /^(\w+)(?:<(\w+)(?:, (\w+))?>)?\((.*)\)$/.exec(code)
   // Calls with statements around them (VEX, CLI's kind) have no name here: they are for the interpreter.
   if (!match) return { name: '', size: 0, from: 0, memory: false, constants: [], ending }

@@ -173,6 +173,7 @@ class Region {
     const block = this.blocks[number]
     frame.block = block
     emitter.flags.reset()
+    emitter.checked.clear()
     for (const [i, op] of block.ops.entries()) {
       frame.op = op
       if ((op.action.ending === 'end' && !isOnce(op)) || CHANGES_MODE.has(op.action.name)) {

@@ -2,8 +2,9 @@
 
 export const I32 = 0x7f
 export const I64 = 0x7e
+export const V128 = 0x7b
 export const VOID = 0x40
-export type ValueType = typeof I32 | typeof I64
+export type ValueType = typeof I32 | typeof I64 | typeof V128
 
 /** Instructions without immediates that the emitters use, by their names. */
 export const OP = {
@@ -69,6 +70,26 @@ export const OP = {
   i32Extend8: 0xc0,
   i32Extend16: 0xc1,
   i64Extend32: 0xc4,
+  f32Lt: 0x5d,
+  f32Eq: 0x5b,
+  f64Lt: 0x63,
+  f64Eq: 0x61,
+  f32Sqrt: 0x91,
+  f32Add: 0x92,
+  f32Sub: 0x93,
+  f32Mul: 0x94,
+  f32Div: 0x95,
+  f64Sqrt: 0x9f,
+  f64Add: 0xa0,
+  f64Sub: 0xa1,
+  f64Mul: 0xa2,
+  f64Div: 0xa3,
+  f64ConvertI32: 0xb7,
+  f64Promote: 0xbb,
+  i32OfF32: 0xbc,
+  i64OfF64: 0xbd,
+  f32OfI32: 0xbe,
+  f64OfI64: 0xbf,
 } as const
 
 export const LOAD = { i32: 0x28, i64: 0x29, u8: 0x2d, u16: 0x2f } as const
@@ -180,6 +201,39 @@ export class Code {
     return this
   }
 
+  /** A SIMD instruction without immediates. */
+  simd(opcode: number): this {
+    this.byte(0xfd)
+    this.unsigned(opcode)
+    return this
+  }
+
+  /** A SIMD load from or store to the address on the stack plus `offset`. */
+  simdMemory(opcode: number, offset = 0): this {
+    this.simd(opcode)
+    this.byte(0)
+    this.unsigned(offset)
+    return this
+  }
+
+  /** Extracts or replaces a lane. */
+  lane(opcode: number, lane: number): this {
+    this.simd(opcode)
+    this.byte(lane)
+    return this
+  }
+
+  /** The bytes of two vectors on the stack by their numbers, 0 to 31. */
+  shuffle(bytes: readonly number[]): this {
+    this.simd(0x0d)
+    return this.op(...bytes)
+  }
+
+  /** `select` for a type that is no number. */
+  selectOf(type: ValueType): this {
+    return this.op(0x1c, 1, type)
+  }
+
   call(index: number): this {
     this.byte(0x10)
     this.unsigned(index)
@@ -203,9 +257,9 @@ export class Code {
     return this.op(0x03, VOID)
   }
 
-  if(): this {
+  if(result: ValueType | typeof VOID = VOID): this {
     this.labels.push('')
-    return this.op(0x04, VOID)
+    return this.op(0x04, result)
   }
 
   end(): this {

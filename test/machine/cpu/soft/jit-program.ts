@@ -106,6 +106,9 @@ export function randomProgram(random: Random, mode: Mode): string {
         const bodies = cases.map((name) => `${name}:\n${one()}\n${go.startsWith('call') ? 'ret' : `jmp near end${n}`}`)
         return `${choose}\n${go}\n${table}\n${bodies.join('\n')}\nend${n}:`
       },
+      () => vectorInstruction(random, bits, at),
+      () => vectorInstruction(random, bits, at),
+      () => vectorInstruction(random, bits, at),
       () => `call near function${random.below(3)}`,
       () => {
         const here = `skip${label++}`
@@ -125,6 +128,74 @@ export function randomProgram(random: Random, mode: Mode): string {
     dec word ${counter}\njnz near top\nhlt\n${functions.join('\n')}`
 }
 
+const PACKED =
+  'paddb paddw paddd paddq paddsb paddsw paddusb paddusw psubb psubw psubd psubq psubsb psubsw psubusb psubusw pmullw pmulhw ' +
+  'pmulhuw pmuludq pmaddwd pavgb pavgw pminub pmaxub pminsw pmaxsw pcmpeqb pcmpeqw pcmpeqd pcmpgtb pcmpgtw pcmpgtd pand pandn ' +
+  'por pxor punpcklbw punpcklwd punpckldq punpcklqdq punpckhbw punpckhwd punpckhdq punpckhqdq packsswb packssdw packuswb ' +
+  'pshufb pabsb pabsw pabsd pminsb pmaxsb pminuw pmaxuw pminsd pmaxsd pminud pmaxud pmulld pcmpeqq pcmpgtq packusdw psadbw ' +
+  'psllw pslld psllq psrlw psrld psrlq psraw psrad addps addpd subps subpd mulps mulpd divps divpd minps maxpd sqrtps sqrtpd'
+const SCALAR = 'addss addsd subss subsd mulss mulsd divss divsd sqrtss sqrtsd comiss ucomisd comisd ucomiss cvtss2sd'
+
+/** On three XMM registers, whose values are ordinary floats and denormals, NaNs and infinities now and then. */
+function vectorInstruction(random: Random, bits: number, at: () => string): string {
+  const x = (): string => `xmm${random.below(3)}`
+  const aligned = `[${DATA + 0x40 + 16 * random.below(4)}]`
+  const operand = (): string => (random.chance(3) ? aligned : x())
+  const n = random.below(256)
+  const general = random.pick(['eax', 'edx'])
+  const forms: (() => string)[] = [
+    () => `${random.pick(PACKED.split(' '))} ${x()}, ${operand()}`,
+    () => `${random.pick(SCALAR.split(' '))} ${x()}, ${random.chance(3) ? at() : x()}`,
+    () => `${random.pick(['psllw', 'pslld', 'psllq', 'psrlw', 'psrld', 'psrlq', 'psraw', 'psrad'])} ${x()}, ${n % 70}`,
+    () => `${random.pick(['pslldq', 'psrldq'])} ${x()}, ${n % 20}`,
+    () =>
+      `${random.pick(['pshufd', 'pshuflw', 'pshufhw', 'shufps', 'shufpd', 'palignr'])} ${x()}, ${operand()}, ${n % 40}`,
+    () =>
+      `${random.pick(['movaps', 'movups', 'movdqa'])} ${random.chance(2) ? `${x()}, ${operand()}` : `${aligned}, ${x()}`}`,
+    () => `movdqu ${random.chance(2) ? `${x()}, ${at()}` : `${at()}, ${x()}`}`,
+    () => `${random.pick(['movss', 'movsd', 'movq'])} ${x()}, ${random.chance(2) ? at() : x()}`,
+    () => `${random.pick(['movss', 'movsd', 'movq', 'movlps', 'movhps'])} ${at()}, ${x()}`,
+    () => `${random.pick(['movlps', 'movhps'])} ${x()}, ${at()}`,
+    () => `${random.pick(['movhlps', 'movlhps'])} ${x()}, ${x()}`,
+    () => `movd ${x()}, ${general}\nmovd ${general}, ${x()}`,
+    () => (bits === 64 ? `movq ${x()}, rbx\nmovq rdx, ${x()}` : `movd ${x()}, ebx`),
+    () => `${random.pick(['pmovmskb', 'movmskps', 'movmskpd'])} ${general}, ${x()}`,
+    () => `cvtsi2sd ${x()}, ${general}`,
+    // An ordinary number, and one with which results are inexact.
+    () => `mov eax, ${0x3f000000 + random.below(0x1000000)}\nmovd ${x()}, eax\npshufd ${x()}, ${x()}, 0`,
+    () =>
+      `mov dword [${DATA + 0x80}], ${random.u32()}\nmov dword [${DATA + 0x84}], ${0x3fd00000 + random.below(0x200000)}\n` +
+      `movsd ${x()}, [${DATA + 0x80}]`,
+  ]
+  if (bits !== 16) {
+    const y = (): string => random.pick(['xmm', 'ymm'])
+    forms.push(
+      () => {
+        const w = y()
+        const [a, b, c] = [random.below(3), random.below(3), random.below(3)]
+        const source = random.chance(3) ? `[${DATA + 0x40 + random.below(64)}]` : `${w}${c}`
+        const name = random.pick(PACKED.split(' '))
+        if (/^(sqrt|pabs)/.test(name)) return `v${name} ${w}${a}, ${source}`
+        if (/^ps[lr]/.test(name)) return `v${name} ${w}${a}, ${w}${b}, xmm${c}`
+        return `v${name} ${w}${a}, ${w}${b}, ${source}`
+      },
+      () => {
+        const w = y()
+        return random.chance(2)
+          ? `vmovdqu ${w}${random.below(3)}, [${DATA + 0x40 + random.below(64)}]`
+          : `vmovups [${DATA + 0x40 + random.below(64)}], ${w}${random.below(3)}`
+      },
+      () => {
+        const w = y()
+        return `${random.pick(['vpslld', 'vpsraw', 'vpslldq', 'vpsrldq'])} ${w}0, ${w}${random.below(3)}, ${n % 40}`
+      },
+      () => `vpshufd ymm0, ymm${random.below(3)}, ${n}\nvpalignr ymm1, ymm${random.below(3)}, ymm2, ${n % 34}`,
+      () => `vmovd ${x()}, ${general}\nvmovq ${x()}, ${x()}\nvmovss ${x()}, ${at().replace('[', 'dword [')}`,
+    )
+  }
+  return random.pick(forms)()
+}
+
 /** Puts a program at 7C00h and starts it in `mode`: flat, 64-bit code with 4 MiB mapped, the upper two to the lower. */
 export function startProgram(cpu: BareCpu, program: Uint8Array, mode: Mode): void {
   cpu.boot(program, AT)
@@ -133,7 +204,10 @@ export function startProgram(cpu: BareCpu, program: Uint8Array, mode: Mode): voi
   state.gpr = state.gpr.map((_, i) => BigInt(i + 1) * 0x01234567n)
   state.gpr[4] = 0x7c00n
   state.gpr[5] = BigInt(DATA)
+  state.cr4 |= 0x600n // OSFXSR, OSXMMEXCPT
   if (mode !== '16-bit') {
+    state.cr4 |= 0x40000n // OSXSAVE
+    state.xcr0 = 7n
     const code = mode === '64-bit' ? 0xa09b : 0xc09b
     state.cr0 |= 1n
     state.segments = state.segments.map((_, i) => ({

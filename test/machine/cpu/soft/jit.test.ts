@@ -11,8 +11,8 @@ const pair = (): [BareCpu, BareCpu] => [new BareCpu(1 << 20, {}, undefined, 0), 
 const regions = (cpu: BareCpu): number => (cpu.engine as unknown as { jit: { regions: number } }).jit.regions
 
 const shown = (cpu: BareCpu) => {
-  const { gpr, rip, rflags } = cpu.state
-  return { gpr, rip, rflags, instructions: cpu.engine.instructions() }
+  const { gpr, rip, rflags, fxsave, ymmHigh } = cpu.state
+  return { gpr, rip, rflags, fxsave, ymmHigh, instructions: cpu.engine.instructions() }
 }
 
 /** Runs both in the same slices and compares them after each; at the end their memory too. */

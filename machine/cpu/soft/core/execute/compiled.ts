@@ -6,8 +6,11 @@
  * already, all registers in their places. So nothing that a region does by itself can raise an exception, nor ask for
  * attention: results do not depend on what is compiled.
  */
-import { BLOCK_COUNT, BLOCK_ENTRY, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS, NEVER_HOT } from './code-map'
+import {
+  BLOCK_COUNT, BLOCK_ENTRY, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS, NEVER_HOT, mayHoldCode,
+} from './code-map'
 import { compile } from '../host'
+import { tlbEntry, tlbKnows, tlbPlace, tlbWrite } from '../memory/tlb'
 import { endOps, limit, nextIp, opsFrom, setCurrentOp, startOps } from './progress'
 import { OP_HANDLER } from './op'
 import {
@@ -76,4 +79,16 @@ export function executeOp(op: usize, block: usize): usize {
   }
   endOps()
   return going
+}
+
+/**
+ * For regions: where to store at `linear`, which the write TLB does not let pass because code was decoded from the page, though
+ * not from these bytes. 0 where the interpreter is to see to it.
+ */
+export function storePlace(linear: u64, size: u32): usize {
+  const e = tlbEntry(tlbWrite, linear)
+  if (!tlbKnows(e, linear, size)) return 0
+  const phys = (load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff)
+  for (let i: u32 = 0; i < size; i += 8) if (mayHoldCode(phys + i, min<u32>(size - i, 8))) return 0
+  return tlbPlace(e, linear)
 }
