@@ -31,12 +31,6 @@ export interface RegionMode {
   readonly needs: number
 }
 
-/** Which general registers a region reads or writes; known after a first pass. */
-export interface Usage {
-  readonly used: Set<number>
-  readonly written: Set<number>
-}
-
 export class Frame {
   readonly code = new Code(PARAMETERS.length)
   readonly long: boolean
@@ -46,7 +40,9 @@ export class Frame {
   readonly needs: number
   /** The type of addresses and of registers in locals. */
   readonly word: ValueType
-  readonly usage: Usage = { used: new Set(), written: new Set() }
+  /** The general registers that the region reads or writes, and those that it writes; known when all is written. */
+  private readonly used = new Set<number>()
+  private readonly written = new Set<number>()
   /** The op and the block that are being compiled. */
   op!: Op
   block!: Block
@@ -62,12 +58,10 @@ export class Frame {
   private readonly temps = new Map<string, number>()
 
   /**
-   * @param known the usage that an earlier pass over the same blocks found.
    * @param index where in the function table the region will be.
    */
   constructor(
     mode: RegionMode,
-    private readonly known: Usage | undefined,
     private readonly index: number,
   ) {
     this.mode = mode.mode
@@ -115,8 +109,8 @@ export class Frame {
   // ---- registers ----
 
   private registerLocal(n: number, write: boolean): number {
-    this.usage.used.add(n)
-    if (write) this.usage.written.add(n)
+    this.used.add(n)
+    if (write) this.written.add(n)
     return this.registers.get(n) as number
   }
 
@@ -160,36 +154,31 @@ export class Frame {
     code.set(local)
   }
 
-  private store(n: number): void {
-    const local = this.registers.get(n) as number
-    this.storeAt(this.long ? STORE.i64 : STORE.i32, at.GPR + n * 8, () => this.code.get(local))
-  }
-
-  private load(n: number): void {
-    this.loadAt(this.long ? LOAD.i64 : LOAD.i32, at.GPR + n * 8)
-    this.code.set(this.registers.get(n) as number)
-  }
-
   /** Writes the registers back that the region changes. */
-  private spill(): void {
-    for (const n of (this.known ?? this.usage).written) this.store(n)
+  private spill(code = this.code): void {
+    for (const n of this.written) {
+      const local = this.registers.get(n) as number
+      code
+        .i32(0)
+        .get(local)
+        .memory(this.long ? STORE.i64 : STORE.i32, at.GPR + n * 8)
+    }
   }
 
-  private reload(): void {
-    for (const n of (this.known ?? this.usage).used) this.load(n)
-    for (const [i, local] of this.tlb.entries()) this.code.global(i === 0 ? TLB_READ : TLB_WRITE).set(local)
+  private reload(code: Code): void {
+    for (const n of this.used) {
+      code
+        .i32(0)
+        .memory(this.long ? LOAD.i64 : LOAD.i32, at.GPR + n * 8)
+        .set(this.registers.get(n) as number)
+    }
+    code.global(TLB_READ).set(this.tlb[0]).global(TLB_WRITE).set(this.tlb[1])
   }
 
   /** What stands in front of all: everything in its local. */
   prologue(): Code {
     const head = new Code(PARAMETERS.length)
-    for (const n of (this.known ?? this.usage).used) {
-      head
-        .i32(0)
-        .memory(this.long ? LOAD.i64 : LOAD.i32, at.GPR + n * 8)
-        .set(this.registers.get(n) as number)
-    }
-    head.global(TLB_READ).set(this.tlb[0]).global(TLB_WRITE).set(this.tlb[1])
+    this.reload(head)
     if (!this.long) head.get(PAGE_IP).op(OP.i32Wrap).set(this.page)
     return head
   }
@@ -347,14 +336,15 @@ export class Frame {
   call(): void {
     const { code } = this
     this.flagsOut()
-    this.spill()
+    // Which registers there are is known at the end.
+    code.later((late) => this.spill(late))
     this.storeCount()
     this.storeAt(STORE.i64, at.REG_BLOCK_IP, () => {
       this.ipOf(this.block.offset)
       if (!this.long) code.op(OP.i64ExtendU)
     })
     code.i32(this.op.address).i32(this.block.address).call(EXECUTE_OP).op(OP.i32Eqz).if().i32(0).op(OP.return).end()
-    this.reload()
+    code.later((late) => this.reload(late))
     // A wait for a bus has shortened the budget.
     const limit = this.temp('limit', I64)
     this.loadAt(LOAD.i64, at.ICOUNT_LIMIT)

@@ -8,7 +8,7 @@
 import * as at from '../layout.js'
 import { Emitter } from './emitter.js'
 import { emit, flagsUnseen } from './emitters.js'
-import { Frame, type RegionMode, type Usage } from './frame.js'
+import { Frame, type RegionMode } from './frame.js'
 import type { Action, Block, Op } from './ops.js'
 import { isOnce } from './string.js'
 import { I32, I64, LOAD, OP } from './wasm.js'
@@ -75,14 +75,11 @@ function perfectHash(offsets: readonly number[]): { factor: number; bits: number
 
 /** The function's body. Entries have the blocks' numbers. */
 export function compileRegion(blocks: readonly Block[], mode: RegionMode, index: number): Uint8Array {
-  // The first pass finds which registers there are.
-  const first = new Region(blocks, mode, undefined, index)
-  first.write()
-  return new Region(blocks, mode, first.frame.usage, index).write()
+  return new Region(blocks, mode, index).write()
 }
 
 class Region {
-  readonly frame: Frame
+  private readonly frame: Frame
   private readonly emitter: Emitter
   private readonly numbers: ReadonlyMap<number, number>
   private readonly spans: readonly Span[]
@@ -94,10 +91,9 @@ class Region {
   constructor(
     private readonly blocks: readonly Block[],
     mode: RegionMode,
-    known: Usage | undefined,
     index: number,
   ) {
-    this.frame = new Frame(mode, known, index)
+    this.frame = new Frame(mode, index)
     this.emitter = new Emitter(this.frame)
     this.numbers = new Map(blocks.map((block, i) => [block.offset, i]))
     this.spans = this.findSpans()

@@ -101,6 +101,8 @@ export class Code {
   length = 0
   private readonly labels: string[] = []
   private readonly types: ValueType[] = []
+  /** Places at which something is written when all the rest is known. */
+  private readonly holes: { at: number; write: (late: Code) => void }[] = []
 
   /** `parameters` locals are there already. */
   constructor(private readonly parameters: number) {}
@@ -111,6 +113,11 @@ export class Code {
 
   get locals(): readonly ValueType[] {
     return this.types
+  }
+
+  /** Leaves a place for what `write` writes at the end; it may have no branches out of itself. */
+  later(write: (late: Code) => void): void {
+    this.holes.push({ at: this.length, write })
   }
 
   local(type: ValueType): number {
@@ -307,11 +314,21 @@ export class Code {
       out.unsigned(count)
       out.byte(type)
     }
-    const body = new Uint8Array(out.length + head.length + this.length + 1)
-    body.set(out.bytes)
-    body.set(head.bytes, out.length)
-    body.set(this.bytes, out.length + head.length)
-    body[body.length - 1] = 0x0b
+    const parts = [out.bytes, head.bytes]
+    let from = 0
+    for (const { at, write } of this.holes) {
+      const late = new Code(this.parameters)
+      write(late)
+      parts.push(this.bytes.subarray(from, at), late.bytes)
+      from = at
+    }
+    parts.push(this.bytes.subarray(from), Uint8Array.of(0x0b))
+    const body = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+    let at = 0
+    for (const part of parts) {
+      body.set(part, at)
+      at += part.length
+    }
     return body
   }
 }
