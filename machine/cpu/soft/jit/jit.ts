@@ -113,6 +113,11 @@ export class Jit {
       if (regions.some(({ blocks }) => blocks.some((block) => block.address === address))) continue
       const mode = this.modeOf(blockMode)
       const blocks = this.gather(address, mode, queue)
+      // Another block stands for the same bytes: it would be asked for at every entry.
+      if (!blocks.length) {
+        view.setUint32(address + at.BLOCK_HEAT, at.NEVER_HOT, true)
+        continue
+      }
       bodies.push(compileRegion(blocks, mode, this.free + bodies.length))
       regions.push({ blocks, key: regionKey(mode) })
     }
