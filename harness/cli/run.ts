@@ -8,6 +8,8 @@ import type { RunResult } from '../protocol/script.js'
 import { type VmEvents, VmThread } from '../thread/machine-thread.js'
 import { partsOf } from '../thread/snapshot.js'
 import { writeSnapshot } from '../thread/snapshot-files.js'
+import { answerBy } from '../vm/network.js'
+import { upstreamFunctions } from '../vm/upstream.js'
 import { evidence } from '../words/evidence.js'
 import { progressLine } from '../words/progress-words.js'
 import { complain, EXIT } from './errors.js'
@@ -150,7 +152,9 @@ async function runMachine(request: RunRequest): Promise<number> {
   }
 }
 
-async function start({ snapshot, machine }: RunRequest, events: VmEvents): Promise<VmThread> {
+async function start({ snapshot, machine }: RunRequest, told: VmEvents): Promise<VmThread> {
+  const functions = upstreamFunctions(machine.network)
+  const events: VmEvents = { ...told, onQuestion: (name, question) => answerBy(functions, name, question) }
   return snapshot === undefined
     ? VmThread.start(machine, events)
     : (await VmThread.open(snapshot, machine, events)).thread

@@ -18,6 +18,7 @@ import { CaptureFile } from './capture-file.js'
 import { driveDevices } from './drive-devices.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
+import { upstreamFiles } from './upstream-cache.js'
 
 export type { DiskConfig, MediumConfig } from '../options/media-config.js'
 
@@ -41,8 +42,8 @@ export interface NicConfig extends NicSpec {
   pcap?: string
 }
 
-/** What stands at a path of the LAN's HTTP server: a file or a folder of the host's, a text, or a function by its source. */
-export type ServedConfig = { path: string } | { text: string } | { function: string }
+/** What stands at a path of the LAN's HTTP server: a file or a folder of the host's, a text, a function by its source, or the address of another server. */
+export type ServedConfig = { path: string } | { text: string } | { function: string } | { upstream: string }
 
 export interface NetworkConfig {
   /** A path at which a folder stands, or that ends in `/`, stands for all below it. */
@@ -50,6 +51,8 @@ export interface NetworkConfig {
   /** The folder of TFTP's files. */
   tftp?: string
   bootFiles?: { bios?: string; efi?: string }
+  /** Nothing is fetched from upstreams; what they have given before is served. */
+  offline?: boolean
 }
 
 export interface MachineConfig {
@@ -238,6 +241,10 @@ export function networkContents({ http = {}, tftp, bootFiles }: NetworkConfig): 
   const sources = Object.entries(http).map(([path, served]): [string, HttpSource] => {
     if ('text' in served) return [path, { kind: 'bytes', body: Buffer.from(served.text) }]
     if ('function' in served) return [path, { kind: 'function', name: path }]
+    if ('upstream' in served) {
+      const below = path.endsWith('/') ? path : `${path}/`
+      return [below, { kind: 'upstream', name: path, tree: upstreamFiles(served.upstream) }]
+    }
     const tree = servedFiles(served.path, `--http ${path}`)
     // A folder at `/debian` is all that is below `/debian/`.
     return [tree.open('') === 'folder' && !path.endsWith('/') ? `${path}/` : path, { kind: 'files', tree }]

@@ -24,8 +24,11 @@ export type HttpResponse =
 /** Runs in the test's thread; the guest's time stands still until it has answered. */
 export type HttpFunction = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>
 
-/** A path of a file or a folder of the host's, a text, or a function. */
-export type HttpContent = string | { text: string } | HttpFunction
+/**
+ * A path of a file or a folder of the host's, a text, a function, or another server, whose files are fetched once and then
+ * served from a cache.
+ */
+export type HttpContent = string | { text: string } | { upstream: string } | HttpFunction
 
 export interface NetworkWords {
   /** By path. A folder, and a function at a path that ends in `/`, stands for all that is below it. */
@@ -36,12 +39,19 @@ export interface NetworkWords {
   bootfile?: string
   /** The same for UEFI's; `bootfile` by default. */
   efiBootfile?: string
+  /** Nothing is fetched from upstreams; what they have given before is served. BOOTWRIGHT_OFFLINE=1 says the same. */
+  offline?: boolean
 }
 
 const isFunction = (value: unknown) => typeof value === 'function'
 const Content = z
-  .union([z.string(), z.strictObject({ text: z.string() }), z.custom<HttpFunction>(isFunction)])
-  .describe("the path of a file or a folder, { text: '…' }, or a function (request) => '…'")
+  .union([
+    z.string(),
+    z.strictObject({ text: z.string() }),
+    z.strictObject({ upstream: z.string() }),
+    z.custom<HttpFunction>(isFunction),
+  ])
+  .describe("the path of a file or a folder, { text: '…' }, { upstream: 'http://…' }, or a function (request) => '…'")
 
 export const NetworkValue = z
   .strictObject({
@@ -49,6 +59,7 @@ export const NetworkValue = z
     tftp: z.string().optional().describe('the path of a folder'),
     bootfile: z.string().optional(),
     efiBootfile: z.string().optional(),
+    offline: z.boolean().optional(),
   })
   .describe("an object, as in { http: { '/': 'folder' }, tftp: 'folder' }")
 
@@ -58,14 +69,26 @@ const Text = z.string().max(1 << 20)
 /** As files name it: a function is whoever goes on from it has at that path. */
 export const SavedNetwork = z.object({
   http: z
-    .record(Path, z.union([z.object({ path: Path }), z.object({ text: Text }), z.object({ function: Text })]))
+    .record(
+      Path,
+      z.union([
+        z.object({ path: Path }),
+        z.object({ text: Text }),
+        z.object({ function: Text }),
+        z.object({ upstream: Text }),
+      ]),
+    )
     .optional(),
   tftp: Path.optional(),
   bootFiles: z.object({ bios: Path.optional(), efi: Path.optional() }).optional(),
+  offline: z.boolean().optional(),
 })
 
 /** @throws OptionError */
-export function readNetwork({ http, tftp, bootfile, efiBootfile }: NetworkWords, where: string): NetworkConfig {
+export function readNetwork(
+  { http, tftp, bootfile, efiBootfile, offline }: NetworkWords,
+  where: string,
+): NetworkConfig {
   if (tftp === '') throw new OptionError(`${where}.tftp is empty; name a folder`)
   for (const [option, name] of [
     ['bootfile', bootfile],
@@ -85,6 +108,7 @@ export function readNetwork({ http, tftp, bootfile, efiBootfile }: NetworkWords,
     }),
     ...(tftp !== undefined && { tftp }),
     ...(Object.keys(bootFiles).length > 0 && { bootFiles }),
+    ...(offline === true && { offline }),
   }
 }
 
@@ -94,9 +118,20 @@ function served(path: string, content: HttpContent, where: string): ServedConfig
       `${where}.http: '${path}' is no path that can be asked for; it begins with '/', as in /preseed.cfg`,
     )
   if (typeof content === 'function') return { function: String(content) }
-  if (typeof content !== 'string') return content
+  if (typeof content === 'string' && /^https?:/.test(content)) return served(path, { upstream: content }, where)
+  if (typeof content !== 'string') {
+    if ('upstream' in content && !isUpstream(content.upstream))
+      throw new OptionError(
+        `${where}.http '${path}': the upstream '${content.upstream}' is no address; write it as in http://deb.debian.org/debian`,
+      )
+    return content
+  }
   if (content === '') throw new OptionError(`${where}.http '${path}' has an empty path; name a file or a folder`)
   return { path: content }
+}
+
+function isUpstream(text: string): boolean {
+  return /^https?:\/\/[^/?#@]+(\/[^?#]*)?$/.test(text) && URL.canParse(text)
 }
 
 /** The functions of `network`, by their paths. */

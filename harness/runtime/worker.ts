@@ -96,6 +96,8 @@ async function main(): Promise<void> {
 
 /** The longest that a function of the test's may think, of the host's time. */
 const LONGEST_ANSWER_MS = 30_000
+/** And what an upstream has to send. */
+const LONGEST_FETCH_MS = 900_000
 const SLEEP = new Int32Array(new SharedArrayBuffer(4))
 let questions = 0
 let awaited: { id: number; answer?: HttpAnswer } | undefined
@@ -106,12 +108,14 @@ function askTest(runner: () => Runner, opened: () => OpenedMachine): NonNullable
     const asked: typeof awaited = { id: ++questions }
     awaited = asked
     tell({ kind: 'question', id: asked.id, name, question })
-    for (const end = performance.now() + LONGEST_ANSWER_MS; !asked.answer; Atomics.wait(SLEEP, 0, 0, 1)) {
+    const served = start.config.network?.http?.[name]
+    const longest = served && 'upstream' in served ? LONGEST_FETCH_MS : LONGEST_ANSWER_MS
+    for (const end = performance.now() + longest; !asked.answer; Atomics.wait(SLEEP, 0, 0, 1)) {
       takeControlMessages(runner(), opened())
       if (asked.answer) break
       if (runner().isEnding) return unanswered('the run has ended')
       if (performance.now() < end) continue
-      const sentence = `the function of '${name}' did not answer ${question.method} ${question.path} within ${LONGEST_ANSWER_MS / 1000} s`
+      const sentence = `the function of '${name}' did not answer ${question.method} ${question.path} within ${longest / 1000} s`
       runner().failBy(sentence)
       return unanswered(sentence)
     }

@@ -33,6 +33,7 @@ import { nearest } from '../words/nearest.js'
 import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type Duration } from './driver.js'
 import { LaunchError } from './errors.js'
 import { SharedNetwork } from './shared-network.js'
+import { upstreamFunctions } from './upstream.js'
 import { Vm, type VmSettings } from './vm.js'
 
 /** A machine's options are the table's, `harness/options/machine-spec.ts`. */
@@ -94,7 +95,8 @@ export async function launch({ network, ...rest }: LaunchOptions): Promise<Vm> {
   const guest = await guestOf(options.guest)
   const config = await machineConfig({ ...options, guest: guest ?? options.guest })
   const { failOn = guest?.failOn, phases = guest?.phases } = options
-  const settings = vmSettings({ ...options, failOn, phases })
+  const own = vmSettings({ ...options, failOn, phases })
+  const settings = { ...own, functions: { ...own.functions, ...upstreamFunctions(config.network) } }
   return Vm.start(settings, (events) => VmThread.start(config, { ...events, machineModule }))
 }
 
@@ -104,7 +106,11 @@ async function launchOn(shared: SharedNetwork, options: LaunchOptions): Promise<
     throw new LaunchError('a machine of a snapshot file cannot join a network; launch it anew on it')
   const guest = await guestOf(options.guest)
   const config = await machineConfig({ ...options, guest: guest ?? options.guest })
-  const settings = vmSettings({ ...options, failOn: options.failOn ?? guest?.failOn })
+  const settings = vmSettings({
+    ...options,
+    failOn: options.failOn ?? guest?.failOn,
+    phases: options.phases ?? guest?.phases,
+  })
   const given = JSON.stringify([options.nic, guest?.machine?.nic]).toLowerCase()
   const nics = config.nics && macsOf(config.nics, place - 1, given)
   return shared.launch(place, { ...config, ...(nics && { nics }) }, settings, options.machineModule)

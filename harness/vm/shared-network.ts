@@ -17,6 +17,7 @@ import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type TimeoutOptions } from './dr
 import { LaunchError } from './errors.js'
 import { NetworkMembers } from './network-members.js'
 import type { VmSnapshot } from './snapshots.js'
+import { upstreamFunctions } from './upstream.js'
 import { Vm, type VmSettings } from './vm.js'
 
 /** What is served, and the cables. */
@@ -197,8 +198,10 @@ export class SharedNetwork {
 
   private serviceSettings(settings: VmSettings): VmSettings {
     const { outputFolder, layout } = settings
+    const served = readNetwork(servedWords(this.options), 'network()')
+    const functions = { ...httpFunctions(this.options), ...upstreamFunctions(served) }
     const times = { timeout: DEFAULT_TIMEOUT, givenTimeout: undefined, hostTimeout: DEFAULT_HOST_TIMEOUT }
-    return { ...times, outputFolder, layout, failOn: false, needles: undefined, functions: httpFunctions(this.options) }
+    return { ...times, outputFolder, layout, failOn: false, needles: undefined, functions }
   }
 
   private async start(

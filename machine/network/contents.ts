@@ -38,6 +38,8 @@ export interface HttpAnswer {
 export type HttpSource =
   | { kind: 'files'; tree: FileTree }
   | { kind: 'bytes'; body: Uint8Array }
+  /** Of files that are there; where one is not, the function is asked to bring it. */
+  | { kind: 'upstream'; name: string; tree: FileTree }
   /** Is asked at each request, while guest time stands still. */
   | { kind: 'function'; name: string }
 

@@ -68,6 +68,10 @@ export class HttpServer {
       return { ...answer, headers: [...answer.headers, ['Allow', 'GET, HEAD']] }
     }
     const type = TYPES[/\.(\w+)$/.exec(path)?.[1].toLowerCase() ?? '']
+    if (source.kind === 'upstream' && !source.tree.open(rest)) {
+      const brought = this.ask(source.name, request, number)
+      if (brought.status !== 200) return brought
+    }
     if (source.kind === 'bytes')
       return ranged(request, type ?? TEXT, source.body.length, (offset, end) => source.body.subarray(offset, end))
     return file(source.tree, path, rest, request, type ?? 'application/octet-stream')
@@ -76,7 +80,7 @@ export class HttpServer {
   /** The file of an answer that is under way. */
   open(path: string): Content | undefined {
     const route = this.route(path)
-    if (route?.source.kind !== 'files') return undefined
+    if (route?.source.kind !== 'files' && route?.source.kind !== 'upstream') return undefined
     const content = route.source.tree.open(route.rest)
     return content === 'folder' ? undefined : content
   }
