@@ -64,6 +64,8 @@ export interface GuestDefinition {
   failOn?: FailOn
   /** Phases of long work by their names, each known by the screen's text; a first group is the percentage. */
   phases?: Phases
+  /** What it needs beside its machine's media, for `prepare`. */
+  media?: readonly GuestMedium[]
   /** Makes on the host what is no medium, as a repository that the LAN serves; rejects with a HostError where it cannot. */
   prepare?: (progress: (words: string) => void) => Promise<unknown>
   /** Host time for all levels together; default `10m`. */
@@ -137,6 +139,7 @@ const Definition = z.strictObject({
     .optional()
     .describe('false, or a list of texts and patterns'),
   phases: z.record(z.string(), z.instanceof(RegExp)).optional().describe('an object of patterns'),
+  media: z.array(Medium).optional().describe('a list of media'),
   prepare: z.custom<GuestDefinition['prepare']>((value) => typeof value === 'function').optional(),
   hostTimeout: z.string().optional().describe("a time, as in '10m'"),
   heavy: Name.optional(),
@@ -284,7 +287,7 @@ export function allMedia(guest: Guest): GuestMedium[] {
   const { floppies = [], cdrom, disks = [], kernel } = guest.machine
   const modules = kernel?.modules?.map(({ file }) => file) ?? []
   const images = disks.filter((disk) => 'kind' in disk)
-  return [...floppies, cdrom, ...images, kernel?.image, kernel?.initrd, ...modules].filter(
+  return [...floppies, cdrom, ...images, kernel?.image, kernel?.initrd, ...modules, ...(guest.media ?? [])].filter(
     (medium) => medium !== undefined,
   )
 }

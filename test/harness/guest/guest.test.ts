@@ -25,6 +25,7 @@ import {
   packagesOf,
 } from '../../../harness/guest/guest-media.js'
 import { text } from '../../../harness/vm/conditions.js'
+import { HostError } from '../../../machine/errors.js'
 
 let folder: string
 
@@ -162,6 +163,18 @@ describe('media', () => {
       memory: 8 << 20,
       floppies: [{ path: join(folder, 'images/a.img') }],
     })
+  })
+
+  test('and what a guest prepares on the host; where that lacks something, the guest has no media', async () => {
+    writeFileSync(join(folder, 'images/a.img'), 'x')
+    const prepare = vi.fn(async () => {})
+    await guestMachine({ ...sample, prepare })
+    expect(prepare).toHaveBeenCalledOnce()
+    const lacking = guestMachine({
+      ...sample,
+      prepare: async () => Promise.reject(new HostError('there is no apt-get')),
+    })
+    await expect(lacking).rejects.toThrow(new MissingMediaError('there is no apt-get'))
   })
 
   test('that are missing say what to do', async () => {
