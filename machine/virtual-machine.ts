@@ -185,6 +185,7 @@ export class VirtualMachine implements Machine, Stateful {
     return {
       reset: () => this.ask({ reason: 'reset' }),
       powerOff: () => this.ask({ reason: 'poweroff' }),
+      giveBack: (address, length) => this.giveBack(address, length),
       debugExit: (code) => this.ask({ reason: 'debug-exit', code }),
       watchdog: (detail, action) => this.ask({ reason: 'watchdog', action, detail }),
       suspend: () => {
@@ -199,6 +200,14 @@ export class VirtualMachine implements Machine, Stateful {
         return isSuspended()
       },
     }
+  }
+
+  /** Pages of RAM that the guest has no use for. */
+  private giveBack(address: number, length: number): void {
+    const offset = this.memory.ramOffset(address, length)
+    if (offset === undefined) return
+    this.memory.write(address, new Uint8Array(length))
+    this.guestMemory.giveBack(offset - ARENA_GUEST, length)
   }
 
   private backend(options: MachineOptions, kind: string, device: string): unknown {

@@ -24,6 +24,7 @@ export function driveDevices({ disks = [], cdrom, devices = [] }: Drives): Devic
   })
   const taken = new Set(asked.flatMap(({ options }) => options?.drive ?? []))
   const own: DeviceSpec[] = []
+  let sata = 0
   const ide = new IdePlaces(asked)
   if (cdrom) ide.take(cdrom.index ?? CDROM_PLACE, 'the CD drive')
   const left = disks.flatMap((disk, i) => (taken.has(`disk${i}`) ? [] : [{ ...disk, drive: `disk${i}`, name: ids[i] }]))
@@ -31,7 +32,9 @@ export function driveDevices({ disks = [], cdrom, devices = [] }: Drives): Devic
     if (bus === 'ide' && index !== undefined) ide.take(index, `the disk '${name}'`)
   for (const { if: bus = 'ide', index, drive, name, serial } of left) {
     const options = { drive, ...(serial !== undefined && { serial }) }
-    if (bus === 'virtio') own.push({ type: 'virtio-blk-pci', options })
+    if (bus === 'ahci')
+      own.push({ type: 'ide-hd', id: drive, options: { ...options, bus: 'sata', unit: index ?? sata++ } })
+    else if (bus === 'virtio') own.push({ type: 'virtio-blk-pci', options })
     else if (bus === 'ide')
       own.push({ type: 'ide-hd', id: drive, options: { ...options, unit: index ?? ide.free(name) } })
     else
@@ -39,6 +42,8 @@ export function driveDevices({ disks = [], cdrom, devices = [] }: Drives): Devic
         `the drive '${name}' is plugged into nothing (if=none); add a device for it, as in virtio-blk-pci,drive=${name}`,
       )
   }
+  const isNeeded = own.some(({ options }) => options?.bus === 'sata') && !devices.some(({ type }) => type === 'ahci')
+  if (isNeeded) own.push({ type: 'ahci' })
   const cd = cdrom?.index === undefined ? [] : [{ type: 'ide-cd', id: 'cdrom', options: { unit: cdrom.index } }]
   return [...cd, ...own, ...asked]
 }

@@ -9,6 +9,7 @@ import type { BlockDevice } from '../../machine/media/block-device.js'
 import { REMOVABLE_DRIVES, type RemovableDrive } from '../../machine/media/drive-id.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../../machine/media/open-medium.js'
 import { Overlay } from '../../machine/media/overlay.js'
+import { openSharedFolder } from '../../machine/media/shared-folder.js'
 import type { HttpSource, NetworkContents } from '../../machine/network/contents.js'
 import type { NicSpec } from '../../machine/network/machine-network.js'
 import type { TrunkOptions } from '../../machine/network/trunk.js'
@@ -167,6 +168,7 @@ export function openMachine(
       memory: DEFAULT_MEMORY,
       ...defined(plain),
       devices: driveDevices(config),
+      backend: (kind, name) => (kind === 'folder' ? openSharedFolder(name) : undefined),
       floppies: floppies.map((floppy) => open(floppy, 'floppy')),
       cdrom: cdrom && open(cdrom, 'cdrom'),
       disks: disks.map(openDisk),

@@ -40,7 +40,7 @@ export interface DriveWords {
 const PARTS = ['file', 'if', 'index', 'media', 'readonly', 'format', 'id', 'size', 'serial']
 const HOST_ONLY = ['cache', 'aio', 'discard', 'detect-zeroes', 'snapshot', 'werror', 'rerror', 'bus', 'unit']
 
-const MOST_INDEX: { readonly [bus in Bus]: number } = { ide: IDE_PLACES - 1, floppy: 1, virtio: 31, none: 31 }
+const MOST_INDEX: { readonly [bus in Bus]: number } = { ide: IDE_PLACES - 1, floppy: 1, virtio: 31, ahci: 5, none: 31 }
 
 /** @throws OptionError */
 export function parseDrive(text: string, where: string): DriveWords {
@@ -109,12 +109,7 @@ export function readDiskSize(size: string | number, where: string): number {
 export const DISK_PLACE = {
   if: z.enum(DISK_BUSES).optional().describe(oneOf(DISK_BUSES)),
   id: z.string().max(64).optional().describe('a name'),
-  index: z
-    .int()
-    .min(0)
-    .max(IDE_PLACES - 1)
-    .optional()
-    .describe('a place on IDE, 0 to 3'),
+  index: z.int().min(0).max(5).optional().describe('a place on IDE, 0 to 3, or on AHCI, 0 to 5'),
   serial: z.string().max(20).optional().describe('a serial number of up to 20 characters'),
 }
 export const CD_PLACE = { index: DISK_PLACE.index }
@@ -167,7 +162,7 @@ function disk(words: DriveWords): Typed<DiskConfig> {
     ...(size === undefined ? medium(words) : { size }),
     ...(bus !== 'ide' && bus !== 'floppy' && { if: bus }),
     ...(id !== undefined && { id }),
-    ...(bus === 'ide' && index !== undefined && { index }),
+    ...((bus === 'ide' || bus === 'ahci') && index !== undefined && { index }),
     ...(serial !== undefined && { serial }),
   }
 }

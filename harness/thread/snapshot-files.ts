@@ -5,6 +5,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import type { State } from '../../machine/device.js'
+import type { DeviceSpec } from '../../machine/devices/catalogue.js'
 import { filesOfImage } from '../../machine/media/disk-format.js'
 import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
@@ -160,12 +161,19 @@ function diskFiles({ path, ...disk }: DiskConfig, i: number): [what: string, pat
   return [[what, path], ...behind.map((file, n): [string, string] => [`${what}, file ${n + 2}`, file])]
 }
 
-/** What the LAN's servers give of the host's: each a file or a folder. */
-function served({ network }: MachineConfig): [what: string, path: string][] {
+/** What the LAN's servers and shared folders give of the host's: each a file or a folder. */
+function served({ network, devices = [] }: MachineConfig): [what: string, path: string][] {
+  const shared = devices.flatMap(({ type, options = {} }): [string, string][] =>
+    type === 'virtio-9p-pci' ? [[`folder ${options.mount_tag}`.slice(0, LONGEST_NAME), String(options.path)]] : [],
+  )
   const http = Object.entries(network?.http ?? {}).flatMap(([at, one]): [string, string][] =>
     'path' in one ? [[`HTTP ${at}`.slice(0, LONGEST_NAME), one.path]] : [],
   )
-  return network?.tftp === undefined ? http : [...http, ['TFTP folder', network.tftp]]
+  return [
+    ...shared,
+    ...http,
+    ...(network?.tftp === undefined ? [] : [['TFTP folder', network.tftp] as [string, string]]),
+  ]
 }
 
 const LONGEST_NAME = 64
@@ -221,12 +229,13 @@ async function hashOf(path: string): Promise<string> {
 
 /** The directory may be another one when the file is read. */
 export function absolute(config: MachineConfig): MachineConfig {
-  const { floppies, cdrom, disks, kernel, firmware, network } = config
+  const { floppies, cdrom, disks, devices, kernel, firmware, network } = config
   return {
     ...config,
     ...(floppies && { floppies: floppies.map(absoluteMedium) }),
     ...(cdrom && { cdrom: absoluteMedium(cdrom) }),
     ...(disks && { disks: disks.map(absoluteMedium) }),
+    ...(devices && { devices: devices.map(absoluteDevice) }),
     ...(kernel && {
       kernel: {
         ...kernel,
@@ -243,6 +252,12 @@ export function absolute(config: MachineConfig): MachineConfig {
       },
     }),
   }
+}
+
+/** A folder that a guest shares is named as seen from here. */
+function absoluteDevice(device: DeviceSpec): DeviceSpec {
+  if (device.type !== 'virtio-9p-pci') return device
+  return { ...device, options: { ...device.options, path: resolve(String(device.options?.path)) } }
 }
 
 function absoluteNetwork({ http, tftp, ...rest }: NetworkConfig): NetworkConfig {

@@ -23,6 +23,7 @@ import { FwCfg } from '../devices/firmware/fw-cfg.js'
 import { I8042 } from '../devices/input/i8042.js'
 import { Ps2Keyboard } from '../devices/input/ps2-keyboard.js'
 import { Ps2Mouse } from '../devices/input/ps2-mouse.js'
+import type { SataBus } from '../devices/storage/ahci.js'
 import { AtapiCd } from '../devices/storage/atapi-cd.js'
 import { Fdc82077 } from '../devices/storage/fdc82077.js'
 import type { FloppyBus, FloppyDrive } from '../devices/storage/floppy-drive.js'
@@ -31,6 +32,7 @@ import type { IdeBus, IdeDrive } from '../devices/storage/ide-drive.js'
 import type { LegacyTimers } from '../devices/timer/hpet.js'
 import { I8254 } from '../devices/timer/i8254.js'
 import { Mc146818 } from '../devices/timer/mc146818.js'
+import type { SerialBus } from '../devices/virtio/virtio-serial.js'
 import { SHUTDOWN_STATUS, SHUTDOWN_TO_S3 } from '../firmware/tables/cmos.js'
 import { DEFAULT_EPOCH, type MachineOptions } from '../machine.js'
 import { floppyDrive, floppyUnit } from '../media/drive-id.js'
@@ -191,6 +193,7 @@ export function pcI440fx(chassis: Chassis): Board {
   })
   const dma = new I8237Pair({ memory, warn })
   const ideUnits: (IdeDrive | undefined)[] = []
+  const sataUnits: (IdeDrive | undefined)[] = []
   const floppyUnits: (FloppyDrive | undefined)[] = []
   const timers: LegacyTimers = { setPitInterrupt: (on) => pit.setInterruptEnabled(on), hpet: undefined }
   const wiring: Wiring = {
@@ -200,6 +203,8 @@ export function pcI440fx(chassis: Chassis): Board {
     buses: {
       ide: cable('ide', ideUnits) satisfies IdeBus,
       floppy: cable('floppy', floppyUnits) satisfies FloppyBus,
+      sata: cable('sata', sataUnits) satisfies SataBus,
+      'virtio-serial': { ports: [] } satisfies SerialBus,
       'legacy-timers': timers,
     },
     backend: (kind, device) => chassis.backend(kind, device),

@@ -256,6 +256,13 @@ export class MemoryMap implements PhysicalMemory {
     }
   }
 
+  /** Where in the arena these bytes of RAM are; undefined where they are not, or not together. */
+  ramOffset(address: number, length: number): number | undefined {
+    const { write: target, end } = this.find(address)
+    if (target?.kind !== 'ram' || address + length > end) return undefined
+    return target.offset + (address - target.base)
+  }
+
   write(address: number, from: Uint8Array): void {
     let done = 0
     while (done < from.length) {

@@ -29,7 +29,7 @@ export interface DeviceType<S extends z.ZodObject = z.ZodObject> {
   /** What it is, a few words. */
   readonly title: string
   readonly category: DeviceCategory
-  readonly bus: 'isa' | 'pci' | 'ide' | 'floppy' | 'system'
+  readonly bus: 'isa' | 'pci' | 'ide' | 'floppy' | 'virtio-serial' | 'system'
   /** By QEMU's names; `describe()` says what each is for. A value may come as text, as from a command line. */
   readonly options: S
   /** Where guests look for one: named in reports where none is plugged in. */
@@ -84,6 +84,8 @@ export interface CharBackend {
 
 /** The machine itself, as a device that ends it sees it: the bus `machine`. */
 export interface MachineControl {
+  /** The guest needs nothing of what is there: it reads as zeros, and the host has the memory. */
+  giveBack(address: number, length: number): void
   /** A debug exit with the value that the guest wrote. */
   debugExit(code: number): void
   /** The watchdog of this name was not fed in time. */

@@ -15,6 +15,7 @@ export interface Libc {
   ioctl(fd: number, request: number, argument: number): number
   mmap(address: number, length: number, protection: number, flags: number, fd: number, offset: number): number
   munmap(address: number, length: number): number
+  madvise(address: number, length: number, advice: number): number
   memfdCreate(name: string, flags: number): number
   gettid(): number
   timerCreate(clock: number, sigevent: number, timer: number): number
@@ -39,6 +40,7 @@ export const MAP_PRIVATE_FIXED = 0x12
 export const MAP_PRIVATE_ANONYMOUS = 0x22
 export const MAP_FIXED_ANONYMOUS = 0x32
 export const MAP_FAILED = -1
+export const MADV_DONTNEED = 4
 export const MFD_CLOEXEC = 1
 export const F_DUPFD_CLOEXEC = 1030
 
@@ -73,6 +75,7 @@ function bind(koffi: Koffi): Libc {
     fcntl: (fd, command, argument) => fcntl(fd, command, 'uintptr_t', argument),
     ioctl: process.func('int ioctl(int fd, unsigned long request, uintptr_t argument)'),
     mmap: (...parameters) => Number(mmap(...parameters)),
+    madvise: process.func('int madvise(uintptr_t address, size_t length, int advice)'),
     munmap: process.func('int munmap(uintptr_t address, size_t length)'),
     memfdCreate: process.func('int memfd_create(const char *name, unsigned int flags)'),
     gettid: () => Number(syscall(SYS_GETTID)),

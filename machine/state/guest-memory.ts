@@ -6,7 +6,14 @@
  * Elsewhere pages are compared and copied.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { libc, MAP_FAILED, MAP_FIXED_ANONYMOUS, MAP_PRIVATE_FIXED, PROT_READ_WRITE } from '../host/libc.js'
+import {
+  libc,
+  MADV_DONTNEED,
+  MAP_FAILED,
+  MAP_FIXED_ANONYMOUS,
+  MAP_PRIVATE_FIXED,
+  PROT_READ_WRITE,
+} from '../host/libc.js'
 import {
   closeLayer,
   type MemoryImage,
@@ -83,6 +90,16 @@ export class GuestMemory {
     const { buffer } = this.arena
     mmap(addressOf(buffer), buffer.byteLength, PROT_READ_WRITE, MAP_FIXED_ANONYMOUS, -1, 0)
     this.base = undefined
+  }
+
+  /**
+   * These pages are all zeros, and the host may have their memory. Where a layer shows through behind them they stay as they
+   * are: what is under a page that is not there is the layer's.
+   */
+  giveBack(offset: number, length: number): void {
+    if (!this.mapping || this.base || offset % PAGE !== 0 || length % PAGE !== 0) return
+    const { madvise, addressOf } = libc()
+    madvise(addressOf(this.arena.buffer) + this.offset + offset, length, MADV_DONTNEED)
   }
 
   /** Pages with something in them, in ascending order. */

@@ -16,16 +16,19 @@ const made = (name: string, bytes: Uint8Array) => {
 const writer = programFloppy('writer')
 const blank = new Uint8Array(1 << 20)
 
-test('SeaBIOS boots from a virtio disk, and what is written goes to its file where it is to', async () => {
-  const path = made('writer.img', writer)
-  const vm = await launch({ engine: 'soft', disks: { path, if: 'virtio', write: true } })
-  try {
-    await vm.waitForExit({ reason: 'poweroff' })
-    expect(readFileSync(path).subarray(512, 1024)).toEqual(Buffer.from(writer.subarray(0, 512)))
-  } finally {
-    await vm.close()
-  }
-})
+test.each(['virtio', 'ahci'] as const)(
+  'SeaBIOS boots from a disk on %s, and what is written goes to its file',
+  async (bus) => {
+    const path = made('writer.img', writer)
+    const vm = await launch({ engine: 'soft', disks: { path, if: bus, write: true } })
+    try {
+      await vm.waitForExit({ reason: 'poweroff' })
+      expect(readFileSync(path).subarray(512, 1024)).toEqual(Buffer.from(writer.subarray(0, 512)))
+    } finally {
+      await vm.close()
+    }
+  },
+)
 
 test('SeaBIOS finds each disk in its place, empty ones and those of --drive among them', async () => {
   const path = made('blank.img', blank)

@@ -11,6 +11,7 @@ import type { DeviceSpec } from '../../../machine/devices/catalogue.js'
 import type { Machine, MachineOptions } from '../../../machine/machine.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'
 import { Overlay } from '../../../machine/media/overlay.js'
+import { openSharedFolder } from '../../../machine/media/shared-folder.js'
 
 const ENTRY = 0xe000
 const HANDLER = 0xe100
@@ -75,7 +76,10 @@ export interface BarePc {
 }
 
 /** Of types that cannot be plugged into a bare PC without. */
-export const NEEDED_OPTIONS: { [type: string]: DeviceSpec['options'] } = { 'virtio-blk-pci': { drive: 'disk0' } }
+export const NEEDED_OPTIONS: { [type: string]: DeviceSpec['options'] } = {
+  'virtio-blk-pci': { drive: 'disk0' },
+  'virtio-9p-pci': { path: import.meta.dirname, mount_tag: 'host' },
+}
 
 /** 2 MiB, a floppy, a disk and a CD. */
 export function barePc(options: Partial<MachineOptions> = {}): BarePc {
@@ -87,6 +91,7 @@ export function barePc(options: Partial<MachineOptions> = {}): BarePc {
     cdrom: pattern(1 << 17),
     firmware: firmware(),
     ...options,
+    backend: (kind, name) => (kind === 'folder' ? openSharedFolder(name) : options.backend?.(kind, name)),
   })
   const { ports, memory } = pc as unknown as { ports: PortBus; memory: MemoryMap }
   const write = (port: number, size: AccessSize, values: number[]) => {
