@@ -37,7 +37,7 @@ const LACKING: readonly [family: RegExp, words: string][] = [
     /^(ac97|sb16|intel-hda|hda-|es1370|adlib|gus|cs4231a|ich9-intel|virtio-sound)/i,
     'this machine has no such sound card yet; leave it out',
   ],
-  [/^(scsi-|nvme|ahci|usb-storage)/, 'disks here are IDE or virtio; give the image by --drive file=F,if=virtio'],
+  [/^(scsi-|nvme|usb-storage)/, 'disks here are IDE, AHCI or virtio; give the image by --drive file=F,if=virtio'],
 ]
 
 /**
