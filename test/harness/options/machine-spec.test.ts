@@ -442,7 +442,7 @@ describe('--drive', () => {
     ['size=1G,media=cdrom', 'only a disk can be empty'],
     ['file=a,if=none', 'a device finds it by its id; add id=NAME'],
     ['file=a,fil=b', "there is no 'fil'; did you mean 'file'?"],
-    ['file=a,format=dmg', 'image formats here are raw, not dmg'],
+    ['file=a,format=dmg', 'image formats here are raw, qcow2, vmdk, vdi, vpc or vhdx, not dmg'],
     ['file=a,if=sd', 'drives here are ide, virtio, ahci, none or floppy, not sd'],
     ['file=a,index=4', 'index is 0 to 3 on ide, not 4'],
     ['file=a,if=floppy,index=1', 'none at 0; fill the places in order'],
