@@ -6,6 +6,7 @@ import { findFirmware } from '../../machine/firmware/find-firmware.js'
 import { DEFAULT_EPOCH, type Machine, type MachineOptions } from '../../machine/machine.js'
 import { BlankMedium } from '../../machine/media/blank.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
+import { copyDisk, type WrittenFormat } from '../../machine/media/copy-disk.js'
 import { REMOVABLE_DRIVES, type RemovableDrive } from '../../machine/media/drive-id.js'
 import { MediaError, type MediumKind, mediaError, openMedium } from '../../machine/media/open-medium.js'
 import { Overlay } from '../../machine/media/overlay.js'
@@ -110,6 +111,8 @@ export interface OpenedMachine {
   readonly media: DriveMedia
   /** Puts a medium into a drive, or takes out what is in it. Throws a MediaError. */
   insert(drive: RemovableDrive, medium?: MediumConfig): void
+  /** Writes what a disk holds now, changes and all, to a new image. Throws a MediaError. */
+  saveDisk(disk: string, path: string, format: WrittenFormat): void
   /** Pulls a card's cable out or plugs it in; without a name the first card's. Throws a MediaError where there is none. */
   setLink(up: boolean, nic?: string): void
   /** What failed on the host's side when the guest read or wrote, which was told of an error: a sentence each. */
@@ -163,6 +166,7 @@ export function openMachine(
     } = config
     for (const { id, pcap } of config.nics ?? [])
       if (pcap !== undefined) captures.set(id, CaptureFile.open(pcap, config.epoch ?? DEFAULT_EPOCH))
+    const diskDevices = disks.map(openDisk)
     const machine = create({
       engine: 'auto',
       memory: DEFAULT_MEMORY,
@@ -171,7 +175,7 @@ export function openMachine(
       backend: (kind, name) => (kind === 'folder' ? openSharedFolder(name) : undefined),
       floppies: floppies.map((floppy) => open(floppy, 'floppy')),
       cdrom: cdrom && open(cdrom, 'cdrom'),
-      disks: disks.map(openDisk),
+      disks: diskDevices,
       kernel: kernel && readKernel(kernel),
       firmware: readFirmware(firmware),
       ...(network && { network: { ...networkContents(network), ask } }),
@@ -188,6 +192,20 @@ export function openMachine(
         const device = medium && open(medium, drive === 'cdrom' ? 'cdrom' : 'floppy')
         machine.insert(drive, device)
         media = { ...media, [drive]: medium }
+      },
+      saveDisk(disk, path, format) {
+        const at = disks.findIndex(({ id }, i) => disk === `disk${i}` || disk === id)
+        if (at < 0)
+          throw new MediaError(
+            disks.length === 0
+              ? 'the machine has no disk'
+              : `there is no disk '${disk}'; there are ${disks.map(({ id }, i) => id ?? `disk${i}`).join(', ')}`,
+          )
+        try {
+          copyDisk(diskDevices[at], path, format)
+        } catch (error) {
+          throw mediaError(error, `image ${JSON.stringify(path)}`, true)
+        }
       },
       setLink(up, nic) {
         const ids = (config.nics ?? []).map(({ id }) => id)

@@ -2,6 +2,7 @@
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import { type ErrorKind, errorKind } from '../../machine/errors.js'
 import type { InputEvent } from '../../machine/input.js'
+import type { WrittenFormat } from '../../machine/media/copy-disk.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { MachineConfig, MediumConfig } from '../config/machine-config.js'
@@ -59,6 +60,7 @@ export type Command =
   | { method: 'picture'; since: number }
   /** Without a medium, what is in the drive is taken out. */
   | { method: 'insert'; drive: RemovableDrive; medium?: MediumConfig }
+  | { method: 'save-disk'; disk: string; path: string; format: WrittenFormat }
   /** Of a network card, the first one where none is named. */
   | { method: 'link'; nic?: string; up: boolean }
   /** Of its network, by the memory that they share. `isNew`: it has just been switched on. */

@@ -157,6 +157,8 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return undefined
     case 'cut':
       return runner.machine.input({ kind: 'cut', members: request.members })
+    case 'save-disk':
+      return opened.saveDisk(request.disk, request.path, request.format)
     case 'insert':
       return opened.insert(request.drive, request.medium)
     case 'snapshot':

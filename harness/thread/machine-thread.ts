@@ -13,6 +13,7 @@ import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { InputEvent } from '../../machine/input.js'
+import type { WrittenFormat } from '../../machine/media/copy-disk.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
@@ -262,6 +263,11 @@ export class VmThread {
   /** What the guest asked of its LAN, the last of it. */
   requests(): Promise<LoggedRequest[]> {
     return this.ask({ method: 'requests' })
+  }
+
+  /** What a disk holds now as a new image. Rejects with a VmError of the name MediaError. */
+  saveDisk(disk: string, path: string, format: WrittenFormat): Promise<void> {
+    return this.ask({ method: 'save-disk', disk, path, format })
   }
 
   /** Plugs a network card's cable in or pulls it out; without a name the first card's. */

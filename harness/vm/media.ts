@@ -1,4 +1,5 @@
-/** `vm.media`: floppies and CDs changed while the machine runs. */
+/** `vm.media`: floppies and CDs changed while the machine runs, disks kept. */
+import { resolve } from 'node:path'
 
 import { REMOVABLE_DRIVES, type RemovableDrive } from '../../machine/media/drive-id.js'
 import { type MediumSource, mediumConfig } from '../guest/medium-source.js'
@@ -35,6 +36,17 @@ export class Media {
     const place = driveOf(drive)
     const config = await mediumConfig(medium)
     await this.driver.ask((thread) => thread.insert(place, config))
+  }
+
+  /**
+   * Writes what a disk holds now, with all that the guest changed, to a new image: raw, or qcow2 where its name ends so.
+   * Rejects with an error of the name MediaError.
+   *
+   * @param disk `disk0`, or its id.
+   */
+  async save(disk: string, file: string): Promise<void> {
+    const format = /\.qcow2?$/i.test(file) ? 'qcow2' : 'raw'
+    await this.driver.ask((thread) => thread.saveDisk(disk, resolve(file), format))
   }
 
   async eject(drive: DriveWord): Promise<void> {

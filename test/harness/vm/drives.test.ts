@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { launch, text } from '../../../harness/index.js'
+import { openMedium } from '../../../machine/media/open-medium.js'
 import { programFloppy } from '../boot-programs.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-drives-'))
@@ -61,11 +62,16 @@ test('an empty disk goes with a snapshot, and a fork of it goes on alone', async
   const vm = await launch({ engine: 'soft', floppy, disks: { size: '64M', if: 'virtio' } })
   try {
     const snapshot = await vm.snapshot()
+    await vm.media.save('disk0', join(folder, 'kept.qcow2'))
+    await expect(vm.media.save('disk1', join(folder, 'no.img'))).rejects.toThrow("there is no disk 'disk1'")
     const file = join(folder, 'empty.snapshot')
     await snapshot.save(file)
     const again = await launch({ snapshot: file })
     await again.waitForExit({ reason: 'poweroff' })
     await again.close()
+    const kept = openMedium(join(folder, 'kept.qcow2'), { as: 'disk' })
+    expect([kept.format, kept.device.size]).toEqual(['qcow2', 64 << 20])
+    kept.device.close()
   } finally {
     await vm.close()
   }
