@@ -291,10 +291,13 @@ export const BLOCK_ENTRY = 36
 export const BLOCK_HEADER = 64
 export const BLOCK_WATCHED = 40
 export const BLOCK_ROOM = 44
+export const BLOCK_LINEAR = 48
+export const BLOCK_LED = 56
 export const BLOCK_DROPPED = 0xffffffff
 export const BLOCK_FETCHED = 0xfffffffe
 export const BLOCK_HEADS = 0x10000
-export const CODE_MAP_BYTES = 512
+export const CODE_MAP_VERSION = 512
+export const CODE_MAP_BYTES = 520
 
 // core/integer/flags.ts
 export const ARITH_FLAGS = 0x8d5

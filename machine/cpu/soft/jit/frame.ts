@@ -21,6 +21,7 @@ export const IMPORTS = {
 } as const
 const TLB_READ = 0
 const TLB_WRITE = 1
+const TLB_GENERATION = 2
 const EXECUTE_OP = 0
 const STORE_PLACE = 1
 
@@ -29,6 +30,12 @@ export interface RegionMode {
   readonly mode: number
   /** FLAT_* bits that must hold when it is entered. */
   readonly needs: number
+}
+
+/** What says of a page of code whether its blocks still are what they were: where its code map is, and its version. */
+export interface CodePage {
+  readonly map: number
+  readonly version: number
 }
 
 export class Frame {
@@ -395,32 +402,62 @@ export class Frame {
     code.end().op(OP.unreachable)
   }
 
-  private leave(): void {
+  /** Finds the slot of the jump cache where `target` belongs: leaves it and the linear address, as i64, in locals. */
+  private findSlot(): { slot: number; linear: number } {
     const { code, long } = this
-    const linear = this.temp('linear', I32)
-    const wide = this.temp('linear', I64)
     const slot = this.temp('slot', I32)
-    const next = this.temp('next', I32)
-    const left = this.temp('newLeft', I32)
+    const linear = this.temp('linear', I64)
     code.get(this.target)
-    if (long) code.tee(wide).op(OP.i32Wrap).set(linear)
-    else {
+    if (!long) {
       this.loadAt(LOAD.i32, at.CS + at.SEG_BASE)
-      code.op(OP.i32Add).set(linear)
+      code.op(OP.i32Add, OP.i64ExtendU)
     }
     // The slot is chosen by bits 12:0 of linear ^ linear >> 13.
-    if (long) code.get(wide).get(wide).i64(13n).op(OP.i64ShrU, OP.i64Xor, OP.i32Wrap)
-    else code.get(linear).get(linear).i32(13).op(OP.i32ShrU, OP.i32Xor)
+    code.tee(linear).get(linear).i64(13n).op(OP.i64ShrU, OP.i64Xor, OP.i32Wrap)
     code.i32(0x1fff).op(OP.i32And).i32(4).op(OP.i32Shl).set(slot)
-    code.block('unknown')
-    code.get(slot).memory(LOAD.i64, at.JUMP_CACHE)
-    if (long) code.get(wide)
-    else code.get(linear).op(OP.i64ExtendU)
-    code.op(OP.i64Ne).brIf('unknown')
+    return { slot, linear }
+  }
+
+  /**
+   * Pushes whether `target` is where `block`, of another page, was compiled from: the jump cache leads there, and nothing of
+   * its page has been dropped since.
+   */
+  pushIsThere(block: Block, { map, version }: CodePage): void {
+    const { code } = this
+    const { slot, linear } = this.findSlot()
+    code.get(slot).memory(LOAD.i64, at.JUMP_CACHE).get(linear).op(OP.i64Eq)
     code
       .get(slot)
       .memory(LOAD.i32, at.JUMP_CACHE + 12)
-      .global(2)
+      .global(TLB_GENERATION)
+      .op(OP.i32Eq, OP.i32And)
+    code
+      .get(slot)
+      .memory(LOAD.i32, at.JUMP_CACHE + 8)
+      .i32(block.address)
+      .op(OP.i32Eq, OP.i32And)
+    this.loadAt(LOAD.i32, map + at.CODE_MAP_VERSION)
+    code.i32(version).op(OP.i32Eq, OP.i32And)
+  }
+
+  /** The present page is that of `target`, which is its byte `offset`. */
+  turnPage(offset: number): void {
+    this.code.get(this.target)
+    this.wordConst(offset)
+    this.code.op(this.long ? OP.i64Sub : OP.i32Sub).set(this.page)
+  }
+
+  private leave(): void {
+    const { code, long } = this
+    const next = this.temp('next', I32)
+    const left = this.temp('newLeft', I32)
+    const { slot, linear } = this.findSlot()
+    code.block('unknown')
+    code.get(slot).memory(LOAD.i64, at.JUMP_CACHE).get(linear).op(OP.i64Ne).brIf('unknown')
+    code
+      .get(slot)
+      .memory(LOAD.i32, at.JUMP_CACHE + 12)
+      .global(TLB_GENERATION)
       .op(OP.i32Ne)
       .brIf('unknown')
     code

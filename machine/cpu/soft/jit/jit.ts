@@ -4,9 +4,10 @@
  */
 import * as at from '../layout.js'
 import { handlerTable } from '../opcode-table.js'
-import { IMPORTS, PARAMETERS, type RegionMode, regionKey } from './frame.js'
+import { leadsAnywhere, pageOf, successors } from './flow.js'
+import { type CodePage, IMPORTS, PARAMETERS, type RegionMode, regionKey } from './frame.js'
 import { type Block, readBlock } from './ops.js'
-import { compileRegion, leadsAnywhere, successors } from './region.js'
+import { type Beside, compileRegion } from './region.js'
 import { type FunctionType, I32, I64, moduleBytes } from './wasm.js'
 
 // Node's types have no more of WebAssembly than a memory and modules.
@@ -45,6 +46,9 @@ const WARM_SHARE = 16
 const MOST_COMPILATIONS = 6
 /** Bytes of functions that are kept: many times as much is what V8 makes of them. */
 const MOST_BYTES = 12 << 20
+/** Ops of a function of another page that a region has a copy of, and of all such in a region. */
+const MOST_COPIED = 24
+const MOST_BESIDE = 96
 const TABLE_STEP = 256
 
 const REGION_TYPE: FunctionType = { parameters: PARAMETERS, results: [I32] }
@@ -118,7 +122,7 @@ export class Jit {
         view.setUint32(address + at.BLOCK_HEAT, at.NEVER_HOT, true)
         continue
       }
-      bodies.push(compileRegion(blocks, mode, this.free + bodies.length))
+      bodies.push(compileRegion(blocks, this.beside(blocks, mode), mode, this.free + bodies.length))
       regions.push({ blocks, key: regionKey(mode) })
     }
     if (!bodies.length) return
@@ -180,6 +184,77 @@ export class Jit {
     return { mode, needs: flat ? at.FLAT_SEGMENTS | at.FLAT_UPPER_CLEAR : at.FLAT_UPPER_CLEAR }
   }
 
+  /** The blocks of a page by their offsets in it. */
+  private decodedIn(page: number, mode: number): Map<number, number> {
+    const { view } = this
+    const decoded = new Map<number, number>()
+    for (let b = view.getUint32(at.PAGE_BLOCKS + page * 4, true); b; b = view.getUint32(b + at.BLOCK_PAGE_NEXT, true)) {
+      if (view.getUint32(b + at.BLOCK_MODE, true) === mode && !view.getUint32(b + at.BLOCK_WATCHED, true))
+        decoded.set(view.getUint32(b + at.BLOCK_PHYS, true) & 0xfff, b)
+    }
+    return decoded
+  }
+
+  /** What the jump cache has for a linear address, or 0: a hint. */
+  private cached(linear: bigint): number {
+    const slot = at.JUMP_CACHE + Number((linear ^ (linear >> 13n)) & 0x1fffn) * 16
+    return this.view.getBigUint64(slot, true) === linear ? this.view.getUint32(slot + 8, true) : 0
+  }
+
+  /** Short functions of other pages to which the blocks of a region lead. */
+  private beside(own: readonly Block[], { mode }: RegionMode): Beside {
+    const { view } = this
+    const blocks = new Map<number, Block>()
+    const pages = new Map<string, number>()
+    const code = new Map<number, CodePage>()
+    const led = new Map<number, number>()
+    const learn = (page: number) => {
+      const map = view.getUint32(at.PAGE_CODE_MAP + page * 4, true)
+      code.set(page, { map, version: view.getUint32(map + at.CODE_MAP_VERSION, true) })
+    }
+    let room = MOST_BESIDE
+    /** Takes the function that begins with the block at `address`; false where it is none of another page, or too long. */
+    const take = (address: number): boolean => {
+      const phys = view.getUint32(address + at.BLOCK_PHYS, true)
+      if (phys >>> 12 === own[0].page || view.getUint32(address + at.BLOCK_MODE, true) !== mode) return false
+      if (blocks.has(phys)) return true
+      const decoded = this.decodedIn(phys >>> 12, mode)
+      const taken = new Map<number, Block>()
+      const waiting = [phys & 0xfff]
+      let ops = 0
+      for (let offset = waiting.shift(); offset !== undefined; offset = waiting.shift()) {
+        const found = decoded.get(offset)
+        if (found === undefined || taken.has(offset)) continue
+        const block = readBlock(view, found)
+        ops += block.ops.length
+        if (ops > Math.min(MOST_COPIED, room)) return false
+        taken.set(offset, block)
+        waiting.push(...successors(block))
+      }
+      if (!taken.size) return false
+      room -= ops
+      for (const block of taken.values()) blocks.set(block.phys, block)
+      learn(phys >>> 12)
+      return true
+    }
+    learn(own[0].page)
+    // A segment's end is not looked at where pages are crossed.
+    for (const block of mode & at.MODE_CS_LIMIT ? [] : own) {
+      for (const target of successors(block)) {
+        const [away] = pageOf(target)
+        const address = away && this.cached(BigInt.asUintN(64, block.linear + BigInt(target - block.offset)))
+        if (!address || !take(address)) continue
+        const page = view.getUint32(address + at.BLOCK_PHYS, true) >>> 12
+        pages.set(`${block.page}:${away}`, page)
+        pages.set(`${page}:${-away}`, block.page)
+      }
+      const address = leadsAnywhere(block) && view.getUint32(block.address + at.BLOCK_LED, true)
+      if (address && take(address)) led.set(block.address, view.getUint32(address + at.BLOCK_PHYS, true))
+    }
+    const sorted = [...blocks.values()].sort((a, b) => a.phys - b.phys)
+    return { blocks: sorted, pages, code, led }
+  }
+
   /** The blocks of the page that `start` leads to, in the order of their addresses. */
   private gather(start: number, { mode }: RegionMode, queue: readonly number[]): Block[] {
     const { view } = this
@@ -189,11 +264,7 @@ export class Jit {
     const key = `${page}:${mode}`
     const times = this.compilations.get(key) ?? 0
     this.compilations.set(key, times + 1)
-    const decoded = new Map<number, number>()
-    for (let b = view.getUint32(at.PAGE_BLOCKS + page * 4, true); b; b = view.getUint32(b + at.BLOCK_PAGE_NEXT, true)) {
-      if (view.getUint32(b + at.BLOCK_MODE, true) === mode && !view.getUint32(b + at.BLOCK_WATCHED, true))
-        decoded.set(view.getUint32(b + at.BLOCK_PHYS, true) & 0xfff, b)
-    }
+    const decoded = this.decodedIn(page, mode)
     const blocks = new Map<number, Block>()
     const blockAt = (offset: number): Block | undefined => {
       const address = decoded.get(offset)

@@ -83,6 +83,9 @@ export interface Op {
 export interface Block {
   readonly address: number
   readonly phys: number
+  /** Number of its physical page, and the linear address where it was found last. */
+  readonly page: number
+  readonly linear: bigint
   /** Of its first byte in its page, and of the byte behind it. */
   readonly offset: number
   readonly end: number
@@ -114,5 +117,14 @@ export function readBlock(view: DataView, address: number): Block {
       immediate: view.getBigInt64(op + at.OP_IMM, true),
     })
   }
-  return { address, phys, offset, end: offset + view.getUint32(address + at.BLOCK_BYTES, true), ops }
+  const linear = view.getBigUint64(address + at.BLOCK_LINEAR, true)
+  return {
+    address,
+    phys,
+    page: phys >>> 12,
+    linear,
+    offset,
+    end: offset + view.getUint32(address + at.BLOCK_BYTES, true),
+    ops,
+  }
 }

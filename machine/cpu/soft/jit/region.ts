@@ -1,6 +1,7 @@
 /**
- * A region: blocks of one page and mode as one function. Control goes between its blocks by structured branches where they go
- * forward or back to a loop's first block, and through a table at a loop's start where a block in its midst is entered.
+ * A region: blocks of one page and mode as one function, with copies of short functions of other pages that they call. Control
+ * goes between its blocks by structured branches where they go forward or back to a loop's first block, and through a table at a
+ * loop's start where a block in its midst is entered.
  *
  * Every edge pays for the block that it leads to; where the budget does not reach, the region is left in front of it. So
  * flags that the next block overwrites need not be written on the way.
@@ -8,16 +9,15 @@
 import * as at from '../layout.js'
 import { Emitter } from './emitter.js'
 import { emit, flagsUnseen } from './emitters.js'
-import { Frame, type RegionMode } from './frame.js'
-import type { Action, Block, Op } from './ops.js'
+import { CHANGES_MODE, lastAction, pageOf, successors } from './flow.js'
+import { type CodePage, Frame, type RegionMode } from './frame.js'
+import type { Block, Op } from './ops.js'
+import { perfectHash } from './perfect-hash.js'
 import { isOnce } from './string.js'
 import { I32, I64, LOAD, OP } from './wasm.js'
 
 /** No block's number. */
 const NONE = 0xffff
-
-/** Handlers after which what the region relies on may no longer hold: the interpreter goes on from there. */
-const CHANGES_MODE = new Set(['mov_S_E', 'pop_seg', 'load_far'])
 
 /** A loop over the blocks from `first` to `last` in the order of addresses. */
 interface Span {
@@ -25,57 +25,22 @@ interface Span {
   last: number
 }
 
-function lastAction(block: Block): Action {
-  return (block.ops.at(-1) as Op).action
-}
-
-/** Whether `block` may lead to any other of its page. */
-export function leadsAnywhere(block: Block): boolean {
-  return /^(jmp|call)_E$/.test(lastAction(block).name)
-}
-
-/** Page offsets of the blocks that `block` leads to by itself. */
-export function successors(block: Block): number[] {
-  const op = block.ops.at(-1) as Op
-  const taken = block.offset + Number(op.immediate)
-  const next = block.offset + op.next
-  switch (op.action.ending) {
-    case 'plain':
-      return CHANGES_MODE.has(op.action.name) ? [] : [next]
-    case 'end':
-      return isOnce(op) ? [next] : []
-    default:
-      if (/^(jcc|loop|jcxz)$/.test(op.action.name)) return [taken, next]
-      // What returns from a call comes back behind it.
-      if (op.action.name === 'call_J') return [taken, next]
-      if (op.action.name === 'jmp_J') return [taken]
-      return op.action.name === 'call_E' ? [next] : []
-  }
-}
-
 /** Up to so many likely targets of an indirect branch are compared one after the other; more are told apart by a hash. */
 const COMPARED = 3
-/** Where there are more of them, the jump cache is as good. */
-const MOST_LIKELY = 64
-
-/**
- * A factor by which page offsets are told apart: the upper `bits` bits of each product are another place.
- * Undefined where none is found.
- */
-function perfectHash(offsets: readonly number[]): { factor: number; bits: number; places: number[] } | undefined {
-  if (offsets.length > MOST_LIKELY) return undefined
-  for (let bits = Math.ceil(Math.log2(offsets.length)) + 1; bits <= 9; bits++) {
-    for (let attempt = 1, factor = 0x9e3779b1; attempt <= 200; attempt++, factor = Math.imul(factor, 0x85ebca6b) | 1) {
-      const places = offsets.map((offset) => Math.imul(offset, factor) >>> (32 - bits))
-      if (new Set(places).size === places.length) return { factor, bits, places }
-    }
-  }
-  return undefined
+/** What a region has copies of. */
+export interface Beside {
+  /** They stand behind the region's own. */
+  readonly blocks: readonly Block[]
+  /** Physical pages by the page that a direct branch is in and how many pages on it leads, and by their own number. */
+  readonly pages: ReadonlyMap<string, number>
+  readonly code: ReadonlyMap<number, CodePage>
+  /** Where indirect branches led to last, by the addresses of their blocks. */
+  readonly led: ReadonlyMap<number, number>
 }
 
 /** The function's body. Entries have the blocks' numbers. */
-export function compileRegion(blocks: readonly Block[], mode: RegionMode, index: number): Uint8Array {
-  return new Region(blocks, mode, index).write()
+export function compileRegion(own: readonly Block[], beside: Beside, mode: RegionMode, index: number): Uint8Array {
+  return new Region([...own, ...beside.blocks], beside, mode, index).write()
 }
 
 class Region {
@@ -90,20 +55,34 @@ class Region {
 
   constructor(
     private readonly blocks: readonly Block[],
+    private readonly beside: Beside,
     mode: RegionMode,
     index: number,
   ) {
     this.frame = new Frame(mode, index)
     this.emitter = new Emitter(this.frame)
-    this.numbers = new Map(blocks.map((block, i) => [block.offset, i]))
+    this.numbers = new Map(blocks.map((block, i) => [block.phys, i]))
     this.spans = this.findSpans()
     const calls = blocks.filter((block) => /^call_[JE]$/.test(lastAction(block).name))
-    const numbersOf = (offsets: Iterable<number>) =>
-      [...new Set(offsets)].flatMap((offset) => this.numbers.get(offset) ?? [])
-    this.returnedTo = numbersOf(calls.map((block) => block.offset + (block.ops.at(-1) as Op).next))
-    const led = new Set(blocks.flatMap(successors))
-    const called = calls.filter((block) => lastAction(block).name === 'call_J').map((block) => successors(block)[0])
-    this.entered = numbersOf([...called, ...blocks.map(({ offset }) => offset).filter((offset) => !led.has(offset))])
+    const numbersOf = (found: Iterable<number | undefined>) =>
+      [...new Set(found)].filter((number): number is number => number !== undefined)
+    this.returnedTo = numbersOf(calls.map((block) => this.find(block, block.offset + (block.ops.at(-1) as Op).next)))
+    const led = new Set(blocks.flatMap((block) => this.next(block)))
+    const called = calls.filter((block) => lastAction(block).name === 'call_J').map((block) => this.next(block)[0])
+    this.entered = numbersOf(
+      [...called, ...blocks.keys()].filter((number) => called.includes(number) || !led.has(number)),
+    )
+  }
+
+  /** The number of the block at a page offset, seen from `block`; it may be in another page. */
+  private find(block: Block, target: number): number | undefined {
+    const [pages, offset] = pageOf(target)
+    const page = pages ? this.beside.pages.get(`${block.page}:${pages}`) : block.page
+    return page === undefined ? undefined : this.numbers.get(page * 0x1000 + offset)
+  }
+
+  private next(block: Block): number[] {
+    return successors(block).flatMap((offset) => this.find(block, offset) ?? [])
   }
 
   write(): Uint8Array {
@@ -119,9 +98,8 @@ class Region {
   private findSpans(): Span[] {
     const last = new Map<number, number>()
     for (const [from, block] of this.blocks.entries()) {
-      for (const offset of successors(block)) {
-        const to = this.numbers.get(offset)
-        if (to !== undefined && to <= from) last.set(to, Math.max(last.get(to) ?? 0, from))
+      for (const to of this.next(block)) {
+        if (to <= from) last.set(to, Math.max(last.get(to) ?? 0, from))
       }
     }
     const open: Span[] = []
@@ -196,14 +174,15 @@ class Region {
   private edge(offset: number, from: number, around: readonly Span[]): void {
     const { frame, emitter } = this
     const { code } = frame
-    const to = this.numbers.get(offset)
-    if (to === undefined) {
-      emitter.flags.write()
+    const to = this.find(this.blocks[from], offset)
+    if (to === undefined || this.blocks[to].page !== this.blocks[from].page) {
       frame.ipOf(offset)
-      code.set(frame.target).br('leave')
+      code.set(frame.target)
+      if (to !== undefined) this.cross(to, from, around)
+      emitter.flags.write()
+      code.br('leave')
       return
     }
-    const { length: count } = this.blocks[to].ops
     if (frame.limited) {
       // The block may have been decoded where the segment reached farther.
       frame.ipOf(this.blocks[to].end - 1)
@@ -213,19 +192,46 @@ class Region {
       frame.ipOf(offset)
       code.set(frame.target).br('out').end()
     }
-    code.get(frame.left).i32(count).op(OP.i32Sub).tee(frame.left).i32(0).op(OP.i32LtS).if()
-    code.get(frame.left).i32(count).op(OP.i32Add).set(frame.left)
-    emitter.flags.write()
-    frame.ipOf(offset)
-    code.set(frame.target).br('out').end()
-    if (!flagsUnseen(this.blocks[to].ops)) emitter.flags.write()
+    this.pay(to, () => {
+      frame.ipOf(offset)
+      code.set(frame.target)
+    })
     this.jump(to, from, around)
   }
 
+  /** To a block of another page, if that is where the target leads now. */
+  private cross(to: number, from: number, around: readonly Span[]): void {
+    const { frame } = this
+    const block = this.blocks[to]
+    frame.pushIsThere(block, this.beside.code.get(block.page) as CodePage)
+    frame.code.if()
+    this.pay(to, () => {})
+    frame.turnPage(block.offset)
+    this.jump(to, from, around)
+    frame.code.end()
+  }
+
+  /** Whoever enters a block pays for it; where the budget does not reach, the region is left at the target that `aim` sets. */
+  private pay(to: number, aim: () => void): void {
+    const { frame, emitter } = this
+    const { code } = frame
+    const { length: count } = this.blocks[to].ops
+    code.get(frame.left).i32(count).op(OP.i32Sub).tee(frame.left).i32(0).op(OP.i32LtS).if()
+    code.get(frame.left).i32(count).op(OP.i32Add).set(frame.left)
+    emitter.flags.write()
+    aim()
+    code.br('out').end()
+    if (!flagsUnseen(this.blocks[to].ops)) emitter.flags.write()
+  }
+
   /** An indirect branch to `target`, a local: to one of the blocks of `likely` without leaving, or wherever it leads. */
-  private indirect(target: number, likely: readonly number[], from: number, around: readonly Span[]): void {
+  private indirect(target: number, all: readonly number[], from: number, around: readonly Span[]): void {
     const { frame, emitter } = this
     const { code, long } = frame
+    const { page } = this.blocks[from]
+    const likely = all.filter((to) => this.blocks[to].page === page)
+    const led = this.numbers.get(this.beside.led.get(this.blocks[from].address) ?? -1)
+    const far = [...(led === undefined ? [] : [led]), ...all].filter((to) => this.blocks[to].page !== page)
     const offset = frame.temp('targetOffset', frame.word)
     const found = likely.length > COMPARED ? perfectHash(likely.map((number) => this.blocks[number].offset)) : undefined
     const compared = likely.length > COMPARED ? [] : likely
@@ -265,8 +271,16 @@ class Region {
       }
       code.end()
     }
+    code.get(target).set(frame.target)
+    for (const to of new Set(far.slice(0, COMPARED))) {
+      code.get(target)
+      if (long) code.op(OP.i32Wrap)
+      code.i32(0xfff).op(OP.i32And).i32(this.blocks[to].offset).op(OP.i32Eq).if()
+      this.cross(to, from, around)
+      code.end()
+    }
     emitter.flags.write()
-    code.get(target).set(frame.target).br('leave')
+    code.br('leave')
   }
 
   private jump(to: number, from: number, around: readonly Span[]): void {
@@ -294,7 +308,7 @@ class Region {
     const { frame } = this
     const { code } = frame
     if (frame.long) {
-      if (this.numbers.has(offset)) return
+      if (this.find(frame.block, offset) !== undefined) return
       const target = frame.temp('checked', I64)
       frame.ipOf(offset)
       code.set(target)

@@ -111,6 +111,10 @@ export function randomProgram(random: Random, mode: Mode): string {
       () => vectorInstruction(random, bits, at),
       () => `call near function${random.below(3)}`,
       () => {
+        const b = { 16: 'bx', 32: 'ebx', 64: 'rbx' }[bits]
+        return `mov ebx, function${random.below(3)}\ncall ${b}`
+      },
+      () => {
         const here = `skip${label++}`
         return `j${random.pick(CC)} ${here}\n${one()}\n${one()}\n${here}:`
       },
@@ -124,8 +128,10 @@ export function randomProgram(random: Random, mode: Mode): string {
     while (body.includes('call')) body = many(4)
     return `function${i}:\n${body}\nret`
   })
+  // On a page of their own, or behind the loop.
+  const away = random.chance(2) ? '\ntimes 0x1000 - ($ - $$) db 0x90' : ''
   return `org ${AT}\nbits ${bits}\nmov word ${counter}, ${PASSES}\ntop:\n${many(40)}\n
-    dec word ${counter}\njnz near top\nhlt\n${functions.join('\n')}`
+    dec word ${counter}\njnz near top\nhlt${away}\n${functions.join('\n')}`
 }
 
 const PACKED =

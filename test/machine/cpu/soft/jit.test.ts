@@ -141,6 +141,33 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
     expect(cpus[1].state.gpr.slice(0, 4)).toEqual([200n, 0n, 500n, 200n])
   })
 
+  test('a function of another page, called directly and through a register, that is written anew now and then', () => {
+    const cpus = both(
+      '32-bit',
+      `bits 32
+      mov ecx, 400
+      mov edx, function
+    top:
+      call function
+      call edx
+      test cl, 15
+      jnz on
+      mov [function + 1], ecx
+    on:
+      dec ecx
+      jnz top
+      hlt
+      times 0x1000 - ($ - $$) db 0x90
+    function:
+      mov eax, 1
+      add ebx, eax
+      ret`,
+    )
+    compare(cpus, () => 33)
+    expect(cpus[1].state.gpr[0]).toBe(16n)
+    expect(cpus[1].state.gpr[3]).toBe(cpus[0].state.gpr[3])
+  })
+
   test('code that the host changes', () => {
     const cpus = both('32-bit', 'bits 32\ntop: inc eax\n add ebx, 1\n jmp top')
     compare(cpus, () => 100, 1000)

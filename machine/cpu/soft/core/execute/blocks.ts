@@ -3,8 +3,9 @@
  * bytes they were made from are written (`code-map.ts`).
  */
 import {
-  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_HEAT, BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS,
-  BLOCK_ROOM, BLOCK_WATCHED, CODE_MAP_BYTES, NEVER_HOT, codeMap, forgetLeft, hashSlot, markCode, takeLeft,
+  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_HEAT, BLOCK_LINEAR,
+  BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS, BLOCK_ROOM, BLOCK_WATCHED, CODE_MAP_BYTES, NEVER_HOT, codeMap, forgetLeft,
+  hashSlot, markCode, takeLeft,
 } from './code-map'
 import { faulted } from '../system/aftermath'
 import { checkInstructionBreakpoint, isWatched } from '../system/debug'
@@ -103,6 +104,7 @@ export function findBlock(): usize {
     enterBlock(block, phys)
   }
   if (watched) return block
+  store<u64>(block, linear, BLOCK_LINEAR)
   store<u64>(slot, linear)
   store<u32>(slot, <u32>block, 8)
   store<u32>(slot, tlbGeneration, 12)

@@ -4,7 +4,7 @@
  */
 import { cachedBlock, codeLinear, findBlock, poolGeneration } from './blocks'
 import {
-  BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_WATCHED,
+  BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_LED, BLOCK_MODE, BLOCK_WATCHED,
 } from './code-map'
 import { askForCompilation, hasRegion, runRegion } from './compiled'
 import { decodedIn } from './decode'
@@ -150,7 +150,10 @@ export function leave(op: usize): usize {
 export function jumpTo(op: usize, target: u64): usize {
   if (load<u32>(MODE) & MODE_CODE64) checkTarget(target)
   const block = cachedBlock(codeLinear(target), target)
-  if (block) return enter(block, target)
+  if (block) {
+    store<u32>(blockStart - BLOCK_HEADER, <u32>block, BLOCK_LED)
+    return enter(block, target)
+  }
   if (load<u32>(MODE) & MODE_CS_LIMIT) checkTarget(target)
   store<u64>(RIP, target)
   return proceed()

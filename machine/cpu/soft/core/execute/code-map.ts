@@ -24,6 +24,9 @@ export const BLOCK_HEADER: usize = 2 * OP_SIZE
 export const BLOCK_WATCHED: usize = 40
 /** u32: ops that there is room for. */
 export const BLOCK_ROOM: usize = 44
+/** u64: linear address where it was found last; u32: the block that its indirect branch led to last, or 0. Hints for the JIT alone. */
+export const BLOCK_LINEAR: usize = 48
+export const BLOCK_LED: usize = 56
 
 export const BLOCK_DROPPED: u32 = 0xffffffff
 /** In its place, from the first: what was fetched is not memory. A device may answer otherwise each time, and counts. */
@@ -65,7 +68,9 @@ export function forgetLeft(): void {
 
 // ---- which bytes of a page were decoded: a bit each ----
 
-export const CODE_MAP_BYTES: usize = 512
+/** Behind the bits, u32: how often blocks of the page were dropped. Compiled code of another page that has copies of them compares it. */
+export const CODE_MAP_VERSION: usize = 512
+export const CODE_MAP_BYTES: usize = 520
 
 @inline export function codeMap(page: usize): usize {
   return <usize>load<u32>(PAGE_CODE_MAP + (page << 2))
@@ -131,6 +136,7 @@ export function dropCode(phys: u32, size: u32): void {
     block = next
   }
   unmarkCode(map, from, to)
+  store<u32>(map, load<u32>(map, CODE_MAP_VERSION) + 1, CODE_MAP_VERSION)
   block = <usize>load<u32>(PAGE_BLOCKS + (page << 2))
   if (!block) {
     const entry = PHYS_MAP + (page << 2)

@@ -4,7 +4,7 @@
  * The file is longer than others, because each operand form is decoded in it.
  */
 import {
-  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS,
+  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_LED, BLOCK_MODE, BLOCK_PHYS,
 } from './code-map'
 import { faulted } from '../system/aftermath'
 import { isWatched } from '../system/debug'
@@ -192,6 +192,7 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
   store<u32>(block, offset, BLOCK_BYTES)
   store<u32>(block, load<u32>(JIT_THRESHOLD), BLOCK_HEAT)
   store<u64>(block, 0, BLOCK_JIT)
+  store<u32>(block, 0, BLOCK_LED)
   const keep = keepable && !crossed
   const memory = entry != 0 && (!crossed || physMap(secondPhys) != 0)
   store<u32>(block, keep ? mode : memory ? BLOCK_DROPPED : BLOCK_FETCHED, BLOCK_MODE)
