@@ -4,6 +4,7 @@
  */
 
 import type { MachineDebugger } from './debug/machine-debugger.js'
+import type { PlacedFile } from './debug/symbols/symbols.js'
 import type { DeviceSpec } from './devices/catalogue.js'
 import type { Display } from './devices/display/display.js'
 import type { BiosKeys } from './firmware/bios-keyboard.js'
@@ -43,6 +44,8 @@ export interface MachineOptions {
   floppyCheck?: boolean
   /** Direct boot of a Linux bzImage, which may have an initrd, or of a Multiboot image, which may have modules. */
   kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; modules?: readonly BootModule[]; append?: string }
+  /** Names and source lines of what the guest runs, for reports and debuggers; the guest does not see them. */
+  symbols?: readonly PlacedFile[]
   /** SeaBIOS and its VGA BIOS; `file` gives further ROMs by name, such as `vgabios-cirrus`. */
   firmware: { bios: Uint8Array; vgaBios: Uint8Array; file?: (name: string) => Uint8Array | undefined }
   /** The display adapter's type, of the catalogue, or `none`; default `VGA`. */

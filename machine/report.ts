@@ -37,7 +37,35 @@ const PortAccessSchema: z.ZodType<PortAccess> = z.object({
 })
 
 const Hex = z.string().regex(/^0x[\da-f]+$/)
-const FaultSchema: z.ZodType<Fault> = z.object({
+
+/** An address of the guest's program, with what its symbols know of it. */
+export const Place = z.object({
+  /** Linear. */
+  address: Hex,
+  symbol: Words.optional(),
+  /** Bytes behind the symbol. */
+  offset: Count.optional(),
+  file: Words.optional(),
+  line: Count.optional(),
+})
+
+/** Where a CPU is, or was when it called what stands before it. */
+export const StackFrame = Place.extend({
+  /**
+   * How it was found: `registers` for the CPU's own place; `frame pointer`: by the chain of them; `call`: the stack has a
+   * return address behind a call of the very function; `interrupt`: it was interrupted there; `guess`: the stack has a
+   * return address behind some call.
+   */
+  by: z.enum(['registers', 'frame pointer', 'call', 'interrupt', 'guess']),
+})
+
+export const Backtrace = z.object({
+  cpu: Count,
+  /** The innermost first. */
+  frames: z.array(StackFrame).max(256),
+})
+
+const FaultSchema: z.ZodType<Fault & { at?: Place }> = z.object({
   vector: z.int().min(0).max(255),
   errorCode: z.number().optional(),
   cs: z.int().min(0).max(0xffff),
@@ -53,6 +81,8 @@ const FaultSchema: z.ZodType<Fault> = z.object({
     })
     .optional(),
   instructions: Count,
+  /** What symbols know of where it was. */
+  at: Place.optional(),
 })
 
 export const MachineReport = z.object({
@@ -66,9 +96,14 @@ export const MachineReport = z.object({
   faults: z.array(FaultSchema),
   /** Registers of all CPUs in one readable block of text. */
   registers: z.string(),
+  /** Where each CPU is and how it came there, with names where there are symbols. */
+  backtraces: z.array(Backtrace).max(256),
   /** The guest has switched its mouse's reports on, or asks for them. */
   mouse: z.boolean(),
 })
 
 export type UnhandledAccess = z.infer<typeof UnhandledAccess>
+export type Place = z.infer<typeof Place>
+export type StackFrame = z.infer<typeof StackFrame>
+export type Backtrace = z.infer<typeof Backtrace>
 export type MachineReport = z.infer<typeof MachineReport>

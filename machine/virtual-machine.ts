@@ -142,7 +142,7 @@ export class VirtualMachine implements Machine, Stateful {
       backend: (kind, device) => this.backend(options, kind, device),
     })
     this.display = this.board.display ?? NO_DISPLAY
-    this.debugTarget = new MachineDebugger(engine, memory, hasLongMode(options.cpu))
+    this.debugTarget = new MachineDebugger(engine, memory, hasLongMode(options.cpu), options.symbols)
 
     memory.onChange = (regions) => {
       engine.setMemory(regions)
@@ -386,8 +386,9 @@ export class VirtualMachine implements Machine, Stateful {
       unhandled: this.unhandled(),
       warnings: this.warnings.list(),
       lastIo: this.portLog.list((port) => this.ports.nameOf(port)),
-      faults: this.cpu.lastFaults(),
+      faults: this.debugTarget.named(this.cpu.lastFaults()),
       registers: this.registers(),
+      backtraces: this.debugTarget.backtraces(),
       mouse: this.board.mouse.reporting,
     }
   }

@@ -1,7 +1,6 @@
 /** What `bootwright run` says at its end: one JSON object, or sentences. */
 
-import type { Fault } from '../../machine/cpu/engine.js'
-import type { UnhandledAccess } from '../../machine/report.js'
+import type { Backtrace, MachineReport, UnhandledAccess } from '../../machine/report.js'
 import { printableJson } from '../../reports/printable.js'
 import type { EndReason, RunResult } from '../protocol/script.js'
 import { qemuStatus } from '../words/exit-words.js'
@@ -53,7 +52,9 @@ export interface RunJson {
   /** The ports that were accessed last, and how often; the last one last. */
   lastIo?: { kind: 'read' | 'write'; port: string; name?: string; size: number; value: string; times: number }[]
   /** The last exceptions (soft engine), the last one last. */
-  faults?: Fault[]
+  faults?: MachineReport['faults']
+  /** Where each CPU is and how it came there, the innermost function first; with names where there are symbols. */
+  backtraces?: Backtrace[]
   /** As they were at the end, by their names in small letters: numbers in hexadecimal, segments by their parts. */
   registers?: RegisterFields
   screenshot?: string
@@ -131,6 +132,7 @@ export function runJson(result: RunResult, engine: Engine, screenshot: string | 
     ...(result.mediaFailures.length > 0 && { mediaFailures: result.mediaFailures }),
     lastIo: result.lastIo.map((access) => ({ ...access, port: hex(access.port), value: hex(access.value) })),
     faults: result.faults,
+    backtraces: result.backtraces,
     registers: registerFields(result.registers),
     ...(screenshot !== undefined && { screenshot }),
     ...(result.hostInput && { hostInput: true }),

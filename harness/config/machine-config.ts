@@ -20,6 +20,7 @@ import { CaptureFile } from './capture-file.js'
 import { driveDevices } from './drive-devices.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
+import { openSymbols } from './symbol-files.js'
 import { upstreamFiles } from './upstream-cache.js'
 
 export type { DiskConfig, MediumConfig } from '../options/media-config.js'
@@ -57,6 +58,12 @@ export interface NetworkConfig {
   offline?: boolean
 }
 
+export interface SymbolsConfig {
+  path: string
+  /** Where the guest has the file's first byte, hexadecimal as in `0x100000`; default where it was linked for, or found out. */
+  at?: string
+}
+
 export interface MachineConfig {
   /** Default `auto`. */
   engine?: 'auto' | 'kvm' | 'soft'
@@ -92,6 +99,8 @@ export interface MachineConfig {
   trunk?: TrunkOptions
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
+  /** Names for addresses in what is told of the guest. */
+  symbols?: SymbolsConfig[]
   /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
   record?: string
 }
@@ -160,6 +169,7 @@ export function openMachine(
       kernel,
       firmware,
       network,
+      symbols = [],
       record: _,
       overlayLimit: __,
       ...plain
@@ -167,6 +177,7 @@ export function openMachine(
     for (const { id, pcap } of config.nics ?? [])
       if (pcap !== undefined) captures.set(id, CaptureFile.open(pcap, config.epoch ?? DEFAULT_EPOCH))
     const diskDevices = disks.map(openDisk)
+    const image = kernel && readKernel(kernel)
     const machine = create({
       engine: 'auto',
       memory: DEFAULT_MEMORY,
@@ -176,7 +187,8 @@ export function openMachine(
       floppies: floppies.map((floppy) => open(floppy, 'floppy')),
       cdrom: cdrom && open(cdrom, 'cdrom'),
       disks: diskDevices,
-      kernel: kernel && readKernel(kernel),
+      kernel: image,
+      symbols: openSymbols(symbols, image?.image),
       firmware: readFirmware(firmware),
       ...(network && { network: { ...networkContents(network), ask } }),
       ...callbacks,

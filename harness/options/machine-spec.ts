@@ -18,6 +18,7 @@ import type { CdConfig, DiskConfig, MediumConfig } from './media-config.js'
 import { NetworkValue, type NetworkWords, readNetwork, SavedNetwork } from './network-words.js'
 import { NicValue, type NicWords, readNics, SavedNic } from './nic-words.js'
 import { OptionError } from './option-error.js'
+import { readSymbolWords, SavedSymbols, SymbolValue, type SymbolWords } from './symbol-words.js'
 
 export const ENGINES = ['auto', 'kvm', 'soft'] as const
 export type EngineName = (typeof ENGINES)[number]
@@ -69,6 +70,11 @@ export interface MachineValues<M = MediumConfig, D = DiskConfig> {
   network?: NetworkWords
   /** RTC at power-on, seconds since 1970 UTC. */
   epoch?: number
+  /**
+   * Files with the names and source lines of what the guest runs: ELF, PE, `System.map`, `/proc/kallsyms`; with
+   * `@ADDRESS` behind it, or `{ path, at }`, where the guest has it. A Multiboot kernel's own are known without.
+   */
+  symbols?: SymbolWords | readonly SymbolWords[]
 }
 
 /** A machine in part: what one option says of it. */
@@ -446,6 +452,20 @@ export const MACHINE_OPTIONS: MachineTable = {
         .min(-(2 ** 40))
         .max(2 ** 40),
     },
+  },
+  symbols: {
+    flag: {
+      long: '--symbols',
+      value: '<file>',
+      help: 'names and source lines for what fails: ELF, PE, System.map or kallsyms; FILE@ADDRESS where the guest has it; several times',
+      many: true,
+    },
+    schema: z
+      .union([SymbolValue, z.array(SymbolValue)])
+      .describe("a list of files with symbols, as in 'vmlinux' or 'kernel.elf@0x100000'"),
+    read: (value, where) => ({ symbols: list(value).map((one) => readSymbolWords(one, where)) }),
+    snapshot: 'may change',
+    saved: { symbols: z.array(SavedSymbols).max(64) },
   },
 }
 

@@ -26,6 +26,7 @@ import {
 import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
 import { describeExit } from '../words/exit-words.js'
+import { whereWords } from '../words/place-words.js'
 import { requestWords } from '../words/request-words.js'
 import { FirmwareAccesses } from './firmware-accesses.js'
 import { nextFrame } from './guest-frames.js'
@@ -371,7 +372,7 @@ export class Runner {
       this.runUntil(condition, timeoutNs)
       this.tracer?.waited('met')
     } catch (thrown) {
-      if (thrown instanceof StepFailed) this.tracer?.waited(thrown.outcome, thrown.message)
+      if (thrown instanceof StepFailed) this.tracer?.waited(thrown.outcome, this.withPlace(thrown.message))
       throw thrown
     }
   }
@@ -582,6 +583,12 @@ export class Runner {
     }
   }
 
+  /** A failure's sentence, with where the guest was. */
+  private withPlace(sentence: string): string {
+    const where = whereWords(this.machine.report().backtraces)
+    return where === '' ? sentence : `${sentence}; ${where}`
+  }
+
   private result(end: StepFailed | undefined): RunResult {
     const exit = end ? end.exit : this.lastExit
     const screen = this.screen.last(exit)
@@ -596,7 +603,7 @@ export class Runner {
         ...(exit?.action !== undefined && { action: exit.action }),
         ...(exit?.detail !== undefined && { detail: exit.detail }),
       },
-      error: end?.message,
+      error: end && this.withPlace(end.message),
       step: this.step,
       matched: this.matched,
       resets: this.resets,

@@ -10,7 +10,15 @@ import type { RunResult, Script } from '../protocol/script.js'
 const TAIL = 4096
 const LAST_LINES = 20
 /** The machine itself cannot be asked any more. */
-const NOTHING: MachineReport = { unhandled: [], warnings: [], lastIo: [], faults: [], registers: '', mouse: false }
+const NOTHING: MachineReport = {
+  unhandled: [],
+  warnings: [],
+  lastIo: [],
+  faults: [],
+  registers: '',
+  backtraces: [],
+  mouse: false,
+}
 
 export class LastWords {
   private readonly tails: Uint8Array[] = []

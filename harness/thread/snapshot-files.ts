@@ -54,6 +54,8 @@ export async function snapshotConfig(file: string, changes: MachineConfig = {}) 
   const config: MachineConfig = { ...saved.config, ...absolute(changes) }
   if (saved.config.kernel && config.kernel) config.kernel = { ...saved.config.kernel, ...config.kernel }
   if (!changes.firmware && config.firmware && !isFirmwareHere(config.firmware)) config.firmware = undefined
+  // The machine is the same one without them.
+  if (!changes.symbols) config.symbols = config.symbols?.filter(({ path }) => isFile(path))
   const media: DriveMedia = {
     floppy0: changes.floppies ? config.floppies?.[0] : saved.media.floppy0,
     floppy1: changes.floppies ? config.floppies?.[1] : saved.media.floppy1,
@@ -87,14 +89,15 @@ function parsed<T extends z.ZodType>(schema: T, data: unknown, part: string, fil
 
 /** Of a path that a file names: the host's own firmware does as well where it is not there. */
 export function isFirmwareHere({ bios, vgaBios }: NonNullable<MachineConfig['firmware']>): boolean {
-  return [bios, vgaBios].every((path) => {
-    if (path === undefined) return true
-    try {
-      return statSync(path).isFile()
-    } catch {
-      return false
-    }
-  })
+  return [bios, vgaBios].every((path) => path === undefined || isFile(path))
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
 }
 
 /** Throws a SnapshotError. */
@@ -229,7 +232,7 @@ async function hashOf(path: string): Promise<string> {
 
 /** The directory may be another one when the file is read. */
 export function absolute(config: MachineConfig): MachineConfig {
-  const { floppies, cdrom, disks, devices, kernel, firmware, network } = config
+  const { floppies, cdrom, disks, devices, kernel, firmware, network, symbols } = config
   return {
     ...config,
     ...(floppies && { floppies: floppies.map(absoluteMedium) }),
@@ -245,6 +248,7 @@ export function absolute(config: MachineConfig): MachineConfig {
       },
     }),
     ...(network && { network: absoluteNetwork(network) }),
+    ...(symbols && { symbols: symbols.map((one) => ({ ...one, path: resolve(one.path) })) }),
     ...(firmware && {
       firmware: {
         ...(firmware.bios !== undefined && { bios: resolve(firmware.bios) }),

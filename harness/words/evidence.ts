@@ -1,11 +1,12 @@
 /** What is shown of a machine when something did not go well: its last screen and serial lines, and why it stopped. */
 
 import type { PortAccess } from '../../machine/bus/port-log.js'
-import type { Fault, Refusal } from '../../machine/cpu/engine.js'
-import type { UnhandledAccess } from '../../machine/report.js'
+import type { Refusal } from '../../machine/cpu/engine.js'
+import type { Backtrace, MachineReport, UnhandledAccess } from '../../machine/report.js'
 import type { Warning } from '../../machine/warnings.js'
 import { printable } from '../../reports/printable.js'
 import type { Look, PhaseReached, RunResult } from '../protocol/script.js'
+import { frameWords, placeWords } from './place-words.js'
 import { requestWords } from './request-words.js'
 
 export type Evidence = Look & Partial<Pick<RunResult, 'exit'>>
@@ -30,6 +31,7 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
   const detail = result.exit?.detail
   if (detail) lines.push('why:', ...detail.split('\n').map(indent))
   else if (result.registers) lines.push('registers:', ...result.registers.trimEnd().split('\n').map(indent))
+  for (const trace of result.backtraces) lines.push(...backtraceLines(trace, result.backtraces.length > 1))
   if (result.faults.length > 0) lines.push('last exceptions:', ...result.faults.map(faultLine).map(indent))
   if (result.lastIo.length > 0) lines.push('last I/O:', ...result.lastIo.map(accessLine).map(indent))
   if (result.phases && result.phases.length > 0) lines.push('phases:', ...result.phases.map(phaseLine).map(indent))
@@ -74,12 +76,29 @@ const hex = (number: number) => `0x${number.toString(16)}`
 /** By vector: Intel SDM vol. 3, table 6-1. Vectors 9 and 15 are none. */
 const EXCEPTIONS = '#DE #DB NMI #BP #OF #BR #UD #NM #DF 9 #TS #NP #SS #GP #PF 15 #MF #AC #MC #XM'.split(' ')
 
-function faultLine({ vector, errorCode, cs, ip, cr2, refused, instructions }: Fault): string {
+/** Of a CPU with symbols, or with callers. */
+function backtraceLines({ cpu, frames }: Backtrace, isOneOfSeveral: boolean): string[] {
+  if (frames.length < 2 && frames[0]?.symbol === undefined) return []
+  const title = isOneOfSeveral ? `backtrace of CPU ${cpu}:` : 'backtrace:'
+  return [title, ...frames.map((frame, i) => indent(frameWords(frame, i)))]
+}
+
+function faultLine({
+  vector,
+  errorCode,
+  cs,
+  ip,
+  cr2,
+  refused,
+  instructions,
+  at,
+}: MachineReport['faults'][number]): string {
   const name = EXCEPTIONS[vector] ?? `vector ${vector}`
   const error = errorCode === undefined ? '' : `, error code ${hex(errorCode)}`
   const address = cr2 === undefined ? '' : `, CR2 ${cr2}`
   const access = refused === undefined ? '' : `, ${refusalText(refused)}`
-  return `${name} at ${cs.toString(16)}:${ip.slice(2)}${error}${address}${access}, after ${instructions} instructions`
+  const where = at ? ` in ${placeWords(at)}` : ''
+  return `${name} at ${cs.toString(16)}:${ip.slice(2)}${where}${error}${address}${access}, after ${instructions} instructions`
 }
 
 /** `read DS:0804A0F8 past its limit 7FFFFFh` */

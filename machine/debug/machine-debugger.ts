@@ -1,13 +1,18 @@
 /** The debugger's hand in a machine: what `DebugTarget` promises, on an engine and its memory. */
 import type { MemoryMap } from '../bus/memory-map.js'
-import type { Breakpoint, CpuState, Engine, MemoryRegion } from '../cpu/engine.js'
+import type { Breakpoint, CpuState, Engine, Fault, MemoryRegion } from '../cpu/engine.js'
+import type { Backtrace, MachineReport } from '../report.js'
+import { backtrace, placeOf } from './backtrace.js'
 import type { DebugStop, DebugTarget } from './debug-target.js'
 import { type PhysicalView, readLinear, writeLinear } from './linear-memory.js'
+import { linuxOffset } from './linux-offset.js'
+import { type PlacedFile, Symbols } from './symbols/symbols.js'
 
 export class MachineDebugger implements DebugTarget {
   /** RAM and ROM as the CPUs see them. */
   readonly physical: PhysicalView
   private stop: DebugStop | undefined
+  private readonly files: Symbols
   /** The run is no longer the guest's own: registers or memory were written, or translations forgotten for a watchpoint. */
   touched = false
 
@@ -15,7 +20,9 @@ export class MachineDebugger implements DebugTarget {
     private readonly engine: Engine,
     memory: MemoryMap,
     readonly long: boolean,
+    symbols: readonly PlacedFile[] = [],
   ) {
+    this.files = new Symbols(symbols)
     const regionAt = (address: number): MemoryRegion | undefined =>
       memory.regions().find((one) => address >= one.address && address < one.address + one.size)
     this.physical = {
@@ -59,6 +66,37 @@ export class MachineDebugger implements DebugTarget {
   write(cpu: number, linear: bigint, bytes: Uint8Array): number {
     this.touched = true
     return writeLinear(linear, bytes, this.state(cpu), this.physical)
+  }
+
+  /** Names for the guest's addresses, where it has its kernel now. */
+  get symbols(): Symbols {
+    const { files } = this
+    if (!files.isEmpty) {
+      const state = this.state(0)
+      const read = (linear: bigint, length: number) => readLinear(linear, length, state, this.physical)
+      files.place((linked) => linuxOffset(state, read, linked))
+    }
+    return files
+  }
+
+  /** Of each CPU that has begun. */
+  backtraces(): Backtrace[] {
+    const { symbols } = this
+    return Array.from({ length: this.cpus }, (_, cpu) => {
+      const state = this.state(cpu)
+      const read = (linear: bigint, length: number) => readLinear(linear, length, state, this.physical)
+      return { cpu, frames: backtrace(state, read, symbols) }
+    })
+  }
+
+  /** Exceptions with their places, where symbols know them. */
+  named(faults: readonly Fault[]): MachineReport['faults'] {
+    const { symbols } = this
+    if (symbols.isEmpty) return [...faults]
+    return faults.map((fault) => {
+      const at = placeOf(BigInt(fault.ip), symbols)
+      return at.symbol === undefined && at.line === undefined ? fault : { ...fault, at }
+    })
   }
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {

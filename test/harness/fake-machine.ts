@@ -157,6 +157,7 @@ export class FakeMachine implements Machine {
       lastIo: [{ kind: 'read', port: 0x64, name: '8042', size: 1, value: 0x1c, times: 12 }],
       faults: [{ vector: 14, errorCode: 2, cs: 8, ip: '0x1000', cr2: '0xdead0000', instructions: 5 }],
       registers: 'EIP 0000FFF0',
+      backtraces: [],
       mouse: true,
     }
   }

@@ -194,6 +194,12 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
     },
     written: `network: { http: { '/preseed.cfg': '${kernel}', '/': '${folder}' }, tftp: '${folder}', bootfile: 'pxelinux.0' }`,
   },
+  symbols: {
+    typed: [`${kernel}@0x100000`, initrd],
+    value: [`${kernel}@0x100000`, { path: initrd }],
+    config: { symbols: [{ path: kernel, at: '0x100000' }, { path: initrd }] },
+    written: `symbols: ['${kernel}@0x100000', '${initrd}']`,
+  },
   epoch: {
     typed: ['2026-01-31T12:00:00'],
     qemu: ['-rtc', 'base=2026-01-31T12:00:00,clock=vm'],

@@ -1,0 +1,67 @@
+/** What a file tells of a program's addresses: names, source lines, and where its parts are loaded. */
+import { UsageError } from '../../errors.js'
+import type { LineTable } from './dwarf-lines.js'
+
+/** A file that symbols are read from, as far as they are asked for. */
+export interface SymbolBytes {
+  /** For messages: its path in quotes. */
+  readonly name: string
+  readonly size: number
+  /** Exactly so many bytes; the caller asks for none beyond `size`. */
+  read(offset: number, length: number): Uint8Array
+}
+
+/** A file cannot be used for symbols: one sentence. */
+export class SymbolError extends UsageError {
+  override readonly name = 'SymbolError'
+}
+
+export interface SymbolEntry {
+  readonly name: string
+  /** As the file was linked. */
+  readonly address: bigint
+  /** Bytes; 0n where the file does not say. */
+  readonly size: bigint
+  /** Where several stand at an address, the higher one is its name. */
+  readonly rank: number
+}
+
+/** Bytes of a file's that stand somewhere in memory. */
+export interface Segment {
+  /** As the program was linked. */
+  readonly virtual: bigint
+  /** Where it is loaded before paging. */
+  readonly physical: bigint
+  readonly size: bigint
+}
+
+export interface SymbolFile {
+  readonly name: string
+  readonly symbols: readonly SymbolEntry[]
+  readonly lines?: LineTable
+  /** Empty where the file does not say. */
+  readonly segments: readonly Segment[]
+  /** The address that it was linked for, which `FILE@ADDRESS` moves. */
+  readonly base: bigint
+}
+
+/** Of symbols, which no kernel comes near. */
+export const MOST_SYMBOLS = 4_000_000
+/** Of a section that is read into memory. */
+export const LARGEST_SECTION = 512 << 20
+
+/** Names in files go to terminals: without what no name holds, and no longer than C++'s. */
+export function cleanName(name: string): string {
+  return name.replace(/[^\x21-\x7e\u00a0-\uffff]/g, '?').slice(0, 256)
+}
+
+/** A text that ends with a zero byte, or where its table does. */
+export function textAt(table: Uint8Array, offset: number): string {
+  if (offset < 0 || offset >= table.length) return ''
+  const end = table.indexOf(0, offset)
+  return Buffer.from(table.buffer, table.byteOffset + offset, (end < 0 ? table.length : end) - offset).toString('utf8')
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

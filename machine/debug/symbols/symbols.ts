@@ -1,0 +1,160 @@
+/** Names and source lines for a guest's addresses, from all files that were given. */
+import type { Segment, SymbolEntry, SymbolFile } from './symbol-file.js'
+
+/** Behind a symbol without a size, nothing is said to be of it any more. */
+const FAR = 0x1_0000n
+/** Symbols that are looked at for one that reaches over others. */
+const NEAR = 32
+
+export interface Found {
+  symbol: string
+  /** Bytes behind it. */
+  offset: number
+  /** Its own address in the guest. */
+  start: bigint
+}
+
+export interface Line {
+  file: string
+  line: number
+}
+
+/** One file's, moved to where the guest has it. */
+class Placed {
+  private readonly byAddress: SymbolEntry[]
+  private readonly byName = new Map<string, SymbolEntry>()
+
+  /** @param slide What is added to the file's addresses; undefined: whoever knows the guest finds it. */
+  constructor(
+    readonly file: SymbolFile,
+    readonly given: bigint | undefined,
+  ) {
+    const sorted = [...file.symbols].sort((a, b) =>
+      a.address < b.address ? -1 : a.address > b.address ? 1 : b.rank - a.rank,
+    )
+    this.byAddress = sorted.filter(({ address }, i) => i === 0 || sorted[i - 1].address !== address)
+    for (const symbol of file.symbols) {
+      const known = this.byName.get(symbol.name)
+      if (!known || known.rank < symbol.rank) this.byName.set(symbol.name, symbol)
+    }
+  }
+
+  named(name: string): SymbolEntry | undefined {
+    return this.byName.get(name)
+  }
+
+  names(): Iterable<string> {
+    return this.byName.keys()
+  }
+
+  find(linked: bigint): SymbolEntry | undefined {
+    const { byAddress } = this
+    let from = 0
+    let to = byAddress.length
+    while (from < to) {
+      const middle = (from + to) >> 1
+      if (byAddress[middle].address <= linked) from = middle + 1
+      else to = middle
+    }
+    const segment = this.segmentOf(linked)
+    if (this.file.segments.length > 0 && !segment) return undefined
+    for (let i = from - 1; i >= 0 && i >= from - NEAR; i--) {
+      const symbol = byAddress[i]
+      const offset = linked - symbol.address
+      if (symbol.size > 0n) {
+        if (offset < symbol.size) return symbol
+        continue
+      }
+      return offset < FAR && this.segmentOf(symbol.address) === segment ? symbol : undefined
+    }
+    return undefined
+  }
+
+  private segmentOf(linked: bigint): Segment | undefined {
+    return this.file.segments.find(({ virtual, size }) => linked >= virtual && linked < virtual + size)
+  }
+
+  /** Where the file has what stands at a physical address before paging. */
+  fromPhysical(address: bigint): bigint | undefined {
+    const { segments } = this.file
+    const found = segments.find(({ physical, size }) => address >= physical && address < physical + size)
+    return found && address - found.physical + found.virtual
+  }
+}
+
+export interface PlacedFile {
+  file: SymbolFile
+  /** Where its first byte is in the guest, where somebody said so. */
+  address?: bigint
+}
+
+export class Symbols {
+  private readonly files: readonly Placed[]
+  private readonly slides = new Map<Placed, bigint>()
+
+  constructor(files: readonly PlacedFile[]) {
+    this.files = files.map(
+      ({ file, address }) => new Placed(file, address === undefined ? undefined : address - file.base),
+    )
+  }
+
+  get isEmpty(): boolean {
+    return this.files.length === 0
+  }
+
+  /**
+   * Moves files that nobody placed to where the guest has them.
+   * @param find What is to be added to the addresses of a file with these names; undefined: nothing tells.
+   */
+  place(find: (linked: (name: string) => bigint | undefined) => bigint | undefined): void {
+    for (const file of this.files)
+      if (file.given === undefined) {
+        const slide = find((name) => file.named(name)?.address)
+        if (slide !== undefined) this.slides.set(file, slide)
+      }
+  }
+
+  private slideOf(file: Placed): bigint {
+    return file.given ?? this.slides.get(file) ?? 0n
+  }
+
+  /** Each file with an address of the guest's as it was linked, behind paging and before it. */
+  private *linked(address: bigint): Generator<{ file: Placed; linked: bigint }> {
+    for (const file of this.files) yield { file, linked: BigInt.asUintN(64, address - this.slideOf(file)) }
+    for (const file of this.files) {
+      const linked = file.fromPhysical(address)
+      if (linked !== undefined && linked !== address) yield { file, linked }
+    }
+  }
+
+  find(address: bigint): Found | undefined {
+    for (const { file, linked } of this.linked(address)) {
+      const symbol = file.find(linked)
+      if (!symbol) continue
+      const offset = linked - symbol.address
+      return { symbol: symbol.name, offset: Number(offset), start: address - offset }
+    }
+    return undefined
+  }
+
+  lineAt(address: bigint): Line | undefined {
+    for (const { file, linked } of this.linked(address)) {
+      const line = file.file.lines?.at(linked)
+      if (line) return line
+    }
+    return undefined
+  }
+
+  /** Where the guest has what is called so; undefined where no file knows it. */
+  addressOf(name: string): bigint | undefined {
+    for (const file of this.files) {
+      const symbol = file.named(name)
+      if (symbol) return BigInt.asUintN(64, symbol.address + this.slideOf(file))
+    }
+    return undefined
+  }
+
+  *names(): Iterable<string> {
+    for (const file of this.files) yield* file.names()
+  }
+}
