@@ -127,6 +127,13 @@ export interface Machine {
   biosKeys(): BiosKeys | undefined
   /** Puts a medium into a drive, or takes out what is in it. */
   insert(drive: RemovableDrive, medium: BlockDevice | undefined): void
+  /** Finds out as it runs on what `isStuck` tells then. */
+  suspectStuck(): void
+  /**
+   * When that was asked, the CPU went round a loop that changes nothing, with interrupts disabled: only a device that
+   * writes to memory could end it. On the soft engine; the answer is a function of the guest alone.
+   */
+  isStuck(): boolean
   /** What the guest asked of its LAN, the last of it. */
   requests(): LoggedRequest[]
   /** All that it has to tell of its guest. */

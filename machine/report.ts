@@ -57,6 +57,8 @@ export const StackFrame = Place.extend({
    * return address behind some call.
    */
   by: z.enum(['registers', 'frame pointer', 'call', 'interrupt', 'guess']),
+  /** So many frames of it follow one another, where it is more than one: a function that calls itself. */
+  times: Count.optional(),
 })
 
 export const Backtrace = z.object({

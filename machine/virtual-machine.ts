@@ -377,6 +377,14 @@ export class VirtualMachine implements Machine, Stateful {
     else this.media.delete(slot)
   }
 
+  suspectStuck(): void {
+    this.cpu.askForLoop?.()
+  }
+
+  isStuck(): boolean {
+    return this.cpu.foundLoop?.() === true && !this.cpu.interruptsEnabled()
+  }
+
   requests(): LoggedRequest[] {
     return this.network?.requests() ?? []
   }

@@ -20,7 +20,7 @@ import { CaptureFile } from './capture-file.js'
 import { driveDevices } from './drive-devices.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
-import { openSymbols } from './symbol-files.js'
+import { openSymbols, type SymbolsConfig } from './symbol-files.js'
 import { upstreamFiles } from './upstream-cache.js'
 
 export type { DiskConfig, MediumConfig } from '../options/media-config.js'
@@ -56,12 +56,6 @@ export interface NetworkConfig {
   bootFiles?: { bios?: string; efi?: string }
   /** Nothing is fetched from upstreams; what they have given before is served. */
   offline?: boolean
-}
-
-export interface SymbolsConfig {
-  path: string
-  /** Where the guest has the file's first byte, hexadecimal as in `0x100000`; default where it was linked for, or found out. */
-  at?: string
 }
 
 export interface MachineConfig {

@@ -7,7 +7,12 @@ import { readSymbols } from '../../machine/debug/symbols/read-symbols.js'
 import { type SymbolBytes, SymbolError } from '../../machine/debug/symbols/symbol-file.js'
 import type { PlacedFile } from '../../machine/debug/symbols/symbols.js'
 import { mediaError } from '../../machine/media/open-medium.js'
-import type { SymbolsConfig } from './machine-config.js'
+
+export interface SymbolsConfig {
+  path: string
+  /** Where the guest has the file's first byte, hexadecimal as in `0x100000`; default where it was linked for, or found out. */
+  at?: string
+}
 
 /** GDB's manual, 18.3: the global debug directory. */
 const DEBUG_FOLDER = '/usr/lib/debug'

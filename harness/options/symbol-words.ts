@@ -1,6 +1,6 @@
 /** `--symbols vmlinux`, `efi-app.efi@0x7e4a5000`: a file, and where the guest has its first byte. */
 import { z } from 'zod'
-import type { SymbolsConfig } from '../config/machine-config.js'
+import type { SymbolsConfig } from '../config/symbol-files.js'
 import { OptionError } from './option-error.js'
 
 /** As `launch()` takes them. */

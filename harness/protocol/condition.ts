@@ -171,6 +171,12 @@ export function outlivesPanic(condition: Condition): boolean {
   return (condition.kind === 'any' || condition.kind === 'all') && condition.of.some(outlivesPanic)
 }
 
+/** Whether it may come where a guest does nothing more at all. */
+export function comesByItself(condition: Condition): boolean {
+  if (condition.kind === 'still') return true
+  return (condition.kind === 'any' || condition.kind === 'all') && condition.of.some(comesByItself)
+}
+
 /** Whether the condition waits for this exit, and not for something that came with it. */
 export function claimsExit(condition: Condition, exit: MachineExit): boolean {
   if (condition.kind === 'exit') return acceptsExit(condition, exit)

@@ -106,6 +106,8 @@ export type EndReason =
   | 'interrupted'
   /** The guest said that it cannot go on. */
   | 'panic'
+  /** The guest goes round a loop that nothing can end. */
+  | 'hang'
   | MachineExit['reason']
 
 export interface RunResult extends Look {

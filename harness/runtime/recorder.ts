@@ -180,6 +180,14 @@ export class RecordedMachine implements Machine {
     this.machine.insert(drive, medium)
   }
 
+  suspectStuck() {
+    this.machine.suspectStuck()
+  }
+
+  isStuck() {
+    return this.machine.isStuck()
+  }
+
   requests() {
     return this.machine.requests()
   }

@@ -17,6 +17,7 @@ import type { ScreenReading } from '../picture/screen-reading.js'
 import {
   type Condition,
   claimsExit,
+  comesByItself,
   compilePattern,
   DEBUG_CONSOLE,
   describeCondition,
@@ -30,6 +31,7 @@ import { whereWords } from '../words/place-words.js'
 import { requestWords } from '../words/request-words.js'
 import { FirmwareAccesses } from './firmware-accesses.js'
 import { nextFrame } from './guest-frames.js'
+import { HangWatch } from './hang-watch.js'
 import { LiveInput } from './live-input.js'
 import type { Lockstep } from './lockstep.js'
 import { Pace } from './pace.js'
@@ -50,6 +52,8 @@ const LAST_LINES = 20
 const PROGRESS_MS = 200
 /** The longest that the machine is let alone at a time, of the host's: a stop and a time-out wait so long at most. */
 const HOST_SLICE_MS = 50
+
+const HANGS = 'the guest hangs: its CPU goes round a loop that nothing can end, with interrupts disabled,'
 
 /** What the thread around the runner is told, and what it may say, between two slices of guest time. */
 export interface RunnerHooks {
@@ -106,6 +110,8 @@ export class Runner {
   private unclaimed: MachineExit | undefined
   private readonly panics = new PanicWatch()
   private readonly phases = new PhaseWatch()
+  private readonly hang: HangWatch
+  private failsEarly = true
   private resets = 0
   private hostInput = false
   private readonly live = new LiveInput((bytes) => this.hooks.onSerialTaken?.(bytes))
@@ -139,6 +145,7 @@ export class Runner {
       onRequest: (request) => this.requested(request),
     })
     const { machine } = this
+    this.hang = new HangWatch(machine)
     const display = new SampledDisplay(machine.display)
     this.display = display
     this.screen = new WatchedScreen(display, () => this.hooks.fonts?.() ?? [])
@@ -170,6 +177,7 @@ export class Runner {
     this.matched = undefined
     this.panics.configure(script.failOn)
     this.phases.configure(script.phases)
+    this.failsEarly = script.failOn !== false
     let end: StepFailed | undefined
     this.display.passed()
     this.tracer?.begin(script.title)
@@ -280,6 +288,7 @@ export class Runner {
     this.hostInput = state.hostInput as boolean
     this.unclaimed = (state.unclaimed as MachineExit | null | undefined) ?? undefined
     this.panics.load()
+    this.hang.forget()
     this.display.passed()
     this.screen.load(state.screens as State)
     this.firmware.load(state.firmware)
@@ -451,7 +460,13 @@ export class Runner {
     if (this.watch?.atFrame()) return true
     const verdict = this.endsOnPanic && panics.verdict(machine.now())
     if (verdict) throw new StepFailed('failed', 'panic', `${verdict} ${this.whileWhat()}`.trim())
+    if (this.hang.atFrame() && this.endsOnHang)
+      throw new StepFailed('failed', 'hang', `${HANGS} ${this.whileWhat()}`.trim())
     return false
+  }
+
+  private get endsOnHang(): boolean {
+    return this.failsEarly && this.endsOnPanic && (this.awaited === undefined || !comesByItself(this.awaited))
   }
 
   private get endsOnPanic(): boolean {
@@ -489,7 +504,8 @@ export class Runner {
       this.unclaimed = exit
       throw new GoOnAt(this.steps.length)
     }
-    throw new StepFailed('failed', exit.reason, `${describeExit(exit)} ${this.whileWhat(exit)}`.trim(), exit)
+    const said = this.endsOnPanic && this.panics.said !== undefined ? `${this.panics.said}; then ` : ''
+    throw new StepFailed('failed', exit.reason, `${said}${describeExit(exit)} ${this.whileWhat(exit)}`.trim(), exit)
   }
 
   private whileWhat(exit?: MachineExit): string {

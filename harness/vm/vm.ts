@@ -235,7 +235,7 @@ export class Vm {
   private noteExit({ exit }: RunResult): void {
     const { reason } = exit
     if (reason === 'condition' || reason === 'timeout' || reason === 'script') return
-    if (reason === 'interrupted' || reason === 'panic') return
+    if (reason === 'interrupted' || reason === 'panic' || reason === 'hang') return
     this.lastExit = { reason, code: exit.code, detail: exit.detail }
   }
 

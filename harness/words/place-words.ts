@@ -21,7 +21,7 @@ export function frameWords(frame: StackFrame, index: number): string {
   const digits = frame.address.slice(2)
   const address = `0x${digits.padStart(digits.length > 8 ? 16 : 8, '0')}`
   const place = frame.symbol === undefined && frame.file === undefined ? '?' : placeWords(frame)
-  return `#${index} ${address} ${place}${HOW[frame.by]}`
+  return `#${index} ${address} ${place}${HOW[frame.by]}${frame.times ? `, ${frame.times} times` : ''}`
 }
 
 /** Where the CPU is, or each of them, as the end of a sentence; empty where no symbol tells. */

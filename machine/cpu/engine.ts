@@ -117,6 +117,10 @@ export interface Engine {
   lastFaults(): Fault[]
   /** Retired instructions since power-on; 0 where the engine cannot count. */
   instructions(): number
+  /** Finds out as the guest goes on whether it is in a loop that only something from outside could end. Absent where it cannot. */
+  askForLoop?(): void
+  /** Whether it was found in one since that was asked. */
+  foundLoop?(): boolean
   /** Makes a running `run()` come back soon after the present instruction: a timer was armed, or someone wants in. */
   stop(): void
   /** A running `run(deadline)` is to come back at this earlier guest time. */

@@ -20,6 +20,8 @@ const RBP = 5
 const CS = 1
 const SS = 2
 const MOST_FRAMES = 48
+/** A stack that was overrun has many. */
+const MOST_CALLS = 2000
 /** Words of the stack in which a caller is looked for. */
 const SEARCHED = 512
 /** A frame of a function is no larger. */
@@ -39,6 +41,7 @@ interface Frame {
   /** The frame pointer's register. */
   fp: bigint
   by: StackFrame['by']
+  times: number
 }
 
 export function backtrace(state: CpuState, read: ReadLinear, symbols: Symbols): StackFrame[] {
@@ -48,21 +51,24 @@ export function backtrace(state: CpuState, read: ReadLinear, symbols: Symbols): 
     sp: BigInt.asUintN(64, (word === 8 ? 0n : state.segments[SS].base) + state.gpr[RSP]),
     fp: state.gpr[RBP],
     by: 'registers',
+    times: 1,
   }
   const frames = [first]
   if (word !== undefined) {
     const stack = new Stack(word, BigInt(state.segments[CS].selector), read, symbols)
-    for (let last = first; frames.length < MOST_FRAMES; ) {
+    for (let last = first, count = 0; frames.length < MOST_FRAMES && count < MOST_CALLS; count++) {
       const caller = stack.callerOf(last)
       if (!caller) break
-      frames.push(caller)
+      if (caller.pc === last.pc && caller.by === last.by) caller.times = last.times + 1
+      if (caller.times > 1) frames[frames.length - 1] = caller
+      else frames.push(caller)
       last = caller
     }
   }
-  return frames.map(({ pc, by }) => {
+  return frames.map(({ pc, by, times }) => {
     // A return address may be the next function's: the call stands before it.
     const isReturn = by !== 'registers' && by !== 'interrupt'
-    return { ...placeOf(isReturn ? pc - 1n : pc, symbols, pc), by }
+    return { ...placeOf(isReturn ? pc - 1n : pc, symbols, pc), by, ...(times > 1 && { times }) }
   })
 }
 
@@ -131,7 +137,7 @@ class Stack {
     if (fp % word !== 0n || fp < sp || fp - sp > LARGEST_FRAME) return undefined
     const [saved, pc] = this.words(fp, 2)
     if (pc === undefined || !this.isReturn(pc)) return undefined
-    return { pc, sp: fp + 2n * word, fp: saved, by: 'frame pointer' }
+    return { pc, sp: fp + 2n * word, fp: saved, by: 'frame pointer', times: 1 }
   }
 
   /** The function has not made its frame yet: its caller's stands, and the return address is the last thing pushed. */
@@ -140,7 +146,7 @@ class Stack {
     const at = sp + (pushed ? BigInt(this.word) : 0n)
     const [pc] = this.words(at, 1)
     if (pc === undefined || !this.isReturn(pc)) return undefined
-    return { pc, sp: at + BigInt(this.word), fp, by: 'call' }
+    return { pc, sp: at + BigInt(this.word), fp, by: 'call', times: 1 }
   }
 
   /** The first thing on the stack that leads to where the function was called from, or was interrupted. */
@@ -153,8 +159,8 @@ class Stack {
       if (!this.symbols.find(pc)) continue
       if (this.isInterrupted(words, i)) return this.interrupted(words, i, at, fp, guess)
       if (!this.isReturn(pc)) continue
-      if (this.callTarget(pc) === start) return { pc, sp: at + word, fp, by: 'call' }
-      guess ??= { pc, sp: at + word, fp, by: 'guess' }
+      if (this.callTarget(pc) === start) return { pc, sp: at + word, fp, by: 'call', times: 1 }
+      guess ??= { pc, sp: at + word, fp, by: 'guess', times: 1 }
     }
     return guess
   }
@@ -178,7 +184,7 @@ class Stack {
     if (guess) return guess
     // 64-bit interrupts push SS and RSP always, others where the privilege changes.
     const sp = this.word === 8 ? words[i + 3] : at + 3n * BigInt(this.word)
-    return sp === undefined ? undefined : { pc: words[i], sp, fp, by: 'interrupt' }
+    return sp === undefined ? undefined : { pc: words[i], sp, fp, by: 'interrupt', times: 1 }
   }
 
   /** Behind a call, as far as its bytes tell. */

@@ -11,6 +11,8 @@ import { buildFloppy } from '../../fixtures/floppy.js'
 import { buildIso } from '../../fixtures/iso.js'
 import { probeImage } from '../../harness/guest/probe-image.js'
 import { loadNeedle } from '../../harness/needles/needle.js'
+import { readSymbols } from '../../machine/debug/symbols/read-symbols.js'
+import { Symbols } from '../../machine/debug/symbols/symbols.js'
 import { isLinuxKernel, planLinuxBoot } from '../../machine/firmware/linux-boot.js'
 import { planMultiboot } from '../../machine/firmware/multiboot.js'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
@@ -25,6 +27,7 @@ import { parseRun } from '../../reports/run-result.js'
 import { renderTap } from '../../reports/tap.js'
 import { parseTrace } from '../../reports/trace.js'
 import { renderTraceHtml } from '../../reports/trace-html.js'
+import { asBytes, lineTable, madeElf, madePe } from '../machine/debug/symbols/made-elf.js'
 import { makeElf, makeKernel } from '../machine/firmware/kernels.js'
 import type { Random } from '../random.js'
 import { sampleRun } from '../reports/run-sample.js'
@@ -95,6 +98,21 @@ function useKernel(image: Uint8Array): void {
   else planMultiboot({ image, append: 'x', modules: [], lowMemory: LOW_MEMORY })
 }
 
+const SYMBOLS = [
+  { name: 'main', address: 0x100100, size: 0x40 },
+  { name: 'stub', address: 0x100300 },
+]
+const LINES = { name: '.debug_line', type: 1, data: lineTable(0x100100, [10, 12, 11], 8) }
+
+function useSymbols(image: Uint8Array): void {
+  const symbols = new Symbols([{ file: readSymbols(asBytes(image, '"fuzzed"')) }])
+  for (const address of [0n, 0x100108n, 0x100310n, 0xffffffff81000010n]) {
+    symbols.find(address)
+    symbols.lineAt(address)
+  }
+  for (const name of symbols.names()) symbols.addressOf(name)
+}
+
 function useReport(contents: Buffer): void {
   let data: unknown
   try {
@@ -146,6 +164,13 @@ async function getReady() {
     { name: 'iso', sample: buildIso(), use: useMedium('cdrom') },
     { name: 'linux', sample: makeKernel(), use },
     { name: 'elf', sample: makeElf([{ address: 0x100000, data: new Uint8Array(600) }] as never, 0x100000, 3), use },
+    { name: 'symbols-elf', sample: madeElf(SYMBOLS, [LINES]), use: (_, contents) => useSymbols(contents) },
+    { name: 'symbols-pe', sample: madePe(['EfiMain', 'Halt']), use: (_, contents) => useSymbols(contents) },
+    {
+      name: 'symbols-map',
+      sample: Buffer.from('ffffffff81000000 T _text\nffffffff81000010 t early\nffffffff81002000 T late\t[mod]\n'),
+      use: (_, contents) => useSymbols(contents),
+    },
     { name: 'needle', sample: NEEDLE, use: loadNeedle },
     {
       name: 'needle-picture',

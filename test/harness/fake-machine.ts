@@ -27,6 +27,8 @@ export interface FakeOptions {
   biosKeys?: (machine: FakeMachine) => BiosKeys
   /** What the guest does with a key. */
   onKey?: (machine: FakeMachine, event: KeyEvent) => MachineExit | undefined
+  /** It goes round a loop for ever. */
+  isStuck?: (machine: FakeMachine) => boolean
   onSerialInput?: (machine: FakeMachine, text: string) => void
   /** Host time that 1 ms of guest time takes, in ms. */
   hostPerGuest?: number
@@ -145,6 +147,12 @@ export class FakeMachine implements Machine {
   }
 
   insert(): void {}
+
+  suspectStuck(): void {}
+
+  isStuck(): boolean {
+    return this.options.isStuck?.(this) ?? false
+  }
 
   requests(): [] {
     return []

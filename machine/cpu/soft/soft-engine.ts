@@ -65,6 +65,8 @@ interface Core extends ProcessorCore, StateCore, JitCore, BreakpointCore {
   dropRange(address: number, length: number): void
   faultCount(): number
   faultEntry(n: number): number
+  askForLoop(): void
+  foundLoop(): number
 }
 
 let compiled: WebAssembly.Module | undefined
@@ -369,6 +371,14 @@ export class SoftEngine implements Engine {
     if (!this.processors.raise(cpu, bits) || this.processors.keepsTurn()) return
     this.turnEnd = 0
     this.core.shortenEnd(0)
+  }
+
+  askForLoop(): void {
+    this.core.askForLoop()
+  }
+
+  foundLoop(): boolean {
+    return this.core.foundLoop() !== 0
   }
 
   interruptsEnabled(): boolean {

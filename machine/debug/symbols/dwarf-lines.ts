@@ -3,7 +3,7 @@
  * is asked for, and nothing of them is kept but where each has its code, for tables of large kernels have millions of rows.
  * Specification: DWARF Debugging Information Format, version 5, 6.2 "Line Number Information"; version 4, 6.2, for 2 to 4.
  */
-import { cleanName, textAt } from './symbol-file.js'
+import { cleanName, textAt } from './file-text.js'
 
 export interface SourceLine {
   /** As the compiler was given it, without the folder that it was run in. */

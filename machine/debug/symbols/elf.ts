@@ -5,8 +5,8 @@
  */
 import { inflateSync } from 'node:zlib'
 import { LineTable } from './dwarf-lines.js'
+import { cleanName, textAt, viewOf } from './file-text.js'
 import {
-  cleanName,
   LARGEST_SECTION,
   MOST_SYMBOLS,
   type Segment,
@@ -14,8 +14,6 @@ import {
   type SymbolEntry,
   SymbolError,
   type SymbolFile,
-  textAt,
-  viewOf,
 } from './symbol-file.js'
 
 const EM_386 = 3
@@ -153,9 +151,9 @@ export class ElfFile {
     return inflated(bytes.subarray(12), Number(viewOf(bytes).getBigUint64(4, false)))
   }
 
-  /** Whether names or lines are in it. */
+  /** Whether it has more than the symbol that every table begins with, which is none. */
   get hasSymbols(): boolean {
-    return this.sections.some(({ type, size }) => type === SHT_SYMTAB && size > 0)
+    return this.sections.some(({ type, size }) => type === SHT_SYMTAB && size > (this.wide ? 24 : 16))
   }
 
   get splitDebug(): SplitDebug {

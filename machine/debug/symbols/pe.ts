@@ -4,8 +4,8 @@
  * Specification: Microsoft Portable Executable and Common Object File Format Specification, 3 to 5, 6.3 ".edata".
  */
 import { LineTable } from './dwarf-lines.js'
+import { cleanName, textAt, viewOf } from './file-text.js'
 import {
-  cleanName,
   LARGEST_SECTION,
   MOST_SYMBOLS,
   type Segment,
@@ -13,8 +13,6 @@ import {
   type SymbolEntry,
   SymbolError,
   type SymbolFile,
-  textAt,
-  viewOf,
 } from './symbol-file.js'
 
 const AT_NEW_HEADER = 0x3c

@@ -2,24 +2,27 @@
  * Symbols as text, a line each: `nm`'s, Linux's `System.map`, and what `/proc/kallsyms` shows, with modules in brackets.
  * Source: nm(1); Linux, Documentation/admin-guide/reporting-issues and kernel/kallsyms.c.
  */
-import { cleanName, MOST_SYMBOLS, type SymbolEntry, SymbolError, type SymbolFile } from './symbol-file.js'
+import { cleanName } from './file-text.js'
+import { MOST_SYMBOLS, type SymbolEntry, SymbolError, type SymbolFile } from './symbol-file.js'
 
 /** An address, a letter for what it is, a name; nm with `-S` puts a size between the first two. */
 const LINE = /^([\da-f]{6,16}) (?:([\da-f]{6,16}) )?([A-Za-z?]) (\S+)(?:[ \t]+\[([^\]]+)\])?$/i
 const CODE = /[TtWwVvi]/
 /** Absolute, undefined, debugging. */
 const NO_ADDRESS = /[AaUN?-]/
+/** What Debian's kernel packages have in its place. */
+const STAND_IN = /^f{16} B The real System\.map/
 /** Where Linux begins; percpu variables are linked to 0. */
 const LINUX_START = '_text'
 
 /** Whether a text begins as a map does. */
 export function isSymbolMap(head: string): boolean {
-  return LINE.test((head.split(/\r?\n/, 1)[0] ?? '').trim())
+  return STAND_IN.test(head) || LINE.test((head.split(/\r?\n/, 1)[0] ?? '').trim())
 }
 
 /** Throws a SymbolError where it has no addresses. */
 export function readSymbolMap(name: string, text: string): SymbolFile {
-  if (/^f{16} B The real System\.map/.test(text))
+  if (STAND_IN.test(text))
     throw new SymbolError(
       `${name} is Debian's stand-in for a System.map; install the kernel's package that ends in -dbg, or save /proc/kallsyms as root in the guest`,
     )
@@ -33,7 +36,7 @@ export function readSymbolMap(name: string, text: string): SymbolFile {
     if (at !== 0n) isHidden = false
     const isCode = CODE.test(kind)
     symbols.push({
-      name: cleanName(module === undefined ? symbol : `${symbol} [${module}]`),
+      name: cleanName(symbol) + (module === undefined ? '' : ` [${cleanName(module)}]`),
       address: at,
       size: BigInt(`0x${size}`),
       rank: (isCode ? 4 : 0) + (kind === kind.toUpperCase() ? 1 : 0),

@@ -6,6 +6,7 @@ import { updateMode } from './system/segment'
 import { ATTENTION, ICOUNT_END, REG_PAGE, STALLED } from './state'
 
 export { run } from './execute/run'
+export { askForLoop, foundLoop } from './execute/spin'
 export { watchNoPage, watchOffset, watchPage } from './system/debug'
 export { faultCount, faultEntry } from './system/fault-log'
 export { executeOp, storePlace } from './execute/compiled'

@@ -38,6 +38,7 @@ const REVIEWED: { [why: string]: string } = {
     'bank bankNumber tlbRead tlbWrite tlbWriteShown tlbReadSuper tlbWriteSuper tlbWriteSuperShown',
   'a trial of spin.ts, which run() ends whenever it begins': 'trying asked kept began writesHidden',
   'only when the next trial is': 'patience waits',
+  'what a trial is to tell, and told: no instruction looks at it': 'asking inLoop',
   'set where a page is entered, cleared by flushTlb()': 'largeSizes filled',
   'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed globalUsed',
   'set by the host between runs, and by writes of debug registers, which raise before': 'watchedPages watching',

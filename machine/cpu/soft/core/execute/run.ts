@@ -13,7 +13,7 @@ import { endAftermath, faulted } from '../system/aftermath'
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from '../system/interrupt'
 import { endOps, stall } from './progress'
 import { enterSmm } from '../system/smm'
-import { trying } from '../memory/kept-memory'
+import { asksOutside, trying } from '../memory/kept-memory'
 import { endTrial, startTrial, trialStep } from './spin'
 import {
   ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, ATTN_TRIAL, DR, EXIT_BUDGET, EXIT_HALT, EXIT_REASON,
@@ -87,6 +87,7 @@ export function run(): u32 {
     }
     if (attention & ATTN_INTR && !shadow && load<u32>(RFLAGS) & FLAG_IF) {
       store<u32>(HALTED, 0)
+      asksOutside()
       deliverInterrupt(acknowledge(), 0)
       store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
       continue

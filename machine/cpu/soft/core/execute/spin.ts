@@ -8,7 +8,7 @@
  */
 import { OTHERS_RUN } from '../system/features'
 import { asked, memoryAsBefore, startKeeping, stopKeeping, trying } from '../memory/kept-memory'
-import { ATTENTION, ATTN_TRIAL, GPR, ICOUNT, ICOUNT_END, REG_BLOCK_IP, REG_ZERO, RIP, STATE, STATE_SIZE } from '../state'
+import { ATTENTION, ATTN_INTR, ATTN_TRIAL, FLAG_IF, GPR, ICOUNT, ICOUNT_END, REG_BLOCK_IP, REG_ZERO, RFLAGS, RIP, STATE, STATE_SIZE } from '../state'
 import { hideWriteTlb } from '../memory/tlb'
 
 /** Instructions of the longest pass. */
@@ -21,13 +21,19 @@ const MOST_PATIENCE: u32 = 64
 let began: u64 = 0
 let patience: u32 = 0
 let waits: u32 = 0
+/** Someone wants to know whether the guest is in such a loop now: the next trial is due, and tells. */
+let asking: bool = false
+let inLoop: bool = false
 
 /** The CPU's state when the trial began. */
 const BEFORE: usize = memory.data(0x1000)
 /** Whether it is worth a trial to start one, where the guest goes on now. */
 export function startTrial(): void {
-  if (load<u64>(ICOUNT_END) - load<u64>(ICOUNT) < WORTH || load<u32>(OTHERS_RUN) || load<u32>(ATTENTION) & ~ATTN_TRIAL) return
-  if (waits) {
+  if (load<u64>(ICOUNT_END) - load<u64>(ICOUNT) < (asking ? LONGEST * 2 : WORTH) || load<u32>(OTHERS_RUN)) return
+  // An interrupt that is not taken is no news.
+  const ignored = ATTN_TRIAL | (load<u32>(RFLAGS) & FLAG_IF ? 0 : ATTN_INTR)
+  if (load<u32>(ATTENTION) & ~ignored) return
+  if (waits && !asking) {
     waits--
     return
   }
@@ -45,6 +51,17 @@ export function endTrial(success: bool): void {
   waits = patience
 }
 
+/** A trial is to be made as soon as the guest goes on, which tells `foundLoop()`. It is of the same kind as all others. */
+export function askForLoop(): void {
+  asking = true
+  inLoop = false
+}
+
+/** Whether the trial that was asked for found the guest in a loop. */
+export function foundLoop(): bool {
+  return inLoop
+}
+
 /** The CPU's state, but for what only means something inside a block. */
 function stateAsBefore(): bool {
   store<u64>(BEFORE + (REG_BLOCK_IP - STATE), load<u64>(REG_BLOCK_IP))
@@ -55,6 +72,7 @@ function stateAsBefore(): bool {
 export function trialStep(): void {
   const count = load<u64>(ICOUNT) - began
   if (asked || count > LONGEST) {
+    asking = false
     endTrial(false)
     return
   }
@@ -64,5 +82,7 @@ export function trialStep(): void {
   if (!stateAsBefore() || !memoryAsBefore()) return
   const left = load<u64>(ICOUNT_END) - load<u64>(ICOUNT)
   store<u64>(ICOUNT, load<u64>(ICOUNT) + left / count * count)
+  if (asking) inLoop = true
+  asking = false
   endTrial(true)
 }

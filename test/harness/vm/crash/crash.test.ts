@@ -1,0 +1,86 @@
+/** Kernels that go wrong: each failure names the function, the line, and how the CPU came there, and comes early. */
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { VmFailure } from '../../../../harness/vm/errors.js'
+import { launch } from '../../../../harness/vm/launch.js'
+import type { Vm } from '../../../../harness/vm/vm.js'
+import { compiledKernel, haveCompiler } from '../../../compiled-kernel.js'
+import { noFirmware } from '../../../firmware-here.js'
+
+const SOURCE = join(import.meta.dirname, 'kernel.c')
+const MODES = ['WILD_POINTER', 'LOCK_TWICE', 'PANIC', 'STACK_OVERRUN', 'LOCK_IN_INTERRUPT'] as const
+type Mode = (typeof MODES)[number]
+let vm: Vm | undefined
+afterEach(() => vm?.close())
+
+async function failure(mode: Mode, optimization: '-O0' | '-O2', act = (vm: Vm) => vm.serial.waitFor('never')) {
+  const kernel = compiledKernel(`${mode}${optimization}`, SOURCE, `-DMODE=${mode}`, optimization)
+  vm = await launch({ kernel, engine: 'soft', timeout: '20s' })
+  const failed = (await act(vm).then(
+    () => new Error('it went well'),
+    (error: unknown) => error,
+  )) as VmFailure
+  const [trace] = failed.result.backtraces
+  return { failed, calls: trace.frames.map(({ symbol }) => symbol), by: trace.frames.map(({ by }) => by) }
+}
+
+describe.skipIf(!haveCompiler || noFirmware)('a failure says where the guest was', () => {
+  test('a triple fault, with the exceptions that led to it', async () => {
+    const { failed, calls } = await failure('WILD_POINTER', '-O0')
+    expect(calls).toEqual(['fill', 'kmain', '_start'])
+    expect(failed.sentence).toMatch(
+      /^the CPU shut down in a triple fault before .* came; in fill\+0x\w+ \(kernel\.c:\d+\)$/,
+    )
+    expect(failed.message).toMatch(/#PF at 8:\w+ in fill\+0x\w+ \(kernel\.c:\d+\), .* CR2 0xdeadbeec/)
+    expect(failed.message).toMatch(
+      /backtrace:\n {2}#0 0x\w{8} fill\+.*\n {2}#1 0x\w{8} kmain\+0x\w+ \(kernel\.c:\d+\)\n {2}#2/,
+    )
+  })
+
+  test('a lock that is taken twice is a hang, long before the time-out, at the same instruction in every run', async () => {
+    const { failed, calls } = await failure('LOCK_TWICE', '-O0')
+    expect(failed.result.exit.reason).toBe('hang')
+    expect(calls).toEqual(['spin_lock', 'take_twice', 'kmain', '_start'])
+    expect(failed.sentence).toMatch(/^the guest hangs: .* before .* came; in spin_lock(\+0x\w+)? \(kernel\.c:\d+\)$/)
+    expect(failed.result.guestTimeNs).toBeLessThan(4e9)
+    const { instructions } = failed.result
+    await vm?.close()
+    expect((await failure('LOCK_TWICE', '-O0')).failed.result.instructions).toBe(instructions)
+  })
+
+  test('and without frame pointers', async () => {
+    const { calls, by } = await failure('LOCK_TWICE', '-O2')
+    expect(calls.slice(0, 2)).toEqual(['spin_lock', 'take_twice'])
+    expect(by.slice(0, 2)).toEqual(['registers', 'call'])
+  })
+
+  test('a panic that powers off', async () => {
+    const { failed, calls } = await failure('PANIC', '-O2')
+    expect(failed.sentence).toMatch(/^the guest panicked: "PANIC: the heap is corrupt"; then the guest powered off/)
+    expect(calls).toEqual(['panic', 'check_heap', 'kmain', '_start'])
+  })
+
+  test('a stack that runs into the page below it', async () => {
+    const { failed, calls } = await failure('STACK_OVERRUN', '-O0')
+    expect(failed.result.exit.reason).toBe('triple-fault')
+    expect(calls[0]).toBe('descend')
+    expect(calls.at(-1)).toBe('_start')
+    expect(failed.message).toMatch(/#1 0x\w{8} descend\+0x\w+ \(kernel\.c:\d+\), \d+ times\n/)
+  })
+
+  test('an interrupt, and what it interrupted', async () => {
+    const { calls, by } = await failure('LOCK_IN_INTERRUPT', '-O0')
+    expect(calls).toEqual(['spin_lock', 'take_twice', 'on_timer', 'timer_entry', 'busy', 'kmain', '_start'])
+    expect(by[4]).toBe('interrupt')
+  })
+
+  test('a time-out, and failOn: false lets a hang be', async () => {
+    const kernel = compiledKernel('LOCK_TWICE-O0', SOURCE, '-DMODE=LOCK_TWICE', '-O0')
+    vm = await launch({ kernel, engine: 'soft', failOn: false })
+    await expect(vm.serial.waitFor('never', { timeout: '5s' })).rejects.toThrow(
+      /^waited 5 s of guest time .*; in spin_lock/,
+    )
+    // A picture that stays as it is comes by itself.
+    await vm.screen.waitForStill('2s')
+  })
+})
