@@ -36,7 +36,8 @@ export { type Stage, StageError, type StageOptions, stage } from './stages/stage
 export { InfrastructureError, VmError } from './thread/errors.js'
 export { VmThread, type VmThreadOptions } from './thread/machine-thread.js'
 export type { Snapshot } from './thread/snapshot.js'
-export { all, any, exit, graphics, needle, picture, serial, still, text } from './vm/conditions.js'
+export { all, any, exit, graphics, needle, picture, reach, serial, still, text } from './vm/conditions.js'
+export type { Cpu, Memory, MemoryOptions, Registers, Where } from './vm/debug.js'
 export type { Duration, TimeoutOptions } from './vm/driver.js'
 export {
   ActionError,
@@ -58,4 +59,4 @@ export { type NetworkSnapshot, network, type SharedNetwork, type SharedNetworkOp
 export type { VmSnapshot } from './vm/snapshots.js'
 export type { TextLocator } from './vm/text-locator.js'
 export { TraceRecorder, type TraceSink } from './vm/trace.js'
-export { type ExitExpectation, Vm } from './vm/vm.js'
+export { type ExitExpectation, Vm, type WatchOptions } from './vm/vm.js'

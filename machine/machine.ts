@@ -97,7 +97,7 @@ export interface Machine {
   /** Why this engine was taken, one sentence. */
   readonly engineReason: string
   readonly display: Display
-  /** A debugger's hand in it, between runs. A run that came back for one says why there. Absent where a recorder has the machine. */
+  /** A debugger's hand in it, between runs. A run that came back for one says why there. */
   readonly debugTarget?: MachineDebugger
   /** Guest time in ns. */
   now(): number

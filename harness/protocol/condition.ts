@@ -24,6 +24,9 @@ export const DEBUG_CONSOLE = 4
 /** In place of a serial port's number: what the guest asked of its LAN. */
 export const NETWORK = 5
 
+/** In place of a serial port's number: the CPU stopped at a place that is waited for. */
+export const STOPPED = 6
+
 export type Condition =
   /**
    * The screen's text matches: its rows joined by line feeds, without the spaces at their ends. In graphics modes it is
@@ -46,6 +49,7 @@ export type Condition =
   | PictureCondition
   | NeedleCondition
   | ScreenshotCondition
+  | ReachCondition
   /** The other is not met, as seen at a frame. */
   | { kind: 'not'; of: Condition }
   | { kind: 'any'; of: readonly Condition[] }
@@ -58,6 +62,16 @@ export interface ModeCondition {
   /** Pixels; any by default. */
   width?: number
   height?: number
+}
+
+/** A CPU is about to execute the instruction there, or has just touched the memory there. On the soft engine. */
+export interface ReachCondition {
+  kind: 'reach'
+  /** A symbol, as in `panic` or `table+0x10`, or a linear address as in `0x100000`. */
+  where: string
+  access?: 'write' | 'read' | 'access'
+  /** Bytes that are watched; default 1. */
+  length?: number
 }
 
 /** Every area shows exactly these pixels. */
@@ -114,6 +128,8 @@ export function describeCondition(condition: Condition): string {
       return `a request ${describePattern(condition.pattern)} to the LAN`
     case 'exit':
       return condition.reasons ? `the guest's exit (${condition.reasons.join(' or ')})` : "the guest's exit"
+    case 'reach':
+      return describeReach(condition)
     case 'still':
       return `a picture that does not change for ${condition.ns / 1e9} s`
     case 'mode':
@@ -127,6 +143,11 @@ export function describeCondition(condition: Condition): string {
     case 'all':
       return condition.of.map(describeCondition).join(condition.kind === 'any' ? ' or ' : ' and ')
   }
+}
+
+function describeReach({ where, access }: ReachCondition): string {
+  if (!access) return `the CPU at ${where}`
+  return `${access === 'access' ? 'an access' : `a ${access}`} to ${where}`
 }
 
 function describePlace(area: Area | undefined): string {

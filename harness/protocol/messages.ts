@@ -53,6 +53,13 @@ export interface WorkerStart {
   control: unknown
 }
 
+/** Of a machine that stands still. `where` is a symbol or an address, as conditions have it. */
+export type DebugQuestion =
+  | { what: 'state'; cpu: number }
+  | { what: 'address'; cpu: number; where: string }
+  | { what: 'read'; cpu: number; where: string; length: number; physical: boolean }
+  | { what: 'write'; cpu: number; where: string; bytes: Uint8Array; physical: boolean }
+
 export type Command =
   | { method: 'run'; script: Script }
   | { method: 'look' | 'frame' | 'snapshot' | 'requests' | 'close' }
@@ -69,6 +76,7 @@ export type Command =
   | { method: 'cut'; members: readonly number[] }
   | { method: 'restore'; parts: SnapshotParts }
   | { method: 'trace'; on: boolean }
+  | { method: 'debug'; question: DebugQuestion }
 export type Request = Command & { id: number }
 
 /** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */

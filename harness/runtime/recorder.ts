@@ -135,6 +135,11 @@ export class RecordedMachine implements Machine {
     return this.machine.engineReason
   }
 
+  /** Looking on changes nothing; whoever would change something is told that it cannot be (`stop-points.ts`). */
+  get debugTarget() {
+    return this.machine.debugTarget
+  }
+
   get display() {
     return this.machine.display
   }

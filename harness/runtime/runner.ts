@@ -23,6 +23,7 @@ import {
   describeCondition,
   NETWORK,
   outlivesPanic,
+  STOPPED,
 } from '../protocol/condition.js'
 import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
@@ -41,6 +42,7 @@ import { Pointing } from './pointing.js'
 import { SampledDisplay } from './sampled-display.js'
 import { SerialLog } from './serial-log.js'
 import { awaitedAhead, isLastInput, isWanted, StepFailed, timeoutWhile, whileWhat } from './steps.js'
+import { DebugError, StopPoints } from './stop-points.js'
 import { Tracer } from './tracer.js'
 import { Typist } from './typist.js'
 import type { Scene, Watch } from './watch.js'
@@ -67,6 +69,8 @@ export interface RunnerHooks {
   mediaFailures?: () => readonly string[]
   /** Fonts to read text in graphics modes with; asked for when there is something to read. */
   fonts?: () => readonly BitmapFont[]
+  /** Its inputs are written down: nothing else may be done to the machine. */
+  recorded?: boolean
   /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
   poll?: (runner: Runner) => void
   /** The machine shares its network with others. */
@@ -111,6 +115,7 @@ export class Runner {
   private readonly panics = new PanicWatch()
   private readonly phases = new PhaseWatch()
   private readonly hang: HangWatch
+  private readonly stops: StopPoints
   private failsEarly = true
   private resets = 0
   private hostInput = false
@@ -146,6 +151,7 @@ export class Runner {
     })
     const { machine } = this
     this.hang = new HangWatch(machine)
+    this.stops = new StopPoints(machine.debugTarget, hooks.recorded === true)
     const display = new SampledDisplay(machine.display)
     this.display = display
     this.screen = new WatchedScreen(display, () => this.hooks.fonts?.() ?? [])
@@ -155,6 +161,7 @@ export class Runner {
       text: (area) => this.screen.text(area),
       serial: (port) => this.logs[port],
       requests: () => machine.requests(),
+      stops: this.stops,
     }
     const advance = (ns: number) => {
       this.advance(machine.now() + ns)
@@ -187,11 +194,13 @@ export class Runner {
       } catch (thrown) {
         if (thrown instanceof GoOnAt) this.step = thrown.step - 1
         else if (thrown instanceof StepFailed) end = thrown
+        else if (thrown instanceof DebugError) end = new StepFailed('failed', 'script', thrown.message)
         else if (isUnexpected(thrown)) end = new StepFailed('failed', 'failure', describeUnexpected(thrown))
         else throw thrown
       } finally {
         this.watch = undefined
         this.awaited = undefined
+        this.stops.clear()
         this.polled = false
         this.flush()
       }
@@ -428,6 +437,7 @@ export class Runner {
     this.display.passed()
     this.flush()
     if (exit) this.noteExit(exit)
+    if (this.stops.take()) this.noticed(STOPPED)
     return exit
   }
 

@@ -3,10 +3,13 @@ import type { Display } from '../../machine/devices/display/display.js'
 import type { MachineExit } from '../../machine/machine.js'
 import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import type { Area } from '../picture/compare-pictures.js'
+import type { ReachCondition } from '../protocol/condition.js'
 import type { SerialLog } from './serial-log.js'
 
 /** What a watch looks at. */
 export interface Scene {
+  /** What stops the machine where it comes to an instruction or touches memory. */
+  readonly stops: { watch(condition: ReachCondition): Watch }
   /** Guest time in ns. */
   now(): number
   readonly display: Display

@@ -29,6 +29,8 @@ export function createWatch(condition: Condition, scene: Scene): Watch {
       return new RequestWatch(compilePattern(condition.pattern), condition.after, scene)
     case 'exit':
       return new ExitWatch(condition)
+    case 'reach':
+      return scene.stops.watch(condition)
     case 'still':
       return new StillWatch(condition.ns, condition.area, scene)
     case 'mode':

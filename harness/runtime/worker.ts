@@ -18,6 +18,7 @@ import {
 } from '../protocol/messages.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 import { DebugGate } from './debug-gate.js'
+import { answerDebug } from './debug-questions.js'
 import { Lockstep } from './lockstep.js'
 import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
@@ -75,6 +76,7 @@ async function main(): Promise<void> {
       onSerialTaken: (bytes) => tell({ kind: 'serial-taken', bytes }),
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
       mediaFailures: () => opened.mediaFailures(),
+      recorded: recorder !== undefined,
       poll: (runner) => takeControlMessages(runner, opened),
       lockstep,
       hold: (isOver) => gate.hold(isOver),
@@ -148,6 +150,8 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return runner.picture(request.since)
     case 'read':
       return runner.read(request.area)
+    case 'debug':
+      return answerDebug(request.question, runner.machine.debugTarget, start.config.record !== undefined)
     case 'requests':
       return runner.machine.requests()
     case 'link':

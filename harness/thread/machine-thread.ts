@@ -24,6 +24,7 @@ import type {
   Command,
   ControlMessage,
   DebugMessage,
+  DebugQuestion,
   LivePicture,
   Progress,
   Ready,
@@ -258,6 +259,11 @@ export class VmThread {
   /** Puts a medium into a drive, or takes out what is in it. Rejects with a VmError of the name MediaError. */
   insert(drive: RemovableDrive, medium?: MediumConfig): Promise<void> {
     return this.ask({ method: 'insert', drive, medium })
+  }
+
+  /** Memory, registers and symbols, between scripts. Rejects with a VmError of the name DebugError. */
+  askDebug(question: DebugQuestion): Promise<unknown> {
+    return this.ask({ method: 'debug', question })
   }
 
   /** What the guest asked of its LAN, the last of it. */

@@ -1,6 +1,7 @@
 /** The matchers, added to vitest's `expect`; in negated (`.not`) and soft (`expect.soft`) forms as all are there. */
 
 import { expect } from 'vitest'
+import type { Where } from '../vm/debug.js'
 import type { TimeoutOptions } from '../vm/driver.js'
 import { awaited } from './forgotten.js'
 import { type ExpectedExit, toExit } from './to-exit.js'
@@ -8,6 +9,7 @@ import { toHaveRequested } from './to-have-requested.js'
 import { type ScreenshotOptions, toHaveScreenshot } from './to-have-screenshot.js'
 import { toHaveText } from './to-have-text.js'
 import { toMatchNeedle } from './to-match-needle.js'
+import { toReach } from './to-reach.js'
 
 /** All wait in guest time, 30 seconds by default, and end at the very frame or byte at which they are met. */
 interface BootwrightMatchers {
@@ -20,6 +22,8 @@ interface BootwrightMatchers {
   toMatchNeedle(nameOrTag: string, options?: TimeoutOptions): Promise<void>
   /** The guest asked its LAN for this, as in `http GET /preseed.cfg`; with `.not` until now. */
   toHaveRequested(expected: RegExp | string, options?: TimeoutOptions): Promise<void>
+  /** A CPU comes to the instruction, by its address or a function's name (soft engine). */
+  toReach(where: Where, options?: TimeoutOptions): Promise<void>
   /** The guest stops; by default cleanly. */
   toExit(expected?: ExpectedExit, options?: TimeoutOptions): Promise<void>
 }
@@ -29,7 +33,7 @@ declare module 'vitest' {
   interface Matchers<T = any> extends BootwrightMatchers {}
 }
 
-const matchers = { toHaveText, toHaveScreenshot, toMatchNeedle, toHaveRequested, toExit }
+const matchers = { toHaveText, toHaveScreenshot, toMatchNeedle, toHaveRequested, toReach, toExit }
 expect.extend(
   Object.fromEntries(Object.entries(matchers).map(([name, run]) => [name, awaited(name, run as never)])) as never,
 )

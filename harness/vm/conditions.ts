@@ -38,6 +38,11 @@ export function exit(...reasons: ExitReason[]): Condition {
   return { kind: 'exit', reasons: reasons.length > 0 ? reasons : undefined }
 }
 
+/** A CPU comes to the instruction, by its address as in `0x100000` or a function's name. */
+export function reach(where: string): Condition {
+  return { kind: 'reach', where }
+}
+
 export function any(...of: Condition[]): Condition {
   return { kind: 'any', of }
 }

@@ -4,6 +4,7 @@
  */
 
 import type { HttpQuestion } from '../../machine/network/contents.js'
+import type { StackFrame } from '../../machine/report.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { type BootCommandOptions, parseBootCommand } from '../keys/boot-command.js'
 import type { LayoutName } from '../keys/keyboard-layouts.js'
@@ -14,6 +15,7 @@ import type { Progress, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult } from '../protocol/script.js'
 import { type VmEvents, VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
+import { Cpu, Memory, type Where, whereText } from './debug.js'
 import { DebugConsole } from './debug-console.js'
 import { type DriverSettings, type Duration, type TimeoutOptions, VmDriver } from './driver.js'
 import { LaunchError } from './errors.js'
@@ -39,6 +41,13 @@ export interface VmSettings extends DriverSettings {
   functions?: { readonly [path: string]: HttpFunction }
 }
 
+export interface WatchOptions extends TimeoutOptions {
+  /** Default `write`. */
+  access?: 'write' | 'read' | 'access'
+  /** Bytes from there on; default 1. */
+  length?: number
+}
+
 export interface ExitExpectation {
   /** Any clean stop by default: power-off, reset, debug-exit with code 0. */
   reason?: ExitReason | readonly ExitReason[]
@@ -53,6 +62,7 @@ export class Vm {
   readonly media: Media
   readonly power: Power
   readonly network: Network
+  readonly memory: Memory
   readonly driver: VmDriver
   /** Told several times a second while the machine runs. */
   onProgress: ((progress: Progress) => void) | undefined
@@ -110,6 +120,7 @@ export class Vm {
     this.media = new Media(this.driver)
     this.power = new Power(this.driver)
     this.network = new Network(this.driver)
+    this.memory = new Memory(this.driver)
   }
 
   get engine(): 'soft' | 'kvm' {
@@ -159,6 +170,27 @@ export class Vm {
   /** What the machine shows now, with guest time, instructions and what the guest touched that is not there. */
   look(): Promise<Look> {
     return this.driver.ask((thread) => thread.look())
+  }
+
+  /** From 0, the bootstrap processor. */
+  cpu(number: number): Cpu {
+    return new Cpu(this.driver, number)
+  }
+
+  /** Where CPU 0 is, and how it came there, the innermost function first. */
+  backtrace(): Promise<StackFrame[]> {
+    return this.cpu(0).backtrace()
+  }
+
+  /** Waits until a CPU is about to execute the instruction there. On the soft engine; it changes no count. */
+  async breakAt(where: Where, options?: TimeoutOptions): Promise<void> {
+    await this.driver.until({ kind: 'reach', where: whereText(where) }, options)
+  }
+
+  /** Waits until a CPU touches memory there, and stops behind the access. On the soft engine. */
+  async watch(where: Where, options: WatchOptions = {}): Promise<void> {
+    const { access = 'write', length = 1, ...timeouts } = options
+    await this.driver.until({ kind: 'reach', where: whereText(where), access, length }, timeouts)
   }
 
   registers(): Promise<string> {

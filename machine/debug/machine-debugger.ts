@@ -104,6 +104,16 @@ export class MachineDebugger implements DebugTarget {
     this.engine.setBreakpoints?.(breakpoints)
   }
 
+  writePhysical(address: number, bytes: Uint8Array): number {
+    this.touched = true
+    return this.physical.store(address, bytes)
+  }
+
+  /** Whether it can stop at breakpoints. */
+  get stops(): boolean {
+    return this.engine.setBreakpoints !== undefined
+  }
+
   /** The machine's run loop tells why the engine came back. */
   noteStop(stop: DebugStop): void {
     this.stop = stop

@@ -6,6 +6,7 @@ import { screenText } from '../../../harness/picture/screen-text.js'
 import { type Condition, describeCondition } from '../../../harness/protocol/condition.js'
 import type { Step } from '../../../harness/protocol/script.js'
 import { SerialLog } from '../../../harness/runtime/serial-log.js'
+import { StopPoints } from '../../../harness/runtime/stop-points.js'
 import { createWatch } from '../../../harness/runtime/watches.js'
 import { VmThread } from '../../../harness/thread/machine-thread.js'
 import { text } from '../../../harness/vm/conditions.js'
@@ -153,6 +154,7 @@ class QemuDriver {
       display: qemu.screen,
       text: shown,
       requests: () => [],
+      stops: new StopPoints(undefined, false),
       serial: () => log,
     })
     for (;;) {

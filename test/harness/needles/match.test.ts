@@ -8,6 +8,7 @@ import { NeedleSet } from '../../../harness/needles/needle-set.js'
 import { type Found, PatchSearch } from '../../../harness/needles/search.js'
 import { describeCondition } from '../../../harness/protocol/condition.js'
 import { SerialLog } from '../../../harness/runtime/serial-log.js'
+import { StopPoints } from '../../../harness/runtime/stop-points.js'
 import { createWatch } from '../../../harness/runtime/watches.js'
 import { needle as needleCondition } from '../../../harness/vm/conditions.js'
 import type { Frame } from '../../../machine/devices/display/display.js'
@@ -202,6 +203,7 @@ describe('a condition on needles', () => {
       display,
       text: () => undefined,
       requests: () => [],
+      stops: new StopPoints(undefined, false),
       serial: () => new SerialLog(),
     })
     display.paint(200)

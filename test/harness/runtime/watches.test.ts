@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { areaHash } from '../../../harness/picture/screen-areas.js'
 import { describeCondition } from '../../../harness/protocol/condition.js'
 import { SerialLog } from '../../../harness/runtime/serial-log.js'
+import { StopPoints } from '../../../harness/runtime/stop-points.js'
 import type { Scene } from '../../../harness/runtime/watch.js'
 import { createWatch } from '../../../harness/runtime/watches.js'
 import { graphics, picture } from '../../../harness/vm/conditions.js'
@@ -10,7 +11,8 @@ import type { Frame } from '../../../machine/devices/display/display.js'
 import { FakeDisplay } from '../fake-machine.js'
 
 function sceneOf(display: FakeDisplay): Scene {
-  return { now: () => 0, display, text: () => undefined, requests: () => [], serial: () => new SerialLog() }
+  const stops = new StopPoints(undefined, false)
+  return { now: () => 0, display, text: () => undefined, requests: () => [], serial: () => new SerialLog(), stops }
 }
 
 const grey = (level: number) =>

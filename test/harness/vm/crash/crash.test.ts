@@ -84,3 +84,50 @@ describe.skipIf(!haveCompiler || noFirmware)('a failure says where the guest was
     await vm.screen.waitForStill('2s')
   })
 })
+
+describe.skipIf(!haveCompiler || noFirmware)('a test looks into a guest', () => {
+  const started = async (mode: Mode) => {
+    vm = await launch({ kernel: compiledKernel(`${mode}-O0`, SOURCE, `-DMODE=${mode}`, '-O0'), engine: 'soft' })
+    return vm
+  }
+
+  test('it stops at a function, reads and writes memory by name, and goes on', async () => {
+    const vm = await started('PANIC')
+    await vm.breakAt('panic')
+    const registers = await vm.cpu(0).registers()
+    expect(registers.rip).toBe(await vm.memory.address('panic'))
+    expect(registers.cs).toMatchObject({ base: 0n, limit: 0xffffffff })
+    expect((await vm.backtrace()).map(({ symbol }) => symbol)).toEqual(['panic', 'check_heap', 'kmain', '_start'])
+    // The argument stands behind the return address.
+    const stack = await vm.memory.read(registers.rsp as bigint, 8)
+    const why = new DataView(stack.buffer).getUint32(4, true)
+    expect(await vm.memory.readString(why)).toBe('the heap is corrupt')
+    await vm.memory.write(why, Buffer.from('a test was here\0'))
+    expect(await vm.memory.readString(why, 64, { physical: true })).toBe('a test was here')
+    await vm.serial.waitFor('PANIC: a test was here')
+  })
+
+  test('it stops behind the very write, which no page table hides', async () => {
+    const vm = await started('LOCK_TWICE')
+    await vm.watch('lock', { length: 4 })
+    expect((await vm.backtrace())[0].symbol).toBe('spin_lock')
+    expect(await vm.memory.read('lock', 4)).toEqual(Uint8Array.of(1, 0, 0, 0))
+    await vm.watch('lock', { access: 'write', length: 4 })
+    expect((await vm.backtrace()).map(({ symbol }) => symbol).slice(0, 2)).toEqual(['spin_lock', 'take_twice'])
+  })
+
+  test('what it asks for that cannot be is a sentence each', async () => {
+    const vm = await started('PANIC')
+    await vm.breakAt('kmain')
+    await expect(vm.breakAt('pannic')).rejects.toThrow("there is no symbol 'pannic'; did you mean 'panic'?")
+    await expect(vm.memory.read('nowhere', 4)).rejects.toThrow("there is no symbol 'nowhere'")
+    await expect(vm.memory.read(0xf0000000, 4, { physical: true })).rejects.toThrow(
+      'no memory is at the physical address 0xf0000000',
+    )
+    await expect(vm.memory.read(0, -1)).rejects.toThrow('-1 bytes cannot be read at once')
+    await expect(vm.cpu(4).registers()).rejects.toThrow('there is no CPU 4; the machine has 1, numbered from 0')
+    await vm.breakAt('check_heap')
+    await expect(vm.memory.read('guard', 4)).rejects.toThrow(/no memory is mapped at 0x\w+ by the CPU's page tables/)
+    await expect(vm.breakAt('busy', { timeout: '1s' })).rejects.toThrow(/the CPU at busy/)
+  })
+})

@@ -1,0 +1,63 @@
+/** What a test asks of a machine that stands still: memory, registers, where a symbol is. */
+import type { CpuState } from '../../machine/cpu/engine.js'
+import type { MachineDebugger } from '../../machine/debug/machine-debugger.js'
+import type { DebugQuestion } from '../protocol/messages.js'
+import { addressOf, DebugError } from './stop-points.js'
+
+/** Bytes that are read at once. */
+const MOST_READ = 64 << 20
+
+/** Throws a DebugError. */
+export function answerDebug(
+  question: DebugQuestion,
+  target: MachineDebugger | undefined,
+  recorded: boolean,
+): Uint8Array | CpuState | bigint | undefined {
+  if (!target) throw new DebugError('this machine has no memory that could be looked at')
+  const { cpu } = question
+  if (!Number.isInteger(cpu) || cpu < 0 || cpu >= target.cpus)
+    throw new DebugError(`there is no CPU ${cpu}; the machine has ${target.cpus}, numbered from 0`)
+  switch (question.what) {
+    case 'state':
+      return target.state(cpu)
+    case 'address':
+      return addressOf(question.where, target)
+    case 'read': {
+      const { where, length, physical } = question
+      if (!Number.isInteger(length) || length < 0 || length > MOST_READ)
+        throw new DebugError(`${length} bytes cannot be read at once; from 0 to ${MOST_READ} can`)
+      const address = addressOf(where, target)
+      const bytes = physical ? readPhysical(target, Number(address), length) : target.read(cpu, address, length)
+      if (bytes.length < length) throw nothingThere(address, bytes.length, physical)
+      return bytes.slice()
+    }
+    case 'write': {
+      if (recorded)
+        throw new DebugError('memory cannot be written while the machine is recorded; leave out the recording')
+      const { where, bytes, physical } = question
+      const address = addressOf(where, target)
+      const written = physical ? target.writePhysical(Number(address), bytes) : target.write(cpu, address, bytes)
+      if (written < bytes.length) throw nothingThere(address, written, physical)
+      return undefined
+    }
+  }
+}
+
+function readPhysical({ physical }: MachineDebugger, address: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  let at = 0
+  while (at < length) {
+    const piece = physical.bytes(address + at, length - at)
+    if (piece.length === 0) break
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes.subarray(0, at)
+}
+
+function nothingThere(address: bigint, done: number, physical: boolean): DebugError {
+  const at = `0x${(address + BigInt(done)).toString(16)}`
+  return new DebugError(
+    physical ? `no memory is at the physical address ${at}` : `no memory is mapped at ${at} by the CPU's page tables`,
+  )
+}
