@@ -47,7 +47,13 @@ export interface MachineOptions {
   /** Names and source lines of what the guest runs, for reports and debuggers; the guest does not see them. */
   symbols?: readonly PlacedFile[]
   /** SeaBIOS and its VGA BIOS; `file` gives further ROMs by name, such as `vgabios-cirrus`. */
-  firmware: { bios: Uint8Array; vgaBios: Uint8Array; file?: (name: string) => Uint8Array | undefined }
+  firmware: {
+    bios: Uint8Array
+    vgaBios: Uint8Array
+    /** What a flash chip below `bios` holds at power-on: the variables of UEFI firmware. */
+    variables?: Uint8Array
+    file?: (name: string) => Uint8Array | undefined
+  }
   /** The display adapter's type, of the catalogue, or `none`; default `VGA`. */
   vga?: string
   /** Further devices to plug in. */

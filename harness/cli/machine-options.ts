@@ -3,7 +3,13 @@ import type { Command } from 'commander'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { withModules } from '../config/boot-modules.js'
 import { driveDevices } from '../config/drive-devices.js'
-import { checkBios, checkBootFile, type MachineConfig, networkContents } from '../config/machine-config.js'
+import {
+  checkBios,
+  checkBootFile,
+  firmwarePaths,
+  type MachineConfig,
+  networkContents,
+} from '../config/machine-config.js'
 import type { MediumConfig } from '../options/media-config.js'
 import { checkKernel, checkNetwork, FLAGS, flagName } from '../options/read-options.js'
 import { UsageError } from './errors.js'
@@ -41,10 +47,14 @@ export async function prepareMachine(request: RunRequest): Promise<void> {
   checkWrite(request)
   checkOutputs(request)
   if (machine.firmware?.bios !== undefined) checkBios(machine.firmware.bios)
+  if (machine.firmware?.uefi && machine.firmware.bios !== undefined)
+    throw new UsageError('--bios and --firmware uefi contradict each other: each is the firmware; leave one out')
   const { bios, vgaBios } = await ensureFirmware()
   // A snapshot has its own in memory.
   if (request.snapshot === undefined)
-    request.machine.firmware = { bios: bios.path, vgaBios: vgaBios.path, ...machine.firmware }
+    request.machine.firmware = machine.firmware?.uefi
+      ? firmwarePaths(machine.firmware)
+      : { bios: bios.path, vgaBios: vgaBios.path, ...machine.firmware }
 }
 
 function checkWrite({ write, machine }: RunRequest): void {

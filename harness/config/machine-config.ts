@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
-import { findFirmware } from '../../machine/firmware/find-firmware.js'
+import { findFirmware, findUefi } from '../../machine/firmware/find-firmware.js'
 import { DEFAULT_EPOCH, type Machine, type MachineOptions } from '../../machine/machine.js'
 import { BlankMedium } from '../../machine/media/blank.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
@@ -58,6 +58,15 @@ export interface NetworkConfig {
   offline?: boolean
 }
 
+export interface FirmwareConfig {
+  bios?: string
+  vgaBios?: string
+  /** The host's OVMF in place of SeaBIOS. */
+  uefi?: boolean
+  /** UEFI's variables at power-on. */
+  variables?: string
+}
+
 export interface MachineConfig {
   /** Default `auto`. */
   engine?: 'auto' | 'kvm' | 'soft'
@@ -81,7 +90,7 @@ export interface MachineConfig {
   overlayLimit?: number
   kernel?: KernelConfig
   /** Paths; default what `findFirmware` finds. */
-  firmware?: { bios?: string; vgaBios?: string }
+  firmware?: FirmwareConfig
   /** The display adapter's type, or `none`; default `VGA`. */
   vga?: string
   /** Devices that are plugged in beside those of every PC. */
@@ -325,12 +334,13 @@ export function checkBios(path: string): void {
     )
 }
 
-function readFirmware(paths: MachineConfig['firmware']): MachineOptions['firmware'] {
-  if (paths?.bios !== undefined) checkBios(paths.bios)
-  const { bios, vgaBios } = firmwarePaths(paths)
+function readFirmware(paths: FirmwareConfig | undefined): MachineOptions['firmware'] {
+  if (paths?.bios !== undefined && !paths.uefi) checkBios(paths.bios)
+  const { bios, vgaBios, variables } = firmwarePaths(paths)
   return {
     bios: readFileSync(bios),
     vgaBios: readFileSync(vgaBios),
+    ...(variables !== undefined && { variables: readFileSync(variables) }),
     file: readRom,
   }
 }
@@ -346,10 +356,17 @@ export function machineFonts(config: MachineConfig): BitmapFont[] {
 }
 
 /** Where a machine's firmware is: as it was named, or the host's. Throws a FirmwareMissingError. */
-export function firmwarePaths({ bios, vgaBios }: NonNullable<MachineConfig['firmware']> = {}): {
+export function firmwarePaths({ bios, vgaBios, uefi, variables }: FirmwareConfig = {}): FirmwareConfig & {
   bios: string
   vgaBios: string
 } {
+  if (uefi) {
+    const found = bios !== undefined && variables !== undefined ? { code: bios, variables } : findUefi()
+    return {
+      ...{ uefi, bios: found.code, variables: found.variables },
+      vgaBios: vgaBios ?? findFirmware().vgaBios.path,
+    }
+  }
   if (bios !== undefined && vgaBios !== undefined) return { bios, vgaBios }
   const found = findFirmware()
   return { bios: bios ?? found.bios.path, vgaBios: vgaBios ?? found.vgaBios.path }

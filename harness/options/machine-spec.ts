@@ -22,6 +22,7 @@ import { readSymbolWords, SavedSymbols, SymbolValue, type SymbolWords } from './
 
 export const ENGINES = ['auto', 'kvm', 'soft'] as const
 export type EngineName = (typeof ENGINES)[number]
+export const FIRMWARE = ['bios', 'uefi'] as const
 export const MAX_FLOPPIES = 2
 export const MAX_DISKS = 16
 
@@ -47,6 +48,8 @@ export interface MachineValues<M = MediumConfig, D = DiskConfig> {
   fdCheck?: boolean
   /** A BIOS image in place of the host's SeaBIOS. */
   bios?: string
+  /** `bios`, the host's SeaBIOS, by default, or `uefi`, its OVMF; its variables are the machine's own and in its snapshots. */
+  firmware?: string
   /** Default `auto`. */
   engine?: EngineName
   /** The soft engine's CPU, as in `pentium3,+sse2`. */
@@ -144,6 +147,13 @@ const SavedKernel = z.object({
     .max(64)
     .optional(),
   append: Text.optional(),
+})
+
+const SavedFirmware = z.object({
+  bios: Path.optional(),
+  vgaBios: Path.optional(),
+  uefi: z.boolean().optional(),
+  variables: Path.optional(),
 })
 
 function list<T>(value: T | readonly T[]): T[] {
@@ -264,8 +274,22 @@ export const MACHINE_OPTIONS: MachineTable = {
     schema: z.string().describe('the path of a BIOS image'),
     read: (bios) => ({ firmware: { bios } }),
     snapshot: 'own',
-    saved: { firmware: z.object({ bios: Path.optional(), vgaBios: Path.optional() }) },
+    saved: { firmware: SavedFirmware },
     stageKey: () => undefined,
+  },
+  firmware: {
+    flag: {
+      long: '--firmware',
+      value: '<kind>',
+      help: "bios, the host's SeaBIOS, or uefi, its OVMF (default: bios)",
+      choices: () => FIRMWARE,
+    },
+    schema: z.string().describe("'bios' or 'uefi'"),
+    read: (kind, where) => ({ firmware: readFirmwareKind(kind, where) }),
+    snapshot: 'own',
+    saved: { firmware: SavedFirmware },
+    stageKey: ({ firmware }) => firmware?.uefi ?? false,
+    column: ({ firmware }) => (firmware?.uefi ? 'UEFI' : undefined),
   },
   engine: {
     flag: {
@@ -473,6 +497,16 @@ export type MachineOptionName = keyof MachineValues
 
 /** The rows in their order, by name. */
 export const MACHINE_ROWS = Object.entries(MACHINE_OPTIONS) as [MachineOptionName, MachineOption][]
+
+function readFirmwareKind(kind: string, where: string): { uefi?: boolean } {
+  if (kind === 'uefi') return { uefi: true }
+  if (kind === 'bios') return {}
+  if (kind === 'uefi-secure')
+    throw new OptionError(
+      `${where} uefi-secure needs a chipset that protects SMM (Q35), which this machine has not; take uefi`,
+    )
+  throw new OptionError(`${where} '${kind}' is unknown; it is bios or uefi`)
+}
 
 function readEngine(text: string, where: string): EngineName {
   const engine = ENGINES.find((known) => known === text)

@@ -13,7 +13,7 @@ import type { MachineState } from '../../machine/state/machine-state.js'
 import { closeLayer, type MemoryLayer } from '../../machine/state/memory-image.js'
 import { driveMedia, type OpenedMachine, openMachine } from '../config/machine-config.js'
 import { SavedConfig, SavedInputs } from '../config/saved-config.js'
-import { checkInputs, inputsOf, isFirmwareHere } from '../thread/snapshot-files.js'
+import { checkInputs, hostFirmware, inputsOf, isFirmwareHere } from '../thread/snapshot-files.js'
 import {
   played,
   RECORDING_VERSION,
@@ -164,7 +164,7 @@ export class Replay {
   static async open(path: string): Promise<Replay> {
     const { header, events } = readRecording(path)
     const config = { ...header.config }
-    if (config.firmware && !isFirmwareHere(config.firmware)) config.firmware = undefined
+    if (config.firmware && !isFirmwareHere(config.firmware)) config.firmware = hostFirmware(config.firmware)
     const inputs = await inputsOf(config, driveMedia(config))
     checkInputs(header.inputs, inputs, `the recording ${JSON.stringify(path)}`)
     const answers = new Map(events.flatMap((event) => (event.do === 'answer' ? [[event.number, event] as const] : [])))

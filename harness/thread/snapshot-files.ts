@@ -11,7 +11,14 @@ import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
-import type { DiskConfig, DriveMedia, MachineConfig, NetworkConfig, ServedConfig } from '../config/machine-config.js'
+import type {
+  DiskConfig,
+  DriveMedia,
+  FirmwareConfig,
+  MachineConfig,
+  NetworkConfig,
+  ServedConfig,
+} from '../config/machine-config.js'
 import { optionRoms } from '../config/option-roms.js'
 import { SavedConfig, SavedInputs, SavedMedia } from '../config/saved-config.js'
 import { SavedHolder, SavedRunner } from '../config/saved-session.js'
@@ -53,7 +60,8 @@ export async function snapshotConfig(file: string, changes: MachineConfig = {}) 
   const saved = readExtra(extra, file)
   const config: MachineConfig = { ...saved.config, ...absolute(changes) }
   if (saved.config.kernel && config.kernel) config.kernel = { ...saved.config.kernel, ...config.kernel }
-  if (!changes.firmware && config.firmware && !isFirmwareHere(config.firmware)) config.firmware = undefined
+  if (!changes.firmware && config.firmware && !isFirmwareHere(config.firmware))
+    config.firmware = hostFirmware(config.firmware)
   // The machine is the same one without them.
   if (!changes.symbols) config.symbols = config.symbols?.filter(({ path }) => isFile(path))
   const media: DriveMedia = {
@@ -87,9 +95,14 @@ function parsed<T extends z.ZodType>(schema: T, data: unknown, part: string, fil
   )
 }
 
+/** The same kind of firmware, as this host has it. */
+export function hostFirmware({ uefi }: FirmwareConfig): FirmwareConfig | undefined {
+  return uefi ? { uefi } : undefined
+}
+
 /** Of a path that a file names: the host's own firmware does as well where it is not there. */
-export function isFirmwareHere({ bios, vgaBios }: NonNullable<MachineConfig['firmware']>): boolean {
-  return [bios, vgaBios].every((path) => path === undefined || isFile(path))
+export function isFirmwareHere({ bios, vgaBios, variables }: FirmwareConfig): boolean {
+  return [bios, vgaBios, variables].every((path) => path === undefined || isFile(path))
 }
 
 function isFile(path: string): boolean {
@@ -253,6 +266,8 @@ export function absolute(config: MachineConfig): MachineConfig {
       firmware: {
         ...(firmware.bios !== undefined && { bios: resolve(firmware.bios) }),
         ...(firmware.vgaBios !== undefined && { vgaBios: resolve(firmware.vgaBios) }),
+        ...(firmware.variables !== undefined && { variables: resolve(firmware.variables) }),
+        ...(firmware.uefi && { uefi: true }),
       },
     }),
   }

@@ -150,7 +150,14 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   inWords(() => driveDevices(config))
   config.kernel &&= withModules(config.kernel)
   const isFromNetwork = config.bootOrder?.includes('n') && config.nics?.length
-  const nothing = !config.floppies?.length && !config.disks?.length && !config.cdrom && !config.kernel && !isFromNetwork
+  // UEFI firmware has a shell.
+  const nothing =
+    !config.firmware?.uefi &&
+    !config.floppies?.length &&
+    !config.disks?.length &&
+    !config.cdrom &&
+    !config.kernel &&
+    !isFromNetwork
   if (nothing)
     throw new LaunchError(
       "there is nothing to boot; give launch() a guest, a floppy, a cdrom, disks or a kernel, or boot: 'n' with a nic",

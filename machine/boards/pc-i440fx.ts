@@ -19,6 +19,7 @@ import { A20Gate, SystemControl } from '../chipset/system-control.js'
 import type { Device } from '../device.js'
 import { DEVICE_TYPES, DeviceError, type DeviceSpec, parseDevice } from '../devices/catalogue.js'
 import type { PortClaim } from '../devices/device-type.js'
+import { CfiFlash } from '../devices/firmware/cfi-flash.js'
 import { FwCfg } from '../devices/firmware/fw-cfg.js'
 import { I8042 } from '../devices/input/i8042.js'
 import { Ps2Keyboard } from '../devices/input/ps2-keyboard.js'
@@ -42,6 +43,8 @@ import { absentPorts, plugIn, type Wiring } from './plug.js'
 
 /** Guest time of a switch of the A20 gate: about what the host takes to follow. */
 const A20_NS = 1e3
+
+const FOUR_GIB = 2 ** 32
 
 /** Where drives are on the two IDE channels that nobody said another place for: the CD is secondary master. */
 const DISK_UNITS = [0, 1, 3]
@@ -272,6 +275,15 @@ export function pcI440fx(chassis: Chassis): Board {
     warn,
   })
   const fwCfg = new FwCfg({ memory, clock, warn })
+  // Right below the firmware's code, where OVMF looks for its variables.
+  const flash =
+    firmware.variables &&
+    new CfiFlash({
+      name: 'flash',
+      base: FOUR_GIB - firmware.bios.length - firmware.variables.length,
+      contents: firmware.variables.slice(),
+      warn,
+    })
 
   // ---- what is plugged in ----
   const plugged = plugIn(
@@ -285,6 +297,7 @@ export function pcI440fx(chassis: Chassis): Board {
     ...[pit, rtc, dma, system, coprocessor, fwCfg, i8042],
     ...plugged.flatMap(({ device }) => device ?? []),
     ...[pm, a20],
+    ...(flash ? [flash] : []),
     ...(chassis.network ? [chassis.network] : []),
   ]
   for (const device of devices) {

@@ -96,6 +96,39 @@ export function findOptionRom(name: string, host: FirmwareHost = realHost): Firm
   return find(host, firmwareFolders(host), name, `${name}.bin`, isVgaBios, `install ${ROM_PACKAGE}, which has it,`)
 }
 
+export interface UefiFirmware {
+  /** What is executed. */
+  readonly code: string
+  /** Its variables as they are on a new machine. */
+  readonly variables: string
+}
+
+/** Where distributions have OVMF, its code and its variables; without Secure Boot, which wants a chipset with protected SMM. */
+const UEFI_FILES: readonly [folder: string, code: string, variables: string][] = [
+  ['/usr/share/OVMF', 'OVMF_CODE_4M.fd', 'OVMF_VARS_4M.fd'], // Debian, Ubuntu
+  ['/usr/share/OVMF', 'OVMF_CODE.fd', 'OVMF_VARS.fd'], // older ones, Fedora, Alpine
+  ['/usr/share/edk2/ovmf', 'OVMF_CODE.fd', 'OVMF_VARS.fd'], // Fedora
+  ['/usr/share/edk2/x64', 'OVMF_CODE.4m.fd', 'OVMF_VARS.4m.fd'], // Arch
+  ['/usr/share/edk2-ovmf/x64', 'OVMF_CODE.fd', 'OVMF_VARS.fd'], // Arch, before
+  ['/usr/share/qemu', 'ovmf-x86_64-code.bin', 'ovmf-x86_64-vars.bin'], // openSUSE
+]
+
+/** Throws a FirmwareMissingError where the host has no UEFI firmware. */
+export function findUefi(host: FirmwareHost = realHost): UefiFirmware {
+  const own = host.env.BOOTWRIGHT_FIRMWARE
+  const places = own ? UEFI_FILES.map(([, ...names]) => [own, ...names] as const) : UEFI_FILES
+  for (const [folder, ...names] of places) {
+    const [code, variables] = names.map((name) => join(folder, name))
+    if (host.exists(code) && host.exists(variables)) return { code, variables }
+  }
+  const folders = [...new Set(places.map(([folder]) => folder))]
+  throw new FirmwareMissingError(
+    `UEFI firmware (OVMF_CODE_4M.fd with OVMF_VARS_4M.fd) was not found in ${folders.join(', ')}: install Debian's package ovmf or your distribution's OVMF${own ? ', or unset BOOTWRIGHT_FIRMWARE' : ''}.`,
+    UEFI_FILES[0][1],
+    folders,
+  )
+}
+
 /** Where distributions and QEMU have iPXE's ROMs. */
 const CARD_ROM_FOLDERS = ['/usr/lib/ipxe/qemu', '/usr/share/ipxe/qemu', '/usr/share/ipxe']
 

@@ -119,6 +119,12 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
     config: { firmware: { bios } },
     written: `bios: '${bios}'`,
   },
+  firmware: {
+    typed: ['uefi'],
+    value: 'uefi',
+    config: { firmware: { uefi: true } },
+    written: "firmware: 'uefi'",
+  },
   engine: {
     typed: ['soft'],
     qemu: ['-accel', 'tcg,thread=single'],
