@@ -21,6 +21,7 @@ test.skipIf(noFirmware)('every example passes', { timeout: 300_000 }, async () =
     'hello-os/boot.test.ts',
     'hello-os/needle.test.ts',
     'hello-os/stage.test.ts',
+    'kernel/debug.test.ts',
     'kernel/kernel.test.ts',
   ])
 })

@@ -57,6 +57,8 @@ export interface WorkerStart {
 export type DebugQuestion =
   | { what: 'state'; cpu: number }
   | { what: 'address'; cpu: number; where: string }
+  /** Writes a core file. */
+  | { what: 'core'; cpu: number; path: string }
   | { what: 'read'; cpu: number; where: string; length: number; physical: boolean }
   | { what: 'write'; cpu: number; where: string; bytes: Uint8Array; physical: boolean }
 

@@ -1,6 +1,8 @@
 /** What a test asks of a machine that stands still: memory, registers, where a symbol is. */
 import type { CpuState } from '../../machine/cpu/engine.js'
+import { coreFile } from '../../machine/debug/core-file.js'
 import type { MachineDebugger } from '../../machine/debug/machine-debugger.js'
+import { OutputFile } from '../../machine/host/output-file.js'
 import type { DebugQuestion } from '../protocol/messages.js'
 import { addressOf, DebugError } from './stop-points.js'
 
@@ -22,6 +24,8 @@ export function answerDebug(
       return target.state(cpu)
     case 'address':
       return addressOf(question.where, target)
+    case 'core':
+      return writeCore(question.path, target)
     case 'read': {
       const { where, length, physical } = question
       if (!Number.isInteger(length) || length < 0 || length > MOST_READ)
@@ -40,6 +44,17 @@ export function answerDebug(
       if (written < bytes.length) throw nothingThere(address, written, physical)
       return undefined
     }
+  }
+}
+
+function writeCore(path: string, target: MachineDebugger): undefined {
+  const file = OutputFile.replacing(path)
+  try {
+    for (const piece of coreFile(target)) file.write(piece)
+    file.finish()
+  } catch (error) {
+    file.drop()
+    throw error
   }
 }
 

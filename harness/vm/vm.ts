@@ -3,6 +3,7 @@
  * other; under the soft engine the guest's clock stands still between them.
  */
 
+import { resolve } from 'node:path'
 import type { HttpQuestion } from '../../machine/network/contents.js'
 import type { StackFrame } from '../../machine/report.js'
 import type { MachineConfig } from '../config/machine-config.js'
@@ -191,6 +192,14 @@ export class Vm {
   async watch(where: Where, options: WatchOptions = {}): Promise<void> {
     const { access = 'write', length = 1, ...timeouts } = options
     await this.driver.until({ kind: 'reach', where: whereText(where), access, length }, timeouts)
+  }
+
+  /**
+   * Writes the guest's memory and registers as an ELF core file, which gdb, crash and drgn read. Rejects with a VmError of
+   * the name UnwritableFile where it cannot be written.
+   */
+  async dumpCore(path: string): Promise<void> {
+    await this.driver.ask((thread) => thread.askDebug({ what: 'core', cpu: 0, path: resolve(path) }))
   }
 
   registers(): Promise<string> {

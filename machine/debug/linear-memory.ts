@@ -115,3 +115,23 @@ export function writeLinear(linear: bigint, bytes: Uint8Array, paging: Paging, m
   }
   return at
 }
+
+/** All that the page tables map, by pages, upward. The table's absent parts are passed over by whole entries. */
+export function* presentPages(
+  paging: Paging,
+  memory: PhysicalView,
+): Generator<{ linear: bigint; physical: bigint; length: bigint }> {
+  const isLong = (paging.efer & EFER_LMA) !== 0n
+  const top = isLong ? 1n << 48n : 1n << 32n
+  for (let linear = 0n; linear < top; ) {
+    const canonical = isLong && linear >> 47n ? linear | (0xffffn << 48n) : linear
+    const place = translate(canonical, paging, memory)
+    if (place.absent) {
+      linear += place.length
+      continue
+    }
+    const length = place.size - (linear & (place.size - 1n))
+    yield { linear: canonical, physical: BigInt(place.physical), length }
+    linear += length
+  }
+}

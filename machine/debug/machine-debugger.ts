@@ -18,7 +18,7 @@ export class MachineDebugger implements DebugTarget {
 
   constructor(
     private readonly engine: Engine,
-    memory: MemoryMap,
+    private readonly memory: MemoryMap,
     readonly long: boolean,
     symbols: readonly PlacedFile[] = [],
   ) {
@@ -107,6 +107,18 @@ export class MachineDebugger implements DebugTarget {
   writePhysical(address: number, bytes: Uint8Array): number {
     this.touched = true
     return this.physical.store(address, bytes)
+  }
+
+  /** RAM, by physical address, upward; stretches that follow one another are one. */
+  ram(): { address: number; size: number }[] {
+    const found: { address: number; size: number }[] = []
+    for (const { address, size, kind, shared } of [...this.memory.regions()].sort((a, b) => a.address - b.address)) {
+      const last = found.at(-1)
+      if (kind !== 'ram' || shared) continue
+      if (last && last.address + last.size === address) last.size += size
+      else found.push({ address, size })
+    }
+    return found
   }
 
   /** Whether it can stop at breakpoints. */

@@ -1,8 +1,8 @@
 /** What a person asks of a machine that stands still, in QEMU's words: `info registers`, `x/8xw 0x7c00`. */
-import type { CpuState, TableState } from '../cpu/engine.js'
+import type { TableState } from '../cpu/engine.js'
 import { formatRegisters } from '../cpu/registers.js'
 import type { MachineReport } from '../report.js'
-import { readLinear, translate } from './linear-memory.js'
+import { presentPages, readLinear, translate } from './linear-memory.js'
 import type { MachineDebugger } from './machine-debugger.js'
 
 export interface Monitored {
@@ -160,7 +160,6 @@ function cpuLines(target: MachineDebugger, cpu: number): string {
 function mappings(target: MachineDebugger, cpu: number): string {
   const state = target.state(cpu)
   if (!(state.cr0 & (1n << 31n))) return 'paging is off\n'
-  const isLong = (state.efer & (1n << 10n)) !== 0n
   const lines: string[] = []
   let range: { linear: bigint; physical: bigint; length: bigint } | undefined
   const end = () => {
@@ -170,7 +169,7 @@ function mappings(target: MachineDebugger, cpu: number): string {
     }
     range = undefined
   }
-  for (const { linear, physical, length } of presentPages(isLong, state, target)) {
+  for (const { linear, physical, length } of presentPages(state, target.physical)) {
     const follows = range && linear === range.linear + range.length && physical === range.physical + range.length
     if (range && follows) range.length += length
     else {
@@ -181,25 +180,6 @@ function mappings(target: MachineDebugger, cpu: number): string {
   }
   end()
   return lines.join('') || 'nothing is mapped\n'
-}
-
-function* presentPages(
-  isLong: boolean,
-  state: CpuState,
-  { physical }: MachineDebugger,
-): Generator<{ linear: bigint; physical: bigint; length: bigint }> {
-  const top = isLong ? 1n << 48n : 1n << 32n
-  for (let linear = 0n; linear < top; ) {
-    const canonical = isLong && linear >> 47n ? linear | (0xffffn << 48n) : linear
-    const place = translate(canonical, state, physical)
-    if (place.absent) {
-      linear += place.length
-      continue
-    }
-    const length = place.size - (linear & (place.size - 1n))
-    yield { linear: canonical, physical: BigInt(place.physical), length }
-    linear += length
-  }
 }
 
 const DESCRIPTOR_BYTES = 8

@@ -1,4 +1,7 @@
 /** Kernels that go wrong: each failure names the function, the line, and how the CPU came there, and comes early. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { VmFailure } from '../../../../harness/vm/errors.js'
@@ -10,6 +13,7 @@ import { noFirmware } from '../../../firmware-here.js'
 const SOURCE = join(import.meta.dirname, 'kernel.c')
 const MODES = ['WILD_POINTER', 'LOCK_TWICE', 'PANIC', 'STACK_OVERRUN', 'LOCK_IN_INTERRUPT'] as const
 type Mode = (typeof MODES)[number]
+const haveGdb = spawnSync('gdb', ['--version']).status === 0
 let vm: Vm | undefined
 afterEach(() => vm?.close())
 
@@ -114,6 +118,20 @@ describe.skipIf(!haveCompiler || noFirmware)('a test looks into a guest', () => 
     expect(await vm.memory.read('lock', 4)).toEqual(Uint8Array.of(1, 0, 0, 0))
     await vm.watch('lock', { access: 'write', length: 4 })
     expect((await vm.backtrace()).map(({ symbol }) => symbol).slice(0, 2)).toEqual(['spin_lock', 'take_twice'])
+  })
+
+  test.skipIf(!haveGdb)('gdb finds the functions and the memory in a core file', async () => {
+    const vm = await started('PANIC')
+    await vm.breakAt('panic')
+    const core = join(mkdtempSync(join(tmpdir(), 'bootwright-core-')), 'guest.core')
+    await vm.dumpCore(core)
+    const kernel = compiledKernel('PANIC-O0', SOURCE, '-DMODE=PANIC', '-O0')
+    const commands = ['backtrace', 'p/x $cs', 'x/s (char*)*(int*)($esp+4)'].flatMap((one) => ['-ex', one])
+    const { stdout, stderr } = spawnSync('gdb', ['-batch', '-nx', kernel, core, ...commands], { encoding: 'utf8' })
+    expect(stdout, stderr).toMatch(/#0 +panic .*\n#1 .* check_heap .*\n#2 .* kmain/)
+    expect(stdout).toContain('= 0x8')
+    expect(stdout).toContain('"the heap is corrupt"')
+    await expect(vm.dumpCore('/nowhere/guest.core')).rejects.toThrow(/\/nowhere\/guest.core/)
   })
 
   test('what it asks for that cannot be is a sentence each', async () => {

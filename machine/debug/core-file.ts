@@ -1,0 +1,193 @@
+/**
+ * A machine as an ELF core file, as QEMU's `dump-guest-memory` writes it: gdb reads memory by linear address and registers by
+ * CPU, crash and drgn by physical address and the notes that are named QEMU.
+ * Specification: System V ABI, chapter 5 "Note Section"; Linux, include/uapi/linux/elfcore.h and arch/x86/include/asm/elf.h
+ * for NT_PRSTATUS; QEMU, target/i386/arch_dump.c for its own note.
+ */
+import type { CpuState, SegmentState, TableState } from '../cpu/engine.js'
+import { type PhysicalView, presentPages } from './linear-memory.js'
+
+export interface Dumped {
+  readonly cpus: number
+  state(cpu: number): CpuState
+  readonly physical: PhysicalView
+  /** RAM, by physical address, upward. */
+  ram(): readonly { address: number; size: number }[]
+}
+
+const ET_CORE = 4
+const EM_386 = 3
+const EM_X86_64 = 62
+const PT_LOAD = 1
+const PT_NOTE = 4
+const NT_PRSTATUS = 1
+const READ_WRITE_EXECUTE = 7
+/** e_phnum has 16 bits. */
+const MOST_SEGMENTS = 60_000
+const PIECE = 1 << 20
+const CR0_PG = 1n << 31n
+const EFER_LMA = 1n << 10n
+const KERNEL_GS_BASE = 0xc0000102
+
+interface Load {
+  linear: bigint
+  physical: bigint
+  size: bigint
+  offset: bigint
+}
+
+/** The file, piece by piece. */
+export function* coreFile(machine: Dumped): Generator<Uint8Array> {
+  const states = Array.from({ length: machine.cpus }, (_, cpu) => machine.state(cpu))
+  const wide = states.some(({ efer }) => efer & EFER_LMA)
+  const notes = new Bytes()
+  for (const [cpu, state] of states.entries())
+    notes.note('CORE', NT_PRSTATUS, wide ? status64(state, cpu) : status32(state, cpu))
+  for (const state of states) notes.note('QEMU', 0, qemuState(state))
+
+  const ram = machine.ram()
+  const loads = segments(states[0], machine, ram)
+  const [headerSize, entrySize] = wide ? [64, 56] : [52, 32]
+  const notesAt = headerSize + entrySize * (loads.length + 1)
+  const start = BigInt(notesAt + notes.length)
+  yield header(wide, loads.length + 1)
+  const table = new Bytes()
+  table.segment(wide, PT_NOTE, BigInt(notesAt), 0n, 0n, BigInt(notes.length))
+  for (const { linear, physical, size, offset } of loads)
+    table.segment(wide, PT_LOAD, start + offset, linear, physical, size)
+  yield table.take()
+  yield notes.take()
+  for (const { address, size } of ram)
+    for (let at = 0; at < size; at += PIECE) {
+      const length = Math.min(PIECE, size - at)
+      const bytes = machine.physical.bytes(address + at, length)
+      yield bytes
+      // What is no memory any more keeps its place.
+      if (bytes.length < length) yield new Uint8Array(length - bytes.length)
+    }
+}
+
+/** What the page tables of CPU 0 map of RAM, and RAM itself behind it. */
+function segments(state: CpuState, machine: Dumped, ram: readonly { address: number; size: number }[]): Load[] {
+  const places: { address: bigint; end: bigint; offset: bigint }[] = []
+  let offset = 0n
+  for (const { address, size } of ram) {
+    places.push({ address: BigInt(address), end: BigInt(address + size), offset })
+    offset += BigInt(size)
+  }
+  const loads: Load[] = []
+  for (const { linear, physical, length } of state.cr0 & CR0_PG ? presentPages(state, machine.physical) : []) {
+    const place = places.find(({ address, end }) => physical >= address && physical < end)
+    if (!place) continue
+    const size = physical + length > place.end ? place.end - physical : length
+    const last = loads.at(-1)
+    const follows = last && linear === last.linear + last.size && physical === last.physical + last.size
+    if (follows && physical > place.address) last.size += size
+    else if (loads.length >= MOST_SEGMENTS) break
+    else loads.push({ linear, physical, size, offset: place.offset + physical - place.address })
+  }
+  return [
+    ...loads,
+    ...places.map(({ address, end, offset }) => ({ linear: address, physical: address, size: end - address, offset })),
+  ]
+}
+
+class Bytes {
+  private readonly bytes: number[] = []
+
+  get length(): number {
+    return this.bytes.length
+  }
+
+  take(): Uint8Array {
+    return Uint8Array.from(this.bytes)
+  }
+
+  number(size: number, ...values: (number | bigint)[]): this {
+    for (const value of values)
+      for (let i = 0; i < size; i++) this.bytes.push(Number((BigInt(value) >> BigInt(8 * i)) & 0xffn))
+    return this
+  }
+
+  note(name: string, type: number, contents: Uint8Array): void {
+    this.number(4, name.length + 1, contents.length, type)
+    this.padded(Buffer.from(`${name}\0`)).padded(contents)
+  }
+
+  padded(contents: Uint8Array): this {
+    for (const byte of contents) this.bytes.push(byte)
+    while (this.bytes.length % 4 !== 0) this.bytes.push(0)
+    return this
+  }
+
+  segment(wide: boolean, type: number, offset: bigint, linear: bigint, physical: bigint, size: bigint): void {
+    if (wide) this.number(4, type, READ_WRITE_EXECUTE).number(8, offset, linear, physical, size, size, 0)
+    else this.number(4, type, offset, linear, physical, size, size, READ_WRITE_EXECUTE, 0)
+  }
+}
+
+function header(wide: boolean, count: number): Uint8Array {
+  const bytes = new Bytes().number(1, 0x7f, 0x45, 0x4c, 0x46, wide ? 2 : 1, 1, 1).number(1, ...new Array(9).fill(0))
+  bytes.number(2, ET_CORE, wide ? EM_X86_64 : EM_386).number(4, 1)
+  if (wide) bytes.number(8, 0, 64, 0).number(4, 0).number(2, 64, 56)
+  else bytes.number(4, 0, 52, 0, 0).number(2, 52, 32)
+  return bytes.number(2, count, 0, 0, 0).take()
+}
+
+/** What comes before the registers in `struct elf_prstatus`, with the thread's number. */
+function beforeRegisters(size: number, pidAt: number, cpu: number): Uint8Array {
+  const bytes = new Uint8Array(size)
+  new DataView(bytes.buffer).setUint32(pidAt, cpu + 1, true)
+  return bytes
+}
+
+function status64({ gpr, rip, rflags, segments }: CpuState, cpu: number): Uint8Array {
+  const [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15] = gpr
+  const [es, cs, ss, ds, fs, gs] = segments
+  const bytes = new Bytes().padded(beforeRegisters(112, 32, cpu))
+  bytes.number(8, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rax, rip)
+  bytes.number(
+    8,
+    cs.selector,
+    rflags,
+    rsp,
+    ss.selector,
+    fs.base,
+    gs.base,
+    ds.selector,
+    es.selector,
+    fs.selector,
+    gs.selector,
+  )
+  // pr_fpvalid and its padding.
+  return bytes.number(8, 0).take()
+}
+
+function status32({ gpr, rip, rflags, segments }: CpuState, cpu: number): Uint8Array {
+  const [eax, ecx, edx, ebx, esp, ebp, esi, edi] = gpr
+  const [es, cs, ss, ds, fs, gs] = segments
+  const bytes = new Bytes().padded(beforeRegisters(72, 24, cpu))
+  bytes.number(4, ebx, ecx, edx, esi, edi, ebp, eax, ds.selector, es.selector, fs.selector, gs.selector, eax, rip)
+  return bytes.number(4, cs.selector, rflags, esp, ss.selector, 0).take()
+}
+
+/** `QEMUCPUState`, version 1. */
+function qemuState(state: CpuState): Uint8Array {
+  const [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, ...rest] = state.gpr
+  const [es, cs, ss, ds, fs, gs] = state.segments
+  const bytes = new Bytes().number(4, 1, 440)
+  bytes.number(8, rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, ...rest, state.rip, state.rflags)
+  for (const one of [cs, ds, es, fs, gs, ss, state.ldtr, state.tr]) segment(bytes, one)
+  for (const one of [state.gdtr, state.idtr]) table(bytes, one)
+  bytes.number(8, state.cr0, 0, state.cr2, state.cr3, state.cr4, state.msrs[KERNEL_GS_BASE] ?? 0n)
+  return bytes.take()
+}
+
+function segment(bytes: Bytes, { selector, limit, access, base }: SegmentState): void {
+  // As the descriptor's second word has them.
+  bytes.number(4, selector, limit, (access & 0xf0ff) << 8, 0).number(8, base)
+}
+
+function table(bytes: Bytes, { base, limit }: TableState): void {
+  bytes.number(4, 0, limit, 0, 0).number(8, base)
+}
