@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { kvmAccess } from '../../machine/cpu/kvm/access.js'
 import { DEVICE_TYPES } from '../../machine/devices/catalogue.js'
-import { cacheFolder, findFirmware } from '../../machine/firmware/find-firmware.js'
+import { cacheFolder, FirmwareMissingError, findFirmware, findUefi } from '../../machine/firmware/find-firmware.js'
 import { romPath } from '../config/option-roms.js'
 import { EXIT } from './errors.js'
 
@@ -54,7 +54,7 @@ export async function examine(checks: readonly Check[] = CHECKS): Promise<Findin
   return findings
 }
 
-const CHECKS: readonly Check[] = [node, core, packages, firmware, roms, kvm, memory, cache, images]
+const CHECKS: readonly Check[] = [node, core, packages, firmware, uefi, roms, kvm, memory, cache, images]
 
 function node(): Finding {
   const [major, minor] = process.versions.node.split('.').map(Number)
@@ -83,6 +83,15 @@ function firmware(): Finding {
   const { bios, vgaBios } = findFirmware()
   const what = `SeaBIOS ${bios.version} (${bios.path}), VGABIOS ${vgaBios.version} (${vgaBios.path})`
   return { state: 'good', what }
+}
+
+function uefi(): Finding {
+  try {
+    return { state: 'good', what: `OVMF for --firmware uefi (${findUefi().code})` }
+  } catch (error) {
+    if (!(error instanceof FirmwareMissingError)) throw error
+    return { state: 'lacking', what: 'no OVMF for --firmware uefi', mend: "it is in Debian's package ovmf" }
+  }
 }
 
 /** An adapter needs its ROM; a network card boots from the network by it. */

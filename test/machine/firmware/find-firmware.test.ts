@@ -4,6 +4,7 @@ import {
   type FirmwareHost,
   FirmwareMissingError,
   findFirmware,
+  findUefi,
   firmwareFolders,
   firmwareVersion,
 } from '../../../machine/firmware/find-firmware.js'
@@ -102,6 +103,19 @@ describe('finding firmware', () => {
     }
     expect(() => findFirmware(host(files))).toThrow(/\(\/usr\/share\/seabios\/bios-256k\.bin is not SeaBIOS\)/)
     expect(findFirmware(host({ ...files, '/usr/share/qemu/bios-256k.bin': bios() })).bios.path).toContain('qemu')
+  })
+
+  test('UEFI is code and variables that belong together, or a sentence', () => {
+    const both = (folder: string, ...names: string[]) =>
+      Object.fromEntries(names.map((name) => [`${folder}/${name}`, new Uint8Array(1)]))
+    const older = both('/usr/share/OVMF', 'OVMF_CODE_4M.fd', 'OVMF_CODE.fd', 'OVMF_VARS.fd')
+    expect(findUefi(host(older))).toEqual({
+      code: '/usr/share/OVMF/OVMF_CODE.fd',
+      variables: '/usr/share/OVMF/OVMF_VARS.fd',
+    })
+    const own = both('/own', 'OVMF_CODE_4M.fd', 'OVMF_VARS_4M.fd')
+    expect(findUefi(host({ ...older, ...own }, { BOOTWRIGHT_FIRMWARE: '/own' })).code).toBe('/own/OVMF_CODE_4M.fd')
+    expect(() => findUefi(host({}))).toThrow(/^UEFI firmware .* was not found in .*: install Debian's package ovmf/)
   })
 
   test('the cache follows XDG_CACHE_HOME', () => {
