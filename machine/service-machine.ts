@@ -78,6 +78,12 @@ class ServiceMachine implements Machine {
     return undefined
   }
 
+  suspectStuck(): void {}
+
+  isStuck(): boolean {
+    return false
+  }
+
   insert(): void {}
 
   requests(): LoggedRequest[] {
@@ -85,7 +91,7 @@ class ServiceMachine implements Machine {
   }
 
   report(): MachineReport {
-    const none = { unhandled: [], lastIo: [], faults: [], registers: '', mouse: false }
+    const none = { unhandled: [], lastIo: [], faults: [], registers: '', backtraces: [], mouse: false }
     return { ...none, warnings: this.warnings.list() }
   }
 
