@@ -1,6 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
-import { image } from '../../harness/guest/guest-media.js'
-import { text } from '../../harness/vm/conditions.js'
+import { defineGuest, image, text } from 'bootwright'
 import { firmware } from '../levels.js'
 
 export default defineGuest({

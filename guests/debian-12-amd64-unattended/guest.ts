@@ -1,4 +1,4 @@
-import { defineGuest } from '../../harness/guest/guest.js'
+import { defineGuest } from 'bootwright'
 import { debianInstallation } from '../debian-12/installation.js'
 import { DEBIAN } from '../debian-12.js'
 

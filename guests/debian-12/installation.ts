@@ -5,11 +5,8 @@
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { cacheFolder, findMedium, type GuestDefinition, text } from 'bootwright'
 import { kernelRelease } from '../../fixtures/linux-image.js'
-import type { GuestDefinition } from '../../harness/guest/guest.js'
-import { findMedium } from '../../harness/guest/guest-media.js'
-import { text } from '../../harness/vm/conditions.js'
-import { cacheFolder } from '../../machine/firmware/find-firmware.js'
 import { type DebianArch, debianFiles } from '../debian-12.js'
 import { firmware } from '../levels.js'
 import { preseed } from './preseed.js'
