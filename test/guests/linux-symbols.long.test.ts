@@ -26,14 +26,13 @@ test.skipIf(!isAmd64 || noFirmware)('a panic of Linux has names, wherever the ke
 
   const crashed = bootLinux([], CRASH, { ...MEMORY, symbols: [{ file }] }, 'kaslr')
   crashed.until('end Kernel panic', 600)
-  const { backtraces, faults } = crashed.machine.report()
+  const { backtraces } = crashed.machine.report()
   const serial = crashed.serial()
   crashed.machine.close()
   // The kernel says itself by how much it has moved.
   const [, moved] = /Kernel Offset: (0x[\da-f]+) from/.exec(serial) ?? []
   expect(Number(moved)).toBeGreaterThan(0)
   const [{ frames }] = backtraces
-  console.log(serial.slice(-3000), frames, faults)
   const calls = frames.map(({ symbol }) => symbol)
   expect(calls).toContain('panic')
   expect(calls).toContain('sysrq_handle_crash')
