@@ -15,6 +15,7 @@ const words = (faults: ReturnType<ReturnType<typeof runProtected>['cpu']['engine
     lastIo: [],
     unhandled: [],
     warnings: [],
+    backtraces: [],
     mediaFailures: [],
   } as never)
   return [
