@@ -1,4 +1,5 @@
 /** The command without a process of its own: what it says and its exit code, for the many cases that end before a machine is made. */
+import { format } from 'node:util'
 import { vi } from 'vitest'
 import type { Ended } from './command.js'
 
@@ -15,7 +16,11 @@ export async function inProcess(args: readonly string[]): Promise<Ended> {
       done?.()
       return true
     }) as typeof process.stdout.write)
-  const spies = [hear('stdout'), hear('stderr')]
+  // Vitest has its own console.
+  const print = vi.spyOn(console, 'log').mockImplementation((...words) => {
+    ended.stdout += `${format(...words)}\n`
+  })
+  const spies = [hear('stdout'), hear('stderr'), print]
   const before = process.exitCode
   const { main } = (await import(MAIN)) as { main(args: readonly string[]): Promise<number> }
   try {

@@ -4,15 +4,18 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { bootwright } from '../cli/command.js'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { inProcess } from '../cli/in-process.js'
 
 const root = mkdtempSync(join(tmpdir(), 'stage-exchange-'))
 afterAll(() => rmSync(root, { recursive: true }))
 
 const cacheOf = (host: string) => join(root, host)
-const stages = (host: string, ...args: string[]) =>
-  bootwright(['stages', ...args], { env: { BOOTWRIGHT_CACHE: cacheOf(host) } })
+function stages(host: string, ...args: string[]) {
+  vi.stubEnv('BOOTWRIGHT_CACHE', cacheOf(host))
+  return inProcess(['stages', ...args])
+}
+afterEach(() => void vi.unstubAllEnvs())
 const here = (host: string) => readdirSync(join(cacheOf(host), 'stages')).sort()
 const INSTALLED = `installed-${'a'.repeat(20)}.snapshot`
 const PROMPT = `prompt-${'b'.repeat(20)}.snapshot`
