@@ -16,9 +16,9 @@ const CRASH = 'echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger'
 const MEMORY = { memory: 512 << 20 }
 
 test.skipIf(!isAmd64 || noFirmware)('a panic of Linux has names, wherever the kernel has moved itself', () => {
-  const teller = bootLinux([], 'echo begin; cat /proc/kallsyms; echo end', MEMORY, 'nokaslr quiet')
-  teller.until('end\r\n', 600)
-  const text = teller.serial().split('begin\r\n')[1].split('end\r\n')[0].replaceAll('\r', '')
+  const teller = bootLinux([], 'echo here they are; cat /proc/kallsyms; echo that is all', MEMORY, 'nokaslr quiet')
+  teller.until('that is all\r\n', 600)
+  const text = teller.serial().split('here they are\r\n')[1].split('that is all\r\n')[0].replaceAll('\r', '')
   teller.machine.close()
   const file = readSymbolMap('kallsyms', text)
   const entry = file.symbols.find(({ name }) => name === 'entry_SYSCALL_64')
