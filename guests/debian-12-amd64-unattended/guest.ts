@@ -8,5 +8,5 @@ export default defineGuest({
   name: 'debian-12-amd64-unattended',
   title: 'Debian 12 amd64, unattended installer',
   hostTimeout: '1h',
-  heavy: 'executes some 30,000 million instructions',
+  heavy: 'executes some 60,000 million instructions',
 })

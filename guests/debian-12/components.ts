@@ -33,7 +33,7 @@ const DEBOOTSTRAP = ['functions', 'scripts/sid', 'scripts/debian-common']
 
 /** Changes with the scripts below. */
 export function componentsRevision(): string {
-  return createHash('sha256').update(PARTITION).digest('hex')
+  return createHash('sha256').update(PARTITION).update(UNSIGNED).digest('hex')
 }
 
 export async function ownComponents(arch: DebianArch, suite: string, archive: PackageFiles): Promise<OwnPackage[]> {
@@ -54,6 +54,7 @@ async function debootstrap(suite: string, archive: PackageFiles): Promise<OwnPac
       ...(await Promise.all(files)),
       { path: `${below}/scripts/${suite}`, link: 'sid' },
       { path: 'usr/sbin/debootstrap', data: await readFile(join(folder, 'usr/sbin/debootstrap')), executable: true },
+      { path: 'usr/lib/base-installer.d/50unsigned-archive', data: UNSIGNED, executable: true },
     ],
   })
 }
@@ -166,4 +167,12 @@ mount -t ext4 -o errors=remount-ro "$part" /target || stop failed
 mkdir -p /target/etc
 echo "UUID=$(block-attr --uuid $part) / ext4 errors=remount-ro 0 1" >/target/etc/fstab
 echo "$disk" >/var/lib/one-partition.disk
+`
+
+/** Between debootstrap and apt's first update, which refuses an unsigned archive whatever the installer's own setting says. */
+const UNSIGNED = `#!/bin/sh
+set -e
+if [ "$(debconf-get debian-installer/allow_unauthenticated || true)" = true ]; then
+	echo 'Acquire::AllowInsecureRepositories "true";' >/target/etc/apt/apt.conf.d/00unsigned-archive
+fi
 `

@@ -1,5 +1,5 @@
 /**
- * Debian 12's installer left to itself, up to where it installs the base system: iPXE in the network card fetches it by HTTP
+ * Debian 12's installer left to itself, up to where dpkg installs the base system: iPXE in the network card fetches it by HTTP
  * while the disk is empty, and the preseed and all packages come from the LAN as well.
  */
 
@@ -88,6 +88,12 @@ export function debianInstallation(
         name: 'base-system',
         title: 'the base system is being installed',
         until: text(/Installing the base system/),
+        timeout: '30m',
+      },
+      {
+        name: 'core-packages',
+        title: 'its packages were fetched and extracted, and dpkg installs them on the disk',
+        until: text(/Installing the base system[\s\S]*(Installing core packages|Unpacking )/),
         timeout: '30m',
       },
     ],
