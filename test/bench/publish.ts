@@ -70,6 +70,7 @@ function chart(result: BenchResult): string {
   )
   const mean = bars.length > 0 ? `, geometric mean ${geometricMean(bars.map(([, ratio]) => ratio)).toFixed(2)}` : ''
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="11">
+<title>How fast Bootwright is beside QEMU and v86</title>
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="8" y="14" font-size="12">Speed as a multiple of QEMU TCG -icount (longer to the right is faster)${mean}</text>
 ${marks.join('\n')}
