@@ -122,7 +122,7 @@ function served(path: string, content: HttpContent, where: string): ServedConfig
   if (typeof content !== 'string') {
     if ('upstream' in content && !isUpstream(content.upstream))
       throw new OptionError(
-        `${where}.http '${path}': the upstream '${content.upstream}' is no address; write it as in http://deb.debian.org/debian`,
+        `${where}.http '${path}': the upstream '${content.upstream}' is no address; write it as in http://mirror.example/debian`,
       )
     return content
   }
