@@ -171,7 +171,7 @@ export class ScreenSteps {
     private readonly job: BootJob,
     private readonly enter: () => void,
   ) {
-    this.patterns = (job.screens ?? []).map((source) => new RegExp(source))
+    this.patterns = (job.screens ?? []).map((source) => new RegExp(source, 'm'))
   }
 
   /** Whether the last one is there. */
