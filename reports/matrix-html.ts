@@ -6,7 +6,7 @@ import { type Html, html, raw } from './html.js'
 import {
   type Cell,
   cellId,
-  cellOf,
+  cellIn,
   columnsOf,
   type GuestRow,
   type LevelResult,
@@ -51,7 +51,7 @@ ${run.firmware && html`<li>Firmware <b>${run.firmware}</b></li>`}
 <tbody>
 ${result.guests.map(
   (guest) => html`<tr><th scope="row">${guest.title}</th><td class="family">${guest.family}</td>${columns.map(
-    (column) => tableCell(cellOf(result, guest.name, column.engine.id, column.device.id)),
+    (column) => tableCell(cellIn(result, guest.name, column)),
   )}</tr>
 `,
 )}</tbody>
@@ -84,7 +84,7 @@ function mark(status: Status): Html {
 
 function guestSection(result: MatrixResult, guest: GuestRow): Html {
   const cells = columnsOf(result).flatMap((column) => {
-    const cell = cellOf(result, guest.name, column.engine.id, column.device.id)
+    const cell = cellIn(result, guest.name, column)
     return cell ? [{ cell, column: column.title }] : []
   })
   return html`<section class="guest" aria-labelledby="guest-${guest.name}">

@@ -1,6 +1,6 @@
 /** The matrix as Markdown: for a repository's page or a CI summary. Screenshots are linked by path, never embedded. */
 import { fence, plain } from './markdown.js'
-import { type Cell, cellOf, columnsOf, type MatrixResult } from './matrix-result.js'
+import { type Cell, cellIn, columnsOf, type MatrixResult } from './matrix-result.js'
 import { accessName, count, duration, exitName, guestTime, progress, summary } from './words.js'
 
 const MARKS = { passed: '✅', failed: '❌', skipped: '⚪' }
@@ -18,14 +18,14 @@ export function renderMatrixMarkdown(result: MatrixResult): string {
     `| --- | --- |${' --- |'.repeat(columns.length)}`,
   ]
   for (const guest of result.guests) {
-    const cells = columns.map((column) => summarise(cellOf(result, guest.name, column.engine.id, column.device.id)))
+    const cells = columns.map((column) => summarise(cellIn(result, guest.name, column)))
     lines.push(`| ${plain(guest.title)} | ${plain(guest.family)} | ${cells.join(' | ')} |`)
   }
   for (const guest of result.guests) {
     lines.push('', `## ${plain(guest.title)}`, '')
     lines.push(`\`${guest.name}\`, ${plain(guest.licence)}. Media: ${guest.media.map(plain).join('; ')}.`)
     for (const column of columns) {
-      const cell = cellOf(result, guest.name, column.engine.id, column.device.id)
+      const cell = cellIn(result, guest.name, column)
       if (cell) lines.push(...details(cell, column.title))
     }
   }

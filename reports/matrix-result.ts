@@ -150,19 +150,40 @@ export function parseMatrix(data: unknown): MatrixResult {
   throw new ResultFormatError(`This matrix.json is damaged: ${words}.`)
 }
 
+export interface MatrixColumn {
+  engine: Column
+  device: Column
+  title: string
+}
+
 /** The cell of a guest in a column; undefined where it was not run. */
 export function cellOf(result: MatrixResult, guest: string, engine: string, device: string): Cell | undefined {
   return result.cells.find((cell) => cell.guest === guest && cell.engine === engine && cell.device === device)
 }
 
-/** Every pair of engine and devices, in order: the matrix's columns. */
-export function columnsOf(result: MatrixResult): { engine: Column; device: Column; title: string }[] {
+/** Every pair of engine and devices, in order: the matrix's columns. Devices with which nothing was booted have none. */
+export function columnsOf(result: MatrixResult): MatrixColumn[] {
+  const booted = result.devices.filter(({ id }) => result.cells.some((c) => c.device === id && c.status !== 'skipped'))
+  const devices = booted.length > 0 ? booted : result.devices.slice(0, 1)
   return result.engines.flatMap((engine) =>
-    result.devices.map((device) => ({
+    devices.map((device) => ({
       engine,
       device,
-      title: result.devices.length > 1 ? `${engine.title}, ${device.title}` : engine.title,
+      title: devices.length > 1 ? `${engine.title}, ${device.title}` : engine.title,
     })),
+  )
+}
+
+/** What a column shows of a guest: its cell, and in the engine's first column what was skipped and has no column. */
+export function cellIn(result: MatrixResult, guest: string, column: MatrixColumn): Cell | undefined {
+  const columns = columnsOf(result).filter(({ engine }) => engine.id === column.engine.id)
+  const own = cellOf(result, guest, column.engine.id, column.device.id)
+  if (own || columns[0].device.id !== column.device.id) return own
+  return result.cells.find(
+    (cell) =>
+      cell.guest === guest &&
+      cell.engine === column.engine.id &&
+      !columns.some(({ device }) => device.id === cell.device),
   )
 }
 

@@ -5,7 +5,15 @@ import { describe, expect, test } from 'vitest'
 import { html, raw } from '../../reports/html.js'
 import { renderMatrixHtml } from '../../reports/matrix-html.js'
 import { renderMatrixMarkdown } from '../../reports/matrix-markdown.js'
-import { cellId, cellOf, columnsOf, countOf, parseMatrix, ResultFormatError } from '../../reports/matrix-result.js'
+import {
+  cellId,
+  cellIn,
+  cellOf,
+  columnsOf,
+  countOf,
+  parseMatrix,
+  ResultFormatError,
+} from '../../reports/matrix-result.js'
 import { accessName, count, duration, exitName, progress, summary } from '../../reports/words.js'
 import { writeMatrix } from '../../reports/write-matrix.js'
 import { PIXEL, sampleMatrix } from './sample.js'
@@ -38,12 +46,24 @@ describe('the result model', () => {
     matrix.engines.push({ id: 'kvm', title: 'kvm' })
     expect(columnsOf(matrix).map((column) => column.title)).toEqual(['soft', 'kvm'])
     matrix.devices.push({ id: 'virtio', title: 'virtio' })
+    const booted = matrix.cells.find(({ status }) => status === 'passed') as (typeof matrix.cells)[number]
+    matrix.cells.push({ ...booted, device: 'virtio' })
     expect(columnsOf(matrix).map((column) => column.title)).toEqual([
       'soft, standard PC',
       'soft, virtio',
       'kvm, standard PC',
       'kvm, virtio',
     ])
+  })
+
+  test('devices with which nothing was booted have no column, and what was skipped is told in the first', () => {
+    const matrix = sampleMatrix()
+    const skipped = matrix.cells.find(({ status }) => status === 'skipped') as (typeof matrix.cells)[number]
+    matrix.devices.push({ id: 'virtio', title: 'virtio' })
+    skipped.device = 'virtio'
+    expect(columnsOf(matrix).map((column) => column.title)).toEqual(['soft'])
+    expect(cellIn(matrix, skipped.guest, columnsOf(matrix)[0])).toBe(skipped)
+    expect(renderMatrixHtml(matrix)).not.toContain('not run')
   })
 
   test('makes names that are safe in paths and fragments', () => {
