@@ -22,6 +22,8 @@ export class NetworkMembers {
   private readonly members = new Map<number, Member>()
   /** Scripts that tests wait for. */
   private awaited = 0
+  /** While a script that has ended waits until all stand. */
+  private standing: Promise<void> | undefined
 
   constructor(readonly meeting: Meeting) {}
 
@@ -72,7 +74,7 @@ export class NetworkMembers {
       // Where it was interrupted while it waited for the others.
       this.meeting.withdraw(member.number)
       member.isStanding = true
-      await this.standStill()
+      await this.allStand()
       member.isStanding = false
       member.active--
       this.awaited--
@@ -115,7 +117,17 @@ export class NetworkMembers {
     member.along = undefined
   }
 
-  /** Until all have come to where they wait for the others, or have ended their scripts. */
+  /**
+   * Until all have come to where they wait for the others, or have ended their scripts. Whose scripts ended on the way go on
+   * together: which of them the host ran to its end first is nothing that their guests may hear of.
+   */
+  private allStand(): Promise<void> {
+    this.standing ??= this.standStill().finally(() => {
+      this.standing = undefined
+    })
+    return this.standing
+  }
+
   private async standStill(): Promise<void> {
     const stands = ({ number, isStanding, isAsked }: Member) => isStanding || isAsked || this.meeting.hasArrived(number)
     while (true) {
