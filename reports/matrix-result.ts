@@ -40,6 +40,8 @@ export const LevelResult = z.object({
   status: Status,
   /** Why it failed or was skipped, one sentence. */
   reason: z.string().optional(),
+  /** What it needs to be reached, or what is amiss although it is: `with acpi=off`. */
+  note: z.string().optional(),
   /** Since power-on. */
   guestTimeNs: z.number().nonnegative().optional(),
   hostTimeMs: z.number().nonnegative().optional(),
@@ -54,6 +56,26 @@ export const MachineExit = z.object({
   detail: z.string().optional(),
 })
 
+/** A file that a guest was booted from, by what is in it. */
+export const MediumHash = z.object({
+  /** What it is to the machine: `floppy A`, `kernel`, `BIOS`. */
+  what: z.string(),
+  /** Its file's name, without folders. */
+  name: z.string(),
+  sha256: z.string(),
+  bytes: z.number().nonnegative().optional(),
+})
+
+const Host = z.object({
+  os: z.string(),
+  arch: z.string(),
+  cpu: z.string(),
+  cores: z.number().int().positive(),
+  node: z.string(),
+})
+
+const Bootwright = z.object({ version: z.string(), commit: z.string().optional() })
+
 export const Cell = z.object({
   guest: z.string(),
   engine: z.string(),
@@ -62,8 +84,15 @@ export const Cell = z.object({
   status: Status,
   /** Why it failed or was skipped, one sentence or two. */
   reason: z.string().optional(),
-  /** When, where that was in an earlier run than the matrix's. ISO 8601, UTC. */
+  /** When it was booted. ISO 8601, UTC. */
   measured: z.iso.datetime().optional(),
+  /** Where and with what, where that is not what is said of the whole matrix's run. */
+  host: Host.optional(),
+  bootwright: Bootwright.optional(),
+  /** What it was booted from. */
+  media: z.array(MediumHash).optional(),
+  /** The command that does it again. */
+  command: z.string().optional(),
   /** The engine's own words on why it was taken. */
   engineReason: z.string().optional(),
   /** The highest level reached. */
@@ -102,14 +131,8 @@ export const MatrixResult = z.object({
     /** ISO 8601, UTC. */
     date: z.iso.datetime(),
     durationMs: z.number().nonnegative(),
-    host: z.object({
-      os: z.string(),
-      arch: z.string(),
-      cpu: z.string(),
-      cores: z.number().int().positive(),
-      node: z.string(),
-    }),
-    bootwright: z.object({ version: z.string(), commit: z.string().optional() }),
+    host: Host,
+    bootwright: Bootwright,
     firmware: z.string().optional(),
   }),
   guests: z.array(GuestRow),
@@ -118,6 +141,7 @@ export const MatrixResult = z.object({
   cells: z.array(Cell),
 })
 
+export type MediumHash = z.infer<typeof MediumHash>
 export type Status = z.infer<typeof Status>
 export type Screenshot = z.infer<typeof Screenshot>
 export type Evidence = z.infer<typeof Evidence>
@@ -156,15 +180,13 @@ export interface MatrixColumn {
   title: string
 }
 
-/** The cell of a guest in a column; undefined where it was not run. */
-export function cellOf(result: MatrixResult, guest: string, engine: string, device: string): Cell | undefined {
-  return result.cells.find((cell) => cell.guest === guest && cell.engine === engine && cell.device === device)
-}
-
-/** Every pair of engine and devices, in order: the matrix's columns. Devices with which nothing was booted have none. */
+/**
+ * The matrix's columns, in order: the engines, or where a guest was booted with several sets of devices on one of them,
+ * every pair of engine and devices. Devices with which nothing was booted have none.
+ */
 export function columnsOf(result: MatrixResult): MatrixColumn[] {
   const booted = result.devices.filter(({ id }) => result.cells.some((c) => c.device === id && c.status !== 'skipped'))
-  const devices = booted.length > 0 ? booted : result.devices.slice(0, 1)
+  const devices = booted.length > 0 && hasSeveralDevices(result) ? booted : result.devices.slice(0, 1)
   return result.engines.flatMap((engine) =>
     devices.map((device) => ({
       engine,
@@ -174,17 +196,35 @@ export function columnsOf(result: MatrixResult): MatrixColumn[] {
   )
 }
 
-/** What a column shows of a guest: its cell, and in the engine's first column what was skipped and has no column. */
+function hasSeveralDevices({ cells }: MatrixResult): boolean {
+  const seen = new Set<string>()
+  for (const { guest, engine, status } of cells) {
+    if (status === 'skipped') continue
+    const key = JSON.stringify([guest, engine])
+    if (seen.has(key)) return true
+    seen.add(key)
+  }
+  return false
+}
+
+/** What a column shows of a guest: its cell, and in the engine's first column also what has no column of its own. */
 export function cellIn(result: MatrixResult, guest: string, column: MatrixColumn): Cell | undefined {
   const columns = columnsOf(result).filter(({ engine }) => engine.id === column.engine.id)
-  const own = cellOf(result, guest, column.engine.id, column.device.id)
-  if (own || columns[0].device.id !== column.device.id) return own
-  return result.cells.find(
-    (cell) =>
-      cell.guest === guest &&
-      cell.engine === column.engine.id &&
-      !columns.some(({ device }) => device.id === cell.device),
-  )
+  const cells = result.cells.filter((cell) => cell.guest === guest && cell.engine === column.engine.id)
+  const own = cells.filter(({ device }) => device === column.device.id)
+  const isFirst = columns[0]?.device.id === column.device.id
+  const others = isFirst ? cells.filter((cell) => !columns.some(({ device }) => device.id === cell.device)) : []
+  const shown = [...own, ...others]
+  return shown.find(({ status }) => status !== 'skipped') ?? shown[0]
+}
+
+/** How a level stands, in the words of support matrices. */
+export type Standing = 'works' | 'works with a note' | 'broken' | 'untested'
+
+export function standingOf({ status, note }: Pick<LevelResult, 'status' | 'note'>): Standing {
+  if (status === 'skipped') return 'untested'
+  if (status === 'failed') return 'broken'
+  return note === undefined ? 'works' : 'works with a note'
 }
 
 export function countOf(result: MatrixResult): { [status in Status]: number } {

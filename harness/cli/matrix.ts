@@ -1,30 +1,23 @@
 /** `bootwright matrix`: boots guests on engines, shows how far each gets, and writes the support matrix. */
 
 import { availableParallelism } from 'node:os'
-import { join, relative } from 'node:path'
+import { basename, isAbsolute } from 'node:path'
 import { Command } from 'commander'
 import { Listr } from 'listr2'
+import { makeFolder } from '../../reports/make-folder.js'
 import { type Cell, countOf, type MatrixResult } from '../../reports/matrix-result.js'
-import { hasMeasured, mergeMatrix } from '../../reports/merge-matrix.js'
 import { printable } from '../../reports/printable.js'
+import { readResults } from '../../reports/results-folder.js'
 import { duration, guestTime, progress as levelsReached, summary } from '../../reports/words.js'
-import { makeFolder, readMatrix, writeMatrix } from '../../reports/write-matrix.js'
 import { type Guest, GuestError, guestMachine, guestNames, type Level, loadGuest } from '../guest/guest.js'
-import {
-  columnOf,
-  type EngineChoice,
-  hostTimeoutMs,
-  inParallel,
-  type MatrixFrame,
-  matrixResult,
-  runCell,
-} from '../guest/matrix-run.js'
+import { columnOf, type EngineChoice, hostTimeoutMs, inParallel, runCell } from '../guest/matrix-run.js'
 import type { Progress } from '../protocol/messages.js'
 import { nearest } from '../words/nearest.js'
 import { progressLines } from '../words/progress-words.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { paragraphs } from './help.js'
+import { keeper, onInterrupt } from './matrix-keeper.js'
 
 const ENGINES = ['auto', 'kvm', 'soft'] as const
 const DEFAULT_OUT = 'out/matrix'
@@ -68,6 +61,8 @@ named, 2 wrong options, 3 the host lacks something, 4 there was no guest to boot
 interface Job {
   guest: Guest
   engine: EngineChoice
+  /** How a command line names the guest. */
+  named: string
   title: string
   /** It takes long, and was not asked for. */
   leftOut: boolean
@@ -79,34 +74,40 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
   try {
     const engines = parseEngines(flags.engine ?? ['soft'])
     if (flags.all && names.length > 0) throw new UsageError('--all and names of guests contradict each other; give one')
-    const guests = await loadGuests(names.length > 0 ? names : guestNames())
+    const named = await loadGuests(names.length > 0 ? names : guestNames())
+    const guests = [...named.keys()]
     checkOut(flags.out)
     // Without media nothing runs, and what is missing can be told all the same.
     const leftOut = (guest: Guest) => guest.heavy !== undefined && !flags.all && names.length === 0
     if (await anyMedia(guests.filter((guest) => !leftOut(guest)))) await ensureFirmware()
     const started = new Date()
-    const named = names.length > 0
     // Those that take longest come last, so that there is soon something to see.
     const byTime = [...guests].sort((a, b) => hostTimeoutMs(a) - hostTimeoutMs(b))
     const jobs = byTime.flatMap((guest) =>
       engines.map((engine) => ({
         guest,
         engine,
+        named: named.get(guest) as string,
         title: engines.length > 1 ? `${guest.title} on ${engine}` : guest.title,
         leftOut: leftOut(guest),
       })),
     )
     const keep = keeper({ guests, engines, started }, flags.out)
     const forget = onInterrupt(keep)
+    const run: RunJob = async (job, tell) => {
+      const cell = await runJob(job, tell)
+      keep.add(cell)
+      return cell
+    }
     try {
-      await (hasTerminal() ? runWithList(jobs, keep.running(runJob)) : runWithLines(jobs, keep.running(runJob)))
+      await (hasTerminal() ? runWithList(jobs, run) : runWithLines(jobs, run))
     } finally {
       forget()
     }
     const result = keep.result()
     console.log(`\n${summary(result)} (${duration(result.run.durationMs)}).`)
-    console.log(keep.write(true))
-    return exitCodeOf(result, named && !flags.allowMissing)
+    console.log(await keep.finish())
+    return exitCodeOf(result, names.length > 0 && !flags.allowMissing)
   } catch (error) {
     return complain(error)
   }
@@ -122,7 +123,7 @@ function checkOut(folder: string): void {
   if (folder === '') throw new UsageError('--out has an empty path; name a folder')
   try {
     makeFolder(folder)
-    readMatrix(folder)
+    for (const words of readResults(folder).damaged) process.stderr.write(`bootwright: ${words}\n`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (!['EEXIST', 'ENOTDIR', 'ENOENT'].includes(code ?? '')) throw error
@@ -133,54 +134,6 @@ function checkOut(folder: string): void {
 /** One that says how wide it is: lists are wrapped to that. */
 function hasTerminal(): boolean {
   return process.stdout.isTTY && process.stdout.columns > 0
-}
-
-interface Keeper {
-  /** The job, whose cell is kept as soon as it is there. */
-  running(run: RunJob): RunJob
-  /** What this run has found. */
-  result(): MatrixResult
-  /** Puts what was measured into the folder's matrix, and says where that is. */
-  write(over: boolean): string
-}
-
-function keeper(frame: MatrixFrame, folder: string): Keeper {
-  const cells: Cell[] = []
-  const result = () => {
-    const found = new Set(cells.map(({ guest }) => guest))
-    return matrixResult({ ...frame, guests: frame.guests.filter(({ name }) => found.has(name)) }, cells)
-  }
-  const write = (over: boolean) => {
-    const now = result()
-    const before = readMatrix(folder)
-    const page = join(folder, 'matrix.html')
-    if (!hasMeasured(now) && (before || !over)) return `Nothing was measured: ${page} is as it was`
-    const { html } = writeMatrix(before ? mergeMatrix(before, now) : now, folder)
-    return `The matrix is in ${relative('', html) || html}`
-  }
-  return {
-    result,
-    write,
-    running: (run) => async (job, tell) => {
-      const cell = await run(job, tell)
-      cells.push(cell)
-      if (cell.status !== 'skipped') write(false)
-      return cell
-    },
-  }
-}
-
-/** What has finished is kept; machines end with the process. */
-function onInterrupt(keep: Keeper): () => void {
-  const end = () => {
-    console.log(`\n${summary(keep.result())}, then it was interrupted. ${keep.write(false)}`)
-    process.exit(EXIT.interrupted)
-  }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.on(signal, end)
-  return () => {
-    for (const signal of signals) process.off(signal, end)
-  }
 }
 
 /** @param all A guest that could not be booted is a failure. */
@@ -202,23 +155,21 @@ function parseEngines(names: readonly string[]): EngineChoice[] {
   return [...new Set(engines)]
 }
 
-async function loadGuests(names: readonly string[]): Promise<Guest[]> {
-  const guests: Guest[] = []
+/** Guests, and how a command line names each: others are told no folders of this host. */
+async function loadGuests(names: readonly string[]): Promise<Map<Guest, string>> {
+  const guests = new Map<Guest, string>()
   for (const name of new Set(names)) {
     const guest = await loadGuest(name)
-    if (guests.some((other) => other.name === guest.name))
+    if ([...guests.keys()].some((other) => other.name === guest.name))
       throw new GuestError(`two of the guests are called '${guest.name}'; give one of them another name`)
-    guests.push(guest)
+    guests.set(guest, isAbsolute(name) ? basename(name) : name)
   }
   return guests
 }
 
-const runJob: RunJob = async ({ guest, engine, leftOut }, tell) => {
+const runJob: RunJob = async ({ guest, engine, named, leftOut }, tell) => {
   if (leftOut) return leftOutCell(guest, engine)
-  return runCell(guest, {
-    engine,
-    onProgress: tell,
-  })
+  return runCell(guest, { engine, named, onProgress: tell })
 }
 
 function leftOutCell(guest: Guest, engine: EngineChoice): Cell {

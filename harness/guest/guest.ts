@@ -31,6 +31,8 @@ export interface Level {
   /** Typed first, in Packer's boot-command language. */
   keys?: string | readonly string[]
   until: Condition
+  /** What has to be known beside that it works: `with acpi=off`. */
+  note?: string
   /** Guest time to wait for the condition, e.g. `90s`; default 5 minutes. */
   timeout?: string
 }
@@ -129,6 +131,7 @@ const Definition = z.strictObject({
         title: Name,
         keys: Keys.optional().describe('a text, or a list of texts'),
         until: z.looseObject({ kind: z.string() }).describe("a condition, as in text(/login:/) or serial('ready')"),
+        note: Name.optional(),
         timeout: z.string().optional().describe("a time, as in '90s'"),
       }),
     )

@@ -6,8 +6,8 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import { FirmwareMissingError, findFirmware } from '../../machine/firmware/find-firmware.js'
-import type { Cell, Evidence, GuestRow, LevelResult, MatrixResult } from '../../reports/matrix-result.js'
-import type { MachineConfig } from '../config/machine-config.js'
+import type { Cell, Evidence, GuestRow, LevelResult, MatrixResult, MediumHash } from '../../reports/matrix-result.js'
+import { driveMedia, firmwarePaths, type MachineConfig } from '../config/machine-config.js'
 import { toFailPatterns, toPhasePatterns } from '../keys/patterns.js'
 import { matrixColumn, readGuest } from '../options/read-options.js'
 import { encodePng } from '../picture/screenshot.js'
@@ -15,6 +15,7 @@ import type { Progress } from '../protocol/messages.js'
 import type { Look, RunResult, Script } from '../protocol/script.js'
 import { VmError } from '../thread/errors.js'
 import { VmThread, type VmThreadOptions } from '../thread/machine-thread.js'
+import { inputsOf } from '../thread/snapshot-files.js'
 import { parseDuration } from '../units/durations.js'
 import { allMedia, type Guest, guestMachine, guestMedia, type Level, levelSteps } from './guest.js'
 import { MissingMediaError } from './guest-media.js'
@@ -36,6 +37,8 @@ export interface CellOptions extends Pick<VmThreadOptions, 'machineModule'> {
   onProgress?: (level: Level, progress: Progress) => void
   /** Host time beyond the guest's after which a machine that does not come back is ended, ms; default 10 s. */
   graceMs?: number
+  /** How the guest is named on a command line; default its name. */
+  named?: string
 }
 
 /**
@@ -52,8 +55,12 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
     levels: [],
   }
   let config: MachineConfig
+  cell.measured = new Date().toISOString()
+  cell.command = `bootwright matrix ${options.named ?? guest.name} --engine ${options.engine}`
   try {
     config = { ...(await guestMachine(guest)), engine: options.engine }
+    // What cannot be read is told when the machine is made.
+    cell.media = await mediaHashes(config).catch(() => undefined)
   } catch (error) {
     if (error instanceof MissingMediaError) return { ...cell, reason: `${error.message}.` }
     throw error
@@ -90,6 +97,13 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
   }
 }
 
+/** The files that a machine is made from, by their contents. */
+async function mediaHashes(config: MachineConfig): Promise<MediumHash[]> {
+  const whole = { ...config, firmware: firmwarePaths(config.firmware) }
+  const inputs = await inputsOf(whole, driveMedia(whole))
+  return inputs.map(({ what, path, sha256, size }) => ({ what, name: basename(path), sha256, bytes: size }))
+}
+
 /** One level; adds it and what it says of the machine to the cell. True when it was reached. */
 async function climb(
   vm: VmThread,
@@ -117,6 +131,7 @@ async function climb(
     title: level.title,
     status: passed ? 'passed' : 'failed',
     reason: passed ? undefined : result.error,
+    note: passed ? level.note : undefined,
     guestTimeNs: result.guestTimeNs,
     hostTimeMs: cell.hostTimeMs,
     instructions: result.instructions,
@@ -254,7 +269,15 @@ function guestRow(guest: Guest): GuestRow {
   }
 }
 
+let known: MatrixResult['run']['bootwright'] | undefined
+
+/** Asked of git once: sources that change later are not those that run. */
 function ownVersion(): MatrixResult['run']['bootwright'] {
+  known ??= findVersion()
+  return known
+}
+
+function findVersion(): MatrixResult['run']['bootwright'] {
   let root = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(root, 'package.json')) && root !== dirname(root)) root = dirname(root)
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { main } from '../../../harness/cli/main.js'
 import * as guests from '../../../harness/guest/guest.js'
 import { parseMatrix } from '../../../reports/matrix-result.js'
+import { readResults } from '../../../reports/results-folder.js'
 import { writeMatrix } from '../../../reports/write-matrix.js'
 import { sampleMatrix } from '../../reports/sample.js'
 import { programFloppy } from '../boot-programs.js'
@@ -86,6 +87,33 @@ describe('bootwright matrix', () => {
     expect(said).toMatch(/two of the guests are called 'freedos'/)
   })
 
+  test('two runs at once into one folder keep what each has measured', async () => {
+    const floppy = join(folder, 'exit0.img')
+    writeFileSync(floppy, programFloppy('exit0'))
+    const until = { kind: 'exit', reasons: ['debug-exit'] }
+    const paths = ['one', 'two', 'three'].map((name) => {
+      const machine = { memory: 16, floppies: [{ kind: 'file', path: floppy }] }
+      const levels = [{ name: 'end', title: 'x', until, note: 'at once' }]
+      const path = join(folder, `${name}.mjs`)
+      const guest = { name, title: name, family: 'test', licence: 'MIT', machine, levels }
+      writeFileSync(path, `export default ${JSON.stringify(guest)}`)
+      return path
+    })
+    const out = join(folder, 'out')
+    const runs = [paths.slice(0, 2), paths.slice(1)].map((some) => bootwright(['matrix', ...some, '--out', out]))
+    for (const { code, stderr } of await Promise.all(runs)) expect([code, stderr]).toEqual([0, ''])
+    const { measurements, matrix: all, unfiled } = readResults(out)
+    expect(unfiled).toEqual([])
+    expect(measurements.map(({ cell }) => cell.guest).sort()).toEqual(['one', 'three', 'two', 'two'])
+    expect(new Set(measurements.map(({ run }) => run.id)).size).toBe(2)
+    expect(all?.cells.map(({ guest }) => guest).sort()).toEqual(['one', 'three', 'two'])
+    expect(all?.cells[0].levels[0]).toMatchObject({ status: 'passed', note: 'at once' })
+    // One more, of one of them.
+    await bootwright(['matrix', paths[0], '--out', out])
+    expect(readResults(out).measurements).toHaveLength(5)
+    expect(readResults(out).matrix?.cells).toHaveLength(3)
+  }, 120_000)
+
   describe('what was measured before', () => {
     const json = () => readFileSync(join(folder, 'matrix.json'), 'utf8')
 
@@ -125,12 +153,16 @@ describe('bootwright matrix', () => {
       writeFileSync(other, programFloppy('exit0'))
       writeFileSync(done, readFileSync(done, 'utf8').replace('exit0.img', 'done.img'))
       // The signal comes when one has finished and the other never will.
-      const interrupted = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', out: string) =>
-        bootwright(['matrix', done, endless, '--out', out], {
+      const interrupted = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', out: string) => {
+        let sent = false
+        return bootwright(['matrix', done, endless, '--out', out], {
           onOutput: (text, signal) => {
-            if (text.includes('✓ quick')) signal(name)
+            // A second one would not wait for the pages.
+            if (text.includes('✓ quick') && !sent) signal(name)
+            sent ||= text.includes('✓ quick')
           },
         })
+      }
       for (const { code, stdout } of await Promise.all([
         interrupted('SIGINT', folder),
         interrupted('SIGTERM', join(folder, 'term')),
@@ -139,10 +171,14 @@ describe('bootwright matrix', () => {
         expect([code, stdout]).toEqual([130, expect.stringMatching(/1 of 1 reached .*then it was interrupted/)])
       for (const out of ['term', 'hup']) expect(existsSync(join(folder, out, 'matrix.json'))).toBe(true)
       const now = parseMatrix(JSON.parse(json()))
-      expect(now.cells.map(({ guest }) => guest)).toEqual([...before.cells.map(({ guest }) => guest), 'quick'])
+      expect(now.guests.map(({ name }) => name)).toEqual([...before.guests.map(({ name }) => name), 'quick'])
+      expect(now.cells.map(({ guest }) => guest).sort()).toEqual(['absent', 'broken', 'freedos', 'quick'])
       expect(json()).not.toContain(folder)
-      const old = now.cells.find(({ measured }) => measured)
+      const old = now.cells.find(({ guest }) => guest === 'freedos')
       expect(old?.measured).toBe(before.run.date)
+      const quickly = now.cells.find(({ guest }) => guest === 'quick')
+      expect(quickly?.command).toBe('bootwright matrix quick.mjs --engine soft')
+      expect(quickly?.media?.[0]).toMatchObject({ what: 'the floppy drive A', name: 'done.img', bytes: 737280 })
       const pictures = before.cells.flatMap(({ levels }) =>
         levels.flatMap(({ evidence }) => evidence?.screenshot?.path ?? []),
       )
