@@ -3,11 +3,12 @@
 // that `npx bootwright …` always runs what is there; BOOTWRIGHT_NO_BUILD=1 runs what was built last.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import * as module from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const main = join(root, 'dist/harness/cli/main.js')
+const main = join(root, 'dist/bundle/main.js')
 const build = join(root, 'scripts/build.js')
 const INFRASTRUCTURE = 3
 
@@ -37,10 +38,16 @@ if (existsSync(build) && process.env.BOOTWRIGHT_NO_BUILD !== '1') {
 }
 if (!existsSync(main)) fail(`${main} is missing; run 'npm run build' in ${root}`)
 
+// From Node 22 on what it has compiled is kept.
+module.enableCompileCache?.()
+if (process.env.BOOTWRIGHT_DEBUG === '1') process.setSourceMapsEnabled(true)
+
 let code = INFRASTRUCTURE
 try {
+  const args = process.argv.slice(2)
   const command = await import(pathToFileURL(main).href)
-  code = await command.main(process.argv.slice(2))
+  command.begin(args)
+  code = await command.main(args)
 } catch (error) {
   process.stderr.write(`bootwright: cannot start: ${String(error?.message ?? error).split('\n')[0]}\n`)
   if (process.env.BOOTWRIGHT_DEBUG === '1') process.stderr.write(`${error?.stack}\n`)

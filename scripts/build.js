@@ -1,5 +1,5 @@
 // Builds dist/: TypeScript by tsc, the soft engine's core by AssemblyScript where its sources are others than core.wasm
-// was made from, and the machine's thread in one file.
+// was made from, and what loads at a start in few files.
 // With --if-stale nothing is done when dist/ is newer than every source.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -48,11 +48,11 @@ function compileTypeScript() {
   return node([join(typescript, 'bin/tsc'), '-p', 'tsconfig.build.json'])
 }
 
-const bundleWorker = () => node([join(root, 'scripts/bundle-worker.js')])
+const bundle = () => node([join(root, 'scripts/bundle.js')])
 
 /** All but the core, within seconds. Returns whether it went well; what is wrong has been printed. */
 export function compile() {
-  return compileTypeScript() && bundleWorker()
+  return compileTypeScript() && bundle()
 }
 
 function builtCore() {
@@ -71,7 +71,7 @@ export function build() {
   const compiled = compileTypeScript()
   const core = !isCoreStale() || builtCore()
   // It makes a machine.
-  if (!compiled || !core || !bundleWorker()) return false
+  if (!compiled || !core || !bundle()) return false
   mkdirSync(dirname(STAMP), { recursive: true })
   writeFileSync(STAMP, `${started.toISOString()}\n`)
   return true

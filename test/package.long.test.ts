@@ -38,6 +38,7 @@ describe('the package', () => {
     expect(files).toContain('dist/machine/cpu/soft/core.wasm')
     expect(files).toContain('dist/harness/runtime/worker.bundle.cjs')
     expect(files).toContain('dist/harness/runtime/worker.bundle.cjs.LICENSES.txt')
+    expect(files).toContain('dist/bundle/LICENSES.txt')
     const code = files.filter((path) => path.startsWith('dist/harness/') && path.endsWith('.js'))
     const unmapped = code.filter((path) => !path.includes('/page/') && !files.includes(`${path}.map`))
     expect(unmapped).toEqual([])

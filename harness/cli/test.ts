@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Command } from 'commander'
+import { compiledFile } from '../thread/worker-thread.js'
 import { COMMAND_VARIABLE } from '../vitest/command-watch.js'
 import { EXIT, HostError } from './errors.js'
 import { paragraphs } from './help.js'
@@ -100,7 +101,7 @@ function findVitest(): string {
 }
 
 function reporterFile(): string {
-  const here = fileURLToPath(new URL('../vitest/reporter.js', import.meta.url))
+  const here = fileURLToPath(compiledFile('bundle/reporter.js'))
   if (!existsSync(here)) throw new HostError(`${here} is missing; run 'npm run build'`)
   return process.platform === 'win32' ? pathToFileURL(here).href : here
 }

@@ -39,7 +39,7 @@ export type TraceInput =
   | { kind: 'wait'; guestTimeNs: number; title: string }
   | { kind: 'waited'; guestTimeNs: number; outcome: WaitOutcome; error?: string }
 
-/** Sent to the worker at its start. */
+/** The first message to the worker. */
 export interface WorkerStart {
   config: MachineConfig
   /** URL of a module whose `createMachine` makes the machine; tests put another one in. */

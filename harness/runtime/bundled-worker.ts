@@ -1,6 +1,6 @@
 /**
  * The machine's thread from one file, in code that V8 has compiled before: `worker.ts` and all that it imports is 250
- * files, which take Node longer to load than a machine to be made. `scripts/bundle-worker.js` makes both; where V8 is
+ * files, which take Node longer to load than a machine to be made. `scripts/bundle.js` makes both; where V8 is
  * another than it was there, it leaves its code alone and compiles.
  */
 import { readFileSync } from 'node:fs'

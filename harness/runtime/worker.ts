@@ -2,7 +2,8 @@
  * The thread of one machine: makes it, runs its scripts, and tells what comes out of it. `machine-thread.ts` is the other
  * end. While a script runs the thread is busy, and only the control port is looked at.
  */
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { once } from 'node:events'
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { useCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
 import type { HttpAnswer, NetworkContents } from '../../machine/network/contents.js'
@@ -24,8 +25,8 @@ import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
 
 const host = parentPort as MessagePort
-const start = workerData as WorkerStart
-const control = start.control as MessagePort
+let start: WorkerStart
+let control: MessagePort
 
 /** The request whose script runs. */
 let running = 0
@@ -38,6 +39,10 @@ function tell(message: WorkerMessage): void {
 }
 
 async function main(): Promise<void> {
+  // Loaded, it waits for the options.
+  const [message] = (await once(host, 'message')) as [WorkerStart]
+  start = message
+  control = start.control as MessagePort
   if (start.core) useCore(start.core)
   const { machineModule } = start
   const { createMachine } = (

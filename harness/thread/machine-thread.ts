@@ -1,14 +1,9 @@
 /**
- * A machine in a thread of its own, as the rest of the harness holds it. The worker is compiled JavaScript: Node 20
- * loads no TypeScript in a worker, so under vitest or tsx, where this file is the source, the worker is the one in
- * `dist/`, and `npm run build` must have been run.
+ * A machine in a thread of its own, as the rest of the harness holds it.
  * The file is longer than others, because it is all that can be asked of the thread.
  */
 
-import { existsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
 import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
@@ -40,6 +35,7 @@ import { LastWords } from './last-words.js'
 import { filesOf, keepSnapshot, partsOf, releaseFiles, retainFiles, type Snapshot } from './snapshot.js'
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
+import { takeThread } from './worker-thread.js'
 
 export interface VmEvents {
   onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
@@ -162,12 +158,10 @@ export class VmThread {
     this.config = forkConfig(config)
     const { port1, port2 } = new MessageChannel()
     this.control = port1
-    const workerData: WorkerStart = { config, machineModule: options.machineModule, core, control: port2 }
-    this.worker = new Worker(workerFile(options.machineModule !== undefined), {
-      workerData,
-      transferList: [port2],
-      execArgv: [],
-    })
+    const { machineModule } = options
+    const start: WorkerStart = { config, machineModule, core, control: port2 }
+    this.worker = takeThread(machineModule !== undefined)
+    this.worker.postMessage(start, [port2])
     this.worker.on('message', (message: WorkerMessage) => this.receive(message))
     this.worker.on('error', (error) => this.fail(error))
     this.ended = new Promise((resolve) => {
@@ -531,23 +525,4 @@ async function startSpare(config: MachineConfig, machineModule: string | undefin
   // Not before: someone may be waiting for it, and nothing else keep the process.
   vm.unref()
   return vm
-}
-
-/** The worker: bundled where that is as new as the rest of `dist/`; as its many files where its stacks or parts of it are wanted. */
-function workerFile(inParts: boolean): string {
-  const folder = fileURLToPath(compiledFile(''))
-  const file = join(folder, 'harness/runtime/worker.js')
-  if (!existsSync(file)) throw new InfrastructureError(`${file} is missing; run 'npm run build'`)
-  if (inParts || process.env.BOOTWRIGHT_DEBUG === '1') return file
-  const changed = (path: string) => statSync(join(folder, path), { throwIfNoEntry: false })?.mtimeMs
-  // Written by each compilation that changed something; a package has none.
-  const compiled = changed('.tsbuildinfo') ?? 0
-  const isNew = (changed('harness/runtime/worker.bundle.cjs') ?? -1) >= compiled
-  return isNew ? join(folder, 'harness/runtime/bundled-worker.js') : file
-}
-
-/** A file of dist/, by its path there. */
-export function compiledFile(path: string): URL {
-  const isSource = fileURLToPath(import.meta.url).endsWith('.ts')
-  return new URL(`${isSource ? '../../dist' : '../..'}/${path}`, import.meta.url)
 }

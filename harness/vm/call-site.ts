@@ -4,8 +4,12 @@
  */
 import { fileURLToPath } from 'node:url'
 
-/** Frames of the harness tell its users nothing: compiled, or as maps of its sources name them. */
-const HERE = ['../', import.meta.url.includes('/dist/harness/') ? '../../../harness/' : '../../dist/harness/']
+/** Frames of the harness tell its users nothing: compiled, bundled, or as maps of its sources name them. */
+const HERE = (
+  import.meta.url.includes('/dist/harness/')
+    ? ['../', '../../bundle/', '../../../harness/']
+    : ['../', '../../dist/bundle/', '../../dist/harness/']
+)
   .map((path) => new URL(path, import.meta.url))
   .flatMap((url) => [url.href, fileURLToPath(url)])
 /** Nor do those of what runs the tests. */

@@ -4,7 +4,7 @@ import { vi } from 'vitest'
 import type { Ended } from './command.js'
 
 /** What was built before the tests, as a process of its own would run it. */
-const MAIN = new URL('../../../dist/harness/cli/main.js', import.meta.url).href
+const MAIN = new URL('../../../dist/bundle/main.js', import.meta.url).href
 
 /** One at a time: standard output and standard error are this process's. */
 export async function inProcess(args: readonly string[]): Promise<Ended> {

@@ -32,8 +32,8 @@ test('the thread begins with code that V8 compiled when it was built', async () 
   })`
   const taken = new Uint8Array(new SharedArrayBuffer(1))
   const { port1, port2: control } = new MessageChannel()
-  const workerData = { config, control, taken }
-  const worker = new Worker(begin, { eval: true, workerData, transferList: [control], execArgv: [] })
+  const worker = new Worker(begin, { eval: true, workerData: { taken }, execArgv: [] })
+  worker.postMessage({ config, control }, [control])
   await once(worker, 'exit')
   port1.close()
   expect(taken[0]).toBe(1)

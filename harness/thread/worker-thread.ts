@@ -1,0 +1,62 @@
+/**
+ * The thread in which a machine will live. It takes as long to load as the command that starts it: so a command that is
+ * going to need a machine begins it first, and its machine is made when the options have been read.
+ * Node 20 loads no TypeScript in a worker, so under vitest or tsx, where this file is the source, the worker is the one
+ * in `dist/`, and `npm run build` must have been run.
+ */
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { InfrastructureError } from './errors.js'
+
+let begun: Worker | undefined
+
+/** Begins a thread for the next machine. What is wrong with it is told to whoever asks for it. */
+export function beginThread(): void {
+  try {
+    begun ??= newThread()
+  } catch {
+    return
+  }
+  begun.unref()
+  begun.on('error', forget).on('exit', forget)
+}
+
+/**
+ * The thread that has been begun, or a new one. It makes its machine when it is sent a `WorkerStart`.
+ * @param inParts As its many files: where its stacks or parts of it are wanted.
+ * @throws InfrastructureError where it has not been built.
+ */
+export function takeThread(inParts: boolean): Worker {
+  const worker = begun
+  if (!worker || inParts) return newThread(inParts)
+  forget()
+  worker.removeListener('error', forget).removeListener('exit', forget)
+  worker.ref()
+  return worker
+}
+
+function forget(): void {
+  begun = undefined
+}
+
+const newThread = (inParts = false) => new Worker(workerFile(inParts), { execArgv: [] })
+
+function workerFile(inParts: boolean): string {
+  const folder = fileURLToPath(compiledFile(''))
+  const file = join(folder, 'harness/runtime/worker.js')
+  if (!existsSync(file)) throw new InfrastructureError(`${file} is missing; run 'npm run build'`)
+  if (inParts || process.env.BOOTWRIGHT_DEBUG === '1') return file
+  const changed = (path: string) => statSync(join(folder, path), { throwIfNoEntry: false })?.mtimeMs
+  // Written by each compilation that changed something; a package has none.
+  const compiled = changed('.tsbuildinfo') ?? 0
+  const isNew = (changed('harness/runtime/worker.bundle.cjs') ?? -1) >= compiled
+  return isNew ? join(folder, 'harness/runtime/bundled-worker.js') : file
+}
+
+/** A file of dist/, by its path there. */
+export function compiledFile(path: string): URL {
+  const isSource = fileURLToPath(import.meta.url).endsWith('.ts')
+  return new URL(`${isSource ? '../../dist' : '../..'}/${path}`, import.meta.url)
+}
