@@ -7,7 +7,16 @@ export type { MachineConfig } from './config/machine-config.js'
 export type { Guest, GuestDefinition, Level } from './guest/guest.js'
 export { defineGuest, GuestError, guestMachine, guestNames, guestSteps, levelSteps, loadGuest } from './guest/guest.js'
 export type { GuestMedium } from './guest/guest-media.js'
-export { blankDisk, built, file, findMedium, image, MissingMediaError, packageFile } from './guest/guest-media.js'
+export {
+  blankDisk,
+  built,
+  download,
+  file,
+  findMedium,
+  image,
+  MissingMediaError,
+  packageFile,
+} from './guest/guest-media.js'
 export type { MediumSource } from './guest/medium-source.js'
 export type { BootStep, Pattern } from './keys/boot-command.js'
 export { parseBootCommand } from './keys/boot-command.js'

@@ -95,7 +95,11 @@ export const FENCES: { readonly [room: string]: Fence } = {
       'reports',
     ],
   },
-  'harness/guest': { code: [...GROUND, 'harness/config', 'harness/options', 'harness/thread', 'reports'] },
+  // Images of guests on the host's disk and on the web.
+  'harness/images': { code: ['machine'] },
+  'harness/guest': {
+    code: [...GROUND, 'harness/config', 'harness/images', 'harness/options', 'harness/thread', 'reports'],
+  },
   'harness/stages': { code: [...GROUND, 'harness/config', 'harness/options', 'harness/thread', 'harness/vm'] },
   'harness/live': { code: [...GROUND], types: ['harness/thread'] },
   'harness/codegen': {

@@ -27,9 +27,9 @@ async function setup(guests: boolean, all: boolean): Promise<number> {
     code = complain(error)
   }
   if (!guests) return code
-  for (const [name, { files, unpackOnly }] of await guestPackages(all)) {
+  for (const [name, { files, ...how }] of await guestPackages(all)) {
     try {
-      const found = await ensurePackage(name, { files, unpackOnly })
+      const found = await ensurePackage(name, { files, ...how })
       console.log(`✓ ${name}: ${files.map((file) => found.path(file)).join(', ')}`)
     } catch (error) {
       console.log(`✗ ${name}`)
@@ -42,6 +42,7 @@ async function setup(guests: boolean, all: boolean): Promise<number> {
 interface Wanted {
   files: string[]
   unpackOnly?: boolean
+  follow?: string
 }
 
 /** Package to the files that guests use of it. */
@@ -51,9 +52,9 @@ async function guestPackages(all: boolean): Promise<Map<string, Wanted>> {
     const guest = await loadGuest(name)
     if (guest.heavy !== undefined && !all) continue
     for (const medium of allMedia(guest)) {
-      for (const { package: from, file, unpackOnly } of packagesOf(medium)) {
+      for (const { package: from, file, unpackOnly, follow } of packagesOf(medium)) {
         const files = packages.get(from)?.files ?? []
-        packages.set(from, { files: files.includes(file) ? files : [...files, file], unpackOnly })
+        packages.set(from, { files: files.includes(file) ? files : [...files, file], unpackOnly, follow })
       }
     }
   }

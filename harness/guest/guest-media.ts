@@ -7,13 +7,18 @@ import { basename, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HostError } from '../../machine/errors.js'
 import { cacheFolder } from '../../machine/firmware/find-firmware.js'
+import { packagePath } from '../../machine/firmware/install-packages.js'
+import { type Download, downloaded } from '../images/download.js'
+import { findInFolder } from '../images/find-in-folder.js'
 import { parseMemorySize } from '../units/memory-size.js'
 
 export type GuestMedium =
   /** A file in the folder that BOOTWRIGHT_IMAGES names. */
-  | { kind: 'image'; file: string }
+  | ({ kind: 'image'; file: string } & ImageOptions)
+  /** A file of an address; `bootwright images get` fetches it. */
+  | ({ kind: 'download' } & Download)
   /** A file of a Debian package: installed, or unpacked in the cache. */
-  | { kind: 'package'; package: string; file: string; unpackOnly?: boolean }
+  | ({ kind: 'package'; package: string; file: string } & PackageFileOptions)
   /** A file by its path; for guests of one's own. */
   | { kind: 'file'; path: string }
   /** Made of other media; `build` gets their bytes in order. */
@@ -25,22 +30,45 @@ export type GuestMedium =
       build: (parts: Uint8Array[]) => Uint8Array
     }
 
+export interface ImageOptions {
+  /** A file with one of these is it whatever its name, also packed or in the store of fetched images. */
+  sha256?: string | readonly string[]
+  /** Who publishes it, and as what: `the Alpine project's "virtual" ISO for x86`. */
+  maker?: string
+}
+
+export interface PackageFileOptions {
+  /** The package is never installed, only unpacked into the cache: installing it would change the host. */
+  unpackOnly?: boolean
+  /** The package only names another, whose name begins like this and which has the file. It is unpacked only. */
+  follow?: string
+}
+
 export type PackageMedium = Extract<GuestMedium, { kind: 'package' }>
 
 /** How media of Debian packages are got. */
 export const SETUP_COMMAND = 'bootwright setup --guests'
 
-/** A file in the folder that BOOTWRIGHT_IMAGES names. */
-export function image(file: string): GuestMedium {
-  return { kind: 'image', file }
+/**
+ * A file in the folder that BOOTWRIGHT_IMAGES names, as it is or packed (xz, gz, zst, zip).
+ *
+ * @param file Its name, or a pattern as in `alpine-virt-*-x86_64.iso`, of which the newest fits.
+ */
+export function image(file: string, options: ImageOptions = {}): GuestMedium {
+  return { kind: 'image', file, ...options }
 }
 
 /**
- * @param file Its path as the package has it.
- * @param options With `unpackOnly` the package is never installed, only unpacked into the cache: installing it would
- *   change the host.
+ * A file of an address. What it gave first is locked in `guests.lock.json`, unless its hash is said here.
+ *
+ * @param options Of what the address gives: its hash, how it is packed, and in a zip which file is meant.
  */
-export function packageFile(name: string, file: string, options: { unpackOnly?: boolean } = {}): GuestMedium {
+export function download(url: string, options: Omit<Download, 'url'> = {}): GuestMedium {
+  return { kind: 'download', url, ...options }
+}
+
+/** @param file Its path as the package has it; `*` stands for what changes with versions, and the newest one counts. */
+export function packageFile(name: string, file: string, options: PackageFileOptions = {}): GuestMedium {
   return { kind: 'package', package: name, file, ...options }
 }
 
@@ -73,20 +101,28 @@ export class MissingMediaError extends HostError {
 export function describeMedium(medium: GuestMedium): string {
   switch (medium.kind) {
     case 'image':
-      return medium.file
+      return medium.maker ? `${medium.file} (${medium.maker})` : medium.file
+    case 'download':
+      return medium.url
     case 'package':
       return `${basename(medium.file)} of Debian's package ${medium.package}`
     case 'file':
       return medium.path
     case 'built':
-      return `${medium.name}, made of ${medium.from.map(describeMedium).join(' and ')}`
+      return medium.from.length === 0
+        ? `${medium.name}, built here`
+        : `${medium.name}, made of ${medium.from.map(describeMedium).join(' and ')}`
   }
+}
+
+/** What a medium is made of, itself where it is not made of others. */
+export function partsOf(medium: GuestMedium): GuestMedium[] {
+  return medium.kind === 'built' ? medium.from.flatMap(partsOf) : [medium]
 }
 
 /** The Debian packages that a medium needs. */
 export function packagesOf(medium: GuestMedium): PackageMedium[] {
-  if (medium.kind === 'package') return [medium]
-  return medium.kind === 'built' ? medium.from.flatMap(packagesOf) : []
+  return partsOf(medium).filter((part) => part.kind === 'package')
 }
 
 /**
@@ -97,7 +133,12 @@ export function packagesOf(medium: GuestMedium): PackageMedium[] {
 export async function findMedium(medium: GuestMedium, setup = SETUP_COMMAND): Promise<string> {
   switch (medium.kind) {
     case 'image':
-      return findImage(medium.file)
+      return findImage(medium)
+    case 'download': {
+      const fetched = downloaded(medium)
+      if (fetched) return fetched.path
+      throw new MissingMediaError(`${medium.url} was not fetched yet: 'bootwright images get' fetches what guests need`)
+    }
     case 'package':
       return findPackageFile(medium, setup)
     case 'file':
@@ -110,16 +151,19 @@ export async function findMedium(medium: GuestMedium, setup = SETUP_COMMAND): Pr
   }
 }
 
-function findImage(name: string): string {
+async function findImage(medium: Extract<GuestMedium, { kind: 'image' }>): Promise<string> {
+  const { file: name, sha256 = [] } = medium
+  const wanted = { name, sha256: typeof sha256 === 'string' ? [sha256] : sha256 }
   const folder = process.env.BOOTWRIGHT_IMAGES
-  if (!folder) throw new MissingMediaError(`${name} is needed: set BOOTWRIGHT_IMAGES to a folder that has it`)
-  const path = join(folder, name)
-  if (existsSync(path)) return path
-  throw new MissingMediaError(`${name} is not in ${folder}, the folder that BOOTWRIGHT_IMAGES names`)
+  const found = await findInFolder(folder, wanted)
+  if (found) return found
+  const words = describeMedium(medium)
+  if (!folder) throw new MissingMediaError(`${words} is needed: set BOOTWRIGHT_IMAGES to a folder that has it`)
+  throw new MissingMediaError(`${words} is not in ${folder}, the folder that BOOTWRIGHT_IMAGES names`)
 }
 
 function findPackageFile({ package: name, file: path }: PackageMedium, setup: string): string {
-  const found = [path, join(cacheFolder(), 'packages', name, path)].find((place) => existsSync(place))
+  const found = packagePath(name, path)
   if (found) return found
   throw new MissingMediaError(
     `Debian's package ${name} is needed for ${path}: run '${setup}' where apt-get is, ` +

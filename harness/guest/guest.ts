@@ -93,8 +93,10 @@ export class GuestError extends UsageError {
 }
 
 const Medium = z
-  .looseObject({ kind: z.enum(['image', 'package', 'file', 'built']) })
-  .describe("what image(…), packageFile(…), file(…) or built(…) gives, as in file('my-os.img', import.meta.url)")
+  .looseObject({ kind: z.enum(['image', 'download', 'package', 'file', 'built']) })
+  .describe(
+    "what image(…), download(…), packageFile(…), file(…) or built(…) gives, as in file('my-os.img', import.meta.url)",
+  )
 const Disk = z
   .union([Medium.extend(DISK_PLACE), z.strictObject({ size: DISK_SIZE, ...DISK_PLACE })])
   .describe("a medium, or as in { size: '8G', if: 'virtio' }")

@@ -6,7 +6,7 @@
  */
 
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HostError } from '../errors.js'
@@ -37,6 +37,8 @@ export interface PackageHost {
   readonly cache: string
   /** Whether a file or a command's path is there. */
   exists(path: string): boolean
+  /** Names in a folder; empty where there is none. */
+  list(path: string): string[]
   /** Finds a command in the PATH. */
   hasCommand(command: string): boolean
   readonly firmware: () => Firmware
@@ -105,12 +107,17 @@ export async function installFirmware(options: Partial<PackageHost> = {}): Promi
 /**
  * Makes the files of a Debian package available: those of the system where they are installed, else of a copy unpacked
  * into the cache, else by installing (root) or unpacking it. `files` are paths as the package has them
- * (`/boot/memtest86+ia32.bin`). With `unpackOnly` root
- * unpacks it, too: a package that changes the host, as a hypervisor changes how it boots. Throws a PackageError when the package cannot be had or lacks a file.
+ * (`/boot/memtest86+ia32.bin`), with `*` for what changes with versions. With `unpackOnly` root unpacks it, too: a package
+ * that changes the host, as a hypervisor changes how it boots. With `follow` what counts is the package whose name begins
+ * like this and that the named one depends on, as `linux-image-amd64` does on the kernel of the day. Throws a PackageError when the package cannot be had or lacks a file.
  */
 export async function ensurePackage(
   name: string,
-  options: { readonly files: readonly string[]; readonly unpackOnly?: boolean } & Partial<PackageHost>,
+  options: {
+    readonly files: readonly string[]
+    readonly unpackOnly?: boolean
+    readonly follow?: string
+  } & Partial<PackageHost>,
 ): Promise<InstalledPackage> {
   if (!/^[a-z0-9][a-z0-9+.-]+$/.test(name)) throw new PackageError(`'${name}' is not the name of a Debian package.`)
   const host = { ...realHost(), ...options }
@@ -124,27 +131,58 @@ export async function ensurePackage(
       `The package ${name} comes from Debian or Ubuntu, and there is no apt-get here: ` +
         `unpack it by hand into ${tree}.`,
     )
-  if (host.isRoot && !options.unpackOnly) await installAsRoot(host, name)
-  else await unpackIntoCache(host, name, tree)
+  const { follow } = options
+  if (host.isRoot && !options.unpackOnly && follow === undefined) await installAsRoot(host, name)
+  else await unpackIntoCache(host, name, tree, follow)
   const now = present()
   if (now) return now
-  const missing = options.files.filter((file) => !host.exists(file) && !host.exists(join(tree, file)))
+  const missing = options.files.filter((file) => !resolved(host, '', file) && !resolved(host, tree, file))
   throw new PackageError(`The package ${name} was fetched, but has no ${missing.join(', ')}.`)
 }
 
 function locate(host: PackageHost, name: string, files: readonly string[], tree: string): InstalledPackage | undefined {
   // All files from one place, so that they fit each other.
   for (const root of ['', tree]) {
-    if (!files.every((file) => host.exists(join(root, file)))) continue
+    if (!files.every((file) => resolved(host, root, file))) continue
     return {
       path(file) {
-        const path = join(root, file)
-        if (host.exists(path)) return path
+        const path = resolved(host, root, file)
+        if (path) return path
         throw new PackageError(`The package ${name} has no ${file}.`)
       },
     }
   }
   return undefined
+}
+
+/** Where a package's file is on this host: installed, or unpacked in the cache. undefined where it is not. */
+export function packagePath(name: string, file: string): string | undefined {
+  const host = realHost()
+  return locate(host, name, [file], join(host.cache, 'packages', name))?.path(file)
+}
+
+/** A path below a root, with what stands for `*` in it: of several the newest by the numbers in their names. */
+function resolved(host: Pick<PackageHost, 'exists' | 'list'>, root: string, file: string): string | undefined {
+  if (!file.includes('*')) return host.exists(join(root, file)) ? join(root, file) : undefined
+  let places = [root || '/']
+  for (const part of file.split('/').filter(Boolean)) {
+    if (!part.includes('*')) {
+      places = places.map((place) => join(place, part))
+      continue
+    }
+    const [begin, end] = [part.slice(0, part.indexOf('*')), part.slice(part.indexOf('*') + 1)]
+    const fits = (name: string) =>
+      name.length >= begin.length + end.length && name.startsWith(begin) && name.endsWith(end)
+    const newestFirst = (a: string, b: string) => b.localeCompare(a, 'en', { numeric: true })
+    places = places.flatMap((place) =>
+      host
+        .list(place)
+        .filter(fits)
+        .sort(newestFirst)
+        .map((name) => join(place, name)),
+    )
+  }
+  return places.find((place) => host.exists(place))
 }
 
 async function installAsRoot(host: PackageHost, name: string): Promise<void> {
@@ -158,23 +196,43 @@ async function installAsRoot(host: PackageHost, name: string): Promise<void> {
 }
 
 /** Without root: download, with the system's package lists or with lists of our own, and unpack. */
-async function unpackIntoCache(host: PackageHost, name: string, tree: string): Promise<void> {
+async function unpackIntoCache(host: PackageHost, name: string, tree: string, follow?: string): Promise<void> {
   const packages = join(host.cache, 'packages')
   await mkdir(packages, { recursive: true })
   const work = await mkdtemp(join(packages, `${name}.part-`))
   try {
     const download = (apt: readonly string[]): Promise<CommandResult> =>
       host.run('apt-get', [...apt, 'download', name], { cwd: work, timeoutMs: INSTALL_TIMEOUT })
+    let used: string[] = []
     let result = await download([])
     if (result.code !== 0 && !isOffline(result) && !result.timedOut) {
       const apt = await privateApt(host)
       const update = await updateOnce(host, apt)
       if (update.code !== 0) throw failure(`Fetching the package ${name}`, update)
       result = await download(apt)
+      used = apt
     }
     if (result.code !== 0) throw failure(`Fetching the package ${name}`, result)
-    const archive = (await readdir(work)).find((file) => file.endsWith('.deb'))
+    const archives = async () => (await readdir(work)).filter((file) => file.endsWith('.deb'))
+    let [archive] = await archives()
     if (!archive) throw new PackageError(`Fetching the package ${name} left no file.`)
+    if (follow !== undefined) {
+      const { stdout } = await host.run('dpkg-deb', ['-f', archive, 'Depends'], {
+        cwd: work,
+        timeoutMs: UNPACK_TIMEOUT,
+      })
+      const meant = stdout
+        .split(/[,|]/)
+        .map((one) => one.trim().split(/[ (:]/)[0])
+        .find((one) => one.startsWith(follow))
+      if (!meant) throw new PackageError(`The package ${name} depends on none whose name begins with ${follow}.`)
+      await rm(join(work, archive))
+      // The same lists that gave the first one.
+      const second = await host.run('apt-get', [...used, 'download', meant], { cwd: work, timeoutMs: INSTALL_TIMEOUT })
+      if (second.code !== 0) throw failure(`Fetching the package ${meant}`, second)
+      ;[archive] = await archives()
+      if (!archive) throw new PackageError(`Fetching the package ${meant} left no file.`)
+    }
     const unpacked = await host.run('dpkg-deb', ['-x', archive, 'tree'], { cwd: work, timeoutMs: UNPACK_TIMEOUT })
     if (unpacked.code !== 0) throw failure(`Unpacking the package ${name}`, unpacked)
     // Another process may have been faster, or an older copy lack the file asked for: the newer one takes its place.
@@ -251,6 +309,13 @@ function realHost(): PackageHost {
     isRoot: process.getuid?.() === 0,
     cache: cacheFolder(),
     exists: existsSync,
+    list: (path) => {
+      try {
+        return readdirSync(path)
+      } catch {
+        return []
+      }
+    },
     hasCommand: (command) =>
       (process.env.PATH ?? '').split(':').some((folder) => folder !== '' && existsSync(join(folder, command))),
     firmware: () => findFirmware(),

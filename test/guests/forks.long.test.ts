@@ -12,7 +12,7 @@ const IMAGES = ['freedos722.img', 'freedos13-floppy.img'] as const
 const TESTS = 20
 const RUNS = [1, 2, 3]
 
-const machine = { floppy: IMAGES.map(image), engine: 'soft', memory: '512M' } as const
+const machine = { floppy: IMAGES.map((name) => image(name)), engine: 'soft', memory: '512M' } as const
 
 const prompt = stage('prompt of 512 MiB', machine, async (vm) => {
   await expect(vm.screen).toHaveText(/^A:\\>$/, { timeout: '1m' })

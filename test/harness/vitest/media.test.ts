@@ -17,7 +17,7 @@ const floppy = (name: string) => {
 const [first, second] = [floppy('first'), floppy('second')]
 
 const IMAGES = ['freedos722.img', 'freedos13-floppy.img'] as const
-const floppies = IMAGES.map(image)
+const floppies = IMAGES.map((name) => image(name))
 
 const prompt = stage('prompt', { floppy: floppies, engine: 'soft' }, async (vm) => {
   await expect(vm.screen).toHaveText(/^A:\\>$/, { timeout: '1m' })
