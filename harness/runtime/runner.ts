@@ -69,14 +69,14 @@ export interface RunnerHooks {
   mediaFailures?: () => readonly string[]
   /** Fonts to read text in graphics modes with; asked for when there is something to read. */
   fonts?: () => readonly BitmapFont[]
-  /** Its inputs are written down: nothing else may be done to the machine. */
-  recorded?: boolean
   /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
   poll?: (runner: Runner) => void
   /** The machine shares its network with others. */
   lockstep?: Lockstep
   /** A debugger may hold the machine here; `isOver` tells that the script is to end. Returns the machine's end. */
   hold?: (isOver: () => boolean) => MachineExit | undefined
+  /** The same where the machine has just ended; returns what is left of that end. */
+  holdAtEnd?: (exit: MachineExit, isOver: () => boolean) => MachineExit | undefined
 }
 
 /** The exit that a later step waits for came while the last keys were typed: the script goes on behind that step. */
@@ -151,7 +151,7 @@ export class Runner {
     })
     const { machine } = this
     this.hang = new HangWatch(machine)
-    this.stops = new StopPoints(machine.debugTarget, hooks.recorded === true)
+    this.stops = new StopPoints(machine.debugTarget)
     const display = new SampledDisplay(machine.display)
     this.display = display
     this.screen = new WatchedScreen(display, () => this.hooks.fonts?.() ?? [])
@@ -431,9 +431,10 @@ export class Runner {
   private runOn(until: number): MachineExit | undefined {
     const { machine, hooks } = this
     const hostEnd = performance.now() + HOST_SLICE_MS
-    const exit = hooks.lockstep
+    const ended = hooks.lockstep
       ? hooks.lockstep.run(machine, until, hostEnd, () => this.hit)
       : machine.run(until, hostEnd)
+    const exit = ended && hooks.holdAtEnd ? hooks.holdAtEnd(ended, () => this.isOver()) : ended
     this.display.passed()
     this.flush()
     if (exit) this.noteExit(exit)
@@ -534,10 +535,11 @@ export class Runner {
     const { broken } = this
     this.broken = undefined
     if (broken !== undefined) throw new StepFailed('failed', 'script', broken)
-    const exit = this.hooks.hold?.(() => {
-      this.hooks.poll?.(this)
-      return this.stopAsked
-    })
+    const before = this.machine.now()
+    const exit = this.hooks.hold?.(() => this.isOver())
+    // Its past was changed.
+    if (this.machine.now() < before) this.hang.forget()
+    this.display.passed()
     if (exit) {
       this.noteExit(exit)
       this.unclaimed = exit
@@ -564,6 +566,13 @@ export class Runner {
         phase: this.phases.reached.at(-1),
       })
     }
+  }
+
+  /** While a debugger holds the machine. */
+  private isOver(): boolean {
+    this.display.passed()
+    this.hooks.poll?.(this)
+    return this.stopAsked
   }
 
   /** One that goes along finishes what it has begun, so that it stops at a moment of its guest's time. */

@@ -58,19 +58,13 @@ export class StopPoints {
   private watches: ReachWatch[] = []
   private placed = ''
 
-  /** @param recorded Nothing may be done to the machine that a replay would not do. */
-  constructor(
-    private readonly target: MachineDebugger | undefined,
-    private readonly recorded: boolean,
-  ) {}
+  constructor(private readonly target: MachineDebugger | undefined) {}
 
   /** Throws a DebugError. */
   watch({ where, access, length = 1 }: ReachCondition): Watch {
     const { target } = this
     if (!target?.stops)
       throw new DebugError("a wait for an instruction or for memory needs the soft engine; launch with engine: 'soft'")
-    if (access && this.recorded)
-      throw new DebugError('memory cannot be watched while the machine is recorded; leave out the recording')
     const point = (): Breakpoint => ({ kind: access ?? 'execute', address: addressOf(where, target), length })
     point()
     const watch = new ReachWatch(point, () => this.place())

@@ -20,6 +20,7 @@ import {
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 import { DebugGate } from './debug-gate.js'
 import { answerDebug } from './debug-questions.js'
+import { DebuggedMachine } from './debugged-machine.js'
 import { Lockstep } from './lockstep.js'
 import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
@@ -52,9 +53,11 @@ async function main(): Promise<void> {
   const { record } = start.config
   const config = record === undefined ? start.config : recordableConfig(start.config)
   const recorder = record === undefined ? undefined : await Recorder.begin(record, config)
+  let debugged: DebuggedMachine | undefined
   const create = (options: MachineOptions): Machine => {
-    const machine = createMachine(options)
-    return recorder ? new RecordedMachine(machine, recorder) : machine
+    if (recorder) return new RecordedMachine(createMachine(options), recorder)
+    debugged = new DebuggedMachine(createMachine, options)
+    return debugged
   }
   lockstep = config.trunk && new Lockstep(config.trunk.member)
   let opened!: OpenedMachine
@@ -81,14 +84,14 @@ async function main(): Promise<void> {
       onSerialTaken: (bytes) => tell({ kind: 'serial-taken', bytes }),
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
       mediaFailures: () => opened.mediaFailures(),
-      recorded: recorder !== undefined,
       poll: (runner) => takeControlMessages(runner, opened),
       lockstep,
       hold: (isOver) => gate.hold(isOver),
+      holdAtEnd: (exit, isOver) => gate.holdAtEnd(exit, isOver),
       fonts: () => machineFonts(start.config),
     },
   )
-  gate = new DebugGate(runner.machine, (bytes) => tell({ kind: 'gdb', bytes }))
+  gate = new DebugGate(runner.machine, (bytes) => tell({ kind: 'gdb', bytes }), debugged?.history)
   const { engine, engineReason } = runner.machine
   tell({ kind: 'ready', engine, engineReason })
 

@@ -6,8 +6,10 @@ export type DebugStop =
   | { why: 'breakpoint'; cpu: number; hit: Breakpoint }
   | { why: 'step'; cpu: number }
   | { why: 'interrupt'; cpu: number }
-  /** The machine ended or reset by itself. */
+  /** The machine ended by itself. */
   | { why: 'exit'; cpu: number; reason: string }
+  /** It was gone back as far as its history reaches. */
+  | { why: 'begin'; cpu: number }
 
 export interface DebugTarget {
   readonly cpus: number

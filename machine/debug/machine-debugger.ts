@@ -11,10 +11,17 @@ import { type PlacedFile, Symbols } from './symbols/symbols.js'
 export class MachineDebugger implements DebugTarget {
   /** RAM and ROM as the CPUs see them. */
   readonly physical: PhysicalView
-  private stop: DebugStop | undefined
+  /** Why the last run came back, where it did for a debugger. */
+  stopped: DebugStop | undefined
   private readonly files: Symbols
-  /** The run is no longer the guest's own: registers or memory were written, or translations forgotten for a watchpoint. */
+  /** The run is no longer the guest's own: registers or memory were written. */
   touched = false
+  /** Told of each change that a debugger makes, and how to make it again. */
+  onChange: ((again: () => void) => void) | undefined
+  /** What a debugger wants to stop at. */
+  points: readonly Breakpoint[] = []
+  /** What the engine stops at now. */
+  stopping: readonly Breakpoint[] = []
 
   constructor(
     private readonly engine: Engine,
@@ -55,8 +62,14 @@ export class MachineDebugger implements DebugTarget {
   }
 
   setState(cpu: number, state: CpuState): void {
+    const wanted = structuredClone(state)
+    this.engine.setState(wanted, cpu)
+    this.changed(() => this.engine.setState(wanted, cpu))
+  }
+
+  private changed(again: () => void): void {
     this.touched = true
-    this.engine.setState(state, cpu)
+    this.onChange?.(again)
   }
 
   read(cpu: number, linear: bigint, length: number): Uint8Array {
@@ -64,8 +77,11 @@ export class MachineDebugger implements DebugTarget {
   }
 
   write(cpu: number, linear: bigint, bytes: Uint8Array): number {
-    this.touched = true
-    return writeLinear(linear, bytes, this.state(cpu), this.physical)
+    const own = bytes.slice()
+    const write = () => writeLinear(linear, own, this.state(cpu), this.physical)
+    const written = write()
+    this.changed(write)
+    return written
   }
 
   /** Names for the guest's addresses, where it has its kernel now. */
@@ -100,13 +116,26 @@ export class MachineDebugger implements DebugTarget {
   }
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
-    if (breakpoints.some(({ kind }) => kind !== 'execute')) this.touched = true
-    this.engine.setBreakpoints?.(breakpoints)
+    this.points = breakpoints
+    this.stopAt(undefined)
+  }
+
+  /** For a while, at these and no others; undefined: at those that were set. */
+  stopAt(breakpoints: readonly Breakpoint[] | undefined): void {
+    this.stopping = breakpoints ?? this.points
+    this.engine.setBreakpoints?.(this.stopping)
+  }
+
+  /** The CPUs walk to every page again. A guest that changed its page tables without telling would see it. */
+  forgetTranslations(): void {
+    this.engine.dropTranslations()
   }
 
   writePhysical(address: number, bytes: Uint8Array): number {
-    this.touched = true
-    return this.physical.store(address, bytes)
+    const own = bytes.slice()
+    const written = this.physical.store(address, own)
+    this.changed(() => this.physical.store(address, own))
+    return written
   }
 
   /** RAM, by physical address, upward; stretches that follow one another are one. */
@@ -128,13 +157,13 @@ export class MachineDebugger implements DebugTarget {
 
   /** The machine's run loop tells why the engine came back. */
   noteStop(stop: DebugStop): void {
-    this.stop = stop
+    this.stopped = stop
   }
 
   /** Why the last run came back, where it did for a debugger; once. */
   takeStop(): DebugStop | undefined {
-    const { stop } = this
-    this.stop = undefined
-    return stop
+    const { stopped } = this
+    this.stopped = undefined
+    return stopped
   }
 }

@@ -11,6 +11,8 @@ export interface Monitored {
   /** Guest time, ns. */
   now(): number
   instructions(): number
+  /** How far it can be gone back. */
+  history(): string
 }
 
 interface Command {
@@ -66,11 +68,17 @@ const COMMANDS: readonly Command[] = [
     run: (machine) =>
       machine
         .report()
-        .faults.map(
+        .faults.filter(({ instructions }) => instructions <= machine.instructions())
+        .map(
           ({ vector, errorCode, cs, ip, cr2, instructions }) =>
             `vector ${vector}${errorCode === undefined ? '' : ` error ${errorCode.toString(16)}`} at ${cs.toString(16)}:${ip}${cr2 ? ` CR2 ${cr2}` : ''}, instruction ${instructions}\n`,
         )
         .join('') || 'none\n',
+  },
+  {
+    names: ['info history'],
+    help: 'how far a debugger can go back',
+    run: (machine) => `${machine.history()}\n`,
   },
   {
     names: ['when'],

@@ -8,6 +8,7 @@ export interface BreakpointCore {
   watchOffset(offset: number): void
   watchPage(linear: bigint, first: boolean): void
   watchNoPage(): void
+  tagWatched(): void
   retired(): number
 }
 
@@ -20,14 +21,14 @@ const WRITE = 1
 export class Breakpoints {
   private readonly instructions = new Map<bigint, Breakpoint>()
   private data: Breakpoint[] = []
-  /** The instruction count of the last stop in front of an instruction: it goes on from there. */
-  private stoppedAt = -1
+  /** The last stop in front of an instruction, and the count then: it goes on from there. */
+  private stoppedAt: { linear: bigint; count: number } | undefined
   private last: Breakpoint | undefined
 
   constructor(private readonly core: BreakpointCore) {}
 
-  /** Returns whether pages are watched or no longer are. Watchpoints of more pages than the core has room for are left out. */
-  set(breakpoints: readonly Breakpoint[]): boolean {
+  /** Watchpoints of more pages than the core has room for are left out. */
+  set(breakpoints: readonly Breakpoint[]): void {
     const before = this.data.length
     this.instructions.clear()
     for (const one of breakpoints) {
@@ -39,7 +40,7 @@ export class Breakpoints {
     const pages = new Set(this.data.flatMap(pagesOf))
     this.core.watchNoPage()
     for (const [i, page] of [...pages].slice(0, MOST_WATCHED_PAGES).entries()) this.core.watchPage(page, i === 0)
-    return before > 0 || this.data.length > 0
+    if (before > 0 || this.data.length > 0) this.core.tagWatched()
   }
 
   /** What the core stopped for. */
@@ -50,11 +51,17 @@ export class Breakpoints {
 
   stopsAt(linear: bigint): boolean {
     const found = this.instructions.get(BigInt.asUintN(64, linear))
-    const now = this.core.retired()
-    if (!found || now === this.stoppedAt) return false
-    this.stoppedAt = now
+    const count = this.core.retired()
+    const isSame = this.stoppedAt?.count === count && this.stoppedAt.linear === linear
+    if (!found || isSame) return false
+    this.stoppedAt = { linear, count }
     this.last = found
     return true
+  }
+
+  /** Time has gone back: the machine stops there again. */
+  forgetStop(): void {
+    this.stoppedAt = undefined
   }
 
   stopsBehind(linear: bigint, size: number, kind: number): boolean {

@@ -180,6 +180,7 @@ export class SoftEngine implements Engine {
       smmChanged: (inSmm: number) => board.smmChanged(inSmm !== 0),
       lookAtClock: () => this.lookAtClock(),
       compile: () => this.jit.compile(),
+      told: () => {},
       stopsAt: (linear: bigint) => this.breakpoints.stopsAt(linear),
       stopsBehind: (linear: bigint, size: number, kind: number) => this.breakpoints.stopsBehind(linear, size, kind),
       warn: (kind: number, value: number) => {
@@ -318,8 +319,7 @@ export class SoftEngine implements Engine {
   }
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
-    // A page with a watchpoint is in no TLB, which is where pages come when they are looked up.
-    if (this.breakpoints.set(breakpoints)) this.dropTranslations()
+    this.breakpoints.set(breakpoints)
   }
 
   lastFaults(): Fault[] {
@@ -483,6 +483,7 @@ export class SoftEngine implements Engine {
   }
 
   loadTime({ kind, ns, counts }: EngineTime): void {
+    this.breakpoints.forgetStop()
     if (kind !== this.kind) {
       this.timeBase += ns - this.now()
       return

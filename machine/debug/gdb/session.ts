@@ -9,10 +9,11 @@ import { LONGEST_PACKET, PacketReader, packet, type Received } from './packets.j
 import { type Register, registersOf, registerText, registerValue, targetXml } from './target-description.js'
 
 /** What the machine is to do next. */
-export type Resume = { kind: 'continue' } | { kind: 'step'; cpu: number }
+export type Resume = { kind: 'continue' | 'back' } | { kind: 'step' | 'step-back'; cpu: number }
 
 const SIGINT = 2
 const SIGTRAP = 5
+const SIGSEGV = 11
 /** Of a reply that is escaped at its worst. */
 const MOST_BYTES = (LONGEST_PACKET >> 1) - 16
 const MOST_BREAKPOINTS = 512
@@ -37,12 +38,16 @@ export class GdbSession {
   /** Registers of the stop, asked for once. */
   private readonly states = new Map<number, CpuState>()
   private gone = false
+  /** What is to be said when the machine goes on. */
+  private unsaid: string[] = []
 
   constructor(
     private readonly target: DebugTarget,
     private readonly send: (bytes: Uint8Array) => void,
     /** What `monitor COMMAND` answers. */
     private readonly monitor: (command: string, cpu: number) => string,
+    /** Whether the machine can be gone back. */
+    private readonly goesBack = false,
   ) {
     this.registers = registersOf(target.long)
     this.description = targetXml(this.registers, target.long)
@@ -68,6 +73,12 @@ export class GdbSession {
     if (!this.running) return
     this.running = false
     this.reply(this.stopReply())
+  }
+
+  /** Shown to the person: a line, before the machine's next stop. */
+  say(text: string): void {
+    if (this.running) this.reply(`O${Buffer.from(`${text}\n`).toString('hex')}`)
+    else this.unsaid.push(text)
   }
 
   /** Bytes from the debugger. Returns true where it asks a running machine to stop. */
@@ -152,6 +163,9 @@ export class GdbSession {
       case 's':
       case 'S':
         return this.resume({ kind: 'step', cpu: this.general }, text[0] === 'S' ? rest.split(';')[1] : rest)
+      case 'b':
+        if (!this.goesBack || (rest !== 'c' && rest !== 's')) return ''
+        return this.resume(rest === 'c' ? { kind: 'back' } : { kind: 'step-back', cpu: this.general }, undefined)
       case 'v':
         return this.verbose(rest)
       case 'q':
@@ -275,6 +289,7 @@ export class GdbSession {
     }
     this.wanted = wanted
     this.running = true
+    for (const text of this.unsaid.splice(0)) this.say(text)
     return undefined
   }
 
@@ -308,6 +323,8 @@ export class GdbSession {
     const thread = `thread:${(cpu + 1).toString(16)};`
     const signal = (number: number) => number.toString(16).padStart(2, '0')
     if (why === 'interrupt') return `T${signal(SIGINT)}${thread}`
+    if (why === 'exit') return `T${signal(SIGSEGV)}${thread}`
+    if (why === 'begin') return `T${signal(SIGTRAP)}${thread}replaylog:begin;`
     const words = { execute: 'hwbreak', write: 'watch', read: 'rwatch', access: 'awatch' }
     const where = hit && hit.kind !== 'execute' ? hit.address.toString(16) : ''
     return `T${signal(SIGTRAP)}${thread}${hit ? `${words[hit.kind]}:${where};` : ''}`
@@ -334,7 +351,7 @@ export class GdbSession {
     const [name, ...rest] = text.split(/[:,]/)
     switch (name) {
       case 'Supported':
-        return `PacketSize=${LONGEST_PACKET.toString(16)};qXfer:features:read+;vContSupported+;QStartNoAckMode+;hwbreak+`
+        return `PacketSize=${LONGEST_PACKET.toString(16)};qXfer:features:read+;vContSupported+;QStartNoAckMode+;hwbreak+${this.goesBack ? ';ReverseStep+;ReverseContinue+' : ''}`
       case 'Xfer':
         return rest[0] === 'features' && rest[1] === 'read' && rest[2] === 'target.xml'
           ? part(this.description, rest[3], rest[4])

@@ -154,7 +154,7 @@ class QemuDriver {
       display: qemu.screen,
       text: shown,
       requests: () => [],
-      stops: new StopPoints(undefined, false),
+      stops: new StopPoints(undefined),
       serial: () => log,
     })
     for (;;) {

@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { compiledKernel, haveCompiler } from '../../compiled-kernel.js'
 import { noFirmware } from '../../firmware-here.js'
 import { programFloppy } from '../boot-programs.js'
 import { bootwright, type Ended } from './command.js'
@@ -61,6 +62,41 @@ test.skipIf(!haveGdb || noFirmware !== undefined)(
     expect(said).toMatch(/\$1 = 0xf000[\s\S]*Breakpoint 1, [\s\S]*\$2 = 0x7c00[\s\S]*\$3 = 0x7c02/)
     expect(said).toMatch(/0x55\s+0xaa[\s\S]*65 'A'[\s\S]*CPU#0 \[running\][\s\S]*\d s, \d+ instructions/)
     expect(ended).toMatchObject({ code: 0 })
+  },
+  120_000,
+)
+
+test.skipIf(!haveGdb || !haveCompiler || noFirmware !== undefined)(
+  'gdb goes back from a crash to the instruction that made it, and forward again',
+  async () => {
+    const kernel = compiledKernel('stray', join(import.meta.dirname, '../runtime/history/kernel.c'), '-DLAST=30', '-O1')
+    let said = ''
+    const args = ['run', '--gdb', ':0', '--paused', '--kernel', kernel, '--memory', '16M']
+    let used: Promise<unknown> | undefined
+    const ended = await bootwright(args, {
+      onOutput: (text) => {
+        const port = /target remote 127\.0\.0\.1:(\d+)/.exec(text)?.[1]
+        if (port === undefined) return
+        used ??= gdb(Number(port), [
+          ...[`file ${kernel}`, 'hbreak kmain', 'continue', 'continue', 'echo [crash]\\n', 'backtrace 1'],
+          ...['watch table.limit', 'reverse-continue', 'echo [found]\\n', 'p table.limit', 'p ticks', 'backtrace 3'],
+          ...['stepi', 'p table.limit', 'reverse-stepi', 'p table.limit', 'delete', 'break on_timer'],
+          ...['reverse-continue', 'echo [tick]\\n', 'p ticks', 'reverse-continue', 'p ticks', 'reverse-finish'],
+          ...['delete', 'watch table.limit', 'reverse-continue', 'echo [begin]\\n', 'p ticks'],
+          ...['delete', 'continue', 'echo [again]\\n', 'p table.limit', 'monitor info history', 'detach'],
+        ]).then((text) => {
+          said = text
+        })
+      },
+    })
+    await used
+    expect(said).toMatch(/go back from here, or let it end[\s\S]*SIGSEGV[\s\S]*\[crash\]\n#0 .*crash/)
+    expect(said).toMatch(/Old value = 3\nNew value = 1000\n/)
+    expect(said).toMatch(/\[found\]\n\$1 = 1000\n\$2 = 7\n#0 .*remember [\s\S]*\$3 = 3\n[\s\S]*\$4 = 1000/)
+    expect(said).toMatch(/\[tick\]\n\$5 = 6\n[\s\S]*\$6 = 5\n/)
+    expect(said).toMatch(/reverse-execution history[\s\S]*\[begin\]\n\$7 = 0\n/)
+    expect(said).toMatch(/\[again\]\n\$8 = 3\n/)
+    expect(ended.stderr).toContain('triple fault')
   },
   120_000,
 )

@@ -203,7 +203,7 @@ describe('a condition on needles', () => {
       display,
       text: () => undefined,
       requests: () => [],
-      stops: new StopPoints(undefined, false),
+      stops: new StopPoints(undefined),
       serial: () => new SerialLog(),
     })
     display.paint(200)

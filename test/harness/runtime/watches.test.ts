@@ -11,7 +11,7 @@ import type { Frame } from '../../../machine/devices/display/display.js'
 import { FakeDisplay } from '../fake-machine.js'
 
 function sceneOf(display: FakeDisplay): Scene {
-  const stops = new StopPoints(undefined, false)
+  const stops = new StopPoints(undefined)
   return { now: () => 0, display, text: () => undefined, requests: () => [], serial: () => new SerialLog(), stops }
 }
 

@@ -22,6 +22,8 @@
 @external("host", "stopsAt") export declare function stopsAt(linear: u64): bool
 /** The same behind an access of the executing instruction, `kind` as in checkDataBreakpoint(). */
 @external("host", "stopsBehind") export declare function stopsBehind(linear: u64, size: u32, kind: u32): bool
+/** What the host asked to be told (`system/told.ts`). */
+@external("host", "told") export declare function told(what: u32, value: u64, more: u32): void
 /** Blocks wait in JIT_QUEUE to be compiled. */
 @external("host", "compile") export declare function compile(): void
 /** Many exceptions were taken, which may have taken the host long. */

@@ -20,8 +20,8 @@ import {
   SEG_READ_BOUND, SEG_WRITE_BOUND, SP_MASK, STACK_SEG,
 } from '../state'
 import {
-  TAG_CODE, alignmentChecked, tlbEntry, tlbHits, tlbKnows, tlbPlace, tlbRead, tlbWrite, tlbWriteShown, tlbWriteSuperShown,
-  translateAndFill,
+  TAG_CODE, alignmentChecked, knowsWatched, tlbEntry, tlbHits, tlbKnows, tlbPlace, tlbRead, tlbWrite, tlbWriteShown,
+  tlbWriteSuperShown, translateAndFill,
 } from './tlb'
 import { keepBefore } from './kept-memory'
 
@@ -266,7 +266,8 @@ export function probeWrite(seg: usize, offset: u64, size: u32): void {
   const linear = offset + load<u64>(seg, SEG_BASE)
   const e = tlbEntry(tlbWriteShown, linear)
   const within = offset + sizeof<T>() <= load<u64>(seg, SEG_WRITE_BOUND)
-  if (!within || !tlbKnows(e, linear, sizeof<T>())) probeWrite(seg, offset, sizeof<T>())
+  const isKnown = tlbKnows(e, linear, sizeof<T>()) || knowsWatched(linear, sizeof<T>(), cpuAccess() | ACCESS_WRITE)
+  if (!within || !isKnown) probeWrite(seg, offset, sizeof<T>())
 }
 
 /** Set by rmwSlow() where it gives SCRATCH, for the rmwEnd() of the same instruction. */
@@ -295,8 +296,10 @@ let rmwLinear: u64 = 0
   if (seg >= FLAT) checkCanonical(seg, linear, size, true)
   const access = cpuAccess()
   checkAlignment(linear, size, access)
-  translate(linear, access | ACCESS_WRITE)
-  if ((linear & 0xfff) + size > 0x1000) translate(nextPage(linear, access), access | ACCESS_WRITE)
+  if (!knowsWatched(linear, size, access | ACCESS_WRITE)) {
+    translate(linear, access | ACCESS_WRITE)
+    if ((linear & 0xfff) + size > 0x1000) translate(nextPage(linear, access), access | ACCESS_WRITE)
+  }
   store<u64>(SCRATCH, linearReadSlow(linear, size, access))
   rmwLinear = linear
   return SCRATCH

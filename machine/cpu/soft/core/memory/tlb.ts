@@ -2,10 +2,10 @@
  * The TLBs: which linear pages can be read and written at once, and where in the arena they are. Each CPU has a bank of them,
  * with one for reads and one for writes by supervisor, user, and supervisor with SMAP lifted.
  */
-import { dataBreakpoints } from '../system/debug'
+import { dataBreakpoints, isWatchedPage, pagesAreWatched } from '../system/debug'
 import { faulted } from '../system/aftermath'
 import { forgetFetch, forgetFetches } from '../execute/fetch'
-import { ACCESS_IMPLICIT, ACCESS_USER, translate, walkedBits, walkedDirty, walkedGlobal, walkedWrite } from './page-walk'
+import { ACCESS_IMPLICIT, ACCESS_USER, ACCESS_WRITE, translate, walkedBits, walkedDirty, walkedGlobal, walkedWrite } from './page-walk'
 import { physMap } from './physical'
 import { breakSoon } from '../execute/progress'
 import {
@@ -315,26 +315,63 @@ function tagCodeIn(table: usize): void {
   return load<u32>(CPL) == 3 && (load<u32>(CR0) & CR0_AM) != 0 && (load<u32>(RFLAGS) & FLAG_AC) != 0
 }
 
-/** In the last word of an entry, whose other bits are those of a physical page in the write TLBs. */
+/** In the last word of an entry, whose other bits are those of the physical page. */
 const GLOBAL: u32 = 1
 /** In the tag of a write TLB, which then matches no address: the page holds code, so mayHoldCode() is to be asked. */
 export const TAG_CODE: u64 = 1
 
+/** In the tag of a page with a debugger's watchpoints, which then matches no address: knowsWatched() is to be asked. */
+const TAG_WATCHED: u64 = 2
+
+/** Where the bytes are that knowsWatched() knows. */
+export let watchedPhys: u64 = 0
+
+/**
+ * Whether a TLB has the page of `size` bytes at `linear`, which is watched. A walk instead would show that a debugger looks
+ * on, wherever a guest has changed its page tables and not flushed.
+ */
+export function knowsWatched(linear: u64, size: u64, access: u32): bool {
+  if (!pagesAreWatched() || faulted) return false
+  const user = (access & ACCESS_USER) != 0
+  const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()
+  const table = access & ACCESS_WRITE
+    ? user ? TLB_WRITE_USER : lifted ? TLB_WRITE_LIFTED : TLB_WRITE_SUPER
+    : user ? TLB_READ_USER : lifted ? TLB_READ_LIFTED : TLB_READ_SUPER
+  const e = tlbEntry(bank + table, linear)
+  const tag = load<u64>(e)
+  if (tag == u64.MAX_VALUE || !(tag & TAG_WATCHED)) return false
+  if (((linear + (size - 1)) & PAGE_MASK) != (tag & PAGE_MASK)) return false
+  watchedPhys = (load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff)
+  return true
+}
+
+/** Host side: other pages are watched than before. What the TLBs hold stays there. */
+export function tagWatched(): void {
+  const end = TLB_BANKS + <usize>TLB_BANK_COUNT * TLB_BANK_SIZE
+  for (let e = TLB_BANKS; e < end; e += 1 << TLB_ENTRY_SHIFT) {
+    const tag = load<u64>(e)
+    if (tag == u64.MAX_VALUE) continue
+    store<u64>(e, isWatchedPage(tag & PAGE_MASK) ? tag | TAG_WATCHED : tag & ~TAG_WATCHED)
+  }
+}
+
 /** Translates and enters the TLBs that the page's rights allow. */
 export function translateAndFill(linear: u64, access: u32): u64 {
+  if (knowsWatched(linear, 1, access)) return watchedPhys
   const phys = translate(linear, access)
   const entry = physMap(phys)
   if (!entry || faulted) return phys
   noteLarge(linear)
-  const tag = linear & ~0xfff
-  if (dataBreakpoints(tag)) return phys
+  const page = linear & ~0xfff
+  if (dataBreakpoints(page)) return phys
+  const tag = isWatchedPage(page) ? page | TAG_WATCHED : page
   const user = (access & ACCESS_USER) != 0
   if (user) {
     if (alignmentChecked()) return phys
     userUsed = true
   }
   const i = tlbEntry(0, linear)
-  const addend = (entry & 0xfffff000) - <u32>tag
+  const addend = (entry & 0xfffff000) - <u32>page
   const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()
   if (lifted) liftedUsed = true
   noteFilled(i)
@@ -343,7 +380,7 @@ export function translateAndFill(linear: u64, access: u32): u64 {
   const read = bank + (user ? TLB_READ_USER : lifted ? TLB_READ_LIFTED : TLB_READ_SUPER) + i
   store<u64>(read, tag)
   store<u32>(read, addend, 8)
-  store<u32>(read, global, 12)
+  store<u32>(read, (<u32>phys & ~0xfff) | global, 12)
   if (walkedWrite && walkedDirty && entry & PAGE_RAM) {
     const write = bank + (user ? TLB_WRITE_USER : lifted ? TLB_WRITE_LIFTED : TLB_WRITE_SUPER) + i
     store<u64>(write, entry & PAGE_CODE ? tag | TAG_CODE : tag)

@@ -13,6 +13,7 @@ import { flushLocal, flushPage, flushTlb, privilegeChanged } from '../memory/tlb
 import { ea, OP_REG, OP_RM, opSeg } from '../execute/op'
 import { operand16, setGpr } from '../execute/operand'
 import { nextIp, stall } from '../execute/progress'
+import { tell, TOLD_CR3, TOLD_PAGE } from './told'
 import { ACC_LONG, code64, longMode, setSegmentBounds, updateMode } from './segment'
 import {
   A20_MASK, CPL, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG,
@@ -152,6 +153,7 @@ export function mov_C_R<T>(op: usize): void {
   else if (n == 2) store<u64>(CR2, value)
   else if (n == 3) {
     writeCr3(value)
+    tell(TOLD_CR3, value, 0)
     stall(FLUSH_STALL)
   } else if (n == 4) writeCr4(value)
   else {
@@ -195,6 +197,7 @@ export function invlpg(op: usize): void {
   ring0()
   const linear = ea(op) + load<u64>(opSeg(op), SEG_BASE)
   flushPage(wrapLinear(linear))
+  tell(TOLD_PAGE, wrapLinear(linear), 0)
   stall(FLUSH_STALL)
   store<u64>(RIP, nextIp(op))
 }

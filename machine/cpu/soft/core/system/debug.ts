@@ -71,11 +71,18 @@ export function checkInstructionBreakpoint(linear: u64): void {
   raiseNoError(EX_DB)
 }
 
+@inline export function pagesAreWatched(): bool {
+  return watchedPages != 0
+}
+
+/** A debugger has watchpoints in the page at `page`: no access finds it in a TLB at once. */
+export function isWatchedPage(page: u64): bool {
+  for (let i: u32 = 0; i < watchedPages; i++) if (load<u64>(WATCHED_PAGES + <usize>(i << 3)) == page) return true
+  return false
+}
+
 /** True when an enabled data breakpoint lies in the page of `linear`: such a page stays out of the TLBs. */
 export function dataBreakpoints(linear: u64): bool {
-  for (let i: u32 = 0; i < watchedPages; i++) {
-    if (load<u64>(WATCHED_PAGES + <usize>(i << 3)) == (linear & ~0xfff)) return true
-  }
   const dr7 = load<u32>(DR + 56)
   if (!(dr7 & 0xff)) return false
   for (let i: u32 = 0; i < 4; i++) {

@@ -12,6 +12,7 @@ import { raise, raiseLast } from './fault'
 import { noteFault } from './fault-log'
 import { arithFlags, getFlags } from '../integer/flags'
 import { unwind } from '../host'
+import { tell, TOLD_HANDLER, TOLD_INTERRUPT } from './told'
 import { linearRead } from '../memory/memory'
 import { OP_IMM } from '../execute/op'
 import { nextIp, syncForFault } from '../execute/progress'
@@ -104,6 +105,8 @@ function pushesResumeFlag(vector: u32): bool {
 }
 
 function deliver(vector: u32, kind: u32, hasError: bool, errorCode: u32): void {
+  const software: u32 = kind == KIND_SOFTWARE || kind == KIND_BREAKPOINT ? 1 : 0
+  tell(TOLD_INTERRUPT, vector, software | (hasError ? 2 | (errorCode << 16) : 0))
   store<u32>(DELIVERING, kind == KIND_SOFTWARE || kind == KIND_BREAKPOINT ? 1 : 2)
   store<u32>(DELIVERING_VECTOR, kind == KIND_EXCEPTION ? vector : NO_VECTOR)
   let flags = getFlags()
@@ -119,6 +122,7 @@ function deliver(vector: u32, kind: u32, hasError: bool, errorCode: u32): void {
     // General detect is off in the debug handler.
     store<u32>(DR + 56, load<u32>(DR + 56) & ~0x2000)
   }
+  tell(TOLD_HANDLER, vector, 0)
 }
 
 /** IVT: real mode, and INT n that VME redirects to the 8086 program's own handler. */
