@@ -1,5 +1,4 @@
 /** `run --gdb`, with Debian's gdb where the host has it. */
-import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,8 +8,8 @@ import { compiledKernel, haveCompiler } from '../../compiled-kernel.js'
 import { noFirmware } from '../../firmware-here.js'
 import { programFloppy } from '../boot-programs.js'
 import { bootwright, type Ended } from './command.js'
+import { gdb, haveGdb } from './gdb-here.js'
 
-const haveGdb = spawnSync('gdb', ['--version']).status === 0
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-gdb-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -28,25 +27,6 @@ async function debugged(use: (port: number) => Promise<void>, ...more: string[])
   })
   await used
   return ended
-}
-
-function gdb(port: number, commands: readonly string[]): Promise<string> {
-  const lines = [
-    'set pagination off',
-    'set confirm off',
-    'set architecture i386:x86-64',
-    `target remote 127.0.0.1:${port}`,
-  ]
-  const child = spawn('gdb', ['-batch', '-nx', ...[...lines, ...commands].flatMap((line) => ['-ex', line])])
-  let output = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (bytes) => {
-      output += bytes
-    })
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', () => resolve(output))
-  })
 }
 
 test.skipIf(!haveGdb || noFirmware !== undefined)(
