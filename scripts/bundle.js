@@ -73,8 +73,8 @@ async function bundleShared() {
     splitting: true,
     format: 'esm',
     plugins: [ownPlaces(shared)],
-    // With native parts, a user's own, or without a file of its licence.
-    external: ['koffi', 'sharp', 'tsx', 'vitest', 'tesseract.js', '@xterm/headless'],
+    // With native parts, a user's own, large and seldom needed, or without a file of its licence.
+    external: ['koffi', 'sharp', 'tsx', 'vitest', 'tesseract.js', '@xterm/headless', 'xz-decompress', 'undici'],
     banner: {
       js: `import { createRequire as requireOf } from 'node:module';const bundlePlace = import.meta.url, require = requireOf(bundlePlace);`,
     },

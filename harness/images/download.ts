@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, open, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { EnvHttpProxyAgent, request } from 'undici'
+import type { EnvHttpProxyAgent, request } from 'undici'
 import { HostError } from '../../machine/errors.js'
 import { hashOfFile, imagesFolder, keepImage, type StoredImage, storedImage } from './image-store.js'
 import { type Locked, lock, lockPath, readLock } from './lock-file.js'
@@ -100,7 +100,9 @@ async function transfer(
   file: ReturnType<typeof partial>,
   { onProgress, stallMs = STALL }: DownloadOptions,
 ): Promise<void> {
-  const dispatcher = new EnvHttpProxyAgent({ headersTimeout: stallMs, bodyTimeout: stallMs, connectTimeout: stallMs })
+  // Most commands fetch nothing.
+  const { EnvHttpProxyAgent: Agent } = await import('undici')
+  const dispatcher = new Agent({ headersTimeout: stallMs, bodyTimeout: stallMs, connectTimeout: stallMs })
   try {
     const tag = file.validator()
     const from = tag === undefined ? 0 : file.size()
@@ -145,9 +147,10 @@ async function transfer(
 type Response = Awaited<ReturnType<typeof request>>
 
 async function ask(url: string, headers: { [name: string]: string }, dispatcher: EnvHttpProxyAgent): Promise<Response> {
+  const { request: fetched } = await import('undici')
   let at = url
   for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
-    const response = await request(at, { headers: { 'user-agent': 'bootwright', ...headers }, dispatcher })
+    const response = await fetched(at, { headers: { 'user-agent': 'bootwright', ...headers }, dispatcher })
     const { statusCode } = response
     const to = headerOf(response.headers, 'location')
     if (statusCode >= 300 && statusCode < 400 && to !== undefined) {

@@ -1,11 +1,11 @@
-/** Images as they are published: packed with xz, gzip, Zstandard, or in a zip. They are unpacked as they stream. */
+/**
+ * Images as they are published: packed with xz, gzip, Zstandard, or in a zip. They are unpacked as they stream. The libraries
+ * are loaded when they are needed.
+ */
 import { extname } from 'node:path'
 import { Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import { createGunzip } from 'node:zlib'
-import { Unzip, UnzipInflate } from 'fflate'
-import { Decompress } from 'fzstd'
-import xz from 'xz-decompress'
 import { HostError } from '../../machine/errors.js'
 
 export type Packing = 'xz' | 'gz' | 'zst' | 'zip'
@@ -62,11 +62,13 @@ const unpackers: { readonly [packing in Packing]: Unpacker } = {
     source.on('error', (error) => gunzip.destroy(error))
     yield* source.pipe(gunzip)
   },
-  xz: (packed) => {
+  xz: async function* unxz(packed) {
+    const { default: xz } = await import('xz-decompress')
     const stream = ReadableStream.from(packed) as unknown as globalThis.ReadableStream<Uint8Array>
-    return new xz.XzReadableStream(stream) as unknown as AsyncIterable<Uint8Array>
+    yield* new xz.XzReadableStream(stream) as unknown as AsyncIterable<Uint8Array>
   },
   zst: async function* zst(packed) {
+    const { Decompress } = await import('fzstd')
     const ready: Uint8Array[] = []
     const decoder = new Decompress((chunk) => ready.push(chunk.slice()))
     let any = false
@@ -80,6 +82,7 @@ const unpackers: { readonly [packing in Packing]: Unpacker } = {
     yield* ready
   },
   zip: async function* zip(packed, name, member) {
+    const { Unzip, UnzipInflate } = await import('fflate')
     const ready: Uint8Array[] = []
     const found: string[] = []
     let failed: Error | undefined
