@@ -60,6 +60,7 @@ export {
 } from './vm/errors.js'
 export type { VmExit } from './vm/exit.js'
 export { type LaunchOptions, launch } from './vm/launch.js'
+export { Measured } from './vm/measure.js'
 export type { NeedleLocator } from './vm/needle-locator.js'
 export type { Network } from './vm/network.js'
 export type { Region, Screen } from './vm/screen.js'

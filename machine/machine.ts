@@ -107,8 +107,8 @@ export interface Machine {
   readonly debugTarget?: MachineDebugger
   /** Guest time in ns. */
   now(): number
-  /** Retired instructions; 0 under kvm. */
-  instructions(): number
+  /** Retired instructions, of all CPUs or of one; 0 under kvm. */
+  instructions(cpu?: number): number
   /** Guest time before which it does nothing unless something comes in: that of its next timer while all CPUs wait. */
   idleUntil?(): number
   /**

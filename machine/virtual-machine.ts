@@ -224,8 +224,8 @@ export class VirtualMachine implements Machine, Stateful {
     return this.cpu.now()
   }
 
-  instructions(): number {
-    return this.cpu.instructions()
+  instructions(cpu?: number): number {
+    return this.cpu.instructions(cpu)
   }
 
   idleUntil(): number {

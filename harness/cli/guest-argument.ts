@@ -1,5 +1,6 @@
 /** The GUEST of `bootwright run`: one of the guests, or an image whose drive is found out from what is in it. */
 import { closeSync, readSync, statSync } from 'node:fs'
+import { findMultibootHeader, HEADER_SEARCH_BYTES } from '../../machine/firmware/multiboot.js'
 import { openRegular } from '../../machine/media/regular-file.js'
 import { probeImage } from '../guest/probe-image.js'
 import { toFailPatterns } from '../keys/patterns.js'
@@ -46,30 +47,36 @@ function addImage({ machine, write }: RunRequest, path: string): void {
   }
 }
 
-/** Bytes that hold the headers of ELF and of Linux's boot protocol (setup header, offset 0x202). */
-const HEAD = 0x206
-
 /** QEMU, too, takes its bare argument for a disk. */
 function checkIsNoKernel(path: string): void {
-  const head = Buffer.alloc(HEAD)
+  const what = kernelKind(path)
+  if (what) throw new UsageError(`'${path}' is ${what}, and no drive's image; start it by --kernel ${path}`)
+}
+
+/** What kernel the file is, in words; undefined where it is none, or cannot be read. */
+export function kernelKind(path: string): string | undefined {
+  const head = Buffer.alloc(HEADER_SEARCH_BYTES)
   try {
     const { fd } = openRegular(path)
     try {
-      readSync(fd, head, 0, HEAD, 0)
+      readSync(fd, head, 0, head.length, 0)
     } finally {
       closeSync(fd)
     }
   } catch {
     // Opening it as a medium says in a sentence why it cannot be read.
-    return
+    return undefined
   }
   const is = (at: number, magic: string) => head.toString('latin1', at, at + magic.length) === magic
-  const what = is(0, '\x7fELF') ? 'an ELF file' : is(0x202, 'HdrS') ? 'a Linux kernel' : undefined
-  if (what) throw new UsageError(`'${path}' is ${what}, and no drive's image; start it by --kernel ${path}`)
+  if (is(0, '\x7fELF')) return 'an ELF file'
+  // Linux's boot protocol (setup header, offset 0x202).
+  if (is(0x202, 'HdrS')) return 'a Linux kernel'
+  // A drive's image may hold a boot loader that has such a header, too.
+  return !is(510, '\x55\xaa') && findMultibootHeader(head) ? 'a Multiboot kernel' : undefined
 }
 
 /** A file that is no program text: guests are folders, or files that end in .js or .ts. */
-function isImage(path: string): boolean {
+export function isImage(path: string): boolean {
   if (/\.[cm]?[jt]s$/.test(path)) return false
   try {
     return !statSync(path).isDirectory()

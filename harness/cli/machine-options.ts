@@ -20,9 +20,13 @@ import { checkBootOrder, inWords, type RunRequest } from './run-options.js'
 
 const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value]
 
-/** The table's options, and what of a run is the same for both commands. */
+/** The table's options with a guest, and what of a run is the same for the commands that boot one. */
 export function machineOptions(command: Command): Command {
   command.argument('[guest]', 'a guest by name or path, or an image: a floppy, an ISO or a disk by what is in it')
+  return machineFlags(command)
+}
+
+export function machineFlags(command: Command): Command {
   for (const { long, short, value, help, many } of FLAGS) {
     const flag = [short, value === undefined ? long : `${long} ${value}`]
       .filter((part) => part !== undefined)

@@ -19,6 +19,7 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   'merge-reports': async () => (await import('./reports.js')).mergeReportsCommand(),
   accept: async () => (await import('./reports.js')).acceptCommand(),
   stages: async () => (await import('./stages.js')).stagesCommand(),
+  measure: async () => (await import('./measure.js')).measureCommand(),
   image: async () => (await import('./image.js')).imageCommand(),
   images: async () => (await import('./images.js')).imagesCommand(),
   devices: async () => (await import('./devices.js')).devicesCommand(),
@@ -90,10 +91,10 @@ function watchOutput(): { ended(): Promise<number | undefined> } {
   }
 }
 
-/** `run` and `codegen` take QEMU's options, too. */
+/** `run`, `codegen` and `measure` take QEMU's options, too. */
 async function inOurWords(args: readonly string[], root: Command): Promise<readonly string[]> {
   const [verb, ...rest] = args
-  if (verb !== 'run' && verb !== 'codegen') return args
+  if (verb === undefined || !['run', 'codegen', 'measure'].includes(verb)) return args
   const { fromQemu } = await import('./qemu-options.js')
   const { joinExits } = await import('./run-options.js')
   const own = root.commands[0].options.filter(({ required }) => required)

@@ -57,10 +57,21 @@ export interface WorkerStart {
 export type DebugQuestion =
   | { what: 'state'; cpu: number }
   | { what: 'address'; cpu: number; where: string }
+  /** How far the machine is: Counts. */
+  | { what: 'counts'; cpu: number }
   /** Writes a core file. */
   | { what: 'core'; cpu: number; path: string }
   | { what: 'read'; cpu: number; where: string; length: number; physical: boolean }
   | { what: 'write'; cpu: number; where: string; bytes: Uint8Array; physical: boolean }
+
+/** How far a machine is. */
+export interface Counts {
+  /** Retired by all CPUs since power-on. */
+  instructions: number
+  guestTimeNs: number
+  /** Retired by each CPU. */
+  cpus: number[]
+}
 
 export type Command =
   | { method: 'run'; script: Script }

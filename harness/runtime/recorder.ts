@@ -148,8 +148,8 @@ export class RecordedMachine implements Machine {
     return this.machine.now()
   }
 
-  instructions(): number {
-    return this.machine.instructions()
+  instructions(cpu?: number): number {
+    return this.machine.instructions(cpu)
   }
 
   run(until: number, hostEnd?: number): MachineExit | undefined {

@@ -10,6 +10,7 @@ import { type ScreenshotOptions, toHaveScreenshot } from './to-have-screenshot.j
 import { toHaveText } from './to-have-text.js'
 import { toMatchNeedle } from './to-match-needle.js'
 import { toReach } from './to-reach.js'
+import { type BaselineExpectation, toRetireAtMost } from './to-retire-at-most.js'
 
 /** All wait in guest time, 30 seconds by default, and end at the very frame or byte at which they are met. */
 interface BootwrightMatchers {
@@ -24,6 +25,8 @@ interface BootwrightMatchers {
   toHaveRequested(expected: RegExp | string, options?: TimeoutOptions): Promise<void>
   /** A CPU comes to the instruction, by its address or a function's name (soft engine). */
   toReach(where: Where, options?: TimeoutOptions): Promise<void>
+  /** What `vm.measure()` gave is no more than so many instructions, or than the baseline beside the test says. */
+  toRetireAtMost(expected: number | BaselineExpectation): Promise<void>
   /** The guest stops; by default cleanly. */
   toExit(expected?: ExpectedExit, options?: TimeoutOptions): Promise<void>
 }
@@ -33,7 +36,7 @@ declare module 'vitest' {
   interface Matchers<T = any> extends BootwrightMatchers {}
 }
 
-const matchers = { toHaveText, toHaveScreenshot, toMatchNeedle, toHaveRequested, toReach, toExit }
+const matchers = { toHaveText, toHaveScreenshot, toMatchNeedle, toHaveRequested, toReach, toRetireAtMost, toExit }
 expect.extend(
   Object.fromEntries(Object.entries(matchers).map(([name, run]) => [name, awaited(name, run as never)])) as never,
 )

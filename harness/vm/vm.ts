@@ -22,6 +22,7 @@ import { type DriverSettings, type Duration, type TimeoutOptions, VmDriver } fro
 import { LaunchError } from './errors.js'
 import type { VmExit } from './exit.js'
 import { Keyboard } from './keyboard.js'
+import { type Measured, measure } from './measure.js'
 import { Media } from './media.js'
 import { Mouse } from './mouse.js'
 import { answerBy, Network } from './network.js'
@@ -200,6 +201,14 @@ export class Vm {
    */
   async dumpCore(path: string): Promise<void> {
     await this.driver.ask((thread) => thread.askDebug({ what: 'core', cpu: 0, path: resolve(path) }))
+  }
+
+  /**
+   * What the action costs the guest: instructions and guest time, exactly, and the same on every host. On the soft engine.
+   * Begin and end it at an instruction (`breakAt`) or a byte to leave out what the guest does while it waits.
+   */
+  measure(action: () => unknown): Promise<Measured> {
+    return measure(this.driver, action)
   }
 
   registers(): Promise<string> {

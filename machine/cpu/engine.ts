@@ -115,8 +115,8 @@ export interface Engine {
   setBreakpoints?(breakpoints: readonly Breakpoint[]): void
   /** The last exceptions, the last one last; none where the engine does not see them (KVM). */
   lastFaults(): Fault[]
-  /** Retired instructions since power-on; 0 where the engine cannot count. */
-  instructions(): number
+  /** Retired instructions since power-on, of all CPUs or of one; 0 where the engine cannot count. */
+  instructions(cpu?: number): number
   /** Finds out as the guest goes on whether it is in a loop that only something from outside could end. Absent where it cannot. */
   askForLoop?(): void
   /** Whether it was found in one since that was asked. */

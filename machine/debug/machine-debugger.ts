@@ -57,6 +57,13 @@ export class MachineDebugger implements DebugTarget {
     return this.engine.current
   }
 
+  /** How far the machine is: guest time, and the instructions that were retired, by CPU as well. */
+  counts(): { instructions: number; guestTimeNs: number; cpus: number[] } {
+    const { engine } = this
+    const cpus = Array.from({ length: engine.cpus }, (_, cpu) => engine.instructions(cpu))
+    return { instructions: engine.instructions(), guestTimeNs: engine.now(), cpus }
+  }
+
   state(cpu: number): CpuState {
     return this.engine.getState(cpu)
   }

@@ -57,6 +57,7 @@ function checkTime({ time: saved, cpus }: MachineState, own: LikeState): void {
       summoned: { ...cpu, fits: (value) => value === null || value === undefined || cpu.fits(value) },
       summons: optional(COUNT),
       waiting: list(flag, cpus.length),
+      retired: optional(list(COUNT, cpus.length)),
       messages: { wanted: 'a list of messages between CPUs', fits: (value) => isMessages(value, cpus.length) },
     },
     processors as State,

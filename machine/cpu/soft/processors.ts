@@ -40,6 +40,8 @@ export class Processors {
   current = 0
   /** Waits for a start-up IPI. */
   readonly waiting: boolean[]
+  /** Instructions that each has retired. */
+  readonly retired: number[]
   private readonly state: Uint8Array
   private readonly banks: Uint8Array[]
   private readonly bankViews: DataView[]
@@ -62,6 +64,7 @@ export class Processors {
     this.bankViews = this.banks.map((bank) => new DataView(bank.buffer))
     this.stateView = new DataView(memory.buffer, at.STATE, at.STATE_SIZE)
     this.waiting = this.banks.map((_, cpu) => cpu > 0)
+    this.retired = this.banks.map(() => 0)
   }
 
   /** RESET# of all of them. */
@@ -148,6 +151,7 @@ export class Processors {
       summoned: summoned ?? null,
       summons,
       waiting: [...waiting],
+      retired: [...this.retired],
       messages: messages.map(({ cpu, vector }) => ({ cpu, vector: vector ?? null })),
     }
   }
@@ -159,6 +163,8 @@ export class Processors {
     this.summoned = (state.summoned as number | null | undefined) ?? undefined
     this.summons = (state.summons as number | undefined) ?? 0
     for (const [cpu, waits] of (state.waiting as boolean[]).entries()) this.waiting[cpu] = waits
+    // Snapshots from before they were counted have none.
+    for (const cpu of this.retired.keys()) this.retired[cpu] = (state.retired as number[] | undefined)?.[cpu] ?? 0
     this.messages = (state.messages as { cpu: number; vector: number | null }[]).map(({ cpu, vector }) => ({
       cpu,
       vector: vector ?? undefined,

@@ -124,6 +124,8 @@ export class SoftEngine implements Engine {
   /** Guest time, in instructions' worth, at which the present CPU's turn ends, and at which run() comes back. */
   private turnEnd = 0
   private end = 0
+  /** The instruction count up to which each instruction is one CPU's. */
+  private counted = 0
   private stopAsked = false
   private executing = false
   /** The host's time at which run() is to come back, and the calls until it is looked at. */
@@ -230,7 +232,9 @@ export class SoftEngine implements Engine {
       if (this.cpus > 1 && !this.takeTurn()) return { reason: 'halt' }
       this.core.setEnd(this.cpus > 1 ? Math.min(this.end, this.turnEnd) : this.firstEnd(first))
       first = false
-      switch (this.runCore()) {
+      const reason = this.runCore()
+      this.countTurn()
+      switch (reason) {
         case at.EXIT_HALT:
           if (this.cpus === 1) return { reason: 'halt' }
           this.turnEnd = 0
@@ -342,8 +346,17 @@ export class SoftEngine implements Engine {
     })
   }
 
-  instructions(): number {
-    return this.core.retired()
+  instructions(cpu?: number): number {
+    if (cpu === undefined) return this.core.retired()
+    this.countTurn()
+    return this.processors.retired[cpu] ?? 0
+  }
+
+  /** What was retired since the last time belongs to the CPU whose turn it is. */
+  private countTurn(): void {
+    const now = this.core.retired()
+    this.processors.retired[this.processors.current] += now - this.counted
+    this.counted = now
   }
 
   stop(): void {
@@ -489,6 +502,7 @@ export class SoftEngine implements Engine {
       return
     }
     this.view.setBigUint64(at.ICOUNT, BigInt(counts.retired as number), true)
+    this.counted = counts.retired as number
     this.view.setBigUint64(at.STALLED, BigInt(counts.stalled as number), true)
     // Snapshots from before there were several CPUs have no turns, and the TSC's skipped ticks in its offset.
     this.view.setBigUint64(at.TSC_SKIPPED, (counts.skipped as bigint | undefined) ?? 0n, true)
