@@ -193,6 +193,7 @@ function parseMore(text: string): More {
   throw new UsageError(`--at-most '${text}' is neither a share as in 0.5% nor a number of instructions`)
 }
 
+const DIFFERENCE = 'difference'
 const words = (count: number) => count.toLocaleString('en-US')
 
 function report(
@@ -211,7 +212,7 @@ function report(
     process.stdout.write(`${printableJson(object, 2)}\n`)
     return exitCode
   }
-  const width = Math.max(...names.map((name) => name.length))
+  const width = Math.max(DIFFERENCE.length, ...names.map((name) => name.length))
   for (const [i, { instructions, guestTimeNs, cpus }] of measured.entries()) {
     const each = cpus.length > 1 ? ` (${cpus.map((count, cpu) => `CPU ${cpu}: ${words(count)}`).join(', ')})` : ''
     const seconds = (guestTimeNs / 1e9).toFixed(6)
@@ -219,7 +220,7 @@ function report(
   }
   if (difference !== undefined) {
     const share = a.instructions > 0 ? ` (${((difference / a.instructions) * 100).toFixed(4)} %)` : ''
-    console.log(`${'difference'.padEnd(width)}  ${difference > 0 ? '+' : ''}${words(difference)} instructions${share}`)
+    console.log(`${DIFFERENCE.padEnd(width)}  ${difference > 0 ? '+' : ''}${words(difference)} instructions${share}`)
   }
   if (isOver) process.stderr.write(`bootwright: that is more than --at-most ${most.text} allows\n`)
   return exitCode
