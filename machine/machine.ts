@@ -46,6 +46,8 @@ export interface MachineOptions {
   kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; modules?: readonly BootModule[]; append?: string }
   /** Names and source lines of what the guest runs, for reports and debuggers; the guest does not see them. */
   symbols?: readonly PlacedFile[]
+  /** Which code is executed is kept, for the files of `symbols` that are covered. On the soft engine. */
+  coverage?: boolean
   /** SeaBIOS and its VGA BIOS; `file` gives further ROMs by name, such as `vgabios-cirrus`. */
   firmware: {
     bios: Uint8Array

@@ -115,7 +115,10 @@ export class VirtualMachine implements Machine, Stateful {
     const arena = new WebAssembly.Memory({ initial: Math.ceil((ARENA_GUEST + size) / 65536), maximum: 65536 })
     const ports = new PortBus()
     const memory = new MemoryMap({ arena, base: ARENA_GUEST })
-    const { engine, reason } = createEngine(options.engine, arena, this.pins(), options.cpu, options.cpus)
+    const { engine, reason } = createEngine(
+      ...([options.engine, arena, this.pins(), options.cpu, options.cpus] as const),
+      options.coverage ? 'only the soft engine keeps which code is executed' : undefined,
+    )
     const clock = new MachineClock(() => engine.now())
     clock.onSooner = (deadline) => engine.shorten(deadline)
     clock.onStall = (ns) => engine.stall(ns)
@@ -151,6 +154,7 @@ export class VirtualMachine implements Machine, Stateful {
     memory.onWrite = (offset, length) => engine.memoryChanged(offset, length)
     engine.setMemory(memory.regions())
     this.reset()
+    if (options.coverage) engine.watchExecution?.()
   }
 
   /** The CPUs' pins: buses, and what the board does with the others. */

@@ -82,7 +82,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   // The machine's thread.
   'harness/runtime': { code: [...GROUND, 'harness/config', 'harness/needles', 'harness/thread/snapshot-files'] },
   // Its other end.
-  'harness/thread': { code: [...GROUND, 'harness/config'] },
+  'harness/thread': { code: [...GROUND, 'harness/config', 'harness/coverage/coverage-records'] },
   // The test's thread.
   'harness/vm': {
     code: [
@@ -95,11 +95,16 @@ export const FENCES: { readonly [room: string]: Fence } = {
       'reports',
     ],
   },
+<<<<<<< HEAD
   // Images of guests on the host's disk and on the web.
   'harness/images': { code: ['machine'] },
   'harness/guest': {
     code: [...GROUND, 'harness/config', 'harness/images', 'harness/options', 'harness/thread', 'reports'],
   },
+=======
+  'harness/coverage': { code: ['harness/config', 'machine'], types: ['reports'] },
+  'harness/guest': { code: [...GROUND, 'harness/config', 'harness/options', 'harness/thread', 'reports'] },
+>>>>>>> 2de618b (Coverage: which lines of a program the guest executes, to the instruction, without rebuilding it; lcov, a table, a function)
   'harness/stages': { code: [...GROUND, 'harness/config', 'harness/options', 'harness/thread', 'harness/vm'] },
   'harness/live': { code: [...GROUND], types: ['harness/thread'] },
   'harness/codegen': {

@@ -20,6 +20,7 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   accept: async () => (await import('./reports.js')).acceptCommand(),
   stages: async () => (await import('./stages.js')).stagesCommand(),
   measure: async () => (await import('./measure.js')).measureCommand(),
+  coverage: async () => (await import('./coverage.js')).coverageCommand(),
   image: async () => (await import('./image.js')).imageCommand(),
   images: async () => (await import('./images.js')).imagesCommand(),
   devices: async () => (await import('./devices.js')).devicesCommand(),

@@ -20,7 +20,7 @@ import { CaptureFile } from './capture-file.js'
 import { driveDevices } from './drive-devices.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
-import { openSymbols, type SymbolsConfig } from './symbol-files.js'
+import { openCovered, openSymbols, type SymbolsConfig } from './symbol-files.js'
 import { upstreamFiles } from './upstream-cache.js'
 
 export type { DiskConfig, MediumConfig } from '../options/media-config.js'
@@ -104,6 +104,8 @@ export interface MachineConfig {
   epoch?: number
   /** Names for addresses in what is told of the guest. */
   symbols?: SymbolsConfig[]
+  /** Programs of which it is kept what the guest executes; names come from them as well. */
+  coverage?: SymbolsConfig[]
   /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
   record?: string
 }
@@ -173,6 +175,7 @@ export function openMachine(
       firmware,
       network,
       symbols = [],
+      coverage = [],
       record: _,
       overlayLimit: __,
       ...plain
@@ -191,7 +194,8 @@ export function openMachine(
       cdrom: cdrom && open(cdrom, 'cdrom'),
       disks: diskDevices,
       kernel: image,
-      symbols: openSymbols(symbols, image?.image),
+      symbols: [...openCovered(coverage), ...openSymbols(symbols, image?.image)],
+      ...(coverage.length > 0 && { coverage: true }),
       firmware: readFirmware(firmware),
       ...(network && { network: { ...networkContents(network), ask } }),
       ...callbacks,

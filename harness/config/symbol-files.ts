@@ -1,6 +1,7 @@
 /** Files with symbols, as the host has them, and where distributions put what was split off from them. */
+import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { ElfFile, isElf } from '../../machine/debug/symbols/elf.js'
 import { readSymbols } from '../../machine/debug/symbols/read-symbols.js'
@@ -25,6 +26,35 @@ export function openSymbols(files: readonly SymbolsConfig[], kernel: Uint8Array 
   })
   const own = kernel && kernelSymbols(kernel)
   return own ? [...named, own] : named
+}
+
+/** Programs of which lines are asked for. Throws a SymbolError or a MediaError. */
+export function openCovered(files: readonly SymbolsConfig[]): PlacedFile[] {
+  return files.map(({ path, at }) => {
+    const covered = openProgram(path)
+    return { ...covered, ...(at !== undefined && { address: BigInt(at) }) }
+  })
+}
+
+/** An ELF file with line tables, and what tells it from another build. Throws a SymbolError or a MediaError. */
+export function openProgram(path: string): PlacedFile & { covered: { path: string; build: string } } {
+  return withFile(path, (bytes) => {
+    const file = readSymbols(bytes, (elf) => splitDebug(path, elf))
+    if (!file.lines || file.segments.length === 0)
+      throw new SymbolError(
+        `${bytes.name} has no line tables; compile it with -g, or give the file from before 'strip'`,
+      )
+    return { file, covered: { path: resolve(path), build: new ElfFile(bytes).buildId ?? contentsHash(bytes) } }
+  })
+}
+
+/** Of what is read, a part at a time. */
+const PART = 16 << 20
+
+function contentsHash({ size, read }: SymbolBytes): string {
+  const hash = createHash('sha1')
+  for (let at = 0; at < size; at += PART) hash.update(read(at, Math.min(PART, size - at)))
+  return hash.digest('hex')
 }
 
 /** A kernel that is started by its own ELF file brings them along; one that was stripped is nobody's fault. */

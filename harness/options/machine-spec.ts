@@ -78,6 +78,8 @@ export interface MachineValues<M = MediumConfig, D = DiskConfig> {
    * `@ADDRESS` behind it, or `{ path, at }`, where the guest has it. A Multiboot kernel's own are known without.
    */
   symbols?: SymbolWords | readonly SymbolWords[]
+  /** ELF files with line tables: which of their lines the guest executes is kept, for `bootwright coverage`. Soft engine. */
+  coverage?: SymbolWords | readonly SymbolWords[]
 }
 
 /** A machine in part: what one option says of it. */
@@ -490,6 +492,20 @@ export const MACHINE_OPTIONS: MachineTable = {
     read: (value, where) => ({ symbols: list(value).map((one) => readSymbolWords(one, where)) }),
     snapshot: 'may change',
     saved: { symbols: z.array(SavedSymbols).max(64) },
+  },
+  coverage: {
+    flag: {
+      long: '--coverage',
+      value: '<elf>',
+      help: "keep which lines of this program the guest executes, for 'bootwright coverage'; ELF with line tables; several times",
+      many: true,
+    },
+    schema: z
+      .union([SymbolValue, z.array(SymbolValue)])
+      .describe("a list of ELF files with line tables, as in 'vmlinux' or 'module.elf@0x200000'"),
+    read: (value, where) => ({ coverage: list(value).map((one) => readSymbolWords(one, where)) }),
+    snapshot: 'may change',
+    saved: { coverage: z.array(SavedSymbols).max(64) },
   },
 }
 

@@ -57,6 +57,8 @@ export interface WorkerStart {
 export type DebugQuestion =
   | { what: 'state'; cpu: number }
   | { what: 'address'; cpu: number; where: string }
+  /** What was executed of the files that are covered. */
+  | { what: 'executed'; cpu: number }
   /** How far the machine is: Counts. */
   | { what: 'counts'; cpu: number }
   /** Writes a core file. */

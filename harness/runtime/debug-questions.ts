@@ -2,6 +2,7 @@
 import type { CpuState } from '../../machine/cpu/engine.js'
 import { coreFile } from '../../machine/debug/core-file.js'
 import type { MachineDebugger } from '../../machine/debug/machine-debugger.js'
+import type { ExecutedPart } from '../../machine/debug/symbols/symbols.js'
 import { OutputFile } from '../../machine/host/output-file.js'
 import type { Counts, DebugQuestion } from '../protocol/messages.js'
 import { addressOf, DebugError } from './stop-points.js'
@@ -14,7 +15,7 @@ export function answerDebug(
   question: DebugQuestion,
   target: MachineDebugger | undefined,
   recorded: boolean,
-): Uint8Array | CpuState | Counts | bigint | undefined {
+): Uint8Array | CpuState | Counts | ExecutedPart[] | bigint | undefined {
   if (!target) throw new DebugError('this machine has no memory that could be looked at')
   const { cpu } = question
   if (!Number.isInteger(cpu) || cpu < 0 || cpu >= target.cpus)
@@ -24,6 +25,8 @@ export function answerDebug(
       return target.state(cpu)
     case 'address':
       return addressOf(question.where, target)
+    case 'executed':
+      return target.executed()
     case 'counts':
       return target.counts()
     case 'core':

@@ -5,6 +5,7 @@
 
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
 import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
+import type { ExecutedPart } from '../../machine/debug/symbols/symbols.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { InputEvent } from '../../machine/input.js'
@@ -13,6 +14,7 @@ import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import { forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
+import { writeRecord } from '../coverage/coverage-records.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { ScreenReading } from '../picture/screen-reading.js'
 import type {
@@ -410,6 +412,7 @@ export class VmThread {
   /** Ends the machine and its thread; one that does not come back is ended by force. Never rejects. */
   async close(): Promise<void> {
     this.stop()
+    if (this.config.coverage?.length) await this.keepCoverage()
     this.ask({ method: 'close' }).catch(() => {})
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => {
@@ -418,6 +421,18 @@ export class VmThread {
     await Promise.race([this.ended, late])
     clearTimeout(timer)
     await this.terminate()
+  }
+
+  /** What was executed is written down. Someone who closes a machine that is lost has been told of that. */
+  private async keepCoverage(): Promise<void> {
+    const parts = await this.askDebug({ what: 'executed', cpu: 0 }).catch(() => undefined)
+    if (!parts) return
+    try {
+      writeRecord(parts as ExecutedPart[])
+    } catch (error) {
+      // A close does not fail; what was to be kept is missing all the same.
+      process.stderr.write(`bootwright: coverage was not written: ${(error as Error).message}\n`)
+    }
   }
 
   /** At once; a script that runs then is rejected. */

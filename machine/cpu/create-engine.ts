@@ -29,11 +29,17 @@ export function createEngine(
   board: CpuBoard,
   cpu?: string,
   cpus = 1,
+  /** Why only the soft engine will do, in words. */
+  onlySoft?: string,
 ): ChosenEngine {
   // A wrong model is told whatever engine it would be for.
   if (cpu !== undefined) parseCpu(cpu)
   const soft = (reason: string): ChosenEngine => ({ engine: new SoftEngine(arena, board, cpu, cpus), reason })
   if (wanted === 'soft') return soft('asked for')
+  if (onlySoft !== undefined) {
+    if (wanted === 'auto') return soft(onlySoft)
+    throw new EngineUnavailableError(`The KVM engine will not do: ${onlySoft}; take --engine soft.`)
+  }
   if (cpus > 1) {
     if (wanted === 'auto') return soft(`the KVM engine has one CPU, and the machine is to have ${cpus}`)
     throw new EngineUnavailableError(

@@ -3,6 +3,7 @@
  * state in the one layout that both engines share.
  */
 import type { AccessSize, State } from '../device.js'
+import type { ExecutedCode } from './executed-code.js'
 
 /** What the CPU's pins reach. Called synchronously from inside `run()`, with guest time exact to the instruction. */
 export interface CpuBus {
@@ -117,6 +118,10 @@ export interface Engine {
   lastFaults(): Fault[]
   /** Retired instructions since power-on, of all CPUs or of one; 0 where the engine cannot count. */
   instructions(cpu?: number): number
+  /** From now on keeps which code is executed. No guest sees it. Absent where it cannot. */
+  watchExecution?(): void
+  /** What was executed since that was asked; undefined where it was not. */
+  executedCode?(): ExecutedCode | undefined
   /** Finds out as the guest goes on whether it is in a loop that only something from outside could end. Absent where it cannot. */
   askForLoop?(): void
   /** Whether it was found in one since that was asked. */

@@ -6,7 +6,7 @@ import { backtrace, placeOf } from './backtrace.js'
 import type { DebugStop, DebugTarget } from './debug-target.js'
 import { type PhysicalView, readLinear, writeLinear } from './linear-memory.js'
 import { linuxOffset } from './linux-offset.js'
-import { type PlacedFile, Symbols } from './symbols/symbols.js'
+import { type ExecutedPart, type PlacedFile, Symbols } from './symbols/symbols.js'
 
 export class MachineDebugger implements DebugTarget {
   /** RAM and ROM as the CPUs see them. */
@@ -55,6 +55,12 @@ export class MachineDebugger implements DebugTarget {
 
   get current(): number {
     return this.engine.current
+  }
+
+  /** What was executed of the files that are covered; nothing where that is not kept. */
+  executed(): ExecutedPart[] {
+    const code = this.engine.executedCode?.()
+    return code ? this.symbols.executedIn(code) : []
   }
 
   /** How far the machine is: guest time, and the instructions that were retired, by CPU as well. */

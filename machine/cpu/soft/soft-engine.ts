@@ -22,6 +22,7 @@ import type {
   MemoryRegion,
   Refusal,
 } from '../engine.js'
+import { ExecutedCode } from '../executed-code.js'
 import { FEATURES } from '../features.js'
 import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import { type BreakpointCore, Breakpoints } from './breakpoints.js'
@@ -67,6 +68,8 @@ interface Core extends ProcessorCore, StateCore, JitCore, BreakpointCore {
   faultEntry(n: number): number
   askForLoop(): void
   foundLoop(): number
+  watchExecution(): void
+  settle(): void
 }
 
 let compiled: WebAssembly.Module | undefined
@@ -121,6 +124,8 @@ export class SoftEngine implements Engine {
   private readonly processors: Processors
   private readonly jit: Jit
   private readonly breakpoints: Breakpoints
+  /** undefined: nobody wants to know. */
+  private code: ExecutedCode | undefined
   /** Guest time, in instructions' worth, at which the present CPU's turn ends, and at which run() comes back. */
   private turnEnd = 0
   private end = 0
@@ -182,7 +187,11 @@ export class SoftEngine implements Engine {
       smmChanged: (inSmm: number) => board.smmChanged(inSmm !== 0),
       lookAtClock: () => this.lookAtClock(),
       compile: () => this.jit.compile(),
+<<<<<<< HEAD
       told: () => {},
+=======
+      executed: (linear: bigint, bytes: number) => this.code?.add(BigInt.asUintN(64, linear), bytes),
+>>>>>>> 2de618b (Coverage: which lines of a program the guest executes, to the instruction, without rebuilding it; lcov, a table, a function)
       stopsAt: (linear: bigint) => this.breakpoints.stopsAt(linear),
       stopsBehind: (linear: bigint, size: number, kind: number) => this.breakpoints.stopsBehind(linear, size, kind),
       warn: (kind: number, value: number) => {
@@ -384,6 +393,18 @@ export class SoftEngine implements Engine {
     if (!this.processors.raise(cpu, bits) || this.processors.keepsTurn()) return
     this.turnEnd = 0
     this.core.shortenEnd(0)
+  }
+
+  watchExecution(): void {
+    this.code ??= new ExecutedCode()
+    this.core.watchExecution()
+    // What was decoded before does not ask whether it is known.
+    this.core.dropEverything()
+  }
+
+  executedCode(): ExecutedCode | undefined {
+    if (this.code) this.core.settle()
+    return this.code
   }
 
   askForLoop(): void {

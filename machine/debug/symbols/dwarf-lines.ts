@@ -19,7 +19,15 @@ interface Sequence {
   program: number
 }
 
-const DW_LNS = { copy: 1, advancePc: 2, advanceLine: 3, setFile: 4, constAddPc: 8, fixedAdvancePc: 9 }
+const DW_LNS = {
+  copy: 1,
+  advancePc: 2,
+  advanceLine: 3,
+  setFile: 4,
+  negateStatement: 6,
+  constAddPc: 8,
+  fixedAdvancePc: 9,
+}
 const DW_LNE = { endSequence: 1, setAddress: 2 }
 const DW_LNCT = { path: 1, directory: 2 }
 const DW_FORM = {
@@ -99,11 +107,12 @@ class Cursor {
 }
 
 /** A row of the matrix: its address is `base` + `offset`, the second a number because most of all work is to add to it. */
-type Row = (base: bigint, offset: number, file: number, line: number, isEnd: boolean) => void
+type Row = (base: bigint, offset: number, file: number, line: number, isEnd: boolean, isStatement: boolean) => void
 
 interface Header {
   program: Cursor
   minimum: number
+  defaultIsStatement: boolean
   lineBase: number
   lineRange: number
   opcodeBase: number
@@ -184,6 +193,31 @@ export class LineTable {
     this.sequences.sort((a, b) => (a.low < b.low ? -1 : a.low > b.low ? 1 : 0))
   }
 
+  /**
+   * All that begins a statement: the addresses of its instructions, as the file was linked, with the file as its compiler
+   * was given it, in the folder that it was run in where the table says which, and the line.
+   */
+  each(tell: (low: bigint, high: bigint, file: string, line: number) => void): void {
+    if (!this.programs) this.index()
+    for (const program of (this.programs ?? []).keys()) {
+      const found: { low: bigint; high: bigint; file: number; line: number }[] = []
+      let before: { address: bigint; file: number; line: number; isStatement: boolean } | undefined
+      const header = this.run(program, (base, offset, file, line, isEnd, isStatement) => {
+        const address = base + BigInt(offset)
+        if (before?.isStatement && before.line > 0 && address > before.address)
+          found.push({ low: before.address, high: address, file: before.file, line: before.line })
+        before = isEnd ? undefined : { address, file, line, isStatement }
+      })
+      if (!header) continue
+      const names = new Map<number, string>()
+      for (const { low, high, file, line } of found) {
+        const name = names.get(file) ?? pathOf(header, file)
+        names.set(file, name)
+        tell(low, high, name, line)
+      }
+    }
+  }
+
   private lineIn(program: number, wanted: bigint): SourceLine | undefined {
     let found: { file: number; line: number } | undefined
     let before: { address: bigint; file: number; line: number } | undefined
@@ -219,7 +253,7 @@ export class LineTable {
     if (start > end) throw new Malformed()
     const minimum = cursor.u8()
     if (version >= 4) cursor.skip(1)
-    cursor.skip(1)
+    const defaultIsStatement = cursor.u8() !== 0
     const lineBase = cursor.i8()
     const lineRange = cursor.u8()
     const opcodeBase = cursor.u8()
@@ -227,7 +261,7 @@ export class LineTable {
     const operands = Array.from({ length: opcodeBase - 1 }, () => cursor.u8())
     const names = version >= 5 ? this.names(cursor, wide) : oldNames(cursor)
     return {
-      ...{ version, minimum, lineBase, lineRange, opcodeBase, operands, ...names },
+      ...{ version, minimum, defaultIsStatement, lineBase, lineRange, opcodeBase, operands, ...names },
       program: new Cursor(this.table, start, end),
     }
   }
@@ -296,11 +330,13 @@ function oldNames(cursor: Cursor): Pick<Header, 'files' | 'folders'> {
   return { folders, files }
 }
 
-function rows({ program, minimum, lineBase, lineRange, opcodeBase, operands }: Header, row: Row): void {
+function rows(header: Header, row: Row): void {
+  const { program, minimum, defaultIsStatement, lineBase, lineRange, opcodeBase, operands } = header
   let base = 0n
   let offset = 0
   let file = 1
   let line = 1
+  let isStatement = defaultIsStatement
   const advances = Array.from({ length: 256 }, (_, opcode) =>
     opcode < opcodeBase ? 0 : Math.floor((opcode - opcodeBase) / lineRange) * minimum,
   )
@@ -309,7 +345,7 @@ function rows({ program, minimum, lineBase, lineRange, opcodeBase, operands }: H
     if (opcode >= opcodeBase) {
       offset += advances[opcode]
       line += lineBase + ((opcode - opcodeBase) % lineRange)
-      row(base, offset, file, line, false)
+      row(base, offset, file, line, false, isStatement)
       continue
     }
     switch (opcode) {
@@ -319,11 +355,12 @@ function rows({ program, minimum, lineBase, lineRange, opcodeBase, operands }: H
         if (length === 0 || next > program.end) throw new Malformed()
         const extended = program.u8()
         if (extended === DW_LNE.endSequence) {
-          row(base, offset, file, line, true)
+          row(base, offset, file, line, true, isStatement)
           base = 0n
           offset = 0
           file = 1
           line = 1
+          isStatement = defaultIsStatement
         } else if (extended === DW_LNE.setAddress) {
           base = length >= 9 ? program.u64() : length >= 5 ? BigInt(program.u32()) : 0n
           offset = 0
@@ -332,7 +369,10 @@ function rows({ program, minimum, lineBase, lineRange, opcodeBase, operands }: H
         break
       }
       case DW_LNS.copy:
-        row(base, offset, file, line, false)
+        row(base, offset, file, line, false, isStatement)
+        break
+      case DW_LNS.negateStatement:
+        isStatement = !isStatement
         break
       case DW_LNS.advancePc:
         offset += Number(program.uleb()) * minimum
@@ -355,6 +395,17 @@ function rows({ program, minimum, lineBase, lineRange, opcodeBase, operands }: H
         for (let left = operands[opcode - 1] ?? 0; left > 0; left--) program.uleb()
     }
   }
+}
+
+/** With the folder that the compiler was run in, from version 5 on. */
+function pathOf({ files, folders, version }: Header, file: number): string {
+  const found = files[file] ?? files[version >= 5 ? 0 : 1]
+  if (!found) return '?'
+  const parts = [found.path]
+  const folder = folders[found.folder] ?? ''
+  if (!parts[0].startsWith('/') && folder !== '') parts.unshift(folder)
+  if (!parts[0].startsWith('/') && folders[0] !== '' && found.folder !== 0) parts.unshift(folders[0])
+  return cleanName(parts.join('/'))
 }
 
 function nameOf({ files, folders, version }: Header, file: number): string {

@@ -1,4 +1,5 @@
 /** Names and source lines for a guest's addresses, from all files that were given. */
+import type { ExecutedCode } from '../../cpu/executed-code.js'
 import type { Segment, SymbolEntry, SymbolFile } from './symbol-file.js'
 
 /** Behind a symbol without a size, nothing is said to be of it any more. */
@@ -28,6 +29,7 @@ class Placed {
   constructor(
     readonly file: SymbolFile,
     readonly given: bigint | undefined,
+    readonly covered: PlacedFile['covered'],
   ) {
     const sorted = [...file.symbols].sort((a, b) =>
       a.address < b.address ? -1 : a.address > b.address ? 1 : b.rank - a.rank,
@@ -86,6 +88,16 @@ export interface PlacedFile {
   file: SymbolFile
   /** Where its first byte is in the guest, where somebody said so. */
   address?: bigint
+  /** Which of its code is executed is asked for (`executedIn`); what it is known by to those who asked. */
+  covered?: { path: string; build: string }
+}
+
+/** What was executed of a file's code, as it was linked: the first address of each stretch, and the first one behind it. */
+export interface ExecutedPart {
+  path: string
+  /** Of the file; another one has other code. */
+  build: string
+  stretches: [bigint, bigint][]
 }
 
 export class Symbols {
@@ -94,7 +106,8 @@ export class Symbols {
 
   constructor(files: readonly PlacedFile[]) {
     this.files = files.map(
-      ({ file, address }) => new Placed(file, address === undefined ? undefined : address - file.base),
+      ({ file, address, covered }) =>
+        new Placed(file, address === undefined ? undefined : address - file.base, covered),
     )
   }
 
@@ -152,6 +165,27 @@ export class Symbols {
       if (symbol) return BigInt.asUintN(64, symbol.address + this.slideOf(file))
     }
     return undefined
+  }
+
+  /** Of the files that are covered, what was executed, behind paging and before it. */
+  executedIn(code: ExecutedCode): ExecutedPart[] {
+    const all = [...code.stretches()]
+    return this.files.flatMap((file) => {
+      if (!file.covered) return []
+      const slide = this.slideOf(file)
+      const places = file.file.segments.flatMap(({ virtual, physical, size }) => [
+        { from: BigInt.asUintN(64, virtual + slide), linked: virtual, size },
+        ...(physical === virtual ? [] : [{ from: physical, linked: virtual, size }]),
+      ])
+      const stretches = places.flatMap(({ from, linked, size }) =>
+        all.flatMap(([low, high]): [bigint, bigint][] => {
+          const first = low > from ? low : from
+          const end = high < from + size ? high : from + size
+          return first < end ? [[first - from + linked, end - from + linked]] : []
+        }),
+      )
+      return [{ ...file.covered, stretches }]
+    })
   }
 
   *names(): Iterable<string> {

@@ -206,6 +206,12 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
     config: { symbols: [{ path: kernel, at: '0x100000' }, { path: initrd }] },
     written: `symbols: ['${kernel}@0x100000', '${initrd}']`,
   },
+  coverage: {
+    typed: [`${kernel}@0x100000`, initrd],
+    value: [`${kernel}@0x100000`, { path: initrd }],
+    config: { coverage: [{ path: kernel, at: '0x100000' }, { path: initrd }] },
+    written: `coverage: ['${kernel}@0x100000', '${initrd}']`,
+  },
   epoch: {
     typed: ['2026-01-31T12:00:00'],
     qemu: ['-rtc', 'base=2026-01-31T12:00:00,clock=vm'],

@@ -7,6 +7,7 @@ import { ATTENTION, ICOUNT_END, REG_PAGE, STALLED } from './state'
 
 export { run } from './execute/run'
 export { askForLoop, foundLoop } from './execute/spin'
+export { settle, watchExecution } from './execute/coverage'
 export { watchNoPage, watchOffset, watchPage } from './system/debug'
 export { faultCount, faultEntry } from './system/fault-log'
 export { tellHost } from './system/told'

@@ -197,6 +197,8 @@ export const IGNNE: usize = 0x302c
 export const JIT_THRESHOLD: usize = 0x30c0
 /** The block in which compiled code handed over to the interpreter, u32. */
 export const JIT_BLOCK: usize = 0x30c4
+/** 1 where the host is told what is executed, u32; see coverage.ts. */
+export const COVERAGE: usize = 0x30cc
 /** How many blocks wait for compilation, u32, and which, u32 each. */
 export const JIT_QUEUED: usize = 0x30c8
 export const JIT_QUEUE: usize = 0x3100

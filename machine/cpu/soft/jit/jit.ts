@@ -188,8 +188,11 @@ export class Jit {
   private decodedIn(page: number, mode: number): Map<number, number> {
     const { view } = this
     const decoded = new Map<number, number>()
+    // What was not executed yet is to be told when it is.
+    const watches = view.getUint32(at.COVERAGE, true) !== 0
     for (let b = view.getUint32(at.PAGE_BLOCKS + page * 4, true); b; b = view.getUint32(b + at.BLOCK_PAGE_NEXT, true)) {
-      if (view.getUint32(b + at.BLOCK_MODE, true) === mode && !view.getUint32(b + at.BLOCK_WATCHED, true))
+      const isKnown = !watches || view.getUint32(b + at.BLOCK_SEEN, true) === view.getUint32(b + at.BLOCK_COUNT, true)
+      if (isKnown && view.getUint32(b + at.BLOCK_MODE, true) === mode && !view.getUint32(b + at.BLOCK_WATCHED, true))
         decoded.set(view.getUint32(b + at.BLOCK_PHYS, true) & 0xfff, b)
     }
     return decoded

@@ -7,6 +7,7 @@ import {
   BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS, BLOCK_ROOM, BLOCK_WATCHED, CODE_MAP_BYTES, NEVER_HOT, codeMap, forgetLeft,
   hashSlot, markCode, takeLeft,
 } from './code-map'
+import { forgetSeen, settle } from './coverage'
 import { faulted } from '../system/aftermath'
 import { checkInstructionBreakpoint, isWatched } from '../system/debug'
 import { MAX_OPS, decodeBlock } from './decode'
@@ -19,7 +20,7 @@ import { pageHoldsCode, tlbGeneration } from '../memory/tlb'
 import { OP_SIZE } from './op'
 import { breakSoon } from './progress'
 import {
-  BLOCK_HASH, CODE_POOL, CODE_POOL_END, CS, EX_GP, JUMP_CACHE, JUMP_CACHE_SIZE, MODE, MODE_CODE64, MODE_CS_LIMIT, PAGE_BLOCKS,
+  BLOCK_HASH, CODE_POOL, CODE_POOL_END, COVERAGE, CS, EX_GP, JUMP_CACHE, JUMP_CACHE_SIZE, MODE, MODE_CODE64, MODE_CS_LIMIT, MODE_USER, PAGE_BLOCKS,
   PAGE_CODE, PAGE_CODE_MAP, PHYS_MAP, RIP, SEG_BASE, SEG_LIMIT,
 } from '../state'
 
@@ -92,6 +93,7 @@ export function findBlock(): usize {
   if (!block || !isBlock(block, phys, mode, ip)) block = load<u32>(hashSlot(phys))
   while (block && !isBlock(block, phys, mode, ip)) block = load<u32>(block, BLOCK_HASH_NEXT)
   if (!block) {
+    settle()
     if (pool + LARGEST + CODE_MAP_BYTES > codeMaps) dropEverything()
     block = pool
     const cached = decodeBlock(block, linear, phys)
@@ -100,9 +102,9 @@ export function findBlock(): usize {
     if (!cached) return block
     block = place(block, phys)
     store<u32>(block, watched ? 1 : 0, BLOCK_WATCHED)
-    if (watched) store<u32>(block, NEVER_HOT, BLOCK_HEAT)
+    if (watched && !load<u32>(COVERAGE)) store<u32>(block, NEVER_HOT, BLOCK_HEAT)
     enterBlock(block, phys)
-  }
+  } else if (load<u32>(COVERAGE) && !(mode & MODE_USER) && load<u64>(block, BLOCK_LINEAR) != linear) forgetSeen(block)
   if (watched) return block
   store<u64>(block, linear, BLOCK_LINEAR)
   store<u64>(slot, linear)
@@ -152,6 +154,7 @@ function enterBlock(block: usize, phys: u64): void {
 
 /** Drops every block: the pool is full, or the memory map changed. */
 export function dropEverything(): void {
+  settle()
   // The blocks stand one behind the other in the pool.
   for (let block = CODE_POOL; block < pool; ) {
     const page = <usize>(load<u32>(block, BLOCK_PHYS) >> 12)

@@ -7,6 +7,7 @@ import {
   BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_LED, BLOCK_MODE, BLOCK_WATCHED,
 } from './code-map'
 import { askForCompilation, hasRegion, runRegion } from './compiled'
+import { cutEntry, entered, noteEntry } from './coverage'
 import { decodedIn } from './decode'
 import { faulted } from '../system/aftermath'
 import { refuse } from '../system/fault'
@@ -14,7 +15,7 @@ import { REFUSED_CANONICAL, REFUSED_LIMIT } from '../system/fault-log'
 import { OP_LINK_NEXT } from './op'
 import { blockStart, endOps, limit, nextIp, opsFrom, startOps } from './progress'
 import {
-  ATTENTION, ATTN_INTR, ATTN_NMI, ATTN_SMI, CS, EX_GP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, ICOUNT_LIMIT,
+  ATTENTION, ATTN_INTR, ATTN_NMI, ATTN_SMI, COVERAGE, CS, EX_GP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, ICOUNT_LIMIT,
   IN_SMM, MODE, MODE_CODE64, MODE_CS_LIMIT, NMI_MASKED, REG_BLOCK_IP, RFLAGS, RIP, SEG_LIMIT, SHADOW,
 } from '../state'
 
@@ -57,6 +58,7 @@ export function pressing(): u32 {
 
 /** `block` has been entered often, or is compiled; the budget has room for it. */
 @noInline function enterHot(block: usize, ip: u64): usize {
+  if (load<u32>(COVERAGE) && !noteEntry(block, codeLinear(ip), load<u32>(block, BLOCK_COUNT))) return interpret(block, ip)
   if (!load<u32>(block, BLOCK_JIT)) askForCompilation(block)
   return hasRegion(block) ? executeCompiled(block, ip) : interpret(block, ip)
 }
@@ -86,7 +88,7 @@ function executeCompiled(first: usize, firstIp: u64): usize {
     if (load<u64>(ICOUNT) + <u64>load<u32>(block, BLOCK_COUNT) > load<u64>(ICOUNT_LIMIT)) return enterSlow(block, ip)
     const heat = load<u32>(block, BLOCK_HEAT)
     if (heat) store<u32>(block, heat - 1, BLOCK_HEAT)
-    else {
+    else if (!load<u32>(COVERAGE) || noteEntry(block, codeLinear(ip), load<u32>(block, BLOCK_COUNT))) {
       if (!load<u32>(block, BLOCK_JIT)) askForCompilation(block)
       if (hasRegion(block)) continue
     }
@@ -107,6 +109,7 @@ function executeCompiled(first: usize, firstIp: u64): usize {
 export function enterLimited(block: usize, ops: u64): usize {
   if (faulted) return 0
   const n = min<u64>(ops, <u64>load<u32>(block, BLOCK_COUNT))
+  if (load<u32>(COVERAGE)) noteEntry(block, codeLinear(load<u64>(RIP)), <u32>n)
   store<u64>(ICOUNT, load<u64>(ICOUNT) + n)
   store<u64>(ICOUNT_LIMIT, pressing() ? 0 : load<u64>(ICOUNT_END))
   store<u64>(REG_BLOCK_IP, load<u64>(RIP))
@@ -132,6 +135,7 @@ export function enterLimited(block: usize, ops: u64): usize {
 
 /** After the last op of a block (or of what the budget or breakSoon() left of it): on to the next one. 0 leaves. */
 export function advance(op: usize): usize {
+  if (entered && !limit) cutEntry(blockStart, op)
   store<u64>(RIP, nextIp(op))
   store<u64>(ICOUNT, load<u64>(ICOUNT) + 1 - opsFrom(op))
   return proceed()

@@ -27,6 +27,8 @@ export const BLOCK_ROOM: usize = 44
 /** u64: linear address where it was found last; u32: the block that its indirect branch led to last, or 0. Hints for the JIT alone. */
 export const BLOCK_LINEAR: usize = 48
 export const BLOCK_LED: usize = 56
+/** u32: how many of its ops, from the first on, are known to have been executed (`coverage.ts`). */
+export const BLOCK_SEEN: usize = 60
 
 export const BLOCK_DROPPED: u32 = 0xffffffff
 /** In its place, from the first: what was fetched is not memory. A device may answer otherwise each time, and counts. */

@@ -5,6 +5,7 @@
  */
 import {
   BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_LED, BLOCK_MODE, BLOCK_PHYS,
+  BLOCK_SEEN,
 } from './code-map'
 import { faulted } from '../system/aftermath'
 import { isWatched } from '../system/debug'
@@ -20,7 +21,7 @@ import {
   OP_IP, OP_LENGTH, OP_NEXT, OP_REG, OP_RM, OP_SCALE, OP_SEG, OP_SIZE, OP_VVVV,
 } from './op'
 import {
-  CS, DS, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, JIT_THRESHOLD, MODE, MODE_CODE32, MODE_CODE64,
+  COVERAGE, CS, DS, ES, EX_GP, FLAT, FLAT_SS, FPR, FS, FS64, GPR, GS, GS64, JIT_THRESHOLD, MODE, MODE_CODE32, MODE_CODE64,
   MODE_CS_LIMIT, PAGE_SHARED, REG_BLOCK_IP, REG_PAGE, REG_ZERO, RIP, SEG_LIMIT, SS, XMM, XMM_SIZE,
 } from '../state'
 
@@ -190,9 +191,10 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
   store<u64>(block, phys, BLOCK_PHYS)
   store<u32>(block, count, BLOCK_COUNT)
   store<u32>(block, offset, BLOCK_BYTES)
-  store<u32>(block, load<u32>(JIT_THRESHOLD), BLOCK_HEAT)
+  store<u32>(block, load<u32>(COVERAGE) ? 0 : load<u32>(JIT_THRESHOLD), BLOCK_HEAT)
   store<u64>(block, 0, BLOCK_JIT)
   store<u32>(block, 0, BLOCK_LED)
+  store<u32>(block, 0, BLOCK_SEEN)
   const keep = keepable && !crossed
   const memory = entry != 0 && (!crossed || physMap(secondPhys) != 0)
   store<u32>(block, keep ? mode : memory ? BLOCK_DROPPED : BLOCK_FETCHED, BLOCK_MODE)

@@ -4,6 +4,7 @@
  * The instruction count is exact at every moment: ICOUNT counts a block when it is entered, and what is left of it is
  * known from the addresses of its ops.
  */
+import { cutEntry, entered } from './coverage'
 import { asksOutside } from '../memory/kept-memory'
 import { OP_IP, OP_NEXT, OP_SIZE } from './op'
 import { ICOUNT, ICOUNT_END, ICOUNT_LIMIT, MODE, MODE_CODE64, REG_BLOCK_IP, RIP, STALLED } from '../state'
@@ -84,6 +85,7 @@ export function breakSoon(): void {
 /** Puts RIP and ICOUNT to the executing instruction: it faults. */
 export function syncForFault(): void {
   if (!blockStart) return
+  if (entered) cutEntry(blockStart, currentOp)
   store<u64>(ICOUNT, instructionCount())
   store<u64>(RIP, instructionPointer())
   blockStart = 0
