@@ -95,16 +95,12 @@ export const FENCES: { readonly [room: string]: Fence } = {
       'reports',
     ],
   },
-<<<<<<< HEAD
+  'harness/coverage': { code: ['harness/config', 'machine'], types: ['reports'] },
   // Images of guests on the host's disk and on the web.
   'harness/images': { code: ['machine'] },
   'harness/guest': {
     code: [...GROUND, 'harness/config', 'harness/images', 'harness/options', 'harness/thread', 'reports'],
   },
-=======
-  'harness/coverage': { code: ['harness/config', 'machine'], types: ['reports'] },
-  'harness/guest': { code: [...GROUND, 'harness/config', 'harness/options', 'harness/thread', 'reports'] },
->>>>>>> 2de618b (Coverage: which lines of a program the guest executes, to the instruction, without rebuilding it; lcov, a table, a function)
   'harness/stages': { code: [...GROUND, 'harness/config', 'harness/options', 'harness/thread', 'harness/vm'] },
   'harness/live': { code: [...GROUND], types: ['harness/thread'] },
   'harness/codegen': {

@@ -187,11 +187,8 @@ export class SoftEngine implements Engine {
       smmChanged: (inSmm: number) => board.smmChanged(inSmm !== 0),
       lookAtClock: () => this.lookAtClock(),
       compile: () => this.jit.compile(),
-<<<<<<< HEAD
       told: () => {},
-=======
       executed: (linear: bigint, bytes: number) => this.code?.add(BigInt.asUintN(64, linear), bytes),
->>>>>>> 2de618b (Coverage: which lines of a program the guest executes, to the instruction, without rebuilding it; lcov, a table, a function)
       stopsAt: (linear: bigint) => this.breakpoints.stopsAt(linear),
       stopsBehind: (linear: bigint, size: number, kind: number) => this.breakpoints.stopsBehind(linear, size, kind),
       warn: (kind: number, value: number) => {

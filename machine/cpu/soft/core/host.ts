@@ -22,13 +22,10 @@
 @external("host", "stopsAt") export declare function stopsAt(linear: u64): bool
 /** The same behind an access of the executing instruction, `kind` as in checkDataBreakpoint(). */
 @external("host", "stopsBehind") export declare function stopsBehind(linear: u64, size: u32, kind: u32): bool
-<<<<<<< HEAD
 /** What the host asked to be told (`system/told.ts`). */
 @external("host", "told") export declare function told(what: u32, value: u64, more: u32): void
-=======
 /** The instructions in `bytes` bytes from this linear address on have been executed for the first time, or since code was decoded anew. */
 @external("host", "executed") export declare function executed(linear: u64, bytes: u32): void
->>>>>>> 2de618b (Coverage: which lines of a program the guest executes, to the instruction, without rebuilding it; lcov, a table, a function)
 /** Blocks wait in JIT_QUEUE to be compiled. */
 @external("host", "compile") export declare function compile(): void
 /** Many exceptions were taken, which may have taken the host long. */
