@@ -6,7 +6,7 @@ export default defineGuest({
   ...DEBIAN,
   ...debianInstallation('amd64'),
   name: 'debian-12-amd64-unattended',
-  title: 'Debian 12 amd64, unattended installer',
-  hostTimeout: '1h',
-  heavy: 'executes some 60,000 million instructions',
+  title: 'Debian 12 amd64, installs itself',
+  hostTimeout: '4h',
+  heavy: 'installs a whole system, which takes half an hour and more',
 })

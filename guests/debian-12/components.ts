@@ -1,8 +1,8 @@
 /**
  * Components of Debian's installer (udebs) that this project brings itself, so that an installation needs of the archive's
  * only what every mirror has: mirrors often lack most of the udebs. Network, mirror, anna, base system and kernel are the
- * installer's own. Here are debootstrap, from its package, and what stands for partman and reads the same preseeded answers.
- * Planned: what stands for grub-installer and finish-install.
+ * installer's own. Beside debootstrap, from its package, three stand for partman, grub-installer and finish-install, and
+ * read the same preseeded answers.
  * Debian Installer internals: https://d-i.debian.org/doc/internals/.
  */
 
@@ -17,7 +17,7 @@ const VERSION = '1'
 /** Where Debian's libraries are. */
 const LIBRARIES = { amd64: 'x86_64-linux-gnu', i386: 'i386-linux-gnu' } as const
 
-/** Programs that partition, and libraries that the installer's RAM disk lacks. */
+/** Programs of the first partition's component, and libraries that the installer's RAM disk lacks. */
 const FILES = [
   { of: 'fdisk', path: '/sbin/sfdisk', executable: true },
   { of: 'e2fsprogs', path: '/sbin/mke2fs', executable: true },
@@ -33,11 +33,11 @@ const DEBOOTSTRAP = ['functions', 'scripts/sid', 'scripts/debian-common']
 
 /** Changes with the scripts below. */
 export function componentsRevision(): string {
-  return createHash('sha256').update(PARTITION).update(UNSIGNED).digest('hex')
+  return createHash('sha256').update(PARTITION).update(UNSIGNED).update(BOOT_LOADER).update(FINISH).digest('hex')
 }
 
 export async function ownComponents(arch: DebianArch, suite: string, archive: PackageFiles): Promise<OwnPackage[]> {
-  return [await debootstrap(suite, archive), await partition(arch, archive)]
+  return [await debootstrap(suite, archive), await partition(arch, archive), bootLoader(arch), finish(arch)]
 }
 
 /** The scripts of the package of the same name. */
@@ -95,6 +95,34 @@ async function partition(arch: DebianArch, archive: PackageFiles): Promise<OwnPa
         failed: 'The disk could not be partitioned.',
       }),
     ].join('\n'),
+  })
+}
+
+function bootLoader(arch: DebianArch): OwnPackage {
+  return component(arch, 'grub-loader', {
+    control: {
+      Depends: 'installed-base, kernel-installer',
+      Provides: 'bootable-system',
+      'Installer-Menu-Item': '7400',
+      Description: 'Install the GRUB boot loader',
+    },
+    scripts: { postinst: BOOT_LOADER },
+    templates: [
+      title('grub-loader', 'Install the GRUB boot loader'),
+      ...errors('grub-loader', { failed: 'GRUB could not be installed.' }),
+    ].join('\n'),
+  })
+}
+
+function finish(arch: DebianArch): OwnPackage {
+  return component(arch, 'finish-it', {
+    control: {
+      Depends: 'installed-base, bootable-system',
+      'Installer-Menu-Item': '9900',
+      Description: 'Finish the installation',
+    },
+    scripts: { postinst: FINISH },
+    templates: title('finish-it', 'Finish the installation'),
   })
 }
 
@@ -164,7 +192,9 @@ part=$(ls $disk?* | head -n 1)
 log-output -t one-partition mke2fs -t ext4 -q -F "$part" || stop failed
 mkdir -p /target
 mount -t ext4 -o errors=remount-ro "$part" /target || stop failed
-mkdir -p /target/etc
+mkdir -p /target/etc/dpkg/dpkg.cfg.d
+# As base-installer does for what it installs itself; finish-install takes it away.
+echo force-unsafe-io >/target/etc/dpkg/dpkg.cfg.d/force-unsafe-io
 echo "UUID=$(block-attr --uuid $part) / ext4 errors=remount-ro 0 1" >/target/etc/fstab
 echo "$disk" >/var/lib/one-partition.disk
 `
@@ -175,4 +205,53 @@ set -e
 if [ "$(debconf-get debian-installer/allow_unauthenticated || true)" = true ]; then
 	echo 'Acquire::AllowInsecureRepositories "true";' >/target/etc/apt/apt.conf.d/00unsigned-archive
 fi
+`
+
+const BOOT_LOADER = `#!/bin/sh
+set -e
+. /usr/share/debconf/confmodule
+
+disk=$(debconf-get grub-installer/bootdev || true)
+case "$disk" in ''|default) disk=$(cat /var/lib/one-partition.disk) ;; esac
+
+# What stands behind --- on the installer's command line is for the installed kernel.
+params=$(user-params | tr '\\n' ' ')
+mkdir -p /target/etc/default/grub.d
+echo "GRUB_CMDLINE_LINUX=\\"\${params% }\\"" >/target/etc/default/grub.d/installer.cfg
+case "$params" in
+	*console=ttyS0*)
+		cat >>/target/etc/default/grub.d/installer.cfg <<-EOF
+		GRUB_TERMINAL="console serial"
+		GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"
+		EOF
+	;;
+esac
+chroot /target debconf-set-selections <<-ANSWER
+grub-pc grub-pc/install_devices multiselect $disk
+ANSWER
+if ! { log-output -t grub-loader apt-install grub-pc && in-target grub-install "$disk" && in-target update-grub; }; then
+	db_input critical grub-loader/failed || true
+	db_go || true
+	exit 1
+fi
+`
+
+const FINISH = `#!/bin/sh
+set -e
+. /usr/share/debconf/confmodule
+
+password=$(debconf-get passwd/root-password || true)
+[ -z "$password" ] || echo "root:$password" | chroot /target chpasswd
+
+if [ "$(debconf-get debian-installer/allow_unauthenticated || true)" = true ]; then
+	sed -i 's/^deb http/deb [trusted=yes] http/' /target/etc/apt/sources.list
+	rm -f /target/etc/apt/apt.conf.d/00unsigned-archive
+fi
+for script in /usr/lib/finish-install.d/*; do
+	[ ! -x "$script" ] || log-output -t finish-install "$script" || true
+done
+sync
+umount /target/dev /target/run /target/proc /target/sys 2>/dev/null || true
+umount /target 2>/dev/null || mount -o remount,ro /target || true
+/lib/debian-installer/exit
 `

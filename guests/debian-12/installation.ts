@@ -1,11 +1,11 @@
 /**
- * Debian 12's installer left to itself, up to where dpkg installs the base system: iPXE in the network card fetches it by HTTP
- * while the disk is empty, and the preseed and all packages come from the LAN as well.
+ * Debian 12 installed unattended: iPXE in the network card fetches the netboot installer by HTTP while the disk is empty,
+ * the preseed and all packages come from the LAN as well, and after the reset the disk is the first that boots.
  */
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cacheFolder, findMedium, type GuestDefinition, text } from 'bootwright'
+import { cacheFolder, exit, findMedium, type GuestDefinition, text } from 'bootwright'
 import { kernelRelease } from '../../fixtures/linux-image.js'
 import { type DebianArch, debianFiles } from '../debian-12.js'
 import { firmware } from '../levels.js'
@@ -19,8 +19,10 @@ const APPEND = 'vga=normal fb=false nomodeset auto=true priority=critical url=ht
 /** A login on each, and the kernel's messages. */
 const CONSOLES = 'console=tty0 console=ttyS0,115200n8'
 
-/** What the installer's screen says. */
+/** What the installer's screen says, the latest first. */
 const PHASES = {
+  GRUB: /Install(ing)? (the )?GRUB/,
+  kernel: /Installing the base system[\s\S]*?(\d+)%[\s\S]*?(linux-image|initramfs)/,
   'base system': /Installing the base system[\s\S]*?(\d+)%/,
   partitions: /Partition the disk/,
   components: /(?:Loading additional|Download installer) components(?:[\s\S]*?(\d+)%)?/,
@@ -90,11 +92,28 @@ export function debianInstallation(
         until: text(/Installing the base system/),
         timeout: '30m',
       },
+      { name: 'installed', title: 'it is installed, and reset', until: exit('reset'), timeout: '3h' },
+      { name: 'login', title: 'the installed system’s login', until: text(/^debian login:/), timeout: '10m' },
       {
-        name: 'core-packages',
-        title: 'its packages were fetched and extracted, and dpkg installs them on the disk',
-        until: text(/Installing the base system[\s\S]*(Installing core packages|Unpacking )/),
-        timeout: '30m',
+        name: 'shell',
+        title: 'root’s prompt',
+        keys: `root<enter><wait 'Password:'>${ROOT_PASSWORD}<enter>`,
+        until: text(/^root@debian:~#/),
+        timeout: '5m',
+      },
+      {
+        name: 'network',
+        title: 'apt-get installs a package from the LAN',
+        keys: 'clear; apt-get update && apt-get install hello && hello<enter>',
+        until: text(/^Hello, world!/),
+        timeout: '10m',
+      },
+      {
+        name: 'power-off',
+        title: 'switched off by ACPI',
+        keys: 'poweroff<enter>',
+        until: exit('poweroff'),
+        timeout: '5m',
       },
     ],
   }

@@ -9,8 +9,14 @@ export const SUITE = 'bookworm'
 /** Kernel modules of the installer that its RAM disk lacks. */
 const MODULES = ['scsi-core', 'cdrom-core', 'scsi', 'ata', 'pata', 'sata', 'crc', 'ext4']
 
-/** Beside what debootstrap's smallest variant takes: what makes of it a system that starts, and is on the network. */
-export const INCLUDED = ['systemd-sysv', 'udev', 'dbus', 'ifupdown', 'isc-dhcp-client', 'netbase', 'iproute2']
+/**
+ * Beside what debootstrap's smallest variant takes: what makes of it a system that starts, and is on the network; and what
+ * debconf needs to ask its questions through the installer.
+ */
+export const INCLUDED = [
+  'debconf-i18n',
+  ...['systemd-sysv', 'udev', 'dbus', 'ifupdown', 'isc-dhcp-client', 'netbase', 'iproute2'],
+]
 
 /** What debootstrap and the installer ask for by name, and a package for a test to install afterwards. */
 const PACKAGES = ['apt', 'usr-is-merged', 'busybox', 'zstd', 'initramfs-tools', 'grub-pc', 'hello']

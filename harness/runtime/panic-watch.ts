@@ -9,6 +9,8 @@ import { PANICS, type Panic } from '../protocol/panics.js'
 const SILENCE = 2e9
 /** Of a serial line that is kept: a line feed may never come. */
 const LONGEST_LINE = 1024
+/** Lines and corners of a dialog, beside which its title stands. */
+const FRAME = /\s*[\u2500-\u257f]+\s*/g
 
 interface Kind {
   readonly what: string
@@ -71,8 +73,8 @@ export class PanicWatch {
   private look(line: string, isLast: boolean, now: number): void {
     if (this.seen) return
     const kind = this.kinds.find(({ pattern, last }) => (isLast || !last) && pattern.test(line))
-    if (kind)
-      this.seen = { sentence: `${kind.what}: "${line.trim()}"`, prompt: kind.last ? line : undefined, since: now }
+    const said = line.replace(FRAME, ' ').trim()
+    if (kind) this.seen = { sentence: `${kind.what}: "${said}"`, prompt: kind.last ? line : undefined, since: now }
   }
 
   /** What was waited for came: what is to be seen then is no failure any more. */

@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs'
 import { rm, utimes } from 'node:fs/promises'
 import type { MachineConfig } from '../config/machine-config.js'
 import { at } from '../vm/call-site.js'
-import { type LaunchOptions, launch, machineConfig, vmSettings } from '../vm/launch.js'
+import { type LaunchOptions, launch, machineConfig, vmSettings, withGuest } from '../vm/launch.js'
 import type { VmSnapshot } from '../vm/snapshots.js'
 import { Vm } from '../vm/vm.js'
 import { stageFile, stageKey, withLock } from './stage-store.js'
@@ -89,8 +89,13 @@ export class Stage {
   /** A machine that goes on from here; of the options, those of time-outs, layout, needles and folders count. */
   async fork(options: LaunchOptions = {}): Promise<Vm> {
     const { vm, snapshot } = await this.build()
-    const { from: _, ...own } = this.options
-    return vm.forkFrom(snapshot, vmSettings({ ...own, ...options }))
+    return vm.forkFrom(snapshot, vmSettings({ ...(await this.settings()), ...options }))
+  }
+
+  /** What its forks begin with: its own options, and what the stages before and their guest say. */
+  private async settings(): Promise<LaunchOptions> {
+    const { from, ...own } = this.options
+    return from ? { ...(await from.settings()), ...own } : withGuest(own)
   }
 
   /** Lets go of its memory. It is built again when it is needed again. */

@@ -94,8 +94,7 @@ export async function launch({ network, ...rest }: LaunchOptions): Promise<Vm> {
   if (snapshot !== undefined) return Vm.open(snapshot, vmSettings(options), await changes(options), machineModule)
   const guest = await guestOf(options.guest)
   const config = await machineConfig({ ...options, guest: guest ?? options.guest })
-  const { failOn = guest?.failOn, phases = guest?.phases } = options
-  const own = vmSettings({ ...options, failOn, phases })
+  const own = vmSettings(withWordsOf(guest, options))
   const settings = { ...own, functions: { ...own.functions, ...upstreamFunctions(config.network) } }
   return Vm.start(settings, (events) => VmThread.start(config, { ...events, machineModule }))
 }
@@ -106,14 +105,20 @@ async function launchOn(shared: SharedNetwork, options: LaunchOptions): Promise<
     throw new LaunchError('a machine of a snapshot file cannot join a network; launch it anew on it')
   const guest = await guestOf(options.guest)
   const config = await machineConfig({ ...options, guest: guest ?? options.guest })
-  const settings = vmSettings({
-    ...options,
-    failOn: options.failOn ?? guest?.failOn,
-    phases: options.phases ?? guest?.phases,
-  })
+  const settings = vmSettings(withWordsOf(guest, options))
   const given = JSON.stringify([options.nic, guest?.machine?.nic]).toLowerCase()
   const nics = config.nics && macsOf(config.nics, place - 1, given)
   return shared.launch(place, { ...config, ...(nics && { nics }) }, settings, options.machineModule)
+}
+
+/** The options, and what the guest says by which it is told that it failed, and how far it is. */
+export async function withGuest(options: LaunchOptions): Promise<LaunchOptions> {
+  return withWordsOf(await guestOf(options.guest), options)
+}
+
+function withWordsOf(guest: Guest | undefined, options: LaunchOptions): LaunchOptions {
+  const { failOn = guest?.failOn, phases = guest?.phases } = options
+  return { ...options, failOn, phases }
 }
 
 /** What of the options is not the machine itself. */

@@ -467,6 +467,11 @@ describe('a guest that says it cannot go on', () => {
     const runner = start({ happenings: [send(100, 'ASSERT failed: x\n'), end(9000, 'poweroff')] })
     const result = runner.run({ steps: [exit], failOn: [{ source: 'ASSERT', flags: '' }] })
     expect(result.error).toBe('the guest failed: "ASSERT failed: x"')
+    const dialog = start({
+      happenings: [show(100, '\xda\xc4\xb4 [!!] No disk \xc3\xc4\xbf', '\xb3 There is none. \xb3')],
+    })
+    const titled = dialog.run({ steps: [exit], failOn: [{ source: '\\[!!\\] ', flags: '' }] })
+    expect(titled.error).toBe('the guest failed: "[!!] No disk"')
     const off = start({ happenings: [send(100, PANIC), end(9000, 'poweroff')] })
     expect(off.run({ steps: [exit], failOn: false }).outcome).toBe('ok')
   })

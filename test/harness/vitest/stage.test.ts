@@ -1,8 +1,10 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { file } from '../../../harness/guest/guest-media.js'
 import { areaHash } from '../../../harness/picture/screen-areas.js'
-import { afterAll, describe, expect, stage, test } from '../../../harness/vitest/index.js'
+import { afterAll, defineGuest, describe, expect, stage, test } from '../../../harness/vitest/index.js'
+import { serial } from '../../../harness/vm/conditions.js'
 import type { Vm } from '../../../harness/vm/vm.js'
 import { programFloppy } from '../boot-programs.js'
 
@@ -94,4 +96,27 @@ test('a stage that cannot be built fails the tests that start from it, with the 
   await expect(broken.fork()).rejects.toThrow(
     /the stage 'broken' could not be built: expected the screen to have the text 'never'[\s\S]*last screen/,
   )
+})
+
+test('forks of a stage, and of those that go on from it, know what failures and phases its guest has', async () => {
+  const guest = defineGuest({
+    name: 'echo',
+    title: 'Echo',
+    family: 'test',
+    licence: 'MIT',
+    machine: { memory: 16, floppies: [file(floppy, import.meta.url)] },
+    failOn: [/oops/],
+    phases: { typing: /hello/ },
+    levels: [{ name: 'shell', title: 'its prompt', until: serial('>') }],
+  })
+  const first = stage('of a guest', { guest, engine: 'soft' }, boot)
+  const second = stage('behind it', { from: first }, async (vm) => {
+    await vm.keyboard.type('h')
+  })
+  const vm = await second.fork()
+  await vm.keyboard.type('oops\n')
+  await expect(vm.serial.waitFor('never', { timeout: '1m' })).rejects.toThrow(/oops/)
+  expect((await vm.look()).guestTimeNs).toBeLessThan(30e9)
+  expect(vm.settings.phases).toMatchObject([{ name: 'typing' }])
+  await vm.close()
 })
