@@ -34,6 +34,7 @@ export function driveDevices({ disks = [], cdrom, devices = [] }: Drives): Devic
     const options = { drive, ...(serial !== undefined && { serial }) }
     if (bus === 'ahci')
       own.push({ type: 'ide-hd', id: drive, options: { ...options, bus: 'sata', unit: index ?? sata++ } })
+    else if (bus === 'scsi') own.push({ type: 'scsi-hd', id: drive, options })
     else if (bus === 'virtio') own.push({ type: 'virtio-blk-pci', options })
     else if (bus === 'ide')
       own.push({ type: 'ide-hd', id: drive, options: { ...options, unit: index ?? ide.free(name) } })
@@ -42,8 +43,18 @@ export function driveDevices({ disks = [], cdrom, devices = [] }: Drives): Devic
         `the drive '${name}' is plugged into nothing (if=none); add a device for it, as in virtio-blk-pci,drive=${name}`,
       )
   }
-  const isNeeded = own.some(({ options }) => options?.bus === 'sata') && !devices.some(({ type }) => type === 'ahci')
-  if (isNeeded) own.push({ type: 'ahci' })
+  const all = [...own, ...devices]
+  const adapterFor = (isOnIt: boolean, adapter: string) => {
+    if (isOnIt && !devices.some(({ type }) => type === adapter)) own.push({ type: adapter })
+  }
+  adapterFor(
+    own.some(({ options }) => options?.bus === 'sata'),
+    'ahci',
+  )
+  adapterFor(
+    all.some(({ type }) => type === 'scsi-hd'),
+    'virtio-scsi-pci',
+  )
   const cd = cdrom?.index === undefined ? [] : [{ type: 'ide-cd', id: 'cdrom', options: { unit: cdrom.index } }]
   return [...cd, ...own, ...asked]
 }

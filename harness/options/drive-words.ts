@@ -40,7 +40,14 @@ export interface DriveWords {
 const PARTS = ['file', 'if', 'index', 'media', 'readonly', 'format', 'id', 'size', 'serial']
 const HOST_ONLY = ['cache', 'aio', 'discard', 'detect-zeroes', 'snapshot', 'werror', 'rerror', 'bus', 'unit']
 
-const MOST_INDEX: { readonly [bus in Bus]: number } = { ide: IDE_PLACES - 1, floppy: 1, virtio: 31, ahci: 5, none: 31 }
+const MOST_INDEX: { readonly [bus in Bus]: number } = {
+  ide: IDE_PLACES - 1,
+  floppy: 1,
+  virtio: 31,
+  scsi: 31,
+  ahci: 5,
+  none: 31,
+}
 
 /** @throws OptionError */
 export function parseDrive(text: string, where: string): DriveWords {

@@ -1,7 +1,7 @@
 /** Media as a machine's configuration names them: plain data. */
 
 /** What a disk is plugged into; `none`: a device that names it by `drive=`. */
-export const DISK_BUSES = ['ide', 'virtio', 'ahci', 'none'] as const
+export const DISK_BUSES = ['ide', 'virtio', 'scsi', 'ahci', 'none'] as const
 
 /** Image formats by QEMU's names. */
 export const IMAGE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'] as const

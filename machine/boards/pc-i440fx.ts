@@ -30,6 +30,7 @@ import { Fdc82077 } from '../devices/storage/fdc82077.js'
 import type { FloppyBus, FloppyDrive } from '../devices/storage/floppy-drive.js'
 import { Ide } from '../devices/storage/ide.js'
 import type { IdeBus, IdeDrive } from '../devices/storage/ide-drive.js'
+import type { ScsiBus } from '../devices/storage/scsi-disk.js'
 import type { LegacyTimers } from '../devices/timer/hpet.js'
 import { I8254 } from '../devices/timer/i8254.js'
 import { Mc146818 } from '../devices/timer/mc146818.js'
@@ -207,6 +208,7 @@ export function pcI440fx(chassis: Chassis): Board {
       ide: cable('ide', ideUnits) satisfies IdeBus,
       floppy: cable('floppy', floppyUnits) satisfies FloppyBus,
       sata: cable('sata', sataUnits) satisfies SataBus,
+      scsi: { units: [] } satisfies ScsiBus,
       'virtio-serial': { ports: [] } satisfies SerialBus,
       'legacy-timers': timers,
     },

@@ -17,12 +17,14 @@ import { ideHd } from './storage/ata-disk.js'
 import { ideCd } from './storage/atapi-cd.js'
 import { isaFdc } from './storage/fdc82077.js'
 import { floppy } from './storage/floppy-drive.js'
+import { scsiHd } from './storage/scsi-disk.js'
 import { hpet } from './timer/hpet.js'
 import { virtio9p } from './virtio/virtio-9p.js'
 import { virtioBalloon } from './virtio/virtio-balloon.js'
 import { virtioBlk } from './virtio/virtio-blk.js'
 import { virtioNet } from './virtio/virtio-net.js'
 import { virtioRng } from './virtio/virtio-rng.js'
+import { virtioScsi } from './virtio/virtio-scsi.js'
 import { virtconsole, virtioSerial, virtserialport } from './virtio/virtio-serial.js'
 import { i6300esb } from './watchdog/i6300esb.js'
 import { ib700 } from './watchdog/ib700.js'
@@ -32,7 +34,7 @@ import { pcTestdev } from './watchdog/pc-testdev.js'
 export { DeviceError }
 
 export const DEVICE_TYPES: readonly DeviceType[] = [
-  ...[ideHd, ideCd, floppy, isaFdc, ahci, virtioBlk, virtio9p],
+  ...[ideHd, ideCd, floppy, isaFdc, ahci, scsiHd, virtioBlk, virtioScsi, virtio9p],
   ...[vga, cirrusVga],
   ...[ne2kIsa, ne2kPci, pcnet, rtl8139, e1000, e1000_82544gc, e1000_82545em, virtioNet],
   ...[isaSerial, isaParallel, isaDebugcon, virtioSerial, virtconsole, virtserialport],

@@ -29,7 +29,7 @@ export interface DeviceType<S extends z.ZodObject = z.ZodObject> {
   /** What it is, a few words. */
   readonly title: string
   readonly category: DeviceCategory
-  readonly bus: 'isa' | 'pci' | 'ide' | 'floppy' | 'virtio-serial' | 'system'
+  readonly bus: 'isa' | 'pci' | 'ide' | 'floppy' | 'scsi' | 'virtio-serial' | 'system'
   /** By QEMU's names; `describe()` says what each is for. A value may come as text, as from a command line. */
   readonly options: S
   /** Where guests look for one: named in reports where none is plugged in. */

@@ -56,6 +56,60 @@ test.skipIf(!haveLinux)('virtio-blk-pci and virtio-rng-pci', () => {
   }
 })
 
+test.skipIf(!haveLinux)('virtio-scsi-pci with two scsi-hd', () => {
+  const medium = new MemoryMedium(32 * MIB)
+  for (let i = 0; i < medium.size; i += 4) new DataView(medium.data.buffer).setUint32(i, Math.imul(i, 2654435761), true)
+  const sum = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex')
+  const all = sum(medium.data)
+  const disk = new Overlay(medium)
+  const modules = [
+    ...['virtio', 'virtio_ring', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci'],
+    ...[
+      'scsi_common',
+      'scsi_mod',
+      'virtio_scsi',
+      'crct10dif_common',
+      'crc-t10dif',
+      'crc64',
+      'crc64-rocksoft',
+      't10-pi',
+      'sd_mod',
+    ],
+  ]
+  const commands = [
+    ...modules.map((module) => `insmod /${module}.ko`),
+    'sleep 2; cat /sys/block/sd?/size; md5sum /dev/sda; cat /sys/block/sda/queue/discard_max_bytes',
+    'dd if=/dev/zero of=/dev/sda bs=1M seek=5 count=7 conv=fsync; blkdiscard -o 20971520 -l 4194304 /dev/sda',
+    'echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/sda bs=1M skip=4 count=9 | md5sum',
+    'echo x > /dev/sdb || echo "the second is read-only"',
+  ]
+  const { machine, serial, until } = bootLinux(modules, commands.join('\n'), {
+    disks: [disk, new MemoryMedium(4 * MIB, { readOnly: true })],
+    devices: [
+      { type: 'scsi-hd', options: { drive: 'disk0', serial: 'A disk' } },
+      { type: 'scsi-hd', options: { drive: 'disk1', 'scsi-id': 3, lun: 2 } },
+      { type: 'virtio-scsi-pci', options: {} },
+    ],
+  })
+  try {
+    until('all done', 200)
+    const text = serial()
+    expect(text).toMatch(/scsi 0:0:0:0: Direct-Access +BOOTWRGT BOOTWRIGHT DISK/)
+    expect(text).toMatch(/scsi 0:0:3:2: Direct-Access +BOOTWRGT/)
+    expect(text).toMatch(/^65536\r?\n8192\r?$/m)
+    expect(text).toContain(`${all}  /dev/sda`)
+    expect(text).toMatch(/^2147483648\r?$/m)
+    const part = medium.data.slice(4 * MIB, 13 * MIB)
+    part.fill(0, MIB, 8 * MIB)
+    expect(text).toContain(`${sum(part)}  -`)
+    expect(text).toContain('the second is read-only')
+    expect(text).not.toMatch(/I\/O error|Sense Key/)
+  } finally {
+    if (process.env.BOOTWRIGHT_SHOW) console.log(serial())
+    machine.close()
+  }
+})
+
 test.skipIf(!haveLinux)('virtio-9p-pci, virtio-serial-pci and virtio-balloon-pci', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bootwright-shared-'))
   const noise = Buffer.from(Array.from({ length: 300_000 }, (_, i) => Math.imul(i, 2654435761) >>> 24))

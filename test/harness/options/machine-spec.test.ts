@@ -461,7 +461,7 @@ describe('--drive', () => {
     ['file=a,if=none', 'a device finds it by its id; add id=NAME'],
     ['file=a,fil=b', "there is no 'fil'; did you mean 'file'?"],
     ['file=a,format=dmg', 'image formats here are raw, qcow2, vmdk, vdi, vpc or vhdx, not dmg'],
-    ['file=a,if=sd', 'drives here are ide, virtio, ahci, none or floppy, not sd'],
+    ['file=a,if=sd', 'drives here are ide, virtio, scsi, ahci, none or floppy, not sd'],
     ['file=a,index=4', 'index is 0 to 3 on ide, not 4'],
     ['file=a,if=floppy,index=1', 'none at 0; fill the places in order'],
     ['file=a,media=cdrom,if=virtio', 'the CD drive here is an IDE one'],
@@ -499,6 +499,16 @@ describe('--drive', () => {
     ]
     expect(() => driveDevices({ disks: twice })).toThrow(/'disk0' and the disk 'disk1' are both to be at IDE index 1/)
     expect(() => driveDevices({ disks: [{ path: 'a', id: 'disk1' }, { path: 'b' }] })).toThrow("have the id 'disk1'")
+  })
+  test('a SCSI disk brings its host adapter, unless one is there', () => {
+    const { disks } = machine('file=a,if=scsi,serial=S', 'file=b,if=scsi')
+    const drives = [
+      { type: 'scsi-hd', id: 'disk0', options: { drive: 'disk0', serial: 'S' } },
+      { type: 'scsi-hd', id: 'disk1', options: { drive: 'disk1' } },
+    ]
+    expect(driveDevices({ disks })).toEqual([...drives, { type: 'virtio-scsi-pci' }])
+    const devices = [{ type: 'virtio-scsi-pci', options: {} }]
+    expect(driveDevices({ disks, devices })).toEqual([...drives, ...devices])
   })
   test('two in one place are refused', () => {
     expect(() => machine('file=a,if=floppy,index=0', 'file=b,if=floppy,index=0')).toThrow('another floppy at index 0')

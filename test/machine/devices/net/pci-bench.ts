@@ -28,6 +28,7 @@ export class PciCard {
     memoryBar?: number,
     given: { readonly [option: string]: unknown } = {},
     backend: (kind: string, name?: string) => unknown = (kind) => (kind === 'net' ? port : undefined),
+    buses: { readonly [kind: string]: unknown } = {},
   ) {
     const { memory, pci } = this.fixture
     memory.addRam('RAM', 0, RAM, memory.allocate('RAM', RAM))
@@ -37,7 +38,8 @@ export class PciCard {
     }
     const slot: Slot = {
       ...{ name: type, clock: this.clock, memory, warn: (what: string) => this.warnings.push(what) },
-      ...{ irq: none, dma: none, bus: none, firmware: () => undefined },
+      ...{ irq: none, dma: none, firmware: () => undefined },
+      bus: <T>(kind: string) => (buses[kind] ?? none()) as T,
       pci: (options) => {
         pciFunction = new PciFunction({ ...options, name: type })
         return pciFunction

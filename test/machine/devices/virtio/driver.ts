@@ -19,7 +19,11 @@ export interface Given {
 }
 
 /** Of the device, and what is connected to it. */
-type Options = [given?: { readonly [option: string]: unknown }, backend?: (kind: string, name?: string) => unknown]
+type Options = [
+  given?: { readonly [option: string]: unknown },
+  backend?: (kind: string, name?: string) => unknown,
+  buses?: { readonly [kind: string]: unknown },
+]
 
 export class Driver {
   readonly card: PciCard
