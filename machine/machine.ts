@@ -4,6 +4,7 @@
  */
 
 import type { MachineDebugger } from './debug/machine-debugger.js'
+import type { MachineLog } from './debug/machine-log.js'
 import type { PlacedFile } from './debug/symbols/symbols.js'
 import type { DeviceSpec } from './devices/catalogue.js'
 import type { Display } from './devices/display/display.js'
@@ -44,6 +45,8 @@ export interface MachineOptions {
   floppyCheck?: boolean
   /** Direct boot of a Linux bzImage, which may have an initrd, or of a Multiboot image, which may have modules. */
   kernel?: { image: Uint8Array; name: string; initrd?: Uint8Array; modules?: readonly BootModule[]; append?: string }
+  /** What is told as it runs. */
+  log?: MachineLog
   /** Names and source lines of what the guest runs, for reports and debuggers; the guest does not see them. */
   symbols?: readonly PlacedFile[]
   /** Which code is executed is kept, for the files of `symbols` that are covered. On the soft engine. */
@@ -107,6 +110,8 @@ export interface Machine {
   readonly display: Display
   /** A debugger's hand in it, between runs. A run that came back for one says why there. */
   readonly debugTarget?: MachineDebugger
+  /** What it tells as it runs. */
+  readonly log?: MachineLog
   /** Guest time in ns. */
   now(): number
   /** Retired instructions, of all CPUs or of one; 0 under kvm. */

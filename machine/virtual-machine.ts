@@ -18,7 +18,8 @@ import { DEFAULT_CPU, hasLongMode } from './cpu/models.js'
 import { formatRegisters } from './cpu/registers.js'
 import { ARENA_GUEST } from './cpu/soft/layout.js'
 import { MachineDebugger } from './debug/machine-debugger.js'
-import type { Field, State, Stateful, StateTable } from './device.js'
+import { MachineLog } from './debug/machine-log.js'
+import type { Field, State, Stateful, StateTable, Warn } from './device.js'
 import type { CharBackend } from './devices/device-type.js'
 import type { Display } from './devices/display/display.js'
 import { NO_DISPLAY } from './devices/display/no-display.js'
@@ -92,6 +93,7 @@ export class VirtualMachine implements Machine, Stateful {
   /** What a device asked for from inside an access; done when the engine is out of the instruction. */
   private exitDue: MachineExit | undefined
   private stopRequested = false
+  private tellsIo = false
   /** The last run ended in a reset: it is done when the machine runs on, so that what was on the screen can be looked at. */
   private resetDue = false
   /** In ACPI S3: RAM and the clock are kept, nothing runs. */
@@ -104,13 +106,19 @@ export class VirtualMachine implements Machine, Stateful {
   private over: MachineExit | undefined
   private readonly guestMemory: GuestMemory
   private readonly portLog = new PortLog()
+  /** What is told as it runs; nothing, unless somebody wants it. */
+  readonly log: MachineLog
   /** What is in the drives. */
   private readonly media = new Map<DriveId, BlockDevice>()
   private readonly shapeBase: Pick<MachineShape, 'cpu' | 'ram'>
 
   constructor(options: MachineOptions, type: BoardType) {
     const { firmware } = options
-    const warn = this.warnings.warn
+    const log = options.log ?? new MachineLog(() => {})
+    const warn: Warn = (text, address) => {
+      if (log.has('guest_errors')) log.warning(text, address)
+      this.warnings.warn(text, address)
+    }
     const size = options.memory + type.memory(options) + firmware.bios.length + ARENA_SLACK
     const arena = new WebAssembly.Memory({ initial: Math.ceil((ARENA_GUEST + size) / 65536), maximum: 65536 })
     const ports = new PortBus()
@@ -123,6 +131,7 @@ export class VirtualMachine implements Machine, Stateful {
     clock.onSooner = (deadline) => engine.shorten(deadline)
     clock.onStall = (ns) => engine.stall(ns)
 
+    this.log = log
     this.engine = engine.kind
     this.engineReason = reason
     this.shapeBase = { cpu: options.cpu ?? DEFAULT_CPU, ram: options.memory }
@@ -147,6 +156,16 @@ export class VirtualMachine implements Machine, Stateful {
     this.display = this.board.display ?? NO_DISPLAY
     this.debugTarget = new MachineDebugger(engine, memory, hasLongMode(options.cpu), options.symbols)
 
+    log.attach({
+      state: () => engine.getState(),
+      current: () => engine.current,
+      instructions: () => engine.instructions(),
+      nameOf: (linear) => this.debugTarget.nameOf(linear),
+      read: (linear, length) => this.debugTarget.read(engine.current, linear, length),
+    })
+    log.onChange = () => this.follow(log)
+    this.follow(log)
+
     memory.onChange = (regions) => {
       engine.setMemory(regions)
       clock.stall(REMAP_NS)
@@ -164,14 +183,23 @@ export class VirtualMachine implements Machine, Stateful {
       portRead: (port, size) => {
         const value = this.ports.read(port, size)
         portLog.note(0, port, value, size)
+        if (this.tellsIo) this.log.port(false, port, value, size, this.ports.nameOf(port))
         return value
       },
       portWrite: (port, value, size) => {
         portLog.note(1, port, value, size)
+        if (this.tellsIo) this.log.port(true, port, value, size, this.ports.nameOf(port))
         this.ports.write(port, value, size)
       },
-      mmioRead: (address, size) => this.memory.mmioRead(address, size),
-      mmioWrite: (address, value, size) => this.memory.mmioWrite(address, value, size),
+      mmioRead: (address, size) => {
+        const value = this.memory.mmioRead(address, size)
+        if (this.tellsIo) this.log.memory(false, address, value, size)
+        return value
+      },
+      mmioWrite: (address, value, size) => {
+        if (this.tellsIo) this.log.memory(true, address, value, size)
+        this.memory.mmioWrite(address, value, size)
+      },
       acknowledgeInterrupt: () => this.board.pins.acknowledgeInterrupt(),
       readMsr: (index) => this.board.pins.readMsr(index),
       writeMsr: (index, value) => this.board.pins.writeMsr(index, value),
@@ -181,6 +209,17 @@ export class VirtualMachine implements Machine, Stateful {
       smmChanged: (inSmm) => this.board.pins.smmChanged(inSmm),
       warnMsr: (index) => this.unknownMsrs.count(index),
     }
+  }
+
+  /** Has all parts tell what the log wants, and nothing else. */
+  private follow(log: MachineLog): void {
+    this.tellsIo = log.has('io')
+    this.cpu.setEvents?.(log.engineEvents())
+    const irq = log.has('irq')
+    this.board.irqs.onLine = irq ? (n, source, level) => log.irq(n, source, level) : undefined
+    const unassigned = log.has('unassigned')
+    this.ports.onUnassigned = unassigned ? (port, write) => log.unassigned('port', write, port) : undefined
+    this.memory.onUnassigned = unassigned ? (address, write) => log.unassigned('memory', write, address) : undefined
   }
 
   /** What hardware does to the whole machine, from inside an access. */
@@ -291,6 +330,7 @@ export class VirtualMachine implements Machine, Stateful {
           cpu.skipTo(Math.min(until, clock.nextDeadline()))
           break
         case 'shutdown': {
+          this.log.tripleFault()
           const detail = `${stop.detail}\n${this.registers()}`
           this.resetDue = true
           return { reason: 'triple-fault', detail }
@@ -321,6 +361,7 @@ export class VirtualMachine implements Machine, Stateful {
   }
 
   private reset(): void {
+    this.log.reset(this.cpuStates())
     for (const device of this.board.devices) device.reset()
     this.asleep = false
     this.wakeEvent = 0

@@ -13,6 +13,7 @@ const SOURCES = [
   'execute/code-map',
   'integer/flags',
   'host',
+  'system/told',
 ]
 const CONSTANT = /^export const (\w+): (?:usize|u8|u16|u32|u64|i32) = (.+?)(?: \/\/ .*)?$/gm
 

@@ -34,6 +34,7 @@ function outputPaths({
     ['--screenshot', screenshot],
     ['--save-snapshot', saveSnapshot],
     ['--record', machine.record],
+    ['--log-file', machine.log?.path],
     ['--serial', serial === 'stdio' ? undefined : serial],
     ['--debugcon', debugcon === 'stdio' ? undefined : debugcon],
     ...(machine.nics ?? []).map(({ pcap }): [string, string | undefined] => ['--nic pcap', pcap]),

@@ -26,6 +26,9 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   ...OF_TABLE,
   vnc: (value) => ['--vnc', value],
   gdb: (value) => ['--gdb', value],
+  d: (value) => ['--log', value],
+  D: (value) => ['--log-file', value],
+  dfilter: (value) => ['--log-range', value],
   serial: (value) => characters('serial', value),
   debugcon: (value) => characters('debugcon', value),
   display: (value) => display(value),
@@ -41,7 +44,7 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
 
 const NO_MONITOR =
   'there is no monitor here; --keys and --until-text drive a run, and a test has vm.media, vm.power and vm.snapshot()'
-const NO_LOG = 'there is no log of that kind; --json has exceptions, port accesses and what the machine does not have'
+const NO_TRACE = '--log io,irq,int tells what the machine does; --log help lists what there is'
 const NO_SOUND = 'this machine has no sound card yet; leave it out'
 const NO_USB = 'this machine has no USB; its keyboard and mouse are PS/2, so leave it out'
 const NO_WINDOW = '--ui shows the screen in the browser, --vnc to a VNC viewer'
@@ -52,7 +55,7 @@ const LINUX_ALONE = 'a kernel is started directly by --kernel, --initrd and --ap
 
 /** QEMU's options that nothing here stands for: what to do in their place. */
 const REFUSED: { readonly [name: string]: string } = {
-  ...{ d: NO_LOG, D: NO_LOG, trace: NO_LOG, msg: NO_LOG },
+  ...{ trace: NO_TRACE, msg: NO_TRACE },
   ...{ L: FIRMWARE, pflash: FIRMWARE, 'option-rom': FIRMWARE },
   ...{ soundhw: NO_SOUND, audio: NO_SOUND, audiodev: NO_SOUND },
   ...{ usb: NO_USB, usbdevice: NO_USB },

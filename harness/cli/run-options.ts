@@ -21,10 +21,11 @@ import { tryParseDuration } from '../units/durations.js'
 import { nearest } from '../words/nearest.js'
 import { UsageError } from './errors.js'
 import { type GdbFlags, type GdbRequest, parseGdb } from './gdb-options.js'
+import { type LogFlags, parseLog } from './log-options.js'
 import { parseViews, type ViewFlags, type ViewRequest } from './view-options.js'
 
 /** As commander hands them over. */
-export interface RunFlags extends ViewFlags, GdbFlags {
+export interface RunFlags extends ViewFlags, GdbFlags, LogFlags {
   /** The machine's, by the table's attributes (`harness/options/`). */
   [attribute: string]: unknown
   timeout?: string
@@ -99,6 +100,8 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   if (gdb && flags.record !== undefined)
     throw new UsageError('--record keeps all that comes from outside, which of a debugger it cannot; leave out --gdb')
   if (gdb) machine.engine = 'soft'
+  const log = parseLog(flags)
+  if (log) machine.log = log
   const isViewed = views.uiPort !== undefined || views.vnc !== undefined
   if (isViewed && flags.json)
     throw new UsageError(`--json is for programs, and ${flags.ui ? '--ui' : '--vnc'} for people; leave one out`)

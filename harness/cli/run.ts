@@ -1,6 +1,7 @@
 /** `bootwright run`: boots media or a guest, types, waits, and says how it ended. */
 import { basename } from 'node:path'
 import { Command } from 'commander'
+import { logHelp } from '../../machine/debug/machine-log.js'
 import { printable } from '../../reports/printable.js'
 import { GdbServer } from '../live/gdb-server.js'
 import { ThreadMachine } from '../live/thread-machine.js'
@@ -54,6 +55,12 @@ export function runCommand(): Command {
     .option('--vnc <display>', 'a live view for VNC viewers: :1 for port 5901 of this host, or 0.0.0.0:1,password=FILE')
     .option('--gdb <port>', "a server for gdb's 'target remote', on this host alone: :1234 (soft engine)")
     .option('--paused', 'the machine stands still until the debugger lets it begin')
+    .option('--log <items>', "what the machine tells as it runs, QEMU's -d: int,cpu_reset,io … (--log help lists them)")
+    .option('--log-file <file>', "where to, QEMU's -D (default: standard error)")
+    .option(
+      '--log-range <ranges>',
+      "of code at these addresses alone, QEMU's -dfilter: 0x100000..0x1fffff,0x8000+0x200",
+    )
     .option('--json', 'print one JSON object on standard output, everything else on standard error')
     .addHelpText('after', () => paragraphs(HELP))
     .on('option:keys', (value: string) => acts.push({ option: 'keys', value }))
@@ -78,6 +85,10 @@ Exit codes: 0 all came as asked, 1 the guest did otherwise, 2 wrong options or m
 
 async function run(guest: string | undefined, flags: RunFlags, acts: readonly Act[]): Promise<number> {
   try {
+    if (flags.log === 'help' || flags.log === '?') {
+      process.stdout.write(logHelp())
+      return EXIT.ok
+    }
     const request = parseRun(guest, flags, acts)
     await prepareMachine(request)
     return await runMachine(request)

@@ -18,6 +18,7 @@ import type { CdConfig, DiskConfig, MediumConfig } from '../options/media-config
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
 import { CaptureFile } from './capture-file.js'
 import { driveDevices } from './drive-devices.js'
+import { engineFor, type LogConfig, LogFile } from './log-file.js'
 import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
 import { openCovered, openSymbols, type SymbolsConfig } from './symbol-files.js'
@@ -106,6 +107,8 @@ export interface MachineConfig {
   symbols?: SymbolsConfig[]
   /** Programs of which it is kept what the guest executes; names come from them as well. */
   coverage?: SymbolsConfig[]
+  /** What is told as it runs, and where. */
+  log?: LogConfig
   /** A file that all input is recorded in, to be replayed (`replay.ts`). Soft engine only. */
   record?: string
 }
@@ -131,6 +134,8 @@ export interface OpenedMachine {
   setLink(up: boolean, nic?: string): void
   /** What failed on the host's side when the guest read or wrote, which was told of an error: a sentence each. */
   mediaFailures(): string[]
+  /** The log's lines are in its file. */
+  flushLog(): void
   /** Closes the machine and its media. */
   close(): void
 }
@@ -162,7 +167,9 @@ export function openMachine(
     return device
   }
   const captures = new Map<string, CaptureFile>()
+  let logFile: LogFile | undefined
   const close = () => {
+    logFile?.close()
     for (const { device } of opened) device.close()
     for (const capture of captures.values()) capture.close()
   }
@@ -176,6 +183,7 @@ export function openMachine(
       network,
       symbols = [],
       coverage = [],
+      log,
       record: _,
       overlayLimit: __,
       ...plain
@@ -183,11 +191,15 @@ export function openMachine(
     for (const { id, pcap } of config.nics ?? [])
       if (pcap !== undefined) captures.set(id, CaptureFile.open(pcap, config.epoch ?? DEFAULT_EPOCH))
     const diskDevices = disks.map(openDisk)
+    logFile = LogFile.open(log)
+    const kept = logFile
     const image = kernel && readKernel(kernel)
     const machine = create({
       engine: 'auto',
       memory: DEFAULT_MEMORY,
       ...defined(plain),
+      ...(log && { engine: engineFor(log, plain.engine) }),
+      log: kept.log,
       devices: driveDevices(config),
       backend: (kind, name) => (kind === 'folder' ? openSharedFolder(name) : undefined),
       floppies: floppies.map((floppy) => open(floppy, 'floppy')),
@@ -236,8 +248,10 @@ export function openMachine(
       mediaFailures() {
         const media = opened.map(({ device, name }) => ({ failure: device.failure, name }))
         const files = [...captures.values()].map(({ path, failure }) => ({ failure, name: JSON.stringify(path) }))
-        return [...media, ...files].flatMap(({ name, failure }) => (failure ? [`${name}: ${failure}`] : []))
+        const logs = kept.path === undefined ? [] : [{ failure: kept.failure, name: JSON.stringify(kept.path) }]
+        return [...media, ...files, ...logs].flatMap(({ name, failure }) => (failure ? [`${name}: ${failure}`] : []))
       },
+      flushLog: () => kept.flush(),
       close() {
         machine.close()
         close()
@@ -377,7 +391,7 @@ export function firmwarePaths({ bios, vgaBios, uefi, variables }: FirmwareConfig
 }
 
 /** What a fork of it is made of: it writes no file that this one writes. */
-export function forkConfig({ record: _, nics, ...config }: MachineConfig): MachineConfig {
+export function forkConfig({ record: _, log: __, nics, ...config }: MachineConfig): MachineConfig {
   return { ...config, ...(nics && { nics: nics.map(({ pcap: __, ...nic }) => nic) }) }
 }
 

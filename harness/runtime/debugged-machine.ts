@@ -24,6 +24,7 @@ export class DebuggedMachine implements Machine {
   constructor(create: (options: MachineOptions) => Machine, options: MachineOptions) {
     this.machine = create(this.untold(options))
     if (this.machine.engine === 'soft' && this.machine.debugTarget) this.history = new History(this.machine)
+    if (this.machine.log) this.machine.log.isMuted = () => this.history?.inPast === true
   }
 
   /** What the guest says a second time is not told. */
@@ -65,6 +66,10 @@ export class DebuggedMachine implements Machine {
 
   get debugTarget() {
     return this.machine.debugTarget
+  }
+
+  get log() {
+    return this.machine.log
   }
 
   get display() {

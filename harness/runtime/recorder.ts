@@ -140,6 +140,10 @@ export class RecordedMachine implements Machine {
     return this.machine.debugTarget
   }
 
+  get log() {
+    return this.machine.log
+  }
+
   get display() {
     return this.machine.display
   }

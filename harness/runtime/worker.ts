@@ -149,7 +149,11 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
   switch (request.method) {
     case 'run':
       running = request.id
-      return runner.run(request.script)
+      try {
+        return runner.run(request.script)
+      } finally {
+        opened.flushLog()
+      }
     case 'look':
       return runner.look()
     case 'frame':
@@ -200,6 +204,7 @@ function tellTrace(event: TraceInput): void {
 }
 
 function takeControlMessages(runner: Runner, opened: OpenedMachine): void {
+  opened.flushLog()
   for (let received = receiveMessageOnPort(control); received; received = receiveMessageOnPort(control)) {
     const message = received.message as ControlMessage
     switch (message.kind) {

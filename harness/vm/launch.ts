@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { withModules } from '../config/boot-modules.js'
 import { driveDevices } from '../config/drive-devices.js'
+import { type LogWords, readLog } from '../config/log-file.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { type Guest, guestMachine, loadGuest } from '../guest/guest.js'
 import { type DiskSource, diskConfig, type MediumSource, mediumConfig } from '../guest/medium-source.js'
@@ -63,6 +64,8 @@ export interface LaunchOptions extends Omit<MachineValues<MediumSource, DiskSour
    * `{ 'base system': /Installing the base system[^]*?(\d+)%/ }`. Progress reports and failures tell them.
    */
   phases?: Phases
+  /** What the machine tells as it runs, as QEMU's `-d`: `{ items: 'int,cpu_reset', file: 'out.log' }`; default nothing. */
+  log?: string | LogWords
   /** The guest's keyboard layout; default `us`. */
   layout?: LayoutName
   /** openQA's needles: a folder, or a set that is open. */
@@ -77,7 +80,7 @@ const OPTIONS: readonly (keyof LaunchOptions)[] = [
   'guest',
   'snapshot',
   ...MACHINE_ROWS.map(([name]) => name),
-  ...(['drives', 'timeout', 'hostTimeout', 'failOn', 'phases'] as const),
+  ...(['drives', 'timeout', 'hostTimeout', 'failOn', 'phases', 'log'] as const),
   ...(['layout', 'needles', 'outputFolder', 'machineModule'] as const),
 ]
 
@@ -154,6 +157,7 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   inWords(() => checkNetwork(config, nameOf))
   inWords(() => driveDevices(config))
   config.kernel &&= withModules(config.kernel)
+  if (options.log !== undefined) config.log = readLog(options.log)
   const isFromNetwork = config.bootOrder?.includes('n') && config.nics?.length
   // UEFI firmware has a shell.
   const nothing =
@@ -180,7 +184,8 @@ async function changes(options: LaunchOptions): Promise<MachineConfig> {
     checkSnapshotValues(values, JSON.stringify(snapshot), nameOf)
     checkKernel(values, values.kernel !== undefined, nameOf)
   })
-  return withPart({}, part(values))
+  const log = options.log === undefined ? undefined : readLog(options.log)
+  return { ...withPart({}, part(values)), ...(log && { log }) }
 }
 
 const nameOf = (name: MachineOptionName) => name

@@ -334,6 +334,7 @@ export function pcI440fx(chassis: Chassis): Board {
       ferr: coprocessor.error,
       smmChanged: (inSmm) => host.setSmm(inSmm),
     },
+    irqs: router,
     display: devices.find(({ display }) => display)?.display,
     keyboard,
     mouse,

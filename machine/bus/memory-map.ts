@@ -72,6 +72,8 @@ export class MemoryMap implements PhysicalMemory {
   private readonly cacheStretches: Stretch[] = []
   /** Addresses that were touched without an owner. */
   readonly unassigned: UnassignedAddresses
+  /** Told of each access to an address at which nothing is. */
+  onUnassigned: ((address: number, write: boolean) => void) | undefined
   private readonly pieces: Allocation[] = []
 
   onChange: ((regions: readonly MemoryRegion[]) => void) | undefined
@@ -190,6 +192,7 @@ export class MemoryMap implements PhysicalMemory {
     if (size !== 8 && address + size <= stretch.end) {
       if (source === undefined) {
         this.unassigned.count(address, false)
+        this.onUnassigned?.(address, false)
         return ones(size)
       }
       if (source.kind === 'mmio') {
@@ -216,6 +219,7 @@ export class MemoryMap implements PhysicalMemory {
     if (size !== 8 && address + size <= stretch.end) {
       if (target === undefined) {
         this.unassigned.count(address, true)
+        this.onUnassigned?.(address, true)
         return
       }
       const window = target.window

@@ -56,6 +56,8 @@ export class PortBus {
   private slots: Slot[] = []
   private readonly unhandledReads = new Uint32Array(PORTS)
   private readonly unhandledWrites = new Uint32Array(PORTS)
+  /** Told of each access to a port that nobody owns. */
+  onUnassigned: ((port: number, write: boolean) => void) | undefined
   private readonly absent: { name: string; base: number; count: number }[] = []
 
   /**
@@ -125,6 +127,7 @@ export class PortBus {
       }
     } else if (this.isUnassigned(port, size)) {
       this.unhandledReads[port]++
+      this.onUnassigned?.(port, false)
       return size === 1 ? 0xff : size === 2 ? 0xffff : 0xffffffff
     }
     const half = size === 4 ? 2 : 1
@@ -146,6 +149,7 @@ export class PortBus {
       }
     } else if (this.isUnassigned(port, size)) {
       this.unhandledWrites[port]++
+      this.onUnassigned?.(port, true)
       return
     }
     const half = size === 4 ? 2 : 1

@@ -31,6 +31,9 @@ export class IrqRouter implements Device {
   private readonly levels: Map<string, boolean>[] = Array.from({ length: GSIS }, () => new Map())
   private readonly asserted = new Uint16Array(GSIS)
 
+  /** Told of each change of a source's level. */
+  onLine: ((n: number, source: string, level: boolean) => void) | undefined
+
   constructor(options: IrqRouterOptions = {}) {
     this.pic = options.pic
     this.ioapic = options.ioapic
@@ -45,6 +48,7 @@ export class IrqRouter implements Device {
     return (level) => {
       if (levels.get(name) === level) return
       levels.set(name, level)
+      this.onLine?.(n, name, level)
       if (level) {
         if (this.asserted[n]++ === 0) this.drive(n, true)
       } else if (--this.asserted[n] === 0) this.drive(n, false)

@@ -99,6 +99,18 @@ export interface Breakpoint {
   length: number
 }
 
+/** What an engine tells as it executes, between two instructions or inside one; whoever hears it may look at the CPU's state. */
+export interface EngineEvents {
+  /** An interrupt or an exception is about to be delivered: the CPU is still where it came. */
+  interrupt?(vector: number, software: boolean, errorCode: number | undefined): void
+  /** CR3 was loaded, or a page's translation was forgotten. */
+  translation?(what: 'cr3' | 'page', value: bigint): void
+  /** The CPU is in front of an instruction; the last word counts, as an interrupt may come between. One at a time then. */
+  before?(linear: bigint): void
+  /** It was executed. */
+  executed?(): void
+}
+
 export interface Engine {
   readonly kind: 'soft' | 'kvm'
   /**
@@ -114,6 +126,8 @@ export interface Engine {
   skipTo(ns: number): void
   /** What it is to stop at from now on, in place of what was said before. Absent where it cannot. */
   setBreakpoints?(breakpoints: readonly Breakpoint[]): void
+  /** What it is to tell from now on. Absent where it cannot. */
+  setEvents?(events: EngineEvents | undefined): void
   /** The last exceptions, the last one last; none where the engine does not see them (KVM). */
   lastFaults(): Fault[]
   /** Retired instructions since power-on, of all CPUs or of one; 0 where the engine cannot count. */

@@ -118,6 +118,15 @@ export class MachineDebugger implements DebugTarget {
     })
   }
 
+  /** ` <panic+0x12> (panic.c:7)`, or nothing where no symbol is. */
+  nameOf(linear: bigint): string {
+    const { symbols } = this
+    if (symbols.isEmpty) return ''
+    const { symbol, offset, file, line } = placeOf(linear, symbols)
+    if (symbol === undefined) return ''
+    return ` <${symbol}${offset ? `+0x${offset.toString(16)}` : ''}>${line === undefined ? '' : ` (${file}:${line})`}`
+  }
+
   /** Exceptions with their places, where symbols know them. */
   named(faults: readonly Fault[]): MachineReport['faults'] {
     const { symbols } = this

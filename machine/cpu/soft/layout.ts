@@ -308,3 +308,9 @@ export const AUX_KEEP = 0xc0000008
 // core/host.ts
 export const WARN_UNKNOWN_MSR = 1
 export const WARN_UNKNOWN_OPCODE = 2
+
+// core/system/told.ts
+export const TOLD_INTERRUPT = 1
+export const TOLD_HANDLER = 2
+export const TOLD_CR3 = 4
+export const TOLD_PAGE = 8

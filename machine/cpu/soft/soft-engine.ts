@@ -16,6 +16,7 @@ import type {
   CpuBoard,
   CpuState,
   Engine,
+  EngineEvents,
   EngineTime,
   Exit,
   Fault,
@@ -37,6 +38,9 @@ export const NS_PER_INSTRUCTION = 10
 /** The TSC's frequency, Hz. */
 export const TSC_HZ = 1_000_000_000
 const NS_PER_TICK = 1e9 / TSC_HZ
+
+const CS = at.ES + at.SEG_SIZE
+const EFER_LMA = 0x400n
 
 const MONITOR = FEATURES.get('monitor') as number
 
@@ -65,6 +69,7 @@ interface Core extends ProcessorCore, StateCore, JitCore, BreakpointCore {
   stallFor(instructions: number): void
   dropRange(address: number, length: number): void
   faultCount(): number
+  tellHost(bits: number): void
   faultEntry(n: number): number
   askForLoop(): void
   foundLoop(): number
@@ -121,6 +126,7 @@ export class SoftEngine implements Engine {
   /** Guest time at instruction 0: what HLT skipped. */
   private timeBase = 0
   private msr = 0n
+  private events: EngineEvents | undefined
   private readonly processors: Processors
   private readonly jit: Jit
   private readonly breakpoints: Breakpoints
@@ -187,7 +193,7 @@ export class SoftEngine implements Engine {
       smmChanged: (inSmm: number) => board.smmChanged(inSmm !== 0),
       lookAtClock: () => this.lookAtClock(),
       compile: () => this.jit.compile(),
-      told: () => {},
+      told: (what: number, value: bigint, more: number) => this.told(what, value, more),
       executed: (linear: bigint, bytes: number) => this.code?.add(BigInt.asUintN(64, linear), bytes),
       stopsAt: (linear: bigint) => this.breakpoints.stopsAt(linear),
       stopsBehind: (linear: bigint, size: number, kind: number) => this.breakpoints.stopsBehind(linear, size, kind),
@@ -238,7 +244,7 @@ export class SoftEngine implements Engine {
       if (this.cpus > 1 && !this.takeTurn()) return { reason: 'halt' }
       this.core.setEnd(this.cpus > 1 ? Math.min(this.end, this.turnEnd) : this.firstEnd(first))
       first = false
-      const reason = this.runCore()
+      const reason = this.events?.executed ? this.runOne(this.events) : this.runCore()
       this.countTurn()
       switch (reason) {
         case at.EXIT_HALT:
@@ -268,6 +274,32 @@ export class SoftEngine implements Engine {
   private firstEnd(first: boolean): number {
     if (!first || !this.view.getUint32(at.ATTENTION, true)) return this.end
     return Math.min(this.end, this.core.elapsed() + HANDLER_LENGTH)
+  }
+
+  /** One instruction, and an interrupt before it. */
+  private runOne({ before, executed }: EngineEvents): number {
+    const { core } = this
+    const retired = core.retired()
+    before?.(this.codeAddress())
+    core.shortenEnd(core.elapsed() + 1)
+    const exit = this.runCore()
+    if (core.retired() > retired) executed?.()
+    return exit
+  }
+
+  private codeAddress(): bigint {
+    const { view } = this
+    const linear = view.getBigUint64(CS + at.SEG_BASE, true) + view.getBigUint64(at.RIP, true)
+    return view.getBigUint64(at.EFER, true) & EFER_LMA ? BigInt.asUintN(64, linear) : linear & 0xffffffffn
+  }
+
+  private told(what: number, value: bigint, more: number): void {
+    const { events } = this
+    if (what === at.TOLD_INTERRUPT) {
+      const error = more & 2 ? more >>> 16 : undefined
+      events?.interrupt?.(Number(value), (more & 1) !== 0, error)
+    } else if (what === at.TOLD_HANDLER) events?.before?.(this.codeAddress())
+    else events?.translation?.(what === at.TOLD_CR3 ? 'cr3' : 'page', BigInt.asUintN(64, value))
   }
 
   private runCore(): number {
@@ -330,6 +362,15 @@ export class SoftEngine implements Engine {
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
     this.breakpoints.set(breakpoints)
+  }
+
+  setEvents(events: EngineEvents | undefined): void {
+    this.events = events
+    this.core.tellHost(
+      (events?.interrupt ? at.TOLD_INTERRUPT : 0) |
+        (events?.before ? at.TOLD_HANDLER : 0) |
+        (events?.translation ? at.TOLD_CR3 | at.TOLD_PAGE : 0),
+    )
   }
 
   lastFaults(): Fault[] {
