@@ -73,7 +73,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
     code: ['harness/units', 'harness/words', 'machine', 'reports'],
     types: ['harness/config'],
   },
-  'harness/config': { code: ['harness/options', 'harness/picture', 'machine'] },
+  'harness/config': { code: ['harness/options', 'harness/picture', 'harness/words', 'machine'] },
   // Plain data that crosses threads: no code of either side.
   'harness/protocol': {
     code: ['machine/errors'],

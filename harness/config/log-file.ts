@@ -9,8 +9,8 @@ import {
   parseLogRanges,
 } from '../../machine/debug/machine-log.js'
 import { OutputFile, UnwritableFile } from '../../machine/host/output-file.js'
+import type { MachineOptions } from '../../machine/machine.js'
 import { nearest } from '../words/nearest.js'
-import type { MachineConfig } from './machine-config.js'
 
 /** As `launch()` takes it; items alone go to standard error. */
 export interface LogWords {
@@ -53,7 +53,7 @@ export function itemsOf(words: string): Set<LogItem> {
 const SOFT: readonly LogItem[] = ['int', 'exec', 'cpu', 'in_asm', 'mmu']
 
 /** The engine that can tell it. Throws a LogError where another one was asked for. */
-export function engineFor({ items }: LogConfig, engine: MachineConfig['engine'] = 'auto'): MachineConfig['engine'] {
+export function engineFor({ items }: LogConfig, engine: MachineOptions['engine'] = 'auto'): MachineOptions['engine'] {
   const wanted = SOFT.filter((item) => itemsOf(items).has(item))
   if (wanted.length === 0 || engine === 'soft') return engine
   if (engine === 'auto') return 'soft'

@@ -17,6 +17,7 @@ import { ideHd } from './storage/ata-disk.js'
 import { ideCd } from './storage/atapi-cd.js'
 import { isaFdc } from './storage/fdc82077.js'
 import { floppy } from './storage/floppy-drive.js'
+import { nvme } from './storage/nvme.js'
 import { scsiHd } from './storage/scsi-disk.js'
 import { hpet } from './timer/hpet.js'
 import { virtio9p } from './virtio/virtio-9p.js'
@@ -34,7 +35,7 @@ import { pcTestdev } from './watchdog/pc-testdev.js'
 export { DeviceError }
 
 export const DEVICE_TYPES: readonly DeviceType[] = [
-  ...[ideHd, ideCd, floppy, isaFdc, ahci, scsiHd, virtioBlk, virtioScsi, virtio9p],
+  ...[ideHd, ideCd, floppy, isaFdc, ahci, scsiHd, virtioBlk, virtioScsi, nvme, virtio9p],
   ...[vga, cirrusVga],
   ...[ne2kIsa, ne2kPci, pcnet, rtl8139, e1000, e1000_82544gc, e1000_82545em, virtioNet],
   ...[isaSerial, isaParallel, isaDebugcon, virtioSerial, virtconsole, virtserialport],

@@ -198,3 +198,40 @@ test.skipIf(!haveLinux)('ahci', () => {
     machine.close()
   }
 })
+
+test.skipIf(!haveLinux)('nvme', () => {
+  const medium = new MemoryMedium(32 * MIB)
+  for (let i = 0; i < medium.size; i += 4) new DataView(medium.data.buffer).setUint32(i, Math.imul(i, 2654435761), true)
+  const sum = (bytes: Uint8Array) => createHash('md5').update(bytes).digest('hex')
+  const all = sum(medium.data)
+  const modules = ['crct10dif_common', 'crc-t10dif', 'crc64', 'crc64-rocksoft', 't10-pi', 'nvme-core', 'nvme']
+  const commands = [
+    ...modules.map((module) => `insmod /${module}.ko`),
+    'sleep 2; cat /sys/block/nvme?n1/size; cat /sys/class/nvme/nvme0/serial /sys/class/nvme/nvme0/model; md5sum /dev/nvme0n1',
+    'dd if=/dev/zero of=/dev/nvme0n1 bs=1M seek=5 count=7 conv=fsync; blkdiscard -o 20971520 -l 4194304 /dev/nvme0n1',
+    'echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/nvme0n1 bs=1M skip=4 count=9 | md5sum; grep nvme /proc/interrupts',
+    'echo x > /dev/nvme1n1 || echo "the second is read-only"',
+  ]
+  const { machine, serial, until } = bootLinux(modules, commands.join('\n'), {
+    disks: [new Overlay(medium), new MemoryMedium(4 * MIB, { readOnly: true })],
+    devices: [
+      { type: 'nvme', options: { drive: 'disk0', serial: 'A disk' } },
+      { type: 'nvme', options: { drive: 'disk1' } },
+    ],
+  })
+  try {
+    until('all done', 200)
+    const text = serial()
+    expect(text).toMatch(/^65536\r?\n8192\r?$/m)
+    expect(text).toMatch(/^A disk +\r?\nBOOTWRIGHT NVMe/m)
+    expect(text).toContain(`${all}  /dev/nvme0n1`)
+    const part = medium.data.slice(4 * MIB, 13 * MIB)
+    part.fill(0, MIB, 8 * MIB)
+    expect(text).toContain(`${sum(part)}  -`)
+    expect(text).toMatch(/nvme0q1/)
+    expect(text).not.toMatch(/I\/O error|timeout/)
+  } finally {
+    if (process.env.BOOTWRIGHT_SHOW) console.log(serial())
+    machine.close()
+  }
+})

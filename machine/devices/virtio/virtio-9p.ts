@@ -17,9 +17,9 @@ import {
 import { flag, integer, list, starts, text } from '../../state/fields.js'
 import { made } from '../../state/state-table.js'
 import { DeviceError } from '../device-type.js'
+import { bytesOf, gather, scatter } from '../segments.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
-import { bytesOf, gather, scatter } from './virtqueue.js'
 
 const QUEUE = 0
 const MOUNT_TAG = 0

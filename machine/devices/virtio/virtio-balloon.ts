@@ -5,9 +5,9 @@
 import type { StateTable } from '../../device.js'
 import { starts, u32 } from '../../state/fields.js'
 import { integerOption, type MachineControl } from '../device-type.js'
+import { bytesOf, gather } from '../segments.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
-import { bytesOf, gather } from './virtqueue.js'
 
 /** The other one gives pages back to the guest, which needs nothing of the host. */
 const INFLATE = 0

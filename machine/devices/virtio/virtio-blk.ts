@@ -4,10 +4,11 @@ import type { Timer } from '../../clock.js'
 import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { count, same, timer } from '../../state/fields.js'
+import { bytesOf, gather, scatter } from '../segments.js'
 import { diskNamed } from '../storage/disk-named.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
-import { bytesOf, type Chain, gather, scatter } from './virtqueue.js'
+import type { Chain } from './virtqueue.js'
 
 const QUEUE = 0
 const SECTOR = 512

@@ -10,9 +10,10 @@ import { part } from '../../state/state-table.js'
 import { layersOf, onesSum, pseudoHeader, transportIsRight } from '../net/internet-checksum.js'
 import { macBytes, macOption } from '../net/mac-option.js'
 import { tcpSegments } from '../net/tcp-segments.js'
+import { bytesOf, gather, scatter } from '../segments.js'
 import { VERSION_1, type VirtioDevice, type VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
-import { bytesOf, type Chain, gather, scatter } from './virtqueue.js'
+import type { Chain } from './virtqueue.js'
 
 const RECEIVE = 0
 const TRANSMIT = 1

@@ -6,9 +6,9 @@ import type { StateTable } from '../../device.js'
 import { RandomNumbers } from '../../random-numbers.js'
 import { part } from '../../state/state-table.js'
 import { integerOption } from '../device-type.js'
+import { bytesOf, scatter } from '../segments.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
-import { bytesOf, scatter } from './virtqueue.js'
 
 const QUEUE = 0
 /** A request is answered with no more; drivers ask again. */

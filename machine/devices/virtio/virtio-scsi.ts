@@ -4,10 +4,11 @@ import type { StateTable } from '../../device.js'
 import { integer, timer } from '../../state/fields.js'
 import { parts } from '../../state/state-table.js'
 import { DeviceError } from '../device-type.js'
+import { bytesOf, gather, scatter } from '../segments.js'
 import { GOOD, MOST_BLOCKS, type ScsiBus, type ScsiDisk } from '../storage/scsi-disk.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
-import { bytesOf, type Chain, gather, scatter } from './virtqueue.js'
+import type { Chain } from './virtqueue.js'
 
 // Queues
 const CONTROL = 0

@@ -7,9 +7,9 @@ import type { StateTable } from '../../device.js'
 import { bytes as byteField, flag, list } from '../../state/fields.js'
 import { parts } from '../../state/state-table.js'
 import { type CharBackend, DeviceError, deviceType } from '../device-type.js'
+import { bytesOf, gather, scatter } from '../segments.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
-import { bytesOf, gather, scatter } from './virtqueue.js'
 
 const MULTIPORT = 1
 /** Columns, rows, the most ports, emergency write. */

@@ -7,6 +7,7 @@ import type { Stateful, StateTable } from '../../device.js'
 import { flag, integer, starts, u16 } from '../../state/fields.js'
 import { resetState } from '../../state/state-table.js'
 import type { BusMaster } from '../bus-master.js'
+import type { Segment } from '../segments.js'
 
 const DESCRIPTOR = 16
 const NEXT = 1
@@ -19,11 +20,6 @@ const LONGEST_CHAIN = 1024
 
 /** The driver broke the rules; the message says how. */
 export class VirtioError extends Error {}
-
-export interface Segment {
-  address: number
-  length: number
-}
 
 /** Buffers that belong together: first those that the device reads, then those that it writes. */
 export interface Chain {
@@ -162,44 +158,4 @@ export class Virtqueue implements Stateful {
     const event = this.memory.read16(this.available + 4 + 2 * this.size)
     return ((this.returned - event - 1) & 0xffff) < ((this.returned - before) & 0xffff)
   }
-}
-
-export function bytesOf(segments: readonly Segment[]): number {
-  return segments.reduce((sum, { length }) => sum + length, 0)
-}
-
-/** Fills `into` with what the segments hold from byte `from` on; how much that was. */
-export function gather(memory: BusMaster, segments: readonly Segment[], into: Uint8Array, from = 0): number {
-  let skip = from
-  let done = 0
-  for (const { address, length } of segments) {
-    if (done === into.length) break
-    if (skip >= length) {
-      skip -= length
-      continue
-    }
-    const part = Math.min(length - skip, into.length - done)
-    memory.read(address + skip, into.subarray(done, done + part))
-    done += part
-    skip = 0
-  }
-  return done
-}
-
-/** Writes `from` into the segments from their byte `at` on; how much found room. */
-export function scatter(memory: BusMaster, segments: readonly Segment[], from: Uint8Array, at = 0): number {
-  let skip = at
-  let done = 0
-  for (const { address, length } of segments) {
-    if (done === from.length) break
-    if (skip >= length) {
-      skip -= length
-      continue
-    }
-    const part = Math.min(length - skip, from.length - done)
-    memory.write(address + skip, from.subarray(done, done + part))
-    done += part
-    skip = 0
-  }
-  return done
 }

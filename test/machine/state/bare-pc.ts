@@ -78,6 +78,7 @@ export interface BarePc {
 /** Of types that cannot be plugged into a bare PC without. */
 export const NEEDED_OPTIONS: { [type: string]: DeviceSpec['options'] } = {
   'virtio-blk-pci': { drive: 'disk0' },
+  nvme: { drive: 'disk0' },
   'scsi-hd': { drive: 'disk0' },
   'virtio-9p-pci': { path: import.meta.dirname, mount_tag: 'host' },
 }
