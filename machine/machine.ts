@@ -15,6 +15,7 @@ import type { RemovableDrive } from './media/drive-id.js'
 import type { NetworkContents } from './network/contents.js'
 import type { LoggedRequest } from './network/lan/request-log.js'
 import type { NicSpec } from './network/machine-network.js'
+import type { OutsideEvent } from './network/outside.js'
 import type { TrunkOptions } from './network/trunk.js'
 import type { MachineReport } from './report.js'
 import type { MachineShape, MachineState } from './state/machine-state.js'
@@ -71,6 +72,8 @@ export interface MachineOptions {
   onRequest?: (request: LoggedRequest) => void
   /** Every frame of theirs, to and fro: `time` is when it is on the cable, and not before `now`. The callee does not change it. */
   onFrame?: (nic: string, frame: Uint8Array, time: number, now: number) => void
+  /** Something of the guest's leaves for the world outside. */
+  onOutside?: (event: OutsideEvent) => void
   /** It shares a network with other machines, which is where the services are, too. */
   trunk?: TrunkOptions
   /** A frame leaves for another of these machines, or for all (`network/trunk.ts`). The callee does not change it. */

@@ -8,6 +8,7 @@ import type { InputEvent } from './input.js'
 import { DEFAULT_EPOCH, type Machine, type MachineExit, type MachineOptions } from './machine.js'
 import type { LoggedRequest } from './network/lan/request-log.js'
 import { MachineNetwork } from './network/machine-network.js'
+import { isOutsideInput } from './network/outside.js'
 import type { MachineReport } from './report.js'
 import { hashParts } from './state/compare.js'
 import type { MachineShape, MachineState } from './state/machine-state.js'
@@ -28,10 +29,10 @@ class ServiceMachine implements Machine {
   private readonly network: MachineNetwork
   private stopRequested = false
 
-  constructor({ epoch = DEFAULT_EPOCH, network: contents, trunk, onTrunk, onRequest }: MachineOptions) {
+  constructor({ epoch = DEFAULT_EPOCH, network: contents, trunk, onTrunk, onRequest, onOutside }: MachineOptions) {
     const { clock, warnings } = this
     const { warn } = warnings
-    const told = { onTrunk, onRequest }
+    const told = { onTrunk, onRequest, onOutside }
     this.network = new MachineNetwork({ nics: [], clock, warn, epoch, contents, trunk, hasServices: true, ...told })
   }
 
@@ -67,7 +68,7 @@ class ServiceMachine implements Machine {
   }
 
   input(event: InputEvent): void {
-    if (event.kind === 'frame' || event.kind === 'cut') this.network.input(event)
+    if (event.kind === 'frame' || event.kind === 'cut' || isOutsideInput(event)) this.network.input(event)
   }
 
   pending(): number {

@@ -32,6 +32,7 @@ import { type DriveId, floppyDrive, type RemovableDrive } from './media/drive-id
 import { Overlay, type OverlayImage } from './media/overlay.js'
 import type { LoggedRequest } from './network/lan/request-log.js'
 import { MachineNetwork } from './network/machine-network.js'
+import { isOutsideInput } from './network/outside.js'
 import type { MachineReport, UnhandledAccess } from './report.js'
 import { checkState, type LikeState } from './state/check-state.js'
 import { hashParts } from './state/compare.js'
@@ -144,8 +145,17 @@ export class VirtualMachine implements Machine, Stateful {
     this.hold('cdrom', options.cdrom)
     for (const [i, medium] of options.disks.entries()) this.hold(`disk${i}`, medium)
     this.serial = [0, 1, 2, 3].map((port) => ({ send: (byte) => options.onSerial?.(port, byte) }))
-    const { nics = [], onFrame, onRequest, network: contents, epoch = DEFAULT_EPOCH, trunk, onTrunk } = options
-    const told = { onFrame, onRequest, onTrunk }
+    const {
+      nics = [],
+      onFrame,
+      onRequest,
+      network: contents,
+      epoch = DEFAULT_EPOCH,
+      trunk,
+      onTrunk,
+      onOutside,
+    } = options
+    const told = { onFrame, onRequest, onTrunk, onOutside }
     this.network =
       nics.length > 0 ? new MachineNetwork({ nics, clock, warn, contents, epoch, trunk, ...told }) : undefined
     this.board = type.build({
@@ -398,6 +408,8 @@ export class VirtualMachine implements Machine, Stateful {
       case 'cut':
         this.network?.input(event)
         break
+      default:
+        if (isOutsideInput(event)) this.network?.input(event)
     }
   }
 

@@ -49,6 +49,8 @@ export interface NetworkContents {
   tftp?: FileTree
   /** What DHCP tells those who boot from the network. */
   bootFiles?: { bios?: string; efi?: string }
+  /** Whether a guest may reach an address outside; without it there is no way out. `port` is 0 of ICMP. */
+  wayOut?: (protocol: 'tcp' | 'udp' | 'icmp', address: Uint8Array, port: number) => boolean
   /** The answer of a function by its name. */
   ask?: (name: string, question: HttpQuestion) => HttpAnswer
 }

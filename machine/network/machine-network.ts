@@ -6,8 +6,10 @@ import type { Clock } from '../clock.js'
 import type { Device, StateTable, Warn } from '../device.js'
 import { part } from '../state/state-table.js'
 import type { NetworkContents } from './contents.js'
+import { macBytes } from './lan/addresses.js'
 import { Lan } from './lan/lan.js'
 import type { LoggedRequest } from './lan/request-log.js'
+import { isOutsideInput, type OutsideEvent, type OutsideInput } from './outside.js'
 import type { NetworkPort } from './port.js'
 import { Switch, type SwitchPort } from './switch.js'
 import { Trunk, type TrunkOptions } from './trunk.js'
@@ -20,8 +22,8 @@ export interface NicSpec {
   id: string
   /** As in `52:54:00:12:34:56`. */
   mac: string
-  /** `lan` is the machine's own, or the one that it shares with others; `none` leads nowhere. */
-  net: 'lan' | 'none'
+  /** `lan` is the machine's own, or the one that it shares with others; `user` has a way out; `none` leads nowhere. */
+  net: 'lan' | 'user' | 'none'
   /** false: the cable is out at power-on. */
   link?: false
   /** Of its type. */
@@ -36,6 +38,7 @@ export type NetworkInput =
   | { kind: 'frame'; from: number; bytes: Uint8Array; time: number }
   /** Nothing comes from these machines of its network from now on. */
   | { kind: 'cut'; members: readonly number[] }
+  | OutsideInput
 
 export interface MachineNetworkOptions {
   nics: readonly NicSpec[]
@@ -48,6 +51,8 @@ export interface MachineNetworkOptions {
   onFrame?: (nic: string, frame: Uint8Array, time: number, now: number) => void
   /** A guest asked something of the LAN, or has got its answer. */
   onRequest?: (request: LoggedRequest) => void
+  /** Something leaves for the world outside. */
+  onOutside?: (event: OutsideEvent) => void
   /** It shares a network with other machines. */
   trunk?: TrunkOptions
   /** A frame leaves for another of these machines, or all of them. */
@@ -69,8 +74,8 @@ export class MachineNetwork implements Device {
   private readonly cards = new Map<string, SwitchPort>()
 
   constructor(options: MachineNetworkOptions) {
-    const { nics, clock, warn, epoch, contents = { http: {} }, onFrame, onRequest, trunk, onTrunk } = options
-    const { hasServices = !trunk && nics.some(({ net }) => net === 'lan') } = options
+    const { nics, clock, warn, epoch, contents = { http: {} }, onFrame, onRequest, onOutside, trunk, onTrunk } = options
+    const { hasServices = !trunk && nics.some(({ net }) => net !== 'none') } = options
     this.switch = new Switch(clock)
     for (const { id, net, link = true } of nics) {
       const port = this.switch.port(id, net === 'none')
@@ -80,7 +85,9 @@ export class MachineNetwork implements Device {
     }
     if (trunk) this.trunk = new Trunk(trunk, clock, warn, this.switch.port(' trunk'), (...frame) => onTrunk?.(...frame))
     if (!hasServices) return
-    this.lan = new Lan({ clock, warn, port: this.switch.port(' services'), contents, epoch })
+    const first = nics.find(({ net }) => net !== 'none')
+    const firstCard = first && macBytes(first.mac)
+    this.lan = new Lan({ clock, warn, port: this.switch.port(' services'), contents, epoch, firstCard, onOutside })
     this.lan.log.onRequest = onRequest
   }
 
@@ -98,7 +105,8 @@ export class MachineNetwork implements Device {
 
   /** What comes from the other machines of its network, or no longer comes. */
   input(event: NetworkInput): void {
-    if (event.kind === 'frame') this.trunk?.receive(event.from, event.bytes, event.time)
+    if (isOutsideInput(event)) this.lan?.input(event)
+    else if (event.kind === 'frame') this.trunk?.receive(event.from, event.bytes, event.time)
     else if (event.kind === 'cut') {
       if (this.trunk) this.trunk.cut = [...event.members]
     } else this.setLink(event.nic, event.up)

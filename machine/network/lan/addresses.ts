@@ -37,6 +37,10 @@ export function macText(mac: Uint8Array): string {
   return Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':')
 }
 
+export function macBytes(text: string): Uint8Array {
+  return Uint8Array.from(text.split(':'), (digits) => Number.parseInt(digits, 16))
+}
+
 export const LAN_MAC = Uint8Array.of(0x52, 0x55, 10, 0, 2, 2)
 export const BROADCAST_MAC = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
 

@@ -6,6 +6,14 @@ const PACKET = 28
 const REQUEST = 1
 const REPLY = 2
 
+/** The address that its sender has; undefined where it has none yet. */
+export function senderOf(frame: Uint8Array): Uint8Array | undefined {
+  const packet = frame.subarray(14)
+  if (packet.length < PACKET || packet[2] !== 8 || packet[3] !== 0 || packet[5] !== 4) return undefined
+  const address = packet.slice(14, 18)
+  return address.some((byte) => byte !== 0) && !isOwn(address) ? address : undefined
+}
+
 /** The answer to a frame, if it asks for one. */
 export function answerArp(frame: Uint8Array): Uint8Array | undefined {
   const packet = frame.subarray(14)

@@ -32,8 +32,3 @@ export interface Outgoing {
 
 /** Takes a datagram to the wire. */
 export type Send = (datagram: Outgoing) => void
-
-/** From the one that it was for to the one that it came from. */
-export function answerTo({ mac, source, destination, protocol }: Datagram, payload: Uint8Array): Outgoing {
-  return { mac, source: destination, destination: source, protocol, payload }
-}

@@ -79,6 +79,12 @@ export class DhcpServer implements Stateful {
     return lease && hostAddress(lease.host)
   }
 
+  /** The address of the machine that got one last. */
+  get last(): string | undefined {
+    const bound = this.leases.filter(({ isBound }) => isBound).sort((a, b) => b.until - a.until)[0]
+    return bound && addressText(hostAddress(bound.host))
+  }
+
   nameOf(address: Address): string | undefined {
     const lease = this.leases.find(({ host }) => sameBytes(hostAddress(host), address))
     return lease?.name || undefined

@@ -34,6 +34,8 @@ export interface DnsReply {
   /** `A gateway.lan.internal`. */
   question: string
   result: string
+  /** The name is nothing of the LAN's. */
+  isElsewhere: boolean
 }
 
 /** undefined: it is no question. */
@@ -54,7 +56,7 @@ export function answerDns(data: Uint8Array, names: Names): DnsReply | undefined 
   try {
     const reply = encode({ type: 'response', id: packet.id, flags, questions: [question], answers })
     const result = !isQuery ? 'not implemented' : !known ? 'no such name' : words(answers)
-    return { data: reply, question: `${question.type} ${question.name}`, result }
+    return { data: reply, question: `${question.type} ${question.name}`, result, isElsewhere: isQuery && !known }
   } catch {
     // A type that the package can read and cannot write.
     return undefined

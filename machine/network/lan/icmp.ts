@@ -1,6 +1,6 @@
 /** ICMP (RFC 792) and what of ICMPv6 (RFC 4443) is its like: echoes, and that something cannot be reached. */
 import { checksumOf, sumWords, transportChecksum } from './checksum.js'
-import { answerTo, type Datagram, ICMP, ICMPV6, type Outgoing } from './datagram.js'
+import { type Datagram, ICMP, ICMPV6, type Outgoing } from './datagram.js'
 
 const ECHO_REPLY = 0
 const UNREACHABLE = 3
@@ -16,14 +16,26 @@ export const PROHIBITED = { v4: 13, v6: 1 }
 
 /** The answer to an echo request, undefined for all else. */
 export function answerEcho(datagram: Datagram): Outgoing | undefined {
-  const { payload, protocol, source, destination } = datagram
-  if (payload.length < 8) return undefined
-  if (protocol === ICMP) {
-    if (payload[0] !== ECHO || checksumOf(sumWords(payload)) !== 0) return undefined
-    return answerTo(datagram, sealed(withType(payload, ECHO_REPLY)))
-  }
-  if (payload[0] !== ECHO6 || transportChecksum(source, destination, ICMPV6, payload) !== 0) return undefined
-  return answerTo(datagram, sealed6(withType(payload, ECHO_REPLY6), destination, source))
+  if (!isEcho(datagram)) return undefined
+  const { mac, source, destination, payload } = datagram
+  return echoReply({ mac, source: destination, destination: source }, payload.subarray(4))
+}
+
+/** An echo request that is as it should be. */
+export function isEcho({ payload, protocol, source, destination }: Datagram): boolean {
+  if (payload.length < 8) return false
+  if (protocol === ICMP) return payload[0] === ECHO && checksumOf(sumWords(payload)) === 0
+  return payload[0] === ECHO6 && transportChecksum(source, destination, ICMPV6, payload) === 0
+}
+
+/** A reply with these bytes behind its type, code and checksum: identifier, number, data. */
+export function echoReply(ends: Pick<Outgoing, 'mac' | 'source' | 'destination'>, rest: Uint8Array): Outgoing {
+  const isV4 = ends.source.length === 4
+  const payload = new Uint8Array(4 + rest.length)
+  payload[0] = isV4 ? ECHO_REPLY : ECHO_REPLY6
+  payload.set(rest, 4)
+  const protocol = isV4 ? ICMP : ICMPV6
+  return { ...ends, protocol, payload: isV4 ? sealed(payload) : sealed6(payload, ends.source, ends.destination) }
 }
 
 /** What tells the sender that it did not arrive. `from`: whose word that is. */
@@ -42,12 +54,6 @@ export function unreachable(datagram: Datagram, from: Uint8Array, code: { v4: nu
     protocol,
     payload: isV4 ? sealed(payload) : sealed6(payload, from, source),
   }
-}
-
-function withType(payload: Uint8Array, type: number): Uint8Array {
-  const answer = payload.slice()
-  answer[0] = type
-  return answer
 }
 
 function sealed(payload: Uint8Array): Uint8Array {

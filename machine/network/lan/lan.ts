@@ -1,7 +1,7 @@
 /**
  * The LAN of a machine: one station behind the switch that is gateway, name server and all services, at the addresses of
- * QEMU's user network. It answers in guest time, the same in every run, and has no way out: what is for elsewhere is
- * refused at once, and noted.
+ * QEMU's user network. It answers in guest time, the same in every run. What is for elsewhere is refused at once and noted,
+ * unless there is a way out; then it goes out as events, and what comes back is input (`outside.ts`).
  *
  *   10.0.2.2, fec0::2, fe80::2   gateway, DHCP, HTTP (80), TFTP, NTP
  *   10.0.2.3, fec0::3            DNS
@@ -12,35 +12,43 @@ import type { Stateful, StateTable, Warn } from '../../device.js'
 import { list, text } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
 import type { NetworkContents } from '../contents.js'
+import type { DatagramEnds, OutsideEvent, OutsideInput } from '../outside.js'
 import { Arrivals, LONGEST_FRAME, type NetworkPort } from '../port.js'
 import {
   addressText,
   BROADCAST,
   BROADCAST_MAC,
   GATEWAY,
+  GATEWAY6,
+  ipv4,
+  ipv6,
   isGroup,
   isNeighbour,
   isOwn,
+  macBytes,
+  macText,
   NAME_SERVER,
   NAME_SERVER6,
   ROUTER6,
   sameBytes,
 } from './addresses.js'
-import { answerArp } from './arp.js'
+import { answerArp, senderOf } from './arp.js'
 import { type Datagram, ICMP, ICMPV6, type Outgoing, TCP, UDP } from './datagram.js'
 import { DHCP_CLIENT, DHCP_SERVER, DhcpServer } from './dhcp.js'
 import { answerDns } from './dns.js'
 import { ARP, IPV4, IPV6, typeOf } from './ethernet.js'
 import { HTTP, HttpServer } from './http-server.js'
 import { HttpSession } from './http-session.js'
-import { answerEcho, NO_PORT, PROHIBITED, unreachable } from './icmp.js'
+import { answerEcho, echoReply, isEcho, NO_PORT, PROHIBITED, unreachable } from './icmp.js'
 import { Ipv4 } from './ipv4.js'
 import { Ipv6 } from './ipv6.js'
 import { answerSolicitation } from './neighbour-discovery.js'
+import { Neighbours } from './neighbours.js'
 import { answerNtp } from './ntp.js'
 import { Reassembly } from './reassembly.js'
+import { Relays } from './relays.js'
 import { RequestLog } from './request-log.js'
-import { TcpEndPoint } from './tcp.js'
+import { MOST_CONNECTIONS, TcpEndPoint } from './tcp.js'
 import { TFTP, TftpServer } from './tftp.js'
 import { readUdp, type UdpDatagram, writeUdp } from './udp.js'
 
@@ -57,12 +65,21 @@ export interface LanOptions {
   contents: NetworkContents
   /** Guest time 0, in seconds since 1970. */
   epoch: number
+  /** The address of the machine's first card. */
+  firstCard?: Uint8Array
+  /** Something leaves for the world outside. */
+  onOutside?: (event: OutsideEvent) => void
 }
+
+const LOOPBACK = ipv4('127.0.0.1')
+const LOOPBACK6 = ipv6('::1')
+/** A guest's address before it was heard of: QEMU's first. */
+const FIRST_GUEST = '10.0.2.15'
 
 export class Lan implements Stateful {
   readonly state: StateTable = {
     ...{ arrivals: part(), ipv4: part(), ipv6: part(), tcp: part(), dhcp: part(), tftp: part(), log: part() },
-    refused: list(text(128), 0, MOST_REFUSED),
+    ...{ relays: part(), neighbours: part(), refused: list(text(128), 0, MOST_REFUSED) },
   }
   readonly log = new RequestLog()
   private readonly clock: Clock
@@ -74,9 +91,13 @@ export class Lan implements Stateful {
   private readonly tcp: TcpEndPoint
   private readonly dhcp: DhcpServer
   private readonly tftp: TftpServer
+  private readonly relays: Relays
+  private readonly neighbours: Neighbours
+  private readonly wayOut: NetworkContents['wayOut']
+  private readonly tell: (event: OutsideEvent) => void
   private refused: string[] = []
 
-  constructor({ clock, warn, port, contents, epoch }: LanOptions) {
+  constructor({ clock, warn, port, contents, epoch, firstCard, onOutside = () => {} }: LanOptions) {
     this.clock = clock
     this.port = port
     this.epoch = epoch
@@ -86,13 +107,17 @@ export class Lan implements Stateful {
     this.ipv6 = new Ipv6(new Reassembly(clock))
     const server = new HttpServer(contents)
     const http = { clock, log: this.log, server, now: () => this.seconds }
-    this.tcp = new TcpEndPoint(
-      clock,
-      (datagram) => this.send(datagram),
-      (to) => to === HTTP,
-      (mac) => port.longestFor?.(mac) ?? LONGEST_FRAME,
-      (connection) => new HttpSession(connection, http),
-    )
+    const send = (datagram: Outgoing) => this.send(datagram)
+    const longestFor = (mac: Uint8Array) => port.longestFor?.(mac) ?? LONGEST_FRAME
+    this.tcp = new TcpEndPoint(clock, send, longestFor, {
+      most: MOST_CONNECTIONS,
+      listens: (to) => to === HTTP,
+      application: (connection) => new HttpSession(connection, http),
+    })
+    this.wayOut = contents.wayOut
+    this.tell = onOutside
+    this.relays = new Relays(clock, send, longestFor, onOutside)
+    this.neighbours = new Neighbours(firstCard)
     this.dhcp = new DhcpServer(clock, this.log, contents.bootFiles ?? {})
     this.tftp = new TftpServer(clock, this.log, contents.tftp, ({ mac, source, destination, port: to }, from, data) =>
       this.send(writeUdp({ mac, source: destination, destination: source }, { from, to, data })),
@@ -104,9 +129,40 @@ export class Lan implements Stateful {
     return this.epoch + this.clock.now() / 1e9
   }
 
+  /** What comes from the world outside. */
+  input(event: OutsideInput): void {
+    switch (event.kind) {
+      case 'dial':
+        this.dial(event)
+        break
+      case 'outside-gone':
+        this.relays.reset()
+        break
+      case 'udp-in': {
+        const { farPort: from, guestPort: to, bytes: data } = event
+        this.send(writeUdp(inward(event), { from, to, data }))
+        break
+      }
+      case 'echo-in':
+        this.send(echoReply(inward(event), event.bytes))
+        break
+      default:
+        this.relays.input(event)
+    }
+  }
+
+  private dial({ stream, port, guest }: Extract<OutsideInput, { kind: 'dial' }>): void {
+    const wanted = guest ?? this.dhcp.last ?? this.neighbours.last ?? FIRST_GUEST
+    const mac = this.neighbours.station(wanted)
+    if (mac) this.relays.dial(stream, port, { mac, address: addressOf(wanted) })
+    else this.tell({ kind: 'closed', stream, why: `no machine at ${wanted} was heard of` })
+  }
+
   private receive(frame: Uint8Array): void {
     switch (typeOf(frame)) {
       case ARP: {
+        const sender = senderOf(frame)
+        if (sender) this.neighbours.note(addressText(sender), frame.subarray(6, 12))
         const answer = answerArp(frame)
         if (answer) this.port.send(answer, this.clock.now())
         break
@@ -120,6 +176,7 @@ export class Lan implements Stateful {
         const datagram = this.ipv6.read(frame)
         if (!datagram) break
         const answer = datagram.protocol === ICMPV6 ? answerSolicitation(datagram) : undefined
+        if (answer && !isGroup(answer.destination)) this.neighbours.note(addressText(datagram.source), datagram.mac)
         if (answer) this.send(answer)
         else this.take(datagram)
       }
@@ -136,10 +193,10 @@ export class Lan implements Stateful {
     // Who has no address of its own, or gives one that is many's, gets no answer.
     if (isGroup(source) || isOwn(source)) return
     if (!isOwn(destination)) {
-      if (!isNeighbour(destination)) this.refuse(datagram)
+      if (!isNeighbour(destination) && !this.passOut(datagram)) this.refuse(datagram)
       return
     }
-    if (protocol === TCP) this.tcp.receive(datagram)
+    if (protocol === TCP) this.takeTcp(datagram)
     else if (protocol === UDP) this.takeUdp(datagram, false)
     else if (protocol === (destination.length === 4 ? ICMP : ICMPV6)) {
       const answer = answerEcho(datagram)
@@ -147,11 +204,45 @@ export class Lan implements Stateful {
     }
   }
 
+  private takeTcp(datagram: Datagram): void {
+    const isRelayed = this.relays.knows(datagram) || (portOf(datagram) !== HTTP && this.mayPass(datagram))
+    if (isRelayed) this.relays.receive(datagram)
+    else this.tcp.receive(datagram)
+  }
+
+  /** Whether the datagram may leave, for where its address stands: at the gateway's the host itself is. */
+  private mayPass({ protocol, destination, payload }: Datagram): boolean {
+    if (!this.wayOut || payload.length < 8) return false
+    const name = ({ [TCP]: 'tcp', [UDP]: 'udp', [ICMP]: 'icmp', [ICMPV6]: 'icmp' } as const)[protocol]
+    return name !== undefined && this.wayOut(name, hostAddress(destination), portOf({ payload }))
+  }
+
+  /** false: it may not. */
+  private passOut(datagram: Datagram): boolean {
+    const { protocol } = datagram
+    if (protocol === TCP && this.relays.knows(datagram)) this.relays.receive(datagram)
+    else if (!this.mayPass(datagram)) return false
+    else if (protocol === TCP) this.relays.receive(datagram)
+    else if (protocol === UDP) this.passUdp(datagram)
+    else if (isEcho(datagram)) this.tell({ kind: 'echo-out', ...outward(datagram), bytes: datagram.payload.slice(4) })
+    else return false
+    return true
+  }
+
+  private passUdp(datagram: Datagram): void {
+    const udp = readUdp(datagram)
+    if (!udp) return
+    const ports = { guestPort: udp.from, farPort: udp.to }
+    this.tell({ kind: 'udp-out', ...outward(datagram), ...ports, bytes: udp.data.slice() })
+  }
+
   private takeUdp(datagram: Datagram, isForAll: boolean): void {
     const udp = readUdp(datagram)
     if (!udp) return
     if (udp.to === DHCP_SERVER) this.takeDhcp(datagram, udp)
-    else if (!isForAll && !this.serve(datagram, udp)) this.send(unreachable(datagram, datagram.destination, NO_PORT))
+    else if (isForAll || this.serve(datagram, udp)) return
+    else if (this.mayPass(datagram)) this.passUdp(datagram)
+    else this.send(unreachable(datagram, datagram.destination, NO_PORT))
   }
 
   /** Whether somebody is at that port. */
@@ -165,6 +256,11 @@ export class Lan implements Stateful {
       if (udp.to !== DNS) return false
       const answer = answerDns(udp.data, this.dhcp)
       if (!answer) return true
+      if (answer.isElsewhere && this.wayOut) {
+        this.log.add(now, 'dns', addressText(source), answer.question, "asked of the host's resolver")
+        this.passUdp(datagram)
+        return true
+      }
       this.log.add(now, 'dns', addressText(source), answer.question, answer.result)
       reply(answer.data)
       return true
@@ -208,4 +304,29 @@ export class Lan implements Stateful {
     const frames = datagram.source.length === 4 ? this.ipv4.write(datagram) : this.ipv6.write(datagram)
     for (const frame of frames) this.port.send(frame, this.clock.now())
   }
+}
+
+type Ends = Pick<Outgoing, 'mac' | 'source' | 'destination'>
+
+function addressOf(text: string): Uint8Array {
+  return text.includes(':') ? ipv6(text) : ipv4(text)
+}
+
+/** Of UDP and TCP, where it is for. */
+function portOf({ payload }: Pick<Datagram, 'payload'>): number {
+  return (payload[2] << 8) | payload[3]
+}
+
+/** As on QEMU's user network: who asks the gateway for what it does not serve asks the host's loopback. */
+function hostAddress(destination: Uint8Array): Uint8Array {
+  if (sameBytes(destination, GATEWAY)) return LOOPBACK
+  return sameBytes(destination, GATEWAY6) ? LOOPBACK6 : destination
+}
+
+function outward({ mac, source, destination }: Datagram): DatagramEnds {
+  return { mac: macText(mac), guest: addressText(source), far: addressText(destination) }
+}
+
+function inward({ mac, guest, far }: DatagramEnds): Ends {
+  return { mac: macBytes(mac), source: addressOf(far), destination: addressOf(guest) }
 }

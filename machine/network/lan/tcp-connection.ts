@@ -1,5 +1,5 @@
 /**
- * One TCP connection that a guest has opened (RFC 9293): its states, the sender with congestion control (RFC 5681, 6582)
+ * One TCP connection with a guest (RFC 9293): its states, the sender with congestion control (RFC 5681, 6582)
  * and selective acknowledgments (RFC 2018, 6675 in short), the receiver with what comes out of order, and the probes of
  * a closed window. Nothing of the other end is trusted; whatever counts is bounded.
  *
@@ -11,19 +11,20 @@ import { bytes, count, flag, integer, list, time, u16, u32 } from '../../state/f
 import { part } from '../../state/state-table.js'
 import type { Address } from './addresses.js'
 import { ByteQueue } from './byte-queue.js'
+import { MTU } from './ethernet.js'
 import { OutOfOrder } from './out-of-order.js'
 import { RetransmissionTimeout } from './retransmission.js'
 import { ACK, after, FIN, lengthOf, PSH, RST, type Segment, SYN } from './tcp-segment.js'
 
-/** LISTEN is the end point's, SYN-SENT is nobody's here. */
+/** LISTEN is the end point's. HELD: a SYN has come, and is answered when the far side of it is known to be there. */
 export const STATES = [
   ...(['SYN-RECEIVED', 'ESTABLISHED', 'FIN-WAIT-1', 'FIN-WAIT-2', 'CLOSE-WAIT'] as const),
-  ...(['CLOSING', 'LAST-ACK', 'TIME-WAIT', 'CLOSED'] as const),
+  ...(['CLOSING', 'LAST-ACK', 'TIME-WAIT', 'CLOSED', 'SYN-SENT', 'HELD'] as const),
 ]
 export type TcpState = (typeof STATES)[number]
 
-/** Both ways; what is received is taken at once, so it is never smaller. */
-const RECEIVE_WINDOW = 65535
+/** Less what the application holds. */
+export const RECEIVE_WINDOW = 65535
 export const SEND_BUFFER = 128 << 10
 const DEFAULT_MSS = 536
 const LEAST_MSS = 64
@@ -40,6 +41,12 @@ const IDLE = 120e9
 
 /** What a connection is for: gets its bytes in order, and says what is sent. */
 export interface TcpApplication extends Stateful {
+  /** Bytes that it was given and has not handed on: the window is smaller by them. */
+  readonly held?: number
+  /** A connection on which nothing is said stays. */
+  readonly isPatient?: true
+  /** The other end has taken the connection that was opened to it. */
+  opened?(): void
   received(data: Uint8Array): void
   /** The other end has nothing more to say. */
   ended(): void
@@ -71,6 +78,9 @@ const QUEUED: Field = {
 }
 const ADDRESS = bytes(4, 16)
 const NEVER = -1
+
+/** Of IP and TCP, without options. */
+export const headersOf = ({ length }: Address) => (length === 4 ? 40 : 60)
 
 export class TcpConnection implements Stateful {
   readonly state: StateTable = {
@@ -145,28 +155,79 @@ export class TcpConnection implements Stateful {
   }
 
   /** A SYN that a listener takes. */
-  accept(syn: Segment, initial: number, ownMss: number): void {
+  accept(syn: Segment, initial: number): void {
+    this.hold(syn, initial)
+    this.answer()
+  }
+
+  /** A SYN that `answer` answers later. */
+  hold(syn: Segment, initial: number): void {
+    this.status = 'HELD'
+    this.begin(initial)
+    this.agree(syn)
+  }
+
+  answer(): void {
+    if (this.status !== 'HELD') return
     this.status = 'SYN-RECEIVED'
+    this.sendFirst()
+  }
+
+  /** Opens a connection to the other end. */
+  open(initial: number): void {
+    this.status = 'SYN-SENT'
+    this.begin(initial)
+    this.isScaled = this.canSack = true
+    this.sendFirst()
+  }
+
+  private begin(initial: number): void {
     this.initial = initial
     this.unacknowledged = this.next = this.highest = this.recover = initial
+    this.heard = this.host.clock.now()
+  }
+
+  private sendFirst(): void {
+    this.sendSyn()
+    this.next = this.highest = (this.initial + 1) >>> 0
+    this.arm()
+  }
+
+  /** What the other end's SYN says is so. */
+  private agree(syn: Segment): void {
     this.received = (syn.sequence + 1) >>> 0
     this.window = syn.window
     this.windowSequence = syn.sequence
-    this.mss = Math.max(LEAST_MSS, Math.min(syn.mss ?? DEFAULT_MSS, ownMss))
+    this.mss = Math.max(LEAST_MSS, Math.min(syn.mss ?? DEFAULT_MSS, this.ownMss))
     this.isScaled = syn.windowScale !== undefined
     this.scale = syn.windowScale ?? 0
     this.canSack = syn.sackPermitted ?? false
     this.congestion = INITIAL_SEGMENTS * this.mss
-    this.heard = this.host.clock.now()
-    this.sendSyn(ownMss)
-    this.next = this.highest = (initial + 1) >>> 0
-    this.arm()
   }
 
   /** How many bytes can be written now. */
   get room(): number {
-    const isOpen = !this.finQueued && ['SYN-RECEIVED', 'ESTABLISHED', 'CLOSE-WAIT'].includes(this.status)
+    const isOpen = !this.finQueued && (this.isOpening || this.hasStates(['ESTABLISHED', 'CLOSE-WAIT']))
     return isOpen ? SEND_BUFFER - this.queue.length : 0
+  }
+
+  /** How many of those that were written the other end has not acknowledged. */
+  get queued(): number {
+    return this.queue.length
+  }
+
+  /** The other end has not taken it yet, or we not what it asked for. */
+  private get isOpening(): boolean {
+    return this.hasStates(['SYN-RECEIVED', 'SYN-SENT', 'HELD'])
+  }
+
+  private get ownMss(): number {
+    return MTU - headersOf(this.remoteAddress)
+  }
+
+  /** Bytes that are taken now, beyond those that came. */
+  private get space(): number {
+    return Math.max(0, RECEIVE_WINDOW - (this.application.held ?? 0))
   }
 
   /** No more than there is room for. */
@@ -194,6 +255,14 @@ export class TcpConnection implements Stateful {
   receive(segment: Segment): void {
     const { flags, sequence, acknowledgment } = segment
     this.heard = this.host.clock.now()
+    if (this.status === 'SYN-SENT') {
+      this.receiveAnswer(segment)
+      return
+    }
+    if (this.status === 'HELD') {
+      if (flags & RST) this.close('reset by the guest')
+      return
+    }
     if (!this.isAcceptable(segment)) {
       if (flags & RST) return
       // Of TIME-WAIT: the other end has not heard the last word.
@@ -233,6 +302,31 @@ export class TcpConnection implements Stateful {
     this.output()
   }
 
+  /** To our SYN (RFC 9293 3.10.7.3); a SYN of the other end's own that crosses it is left alone. */
+  private receiveAnswer(segment: Segment): void {
+    const { flags, acknowledgment } = segment
+    const isOurs = flags & ACK && acknowledgment === this.highest
+    if (flags & RST) {
+      if (isOurs) this.close('refused by the guest')
+      return
+    }
+    if (flags & ACK && !isOurs) this.host.transmit(this, this.resetFor(segment))
+    if (!isOurs || !(flags & SYN)) return
+    this.agree(segment)
+    this.unacknowledged = this.first
+    this.status = this.finQueued ? 'FIN-WAIT-1' : 'ESTABLISHED'
+    this.tries = this.timeout.backoff = 0
+    this.windowAcknowledgment = acknowledgment
+    this.sendAck()
+    this.application.opened?.()
+    this.output()
+  }
+
+  /** The application has handed on what it held: the other end, which may wait for it, hears so. */
+  announceWindow(): void {
+    if (this.hasStates(['ESTABLISHED', 'FIN-WAIT-1', 'FIN-WAIT-2'])) this.sendAck()
+  }
+
   /** The time of `deadline` has come. */
   tick(): void {
     const now = this.host.clock.now()
@@ -246,18 +340,18 @@ export class TcpConnection implements Stateful {
     }
     if (this.status === 'ESTABLISHED' && this.unsent === 0 && this.flight === 0) {
       // Nothing is to be sent: it was idle.
-      if (now - this.heard >= IDLE) this.end()
+      if (now - this.heard >= IDLE && !this.application.isPatient) this.end()
       this.arm()
       return
     }
     this.tries++
-    if (this.tries > (this.status === 'SYN-RECEIVED' ? MOST_SYN_TRIES : MOST_TRIES)) {
+    if (this.tries > (this.isOpening ? MOST_SYN_TRIES : MOST_TRIES)) {
       this.abort('the guest does not answer')
       return
     }
     this.timeout.ranOut()
     this.timed = NEVER
-    if (this.status === 'SYN-RECEIVED') this.sendSyn(this.mss)
+    if (this.isOpening) this.sendSyn()
     else if (this.window === 0 && this.queue.length > 0) this.probe()
     else this.retransmitAll()
     this.arm()
@@ -269,8 +363,9 @@ export class TcpConnection implements Stateful {
   private isAcceptable(segment: Segment): boolean {
     const length = lengthOf(segment)
     const first = after(segment.sequence, this.received)
-    if (length === 0) return first >= 0 && first < RECEIVE_WINDOW
-    return (first >= 0 && first < RECEIVE_WINDOW) || (first < 0 && first + length > 0)
+    const { space } = this
+    if (length === 0) return first >= 0 && first < Math.max(1, space)
+    return (first >= 0 && first < space) || (first < 0 && first + length > 0)
   }
 
   private take(segment: Segment): void {
@@ -288,10 +383,10 @@ export class TcpConnection implements Stateful {
       data = data.subarray(0, Math.max(0, after(this.finSequence, sequence)))
     const known = after(this.received, sequence)
     if (known < 0) {
-      const room = RECEIVE_WINDOW + known
-      if (data.length > 0) this.outOfOrder.add(sequence, data.subarray(0, room))
+      const room = this.space + known
+      if (data.length > 0 && room > 0) this.outOfOrder.add(sequence, data.subarray(0, room))
     } else if (known < data.length) {
-      this.deliver(data.subarray(known))
+      this.deliver(data.subarray(known, known + this.space))
       for (let more = this.outOfOrder.take(this.received); more; more = this.outOfOrder.take(this.received))
         this.deliver(more)
     }
@@ -310,8 +405,8 @@ export class TcpConnection implements Stateful {
     this.received = (this.received + 1) >>> 0
     if (this.status === 'ESTABLISHED') this.status = 'CLOSE-WAIT'
     else if (this.status === 'FIN-WAIT-1') this.status = 'CLOSING'
-    else if (this.status === 'FIN-WAIT-2') this.waitOut()
     this.application.ended()
+    if (this.status === 'FIN-WAIT-2') this.waitOut()
   }
 
   private waitOut(): void {
@@ -334,7 +429,7 @@ export class TcpConnection implements Stateful {
 
   /** The number of the queue's first byte. */
   private get first(): number {
-    return this.status === 'SYN-RECEIVED' ? (this.initial + 1) >>> 0 : this.unacknowledged
+    return this.isOpening ? (this.initial + 1) >>> 0 : this.unacknowledged
   }
 
   private get finNumber(): number {
@@ -387,7 +482,8 @@ export class TcpConnection implements Stateful {
   private finIsAcknowledged(): void {
     if (this.status === 'FIN-WAIT-1') {
       this.status = 'FIN-WAIT-2'
-      this.setDeadline(this.host.clock.now() + FIN_WAIT)
+      if (this.application.isPatient) this.deadline = NEVER
+      else this.setDeadline(this.host.clock.now() + FIN_WAIT)
     } else if (this.status === 'CLOSING') this.waitOut()
     else if (this.status === 'LAST-ACK') this.close()
   }
@@ -478,7 +574,7 @@ export class TcpConnection implements Stateful {
 
   /** Whatever the windows allow. */
   private output(): void {
-    if (this.status === 'SYN-RECEIVED' || this.status === 'CLOSED' || this.status === 'TIME-WAIT') return
+    if (this.isOpening || this.status === 'CLOSED' || this.status === 'TIME-WAIT') return
     const { mss, piece } = this
     for (;;) {
       const usable = Math.min(this.window, this.congestion) - this.flight
@@ -538,9 +634,10 @@ export class TcpConnection implements Stateful {
     })
   }
 
-  private sendSyn(mss: number): void {
+  private sendSyn(): void {
+    const flags = this.status === 'SYN-SENT' ? SYN : SYN | ACK
     this.transmit({
-      ...{ flags: SYN | ACK, sequence: this.initial, data: new Uint8Array(), mss },
+      ...{ flags, sequence: this.initial, data: new Uint8Array(), mss: this.ownMss },
       ...(this.isScaled && { windowScale: 0 }),
       ...(this.canSack && { sackPermitted: true }),
     })
@@ -563,7 +660,7 @@ export class TcpConnection implements Stateful {
     const { flags, sequence, data, mss, windowScale, sackPermitted, sack } = part
     const acknowledgment = flags & ACK ? this.received : 0
     const { localPort: from, remotePort: to } = this
-    const window = RECEIVE_WINDOW
+    const window = this.space
     return { from, to, sequence, acknowledgment, flags, window, data, mss, windowScale, sackPermitted, sack }
   }
 
@@ -573,8 +670,9 @@ export class TcpConnection implements Stateful {
   private arm(isKept = false): void {
     if (this.status === 'TIME-WAIT' || this.status === 'FIN-WAIT-2' || this.status === 'CLOSED') return
     const isIdle = this.flight === 0 && this.unsent <= 0
-    if (isIdle && this.status === 'ESTABLISHED') this.setDeadline(this.heard + IDLE)
-    else if (isIdle && this.status === 'CLOSE-WAIT') this.deadline = NEVER
+    const { isPatient } = this.application
+    if (isIdle && this.status === 'ESTABLISHED' && !isPatient) this.setDeadline(this.heard + IDLE)
+    else if (isIdle && this.hasStates(['ESTABLISHED', 'CLOSE-WAIT'])) this.deadline = NEVER
     else if (!isKept || this.deadline === NEVER || this.deadline > this.host.clock.now() + this.timeout.ns)
       this.setDeadline(this.host.clock.now() + this.timeout.ns)
   }

@@ -6,16 +6,29 @@ import { made } from '../../state/state-table.js'
 import { type Address, addressText } from './addresses.js'
 import type { Datagram, Send } from './datagram.js'
 import { TCP } from './datagram.js'
-import { HEADER as ETHERNET, MTU } from './ethernet.js'
-import { type TcpApplication, TcpConnection, type TcpHost } from './tcp-connection.js'
+import { HEADER as ETHERNET } from './ethernet.js'
+import { headersOf, type TcpApplication, TcpConnection, type TcpHost } from './tcp-connection.js'
 import { ACK, FIN, lengthOf, RST, readSegment, type Segment, SYN, writeSegment } from './tcp-segment.js'
 
 export const MOST_CONNECTIONS = 1100
 /** RFC 9293 3.4.1: the clock behind initial sequence numbers ticks every 4 µs. */
 const SEQUENCE_TICK = 4000
 
+/** The two ends of a connection. */
+type Ends = Pick<TcpConnection, 'mac' | 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'>
+
+export interface TcpOptions {
+  /** Somebody listens at this port. */
+  listens(port: number): boolean
+  application(connection: TcpConnection): TcpApplication
+  /** A SYN is not answered yet: somebody is asked first, who calls `answer` or `abort`. */
+  holds?(connection: TcpConnection): void
+  /** Connections at a time. */
+  most: number
+}
+
 export class TcpEndPoint implements Stateful, TcpHost {
-  readonly state: StateTable = { open: made(() => new TcpConnection(this), MOST_CONNECTIONS), opened: count, timer }
+  readonly state: StateTable
   private readonly connections = new Map<string, TcpConnection>()
   private opened = 0
   private readonly timer: Timer
@@ -23,17 +36,51 @@ export class TcpEndPoint implements Stateful, TcpHost {
   constructor(
     readonly clock: Clock,
     private readonly send: Send,
-    /** Somebody listens at this port. */
-    private readonly listens: (port: number) => boolean,
     /** How long a frame to a station may be. */
     private readonly longestFor: (mac: Uint8Array) => number,
-    private readonly makeApplication: (connection: TcpConnection) => TcpApplication,
+    private readonly options: TcpOptions,
+    name = 'tcp',
   ) {
-    this.timer = clock.timer('tcp', () => this.tick())
+    this.timer = clock.timer(name, () => this.tick())
+    this.state = { open: made(() => new TcpConnection(this), options.most), opened: count, timer }
   }
 
   application(connection: TcpConnection): TcpApplication {
-    return this.makeApplication(connection)
+    return this.options.application(connection)
+  }
+
+  /** Whether there is a connection that the segment is for. */
+  knows({ source, destination, payload }: Datagram): boolean {
+    if (this.connections.size === 0 || payload.length < 4) return false
+    const [from, to] = [(payload[0] << 8) | payload[1], (payload[2] << 8) | payload[3]]
+    return this.connections.has(keyOf(source, from, destination, to))
+  }
+
+  /** Opens a connection to a guest; undefined where there are too many. `prepare` is called before anything is sent. */
+  connect(ends: Ends, prepare: (connection: TcpConnection) => void): TcpConnection | undefined {
+    const { remoteAddress, remotePort, localAddress, localPort } = ends
+    const key = keyOf(remoteAddress, remotePort, localAddress, localPort)
+    if (this.connections.has(key) || !this.makeRoom()) return undefined
+    const fresh = this.begin(key, ends)
+    prepare(fresh)
+    fresh.open(this.initialSequence())
+    return fresh
+  }
+
+  /** One that was aborted. */
+  drop({ remoteAddress, remotePort, localAddress, localPort }: Ends): void {
+    this.connections.delete(keyOf(remoteAddress, remotePort, localAddress, localPort))
+  }
+
+  private begin(key: string, ends: Ends): TcpConnection {
+    const fresh = Object.assign(new TcpConnection(this), ends)
+    this.connections.set(key, fresh)
+    this.opened++
+    return fresh
+  }
+
+  private initialSequence(): number {
+    return (Math.floor(this.clock.now() / SEQUENCE_TICK) + this.opened * 64009) % 2 ** 32
   }
 
   receive(datagram: Datagram): void {
@@ -43,7 +90,10 @@ export class TcpEndPoint implements Stateful, TcpHost {
     const key = keyOf(source, segment.from, destination, segment.to)
     const connection = this.connections.get(key)
     const isReused =
-      connection?.status === 'TIME-WAIT' && segment.flags & SYN && !(segment.flags & ACK) && this.listens(segment.to)
+      connection?.status === 'TIME-WAIT' &&
+      segment.flags & SYN &&
+      !(segment.flags & ACK) &&
+      this.options.listens(segment.to)
     if (connection && !isReused) {
       connection.mac = mac
       connection.receive(segment)
@@ -51,19 +101,21 @@ export class TcpEndPoint implements Stateful, TcpHost {
       return
     }
     const isOpening = (segment.flags & (SYN | ACK | RST | FIN)) === SYN
-    if (!isOpening || !this.listens(segment.to) || !this.makeRoom()) {
+    if (!isOpening || !this.options.listens(segment.to) || !this.makeRoom()) {
       this.refuse(datagram, segment)
       return
     }
-    const fresh = new TcpConnection(this)
-    Object.assign(fresh, {
+    const fresh = this.begin(key, {
       ...{ mac, remoteAddress: source, remotePort: segment.from },
       ...{ localAddress: destination, localPort: segment.to },
     })
-    this.connections.set(key, fresh)
-    this.opened++
-    const initial = (Math.floor(this.clock.now() / SEQUENCE_TICK) + this.opened * 64009) % 2 ** 32
-    fresh.accept(segment, initial, MTU - headersOf(source))
+    const initial = this.initialSequence()
+    if (!this.options.holds) {
+      fresh.accept(segment, initial)
+      return
+    }
+    fresh.hold(segment, initial)
+    this.options.holds(fresh)
   }
 
   transmit({ mac, localAddress, remoteAddress }: TcpConnection, segment: Segment): void {
@@ -105,11 +157,12 @@ export class TcpEndPoint implements Stateful, TcpHost {
 
   /** Of those that nobody needs any more, the oldest goes. */
   private makeRoom(): boolean {
-    if (this.connections.size < MOST_CONNECTIONS) return true
+    if (this.connections.size < this.options.most) return true
     for (const status of ['TIME-WAIT', 'SYN-RECEIVED']) {
       for (const [key, connection] of this.connections) {
         if (connection.status !== status) continue
         this.connections.delete(key)
+        connection.abort('others needed its place')
         return true
       }
     }
@@ -129,9 +182,6 @@ export class TcpEndPoint implements Stateful, TcpHost {
     this.send({ mac, source: destination, destination: source, protocol: TCP, payload })
   }
 }
-
-/** Of IP and TCP, without options. */
-const headersOf = ({ length }: Address) => (length === 4 ? 40 : 60)
 
 function keyOf(remote: Address, remotePort: number, local: Address, localPort: number): string {
   return `${addressText(remote)} ${remotePort} ${addressText(local)} ${localPort}`

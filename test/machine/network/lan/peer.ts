@@ -9,6 +9,7 @@ import { Lan } from '../../../../machine/network/lan/lan.js'
 import { Reassembly } from '../../../../machine/network/lan/reassembly.js'
 import { readSegment, type Segment, writeSegment } from '../../../../machine/network/lan/tcp-segment.js'
 import { readUdp, type UdpDatagram, writeUdp } from '../../../../machine/network/lan/udp.js'
+import type { OutsideEvent, OutsideInput } from '../../../../machine/network/outside.js'
 import { Switch, type SwitchPort } from '../../../../machine/network/switch.js'
 import { loadState, saveState } from '../../../../machine/state/state-table.js'
 
@@ -22,13 +23,23 @@ export class Peer {
   readonly port: SwitchPort
   readonly lan: Lan
   readonly heard: Uint8Array[] = []
+  /** What left for the world outside. */
+  readonly told: OutsideEvent[] = []
   private readonly reader = new Ipv4(new Reassembly(this.clock))
 
   constructor(contents: Partial<NetworkContents> = {}) {
     this.port = this.net.port('card')
     this.port.receive = (frame) => this.heard.push(frame)
     const options = { clock: this.clock, warn: () => {}, port: this.net.port('services') }
-    this.lan = new Lan({ ...options, contents: { http: {}, ...contents }, epoch: EPOCH })
+    const onOutside = (event: OutsideEvent) => this.told.push(event)
+    const own = { epoch: EPOCH, firstCard: MAC, onOutside }
+    this.lan = new Lan({ ...options, contents: { http: {}, ...contents }, ...own })
+  }
+
+  /** From the world outside, and a millisecond for what comes of it. */
+  outside(event: OutsideInput): void {
+    this.lan.input(event)
+    this.clock.advance(1e6)
   }
 
   /** A frame, and a millisecond for its answer. */
@@ -45,7 +56,7 @@ export class Peer {
     this.ip(UDP, writeUdp({ mac: LAN_MAC, source: from, destination: to }, datagram).payload, to, from)
   }
 
-  tcp(segment: Partial<Segment>): void {
+  tcp(segment: Partial<Segment>, to: Address = ipv4('10.0.2.2')): void {
     const whole = {
       from: 40000,
       to: 80,
@@ -56,7 +67,7 @@ export class Peer {
       data: NOTHING,
       ...segment,
     }
-    this.ip(TCP, writeSegment(whole, ipv4('10.0.2.15'), ipv4('10.0.2.2')))
+    this.ip(TCP, writeSegment(whole, ipv4('10.0.2.15'), to), to)
   }
 
   /** What was heard since the last time, of IPv4. */
