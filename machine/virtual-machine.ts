@@ -109,6 +109,10 @@ export class VirtualMachine implements Machine, Stateful {
   private readonly portLog = new PortLog()
   /** What is told as it runs; nothing, unless somebody wants it. */
   readonly log: MachineLog
+  /** The CPUs', to ports and devices' memory; when `suspectStuck` was called last; and whether there were any before that. */
+  private accesses = 0
+  private accessesBefore = 0
+  private hasWorked = false
   /** What is in the drives. */
   private readonly media = new Map<DriveId, BlockDevice>()
   private readonly shapeBase: Pick<MachineShape, 'cpu' | 'ram'>
@@ -192,21 +196,25 @@ export class VirtualMachine implements Machine, Stateful {
     return {
       portRead: (port, size) => {
         const value = this.ports.read(port, size)
+        this.accesses++
         portLog.note(0, port, value, size)
         if (this.tellsIo) this.log.port(false, port, value, size, this.ports.nameOf(port))
         return value
       },
       portWrite: (port, value, size) => {
+        this.accesses++
         portLog.note(1, port, value, size)
         if (this.tellsIo) this.log.port(true, port, value, size, this.ports.nameOf(port))
         this.ports.write(port, value, size)
       },
       mmioRead: (address, size) => {
+        this.accesses++
         const value = this.memory.mmioRead(address, size)
         if (this.tellsIo) this.log.memory(false, address, value, size)
         return value
       },
       mmioWrite: (address, value, size) => {
+        this.accesses++
         if (this.tellsIo) this.log.memory(true, address, value, size)
         this.memory.mmioWrite(address, value, size)
       },
@@ -435,11 +443,15 @@ export class VirtualMachine implements Machine, Stateful {
   }
 
   suspectStuck(): void {
+    this.hasWorked = this.accesses !== this.accessesBefore
+    this.accessesBefore = this.accesses
     this.cpu.askForLoop?.()
   }
 
   isStuck(): boolean {
-    return this.cpu.foundLoop?.() === true && !this.cpu.interruptsEnabled()
+    // Who polls for frames goes round a loop, too, and asks its card for the next one when one has come.
+    const isAtWork = this.hasWorked || this.accesses !== this.accessesBefore
+    return this.cpu.foundLoop?.() === true && !this.cpu.interruptsEnabled() && !isAtWork
   }
 
   requests(): LoggedRequest[] {

@@ -117,7 +117,7 @@ export type DriveMedia = { readonly [drive in RemovableDrive]?: MediumConfig }
 
 export const DEFAULT_MEMORY = 128 << 20
 
-type Callbacks = Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onParallel' | 'onRequest' | 'onTrunk'> & {
+type Callbacks = Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onParallel' | 'onRequest' | 'onTrunk' | 'onOutside'> & {
   /** Answers in the place of a function of the test's. */
   ask?: NetworkContents['ask']
 }

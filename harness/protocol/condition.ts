@@ -27,6 +27,9 @@ export const NETWORK = 5
 /** In place of a serial port's number: the CPU stopped at a place that is waited for. */
 export const STOPPED = 6
 
+/** In place of a serial port's number: connections of the test's with the guest. */
+export const STREAMS = 7
+
 export type Condition =
   /**
    * The screen's text matches: its rows joined by line feeds, without the spaces at their ends. In graphics modes it is
@@ -123,7 +126,7 @@ export function describeCondition(condition: Condition): string {
     case 'serial':
       return `${condition.title ?? describePattern(condition.pattern)} on ${describeLine(condition.port)}`
     case 'output':
-      return `output on COM${condition.port + 1}`
+      return condition.port === STREAMS ? 'an answer on the network' : `output on COM${condition.port + 1}`
     case 'request':
       return `a request ${describePattern(condition.pattern)} to the LAN`
     case 'exit':

@@ -5,6 +5,7 @@ import type { InputEvent } from '../../machine/input.js'
 import type { WrittenFormat } from '../../machine/media/copy-disk.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
+import type { OutsideEvent, OutsideInput } from '../../machine/network/outside.js'
 import type { MachineConfig, MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { PhaseReached, Script } from './script.js'
@@ -78,6 +79,8 @@ export interface Counts {
 export type Command =
   | { method: 'run'; script: Script }
   | { method: 'look' | 'frame' | 'snapshot' | 'requests' | 'close' }
+  /** Of the test's connections with the guest. `isChance`: what is said on them is not the same in another run. */
+  | { method: 'outside'; event: OutsideInput; isChance?: boolean }
   | { method: 'read'; area?: Area }
   | { method: 'picture'; since: number }
   /** Without a medium, what is in the drive is taken out. */
@@ -98,6 +101,8 @@ export type Request = Command & { id: number }
 export type ControlMessage =
   | { kind: 'stop'; id: number }
   | { kind: 'input'; event: InputEvent }
+  /** So many of the guest's datagrams were looked at. */
+  | { kind: 'datagrams-seen'; count: number }
   | { kind: 'answer'; id: number; answer: HttpAnswer; error?: string }
   /** A question that is answered between two slices. */
   | { kind: 'ask'; request: Request }
@@ -132,6 +137,7 @@ export type WorkerMessage =
   | { kind: 'serial-taken'; bytes: number }
   /** The guest asked for what a function of the test's makes. */
   | { kind: 'question'; id: number; name: string; question: HttpQuestion }
+  | { kind: 'outside'; event: OutsideEvent }
   | { kind: 'debug'; bytes: Uint8Array }
   /** To the debugger. */
   | { kind: 'gdb'; bytes: Uint8Array }

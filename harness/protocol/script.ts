@@ -14,8 +14,8 @@ export type Step =
   | { kind: 'until'; condition: Condition; timeoutNs?: number }
   /** Runs until this guest time since power-on. */
   | { kind: 'until-time'; ns: number }
-  /** Runs for a while, so that the test's thread can judge whether `what` has come: ends early as `until` does. */
-  | { kind: 'poll'; ns: number; what: string }
+  /** Runs for a while, or until the condition is met, so that the test's thread can judge whether `what` has come. */
+  | { kind: 'poll'; ns: number; what: string; condition?: Condition }
   /** Runs while others of the machine's network are awaited, until it is stopped. */
   | { kind: 'go-along' }
   /** Keeps a picture in the result, under a name. */

@@ -6,8 +6,8 @@ import type { Machine } from '../../machine/machine.js'
 
 /** Guest time between two looks, ns. */
 const INTERVAL = 0.5e9
-/** Looks in a row that found it so: a device that writes to memory may end a loop that waits for it. */
-const ENOUGH = 3
+/** Looks in a row that found it so, after one when it had still worked: a device that writes to memory may end such a loop. */
+const ENOUGH = 2
 
 export class HangWatch {
   private next = 0

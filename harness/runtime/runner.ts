@@ -24,6 +24,7 @@ import {
   NETWORK,
   outlivesPanic,
   STOPPED,
+  STREAMS,
 } from '../protocol/condition.js'
 import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
@@ -55,6 +56,9 @@ const PROGRESS_MS = 200
 /** The longest that the machine is let alone at a time, of the host's: a stop and a time-out wait so long at most. */
 const HOST_SLICE_MS = 50
 
+/** And while it has to do with the real world, ns of the guest's time. */
+const OUTSIDE_SLICE = 1e6
+
 const HANGS = 'the guest hangs: its CPU goes round a loop that nothing can end, with interrupts disabled,'
 
 /** What the thread around the runner is told, and what it may say, between two slices of guest time. */
@@ -71,6 +75,10 @@ export interface RunnerHooks {
   fonts?: () => readonly BitmapFont[]
   /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
   poll?: (runner: Runner) => void
+  /** The guest has to do with the real world: its time is the host's, and what comes from there is looked for often. */
+  isOutside?: () => boolean
+  /** Sleeps for so many ms, or less where something has come. */
+  awaitOutside?: (ms: number) => void
   /** The machine shares its network with others. */
   lockstep?: Lockstep
   /** A debugger may hold the machine here; `isOver` tells that the script is to end. Returns the machine's end. */
@@ -121,6 +129,7 @@ export class Runner {
   private hostInput = false
   private readonly live = new LiveInput((bytes) => this.hooks.onSerialTaken?.(bytes))
   private pace: Pace | undefined
+  private readonly outsidePace = new Pace()
   private stopAsked = false
   /** What of the test's own failed while the guest ran. */
   private broken: string | undefined
@@ -225,6 +234,16 @@ export class Runner {
     this.broken ??= sentence
   }
 
+  /** What comes in is nothing that another run need get. */
+  markHostInput(): void {
+    this.hostInput = true
+  }
+
+  /** Something has left for the world outside. */
+  streamed(): void {
+    this.noticed(STREAMS)
+  }
+
   /** Ends the script at the next slice. */
   stop(): void {
     this.stopAsked = true
@@ -322,6 +341,7 @@ export class Runner {
         break
       case 'poll':
         this.polled = true
+        if (step.condition) this.watch = createWatch(step.condition, this.scene)
         this.advance(machine.now() + step.ns)
         break
       case 'go-along':
@@ -419,7 +439,8 @@ export class Runner {
       this.attend()
       const frame = nextFrame(machine.now())
       this.hit = false
-      const exit = this.unclaimed ?? this.runOn(Math.min(until, frame, this.guestDeadline))
+      const slice = machine.now() + (this.isOutside ? OUTSIDE_SLICE : Number.POSITIVE_INFINITY)
+      const exit = this.unclaimed ?? this.runOn(Math.min(until, frame, slice, this.guestDeadline))
       this.unclaimed = undefined
       if (exit && this.stopped(exit)) return true
       if (this.hit) return true
@@ -476,6 +497,11 @@ export class Runner {
     return false
   }
 
+  /** The guest waits for somebody of the real world. */
+  private get isOutside(): boolean {
+    return this.hooks.isOutside?.() === true
+  }
+
   private get endsOnHang(): boolean {
     return this.failsEarly && this.endsOnPanic && (this.awaited === undefined || !comesByItself(this.awaited))
   }
@@ -529,7 +555,8 @@ export class Runner {
 
   /** Between two slices: the outside. */
   private attend(): void {
-    this.pace?.keep(this.machine.now())
+    if (this.isOutside) this.outsidePace.keep(this.machine.now(), this.hooks.awaitOutside)
+    else this.pace?.keep(this.machine.now())
     this.hooks.poll?.(this)
     this.live.feed(this.machine)
     const { broken } = this

@@ -22,6 +22,7 @@ import { DebugGate } from './debug-gate.js'
 import { answerDebug } from './debug-questions.js'
 import { DebuggedMachine } from './debugged-machine.js'
 import { Lockstep } from './lockstep.js'
+import { OutsideGate } from './outside-gate.js'
 import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
 
@@ -32,6 +33,7 @@ let control: MessagePort
 /** The request whose script runs. */
 let running = 0
 let gate: DebugGate
+const outside = new OutsideGate()
 /** undefined: it has its network for itself. */
 let lockstep: Lockstep | undefined
 
@@ -72,6 +74,10 @@ async function main(): Promise<void> {
         {
           ...callbacks,
           onTrunk: (to, frame, time) => lockstep?.send(to, frame, time),
+          onOutside: (event) => {
+            if (outside.passes(event)) tell({ kind: 'outside', event })
+            runner.streamed()
+          },
           ask: recorder ? recorder.asking(ask, () => opened.machine) : ask,
         },
         create,
@@ -86,6 +92,7 @@ async function main(): Promise<void> {
       mediaFailures: () => opened.mediaFailures(),
       poll: (runner) => takeControlMessages(runner, opened),
       lockstep,
+      isOutside: () => outside.isBusy,
       hold: (isOver) => gate.hold(isOver),
       holdAtEnd: (exit, isOver) => gate.holdAtEnd(exit, isOver),
       fonts: () => machineFonts(start.config),
@@ -166,6 +173,9 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return answerDebug(request.question, runner.machine.debugTarget, start.config.record !== undefined)
     case 'requests':
       return runner.machine.requests()
+    case 'outside':
+      if (request.isChance) runner.markHostInput()
+      return runner.machine.input(request.event)
     case 'link':
       return opened.setLink(request.up, request.nic)
     case 'join':
@@ -188,6 +198,8 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       changeMedia(opened, request.parts.media)
       runner.machine.load(request.parts.state)
       runner.load(request.parts.runner)
+      // Nobody is at the other ends any more.
+      runner.machine.input({ kind: 'outside-gone' })
       return undefined
     case 'trace':
       return runner.trace(request.on ? tellTrace : undefined)
@@ -213,6 +225,9 @@ function takeControlMessages(runner: Runner, opened: OpenedMachine): void {
         break
       case 'input':
         runner.input(message.event)
+        break
+      case 'datagrams-seen':
+        outside.seen(message.count)
         break
       case 'answer':
         if (message.error !== undefined) runner.failBy(message.error)

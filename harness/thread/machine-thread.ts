@@ -13,6 +13,7 @@ import type { WrittenFormat } from '../../machine/media/copy-disk.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
+import type { OutsideEvent, OutsideInput } from '../../machine/network/outside.js'
 import { forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
 import { writeRecord } from '../coverage/coverage-records.js'
 import type { Area } from '../picture/compare-pictures.js'
@@ -49,6 +50,8 @@ export interface VmEvents {
   onProgress?: (progress: Progress) => void
   /** The guest asked for what a function makes; one sentence in `error` fails the script. */
   onQuestion?: (name: string, question: HttpQuestion) => Promise<{ answer: HttpAnswer; error?: string }>
+  /** Something of the guest's for the world outside. */
+  onOutside?: (event: OutsideEvent) => void
   /** Where `trace` was called: everything but serial output, which comes by `onSerial`. */
   onTrace?: (event: TraceInput) => void
 }
@@ -272,6 +275,16 @@ export class VmThread {
     return this.ask({ method: 'save-disk', disk, path, format })
   }
 
+  /** It has a card that is plugged into a LAN. */
+  async hasNetwork(): Promise<boolean> {
+    return this.config.nics?.some(({ net }) => net !== 'none') ?? false
+  }
+
+  /** From the test's end of a connection with the guest. `isChance`: another run need not say the same. */
+  outside(event: OutsideInput, isChance = false): Promise<void> {
+    return this.ask({ method: 'outside', event, ...(isChance && { isChance }) })
+  }
+
   /** Plugs a network card's cable in or pulls it out; without a name the first card's. */
   link(up: boolean, nic?: string): Promise<void> {
     return this.ask({ method: 'link', up, nic })
@@ -491,6 +504,9 @@ export class VmThread {
         break
       case 'question':
         void this.answerQuestion(message.id, message.name, message.question)
+        break
+      case 'outside':
+        options.onOutside?.(message.event)
         break
       case 'debug':
         options.onDebug?.(message.bytes)

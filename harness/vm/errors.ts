@@ -58,6 +58,11 @@ export class InterruptedError extends VmFailure {
   override readonly name = 'InterruptedError'
 }
 
+/** The guest did not take a connection, or ended it; the message is one sentence. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError'
+}
+
 /** Options of `launch` that cannot be; the message is one sentence. */
 export class LaunchError extends UsageError {
   override readonly name = 'LaunchError'

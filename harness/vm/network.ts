@@ -1,15 +1,34 @@
 /** `vm.network`: what the guest asks of its LAN, cables, and the functions that answer for the LAN's HTTP server. */
+import { isIP } from 'node:net'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import { toPattern } from '../keys/patterns.js'
 import type { HttpFunction, HttpResponse } from '../options/network-words.js'
 import { type Condition, compilePattern, requestText } from '../protocol/condition.js'
+import { asked } from './call-site.js'
 import type { TimeoutOptions, VmDriver } from './driver.js'
+import { ConnectionError, LaunchError } from './errors.js'
+import { exchange, type GuestRequest, type GuestResponse } from './guest-http.js'
+import { type DialOptions, type GuestStream, GuestStreams } from './guest-streams.js'
 
 /** Of a network that machines share. */
 interface Services {
   requests(): Promise<LoggedRequest[]>
   waitForRequest(expression: RegExp | string, options?: TimeoutOptions): Promise<LoggedRequest>
+}
+
+export interface ConnectOptions extends TimeoutOptions {
+  /** An address of the guest's; by default the one that it got last. */
+  guest?: string
+}
+
+/** A stream of Node's (`Duplex`) to a port of the guest's, of which this is what most tests need. */
+export interface GuestConnection extends AsyncIterable<Uint8Array> {
+  write(data: string | Uint8Array): boolean
+  /** Nothing more is said; what the guest says is still heard. */
+  end(data?: string | Uint8Array): unknown
+  /** Ends it at once. */
+  destroy(): unknown
 }
 
 export class Network {
@@ -18,7 +37,56 @@ export class Network {
   /** @internal The network that the machine shares with others: it has the services. */
   shared: Services | undefined
 
-  constructor(readonly driver: VmDriver) {}
+  /** @internal */
+  readonly streams: GuestStreams
+
+  constructor(readonly driver: VmDriver) {
+    this.streams = new GuestStreams(driver)
+  }
+
+  /**
+   * Opens a TCP connection to a port of the guest's, through its LAN: a Duplex of Node's. Guest time passes while
+   * something is read from it. Rejects with a ConnectionError where the guest refuses, or with a TimeoutError.
+   */
+  connect(port: number, options: ConnectOptions = {}): Promise<GuestConnection> {
+    return asked(async () => (await this.open(port, options)) as unknown as GuestConnection)
+  }
+
+  /** @internal Where it is open. */
+  async open(port: number, { guest, ...options }: ConnectOptions, dial: DialOptions = {}): Promise<GuestStream> {
+    checkPort(port)
+    if (guest !== undefined && isIP(guest) === 0)
+      throw new LaunchError(`guest '${guest}' is no address; write it as in 10.0.2.15`)
+    if (this.shared) throw new LaunchError('connections to a machine of a shared network are not there yet')
+    if (!(await this.driver.ask((thread) => thread.hasNetwork())))
+      throw new LaunchError("a connection needs a network card in the guest; add one as in nic: 'e1000'")
+    const stream = this.streams.dial(port, { ...dial, ...(guest !== undefined && { guest }) })
+    const isDecided = () => stream.isOpen || stream.why !== undefined
+    try {
+      await this.streams.waitFor(isDecided, `the guest to take a connection to its port ${port}`, options)
+    } catch (error) {
+      stream.destroy()
+      throw error
+    }
+    if (!stream.isOpen) throw new ConnectionError(`no connection to port ${port} of the guest: ${stream.why}`)
+    return stream
+  }
+
+  /**
+   * Asks a server in the guest by HTTP, as in `fetch('http://guest/status')`: `guest` is the guest whatever it calls
+   * itself, and an address is that one.
+   */
+  fetch(url: string, { timeout, hostTimeout, ...request }: GuestRequest & TimeoutOptions = {}): Promise<GuestResponse> {
+    return asked(async () => {
+      const parsed = URL.canParse(url) ? new URL(url) : undefined
+      if (parsed?.protocol !== 'http:')
+        throw new LaunchError(`'${url}' is no address that can be asked; write it as in http://guest/status`)
+      const host = parsed.hostname.replace(/^\[|\]$/g, '')
+      const place = isIP(host) === 0 ? {} : { guest: host }
+      const stream = await this.open(Number(parsed.port || 80), { ...place, ...defined({ timeout, hostTimeout }) })
+      return exchange(stream, parsed, request)
+    })
+  }
 
   /**
    * What the guest asked of its LAN, the last thousand: DHCP, DNS, TFTP, HTTP and NTP, and what leads nowhere; on a shared
@@ -54,6 +122,15 @@ export class Network {
   hasRequested(expression: RegExp | string): Condition {
     return { kind: 'request', pattern: toPattern(expression), after: 0 }
   }
+}
+
+function checkPort(port: number): void {
+  if (!Number.isInteger(port) || port < 1 || port > 65535)
+    throw new LaunchError(`${port} is no port; they are 1 to 65535`)
+}
+
+function defined({ timeout, hostTimeout }: TimeoutOptions): TimeoutOptions {
+  return { ...(timeout !== undefined && { timeout }), ...(hostTimeout !== undefined && { hostTimeout }) }
 }
 
 /** What the functions answer, for the machine's thread. Never rejects. */

@@ -5,6 +5,7 @@
 
 import { resolve } from 'node:path'
 import type { HttpQuestion } from '../../machine/network/contents.js'
+import type { OutsideEvent } from '../../machine/network/outside.js'
 import type { StackFrame } from '../../machine/report.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { type BootCommandOptions, parseBootCommand } from '../keys/boot-command.js'
@@ -103,7 +104,9 @@ export class Vm {
     const onProgress = (progress: Progress) => vm?.onProgress?.(progress)
     const onDebug = (bytes: Uint8Array) => vm?.debugConsole.receive(bytes)
     const onQuestion = (name: string, question: HttpQuestion) => answerBy(settings.functions ?? {}, name, question)
-    vm = new Vm(await startThread({ onSerial, onDebug, onTrace, onProgress, onQuestion }), settings)
+    const onOutside = (event: OutsideEvent) => vm?.network.streams.hear(event)
+    const events = { onSerial, onDebug, onTrace, onProgress, onQuestion, onOutside }
+    vm = new Vm(await startThread(events), settings)
     if (memory) await vm.adopt(memory)
     return vm
   }
@@ -253,6 +256,7 @@ export class Vm {
   /** @internal Of a machine of a shared network, by that. */
   async goBack(snapshot: VmSnapshot): Promise<void> {
     await this.driver.ask((thread) => thread.restore(snapshot.machine))
+    this.network.streams.reset('the machine went back to a snapshot')
     await this.adopt(snapshot.memory)
   }
 
@@ -274,6 +278,7 @@ export class Vm {
   /** Ends the machine. Never rejects; a second time does nothing. */
   async close(): Promise<void> {
     await this.driver.close('was closed')
+    this.network.streams.reset('the machine was closed')
   }
 
   /** Throws a LaunchError. */

@@ -3,13 +3,19 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** URL of the fake machine as a module that a worker loads. What it imports of the machine comes from dist/. */
 export function compiledFakeMachine(): string {
+  return compiledModule('fake-machine.ts')
+}
+
+/** The same of any machine that is made for tests, by its path beside this file. */
+export function compiledModule(path: string): string {
   const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'))
-  const source = fileURLToPath(new URL('fake-machine.ts', import.meta.url))
+  const source = fileURLToPath(new URL(path, import.meta.url))
+  const name = basename(path, '.ts')
   const folder = mkdtempSync(join(tmpdir(), 'bootwright-fake-'))
   const flags = [
     '--ignoreConfig',
@@ -24,8 +30,11 @@ export function compiledFakeMachine(): string {
   ]
   execFileSync(process.execPath, [join(typescript, 'bin/tsc'), ...flags, '--outDir', folder, source])
   const dist = new URL('../../dist/', import.meta.url).href
-  const text = readFileSync(join(folder, 'fake-machine.js'), 'utf8').replaceAll("from '../../", `from '${dist}`)
-  const file = join(folder, 'fake-machine.mjs')
+  const text = readFileSync(join(folder, `${name}.js`), 'utf8').replaceAll(
+    /from '(\.\.\/)+(?=machine\/)/g,
+    `from '${dist}`,
+  )
+  const file = join(folder, `${name}.mjs`)
   writeFileSync(file, text)
   return pathToFileURL(file).href
 }

@@ -1,0 +1,274 @@
+/**
+ * A machine without a CPU whose guest is a station that takes TCP connections: for tests of what a test says to a server in
+ * its guest, in milliseconds. As a module for a worker. Port 80 answers HTTP, port 7 sends back what it gets, and each
+ * byte that comes by COM1 asks for 192.0.2.1:7 and sends it there.
+ */
+import { MachineClock } from '../../../machine/clock.js'
+import type { Stateful } from '../../../machine/device.js'
+import { NO_DISPLAY } from '../../../machine/devices/display/no-display.js'
+import type { InputEvent } from '../../../machine/input.js'
+import type { Machine, MachineExit, MachineOptions } from '../../../machine/machine.js'
+import { type Address, ipv4, LAN_MAC, macBytes } from '../../../machine/network/lan/addresses.js'
+import { type Outgoing, TCP } from '../../../machine/network/lan/datagram.js'
+import { HttpServer } from '../../../machine/network/lan/http-server.js'
+import { HttpSession } from '../../../machine/network/lan/http-session.js'
+import { Ipv4 } from '../../../machine/network/lan/ipv4.js'
+import { Reassembly } from '../../../machine/network/lan/reassembly.js'
+import { RequestLog } from '../../../machine/network/lan/request-log.js'
+import { TcpEndPoint } from '../../../machine/network/lan/tcp.js'
+import type { TcpApplication, TcpConnection } from '../../../machine/network/lan/tcp-connection.js'
+import { MachineNetwork } from '../../../machine/network/machine-network.js'
+import { Arrivals, LONGEST_FRAME, type NetworkPort } from '../../../machine/network/port.js'
+import { hashParts } from '../../../machine/state/compare.js'
+import type { MachineState } from '../../../machine/state/machine-state.js'
+import { part, saveState, takeState } from '../../../machine/state/state-table.js'
+
+const MAC = macBytes('52:54:00:12:34:56')
+const ADDRESS = ipv4('10.0.2.15')
+const LARGE = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251)
+
+/** Says what it hears; what it hears first is told by COM1 where the guest has opened the connection. */
+class Echo implements TcpApplication {
+  readonly state = {}
+  private waiting: Uint8Array[] = []
+
+  constructor(private readonly connection: TcpConnection) {}
+
+  received(data: Uint8Array): void {
+    this.waiting.push(data)
+    this.writable()
+  }
+
+  ended(): void {
+    this.connection.end()
+  }
+
+  writable(): void {
+    while (this.waiting.length > 0 && this.connection.room >= this.waiting[0].length)
+      this.connection.write(this.waiting.shift() as Uint8Array)
+  }
+
+  closed(): void {}
+}
+
+/** A connection that the guest has opened: it says a byte, and what comes back goes to COM1. */
+class Asking implements TcpApplication {
+  readonly state = {}
+  readonly isPatient = true
+  byte = 0
+
+  constructor(
+    private readonly connection: TcpConnection,
+    private readonly say: (text: string) => void,
+  ) {}
+
+  opened(): void {
+    this.connection.write(Uint8Array.of(this.byte))
+  }
+
+  received(data: Uint8Array): void {
+    this.say(`heard ${Buffer.from(data)}\n`)
+    this.connection.end()
+  }
+
+  ended(): void {}
+  writable(): void {}
+
+  closed(why = 'in order'): void {
+    this.say(`over: ${why}\n`)
+  }
+}
+
+class Station implements Stateful {
+  readonly state = { arrivals: part(), tcp: part(), asking: part(), ip: part() }
+  readonly arrivals: Arrivals
+  readonly tcp: TcpEndPoint
+  readonly asking: TcpEndPoint
+  readonly ip: Ipv4
+  private port = 40000
+
+  constructor(
+    private readonly clock: MachineClock,
+    private readonly card: NetworkPort,
+    say: (text: string) => void,
+  ) {
+    this.arrivals = new Arrivals(
+      'station',
+      clock,
+      () => {},
+      (frame) => this.receive(frame),
+    )
+    card.receive = (frame, time) => this.arrivals.add(frame, time)
+    this.ip = new Ipv4(new Reassembly(clock))
+    const server = new HttpServer({
+      http: { '/hello': { kind: 'bytes', body: Buffer.from('welcome\n') }, '/large': { kind: 'bytes', body: LARGE } },
+    })
+    const http = { clock, log: new RequestLog(), server, now: () => 1767225600 }
+    const send = (datagram: Outgoing) => this.send(datagram)
+    this.tcp = new TcpEndPoint(clock, send, () => LONGEST_FRAME, {
+      ...{ most: 100, listens: (port: number) => port === 80 || port === 7 },
+      application: (connection) => new Either(connection, () => new HttpSession(connection, http)),
+    })
+    const application = (connection: TcpConnection) => new Asking(connection, say)
+    const asks = { most: 100, listens: () => false, application }
+    this.asking = new TcpEndPoint(clock, send, () => LONGEST_FRAME, asks, 'asking')
+  }
+
+  ask(address: Address, port: number, byte: number): void {
+    const ends = {
+      mac: LAN_MAC,
+      localAddress: ADDRESS,
+      localPort: this.port++,
+      remoteAddress: address,
+      remotePort: port,
+    }
+    this.asking.connect(ends, ({ application }) => Object.assign(application, { byte }))
+  }
+
+  private receive(frame: Uint8Array): void {
+    const datagram = frame[12] === 8 && frame[13] === 0 ? this.ip.read(frame) : undefined
+    if (datagram?.protocol !== TCP) return
+    if (this.asking.knows(datagram)) this.asking.receive(datagram)
+    else this.tcp.receive(datagram)
+  }
+
+  private send(datagram: Outgoing): void {
+    for (const frame of this.ip.write(datagram)) {
+      frame.set(MAC, 6)
+      this.card.send(frame, this.clock.now())
+    }
+  }
+}
+
+/** HTTP at port 80, an echo elsewhere: known when something comes. */
+class Either implements TcpApplication {
+  readonly state = {}
+  private chosen: TcpApplication | undefined
+
+  constructor(
+    private readonly connection: TcpConnection,
+    private readonly http: () => TcpApplication,
+  ) {}
+
+  private get one(): TcpApplication {
+    this.chosen ??= this.connection.localPort === 80 ? this.http() : new Echo(this.connection)
+    return this.chosen
+  }
+
+  received(data: Uint8Array): void {
+    this.one.received(data)
+  }
+
+  ended(): void {
+    this.one.ended()
+  }
+
+  writable(): void {
+    this.one.writable()
+  }
+
+  closed(why?: string): void {
+    this.one.closed(why)
+  }
+}
+
+class ServerMachine implements Machine {
+  readonly engine = 'soft'
+  readonly engineReason = 'it has no CPU'
+  readonly display = NO_DISPLAY
+  private time = 0
+  private readonly clock = new MachineClock(() => this.time)
+  private readonly network: MachineNetwork
+  private readonly station: Station
+  private stopRequested = false
+
+  constructor({ nics = [], network: contents, onRequest, onOutside, onSerial, epoch = 0 }: MachineOptions) {
+    const { clock } = this
+    const told = { onRequest, onOutside }
+    this.network = new MachineNetwork({ nics, clock, warn: () => {}, epoch, contents, ...told })
+    this.station = new Station(clock, this.network.port(nics[0].id) as NetworkPort, (text) => {
+      for (const byte of Buffer.from(text)) onSerial?.(0, byte)
+    })
+  }
+
+  now(): number {
+    return this.time
+  }
+
+  instructions(): number {
+    return this.time
+  }
+
+  run(until: number, hostEnd = Number.POSITIVE_INFINITY): MachineExit | undefined {
+    this.stopRequested = false
+    while (!this.stopRequested) {
+      const next = this.clock.nextDeadline()
+      this.time = Math.max(this.time, Math.min(until, next))
+      if (next > until) return undefined
+      this.clock.runDue(1)
+      if (performance.now() >= hostEnd) return undefined
+    }
+    return undefined
+  }
+
+  requestStop(): void {
+    this.stopRequested = true
+  }
+
+  input(event: InputEvent): void {
+    if (event.kind === 'serial') for (const byte of event.bytes) this.station.ask(ipv4('192.0.2.1'), 7, byte)
+    else if (!['key', 'mouse', 'power-button', 'reset'].includes(event.kind)) this.network.input(event as never)
+  }
+
+  pending(): number {
+    return 0
+  }
+
+  biosKeys(): undefined {
+    return undefined
+  }
+
+  suspectStuck(): void {}
+  insert(): void {}
+  close(): void {}
+
+  isStuck(): boolean {
+    return false
+  }
+
+  requests() {
+    return this.network.requests()
+  }
+
+  report() {
+    return { unhandled: [], lastIo: [], faults: [], registers: '', backtraces: [], mouse: false, warnings: [] }
+  }
+
+  save(): MachineState {
+    return {
+      ...{ shape: this.shape(), time: { kind: 'soft', ns: this.time, counts: {} }, cpus: [], clock: this.clock.save() },
+      devices: { network: saveState(this.network), station: saveState(this.station) },
+      ...{ media: {}, machine: {}, memory: { size: 0, layers: [] } },
+    }
+  }
+
+  load({ time, clock, devices }: MachineState): void {
+    this.time = time.ns
+    takeState(this.network, devices.network)
+    takeState(this.station, devices.station)
+    this.clock.load(clock)
+  }
+
+  fingerprint(): string {
+    return hashParts(this.save()).digest('hex')
+  }
+
+  shape() {
+    const none = { cpu: '', cpus: 0, ram: 0, memory: [], memorySize: 0, media: {} }
+    return { ...none, engine: 'soft' as const, devices: { network: 'network', station: 'station' } }
+  }
+}
+
+export function createMachine(options: MachineOptions): Machine {
+  return new ServerMachine(options)
+}
