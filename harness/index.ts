@@ -51,6 +51,7 @@ export type { Cpu, Memory, MemoryOptions, Registers, Where } from './vm/debug.js
 export type { Duration, TimeoutOptions } from './vm/driver.js'
 export {
   ActionError,
+  ConnectionError,
   GuestExitError,
   InterruptedError,
   LaunchError,
@@ -59,15 +60,24 @@ export {
   VmFailure,
 } from './vm/errors.js'
 export type { VmExit } from './vm/exit.js'
+export type { GuestRequest, GuestResponse } from './vm/guest-http.js'
 export { type LaunchOptions, launch } from './vm/launch.js'
 export { Measured } from './vm/measure.js'
 export type { NeedleLocator } from './vm/needle-locator.js'
-export type { Network } from './vm/network.js'
+export type { ConnectOptions, GuestConnection, Network } from './vm/network.js'
 export type { Region, Screen } from './vm/screen.js'
 export type { SerialLine, SerialLines } from './vm/serial.js'
 export type { CommandResult, Shell, ShellOptions } from './vm/serial-shell.js'
 export { type NetworkSnapshot, network, type SharedNetwork, type SharedNetworkOptions } from './vm/shared-network.js'
 export type { VmSnapshot } from './vm/snapshots.js'
+export {
+  SshError,
+  SshMissingError,
+  type SshOptions,
+  type SshResult,
+  type SshRunOptions,
+  type SshSession,
+} from './vm/ssh.js'
 export type { TextLocator } from './vm/text-locator.js'
 export { TraceRecorder, type TraceSink } from './vm/trace.js'
 export { type ExitExpectation, Vm, type WatchOptions } from './vm/vm.js'

@@ -12,6 +12,7 @@ import { MediaError, type MediumKind, mediaError, openMedium } from '../../machi
 import { Overlay } from '../../machine/media/overlay.js'
 import { openSharedFolder } from '../../machine/media/shared-folder.js'
 import type { HttpSource, NetworkContents } from '../../machine/network/contents.js'
+import { addressText } from '../../machine/network/lan/addresses.js'
 import type { NicSpec } from '../../machine/network/machine-network.js'
 import type { TrunkOptions } from '../../machine/network/trunk.js'
 import type { CdConfig, DiskConfig, MediumConfig } from '../options/media-config.js'
@@ -23,6 +24,7 @@ import { romPath } from './option-roms.js'
 import { servedFiles } from './served-files.js'
 import { openCovered, openSymbols, type SymbolsConfig } from './symbol-files.js'
 import { upstreamFiles } from './upstream-cache.js'
+import { type UserNetConfig, wayOut } from './way-out.js'
 
 export type { DiskConfig, MediumConfig } from '../options/media-config.js'
 
@@ -44,6 +46,8 @@ export interface ModuleConfig {
 export interface NicConfig extends NicSpec {
   /** A file that all its frames are written to. */
   pcap?: string
+  /** Of `net=user`: where its guest may go. Without it there is no way out. */
+  user?: UserNetConfig
 }
 
 /** What stands at a path of the LAN's HTTP server: a file or a folder of the host's, a text, a function by its source, or the address of another server. */
@@ -194,6 +198,7 @@ export function openMachine(
     logFile = LogFile.open(log)
     const kept = logFile
     const image = kernel && readKernel(kernel)
+    const way = wayOutOf(config)
     const machine = create({
       engine: 'auto',
       memory: DEFAULT_MEMORY,
@@ -209,7 +214,7 @@ export function openMachine(
       symbols: [...openCovered(coverage), ...openSymbols(symbols, image?.image)],
       ...(coverage.length > 0 && { coverage: true }),
       firmware: readFirmware(firmware),
-      ...(network && { network: { ...networkContents(network), ask } }),
+      ...((network || way) && { network: { ...networkContents(network ?? {}), ask, ...(way && { wayOut: way }) } }),
       ...callbacks,
       ...(captures.size > 0 && { onFrame: (nic, frame, time, now) => captures.get(nic)?.add(frame, time, now) }),
     })
@@ -261,6 +266,11 @@ export function openMachine(
     close()
     throw error
   }
+}
+
+function wayOutOf({ nics = [] }: MachineConfig): NetworkContents['wayOut'] {
+  const mayReach = wayOut(nics.flatMap(({ user }) => user ?? []))
+  return mayReach && ((protocol, address, port) => mayReach(protocol, addressText(address), port))
 }
 
 /** What is in the drives when the machine starts. */
@@ -390,9 +400,15 @@ export function firmwarePaths({ bios, vgaBios, uefi, variables }: FirmwareConfig
   return { bios: bios ?? found.bios.path, vgaBios: vgaBios ?? found.vgaBios.path }
 }
 
-/** What a fork of it is made of: it writes no file that this one writes. */
+/** What a fork of it is made of: it writes no file that this one writes, and takes no port of the host's. */
 export function forkConfig({ record: _, log: __, nics, ...config }: MachineConfig): MachineConfig {
-  return { ...config, ...(nics && { nics: nics.map(({ pcap: __, ...nic }) => nic) }) }
+  return { ...config, ...(nics && { nics: nics.map(forkNic) }) }
+}
+
+function forkNic({ pcap: _, user, ...nic }: NicConfig): NicConfig {
+  if (!user) return nic
+  const { forwards: __, ...rest } = user
+  return { ...nic, user: rest }
 }
 
 /** Without what is undefined, in whose place a default stands. */

@@ -8,27 +8,29 @@ import type { NicConfig } from '../config/machine-config.js'
 import { nearest } from '../words/nearest.js'
 import { commaParts, type DeviceWords, parseDeviceWords, readDevice } from './device-words.js'
 import { OptionError } from './option-error.js'
+import { readUserNet, SavedUserNet, type UserNetWords } from './user-net-words.js'
 
 /** A card as `launch()` and guests take it, in words or in parts. */
 export type NicWords =
   | string
-  | {
+  | (UserNetWords & {
       /** A network card of `bootwright devices`. */
       type: string
       /** Default `net0`, `net1` … */
       id?: string
       /** Default QEMU's, 52:54:00:12:34:56 and on. */
       mac?: string
-      /** What it is plugged into; default `lan`. */
-      net?: 'lan' | 'none'
+      /** What it is plugged into; default `lan`. `user` is the LAN with a way out, to the host's network. */
+      net?: 'lan' | 'user' | 'none'
       /** false: the cable is out at power-on. */
       link?: boolean
       /** A file that every frame of the card's is written to, as tcpdump and Wireshark read them. */
       pcap?: string
       /** Of its type. */
       options?: { readonly [option: string]: string | number | boolean }
-    }
+    })
 
+const Rules = z.union([z.string(), z.array(z.string())])
 const OptionValue = z.union([z.string(), z.number(), z.boolean()])
 export const NicValue = z
   .union([
@@ -40,6 +42,9 @@ export const NicValue = z
       net: z.string().optional(),
       link: z.boolean().optional(),
       pcap: z.string().optional(),
+      hostfwd: Rules.optional(),
+      allow: Rules.optional(),
+      restrict: z.boolean().optional(),
       options: z.record(z.string(), OptionValue).optional(),
     }),
   ])
@@ -50,8 +55,9 @@ export const SavedNic = z.object({
   type: z.string().max(64),
   id: z.string().max(64),
   mac: z.string().regex(/^[\da-f]{2}(:[\da-f]{2}){5}$/),
-  net: z.enum(['lan', 'none']),
+  net: z.enum(['lan', 'user', 'none']),
   link: z.literal(false).optional(),
+  user: SavedUserNet.optional(),
   options: z.record(z.string().max(64), z.union([z.string().max(4096), z.number(), z.boolean()])).optional(),
 })
 
@@ -60,9 +66,9 @@ const MOST_CARDS = 24
 const FIRST_MAC = 0x525400123456
 const MAC = /^[\da-f]{2}(:[\da-f]{2}){5}$/i
 
-/** QEMU's ways out of a machine that this one has not, and what to do in their place. */
+/** QEMU's other ways out of a machine. */
 const NO_SUCH_NET =
-  "this machine's cards are plugged into a LAN of its own (lan) or into nothing (none); there is no way out of it yet"
+  "cards are plugged into a LAN of the machine's own (lan), into that with a way out by the host's sockets (user), or into nothing (none)"
 
 const cardTypes = () => DEVICE_TYPES.filter(({ category }) => category === 'Network').map(({ type }) => type)
 
@@ -132,11 +138,11 @@ function readNic(words: NicWords, where: string): NicDraft {
   }
   const mac = readMac(parts.mac, what)
   readDevice({ type, ...(options && { options: { ...options } }) }, where)
-  if (net === ('user' as string))
-    throw new OptionError(
-      `${what}: net=user would be a way out of the machine, which it has not yet; net=lan has DHCP, DNS, HTTP and TFTP at the same addresses`,
-    )
-  if (net !== 'lan' && net !== 'none') throw new OptionError(`${what}: there is no net '${net}'; ${NO_SUCH_NET}`)
+  const { hostfwd, allow, restrict } = parts
+  if (net !== 'user' && [hostfwd, allow, restrict].some((one) => one !== undefined))
+    throw new OptionError(`${what}: hostfwd, allow and restrict are of net=user; add that, or leave them out`)
+  if (net !== 'lan' && net !== 'user' && net !== 'none')
+    throw new OptionError(`${what}: there is no net '${net}'; ${NO_SUCH_NET}`)
   if (pcap === '') throw new OptionError(`${what}: pcap is empty; name a file to write`)
   if (id !== undefined && !/^[\w. -]{1,64}$/.test(id))
     throw new OptionError(`${what}: the id '${id}' is not of letters, digits, '_', '-' and '.'`)
@@ -146,6 +152,7 @@ function readNic(words: NicWords, where: string): NicDraft {
     ...(mac !== undefined && { mac }),
     ...(link === false && { link }),
     ...(pcap !== undefined && { pcap }),
+    ...(net === 'user' && { user: readUserNet(parts, what) }),
     ...(options && Object.keys(options).length > 0 && { options: { ...options } }),
   }
 }
@@ -163,9 +170,24 @@ function readMac(mac: string | undefined, what: string): string | undefined {
 
 type NicParts = Exclude<NicWords, string>
 
-function parseNicWords(text: string, where: string): NicParts {
+/** These may be there several times. */
+const RULES = /^(hostfwd|guestfwd|allow)=(.*)$/s
+
+function parseNicWords(whole: string, where: string): NicParts {
+  const all = commaParts(whole)
+  const rules = all.flatMap((part) => (RULES.exec(part) ? [RULES.exec(part) as RegExpExecArray] : []))
+  const [hostfwd, guestfwd, allow] = ['hostfwd', 'guestfwd', 'allow'].map((name) =>
+    rules.filter(([, one]) => one === name).map(([, , rule]) => rule),
+  )
+  if (guestfwd.length > 0)
+    throw new OptionError(
+      `${where} ${whole}: guestfwd is not there; let the guest reach a server of the host's by allow`,
+    )
+  const text = rules.length > 0 ? joined(all.filter((part) => !RULES.test(part))) : whole
   const { type, id, options = {} } = parseDeviceWords(text, where, 'network card')
-  const { mac, net, link, pcap, ...own } = options as { [option: string]: string | undefined }
+  const { mac, net, link, pcap, restrict, ...own } = options as { [option: string]: string | undefined }
+  if (restrict !== undefined && !/^(on|off|y|n|yes|no)$/.test(restrict))
+    throw new OptionError(`${where} ${whole}: restrict is on or off, not '${restrict}'`)
   if (link !== undefined && link !== 'on' && link !== 'off')
     throw new OptionError(`${where} ${text}: link is on or off, not '${link}'`)
   return {
@@ -175,6 +197,9 @@ function parseNicWords(text: string, where: string): NicParts {
     ...(net !== undefined && { net: net as 'lan' }),
     ...(link === 'off' && { link: false }),
     ...(pcap !== undefined && { pcap }),
+    ...(hostfwd.length > 0 && { hostfwd }),
+    ...(allow.length > 0 && { allow }),
+    ...(restrict !== undefined && (net === 'user' || isOn(restrict)) && { restrict: isOn(restrict) }),
     ...(Object.keys(own).length > 0 && { options: own as { [option: string]: string } }),
   }
 }
@@ -203,8 +228,10 @@ export function cardOfDevice(device: DeviceWords, where: string): NicWords | und
 
 // QEMU's words -------------------------------------------------------------------------------------------------------
 
+const isOn = (word: string) => ['on', 'y', 'yes'].includes(word)
+
 /** Of user networks in QEMU: what the LAN is anyway, or what a guest sees nothing of. */
-const AS_HERE = ['restrict', 'ipv4', 'ipv6', 'hostname', 'smb', 'smbserver', 'vectors']
+const AS_HERE = ['ipv4', 'ipv6', 'hostname', 'smb', 'smbserver', 'vectors']
 /** These would be other addresses than the LAN's. */
 const ADDRESSES =
   'net host ipv6-net ipv6-prefix ipv6-prefixlen ipv6-host dhcpstart dns ipv6-dns dnssearch domainname'.split(' ')
@@ -212,6 +239,8 @@ const ADDRESSES =
 interface UserNet {
   id?: string
   model?: string
+  /** What it is plugged into, with its rules. */
+  net: string[]
   /** For the card: mac, and what is its type's own. */
   card: string[]
 }
@@ -223,19 +252,23 @@ function parseUserNet(text: string, where: string): UserNet | undefined {
   if (kind === 'none') return undefined
   const wrong = (what: string) => new OptionError(`${where} ${text}: ${what}`)
   if (kind !== 'user' && kind !== 'lan') throw wrong(NO_SUCH_NET)
-  const net: UserNet = { card: [] }
+  const net: UserNet = { net: [`net=${kind}`], card: [] }
+  let isRestricted = false
   for (const part of parts) {
     const [name, value = ''] = part.split(/=(.*)/s, 2)
     if (name === 'id') net.id = value
     else if (name === 'model') net.model = value
-    else if (name === 'hostfwd' || name === 'guestfwd')
-      throw wrong(`${name} leads out of the machine, which has no way out yet; leave it out`)
+    else if (name === 'restrict') isRestricted = isOn(value)
+    else if (['hostfwd', 'guestfwd', 'allow'].includes(name)) net.net.push(part)
     else if (ADDRESSES.includes(name))
       throw wrong(
         `${name} cannot be changed: the LAN is 10.0.2.0/24 with its gateway at 10.0.2.2, as QEMU's; leave it out`,
       )
     else if (!AS_HERE.includes(name)) net.card.push(part)
   }
+  // What lets nothing out, and nothing in, is the machine's own LAN.
+  if (isRestricted && net.net.length === 1) net.net = []
+  else if (isRestricted) net.net.push('restrict=on')
   return net
 }
 
@@ -252,7 +285,7 @@ export function nicFromQemu(text: string, where: string): string | undefined {
   const net = parseUserNet(text, where)
   if (!net) return undefined
   const { model = DEFAULT_MODEL, id, card } = net
-  return joined([model, ...(id === undefined ? [] : [`id=${id}`]), ...card])
+  return joined([model, ...(id === undefined ? [] : [`id=${id}`]), ...net.net, ...card])
 }
 
 /**
@@ -279,7 +312,7 @@ export function joinNetdevs(
   devices: readonly string[],
   where: string,
 ): { nics: string[]; devices: string[] } {
-  const nets = new Map<string, { text: string; used: boolean; connected: boolean }>()
+  const nets = new Map<string, { text: string; used: boolean; words: string[] }>()
   for (const text of netdevs) {
     const [kind] = commaParts(text)
     const id = commaParts(text)
@@ -290,7 +323,7 @@ export function joinNetdevs(
       throw new OptionError(`${where} ${text}: there is no '${net.card[0].split('=')[0]}'; leave it out`)
     if (!id) throw new OptionError(`${where} ${text} has no id; write ${kind},id=n0, and netdev=n0 of the card`)
     if (nets.has(id)) throw new OptionError(`${where}: two have the id '${id}'; give one another`)
-    nets.set(id, { text, used: false, connected: net !== undefined })
+    nets.set(id, { text, used: false, words: net?.net ?? ['net=none'] })
   }
   const nics: string[] = []
   const rest: string[] = []
@@ -304,7 +337,7 @@ export function joinNetdevs(
     }
     if (net.used) throw new OptionError(`${where} ${net.text}: two cards are connected to it; give each its own`)
     net.used = true
-    nics.push(joined([...parts.filter((_, i) => i !== at), ...(net.connected ? [] : ['net=none'])]))
+    nics.push(joined([...parts.filter((_, i) => i !== at), ...net.words]))
   }
   const unused = [...nets.values()].find(({ used }) => !used)
   if (unused)

@@ -179,7 +179,7 @@ export function checkKernel(values: FlagValues, hasKernel: boolean, nameOf: (nam
 
 /** Throws an OptionError where something is served on a LAN that no card is plugged into. */
 export function checkNetwork(machine: MachineConfig, nameOf: (name: MachineOptionName) => string): void {
-  if (!machine.network || machine.nics?.some(({ net }) => net === 'lan')) return
+  if (!machine.network || machine.nics?.some(({ net }) => net !== 'none')) return
   throw new OptionError(
     `${nameOf('network')} serves guests on the LAN, and no card is plugged into it; add ${nameOf('nic')}`,
   )

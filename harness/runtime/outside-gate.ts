@@ -31,6 +31,11 @@ export class OutsideGate {
     }
   }
 
+  /** Somebody of the real world comes to the guest. */
+  dialled(stream: number): void {
+    this.streams.add(stream)
+  }
+
   /** So many datagrams less are under way. */
   seen(count: number): void {
     this.datagrams = Math.max(0, this.datagrams - count)

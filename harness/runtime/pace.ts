@@ -8,12 +8,12 @@ export class Pace {
   /** Host time minus guest time at which both are level, ms. */
   private offset: number | undefined
 
-  /** Blocks this thread until the host's clock is where the guest's is, or until `sleep` has had enough. */
-  keep(guestTimeNs: number, sleep = (ms: number): void => void Atomics.wait(this.cell, 0, 0, ms)): void {
+  /** Blocks this thread until the host's clock is where the guest's is. */
+  keep(guestTimeNs: number): void {
     const guest = guestTimeNs / 1e6
     const behind = performance.now() - guest - (this.offset ?? Number.POSITIVE_INFINITY)
     // At first, after a pause, and where time went back by a restore.
     if (!(Math.abs(behind) < BEHIND)) this.offset = performance.now() - guest
-    else if (behind < 0) sleep(-behind)
+    else if (behind < 0) Atomics.wait(this.cell, 0, 0, -behind)
   }
 }

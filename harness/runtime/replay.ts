@@ -6,6 +6,7 @@ import type { Machine } from '../../machine/machine.js'
 import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { readRegular } from '../../machine/media/regular-file.js'
 import type { NetworkContents } from '../../machine/network/contents.js'
+import { STREAM_CREDIT } from '../../machine/network/outside.js'
 import { LONGEST_FRAME } from '../../machine/network/port.js'
 import { MOST_MEMBERS } from '../../machine/network/trunk.js'
 import { LAST_NS } from '../../machine/state/fields.js'
@@ -98,6 +99,13 @@ const Member = z
   .min(0)
   .max(MOST_MEMBERS - 1)
 
+const LONGEST_DATAGRAM = 65535
+const Stream = z.int().min(0)
+const Port = z.int().min(0).max(65535)
+const Address = z.union([z.ipv4(), z.ipv6()])
+const Words = z.string().max(4096)
+const Ends = { mac: z.string().regex(/^[\da-f]{2}(:[\da-f]{2}){5}$/), guest: Address, far: Address }
+
 const Input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('key'), code: z.string().max(64), down: z.boolean() }),
   z.object({ kind: z.literal('mouse'), dx: Counts, dy: Counts, dz: Counts, buttons: z.int().min(0).max(31) }),
@@ -106,6 +114,15 @@ const Input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('link'), nic: z.string().max(64), up: z.boolean() }),
   z.object({ kind: z.literal('frame'), from: Member, bytes: Bytes.max(LONGEST_FRAME), time: At.at }),
   z.object({ kind: z.literal('cut'), members: z.array(Member).max(MOST_MEMBERS) }),
+  z.object({ kind: z.literal('dial'), stream: Stream, port: Port, guest: Address.optional() }),
+  z.object({ kind: z.enum(['stream-answered', 'stream-ended']), stream: Stream }),
+  z.object({ kind: z.literal('stream-data'), stream: Stream, bytes: Bytes.max(STREAM_CREDIT) }),
+  z.object({ kind: z.literal('stream-taken'), stream: Stream, count: z.int().min(0).max(LARGEST) }),
+  z.object({ kind: z.literal('stream-gone'), stream: Stream, why: z.string().max(4096) }),
+  z.object({ kind: z.literal('outside-gone') }),
+  z.object({ kind: z.literal('outside-note'), guest: z.string().max(64), what: Words, result: Words }),
+  z.object({ kind: z.literal('udp-in'), ...Ends, guestPort: Port, farPort: Port, bytes: Bytes.max(LONGEST_DATAGRAM) }),
+  z.object({ kind: z.literal('echo-in'), ...Ends, bytes: Bytes.max(LONGEST_DATAGRAM) }),
 ]) satisfies z.ZodType<RecordedInput>
 
 const Event = z.discriminatedUnion('do', [
@@ -160,8 +177,8 @@ export class Replay {
     this.keep()
   }
 
-  /** Throws a RecordingError, or a SnapshotError where a medium is not the one that was recorded with. */
-  static async open(path: string): Promise<Replay> {
+  /** `create` is another one in tests. Throws a RecordingError, or a SnapshotError where a medium is not the one that was recorded with. */
+  static async open(path: string, create = createMachine): Promise<Replay> {
     const { header, events } = readRecording(path)
     const config = { ...header.config }
     if (config.firmware && !isFirmwareHere(config.firmware)) config.firmware = hostFirmware(config.firmware)
@@ -173,7 +190,7 @@ export class Replay {
       if (!known) return { status: 503, headers: {}, body: new Uint8Array() }
       return { status: known.status, headers: known.headers, body: Buffer.from(known.body, 'base64') }
     }
-    return new Replay(openMachine(config, { ask }, createMachine), events)
+    return new Replay(openMachine(config, { ask }, create), events)
   }
 
   /** Guest time at which the recording ends, ns. */

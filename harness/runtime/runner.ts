@@ -77,8 +77,6 @@ export interface RunnerHooks {
   poll?: (runner: Runner) => void
   /** The guest has to do with the real world: its time is the host's, and what comes from there is looked for often. */
   isOutside?: () => boolean
-  /** Sleeps for so many ms, or less where something has come. */
-  awaitOutside?: (ms: number) => void
   /** The machine shares its network with others. */
   lockstep?: Lockstep
   /** A debugger may hold the machine here; `isOver` tells that the script is to end. Returns the machine's end. */
@@ -555,7 +553,7 @@ export class Runner {
 
   /** Between two slices: the outside. */
   private attend(): void {
-    if (this.isOutside) this.outsidePace.keep(this.machine.now(), this.hooks.awaitOutside)
+    if (this.isOutside) this.outsidePace.keep(this.machine.now())
     else this.pace?.keep(this.machine.now())
     this.hooks.poll?.(this)
     this.live.feed(this.machine)

@@ -224,6 +224,7 @@ function takeControlMessages(runner: Runner, opened: OpenedMachine): void {
         if (message.id === running) runner.stop()
         break
       case 'input':
+        if (message.event.kind === 'dial') outside.dialled(message.event.stream)
         runner.input(message.event)
         break
       case 'datagrams-seen':

@@ -16,6 +16,8 @@ import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import type { OutsideEvent, OutsideInput } from '../../machine/network/outside.js'
 import { forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
 import { writeRecord } from '../coverage/coverage-records.js'
+import { withHostAddresses } from '../outside/host-addresses.js'
+import { type Forwarded, type MachineSide, WayOut } from '../outside/way-out.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { ScreenReading } from '../picture/screen-reading.js'
 import type {
@@ -114,6 +116,9 @@ export class VmThread {
   /** What the machine's memory and its media's changes stand on. */
   private files: readonly number[] = []
   private dropSpares: (() => void) | undefined
+  /** undefined: its guest has none. */
+  private readonly wayOut: WayOut | undefined
+  private datagramsSeen = 0
 
   /**
    * Starts the thread; resolves when the machine is there, powered on and standing still.
@@ -123,9 +128,10 @@ export class VmThread {
   static async start(config: MachineConfig, options: VmThreadOptions = {}): Promise<VmThread> {
     // Without it the thread says what is missing.
     const core = await compileCore().catch(() => undefined)
-    const vm = new VmThread(config, options, core)
+    const vm = new VmThread(withHostAddresses(config), options, core)
     try {
       vm.ready = await vm.wait<Ready>(0)
+      await vm.wayOut?.open()
       return vm
     } catch (error) {
       await vm.terminate()
@@ -161,6 +167,8 @@ export class VmThread {
     core: WebAssembly.Module | undefined,
   ) {
     this.config = forkConfig(config)
+    const nets = (config.nics ?? []).flatMap(({ user }) => user ?? [])
+    if (nets.length > 0) this.wayOut = new WayOut(nets, this.machineSide())
     const { port1, port2 } = new MessageChannel()
     this.control = port1
     const { machineModule } = options
@@ -175,9 +183,32 @@ export class VmThread {
         releaseFiles(this.files)
         this.files = []
         this.dropSpares?.()
+        this.wayOut?.close()
         resolve()
       })
     })
+  }
+
+  /** Ports of the host's that lead to the guest. */
+  get forwarded(): readonly Forwarded[] {
+    return this.wayOut?.forwarded ?? []
+  }
+
+  private machineSide(): MachineSide {
+    return {
+      say: (event, isLate) => {
+        // A network that has nobody to hand a datagram to drops it.
+        if (!isLate || this.running > 0) this.input(event)
+      },
+      datagramSeen: () => {
+        if (this.datagramsSeen++ === 0) setImmediate(() => this.tellSeen())
+      },
+    }
+  }
+
+  private tellSeen(): void {
+    this.tell({ kind: 'datagrams-seen', count: this.datagramsSeen })
+    this.datagramsSeen = 0
   }
 
   get engine(): 'soft' | 'kvm' {
@@ -329,6 +360,7 @@ export class VmThread {
     retainFiles(files)
     this.files = [...this.files, ...files]
     await this.ask({ method: 'restore', parts })
+    this.wayOut?.reset()
     this.standOn(files)
   }
 
@@ -507,6 +539,7 @@ export class VmThread {
         break
       case 'outside':
         options.onOutside?.(message.event)
+        this.wayOut?.hear(message.event)
         break
       case 'debug':
         options.onDebug?.(message.bytes)

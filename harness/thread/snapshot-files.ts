@@ -59,6 +59,8 @@ export async function snapshotConfig(file: string, changes: MachineConfig = {}) 
   const { extra } = await readSnapshotHeader(file)
   const saved = readExtra(extra, file)
   const config: MachineConfig = { ...saved.config, ...absolute(changes) }
+  // No file says where a guest may go.
+  config.nics &&= config.nics.map(({ user: _, ...nic }) => nic)
   if (saved.config.kernel && config.kernel) config.kernel = { ...saved.config.kernel, ...config.kernel }
   if (!changes.firmware && config.firmware && !isFirmwareHere(config.firmware))
     config.firmware = hostFirmware(config.firmware)

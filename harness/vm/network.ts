@@ -5,6 +5,7 @@ import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import { toPattern } from '../keys/patterns.js'
 import type { HttpFunction, HttpResponse } from '../options/network-words.js'
 import { type Condition, compilePattern, requestText } from '../protocol/condition.js'
+import { parseDuration } from '../units/durations.js'
 import { asked } from './call-site.js'
 import type { TimeoutOptions, VmDriver } from './driver.js'
 import { ConnectionError, LaunchError } from './errors.js'
@@ -50,6 +51,11 @@ export class Network {
    */
   connect(port: number, options: ConnectOptions = {}): Promise<GuestConnection> {
     return asked(async () => (await this.open(port, options)) as unknown as GuestConnection)
+  }
+
+  /** @internal Guest time that one wait may take. */
+  timeoutNs({ timeout }: TimeoutOptions): number {
+    return parseDuration(timeout ?? this.driver.settings.timeout)
   }
 
   /** @internal Where it is open. */
@@ -111,6 +117,11 @@ export class Network {
     const found = (await this.requests()).find(isIt) as LoggedRequest
     this.seen = found.number
     return found
+  }
+
+  /** Ports of the host's that lead to the guest by `net=user,hostfwd=`, with those that were taken for 0. */
+  get forwarded(): readonly { address: string; port: number; guest?: string; guestPort: number }[] {
+    return this.driver.thread.forwarded
   }
 
   /** Pulls a card's cable out or plugs it in; without a name the first card's. */

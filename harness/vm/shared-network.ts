@@ -171,6 +171,10 @@ export class SharedNetwork {
       )
     if (config.network)
       throw new LaunchError('what is served on a shared network is said to network(), not to a machine; move it there')
+    if (config.nics?.some(({ net }) => net === 'user'))
+      throw new LaunchError(
+        'machines of a network() are the same in every run, and net=user leads out of it; leave that out, or serve an upstream on network()',
+      )
     if (!config.nics?.some(({ net }) => net === 'lan'))
       throw new LaunchError("network needs a card that is plugged into it; add one as in nic: 'e1000'")
     const macs = config.nics.map(({ mac }) => mac)

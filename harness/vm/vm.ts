@@ -17,6 +17,7 @@ import type { Progress, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult } from '../protocol/script.js'
 import { type VmEvents, VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
+import { asked } from './call-site.js'
 import { Cpu, Memory, type Where, whereText } from './debug.js'
 import { DebugConsole } from './debug-console.js'
 import { type DriverSettings, type Duration, type TimeoutOptions, VmDriver } from './driver.js'
@@ -31,6 +32,7 @@ import { Power } from './power.js'
 import { Screen } from './screen.js'
 import { type SerialLines, serialLines } from './serial.js'
 import { memoryOf, type VmMemory, VmSnapshot } from './snapshots.js'
+import { openSsh, type SshOptions, type SshSession } from './ssh.js'
 import type { TraceSink } from './trace.js'
 
 const SERIAL_PORTS = 4
@@ -153,6 +155,14 @@ export class Vm {
     const layout = options.layout ?? this.settings.layout
     const variables = { ...HTTP_VARIABLES, ...options.variables }
     await this.driver.run(parseBootCommand(command, { ...options, layout, variables }), options)
+  }
+
+  /**
+   * Logs into the guest by SSH, through its LAN; waits until its server is there. Needs the package ssh2. Rejects with an
+   * SshError, an SshMissingError or a TimeoutError.
+   */
+  ssh(options: SshOptions): Promise<SshSession> {
+    return asked(() => openSsh(this.network, options))
   }
 
   /** Runs until the condition is met, at the very frame or byte. Rejects with a TimeoutError or a GuestExitError. */

@@ -33,6 +33,8 @@ export type OutsideInput =
   | { kind: 'stream-ended'; stream: number }
   /** It is not there, or no longer. */
   | { kind: 'stream-gone'; stream: number; why: string }
+  /** Something went wrong there that whoever reads the LAN's log is to know. */
+  | { kind: 'outside-note'; guest: string; what: string; result: string }
   /** The world that all streams led to is another one. */
   | { kind: 'outside-gone' }
   | ({ kind: 'udp-in'; bytes: Uint8Array } & DatagramEnds & UdpPorts)

@@ -8,14 +8,14 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** URL of the fake machine as a module that a worker loads. What it imports of the machine comes from dist/. */
 export function compiledFakeMachine(): string {
-  return compiledModule('fake-machine.ts')
+  return compiledModule(new URL('fake-machine.ts', import.meta.url))
 }
 
-/** The same of any machine that is made for tests, by its path beside this file. */
-export function compiledModule(path: string): string {
+/** The same of any machine that is made for tests. */
+export function compiledModule(url: URL): string {
   const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'))
-  const source = fileURLToPath(new URL(path, import.meta.url))
-  const name = basename(path, '.ts')
+  const source = fileURLToPath(url)
+  const name = basename(source, '.ts')
   const folder = mkdtempSync(join(tmpdir(), 'bootwright-fake-'))
   const flags = [
     '--ignoreConfig',

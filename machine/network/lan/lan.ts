@@ -138,6 +138,9 @@ export class Lan implements Stateful {
       case 'outside-gone':
         this.relays.reset()
         break
+      case 'outside-note':
+        this.log.add(this.clock.now(), 'refused', event.guest, event.what, event.result)
+        break
       case 'udp-in': {
         const { farPort: from, guestPort: to, bytes: data } = event
         this.send(writeUdp(inward(event), { from, to, data }))
@@ -294,7 +297,8 @@ export class Lan implements Stateful {
     const place = `${name} ${addressText(destination)}${protocol === TCP || protocol === UDP ? ` port ${port}` : ''}`
     if (!this.refused.includes(place) && this.refused.length < MOST_REFUSED) {
       this.refused.push(place)
-      this.log.add(this.clock.now(), 'refused', addressText(source), place, 'this LAN has no way out')
+      const why = this.wayOut ? 'no rule lets it out' : 'this LAN has no way out'
+      this.log.add(this.clock.now(), 'refused', addressText(source), place, why)
     }
     const isError = protocol === ICMP ? ![8, 13, 17].includes(payload[0]) : protocol === ICMPV6 && payload[0] < 128
     if (!isError) this.send(unreachable(datagram, source.length === 4 ? GATEWAY : ROUTER6, PROHIBITED))

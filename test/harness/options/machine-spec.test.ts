@@ -171,7 +171,7 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
     typed: ['ne2k_isa,irq=10,link=off', 'ne2k_isa,net=none,iobase=0x340'],
     qemu: [
       '-nic',
-      'user,model=ne2k_isa,irq=10,link=off',
+      'user,restrict=on,model=ne2k_isa,irq=10,link=off',
       '-netdev',
       'none,id=n',
       '-device',
@@ -370,8 +370,34 @@ describe('what no machine can be is refused alike on every surface', () => {
       { nic: 'ne2k_isa,irk=9' },
       /^nic ne2k_isa: ne2k_isa has no option 'irk'; did you mean 'irq'\?/,
     ],
-    ['a way out', { nic: 'ne2k_isa,net=user' }, /^nic ne2k_isa,net=user: net=user would be a way out/],
-    ['a bridge', { nic: 'ne2k_isa,net=tap' }, /^nic ne2k_isa,net=tap: there is no net 'tap'; this machine's cards/],
+    ['a bridge', { nic: 'ne2k_isa,net=tap' }, /^nic ne2k_isa,net=tap: there is no net 'tap'; cards are plugged into/],
+    [
+      'a rule where nothing goes out',
+      { nic: 'ne2k_isa,allow=127.0.0.1' },
+      /: hostfwd, allow and restrict are of net=user/,
+    ],
+    ['a forward that is none', { nic: 'ne2k_isa,net=user,hostfwd=2222' }, /hostfwd '2222' is no rule; write it as in/],
+    ['one of UDP', { nic: 'ne2k_isa,net=user,hostfwd=udp::1-:1' }, /forwards UDP, which is not there/],
+    ['one from no port', { nic: 'ne2k_isa,net=user,hostfwd=tcp::70000-:1' }, /has 70000, which is no port of the host/],
+    ['one to no port', { nic: 'ne2k_isa,net=user,hostfwd=tcp::7-:0' }, /has 0, which is no port of the guest/],
+    ['one at a name', { nic: 'ne2k_isa,net=user,hostfwd=tcp:here:7-:7' }, /has 'here', which is no address/],
+    [
+      'one port forwarded twice',
+      { nic: 'ne2k_isa,net=user,hostfwd=tcp::7-:7,hostfwd=tcp::7-:8' },
+      /port 7 of 127\.0\.0\.1 is forwarded twice/,
+    ],
+    ['a name that is let out to', { nic: 'ne2k_isa,net=user,allow=localhost' }, /allow 'localhost' is no address/],
+    [
+      'too much of a network',
+      { nic: 'ne2k_isa,net=user,allow=10.0.0.0/33' },
+      /has 33 bits of network; there are up to 32/,
+    ],
+    ['a guestfwd', { nic: 'ne2k_isa,net=user,guestfwd=tcp:10.0.2.100:1-cmd:x' }, /guestfwd is not there/],
+    [
+      'nothing and something let out',
+      { nic: { type: 'ne2k_isa', net: 'user', restrict: true, allow: '127.0.0.1' } },
+      /restrict lets nothing out, and allow names what may go/,
+    ],
     ['an address of a group', { nic: 'ne2k_isa,mac=01:00:5e:00:00:01' }, /mac '01:00:5e:00:00:01' is of a group/],
     ['half an address', { nic: 'ne2k_isa,mac=52:54' }, /mac '52:54' is no address; it has six bytes/],
     [
@@ -400,11 +426,35 @@ describe('cards in QEMU’s words', () => {
     expect(nics('-nic', 'user,model=ne2k_isa,restrict=on')).toEqual([one])
     expect(nics('-net', 'nic,model=ne2k_isa', '-net', 'user')).toEqual([one])
     expect(nics('-net', 'nic,model=ne2k_isa,macaddr=52:54:00:00:00:01')).toEqual([{ ...one, mac: '52:54:00:00:00:01' }])
-    expect(nics('-netdev', 'user,id=u', '-device', 'ne2k_isa,netdev=u,mac=52:54:00:00:00:02,id=card')).toEqual([
+    expect(nics('-netdev', 'lan,id=u', '-device', 'ne2k_isa,netdev=u,mac=52:54:00:00:00:02,id=card')).toEqual([
       { ...one, id: 'card', mac: '52:54:00:00:00:02' },
     ])
     expect(nics('-device', 'ne2k_isa')).toEqual([{ ...one, net: 'none' }])
     expect(nics('-nic', 'none', '-net', 'none')).toBeUndefined()
+  })
+  test('are cards with a way out', () => {
+    const user = { ...one, net: 'user' }
+    const forwards = [{ address: '127.0.0.1', port: 2222, guestPort: 22 }]
+    expect(nics('-nic', 'user,model=ne2k_isa')).toEqual([{ ...user, user: {} }])
+    expect(nics('-nic', 'user,model=ne2k_isa,hostfwd=tcp::2222-:22')).toEqual([{ ...user, user: { forwards } }])
+    const other = { address: '::1', port: 80, guest: '10.0.2.16', guestPort: 8080 }
+    expect(
+      nics(
+        '-netdev',
+        'user,id=u,hostfwd=:127.0.0.1:2222-:22,hostfwd=tcp:[::1]:80-10.0.2.16:8080,restrict=on',
+        '-device',
+        'ne2k_isa,netdev=u',
+      ),
+    ).toEqual([{ ...user, user: { restrict: true, forwards: [...forwards, other] } }])
+    const rules = 'allow=127.0.0.1:8080,allow=192.168.0.0/16,allow=[::1]:53,allow=fd00::/8'
+    expect(nics('--nic', `ne2k_isa,net=user,${rules}`)?.[0].user).toEqual({
+      allow: [
+        { address: '127.0.0.1', port: 8080 },
+        { address: '192.168.0.0', prefix: 16 },
+        { address: '::1', port: 53 },
+        { address: 'fd00::', prefix: 8 },
+      ],
+    })
   })
   test('addresses count past those that are given', () => {
     const given = ['-nic', 'ne2k_isa,mac=52:54:00:12:34:56', '-nic', 'ne2k_isa,id=net0', '-nic', 'ne2k_isa']
@@ -415,8 +465,8 @@ describe('cards in QEMU’s words', () => {
     ])
   })
   test.each([
-    [['-nic', 'tap,ifname=t0'], '-nic tap,ifname=t0: this machine'],
-    [['-nic', 'user,model=ne2k_isa,hostfwd=tcp::22-:22'], 'hostfwd leads out of the machine'],
+    [['-nic', 'tap,ifname=t0'], '-nic tap,ifname=t0: cards are plugged into'],
+    [['-nic', 'user,model=ne2k_isa,hostfwd=udp::22-:22'], 'forwards UDP, which is not there'],
     [['-nic', 'user,net=192.168.76.0/24'], 'net cannot be changed: the LAN is 10.0.2.0/24'],
     [['-netdev', 'user,id=a'], 'no card is connected to it'],
     [['-netdev', 'user', '-device', 'ne2k_isa,netdev=a'], 'has no id; write user,id=n0'],

@@ -5,7 +5,7 @@ import { launch } from '../../../harness/vm/launch.js'
 import type { Vm } from '../../../harness/vm/vm.js'
 import { compiledModule } from '../compiled.js'
 
-const machineModule = compiledModule('vm/server-machine.ts')
+const machineModule = compiledModule(new URL('server-machine.ts', import.meta.url))
 const options = { engine: 'soft', boot: 'n', nic: 'e1000', machineModule, timeout: '20s' } as const
 
 const all = async (connection: AsyncIterable<Uint8Array>) => {

@@ -1,8 +1,9 @@
 /**
  * A machine without a CPU whose guest is a station that takes TCP connections: for tests of what a test says to a server in
- * its guest, in milliseconds. As a module for a worker. Port 80 answers HTTP, port 7 sends back what it gets, and each
- * byte that comes by COM1 asks for 192.0.2.1:7 and sends it there.
+ * its guest, in milliseconds. As a module for a worker. Port 80 answers HTTP, port 7 sends back what it gets, and a line
+ * `10.0.2.2 4711 hello` that comes by COM1 has it connect to there, say hello, and tell COM1 what it hears, or the MD5 of that.
  */
+import { createHash } from 'node:crypto'
 import { MachineClock } from '../../../machine/clock.js'
 import type { Stateful } from '../../../machine/device.js'
 import { NO_DISPLAY } from '../../../machine/devices/display/no-display.js'
@@ -55,7 +56,8 @@ class Echo implements TcpApplication {
 class Asking implements TcpApplication {
   readonly state = {}
   readonly isPatient = true
-  byte = 0
+  text = ''
+  private heard = ''
 
   constructor(
     private readonly connection: TcpConnection,
@@ -63,11 +65,14 @@ class Asking implements TcpApplication {
   ) {}
 
   opened(): void {
-    this.connection.write(Uint8Array.of(this.byte))
+    this.connection.write(Buffer.from(this.text))
   }
 
   received(data: Uint8Array): void {
-    this.say(`heard ${Buffer.from(data)}\n`)
+    this.heard += Buffer.from(data)
+    if (this.heard.length < this.text.length) return
+    const { heard } = this
+    this.say(`heard ${heard.length > 80 ? createHash('md5').update(heard).digest('hex') : heard}\n`)
     this.connection.end()
   }
 
@@ -114,7 +119,7 @@ class Station implements Stateful {
     this.asking = new TcpEndPoint(clock, send, () => LONGEST_FRAME, asks, 'asking')
   }
 
-  ask(address: Address, port: number, byte: number): void {
+  ask(address: Address, port: number, text: string): void {
     const ends = {
       mac: LAN_MAC,
       localAddress: ADDRESS,
@@ -122,7 +127,7 @@ class Station implements Stateful {
       remoteAddress: address,
       remotePort: port,
     }
-    this.asking.connect(ends, ({ application }) => Object.assign(application, { byte }))
+    this.asking.connect(ends, ({ application }) => Object.assign(application, { text }))
   }
 
   private receive(frame: Uint8Array): void {
@@ -216,8 +221,10 @@ class ServerMachine implements Machine {
   }
 
   input(event: InputEvent): void {
-    if (event.kind === 'serial') for (const byte of event.bytes) this.station.ask(ipv4('192.0.2.1'), 7, byte)
-    else if (!['key', 'mouse', 'power-button', 'reset'].includes(event.kind)) this.network.input(event as never)
+    if (event.kind === 'serial') {
+      const [address, port, text] = Buffer.from(event.bytes).toString().trim().split(' ')
+      this.station.ask(ipv4(address), Number(port), text)
+    } else if (!['key', 'mouse', 'power-button', 'reset'].includes(event.kind)) this.network.input(event as never)
   }
 
   pending(): number {
