@@ -162,8 +162,8 @@ async function findImage(medium: Extract<GuestMedium, { kind: 'image' }>): Promi
   throw new MissingMediaError(`${words} is not in ${folder}, the folder that BOOTWRIGHT_IMAGES names`)
 }
 
-function findPackageFile({ package: name, file: path }: PackageMedium, setup: string): string {
-  const found = packagePath(name, path)
+function findPackageFile({ package: name, file: path, ...how }: PackageMedium, setup: string): string {
+  const found = packagePath(name, path, how)
   if (found) return found
   throw new MissingMediaError(
     `Debian's package ${name} is needed for ${path}: run '${setup}' where apt-get is, ` +

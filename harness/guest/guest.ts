@@ -41,8 +41,20 @@ export interface Level {
 export interface GuestOptions
   extends Pick<
     MachineValues,
-    'memory' | 'cpu' | 'boot' | 'fdCheck' | 'bios' | 'overlayLimit' | 'vga' | 'devices' | 'nic' | 'network' | 'epoch'
+    | 'memory'
+    | 'cpu'
+    | 'boot'
+    | 'fdCheck'
+    | 'firmware'
+    | 'overlayLimit'
+    | 'vga'
+    | 'devices'
+    | 'nic'
+    | 'network'
+    | 'epoch'
   > {
+  /** Another BIOS, by its path or as a medium. */
+  bios?: string | GuestMedium
   /** How many CPUs; default 1. */
   cpus?: MachineValues['smp']
 }
@@ -113,6 +125,7 @@ const Definition = z.strictObject({
   licence: Name,
   machine: z.strictObject({
     ...guestShape(),
+    bios: z.union([z.string(), Medium]).optional().describe('a path, or a medium'),
     floppies: z.array(Medium).max(2).optional().describe('a list of up to two media'),
     cdrom: Medium.optional(),
     disks: z.array(Disk).max(MAX_DISKS).optional().describe(`a list of up to ${MAX_DISKS} disks`),
@@ -161,7 +174,7 @@ export function defineGuest(definition: GuestDefinition): Guest {
     throw new GuestError(`guest '${definition?.name ?? '?'}': ${words}`)
   }
   try {
-    readGuest({ ...definition.machine })
+    readGuest(withoutBios(definition.machine))
   } catch (error) {
     throw new GuestError(`guest '${definition.name}': ${(error as Error).message}`)
   }
@@ -278,6 +291,11 @@ export function levelSteps(level: Level): Step[] {
   ]
 }
 
+/** A BIOS that is a medium has no path yet. */
+function withoutBios({ bios, ...machine }: GuestDefinition['machine']): { [name: string]: unknown } {
+  return typeof bios === 'object' ? machine : { ...machine, bios }
+}
+
 /** All levels, one after the other. */
 export function guestSteps(guest: Guest): Step[] {
   return guest.levels.flatMap(levelSteps)
@@ -289,10 +307,11 @@ export function guestMedia(guest: Guest): string[] {
 }
 
 export function allMedia(guest: Guest): GuestMedium[] {
-  const { floppies = [], cdrom, disks = [], kernel } = guest.machine
+  const { floppies = [], cdrom, disks = [], kernel, bios } = guest.machine
+  const rom = typeof bios === 'object' ? bios : undefined
   const modules = kernel?.modules?.map(({ file }) => file) ?? []
   const images = disks.filter((disk) => 'kind' in disk)
-  return [...floppies, cdrom, ...images, kernel?.image, kernel?.initrd, ...modules, ...(guest.media ?? [])].filter(
+  return [rom, ...floppies, cdrom, ...images, kernel?.image, kernel?.initrd, ...modules, ...(guest.media ?? [])].filter(
     (medium) => medium !== undefined,
   )
 }
@@ -303,11 +322,11 @@ export function allMedia(guest: Guest): GuestMedium[] {
  */
 export async function guestMachine(guest: Guest): Promise<MachineConfig> {
   await prepared(guest)
-  const { floppies = [], cdrom, disks = [], kernel, ...options } = guest.machine
+  const { floppies = [], cdrom, disks = [], kernel, bios, ...options } = guest.machine
   const path = (medium: GuestMedium) => findMedium(medium, guest.heavy ? `${SETUP_COMMAND} --all` : SETUP_COMMAND)
   const find = async (medium: GuestMedium) => ({ path: await path(medium) })
   return {
-    ...readGuest({ ...options }),
+    ...readGuest({ ...options, bios: typeof bios === 'object' ? await path(bios) : bios }),
     floppies: await Promise.all(floppies.map(find)),
     cdrom: cdrom && (await find(cdrom)),
     disks: await Promise.all(disks.map((disk) => diskConfig(disk, 'machine.disks size', path))),

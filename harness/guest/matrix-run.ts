@@ -24,7 +24,8 @@ export type EngineChoice = 'auto' | 'kvm' | 'soft'
 
 /** The column of a guest's machine. */
 export function columnOf(guest: Guest): { id: string; title: string } {
-  return matrixColumn(readGuest({ ...guest.machine }))
+  const { bios, ...machine } = guest.machine
+  return matrixColumn(readGuest({ ...machine, bios: typeof bios === 'object' ? undefined : bios }))
 }
 
 const DEFAULT_HOST_TIMEOUT = '10m'

@@ -122,7 +122,8 @@ export async function ensurePackage(
   if (!/^[a-z0-9][a-z0-9+.-]+$/.test(name)) throw new PackageError(`'${name}' is not the name of a Debian package.`)
   const host = { ...realHost(), ...options }
   const tree = join(host.cache, 'packages', name)
-  const present = (): InstalledPackage | undefined => locate(host, name, options.files, tree)
+  const roots = rootsOf(tree, options)
+  const present = (): InstalledPackage | undefined => locate(host, name, options.files, roots)
   const there = present()
   if (there) return there
 
@@ -136,13 +137,23 @@ export async function ensurePackage(
   else await unpackIntoCache(host, name, tree, follow)
   const now = present()
   if (now) return now
-  const missing = options.files.filter((file) => !resolved(host, '', file) && !resolved(host, tree, file))
+  const missing = options.files.filter((file) => !roots.some((root) => resolved(host, root, file)))
   throw new PackageError(`The package ${name} was fetched, but has no ${missing.join(', ')}.`)
 }
 
-function locate(host: PackageHost, name: string, files: readonly string[], tree: string): InstalledPackage | undefined {
+/** What is only ever unpacked is not what the host has of the same name: another build, or another version. */
+function rootsOf(tree: string, { unpackOnly, follow }: { unpackOnly?: boolean; follow?: string }): string[] {
+  return unpackOnly || follow !== undefined ? [tree] : ['', tree]
+}
+
+function locate(
+  host: PackageHost,
+  name: string,
+  files: readonly string[],
+  roots: readonly string[],
+): InstalledPackage | undefined {
   // All files from one place, so that they fit each other.
-  for (const root of ['', tree]) {
+  for (const root of roots) {
     if (!files.every((file) => resolved(host, root, file))) continue
     return {
       path(file) {
@@ -156,9 +167,13 @@ function locate(host: PackageHost, name: string, files: readonly string[], tree:
 }
 
 /** Where a package's file is on this host: installed, or unpacked in the cache. undefined where it is not. */
-export function packagePath(name: string, file: string): string | undefined {
+export function packagePath(
+  name: string,
+  file: string,
+  how: { unpackOnly?: boolean; follow?: string } = {},
+): string | undefined {
   const host = realHost()
-  return locate(host, name, [file], join(host.cache, 'packages', name))?.path(file)
+  return locate(host, name, [file], rootsOf(join(host.cache, 'packages', name), how))?.path(file)
 }
 
 /** A path below a root, with what stands for `*` in it: of several the newest by the numbers in their names. */

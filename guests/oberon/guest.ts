@@ -1,0 +1,16 @@
+import { all, defineGuest, graphics, image, still, text } from 'bootwright'
+import { firmware } from '../levels.js'
+
+// Nobody has booted it here yet: the levels are what its makers describe.
+export default defineGuest({
+  name: 'oberon',
+  title: 'Native Oberon',
+  family: 'hobby',
+  licence: 'LicenseRef-ETH',
+  machine: { memory: 32, floppies: [image('oberon*.img', { maker: 'ETH Zürich’s native Oberon boot floppy' })] },
+  levels: [
+    firmware,
+    { name: 'loader', title: 'its loader', until: text(/OBL|Oberon/), timeout: '2m' },
+    { name: 'desktop', title: 'the desktop stands still', until: all(graphics(), still('10s')), timeout: '5m' },
+  ],
+})

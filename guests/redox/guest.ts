@@ -1,0 +1,16 @@
+import { all, defineGuest, graphics, image, still } from 'bootwright'
+
+// Nobody has booted it here yet: the levels are what its makers describe.
+export default defineGuest({
+  name: 'redox',
+  title: 'Redox',
+  family: 'hobby',
+  licence: 'MIT',
+  machine: { firmware: 'uefi', memory: 1024, disks: [image('redox*.img', { maker: 'the Redox project’s demo disk' })] },
+  levels: [
+    { name: 'loader', title: 'its resolution menu', until: graphics(), timeout: '10m' },
+    { name: 'desktop', title: 'the desktop stands still', until: all(graphics(), still('10s')), timeout: '30m' },
+  ],
+  hostTimeout: '60m',
+  heavy: 'boots a whole desktop',
+})

@@ -1,0 +1,23 @@
+import { defineGuest, image, text } from 'bootwright'
+import { firmware } from '../levels.js'
+
+// Nobody has booted it here yet: the levels are what its makers describe.
+export default defineGuest({
+  name: 'rocky',
+  title: 'Rocky Linux, boot image',
+  family: 'Linux',
+  licence: 'GPL-2.0-only',
+  machine: {
+    memory: 2048,
+    cdrom: image('Rocky-*-x86_64-boot.iso', {
+      maker: 'the Rocky project’s boot image; AlmaLinux’s does as well under this name',
+    }),
+  },
+  levels: [
+    firmware,
+    { name: 'loader', title: 'a boot menu', until: text(/GRUB|ISOLINUX|SYSLINUX|Boot menu/i), timeout: '5m' },
+    { name: 'installer', title: 'Anaconda starts', until: text(/anaconda|installer/i), timeout: '30m' },
+  ],
+  hostTimeout: '60m',
+  heavy: 'boots a whole installer',
+})

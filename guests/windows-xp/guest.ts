@@ -1,0 +1,17 @@
+import { defineGuest, image, text } from 'bootwright'
+import { firmware } from '../levels.js'
+
+// Nobody has booted it here yet: the levels are what its makers describe.
+export default defineGuest({
+  name: 'windows-xp',
+  title: 'Windows XP',
+  family: 'Windows',
+  licence: 'LicenseRef-Microsoft',
+  machine: { memory: 256, cdrom: image('winxp*.iso', { maker: 'a CD of one’s own' }) },
+  levels: [
+    firmware,
+    { name: 'installer', title: 'Setup asks what to do', until: text(/Windows XP[\s\S]*ENTER/), timeout: '30m' },
+  ],
+  hostTimeout: '60m',
+  heavy: 'boots a whole installer',
+})

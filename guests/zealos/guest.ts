@@ -1,0 +1,15 @@
+import { all, defineGuest, graphics, image, still } from 'bootwright'
+import { firmware } from '../levels.js'
+
+// Nobody has booted it here yet: the levels are what its makers describe.
+export default defineGuest({
+  name: 'zealos',
+  title: 'ZealOS',
+  family: 'hobby',
+  licence: 'Unlicense',
+  machine: { memory: 512, cdrom: image('ZealOS*.iso', { maker: 'the ZealOS project’s CD for BIOS' }) },
+  levels: [
+    firmware,
+    { name: 'desktop', title: 'the desktop stands still', until: all(graphics(), still('10s')), timeout: '10m' },
+  ],
+})
