@@ -1,5 +1,5 @@
 /** What guests of UEFI firmware share. */
-import { built, type GuestDefinition, type GuestMedium } from 'bootwright'
+import { built, type GuestDefinition, type GuestMedium, packageFile } from 'bootwright'
 import { buildDisk } from '../fixtures/disk.js'
 
 export interface EfiFile {
@@ -29,5 +29,8 @@ export function efiDisk(name: string, loader: GuestMedium, files: readonly EfiFi
     }),
   )
 }
+
+/** The firmware, so that it is got with guests' media, and a guest is skipped where it is missing. */
+export const ovmf = packageFile('ovmf', '/usr/share/OVMF/OVMF_CODE_4M.fd')
 
 export const UEFI = { firmware: 'uefi', memory: 256 } satisfies GuestDefinition['machine']

@@ -8,7 +8,7 @@ export interface Badge {
   colour: string
 }
 
-const COLOURS = { good: '#137a3b', fair: '#8a6100', bad: '#b92a1f', none: '#666e7a' }
+export const COLOURS = { good: '#137a3b', fair: '#8a6100', bad: '#b92a1f', none: '#666e7a' }
 
 export function runBadge(tests: readonly Pick<TestResult, 'status'>[]): Badge {
   const { passed, failed, flaky } = countTests(tests)

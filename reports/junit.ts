@@ -71,14 +71,14 @@ function testCase(test: TestResult): string[] {
   return [head, ...content, '    </testcase>']
 }
 
-function seconds(ms: number): string {
+export function seconds(ms: number): string {
   return (ms / 1000).toFixed(3)
 }
 
 /** XML 1.0, production 2: what may not occur, not even as a reference, beside what is not printable anyhow. */
 const FORBIDDEN = /[\ufffe\uffff]/g
 
-function text(value: string): string {
+export function text(value: string): string {
   return printable(value)
     .replace(FORBIDDEN, '\ufffd')
     .replace(/&/g, '&amp;')
@@ -86,6 +86,6 @@ function text(value: string): string {
     .replace(/>/g, '&gt;')
 }
 
-function attribute(value: string): string {
+export function attribute(value: string): string {
   return text(value).replace(/"/g, '&quot;').replace(/\n/g, '&#10;').replace(/\t/g, '&#9;')
 }

@@ -150,14 +150,14 @@ function fold(title: string, content: Html): Html {
   return html`<details><summary>${title}</summary>${content}</details>`
 }
 
-function warnings(list: NonNullable<Cell['warnings']>): Html {
+export function warnings(list: NonNullable<Cell['warnings']>): Html {
   return html`<table class="accesses"><thead><tr><th scope="col">What</th><th scope="col">Last at</th><th scope="col" class="n">Times</th></tr></thead><tbody>${list.map(
     ({ text, address, count: times }) =>
       html`<tr><td>${text}</td><td>${address !== undefined && html`<code>0x${address.toString(16)}</code>`}</td><td class="n">${count(times)}</td></tr>`,
   )}</tbody></table>`
 }
 
-function accesses(list: NonNullable<Cell['unhandled']>): Html {
+export function accesses(list: NonNullable<Cell['unhandled']>): Html {
   return html`<table class="accesses"><thead><tr><th scope="col">Where</th><th scope="col">What</th><th scope="col" class="n">Reads</th><th scope="col" class="n">Writes</th></tr></thead><tbody>${list.map(
     (access) =>
       html`<tr><td><code>${accessName(access)}</code></td><td>${access.name}</td><td class="n">${count(access.reads)}</td><td class="n">${count(access.writes)}</td></tr>`,

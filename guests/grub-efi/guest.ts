@@ -1,5 +1,5 @@
 import { defineGuest, packageFile, serial } from 'bootwright'
-import { efiDisk, UEFI } from '../efi.js'
+import { efiDisk, ovmf, UEFI } from '../efi.js'
 
 const loader = packageFile('grub-efi-amd64-bin', '/usr/lib/grub/x86_64-efi/monolithic/grubx64.efi', {
   unpackOnly: true,
@@ -11,6 +11,7 @@ export default defineGuest({
   family: 'boot loader',
   licence: 'GPL-3.0-or-later',
   machine: { ...UEFI, disks: [efiDisk('grub-efi', loader)] },
+  media: [ovmf],
   levels: [
     { name: 'shell', title: 'the prompt grub>', until: serial(/grub> /), timeout: '10m' },
     { name: 'keyboard', title: 'echo answers', keys: 'echo $grub_platform<enter>', until: serial(/^efi/m) },

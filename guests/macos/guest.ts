@@ -1,4 +1,5 @@
 import { defineGuest, graphics, image } from 'bootwright'
+import { ovmf } from '../efi.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -14,6 +15,7 @@ export default defineGuest({
         'an installer of one’s own; Apple’s licence allows it on Apple’s hardware alone, and the machine lacks Apple’s SMC, AHCI-only storage and a loader of HFS+',
     }),
   },
+  media: [ovmf],
   levels: [{ name: 'loader', title: 'a loader finds it', until: graphics(), timeout: '10m' }],
   hostTimeout: '60m',
   heavy: 'Apple’s licence allows it on Apple’s hardware alone',

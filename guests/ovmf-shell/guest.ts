@@ -1,5 +1,5 @@
 import { defineGuest, graphics, serial } from 'bootwright'
-import { UEFI } from '../efi.js'
+import { ovmf, UEFI } from '../efi.js'
 
 export default defineGuest({
   name: 'ovmf-shell',
@@ -7,6 +7,7 @@ export default defineGuest({
   family: 'firmware',
   licence: 'BSD-2-Clause-Patent',
   machine: UEFI,
+  media: [ovmf],
   levels: [
     { name: 'firmware', title: 'it shows 1280×800 pixels', until: graphics(1280, 800), timeout: '5m' },
     { name: 'shell', title: 'the prompt Shell>', until: serial(/Shell> /), timeout: '5m' },

@@ -1,4 +1,5 @@
 import { all, defineGuest, graphics, image, still } from 'bootwright'
+import { ovmf } from '../efi.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -7,6 +8,7 @@ export default defineGuest({
   family: 'hobby',
   licence: 'MIT',
   machine: { firmware: 'uefi', memory: 1024, disks: [image('redox*.img', { maker: 'the Redox project’s demo disk' })] },
+  media: [ovmf],
   levels: [
     { name: 'loader', title: 'its resolution menu', until: graphics(), timeout: '10m' },
     { name: 'desktop', title: 'the desktop stands still', until: all(graphics(), still('10s')), timeout: '30m' },

@@ -1,4 +1,5 @@
 import { all, defineGuest, graphics, image, still } from 'bootwright'
+import { ovmf } from '../efi.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -13,6 +14,7 @@ export default defineGuest({
       maker: 'Microsoft’s image; it wants UEFI with Secure Boot and a TPM, which the machine lacks so far',
     }),
   },
+  media: [ovmf],
   levels: [
     { name: 'loader', title: 'it loads its files', until: graphics(), timeout: '10m' },
     { name: 'desktop', title: 'the desktop stands still', until: all(graphics(), still('10s')), timeout: '30m' },

@@ -1,8 +1,9 @@
 /** What a run of the matrix keeps: each guest's measurement as soon as it is there, and the pages of all that is known. */
 import { randomUUID } from 'node:crypto'
 import { join, relative } from 'node:path'
+import { type Change, compareMatrix } from '../../reports/compare-matrix.js'
 import type { Cell, MatrixResult } from '../../reports/matrix-result.js'
-import { hasMeasured, matrixOf, measurementsOf, rowsOf, runId } from '../../reports/measurement.js'
+import { hasMeasured, type Measurement, matrixOf, measurementsOf, rowsOf, runId } from '../../reports/measurement.js'
 import { addMeasurement, type ResultsFolder, readResults } from '../../reports/results-folder.js'
 import { summary } from '../../reports/words.js'
 import { writeMatrix } from '../../reports/write-matrix.js'
@@ -18,18 +19,21 @@ const LAST_MOMENT = 5000
 export interface Keeper {
   /** Keeps a guest's result. Throws the host's error where it cannot be written. */
   add(cell: Cell): void
-  /** What this run has found. */
+  /** What this run has found; of what was booted again the best, since one that works once has not been lost. */
   result(): MatrixResult
+  /** What works no longer. */
+  lost(before: readonly Measurement[]): Change[]
   /** Writes the pages anew, and says where they are; where nothing was measured, only if there are none. */
   finish(): Promise<string>
 }
 
 export function keeper(frame: MatrixFrame, folder: string): Keeper {
-  const cells: Cell[] = []
+  const found = new Map<string, Cell>()
   const id = `${runId(frame.started.toISOString())}-${randomUUID().slice(0, 8)}`
   const result = () => {
-    const found = new Set(cells.map(({ guest }) => guest))
-    return matrixResult({ ...frame, guests: frame.guests.filter(({ name }) => found.has(name)) }, cells)
+    const cells = [...found.values()]
+    const names = new Set(cells.map(({ guest }) => guest))
+    return matrixResult({ ...frame, guests: frame.guests.filter(({ name }) => names.has(name)) }, cells)
   }
   let busy: Promise<unknown> | undefined
   let tookMs = 0
@@ -41,8 +45,11 @@ export function keeper(frame: MatrixFrame, folder: string): Keeper {
   }
   return {
     result,
+    lost: (before) => compareMatrix(before, measurementsOf(result())).filter(({ kind }) => kind === 'regressed'),
     add(cell) {
-      cells.push(cell)
+      const key = `${cell.guest} ${cell.engine}`
+      const before = found.get(key)
+      found.set(key, before ? better(before, cell) : cell)
       if (cell.status === 'skipped') return
       const guests = frame.guests.filter(({ name }) => name === cell.guest)
       for (const one of measurementsOf(matrixResult({ ...frame, guests }, [cell])))
@@ -61,6 +68,12 @@ export function keeper(frame: MatrixFrame, folder: string): Keeper {
       return `Nothing was measured: ${join(folder, 'matrix.html')} is as it was`
     },
   }
+}
+
+/** The one that got further; both are kept as measured. */
+function better(a: Cell, b: Cell): Cell {
+  const reached = ({ levels }: Cell) => levels.filter(({ status }) => status === 'passed').length
+  return reached(b) > reached(a) ? b : a
 }
 
 const shown = (path: string) => relative('', path) || path

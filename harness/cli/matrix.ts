@@ -1,34 +1,42 @@
 /** `bootwright matrix`: boots guests on engines, shows how far each gets, and writes the support matrix. */
 
-import { availableParallelism } from 'node:os'
+import { existsSync } from 'node:fs'
 import { basename, isAbsolute } from 'node:path'
 import { Command } from 'commander'
-import { Listr } from 'listr2'
 import { makeFolder } from '../../reports/make-folder.js'
 import { type Cell, countOf, type MatrixResult } from '../../reports/matrix-result.js'
-import { printable } from '../../reports/printable.js'
-import { readResults } from '../../reports/results-folder.js'
-import { duration, guestTime, progress as levelsReached, summary } from '../../reports/words.js'
-import { type Guest, GuestError, guestMachine, guestNames, type Level, loadGuest } from '../guest/guest.js'
-import { columnOf, type EngineChoice, hostTimeoutMs, inParallel, runCell } from '../guest/matrix-run.js'
-import type { Progress } from '../protocol/messages.js'
+import { latest, measurementsOf } from '../../reports/measurement.js'
+import { mergeResults, readResults } from '../../reports/results-folder.js'
+import { duration, summary } from '../../reports/words.js'
+import { type Guest, GuestError, guestMachine, guestNames, loadGuest } from '../guest/guest.js'
+import { MissingMediaError } from '../guest/guest-media.js'
+import { columnOf, type EngineChoice, hostTimeoutMs, runCell } from '../guest/matrix-run.js'
 import { nearest } from '../words/nearest.js'
-import { progressLines } from '../words/progress-words.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { paragraphs } from './help.js'
-import { keeper, onInterrupt } from './matrix-keeper.js'
+import { type Gate, gate, readBaseline, shardOf, tellChanges } from './matrix-gates.js'
+import { type Job, type RunJob, runJobs } from './matrix-jobs.js'
+import { keeper, onInterrupt, writePages } from './matrix-keeper.js'
+import { changesSince, putSite } from './matrix-site.js'
 
 const ENGINES = ['auto', 'kvm', 'soft'] as const
 const DEFAULT_OUT = 'out/matrix'
-/** More machines at a time than this gain little and take much memory. */
-const MOST_AT_A_TIME = 4
 
 export interface MatrixFlags {
   all?: boolean
   allowMissing?: boolean
   engine?: string[]
   out: string
+  site?: string
+  /** False: nothing is booted. */
+  boot: boolean
+  merge?: string[]
+  since?: string
+  baseline?: string
+  strict?: boolean
+  flaky?: number
+  shard?: string
 }
 
 export function matrixCommand(): Command {
@@ -42,6 +50,14 @@ export function matrixCommand(): Command {
       value,
     ])
     .option('--out <folder>', 'where matrix.html, matrix.md and matrix.json go', DEFAULT_OUT)
+    .option('--site <folder>', 'also write the site: static pages with history, comparison of runs, badges')
+    .option('--no-boot', 'boot nothing: only write the pages of what was measured')
+    .option('--merge <folders...>', 'take in what other folders have measured, and boot nothing')
+    .option('--since <commit>', 'say what has changed since a commit, a tag or a date, and boot nothing')
+    .option('--baseline <matrix>', "a matrix.json or a matrix's folder: exit code 1 where something works no longer")
+    .option('--strict', 'a guest that was not booted is a failure, also one of the baseline')
+    .option('--flaky <times>', 'boot again, so many times, what works no longer: once is enough', parseTimes)
+    .option('--shard <part>', 'as 2/5: the second of five parts of the guests')
     .addHelpText('after', () => paragraphs(HELP))
     .action(async (guests: string[], flags: MatrixFlags) => {
       process.exitCode = await matrix(guests, flags)
@@ -50,67 +66,137 @@ export function matrixCommand(): Command {
 
 const HELP = `
 A guest whose media are not on this host is skipped; one that was named is a failure then, unless --allow-missing
-is given. What was measured is added to the matrix in the folder, in place of what was there of the same guest and engine. 'bootwright setup --guests' gets those that are in Debian's
-packages; for the others set BOOTWRIGHT_IMAGES to a folder that has them. A guest that takes long is booted when it is
+is given. What was measured is added to the folder's results, and the pages show the latest of each guest and engine.
+'bootwright setup --guests' gets those that are in Debian's packages; for the others set BOOTWRIGHT_IMAGES to a folder that has them. A guest that takes long is booted when it is
 named, or with --all; 'bootwright setup --guests --all' gets the packages for those.
 
 Exit codes: 0 every guest that was booted reached its top level, 1 one did not or could not be booted though it was
-named, 2 wrong options, 3 the host lacks something, 4 there was no guest to boot, 130 interrupted.`
-
-/** A guest on an engine. */
-interface Job {
-  guest: Guest
-  engine: EngineChoice
-  /** How a command line names the guest. */
-  named: string
-  title: string
-  /** It takes long, and was not asked for. */
-  leftOut: boolean
-}
-
-type RunJob = (job: Job, tell: (level: Level, progress: Progress) => void) => Promise<Cell>
+named; with --baseline 1 only where a level works no longer; 2 wrong options, 3 the host lacks something, 4 there was no guest to boot, 130 interrupted.`
 
 async function matrix(names: readonly string[], flags: MatrixFlags): Promise<number> {
   try {
-    const engines = parseEngines(flags.engine ?? ['soft'])
     if (flags.all && names.length > 0) throw new UsageError('--all and names of guests contradict each other; give one')
-    const named = await loadGuests(names.length > 0 ? names : guestNames())
-    const guests = [...named.keys()]
+    const baseline = readBaseline(flags.baseline)
     checkOut(flags.out)
-    // Without media nothing runs, and what is missing can be told all the same.
-    const leftOut = (guest: Guest) => guest.heavy !== undefined && !flags.all && names.length === 0
-    if (await anyMedia(guests.filter((guest) => !leftOut(guest)))) await ensureFirmware()
-    const started = new Date()
-    // Those that take longest come last, so that there is soon something to see.
-    const byTime = [...guests].sort((a, b) => hostTimeoutMs(a) - hostTimeoutMs(b))
-    const jobs = byTime.flatMap((guest) =>
-      engines.map((engine) => ({
-        guest,
-        engine,
-        named: named.get(guest) as string,
-        title: engines.length > 1 ? `${guest.title} on ${engine}` : guest.title,
-        leftOut: leftOut(guest),
-      })),
-    )
-    const keep = keeper({ guests, engines, started }, flags.out)
-    const forget = onInterrupt(keep)
-    const run: RunJob = async (job, tell) => {
-      const cell = await runJob(job, tell)
-      keep.add(cell)
-      return cell
-    }
-    try {
-      await (hasTerminal() ? runWithList(jobs, run) : runWithLines(jobs, run))
-    } finally {
-      forget()
-    }
-    const result = keep.result()
-    console.log(`\n${summary(result)} (${duration(result.run.durationMs)}).`)
-    console.log(await keep.finish())
-    return exitCodeOf(result, names.length > 0 && !flags.allowMissing)
+    if (!flags.boot || flags.merge || flags.since !== undefined) return await withoutBooting(names, flags, baseline)
+    return await bootAll(names, flags, baseline)
   } catch (error) {
     return complain(error)
   }
+}
+
+async function withoutBooting(
+  names: readonly string[],
+  flags: MatrixFlags,
+  baseline: Gate | undefined,
+): Promise<number> {
+  if (names.length > 0)
+    throw new UsageError('names of guests are for booting; leave them out with --no-boot, --merge and --since')
+  for (const folder of flags.merge ?? [])
+    if (!existsSync(folder)) throw new UsageError(`there is no folder '${folder}' to merge; name folders of matrices`)
+  if (flags.merge) {
+    const { measured, damaged } = mergeResults(flags.merge, flags.out)
+    for (const words of damaged) process.stderr.write(`bootwright: ${words}\n`)
+    console.log(`${measured} measurements of ${flags.merge.length} folders are in ${flags.out}`)
+  }
+  const { measurements } = readResults(flags.out)
+  if (flags.since !== undefined) {
+    tellChanges(changesSince(measurements, flags.since), `since ${flags.since}`, flags.out)
+    return EXIT.ok
+  }
+  console.log(`The matrix is in ${await writePages(undefined, flags.out)}`)
+  if (flags.site !== undefined) console.log(putSite(flags.out, flags.site))
+  return baseline ? gate(baseline, latest(measurements), flags) : EXIT.ok
+}
+
+async function bootAll(names: readonly string[], flags: MatrixFlags, baseline: Gate | undefined): Promise<number> {
+  const engines = parseEngines(flags.engine ?? ['soft'])
+  const named = await loadGuests(names.length > 0 ? names : guestNames())
+  const guests = shardOf([...named.keys()], flags.shard)
+  const before = latest(readResults(flags.out).measurements)
+  // Without media nothing runs, and what is missing can be told all the same.
+  const leftOut = (guest: Guest) => guest.heavy !== undefined && !flags.all && names.length === 0
+  if (await anyMedia(guests.filter((guest) => !leftOut(guest)))) await ensureFirmware()
+  const started = new Date()
+  // Those that take longest come last, so that there is soon something to see.
+  const byTime = [...guests].sort((a, b) => hostTimeoutMs(a) - hostTimeoutMs(b))
+  const jobs = byTime.flatMap((guest) =>
+    engines.map((engine) => ({
+      guest,
+      engine,
+      named: named.get(guest) as string,
+      title: engines.length > 1 ? `${guest.title} on ${engine}` : guest.title,
+      leftOut: leftOut(guest),
+    })),
+  )
+  const keep = keeper({ guests, engines, started }, flags.out)
+  const forget = onInterrupt(keep)
+  const run: RunJob = async (job, tell) => {
+    const cell = await runJob(job, tell)
+    keep.add(cell)
+    return cell
+  }
+  try {
+    // Of dozens that nobody asked for by name, what each lacks would hide the others.
+    const quiet = names.length === 0 ? await unbootable(jobs) : new Map<Job, Cell>()
+    for (const cell of quiet.values()) keep.add(cell)
+    await runJobs(
+      jobs.filter((job) => !quiet.has(job)),
+      run,
+    )
+    tellUnbooted([...quiet.keys()])
+    for (let i = 0; i < (flags.flaky ?? 0); i++) {
+      const lost = keep.lost(baseline?.measurements ?? before)
+      const again = jobs.filter(({ guest, engine }) =>
+        lost.some((one) => one.guest === guest.name && one.engine === engine),
+      )
+      if (again.length === 0) break
+      console.log(`Once more, since it works no longer: ${again.map(({ title }) => title).join(', ')}`)
+      await runJobs(again, run)
+    }
+  } finally {
+    forget()
+  }
+  const result = keep.result()
+  console.log(`\n${summary(result)} (${duration(result.run.durationMs)}).`)
+  console.log(await keep.finish())
+  if (flags.site !== undefined) console.log(putSite(flags.out, flags.site))
+  if (baseline) return gate(baseline, measurementsOf(result), { ...flags, named: names.length > 0 })
+  return exitCodeOf(result, flags.strict || (names.length > 0 && !flags.allowMissing))
+}
+
+/** Those that have no media here, or take long and were not asked for; each with what it lacks. */
+async function unbootable(jobs: readonly Job[]): Promise<Map<Job, Cell>> {
+  const found = new Map<Job, Cell>()
+  for (const job of jobs) {
+    if (job.leftOut) found.set(job, leftOutCell(job.guest, job.engine))
+    else {
+      const missing = await guestMachine(job.guest).then(
+        () => undefined,
+        (error) => error,
+      )
+      if (missing instanceof MissingMediaError) found.set(job, await runCell(job.guest, { engine: job.engine }))
+    }
+  }
+  return found
+}
+
+function tellUnbooted(jobs: readonly Job[]): void {
+  const namesOf = (some: readonly Job[]) => [...new Set(some.map(({ guest }) => guest.name))]
+  const long = namesOf(jobs.filter(({ leftOut }) => leftOut))
+  const missing = namesOf(jobs.filter(({ leftOut }) => !leftOut))
+  if (long.length > 0)
+    console.log(
+      `- ${long.length} take long and are booted by name, as in 'bootwright matrix ${long[0]}': ${long.join(', ')}`,
+    )
+  if (missing.length > 0)
+    console.log(`- ${missing.length} lack media, 'bootwright images ls' says which: ${missing.join(', ')}`)
+}
+
+function parseTimes(value: string): number {
+  const times = Number(value)
+  if (/^\d+$/.test(value) && times >= 1 && times <= 100) return times
+  throw new UsageError(`--flaky '${value}' is no number of times; give one from 1 to 100`)
 }
 
 async function anyMedia(guests: readonly Guest[]): Promise<boolean> {
@@ -129,11 +215,6 @@ function checkOut(folder: string): void {
     if (!['EEXIST', 'ENOTDIR', 'ENOENT'].includes(code ?? '')) throw error
     throw new UsageError(`--out '${folder}' cannot be a folder: a part of it is a file or cannot be made; name another`)
   }
-}
-
-/** One that says how wide it is: lists are wrapped to that. */
-function hasTerminal(): boolean {
-  return process.stdout.isTTY && process.stdout.columns > 0
 }
 
 /** @param all A guest that could not be booted is a failure. */
@@ -175,67 +256,4 @@ const runJob: RunJob = async ({ guest, engine, named, leftOut }, tell) => {
 function leftOutCell(guest: Guest, engine: EngineChoice): Cell {
   const reason = `${guest.heavy}: 'bootwright matrix ${guest.name}' boots it.`
   return { guest: guest.name, engine, device: columnOf(guest).id, status: 'skipped', levels: [], reason }
-}
-
-/** `keyboard 4/4, 3.2 s`, or why not. */
-function outcome(cell: Cell): string {
-  if (cell.status === 'skipped') return cell.reason ?? 'skipped'
-  const figures = `${cell.level ?? 'no level'} ${levelsReached(cell)}, ${duration(cell.hostTimeMs ?? 0)}`
-  return cell.reason ? `${figures}: ${cell.reason}` : figures
-}
-
-function atATime(): number {
-  return Math.max(1, Math.min(MOST_AT_A_TIME, availableParallelism()))
-}
-
-/** For a terminal: all guests at once, what each shows, and what became of it. */
-async function runWithList(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
-  const cells: Cell[] = []
-  let fatal: unknown
-  const list = new Listr(
-    jobs.map((job, i) => ({
-      title: job.title,
-      task: async (_, task) => {
-        if (fatal) return task.skip(`${job.title}: not started`)
-        let cell: Cell
-        try {
-          cell = await run(job, (level, { guestTimeNs, lastLine }) => {
-            task.output = printable(`${level.name}? ${guestTime(guestTimeNs)} of guest time  ${lastLine}`)
-          })
-        } catch (error) {
-          fatal ??= error
-          throw error
-        }
-        cells[i] = cell
-        if (cell.status === 'skipped') return task.skip(printable(`${job.title}: ${outcome(cell)}`))
-        if (cell.status === 'failed') throw new Error(printable(`${job.title}: ${outcome(cell)}`))
-        task.title = printable(`${job.title}: ${outcome(cell)}`)
-      },
-    })),
-    { concurrent: atATime(), exitOnError: false, rendererOptions: { collapseErrors: false, collapseSkips: true } },
-  )
-  await list.run()
-  if (fatal) throw fatal
-  return cells
-}
-
-const MARKS = { passed: '✓', failed: '✗', skipped: '-' }
-
-/** Elsewhere: a line when a guest is done, and one on standard error each ten seconds while it is not. */
-async function runWithLines(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
-  return inParallel(
-    jobs.map((job) => async () => {
-      let asked = ''
-      const lines = progressLines((line) =>
-        process.stderr.write(`${printable(`bootwright: ${job.title}: ${asked}? ${line}`)}\n`),
-      )
-      const cell = await run(job, (level, progress) => {
-        asked = level.name
-        lines.show(progress)
-      })
-      console.log(printable(`${MARKS[cell.status]} ${job.title}: ${outcome(cell)}`))
-      return cell
-    }),
-    atATime(),
-  )
 }

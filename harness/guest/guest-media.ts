@@ -109,10 +109,16 @@ export function describeMedium(medium: GuestMedium): string {
     case 'file':
       return medium.path
     case 'built':
-      return medium.from.length === 0
-        ? `${medium.name}, built here`
-        : `${medium.name}, made of ${medium.from.map(describeMedium).join(' and ')}`
+      return `${medium.name}, ${madeOf(medium.from)}`
   }
+}
+
+function madeOf(parts: readonly GuestMedium[]): string {
+  if (parts.length === 0) return 'built here'
+  const packages = new Set(parts.map((part) => (part.kind === 'package' ? part.package : '')))
+  if (parts.length > 2 && !packages.has(''))
+    return `made of ${parts.length} files of Debian's packages ${[...packages].join(' and ')}`
+  return `made of ${parts.map(describeMedium).join(' and ')}`
 }
 
 /** What a medium is made of, itself where it is not made of others. */

@@ -116,7 +116,10 @@ const UEFI_FILES: readonly [folder: string, code: string, variables: string][] =
 /** Throws a FirmwareMissingError where the host has no UEFI firmware. */
 export function findUefi(host: FirmwareHost = realHost): UefiFirmware {
   const own = host.env.BOOTWRIGHT_FIRMWARE
-  const places = own ? UEFI_FILES.map(([, ...names]) => [own, ...names] as const) : UEFI_FILES
+  const [[, ...debian]] = UEFI_FILES
+  // As 'bootwright setup --guests' unpacks it where it may not install it.
+  const unpacked = [join(cacheFolder(host), 'packages/ovmf/usr/share/OVMF'), ...debian] as const
+  const places = own ? UEFI_FILES.map(([, ...names]) => [own, ...names] as const) : [...UEFI_FILES, unpacked]
   for (const [folder, ...names] of places) {
     const [code, variables] = names.map((name) => join(folder, name))
     if (host.exists(code) && host.exists(variables)) return { code, variables }

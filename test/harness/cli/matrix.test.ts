@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { main } from '../../../harness/cli/main.js'
+import { shardOf } from '../../../harness/cli/matrix-gates.js'
 import * as guests from '../../../harness/guest/guest.js'
 import { parseMatrix } from '../../../reports/matrix-result.js'
-import { readResults } from '../../../reports/results-folder.js'
+import { measurementsOf } from '../../../reports/measurement.js'
+import { addMeasurement, readResults } from '../../../reports/results-folder.js'
 import { writeMatrix } from '../../../reports/write-matrix.js'
 import { sampleMatrix } from '../../reports/sample.js'
 import { programFloppy } from '../boot-programs.js'
@@ -71,11 +73,69 @@ describe('bootwright matrix', () => {
     const spy = vi.spyOn(guests, 'guestNames').mockReturnValue(['freedos', 'debian-12-amd64-kernel'])
     expect(await matrix('--out', folder)).toBe(4)
     expect(spy).toHaveBeenCalled()
-    const left = /^- Debian 12 amd64.*instructions: 'bootwright matrix debian-12-amd64-kernel' boots it\.$/m
-    expect(said).toMatch(left)
+    expect(said).toMatch(
+      /^- 1 take long and are booted by name, as in 'bootwright matrix debian-12-amd64-kernel': debian-12-amd64-kernel$/m,
+    )
+    expect(said).toMatch(/^- 1 lack media, 'bootwright images ls' says which: freedos$/m)
     expect(said).toContain('No guest was booted, 2 skipped')
     expect(await matrix('freedos', '--all')).toBe(2)
     expect(said).toContain('--all and names of guests contradict each other')
+  })
+
+  describe('without booting', () => {
+    const before = '2026-11-20T00:00:00.000Z'
+    const put = (place: string, date: string, broken = false) => {
+      const matrix = sampleMatrix()
+      const [freedos] = matrix.cells
+      if (broken) {
+        freedos.status = 'failed'
+        freedos.levels[2] = { ...freedos.levels[2], status: 'failed', reason: 'waited 60 s' }
+      }
+      for (const one of measurementsOf({ ...matrix, run: { ...matrix.run, date } })) addMeasurement(one, place)
+    }
+
+    test('folders are merged, a regression against the baseline is named with both pictures and ends with 1', async () => {
+      const [a, b, all] = ['a', 'b', 'all'].map((name) => join(folder, name))
+      put(a, before)
+      put(b, '2026-11-25T00:00:00.000Z', true)
+      expect(await matrix('--merge', a, b, '--out', all, '--baseline', a, '--site', join(all, 'site'))).toBe(1)
+      expect(said).toContain('4 measurements of 2 folders')
+      expect(said).toContain('regressed: FreeDOS on soft: userland worked and is broken: waited 60 s')
+      expect(said).toMatch(
+        / {2}before: .*a\/screenshots\/[\da-f]{32}\.png; after: .*all\/screenshots\/[\da-f]{32}\.png/,
+      )
+      expect(existsSync(join(all, 'site/index.html'))).toBe(true)
+      said = ''
+      expect(await matrix('--no-boot', '--out', a, '--baseline', join(b))).toBe(0)
+      expect(said).toContain('1 improved against the baseline')
+      said = ''
+      expect(await matrix('--since', '2026-11-21', '--out', all)).toBe(0)
+      expect(said).toMatch(/1 regressed since 2026-11-21\nregressed: FreeDOS/)
+      // A matrix.json is a baseline as well.
+      writeMatrix(sampleMatrix(), join(folder, 'old'))
+      expect(await matrix('--no-boot', '--out', b, '--baseline', join(folder, 'old/matrix.json'))).toBe(1)
+      expect(await matrix('--no-boot', '--strict', '--out', a, '--baseline', a)).toBe(0)
+    })
+
+    test.each<[string[], RegExp]>([
+      [['--baseline', '/nowhere'], /--baseline '\/nowhere' is not there/],
+      [['--baseline', '/proc/version'], /--baseline '\/proc\/version' is no JSON/],
+      [['--merge', '/nowhere'], /no folder '\/nowhere' to merge/],
+      [['--since', 'no-such-tag'], /--since 'no-such-tag' is no commit or tag/],
+      [['freedos', '--shard', '3/2'], /--shard '3\/2' is no part; write 2\/5/],
+      [['freedos', '--flaky', '0'], /--flaky '0' is no number of times/],
+      [['freedos', '--no-boot'], /names of guests are for booting/],
+    ])('%j is refused in one sentence', async (args, message) => {
+      put(folder, before)
+      expect(await matrix(...args, '--out', folder)).toBe(2)
+      expect(said).toMatch(message)
+    })
+  })
+
+  test('parts of the guests are all of them together, and none twice', () => {
+    const all = ['e', 'b', 'd', 'a', 'c'].map((name) => ({ name }))
+    const parts = ['1/3', '2/3', '3/3'].map((part) => shardOf(all, part).map(({ name }) => name))
+    expect(parts).toEqual([['a', 'd'], ['b', 'e'], ['c']])
   })
 
   test('refuses two guests of one name', async () => {
@@ -101,7 +161,7 @@ describe('bootwright matrix', () => {
     })
     const out = join(folder, 'out')
     const runs = [paths.slice(0, 2), paths.slice(1)].map((some) => bootwright(['matrix', ...some, '--out', out]))
-    for (const { code, stderr } of await Promise.all(runs)) expect([code, stderr]).toEqual([0, ''])
+    for (const { code, stderr } of await Promise.all(runs)) expect(code, stderr).toBe(0)
     const { measurements, matrix: all, unfiled } = readResults(out)
     expect(unfiled).toEqual([])
     expect(measurements.map(({ cell }) => cell.guest).sort()).toEqual(['one', 'three', 'two', 'two'])
@@ -178,7 +238,7 @@ describe('bootwright matrix', () => {
       expect(old?.measured).toBe(before.run.date)
       const quickly = now.cells.find(({ guest }) => guest === 'quick')
       expect(quickly?.command).toBe('bootwright matrix quick.mjs --engine soft')
-      expect(quickly?.media?.[0]).toMatchObject({ what: 'the floppy drive A', name: 'done.img', bytes: 737280 })
+      expect(quickly?.media?.[0]).toMatchObject({ what: 'floppy A', name: 'done.img', bytes: 737280 })
       const pictures = before.cells.flatMap(({ levels }) =>
         levels.flatMap(({ evidence }) => evidence?.screenshot?.path ?? []),
       )
