@@ -56,10 +56,6 @@ export function reached(cell: Cell, regressed: boolean): Html {
   }`
 }
 
-export function day(date: string): Html {
-  return html`<time datetime="${date}">${date.slice(0, 10)}</time>`
-}
-
 export function minute(date: string): string {
   return `${date.slice(0, 16).replace('T', ' ')} UTC`
 }
