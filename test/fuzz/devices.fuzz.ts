@@ -57,7 +57,7 @@ interface Pair {
 
 interface Known {
   ports: number[]
-  windows: { base: number; size: number }[]
+  windows: { name: string; base: number; size: number }[]
 }
 
 /** Sends back what it is given. */
@@ -105,6 +105,7 @@ export function machinesOfCatalogue(): DeviceSpec[][] {
 
 function pairWith(devices: readonly DeviceSpec[]): Pair {
   const [original, copy] = [bench(devices), bench(devices)]
+  assignBars(original)
   // The bus master is where the recipes want it.
   original.pci(1, 1, 0x20, 0xc000)
   original.pci(1, 1, 4, 5)
@@ -113,6 +114,36 @@ function pairWith(devices: readonly DeviceSpec[]): Pair {
     windows: original.memory.describe().filter(({ kind }) => kind === 'mmio'),
   }
   return { devices, original, copy, start: original.pc.save(), known }
+}
+
+/** Gives every function of the PCI bus its registers, as firmware does, and lets it read and write memory. */
+function assignBars({ pci, ports }: Bench): void {
+  let [port, address] = [0xd000, 0xe000_0000]
+  const read = (device: number, fn: number, register: number) => {
+    ports.write(0xcf8, 0x8000_0000 + device * 0x800 + fn * 0x100 + register, 4)
+    return ports.read(0xcfc, 4)
+  }
+  for (let device = 2; device < 32; device++) {
+    if (read(device, 0, 0) === 0xffff_ffff) continue
+    const registers = [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24]
+    for (const register of registers) {
+      pci(device, 0, register, 0xffff_ffff)
+      const mask = read(device, 0, register)
+      if (mask === 0) continue
+      if (mask & 1) {
+        pci(device, 0, register, port)
+        port += 0x100
+        continue
+      }
+      const size = -(mask & ~15) >>> 0
+      address = Math.ceil(address / size) * size
+      pci(device, 0, register, address)
+      address += size
+      // The next is the high half of a wide one.
+      if ((mask & 6) === 4) pci(device, 0, registers.splice(registers.indexOf(register) + 1, 1)[0], 0)
+    }
+    pci(device, 0, 4, 7)
+  }
 }
 
 /** Made once; each case starts both machines of one from the same state. */
@@ -158,9 +189,11 @@ function fill(memory: MemoryMap, page: number, seed: number): void {
 /** One access, or the few that it takes to get a device going. */
 function make(random: Random, known: Known): Access[] {
   const size = random.pick(SIZES)
-  const value = random.chance(3) ? random.below(16) : random.u32()
+  const page = random.below(RAM / 4096)
+  // Small ones, and pages of RAM, in which rings may be.
+  const value = random.chance(3) ? random.below(16) : random.chance(4) ? random.pick([page, page * 4096]) : random.u32()
   const byte = (port: number, byteValue: number): Access => ({ out: port, size: 1, value: byteValue & 0xff })
-  switch (random.below(18)) {
+  switch (random.below(19)) {
     case 0:
       return [{ run: random.below(random.pick(STEPS)) }]
     case 1:
@@ -223,6 +256,14 @@ function make(random: Random, known: Known): Access[] {
         byte(base, random.below(random.pick([16, 64, 256]))),
         random.chance(4) ? { in: base + 1, size } : { out: base + 1, size, value },
       ]
+    }
+    case 12: {
+      const nvme = known.windows.find(({ name }) => name === 'nvme registers')?.base
+      if (nvme === undefined) return []
+      const write = (offset: number, word: number): Access => ({ write: nvme + offset, size: 4, value: word })
+      if (random.chance(3)) return [write(0x1000 + 4 * random.below(6), random.below(24)), { run: 20_000 }]
+      const queues = [write(0x24, 0x0017_0017), write(0x28, page * 4096), write(0x30, 4096 * random.below(RAM / 4096))]
+      return [write(0x14, 0), ...queues, write(0x14, 0x0046_0001), write(0x1000, random.below(24)), { run: 300_000 }]
     }
     case 11: {
       // A string instruction at one port: data ports want more than one.
