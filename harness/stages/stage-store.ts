@@ -31,8 +31,13 @@ export async function stageKey({ name, config, parent, steps }: StageParts): Pro
   // Its firmware, too: another SeaBIOS is another machine.
   const whole = config && { ...config, firmware: firmwarePaths(config.firmware) }
   const inputs = whole ? (await inputsOf(whole, media)).map(({ what, sha256 }) => [what, sha256]) : []
-  const all = JSON.stringify([version(), name, whole && stageKeyPart(whole), inputs, parent, steps])
+  const all = JSON.stringify([version(), name, whole && stageKeyPart(whole), inputs, parent, plain(steps)])
   return createHash('sha256').update(all).digest('hex')
+}
+
+/** Another import above, or another indentation, makes no other steps of them: vitest numbers imports. */
+function plain(steps: string): string {
+  return steps.replace(/__vi(te_ssr)?_import_\d+__/g, 'imported').replace(/^[ \t]+/gm, '')
 }
 
 /** In what BOOTWRIGHT_CACHE names, else in `node_modules/.cache`, or the user's cache where there is no such folder. */

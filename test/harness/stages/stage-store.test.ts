@@ -20,6 +20,14 @@ describe('the key of a stage', () => {
     expect(await key({}, { floppies: [image('other.img', 1)] })).toBe(await key())
   })
 
+  test('is the same whatever number the test runner gives an import, and wherever the steps stand', async () => {
+    const steps = (number: number, indent: string) =>
+      `async (vm) => {\n${indent}await (0,__vite_ssr_import_${number}__.expect)(vm.screen).toHaveText("a  b");\n}`
+    const one = await key({ steps: steps(0, '\t') })
+    expect(await key({ steps: steps(3, '    ') })).toBe(one)
+    expect(await key({ steps: steps(0, '\t').replace('a  b', 'a b') })).not.toBe(one)
+  })
+
   test.each<[string, object, object]>([
     ['its name', { name: 'other' }, {}],
     ['its steps', { steps: 'async (vm) => { await vm.wait(1) }' }, {}],
