@@ -74,7 +74,7 @@ async function bundleShared() {
     format: 'esm',
     plugins: [ownPlaces(shared)],
     // With native parts, a user's own, large and seldom needed, or without a file of its licence.
-    external: ['koffi', 'sharp', 'tsx', 'vitest', 'tesseract.js', '@xterm/headless', 'xz-decompress', 'undici'],
+    external: ['koffi', 'sharp', 'tsx', 'vitest', 'ssh2', 'tesseract.js', '@xterm/headless', 'xz-decompress', 'undici'],
     banner: {
       js: `import { createRequire as requireOf } from 'node:module';const bundlePlace = import.meta.url, require = requireOf(bundlePlace);`,
     },
