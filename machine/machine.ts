@@ -5,7 +5,9 @@
 
 import type { MachineDebugger } from './debug/machine-debugger.js'
 import type { MachineLog } from './debug/machine-log.js'
+import type { MachineParts } from './debug/machine-parts.js'
 import type { PlacedFile } from './debug/symbols/symbols.js'
+import type { AccessSize } from './device.js'
 import type { DeviceSpec } from './devices/catalogue.js'
 import type { Display } from './devices/display/display.js'
 import type { BiosKeys } from './firmware/bios-keyboard.js'
@@ -152,6 +154,10 @@ export interface Machine {
   isStuck(): boolean
   /** What the guest asked of its LAN, the last of it. */
   requests(): LoggedRequest[]
+  /** What a monitor shows of it. */
+  parts?(): MachineParts | undefined
+  /** A port as a CPU sees it; without a value it is read. */
+  port?(address: number, size: AccessSize, value?: number): number
   /** All that it has to tell of its guest. */
   report(): MachineReport
   /**

@@ -19,7 +19,8 @@ import { formatRegisters } from './cpu/registers.js'
 import { ARENA_GUEST } from './cpu/soft/layout.js'
 import { MachineDebugger } from './debug/machine-debugger.js'
 import { MachineLog } from './debug/machine-log.js'
-import type { Field, State, Stateful, StateTable, Warn } from './device.js'
+import type { MachineParts } from './debug/machine-parts.js'
+import type { AccessSize, Field, State, Stateful, StateTable, Warn } from './device.js'
 import type { CharBackend } from './devices/device-type.js'
 import type { Display } from './devices/display/display.js'
 import { NO_DISPLAY } from './devices/display/no-display.js'
@@ -31,7 +32,7 @@ import { type BlockDevice, MediumError } from './media/block-device.js'
 import { type DriveId, floppyDrive, type RemovableDrive } from './media/drive-id.js'
 import { Overlay, type OverlayImage } from './media/overlay.js'
 import type { LoggedRequest } from './network/lan/request-log.js'
-import { MachineNetwork } from './network/machine-network.js'
+import { MachineNetwork, type NicSpec } from './network/machine-network.js'
 import { isOutsideInput } from './network/outside.js'
 import type { MachineReport, UnhandledAccess } from './report.js'
 import { checkState, type LikeState } from './state/check-state.js'
@@ -93,6 +94,7 @@ export class VirtualMachine implements Machine, Stateful {
   readonly warnings = new Warnings()
   /** What a device asked for from inside an access; done when the engine is out of the instruction. */
   private exitDue: MachineExit | undefined
+  private readonly nics: readonly NicSpec[]
   private stopRequested = false
   private tellsIo = false
   /** The last run ended in a reset: it is done when the machine runs on, so that what was on the screen can be looked at. */
@@ -160,6 +162,7 @@ export class VirtualMachine implements Machine, Stateful {
       onOutside,
     } = options
     const told = { onFrame, onRequest, onTrunk, onOutside }
+    this.nics = nics
     this.network =
       nics.length > 0 ? new MachineNetwork({ nics, clock, warn, contents, epoch, trunk, ...told }) : undefined
     this.board = type.build({
@@ -468,6 +471,31 @@ export class VirtualMachine implements Machine, Stateful {
       backtraces: this.debugTarget.backtraces(),
       mouse: this.board.mouse.reporting,
     }
+  }
+
+  parts(): MachineParts {
+    const { types, devices, irqs } = this.board
+    const pci = this.board.pci.functions()
+    return {
+      devices: devices.map((device) => ({ name: device.name, type: types[device.name], state: saveState(device) })),
+      memory: this.memory.describe(),
+      ports: this.ports.ranges(),
+      pci: pci.map(({ device, function: number, pci: { name, config } }) => ({
+        device,
+        function: number,
+        name,
+        config,
+      })),
+      media: [...this.media].map(([drive, { size, readOnly }]) => ({ drive, size, readOnly })),
+      irqs: irqs.assertedSources,
+      nics: this.nics.map(({ id, type }) => ({ id, type })),
+    }
+  }
+
+  port(address: number, size: AccessSize, value?: number): number {
+    if (value === undefined) return this.ports.read(address, size)
+    this.ports.write(address, value, size)
+    return value
   }
 
   private unhandled(): UnhandledAccess[] {

@@ -21,6 +21,7 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   stages: async () => (await import('./stages.js')).stagesCommand(),
   measure: async () => (await import('./measure.js')).measureCommand(),
   coverage: async () => (await import('./coverage.js')).coverageCommand(),
+  monitor: async () => (await import('./monitor.js')).monitorCommand(),
   image: async () => (await import('./image.js')).imageCommand(),
   images: async () => (await import('./images.js')).imagesCommand(),
   devices: async () => (await import('./devices.js')).devicesCommand(),

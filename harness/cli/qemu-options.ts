@@ -39,11 +39,11 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   ...{ name: nothing, pidfile: nothing, icount: nothing },
   machine: (value) => machine('machine', value),
   M: (value) => machine('M', value),
-  monitor: (value) => (value === 'none' ? [] : refused('monitor', NO_MONITOR)),
+  monitor: (value) => (value === 'none' ? [] : ['--monitor', value]),
+  qmp: (value) => ['--qmp', value],
 }
 
-const NO_MONITOR =
-  'there is no monitor here; --keys and --until-text drive a run, and a test has vm.media, vm.power and vm.snapshot()'
+const NO_MONITOR = '--monitor unix:PATH is a monitor, and --qmp unix:PATH the same for programs'
 const NO_TRACE = '--log io,irq,int tells what the machine does; --log help lists what there is'
 const NO_SOUND = 'this machine has no sound card yet; leave it out'
 const NO_USB = 'this machine has no USB; its keyboard and mouse are PS/2, so leave it out'
@@ -61,7 +61,7 @@ const REFUSED: { readonly [name: string]: string } = {
   ...{ usb: NO_USB, usbdevice: NO_USB },
   ...{ sdl: NO_WINDOW, gtk: NO_WINDOW, curses: NO_WINDOW, 'full-screen': NO_WINDOW, spice: NO_WINDOW },
   ...{ loadvm: NO_MIGRATION, incoming: NO_MIGRATION },
-  ...{ qmp: NO_MONITOR, mon: NO_MONITOR, 'qmp-pretty': NO_MONITOR },
+  ...{ mon: NO_MONITOR, 'qmp-pretty': NO_MONITOR },
   ...{ dtb: LINUX_ALONE, shim: LINUX_ALONE },
   blockdev: 'give the image by -drive file=PATH, --disk, --cdrom or --floppy',
   chardev: '--serial takes a file or stdio',

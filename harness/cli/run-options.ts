@@ -22,10 +22,11 @@ import { nearest } from '../words/nearest.js'
 import { UsageError } from './errors.js'
 import { type GdbFlags, type GdbRequest, parseGdb } from './gdb-options.js'
 import { type LogFlags, parseLog } from './log-options.js'
+import { type MonitorFlags, type MonitorRequest, parseMonitors } from './monitor-options.js'
 import { parseViews, type ViewFlags, type ViewRequest } from './view-options.js'
 
 /** As commander hands them over. */
-export interface RunFlags extends ViewFlags, GdbFlags, LogFlags {
+export interface RunFlags extends ViewFlags, GdbFlags, LogFlags, MonitorFlags {
   /** The machine's, by the table's attributes (`harness/options/`). */
   [attribute: string]: unknown
   timeout?: string
@@ -74,6 +75,9 @@ export interface RunRequest {
   json: boolean
   views: ViewRequest
   gdb: GdbRequest | undefined
+  monitors: MonitorRequest
+  /** The machine does not begin before a debugger or a monitor lets it. */
+  paused: boolean
   /** What the guest says when it cannot go on; undefined: what is known of it, and of known systems. */
   failOn: false | Pattern[] | undefined
 }
@@ -94,12 +98,20 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
       ? { ...withPart(DEFAULTS, given), ...(flags.record !== undefined && { record: flags.record }) }
       : withPart({}, given)
   const views = parseViews(flags)
-  const gdb = parseGdb(flags)
+  const monitors = parseMonitors(flags)
+  const isAsked = monitors.monitor !== undefined || monitors.qmp !== undefined
+  // A monitor can let it go as well.
+  const gdb = parseGdb(isAsked && flags.gdb === undefined ? {} : flags)
   if (gdb && given.engine === 'kvm')
     throw new UsageError('--gdb needs the soft engine, which can stop at any instruction; leave out --engine kvm')
   if (gdb && flags.record !== undefined)
     throw new UsageError('--record keeps all that comes from outside, which of a debugger it cannot; leave out --gdb')
   if (gdb) machine.engine = 'soft'
+  const atTerminal = monitors.monitor === 'stdio' ? '--monitor' : monitors.qmp === 'stdio' ? '--qmp' : undefined
+  if (atTerminal && (flags.serial === 'stdio' || flags.json))
+    throw new UsageError(
+      `${atTerminal} stdio and ${flags.json ? '--json' : '--serial stdio'} both want standard output; give the monitor a socket, as in unix:monitor.sock`,
+    )
   const log = parseLog(flags)
   if (log) machine.log = log
   const isViewed = views.uiPort !== undefined || views.vnc !== undefined
@@ -122,7 +134,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     write,
     steps: parseActs(acts, isViewed, parseLayout(flags.layout, acts)),
     timeoutMs:
-      flags.timeout === undefined && (isViewed || gdb)
+      flags.timeout === undefined && (isViewed || gdb || isAsked)
         ? Number.POSITIVE_INFINITY
         : parseTimeout('--timeout', flags.timeout ?? DEFAULT_TIMEOUT) / 1e6,
     guestTimeoutNs: flags.guestTimeout === undefined ? undefined : parseTimeout('--guest-timeout', flags.guestTimeout),
@@ -130,7 +142,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     serial: flags.serial,
     debugcon: flags.debugcon,
     json: flags.json ?? false,
-    ...{ views, gdb },
+    ...{ views, gdb, monitors, paused: flags.paused ?? false },
     failOn: flags.failOn === false ? false : flags.failOn?.map((regex) => parsePattern(regex, '--fail-on')),
   }
   checkOutputNames(request)

@@ -14,8 +14,10 @@ import { upstreamFunctions } from '../vm/upstream.js'
 import { evidence } from '../words/evidence.js'
 import { progressLine } from '../words/progress-words.js'
 import { complain, EXIT } from './errors.js'
+import { gdbAddress } from './gdb-options.js'
 import { paragraphs } from './help.js'
 import { machineOptions, prepareMachine } from './machine-options.js'
+import { Monitors } from './monitors.js'
 import { openSink, type Sink, streamSink } from './outputs.js'
 import { type Act, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from './run-options.js'
 import { errorJson, exitCodeOf, printJson, RUN_JSON, type RunJson, runJson, summary } from './run-report.js'
@@ -54,7 +56,9 @@ export function runCommand(): Command {
     .option('--ui-port <n>', "the live view's port (default: any that is free)")
     .option('--vnc <display>', 'a live view for VNC viewers: :1 for port 5901 of this host, or 0.0.0.0:1,password=FILE')
     .option('--gdb <port>', "a server for gdb's 'target remote', on this host alone: :1234 (soft engine)")
-    .option('--paused', 'the machine stands still until the debugger lets it begin')
+    .option('--paused', 'the machine stands still until the debugger or the monitor lets it begin')
+    .option('--monitor <where>', "QEMU's monitor: stdio, unix:PATH or :PORT, for 'bootwright monitor' as well")
+    .option('--qmp <where>', 'the same as JSON for programs, as QMP has it: unix:PATH or :PORT')
     .option('--log <items>', "what the machine tells as it runs, QEMU's -d: int,cpu_reset,io … (--log help lists them)")
     .option('--log-file <file>', "where to, QEMU's -D (default: standard error)")
     .option(
@@ -104,6 +108,7 @@ async function runMachine(request: RunRequest): Promise<number> {
   let vm: VmThread | undefined
   let views: Views | undefined
   let gdb: GdbServer | undefined
+  let monitors: Monitors | undefined
   let failure: unknown
   const guarded = (work: () => void) => {
     try {
@@ -135,7 +140,15 @@ async function runMachine(request: RunRequest): Promise<number> {
     if (ending.asked) return complainInterrupted(request)
     if (request.serial === 'stdio') forwardInput(vm)
     views = await openViews(request, vm)
+    if (request.paused) vm.debug({ kind: 'gdb-wait' })
     gdb = await openGdb(request, vm)
+    const running = vm
+    monitors = await Monitors.open(request.monitors, running, async (address) => {
+      if (gdb) return `gdb: target remote ${gdb.host}:${gdb.port} is there already`
+      gdb = await openGdb({ ...request, gdb: gdbAddress(address) }, running)
+      return `gdb: target remote ${gdb?.host}:${gdb?.port}`
+    })
+    views?.monitor(monitors.console)
     const result = await vm.run({
       steps: request.steps,
       hostTimeoutMs: request.timeoutMs,
@@ -148,6 +161,10 @@ async function runMachine(request: RunRequest): Promise<number> {
     const { screenshot } = request
     const pictured = screenshot !== undefined && !result.lost && (await takeScreenshot(vm, result, screenshot))
     if (request.saveSnapshot !== undefined && !result.lost) await saveSnapshot(vm, request.saveSnapshot)
+    if (monitors.hasQuit && result.outcome === 'interrupted') {
+      process.stderr.write("bootwright: the machine was ended by the monitor's quit\n")
+      return EXIT.ok
+    }
     report(request, vm, result, pictured)
     return exitCodeOf(result)
   } catch (error) {
@@ -157,6 +174,7 @@ async function runMachine(request: RunRequest): Promise<number> {
   } finally {
     ending.forget()
     await views?.close('the run has ended')
+    await monitors?.close()
     await gdb?.close()
     await vm?.close()
     for (const sink of Object.values(sinks)) sink?.close()
@@ -194,7 +212,6 @@ async function openViews({ views, guest }: RunRequest, vm: VmThread): Promise<Vi
 
 async function openGdb({ gdb }: RunRequest, vm: VmThread): Promise<GdbServer | undefined> {
   if (!gdb) return undefined
-  if (gdb.paused) vm.debug({ kind: 'gdb-wait' })
   const server = await GdbServer.open(gdb, vm)
   const host = gdb.host.includes(':') ? `[${gdb.host}]` : gdb.host
   const waits = gdb.paused ? '; the machine waits for it' : ''

@@ -1,6 +1,7 @@
 /** Opens the views that were asked for, around a machine's thread. */
 import { readFileSync } from 'node:fs'
 import { type LiveMachine, LiveScreen } from '../live/live-machine.js'
+import type { MonitorConsole } from '../live/monitor-console.js'
 import { type ViewOptions, ViewServer } from '../live/view-server.js'
 import { PASSWORD_LENGTH } from '../live/vnc-auth.js'
 import { VncServer } from '../live/vnc-server.js'
@@ -46,6 +47,11 @@ export class Views {
 
   get server(): ViewServer | undefined {
     return this.page
+  }
+
+  /** The page has a monitor. */
+  monitor(console: MonitorConsole): void {
+    if (this.page) this.page.console = console
   }
 
   onSerial(bytes: Uint8Array): void {

@@ -18,12 +18,13 @@ export class GdbServer {
   static async open({ host, port }: GdbAddress, vm: VmThread): Promise<GdbServer> {
     const server = createServer()
     await listen(server, port, host, `--gdb: port ${port}`)
-    return new GdbServer(server, vm)
+    return new GdbServer(server, vm, host)
   }
 
   private constructor(
     private readonly server: Server,
     private readonly vm: VmThread,
+    readonly host: string,
   ) {
     server.on('connection', (socket) => this.serve(socket))
   }

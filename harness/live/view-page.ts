@@ -28,11 +28,17 @@ export function viewPage({ title, tools }: ViewPageOptions): string {
   <button type="button" id="mouse" aria-pressed="false">Capture mouse</button>
   <button type="button" id="keyboard" class="touch">Keyboard</button>
   <button type="button" id="full">Full screen</button>
+  <button type="button" id="monitor-button" aria-expanded="false" aria-controls="monitor">Monitor</button>
   <button type="button" id="serial-button" aria-expanded="false" aria-controls="serial">Serial line</button>
 ${tools ? TOOLS : ''}</div>
 <main>
   <div id="view"><div id="screen"></div><div id="glass" hidden><div id="box" hidden></div></div></div>
-${tools ? RECORDING : ''}  <section id="serial" hidden>
+${tools ? RECORDING : ''}  <section id="monitor" hidden>
+    <h2>Monitor</h2>
+    <pre id="monitor-text" tabindex="0" role="log" aria-label="What the monitor answers"></pre>
+    <form id="monitor-form"><input id="monitor-line" aria-label="A line for the monitor" placeholder="info registers, x/8xw $eip, help …" autocomplete="off" spellcheck="false"></form>
+  </section>
+  <section id="serial" hidden>
     <h2>COM1</h2>
     <pre id="serial-text" tabindex="0" aria-label="COM1's output; what you type goes to it"></pre>
   </section>

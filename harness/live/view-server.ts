@@ -21,6 +21,8 @@ import { listen } from './vnc-server.js'
 const ownFile = (name: string) => readFile(new URL(`page/${name}`, import.meta.url), 'utf8')
 const LOOPBACK = '127.0.0.1'
 const MAX_MESSAGE = 1 << 20
+/** Characters of a line for the monitor. */
+const LONGEST_LINE = 1000
 /** How long pages may take to go, ms. */
 const GRACE = 500
 /** Serial text that a page which is opened later still gets, characters. */
@@ -40,6 +42,8 @@ export type ViewMessage =
   /** Of codegen. */
   | { kind: 'lines'; lines: readonly string[] }
   | { kind: 'note'; text: string }
+  /** What the monitor answers. */
+  | { kind: 'monitor'; text: string }
 
 /** What it says. */
 export type PageMessage = { readonly kind: string; readonly [name: string]: unknown }
@@ -62,6 +66,8 @@ export class ViewServer {
   private readonly pages = new Map<WebSocket, { isBehind: boolean }>()
   private readonly lasting = new Map<string, ViewMessage>()
   private serial = ''
+  /** Answers what the page's monitor is asked. */
+  console: { answer(line: string): Promise<string> } | undefined
   private readonly novnc = dirname(dirname(createRequire(import.meta.url).resolve('@novnc/novnc')))
 
   /** Rejects with a ViewError. */
@@ -206,12 +212,12 @@ export class ViewServer {
   private servePage(page: WebSocket): void {
     this.pages.set(page, { isBehind: false })
     page.on('close', () => this.pages.delete(page))
-    page.on('message', (data: Buffer) => this.hear(data.toString('utf8')))
+    page.on('message', (data: Buffer) => this.hear(data.toString('utf8'), page))
     this.tellAll(page)
   }
 
   /** The page is ours, but what comes over a socket is anyone's. */
-  private hear(text: string): void {
+  private hear(text: string, page: WebSocket): void {
     const { machine, onSerial, onTool } = this.options
     const message = messageOf(text)
     switch (message?.kind) {
@@ -227,9 +233,18 @@ export class ViewServer {
         if (typeof message.text === 'string' && onSerial?.(new TextEncoder().encode(message.text)) === false)
           this.tell({ kind: 'serial', text: NOT_TAKEN })
         break
+      case 'monitor':
+        if (typeof message.line === 'string') this.ask(message.line.slice(0, LONGEST_LINE), page)
+        break
       default:
         if (message) onTool?.(message)
     }
+  }
+
+  private ask(line: string, page: WebSocket): void {
+    const tell = (text: string) => this.sendTo(page, { kind: 'monitor', text })
+    if (this.console) this.console.answer(line).then(tell, () => tell('the machine has ended\n'))
+    else tell('there is no monitor here\n')
   }
 
   /** Keys that a browser cannot give away. */

@@ -95,6 +95,8 @@ export type Command =
   | { method: 'restore'; parts: SnapshotParts }
   | { method: 'trace'; on: boolean }
   | { method: 'debug'; question: DebugQuestion }
+  /** A line of a monitor's. */
+  | { method: 'monitor'; line: string; cpu: number }
 export type Request = Command & { id: number }
 
 /** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */

@@ -6,7 +6,6 @@
 import type { DebugStop } from '../../machine/debug/debug-target.js'
 import { GdbSession, type Resume } from '../../machine/debug/gdb/session.js'
 import type { MachineDebugger } from '../../machine/debug/machine-debugger.js'
-import { monitor } from '../../machine/debug/monitor.js'
 import type { Machine, MachineExit } from '../../machine/machine.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { describeExit } from '../words/exit-words.js'
@@ -32,6 +31,9 @@ export class DebugGate {
   private wanted = false
   /** It is not to go on before a debugger has let it. */
   private waits = false
+  private stands = false
+  /** Why there is no history. */
+  private why: string | undefined
   private readonly sleeper = new Int32Array(new SharedArrayBuffer(4))
 
   /**
@@ -42,6 +44,8 @@ export class DebugGate {
     private readonly machine: Machine,
     private readonly tell: (bytes: Uint8Array) => void,
     private readonly history?: History,
+    /** What `monitor COMMAND` answers. */
+    private readonly monitor: (line: string, cpu: number) => string = () => '',
   ) {}
 
   /** The machine is not to begin before a debugger lets it: QEMU's `-S`. */
@@ -56,25 +60,30 @@ export class DebugGate {
     const target = machine.debugTarget
     if (!target) return
     this.session?.close()
-    const why = this.beginHistory()
-    this.session = new GdbSession(
-      target,
-      this.tell,
-      (line, cpu) =>
-        monitor(
-          {
-            target,
-            report: () => machine.report(),
-            now: () => machine.now(),
-            instructions: () => machine.instructions(),
-            history: () => why ?? this.history?.describe() ?? 'none: it needs the soft engine',
-          },
-          line,
-          cpu,
-        ),
-      this.history?.isActive,
-    )
+    this.why = this.beginHistory()
+    this.session = new GdbSession(target, this.tell, this.monitor, this.history?.isActive)
     this.wanted = true
+  }
+
+  /** For people: how far the machine can be gone back. */
+  describeHistory(): string {
+    return this.why ?? this.history?.describe() ?? 'none: it needs the soft engine, and no recording'
+  }
+
+  /** Stands still until `resume`. */
+  pause(): void {
+    this.wait()
+  }
+
+  /** False: a debugger holds the machine. */
+  resume(): boolean {
+    if (this.session && this.stands) return false
+    this.waits = false
+    return true
+  }
+
+  get isPaused(): boolean {
+    return this.stands
   }
 
   /** Returns why there is none. */
@@ -121,6 +130,20 @@ export class DebugGate {
   }
 
   private stand(
+    target: MachineDebugger,
+    why: DebugStop,
+    poll: () => boolean,
+    end?: MachineExit,
+  ): MachineExit | undefined {
+    this.stands = true
+    try {
+      return this.standUntil(target, why, poll, end)
+    } finally {
+      this.stands = false
+    }
+  }
+
+  private standUntil(
     target: MachineDebugger,
     why: DebugStop,
     poll: () => boolean,

@@ -2,6 +2,7 @@
  * A machine whose past can be gone back to while a debugger holds it (`history.ts`). Where nobody debugs, it is the machine.
  * What comes from outside while it is in its past waits until it is in the present again.
  */
+import type { AccessSize } from '../../machine/device.js'
 import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
 import type { InputEvent, InputQueue } from '../../machine/input.js'
 import type { Machine, MachineExit, MachineOptions } from '../../machine/machine.js'
@@ -131,6 +132,14 @@ export class DebuggedMachine implements Machine {
 
   requests() {
     return this.machine.requests()
+  }
+
+  parts() {
+    return this.machine.parts?.()
+  }
+
+  port(address: number, size: AccessSize, value?: number): number {
+    return this.machine.port?.(address, size, value) ?? 0
   }
 
   report() {

@@ -201,6 +201,10 @@ export class RecordedMachine implements Machine {
     return this.machine.requests()
   }
 
+  parts() {
+    return this.machine.parts?.()
+  }
+
   report(): MachineReport {
     return this.machine.report()
   }

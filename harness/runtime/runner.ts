@@ -129,6 +129,7 @@ export class Runner {
   private pace: Pace | undefined
   private readonly outsidePace = new Pace()
   private stopAsked = false
+  private runs = false
   /** What of the test's own failed while the guest ran. */
   private broken: string | undefined
   private shots: Shot[] = []
@@ -193,6 +194,7 @@ export class Runner {
     this.phases.configure(script.phases)
     this.failsEarly = script.failOn !== false
     let end: StepFailed | undefined
+    this.runs = true
     this.display.passed()
     this.tracer?.begin(script.title)
     for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
@@ -213,6 +215,7 @@ export class Runner {
       }
       if (end) break
     }
+    this.runs = false
     this.tracer?.end()
     return this.result(end)
   }
@@ -220,6 +223,11 @@ export class Runner {
   /** From now on tells what is done and shown; undefined: no more. */
   trace(tell: ((event: TraceInput) => void) | undefined): void {
     this.tracer = tell && new Tracer(this.machine, this.display, tell)
+  }
+
+  /** A script runs. */
+  get isRunning(): boolean {
+    return this.runs
   }
 
   /** The script is to end, and nothing that it waits for is worth waiting for. */

@@ -21,6 +21,7 @@ import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 import { DebugGate } from './debug-gate.js'
 import { answerDebug } from './debug-questions.js'
 import { DebuggedMachine } from './debugged-machine.js'
+import { LiveMonitor } from './live-monitor.js'
 import { Lockstep } from './lockstep.js'
 import { OutsideGate } from './outside-gate.js'
 import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
@@ -34,6 +35,7 @@ let control: MessagePort
 let running = 0
 let gate: DebugGate
 const outside = new OutsideGate()
+let monitor: LiveMonitor
 /** undefined: it has its network for itself. */
 let lockstep: Lockstep | undefined
 
@@ -98,7 +100,22 @@ async function main(): Promise<void> {
       fonts: () => machineFonts(start.config),
     },
   )
-  gate = new DebugGate(runner.machine, (bytes) => tell({ kind: 'gdb', bytes }), debugged?.history)
+  const { machine } = runner
+  gate = new DebugGate(
+    machine,
+    (bytes) => tell({ kind: 'gdb', bytes }),
+    debugged?.history,
+    (line, cpu) => monitor.answer(line, cpu),
+  )
+  monitor = new LiveMonitor(machine, {
+    input: (event) => runner.input(event),
+    save: () => runner.save(),
+    load: (state) => runner.load(state),
+    pause: () => gate.pause(),
+    resume: () => gate.resume(),
+    isPaused: () => gate.isPaused || !runner.isRunning,
+    history: () => gate.describeHistory(),
+  })
   const { engine, engineReason } = runner.machine
   tell({ kind: 'ready', engine, engineReason })
 
@@ -171,6 +188,8 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       return runner.read(request.area)
     case 'debug':
       return answerDebug(request.question, runner.machine.debugTarget, start.config.record !== undefined)
+    case 'monitor':
+      return monitor.answer(request.line, request.cpu)
     case 'requests':
       return runner.machine.requests()
     case 'outside':

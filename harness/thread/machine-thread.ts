@@ -291,6 +291,11 @@ export class VmThread {
     return this.ask({ method: 'insert', drive, medium })
   }
 
+  /** What a monitor answers to a line; also while a script runs. */
+  monitor(line: string, cpu = 0): Promise<string> {
+    return this.askMeanwhile({ method: 'monitor', line, cpu })
+  }
+
   /** Memory, registers and symbols, between scripts. Rejects with a VmError of the name DebugError. */
   askDebug(question: DebugQuestion): Promise<unknown> {
     return this.ask({ method: 'debug', question })

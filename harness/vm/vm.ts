@@ -216,6 +216,11 @@ export class Vm {
     await this.driver.ask((thread) => thread.askDebug({ what: 'core', cpu: 0, path: resolve(path) }))
   }
 
+  /** What QEMU's monitor would answer: `vm.monitor('info pic')`, `vm.monitor('x/8xw kmain')`; `help` lists all. */
+  monitor(line: string, { cpu = 0 }: { cpu?: number } = {}): Promise<string> {
+    return this.driver.ask((thread) => thread.monitor(line, cpu))
+  }
+
   /**
    * What the action costs the guest: instructions and guest time, exactly, and the same on every host. On the soft engine.
    * Begin and end it at an instruction (`breakAt`) or a byte to leave out what the guest does while it waits.

@@ -1,5 +1,6 @@
 /** What a board is built into, and what the virtual machine knows of it: the contract between `boards/` and `virtual-machine.ts`. */
 import type { MemoryMap } from '../bus/memory-map.js'
+import type { PciBus } from '../bus/pci.js'
 import type { PortBus } from '../bus/port-bus.js'
 import type { IrqRouter } from '../chipset/irq-router.js'
 import type { MachineClock } from '../clock.js'
@@ -62,6 +63,7 @@ export interface Board {
   /** Changes a medium. Throws an Error where it does not fit, or there is no such drive. */
   insert(drive: RemovableDrive, medium: BlockDevice | undefined): void
   readonly power: BoardPower
+  readonly pci: PciBus
   /** The devices' interrupt lines. */
   readonly irqs: IrqRouter
 }

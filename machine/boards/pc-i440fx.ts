@@ -335,6 +335,7 @@ export function pcI440fx(chassis: Chassis): Board {
       smmChanged: (inSmm) => host.setSmm(inSmm),
     },
     irqs: router,
+    pci,
     display: devices.find(({ display }) => display)?.display,
     keyboard,
     mouse,

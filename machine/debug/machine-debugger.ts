@@ -80,6 +80,12 @@ export class MachineDebugger implements DebugTarget {
     this.changed(() => this.engine.setState(wanted, cpu))
   }
 
+  /** Does something to the machine that a debugger wants done. */
+  act(work: () => void): void {
+    work()
+    this.changed(work)
+  }
+
   private changed(again: () => void): void {
     this.touched = true
     this.onChange?.(again)

@@ -1,9 +1,23 @@
 /** What a person asks of a machine that stands still, in QEMU's words: `info registers`, `x/8xw 0x7c00`. */
+
+import { cpuDump } from '../cpu/cpu-dump.js'
 import type { TableState } from '../cpu/engine.js'
-import { formatRegisters } from '../cpu/registers.js'
 import type { MachineReport } from '../report.js'
 import { presentPages, readLinear, translate } from './linear-memory.js'
 import type { MachineDebugger } from './machine-debugger.js'
+import type { MachineParts } from './machine-parts.js'
+import {
+  apicLines,
+  blockLines,
+  deviceLines,
+  ioApicLines,
+  irqLines,
+  networkLines,
+  pciLines,
+  picLines,
+  treeLines,
+} from './monitor-devices.js'
+import { ExpressionError, evaluate } from './monitor-expression.js'
 
 export interface Monitored {
   target: MachineDebugger
@@ -11,34 +25,68 @@ export interface Monitored {
   /** Guest time, ns. */
   now(): number
   instructions(): number
-  /** How far it can be gone back. */
-  history(): string
+  /** undefined: nothing of it can be shown. */
+  parts(): MachineParts | undefined
+  /** What a port of `size` bytes answers, or is given. */
+  port(address: number, size: 1 | 2 | 4, value?: number): number
 }
 
-interface Command {
+export interface Command<M = Monitored> {
   names: readonly string[]
   parameters?: string
   help: string
-  run(machine: Monitored, cpu: number, parameters: string): string
+  run(machine: M, cpu: number, parameters: string): string
+}
+
+/** Of something that only some machines show. */
+const ofParts = (show: (parts: MachineParts, cpu: number, parameters: string) => string): Command['run'] => {
+  return (machine, cpu, parameters) => {
+    const parts = machine.parts()
+    return parts ? show(parts, cpu, parameters) : 'nothing is known of it here\n'
+  }
 }
 
 const MOST_LINES = 200
+const MOST_PAGES = 2000
 /** Bytes at most that `x` shows. */
 const MOST_SHOWN = 4096
 
 const COMMANDS: readonly Command[] = [
-  { names: ['help', '?'], help: 'this list', run: () => COMMANDS.map(helpLine).join('') },
   {
     names: ['info registers'],
     parameters: '[-a]',
     help: "the CPU's registers, with -a those of all CPUs",
     run: ({ target }, cpu, parameters) => {
       const cpus = parameters === '-a' ? Array.from({ length: target.cpus }, (_, i) => i) : [cpu]
-      return cpus.map((one) => `CPU#${one}\n${formatRegisters(target.state(one))}\n`).join('')
+      return cpus.map((one) => `\nCPU#${one}\n${cpuDump(target.state(one))}`).join('')
     },
   },
   { names: ['info cpus'], help: 'where each CPU is', run: ({ target }, cpu) => cpuLines(target, cpu) },
   { names: ['info mem'], help: 'what the page tables map, by ranges', run: ({ target }, cpu) => mappings(target, cpu) },
+  { names: ['info tlb'], help: 'each page that the page tables map', run: ({ target }, cpu) => pageLines(target, cpu) },
+  {
+    names: ['info pic'],
+    help: 'the interrupt controllers',
+    run: ofParts((parts) => ioApicLines(parts) + picLines(parts)),
+  },
+  { names: ['info apic', 'info lapic'], help: "the CPU's local APIC", run: ofParts(apicLines) },
+  { names: ['info ioapic'], help: 'the I/O APIC', run: ofParts(ioApicLines) },
+  { names: ['info irq'], help: "levels of the devices' interrupt lines, and whose they are", run: ofParts(irqLines) },
+  { names: ['info pci'], help: 'PCI functions with their places and BARs', run: ofParts(pciLines) },
+  { names: ['info block'], help: 'what is in the drives', run: ofParts(blockLines) },
+  { names: ['info network'], help: 'network cards', run: ofParts(networkLines) },
+  { names: ['info mtree'], help: 'what is at addresses and ports', run: ofParts(treeLines) },
+  {
+    names: ['info devices', 'info qdm'],
+    help: 'names of the devices',
+    run: ofParts((parts) => deviceLines(parts, '', false)),
+  },
+  {
+    names: ['info qtree'],
+    parameters: '[DEVICE]',
+    help: 'the devices with all of their state, or one of them',
+    run: ofParts((parts, _cpu, only) => deviceLines(parts, only, true)),
+  },
   {
     names: ['info gdt'],
     help: 'the global descriptor table',
@@ -76,47 +124,112 @@ const COMMANDS: readonly Command[] = [
         .join('') || 'none\n',
   },
   {
-    names: ['info history'],
-    help: 'how far a debugger can go back',
-    run: (machine) => `${machine.history()}\n`,
-  },
-  {
     names: ['when'],
     help: 'guest time and instructions since power-on',
     run: (machine) => `${(machine.now() / 1e9).toFixed(9)} s, ${machine.instructions()} instructions\n`,
+  },
+  {
+    names: ['i'],
+    parameters: '/FMT PORT',
+    help: 'what a port answers: b h w',
+    run: (machine, cpu, parameters) => readPort(machine, cpu, parameters),
+  },
+  {
+    names: ['o'],
+    parameters: '/FMT PORT VALUE',
+    help: 'writes to a port: b h w',
+    run: (machine, cpu, parameters) => writePort(machine, cpu, parameters),
+  },
+  {
+    names: ['p', 'print'],
+    parameters: '/FMT EXPRESSION',
+    help: 'a value, as in p/x $eip+4 or print kmain',
+    run: ({ target }, cpu, parameters) => {
+      const [, format = '', text] = /^(?:\/(\w*) )?(.*)$/.exec(parameters) ?? []
+      const kind = format === '' ? 'x' : format
+      if (!(kind in BASES) && kind !== 'c') return 'p takes one of x, d, u, o and c, as in p/x $eip\n'
+      return `${word(resultOf(target, cpu, text), kind, 8).replace(/^0x0+(?=.)/, '0x')}\n`
+    },
   },
   {
     names: ['gva2gpa'],
     parameters: 'ADDRESS',
     help: 'the physical address of a linear one',
     run: ({ target }, cpu, parameters) => {
-      const linear = number(parameters)
-      if (linear === undefined) return 'gva2gpa wants an address, as in gva2gpa 0xc0100000\n'
+      if (parameters === '') return 'gva2gpa wants an address, as in gva2gpa 0xc0100000\n'
+      const linear = resultOf(target, cpu, parameters)
       const place = translate(linear, target.state(cpu), target.physical)
       return place.absent ? 'Unmapped\n' : `gpa: 0x${place.physical.toString(16)}\n`
     },
   },
 ]
 
-const helpLine = ({ names, parameters = '', help }: Command) => `${`${names[0]} ${parameters}`.padEnd(24)}${help}\n`
-const EXAMINE = 'x/FMT ADDRESS           memory by linear address, xp/FMT by physical: a count, x d u o c, b h w g\n'
+const helpLine = ({ names, parameters = '', help }: Pick<Command, 'names' | 'parameters' | 'help'>) =>
+  `${`${names[0]} ${parameters}`.padEnd(28)}${help}\n`
+const EXAMINE =
+  'x/FMT ADDRESS               memory by linear address, xp/FMT by physical: a count, x d u o c, b h w g\n'
 
-/** The answer to one line, always with a line's end. */
-export function monitor(machine: Monitored, line: string, cpu: number): string {
-  const text = line.trim().replace(/\s+/g, ' ')
-  const examined = /^(xp?)(?:\/(\w*))? (.+)$/.exec(text)
-  if (examined) return examine(machine.target, cpu, examined[1] === 'xp', examined[2] ?? '', examined[3])
-  for (const command of COMMANDS) {
-    const name = command.names.find((one) => text === one || text.startsWith(`${one} `))
-    if (name === undefined) continue
-    const answer = command.run(machine, cpu, text.slice(name.length).trim())
-    return name === 'help' || name === '?' ? answer + EXAMINE : answer
-  }
-  return `there is no monitor command '${text.slice(0, 80)}'; 'help' lists them\n`
+/** All commands, with those that somebody has beside. */
+export function monitorHelp(more: readonly Pick<Command, 'names' | 'parameters' | 'help'>[] = []): string {
+  return `${[...COMMANDS, ...more].map(helpLine).sort().join('')}${EXAMINE}`
 }
 
-function number(text: string): bigint | undefined {
-  return /^(0x[\da-f]{1,16}|\d{1,20})$/i.test(text) ? BigInt.asUintN(64, BigInt(text)) : undefined
+/** Names of all commands. */
+export function monitorNames(): string[] {
+  return [...COMMANDS.flatMap(({ names }) => names), 'x', 'xp']
+}
+
+/** The answer to one line, always with a line's end; undefined where there is no such command. */
+export function monitor(machine: Monitored, line: string, cpu: number): string | undefined {
+  const text = line.trim().replace(/\s+/g, ' ')
+  try {
+    const examined = /^(xp?)(?: ?\/(\w*))? (.+)$/.exec(text)
+    if (examined) return examine(machine.target, cpu, examined[1] === 'xp', examined[2] ?? '', examined[3])
+    return carryOut(COMMANDS, machine, text, cpu)
+  } catch (error) {
+    if (error instanceof ExpressionError) return `${error.message}\n`
+    throw error
+  }
+}
+
+/** By the first of the commands that has a name of it. */
+export function carryOut<M>(
+  commands: readonly Command<M>[],
+  machine: M,
+  text: string,
+  cpu: number,
+): string | undefined {
+  for (const command of commands) {
+    const name = command.names.find((one) => text === one || text.startsWith(`${one} `) || text.startsWith(`${one}/`))
+    if (name !== undefined) return command.run(machine, cpu, text.slice(name.length).trim())
+  }
+  return undefined
+}
+
+function resultOf(target: MachineDebugger, cpu: number, text: string): bigint {
+  return evaluate(text, { state: target.state(cpu), addressOf: (symbol) => target.symbols.addressOf(symbol) })
+}
+
+const PORT_SIZES: { [letter: string]: 1 | 2 | 4 } = { b: 1, h: 2, w: 4 }
+
+function readPort(machine: Monitored, cpu: number, parameters: string): string {
+  const [, letter = 'b', where] = /^(?:\/([bhw]) )?(.+)$/.exec(parameters) ?? []
+  if (where === undefined) return 'i wants a port, as in i/b 0x64\n'
+  const port = Number(resultOf(machine.target, cpu, where) & 0xffffn)
+  const size = PORT_SIZES[letter]
+  return `port${letter === 'h' ? 'w' : letter === 'w' ? 'l' : 'b'}[0x${port.toString(16).padStart(4, '0')}] = 0x${machine
+    .port(port, size)
+    .toString(16)
+    .padStart(size * 2, '0')}\n`
+}
+
+function writePort(machine: Monitored, cpu: number, parameters: string): string {
+  const [, letter = 'b', where, what] = /^(?:\/([bhw]) )?(\S+) (\S+)$/.exec(parameters) ?? []
+  if (where === undefined) return 'o wants a port and a value, as in o/b 0x70 0x0f\n'
+  const port = Number(resultOf(machine.target, cpu, where) & 0xffffn)
+  const size = PORT_SIZES[letter]
+  machine.port(port, size, Number(BigInt.asUintN(size * 8, resultOf(machine.target, cpu, what))))
+  return ''
 }
 
 const SIZES: { [letter: string]: number } = { b: 1, h: 2, w: 4, g: 8 }
@@ -126,9 +239,9 @@ function examine(target: MachineDebugger, cpu: number, physical: boolean, format
   const [, count = '', letters = ''] = /^(\d*)([a-z]*)$/.exec(format) ?? []
   const size = SIZES[[...letters].find((letter) => letter in SIZES) ?? 'w']
   const kind = [...letters].find((letter) => letter in BASES || letter === 'c') ?? 'x'
-  const address = number(where)
   const known = [...letters].every((letter) => letter in SIZES || letter in BASES || letter === 'c')
-  if (address === undefined || !known) return 'x wants a count, a format and an address, as in x/8xw 0x7c00\n'
+  if (!known) return 'x wants a count, a format and an address, as in x/8xw 0x7c00\n'
+  const address = resultOf(target, cpu, where)
   const length = Math.min(MOST_SHOWN, Math.max(1, Number(count || 1)) * size)
   const bytes = physical
     ? target.physical.bytes(Number(address), length)
@@ -187,6 +300,17 @@ function mappings(target: MachineDebugger, cpu: number): string {
     }
   }
   end()
+  return lines.join('') || 'nothing is mapped\n'
+}
+
+function pageLines(target: MachineDebugger, cpu: number): string {
+  const state = target.state(cpu)
+  if (!(state.cr0 & (1n << 31n))) return 'paging is off\n'
+  const lines: string[] = []
+  for (const { linear, physical } of presentPages(state, target.physical)) {
+    if (lines.length >= MOST_PAGES) return `${lines.join('')}and more\n`
+    lines.push(`${linear.toString(16).padStart(16, '0')}: ${physical.toString(16).padStart(16, '0')}\n`)
+  }
   return lines.join('') || 'nothing is mapped\n'
 }
 

@@ -27,6 +27,7 @@ control.onmessage = ({ data }) => {
   if (message.kind === 'state') byId('state').textContent = message.text
   if (message.kind === 'ended') byId('state').textContent = over = message.text
   if (message.kind === 'serial') addSerial(message.text)
+  if (message.kind === 'monitor') addMonitor(message.text)
   if (message.kind === 'note') byId('note').textContent = message.text
   if (message.kind === 'lines') {
     byId('lines').textContent = message.lines.join('\n')
@@ -70,6 +71,34 @@ byId('typed').addEventListener('beforeinput', (event) => {
       const point = character.codePointAt(0)
       rfb.sendKey(point < 0x100 ? point : 0x1000000 + point, null)
     }
+})
+
+// The monitor: a line, and below it what it answers; the arrows bring back lines from before.
+const monitorText = byId('monitor-text')
+const monitorLine = byId('monitor-line')
+const lines = []
+let line = 0
+const addMonitor = (text) => {
+  monitorText.textContent = (monitorText.textContent + text).slice(-65536)
+  monitorText.scrollTop = 1e9
+}
+byId('monitor-button').onclick = () => {
+  const shown = byId('monitor').toggleAttribute('hidden') === false
+  byId('monitor-button').setAttribute('aria-expanded', shown)
+  if (shown) monitorLine.focus()
+}
+byId('monitor-form').onsubmit = (event) => {
+  event.preventDefault()
+  if (monitorLine.value.trim() === '') return
+  line = lines.push(monitorLine.value)
+  addMonitor(`> ${monitorLine.value}\n`)
+  say({ kind: 'monitor', line: monitorLine.value })
+  monitorLine.value = ''
+}
+monitorLine.addEventListener('keydown', ({ key }) => {
+  if (key !== 'ArrowUp' && key !== 'ArrowDown') return
+  line = Math.max(0, Math.min(lines.length, line + (key === 'ArrowUp' ? -1 : 1)))
+  monitorLine.value = lines[line] ?? ''
 })
 
 const serialText = byId('serial-text')
