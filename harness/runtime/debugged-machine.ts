@@ -42,6 +42,7 @@ export class DebuggedMachine implements Machine {
       onRequest: told(options.onRequest),
       onFrame: told(options.onFrame),
       onTrunk: told(options.onTrunk),
+      onOutside: told(options.onOutside),
       ...(network && { network: { ...network, ...(ask && { ask: this.asking(ask) }) } }),
     }
   }
