@@ -32,7 +32,10 @@ export const FENCES: { readonly [room: string]: Fence } = {
   },
   'machine/cpu': { code: ['machine/errors', 'machine/device', 'machine/host', 'machine/state'] },
   // What a debugger sees and does; the engine stops for it.
-  'machine/debug': { code: ['machine/cpu', 'machine/errors'], types: ['machine/bus/memory-map', 'machine/report'] },
+  'machine/debug': {
+    code: ['machine/cpu', 'machine/errors'],
+    types: ['machine/bus/memory-map', 'machine/device', 'machine/report'],
+  },
   // A device knows its clock, its media, the words of ACPI, and types of what its slot gives; all else is handed in.
   'machine/devices': {
     code: [
