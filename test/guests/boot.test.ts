@@ -5,7 +5,7 @@ import { runCell } from '../../harness/guest/matrix-run.js'
 import type { Cell } from '../../reports/matrix-result.js'
 import { noFirmware } from '../firmware-here.js'
 
-const QUICK = ['freedos', 'elks', 'kolibri', 'memtest86plus-ia32', 'grub-rescue-disk']
+const QUICK = ['freedos', 'elks', 'kolibri', 'memtest86plus-ia32', 'grub-rescue-disk', 'test-kernel', 'test-floppy']
 const MINUTES = 60_000
 
 const guests = await Promise.all(QUICK.map(loadGuest))
