@@ -23,12 +23,17 @@ export class CaptureFile {
 
   /** @param epoch Guest time 0, in seconds since 1970. Throws a MediaError where it cannot be written. */
   static open(path: string, epoch: number): CaptureFile {
+    let capture: CaptureFile
     try {
-      return new CaptureFile(path, OutputFile.growing(path), epoch)
+      capture = new CaptureFile(path, OutputFile.growing(path), epoch)
     } catch (error) {
       if (error instanceof UnwritableFile) throw new MediaError(`the capture ${error.message}`)
       throw error
     }
+    const { failure } = capture
+    if (failure === undefined) return capture
+    capture.file.drop()
+    throw new MediaError(`the capture ${JSON.stringify(path)} cannot be written (${failure}); name another file`)
   }
 
   /** `now` is when it is told: frames that come later are not earlier on the cable than that. */

@@ -247,13 +247,14 @@ async function hashOf(path: string): Promise<string> {
 
 /** The directory may be another one when the file is read. */
 export function absolute(config: MachineConfig): MachineConfig {
-  const { floppies, cdrom, disks, devices, kernel, firmware, network, symbols } = config
+  const { floppies, cdrom, disks, devices, nics, kernel, firmware, network, symbols } = config
   return {
     ...config,
     ...(floppies && { floppies: floppies.map(absoluteMedium) }),
     ...(cdrom && { cdrom: absoluteMedium(cdrom) }),
     ...(disks && { disks: disks.map(absoluteMedium) }),
     ...(devices && { devices: devices.map(absoluteDevice) }),
+    ...(nics && { nics: nics.map(absoluteRom) }),
     ...(kernel && {
       kernel: {
         ...kernel,
@@ -276,8 +277,15 @@ export function absolute(config: MachineConfig): MachineConfig {
 }
 
 /** A folder that a guest shares is named as seen from here. */
+/** A boot ROM that is a file of the user's, and not one of a package. */
+function absoluteRom<T extends Pick<DeviceSpec, 'options'>>(device: T): T {
+  const { romfile } = device.options ?? {}
+  if (typeof romfile !== 'string' || romfile === '' || !(romfile.includes('/') || isFile(romfile))) return device
+  return { ...device, options: { ...device.options, romfile: resolve(romfile) } }
+}
+
 function absoluteDevice(device: DeviceSpec): DeviceSpec {
-  if (device.type !== 'virtio-9p-pci') return device
+  if (device.type !== 'virtio-9p-pci') return absoluteRom(device)
   return { ...device, options: { ...device.options, path: resolve(String(device.options?.path)) } }
 }
 

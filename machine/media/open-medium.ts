@@ -306,6 +306,8 @@ export function mediaError(error: unknown, what: string, write: boolean): MediaE
   switch (code) {
     case 'ENOENT':
       return new MediaError(`${what} does not exist; check the path`)
+    case 'EISDIR':
+      return new MediaError(`${what} is a directory; name a file in it`)
     case 'ENOTDIR':
       return new MediaError(`${what} does not exist: a part of its path is not a directory; check the path`)
     case 'ELOOP':

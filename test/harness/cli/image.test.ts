@@ -103,6 +103,7 @@ test.each([
   [['create', '-f', 'qcow2', '-o', 'cluster_size=3000', at('x.img'), '1G'], 'it is a power of two from 512 to 2M'],
   [['info', at('none.img')], 'does not exist; check the path'],
   [['create', join(folder, 'no', 'x.img'), '1G'], 'does not exist'],
+  [['create', folder, '1G'], 'is a directory; name a file in it'],
 ])('%s is refused', async (args, sentence) => {
   await expect(image(...args)).rejects.toThrow(sentence)
 })
