@@ -1,7 +1,7 @@
 /**
  * Frames that no sane guest sends, at the LAN: real ones of every protocol cut, changed and put together anew, and noise.
  * Nothing is thrown, what is kept is bounded, the answers are no more than a few for each frame, and a state that is saved
- * in the midst goes on alike.
+ * in the midst goes on alike. Half of them have a way out, and a world outside that says anything, too.
  */
 import { encode } from 'dns-packet'
 import { ipv4, ipv6 } from '../../machine/network/lan/addresses.js'
@@ -9,6 +9,7 @@ import { checksumOf, sumWords, transportChecksum } from '../../machine/network/l
 import { ICMP, ICMPV6, TCP, UDP } from '../../machine/network/lan/datagram.js'
 import { writeSegment } from '../../machine/network/lan/tcp-segment.js'
 import { writeUdp } from '../../machine/network/lan/udp.js'
+import type { OutsideInput } from '../../machine/network/outside.js'
 import { saveState } from '../../machine/state/state-table.js'
 import { filesOf, ipFrame, LAN_MAC, MAC, Peer } from '../machine/network/lan/peer.js'
 import type { Random } from '../random.js'
@@ -80,6 +81,54 @@ function udpPayload(random: Random): { to: number; data: Uint8Array } {
     default:
       return { to: 123, data: Uint8Array.from({ length: 48 }, (_, i) => (i === 0 ? 0x23 : random.below(256))) }
   }
+}
+
+/** Somewhere else, where there is a way out. */
+const FAR = ipv4('192.0.2.1')
+
+/** From outside: of streams that are there, and of others. */
+function fromOutside(random: Random): OutsideInput {
+  const stream = random.pick([1, 2, 3, 2 ** 32 + 1, 2 ** 32 + 2, random.below(1000)])
+  const ends = { mac: '52:54:00:12:34:56', guest: '10.0.2.15', far: '192.0.2.1' }
+  switch (random.below(9)) {
+    case 0:
+      return { kind: 'dial', stream, port: random.pick([22, 80, 40000]) }
+    case 1:
+    case 2:
+      return { kind: 'stream-answered', stream }
+    case 3:
+    case 4:
+      return { kind: 'stream-data', stream, bytes: new Uint8Array(random.below(random.pick([10, 3000, 200_000]))) }
+    case 5:
+      return { kind: 'stream-taken', stream, count: random.below(100_000) }
+    case 6:
+      return random.chance(2) ? { kind: 'stream-ended', stream } : { kind: 'stream-gone', stream, why: 'so' }
+    case 7:
+      return random.chance(9) ? { kind: 'outside-gone' } : { kind: 'echo-in', ...ends, bytes: new Uint8Array(12) }
+    default:
+      return { kind: 'udp-in', ...ends, guestPort: 5, farPort: 6, bytes: new Uint8Array(random.below(3000)) }
+  }
+}
+
+/** Of the guest's, to there, and its answers to those who came from outside. */
+function farSegment(random: Random, heard: number): Uint8Array {
+  const isAnswer = random.chance(2)
+  const place = isAnswer ? PLACES[0] : FAR
+  const numbers = [0, 1, 2, heard, heard + 1, random.u32()]
+  const payload = writeSegment(
+    {
+      from: isAnswer ? random.pick([22, 80, 40000]) : 41000 + random.below(3),
+      to: isAnswer ? 49152 + random.below(4) : 80,
+      sequence: random.pick(numbers) >>> 0,
+      acknowledgment: random.pick(numbers) >>> 0,
+      flags: random.pick([2, 18, 16, 24, 17, 4, random.below(64)]),
+      window: random.pick([0, 100, 65535]),
+      data: new Uint8Array(random.below(1400)),
+    },
+    GUEST,
+    place,
+  )
+  return ipFrame(TCP, payload, place, GUEST)
 }
 
 function tcpPayload(random: Random, heard: number): Uint8Array {
@@ -194,7 +243,9 @@ const fuzzer: Fuzzer = {
   title: `the LAN takes ${FRAMES} frames of any kind`,
   dose: 8,
   run(random, { size }) {
-    const peer = new Peer(contents)
+    const isOpen = random.chance(2)
+    const world = isOpen ? { ...contents, wayOut: () => true } : contents
+    const peer = new Peer(world)
     const sent: string[] = []
     let heard = 0
     let copy: Peer | undefined
@@ -203,14 +254,17 @@ const fuzzer: Fuzzer = {
     }
     const middle = (FRAMES * size) >> 1
     for (let n = 0; n < FRAMES * size; n++) {
-      const frame = spoilt(whole(random, heard), random).slice(0, 1518)
+      const made = isOpen && random.chance(3) ? farSegment(random, heard) : whole(random, heard)
+      const frame = spoilt(made, random).slice(0, 1518)
+      const event = isOpen && random.chance(3) ? fromOutside(random) : undefined
       const pause = random.pick([0, 0, 0, 1e6, 300e6, 70e9])
       sent.push(Buffer.from(frame).toString('hex'))
-      if (n === middle) copy = peer.copy(contents)
+      if (n === middle) copy = peer.copy(world)
       for (const one of copy ? [peer, copy] : [peer]) {
         one.heard.length = n < middle ? 0 : one.heard.length
         const before = one.heard.length
         one.frame(frame.slice())
+        if (event) one.outside(structuredClone(event))
         if (one.heard.length - before > MOST_ANSWERS) fail(`${one.heard.length - before} answers to one frame`)
         one.clock.advance(pause)
       }

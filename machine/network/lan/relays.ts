@@ -52,7 +52,8 @@ export class Relays implements Stateful {
   loaded(): void {
     this.streams.clear()
     for (const { application, status } of this.tcp.open)
-      if (status !== 'TIME-WAIT') this.streams.set((application as Relay).stream, application as Relay)
+      if (status !== 'TIME-WAIT' && status !== 'CLOSED')
+        this.streams.set((application as Relay).stream, application as Relay)
   }
 
   /** Whether a segment is of one of them. */
@@ -64,8 +65,9 @@ export class Relays implements Stateful {
     this.tcp.receive(datagram)
   }
 
-  /** A connection to a guest's port. */
+  /** A connection to a guest's port; nothing where its number is another's. */
   dial(stream: number, port: number, { mac, address }: Place): void {
+    if (this.streams.has(stream) || stream >= FIRST_ASKED) return
     const isLocal = address.length === 16 && address[0] === 0xfe
     const localAddress = address.length === 4 ? GATEWAY : isLocal ? ROUTER6 : GATEWAY6
     for (let tries = 0; tries <= LAST_PORT - FIRST_PORT; tries++) {

@@ -1,0 +1,58 @@
+/** Debian's kernel with a way out: a file of a server of this test's, names by the host's resolver, and a port of the host's that leads in. */
+import { createHash, randomBytes } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { launch } from '../../harness/vm/launch.js'
+import { serverGuest } from './server-guest.js'
+
+const guest = serverGuest()
+const file = randomBytes(10 << 20)
+let server: Server
+let port = 0
+let asked = 0
+
+beforeAll(async () => {
+  server = createServer((_, response) => {
+    asked++
+    response.end(file)
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  port = (server.address() as AddressInfo).port
+})
+afterAll(() => {
+  server.close()
+})
+
+test.skipIf(!guest)('10 MB come through a way out, and a port of the host’s leads to busybox’s server', async () => {
+  const nic = `e1000,net=user,allow=127.0.0.1:${port},hostfwd=tcp::0-:80`
+  const machine = { engine: 'soft', memory: 192, append: 'console=ttyS0 quiet', nic, timeout: '10m' } as const
+  const vm = await launch({ ...machine, ...guest, hostTimeout: '20m' })
+  try {
+    await vm.serial[0].waitFor('servers are up')
+    await vm.serial[0].write(`wget -q -O - http://10.0.2.2:${port}/file | sha256sum; echo all there\n`)
+    await vm.serial[0].waitFor('\nall there')
+    const sum = createHash('sha256').update(file).digest('hex')
+    expect(vm.serial[0].text()).toContain(`${sum}  -`)
+    expect(asked).toBe(1)
+
+    const [{ port: forwarded }] = vm.network.forwarded
+    let text: string | undefined
+    void fetch(`http://127.0.0.1:${forwarded}/`).then(async (response) => {
+      text = await response.text()
+    })
+    while (text === undefined) await vm.wait('100ms')
+    expect(text).toBe('served by busybox\n')
+
+    await vm.serial[0].write(
+      'wget -q -T 5 -O - http://10.0.2.2:1/ || echo refused-$?; nslookup localhost; echo asked\n',
+    )
+    await vm.serial[0].waitFor('\nasked')
+    expect(vm.serial[0].text()).toContain('refused-1')
+    const questions = (await vm.network.requests()).map(({ protocol, what }) => `${protocol} ${what}`)
+    expect(questions).toContain('dns A localhost')
+    expect((await vm.driver.run([])).hostInput).toBe(true)
+  } finally {
+    await vm.close()
+  }
+})
