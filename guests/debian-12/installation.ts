@@ -12,7 +12,7 @@ import { firmware } from '../levels.js'
 import { preseed } from './preseed.js'
 import { debianRepository, INCLUDED, installedKernel, SUITE } from './repository.js'
 
-const ROOT_PASSWORD = 'bootwright'
+export const ROOT_PASSWORD = 'bootwright'
 
 /** Not the installed kernel's consoles: with a serial one here, the installer is on that. */
 const APPEND = 'vga=normal fb=false nomodeset auto=true priority=critical url=http://10.0.2.2/preseed.cfg'
