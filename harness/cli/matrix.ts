@@ -8,8 +8,8 @@ import { type Cell, countOf, type MatrixResult } from '../../reports/matrix-resu
 import { latest, measurementsOf } from '../../reports/measurement.js'
 import { mergeResults, readResults } from '../../reports/results-folder.js'
 import { duration, summary } from '../../reports/words.js'
-import { type Guest, GuestError, guestMachine, guestNames, loadGuest } from '../guest/guest.js'
-import { MissingMediaError } from '../guest/guest-media.js'
+import { allMedia, type Guest, GuestError, guestMachine, guestNames, loadGuest } from '../guest/guest.js'
+import { findMedium, MissingMediaError, partsOf } from '../guest/guest-media.js'
 import { columnOf, type EngineChoice, hostTimeoutMs, runCell } from '../guest/matrix-run.js'
 import { nearest } from '../words/nearest.js'
 import { complain, EXIT, UsageError } from './errors.js'
@@ -144,7 +144,7 @@ async function bootAll(names: readonly string[], flags: MatrixFlags, baseline: G
       jobs.filter((job) => !quiet.has(job)),
       run,
     )
-    tellUnbooted([...quiet.keys()])
+    tellUnbooted(quiet)
     for (let i = 0; i < (flags.flaky ?? 0); i++) {
       const lost = keep.lost(baseline?.measurements ?? before)
       const again = jobs.filter(({ guest, engine }) =>
@@ -169,7 +169,9 @@ async function bootAll(names: readonly string[], flags: MatrixFlags, baseline: G
 async function unbootable(jobs: readonly Job[]): Promise<Map<Job, Cell>> {
   const found = new Map<Job, Cell>()
   for (const job of jobs) {
-    if (job.leftOut) found.set(job, leftOutCell(job.guest, job.engine))
+    const lacks = job.leftOut ? await lacksImage(job.guest) : undefined
+    if (lacks !== undefined) found.set(job, { ...leftOutCell(job.guest, job.engine), reason: `${lacks}.` })
+    else if (job.leftOut) found.set(job, leftOutCell(job.guest, job.engine))
     else {
       const missing = await guestMachine(job.guest).then(
         () => undefined,
@@ -181,10 +183,26 @@ async function unbootable(jobs: readonly Job[]): Promise<Map<Job, Cell>> {
   return found
 }
 
-function tellUnbooted(jobs: readonly Job[]): void {
+/** What a guest that takes long lacks of the user's own; making ready what else it needs would take long, too. */
+async function lacksImage(guest: Guest): Promise<string | undefined> {
+  for (const part of allMedia(guest).flatMap(partsOf)) {
+    if (part.kind !== 'image') continue
+    try {
+      await findMedium(part)
+    } catch (error) {
+      if (error instanceof MissingMediaError) return error.message
+      throw error
+    }
+  }
+  return undefined
+}
+
+function tellUnbooted(unbooted: ReadonlyMap<Job, Cell>): void {
+  const jobs = [...unbooted.keys()]
+  const takesLong = (job: Job) => job.leftOut && unbooted.get(job)?.reason === leftOutCell(job.guest, job.engine).reason
   const namesOf = (some: readonly Job[]) => [...new Set(some.map(({ guest }) => guest.name))]
-  const long = namesOf(jobs.filter(({ leftOut }) => leftOut))
-  const missing = namesOf(jobs.filter(({ leftOut }) => !leftOut))
+  const long = namesOf(jobs.filter((job) => takesLong(job)))
+  const missing = namesOf(jobs.filter((job) => !takesLong(job)))
   if (long.length > 0)
     console.log(
       `- ${long.length} take long and are booted by name, as in 'bootwright matrix ${long[0]}': ${long.join(', ')}`,

@@ -11,7 +11,7 @@ export function comparePage(model: SiteModel): string {
   const options = (chosen: SiteRun | undefined) =>
     model.runs.map(
       (run) =>
-        html`<option value="${run.id}"${run === chosen && html` selected`}>${minute(run.date)}${run.bootwright.commit && `, ${run.bootwright.commit}`}, ${run.measurements.length} guests</option>`,
+        html`<option value="${run.id}"${run === chosen && html` selected`}>${minute(run.date)}${run.bootwright.commit && `, ${run.bootwright.commit}`}, ${run.measurements.length} ${run.measurements.length === 1 ? 'guest' : 'guests'}</option>`,
     )
   const body = html`<header><h1>Compare runs</h1></header>
 <main id="main">

@@ -19,7 +19,7 @@ export function guestPage(model: SiteModel, guest: SiteGuest): string {
 <p><img class="badge" src="${ROOT}badges/${row.name}.svg" alt="${row.title}: badge"></p>
 </header>
 <main id="main">
-${engines.length === 0 && html`<article class="skipped"><div class="head">${mark('skipped')}<h2>Not measured</h2></div><p class="reason">${wants(guest)}. ${guest.untested}</p><p>Its levels: ${row.levels.join(', ')}.</p></article>`}
+${engines.length === 0 && html`<article class="skipped"><div class="head">${mark('skipped')}<h2>Not measured</h2></div><p class="reason">${wants(guest)}</p><p>Its levels: ${row.levels.join(', ')}.</p></article>`}
 ${regressed.map((change) => html`<p class="reason">Regressed on ${change.engine}: ${change.words}</p>`)}
 ${engines.map(engineSection)}
 ${history.length > 0 && historyTable(history)}

@@ -71,10 +71,10 @@ function untestedRow(model: SiteModel, guest: SiteGuest): Html {
 `
 }
 
-/** `not measured, wants alpine-virt-*.iso (…)`. */
+/** `not measured, wants alpine-virt-*.iso (…)`, or why else. */
 export function wants({ row: { media }, untested = '' }: SiteGuest): string {
-  if (/takes|executes|boots a whole|minutes|instructions/.test(untested)) return `not measured: ${untested}`
-  return media.length === 0 ? `not measured: ${untested}` : `not measured, wants ${media.join('; ')}`
+  const takesLong = /'bootwright matrix \S+' boots it\.$/.test(untested)
+  return takesLong || media.length === 0 ? `not measured: ${untested}` : `not measured, wants ${media.join('; ')}`
 }
 
 function searchWords({ row }: SiteGuest): string {
