@@ -3,6 +3,7 @@
  * some 104 days).
  */
 import type { State, StateValue } from './device.js'
+import type { Exploration } from './exploration.js'
 
 export interface Timer {
   readonly name: string
@@ -79,6 +80,8 @@ export class MachineClock implements Clock {
   private stale = false
   /** Called when a timer is armed earlier than every other one: a running engine shortens its budget. */
   onSooner: ((deadline: number) => void) | undefined
+  /** Timers fire late by it. */
+  exploration: Exploration | undefined
   /** Where the CPU waits for slow accesses. */
   onStall: ((ns: number) => void) | undefined
 
@@ -123,6 +126,12 @@ export class MachineClock implements Clock {
           due = timer
       }
       if (!due) break
+      const late = this.exploration?.delay(due.name, due.deadline)
+      if (late) {
+        due.deadline += late
+        this.stale = true
+        continue
+      }
       due.deadline = Number.POSITIVE_INFINITY
       this.stale = true
       due.callback()

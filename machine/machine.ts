@@ -10,6 +10,7 @@ import type { PlacedFile } from './debug/symbols/symbols.js'
 import type { AccessSize } from './device.js'
 import type { DeviceSpec } from './devices/catalogue.js'
 import type { Display } from './devices/display/display.js'
+import type { Departure, ExplorationPlan } from './exploration.js'
 import type { BiosKeys } from './firmware/bios-keyboard.js'
 import type { InputEvent, InputQueue } from './input.js'
 import type { BlockDevice } from './media/block-device.js'
@@ -152,6 +153,10 @@ export interface Machine {
    * writes to memory could end it. On the soft engine; the answer is a function of the guest alone.
    */
   isStuck(): boolean
+  /** From now on it departs from the plain run by this plan. On the soft engine. Throws a UsageError. */
+  explore?(plan: ExplorationPlan): void
+  /** The departures that came; undefined where it is not explored. */
+  departures?(): readonly Departure[] | undefined
   /** What the guest asked of its LAN, the last of it. */
   requests(): LoggedRequest[]
   /** What a monitor shows of it. */

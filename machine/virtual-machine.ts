@@ -24,6 +24,8 @@ import type { AccessSize, Field, State, Stateful, StateTable, Warn } from './dev
 import type { CharBackend } from './devices/device-type.js'
 import type { Display } from './devices/display/display.js'
 import { NO_DISPLAY } from './devices/display/no-display.js'
+import { UsageError } from './errors.js'
+import { type Departure, Exploration, type ExplorationPlan } from './exploration.js'
 import { type BiosKeys, biosKeys } from './firmware/bios-keyboard.js'
 import { describeHalt } from './halted.js'
 import type { InputEvent, InputQueue } from './input.js'
@@ -107,6 +109,8 @@ export class VirtualMachine implements Machine, Stateful {
   private waits = false
   /** After poweroff, and after a halt that nothing can end. */
   private over: MachineExit | undefined
+  /** undefined: the plain run. */
+  private exploration: Exploration | undefined
   private readonly guestMemory: GuestMemory
   private readonly portLog = new PortLog()
   /** What is told as it runs; nothing, unless somebody wants it. */
@@ -457,6 +461,19 @@ export class VirtualMachine implements Machine, Stateful {
     return this.cpu.foundLoop?.() === true && !this.cpu.interruptsEnabled() && !isAtWork
   }
 
+  explore(plan: ExplorationPlan): void {
+    const { cpu } = this
+    if (!cpu.explore)
+      throw new UsageError('a machine is explored on the soft engine, where each run can be repeated; take that')
+    this.exploration = new Exploration(plan)
+    this.clock.exploration = this.exploration
+    cpu.explore(this.exploration)
+  }
+
+  departures(): readonly Departure[] | undefined {
+    return this.exploration?.applied
+  }
+
   requests(): LoggedRequest[] {
     return this.network?.requests() ?? []
   }
@@ -603,6 +620,7 @@ export class VirtualMachine implements Machine, Stateful {
     for (const [i, one] of state.cpus.entries()) cpu.setState(one, i)
     this.clock.load(state.clock)
     takeState(this, state.machine)
+    this.portLog.forget()
   }
 
   shape(): MachineShape {

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { readRun } from '../reports/write-run.js'
+import { haveCompiler } from './compiled-kernel.js'
 import { noFirmware } from './firmware-here.js'
+import { bootwright } from './harness/cli/command.js'
 import { Project } from './harness/cli/project.js'
 
 const examples = fileURLToPath(new URL('../examples', import.meta.url))
@@ -15,10 +17,13 @@ test.skipIf(noFirmware)('every example passes', { timeout: 300_000 }, async () =
   // That one takes half an hour, and has a long test.
   const filter = (path: string) => path !== join(examples, 'install')
   cpSync(examples, project.folder, { recursive: true, filter })
-  const { code, stdout, stderr } = await project.run([])
+  const env = { BOOTWRIGHT_COVERAGE: join(project.folder, 'coverage') }
+  const { code, stdout, stderr } = await project.run([], { env })
   expect(code, stdout + stderr).toBe(0)
   const { tests } = readRun(project.report).run
-  expect(tests.filter(({ status }) => status !== 'passed')).toEqual([])
+  // What is compiled is left out where nothing compiles.
+  const isRun = ({ file }: { file: string }) => haveCompiler || !file.startsWith('two-cpus/')
+  expect(tests.filter((one) => isRun(one) && one.status !== 'passed')).toEqual([])
   const files = new Set(tests.map(({ file }) => file))
   expect([...files].sort()).toEqual([
     'hello-os/boot.test.ts',
@@ -26,5 +31,9 @@ test.skipIf(noFirmware)('every example passes', { timeout: 300_000 }, async () =
     'hello-os/stage.test.ts',
     'kernel/debug.test.ts',
     'kernel/kernel.test.ts',
+    'two-cpus/two-cpus.test.ts',
   ])
+  if (!haveCompiler) return
+  const covered = await bootwright(['coverage', '--at-least', '90%'], { env, cwd: project.folder })
+  expect(covered.code, covered.stdout + covered.stderr).toBe(0)
 })

@@ -30,7 +30,10 @@ export const FENCES: { readonly [room: string]: Fence } = {
       'machine/state',
     ],
   },
-  'machine/cpu': { code: ['machine/errors', 'machine/device', 'machine/host', 'machine/state'] },
+  'machine/cpu': {
+    code: ['machine/errors', 'machine/device', 'machine/host', 'machine/state'],
+    types: ['machine/exploration'],
+  },
   // What a debugger sees and does; the engine stops for it.
   'machine/debug': {
     code: ['machine/cpu', 'machine/errors'],
@@ -100,6 +103,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
       'reports',
     ],
   },
+  'harness/explore': { code: ['harness/vm', 'harness/words', 'machine'] },
   'harness/coverage': { code: ['harness/config', 'machine'], types: ['reports'] },
   // Images of guests on the host's disk and on the web.
   'harness/images': { code: ['machine'] },

@@ -20,6 +20,8 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   accept: async () => (await import('./reports.js')).acceptCommand(),
   stages: async () => (await import('./stages.js')).stagesCommand(),
   measure: async () => (await import('./measure.js')).measureCommand(),
+  explore: async () => (await import('./explore.js')).exploreCommand(),
+  'bisect-time': async () => (await import('./explore.js')).bisectTimeCommand(),
   coverage: async () => (await import('./coverage.js')).coverageCommand(),
   monitor: async () => (await import('./monitor.js')).monitorCommand(),
   image: async () => (await import('./image.js')).imageCommand(),

@@ -36,7 +36,8 @@ report.md, run.json, badge.svg.
 Exit codes: 0 all tests passed, 1 one did not, 2 wrong options, 3 the host lacks something, 4 there were no tests,
 130 interrupted.`
 
-async function runVitest(args: readonly string[]): Promise<number> {
+/** @param more Of the environment. */
+export async function runVitest(args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<number> {
   const vitest = findVitest()
   const watch = args.includes('--watch') || args.includes('-w')
   const reporters = args.some((arg) => /^--reporters?(=|$)/.test(arg)) ? [] : ['--reporter=default']
@@ -47,7 +48,7 @@ async function runVitest(args: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, all, {
     stdio: [watch ? 'inherit' : 'ignore', 'inherit', 'pipe'],
     detached: group,
-    env: { ...process.env, [COMMAND_VARIABLE]: String(process.pid) },
+    env: { ...process.env, ...more, [COMMAND_VARIABLE]: String(process.pid) },
   })
   let errors = ''
   child.stderr.on('data', (bytes: Buffer) => {

@@ -1,6 +1,7 @@
 /** What a machine's thread and the thread that started it say to each other: plain data only. */
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import { type ErrorKind, errorKind } from '../../machine/errors.js'
+import type { ExplorationPlan } from '../../machine/exploration.js'
 import type { InputEvent } from '../../machine/input.js'
 import type { WrittenFormat } from '../../machine/media/copy-disk.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
@@ -78,7 +79,7 @@ export interface Counts {
 
 export type Command =
   | { method: 'run'; script: Script }
-  | { method: 'look' | 'frame' | 'snapshot' | 'requests' | 'close' }
+  | { method: 'look' | 'departures' | 'frame' | 'snapshot' | 'requests' | 'close' }
   /** Of the test's connections with the guest. `isChance`: what is said on them is not the same in another run. */
   | { method: 'outside'; event: OutsideInput; isChance?: boolean }
   | { method: 'read'; area?: Area }
@@ -94,6 +95,8 @@ export type Command =
   | { method: 'cut'; members: readonly number[] }
   | { method: 'restore'; parts: SnapshotParts }
   | { method: 'trace'; on: boolean }
+  /** Departs from the plain run. */
+  | { method: 'explore'; plan: ExplorationPlan }
   | { method: 'debug'; question: DebugQuestion }
   /** A line of a monitor's. */
   | { method: 'monitor'; line: string; cpu: number }

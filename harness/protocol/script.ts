@@ -84,6 +84,8 @@ export interface Look extends MachineReport {
   mediaFailures: string[]
   /** What the guest asked of its LAN, the last of it. */
   requests?: LoggedRequest[]
+  /** How often the machine has departed from the plain run, where it is explored. */
+  departures?: number
   /** The phases that were seen, in order. */
   phases?: readonly PhaseReached[]
 }

@@ -3,6 +3,7 @@
  * What comes from outside while it is in its past waits until it is in the present again.
  */
 import type { AccessSize } from '../../machine/device.js'
+import type { Departure, ExplorationPlan } from '../../machine/exploration.js'
 import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
 import type { InputEvent, InputQueue } from '../../machine/input.js'
 import type { Machine, MachineExit, MachineOptions } from '../../machine/machine.js'
@@ -82,8 +83,8 @@ export class DebuggedMachine implements Machine {
     return this.machine.now()
   }
 
-  instructions(): number {
-    return this.machine.instructions()
+  instructions(cpu?: number): number {
+    return this.machine.instructions(cpu)
   }
 
   idleUntil(): number {
@@ -129,6 +130,14 @@ export class DebuggedMachine implements Machine {
 
   isStuck(): boolean {
     return this.machine.isStuck()
+  }
+
+  explore(plan: ExplorationPlan): void {
+    this.machine.explore?.(plan)
+  }
+
+  departures(): readonly Departure[] | undefined {
+    return this.machine.departures?.()
   }
 
   requests() {

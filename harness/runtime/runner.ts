@@ -274,6 +274,7 @@ export class Runner {
   look(): Look {
     this.display.passed()
     const report = this.machine.report()
+    const departures = this.machine.departures?.()
     return {
       ...report,
       guestTimeNs: this.machine.now(),
@@ -286,6 +287,7 @@ export class Runner {
       unhandledByFirmware: this.firmware.own(),
       mediaFailures: [...(this.hooks.mediaFailures?.() ?? [])],
       requests: this.machine.requests().slice(-LAST_LINES),
+      ...(departures && { departures: departures.length }),
       ...(this.phases.reached.length > 0 && { phases: [...this.phases.reached] }),
     }
   }

@@ -26,6 +26,7 @@ import { Lockstep } from './lockstep.js'
 import { OutsideGate } from './outside-gate.js'
 import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
 import { Runner } from './runner.js'
+import { DebugError } from './stop-points.js'
 
 const host = parentPort as MessagePort
 let start: WorkerStart
@@ -220,6 +221,12 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       // Nobody is at the other ends any more.
       runner.machine.input({ kind: 'outside-gone' })
       return undefined
+    case 'explore':
+      if (!runner.machine.explore)
+        throw new DebugError('a machine that is recorded cannot be explored; leave out the recording')
+      return runner.machine.explore(request.plan)
+    case 'departures':
+      return runner.machine.departures?.() ?? []
     case 'trace':
       return runner.trace(request.on ? tellTrace : undefined)
     case 'close':

@@ -8,6 +8,7 @@ import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
 import type { ExecutedPart } from '../../machine/debug/symbols/symbols.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'
+import type { Departure, ExplorationPlan } from '../../machine/exploration.js'
 import type { InputEvent } from '../../machine/input.js'
 import type { WrittenFormat } from '../../machine/media/copy-disk.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
@@ -341,6 +342,16 @@ export class VmThread {
     const ended = this.run({ steps: [{ kind: 'go-along' }] })
     const id = this.lastRun
     return { ended, stop: () => this.tell({ kind: 'stop', id }) }
+  }
+
+  /** From now on the machine departs from the plain run. Rejects with a VmError of one sentence. */
+  explore(plan: ExplorationPlan): Promise<void> {
+    return this.ask({ method: 'explore', plan })
+  }
+
+  /** The departures that came. */
+  departures(): Promise<Departure[]> {
+    return this.ask({ method: 'departures' })
   }
 
   /** From now on what is done and shown comes by `onTrace`, or no longer. */

@@ -2,6 +2,7 @@
 export { afterAll, afterEach, beforeAll, beforeEach, describe, vi } from 'vitest'
 export { defineGuest } from '../guest/guest.js'
 export { type Stage, type StageOptions, stage } from '../stages/stage.js'
+export type { ExploreOptions } from './explore.js'
 export { expect } from './matchers.js'
 export type { Keep, RecordingOptions } from './recording.js'
 export { test, type UseOptions, type VmFixtures, type VmTest } from './test.js'

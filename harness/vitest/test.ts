@@ -1,10 +1,12 @@
 /** `test` with a machine: launched for each test, or forked from a stage, and closed behind it. */
 
 import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } from 'vitest'
+import { Explorer } from '../explore/explorer.js'
 import { type Stage, StageError, watchStages } from '../stages/stage.js'
 import { type LaunchOptions, launch } from '../vm/launch.js'
 import type { Vm } from '../vm/vm.js'
 import { clearTestOutput, outputFolder } from './baselines.js'
+import { askedToExplore, type ExploreOptions, exploreTest } from './explore.js'
 import { forgotten } from './forgotten.js'
 import { Recording, type RecordingOptions } from './recording.js'
 import { stageTitle, watchStage } from './stage-watch.js'
@@ -23,6 +25,13 @@ export interface VmFixtures {
 export type VmTest = TestAPI<VmFixtures> & {
   /** Sets what `vm` is launched with and what is kept, for the tests of this file or `describe` that follow. */
   use(options: UseOptions): void
+  /**
+   * A test that is run by many seeds, each on a fork of the same machine: turns of CPUs end early, and what timers, disks and
+   * networks do comes late, by the seed. A failure is shrunk to the fewest departures from the plain run, kept beside the
+   * test, and tried first from then on. The first run is the plain one. Soft engine.
+   */
+  explore(name: string, body: (context: { vm: Vm }) => unknown): void
+  explore(name: string, options: ExploreOptions, body: (context: { vm: Vm }) => unknown): void
   /** A `test` whose machines go on from a stage, each on its own. */
   from(stage: Stage): VmTest
   /** A part of a test by its title: the trace has it, and what fails in it says so. */
@@ -77,8 +86,9 @@ function create(stage: Stage | undefined): VmTest {
         })
       : api
   ) as typeof api
-  return Object.assign(whole, {
+  return Object.assign(askedToExplore() ? exploringAll(whole, stage) : whole, {
     step,
+    explore: exploring(whole, stage),
     use(options: UseOptions) {
       whole.override('launchOptions', options)
     },
@@ -88,6 +98,48 @@ function create(stage: Stage | undefined): VmTest {
       return create(parent)
     },
   }) as unknown as VmTest
+}
+
+type Body = (context: { vm: Vm }) => unknown
+
+function exploring(api: TestAPI<VmFixtures>, stage: Stage | undefined) {
+  return (name: string, optionsOrBody: ExploreOptions | Body, last?: Body) => {
+    const options = typeof optionsOrBody === 'function' ? {} : optionsOrBody
+    const body = typeof optionsOrBody === 'function' ? optionsOrBody : (last as Body)
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    ;(api as any)(name, async ({ task, launchOptions }: any) => {
+      const { trace: _, video: __, ...own } = launchOptions
+      const place = { file: task.file.filepath, name: fullName(task) }
+      const settings = { outputFolder: outputFolder(place.file, place.name), ...own, ...(!stage && { engine: 'soft' }) }
+      const base = stage ? await ofStage(task, stage.fork(settings)) : await launch(settings)
+      const from = await base.snapshot()
+      const explorer = new Explorer({
+        open: () => base.forkFrom(from),
+        restart: (vm) => vm.restore(from),
+        body: async (vm) => body({ vm }),
+      })
+      try {
+        await exploreTest(explorer, place, options)
+      } finally {
+        await explorer.close()
+        from.release()
+        await base.close()
+      }
+    })
+  }
+}
+
+/** `bootwright explore`: each test with a machine is explored, and the others are left out. */
+function exploringAll(api: TestAPI<VmFixtures>, stage: Stage | undefined): TestAPI<VmFixtures> {
+  const explore = exploring(api, stage)
+  return new Proxy(api, {
+    apply(target, self, args: unknown[]) {
+      const body = args.find((one) => typeof one === 'function') as Body | undefined
+      const takesVm = body && /^[^{]*\{[^}]*\bvm\b/.test(String(body).slice(0, 500))
+      if (takesVm && typeof args[0] === 'string') return explore(args[0], body)
+      return Reflect.apply(target.skip as never, self, args)
+    },
+  })
 }
 
 /** Of the tests that run: one, but for concurrent ones. */

@@ -42,6 +42,11 @@ export class PortLog {
     this.times[last]++
   }
 
+  /** The machine is another one now, or at another moment. */
+  forget(): void {
+    this.keys.fill(-1)
+  }
+
   private entryFor(key: number): number {
     const { keys, stamps } = this
     let oldest = 0

@@ -3,6 +3,7 @@
  * state in the one layout that both engines share.
  */
 import type { AccessSize, State } from '../device.js'
+import type { Exploration } from '../exploration.js'
 import type { ExecutedCode } from './executed-code.js'
 
 /** What the CPU's pins reach. Called synchronously from inside `run()`, with guest time exact to the instruction. */
@@ -132,6 +133,8 @@ export interface Engine {
   lastFaults(): Fault[]
   /** Retired instructions since power-on, of all CPUs or of one; 0 where the engine cannot count. */
   instructions(cpu?: number): number
+  /** The turns of its CPUs end early by it, from the next one on. Absent where it is not the engine that has them. */
+  explore?(exploration: Exploration): void
   /** From now on keeps which code is executed. No guest sees it. Absent where it cannot. */
   watchExecution?(): void
   /** What was executed since that was asked; undefined where it was not. */

@@ -185,12 +185,15 @@ export class Processors {
     return (bits & at.ATTN_SMI) !== 0 && !this.read(cpu, at.IN_SMM)
   }
 
-  /** The next one's turn, round robin but for one that was interrupted by another; false where none can run. */
-  next(): boolean {
+  /**
+   * The next one's turn, round robin but for one that was interrupted by another, or that is preferred to that which is next;
+   * false where none can run.
+   */
+  next(preferred?: number): boolean {
     const summoned = this.summons < MOST_SUMMONS ? this.summoned : undefined
     this.summons = summoned === undefined ? 0 : this.summons + 1
     this.summoned = undefined
-    const first = summoned ?? this.current + 1
+    const first = summoned ?? preferred ?? this.current + 1
     for (let i = 0; i < this.count; i++) {
       const cpu = (first + i) % this.count
       if (!this.runnable(cpu)) continue

@@ -11,6 +11,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { State } from '../../device.js'
+import type { Exploration } from '../../exploration.js'
 import type {
   Breakpoint,
   CpuBoard,
@@ -135,6 +136,9 @@ export class SoftEngine implements Engine {
   /** Guest time, in instructions' worth, at which the present CPU's turn ends, and at which run() comes back. */
   private turnEnd = 0
   private end = 0
+  private exploration: Exploration | undefined
+  /** Where the present turn is cut, which the plain run does not do. */
+  private cut: { at: number; cpu: number } | undefined
   /** The instruction count up to which each instruction is one CPU's. */
   private counted = 0
   private stopAsked = false
@@ -335,11 +339,42 @@ export class SoftEngine implements Engine {
   private takeTurn(): boolean {
     const { processors } = this
     const now = this.core.elapsed()
+    const preferred = this.cutNow()
     const goesOn = processors.keepsTurn() || (now < this.turnEnd && processors.runnable(processors.current))
-    if (!goesOn && !processors.next()) return false
-    if (now >= this.turnEnd) this.turnEnd = now + processors.takeQuantum()
-    this.view.setUint32(at.OTHERS_RUN, processors.othersRun() ? 1 : 0, true)
+    if (!goesOn && !processors.next(preferred)) return false
+    const othersRun = processors.othersRun()
+    if (now >= this.turnEnd) {
+      this.turnEnd = now + processors.takeQuantum()
+      if (othersRun) this.planCut()
+    }
+    this.view.setUint32(at.OTHERS_RUN, othersRun ? 1 : 0, true)
     return true
+  }
+
+  explore(exploration: Exploration): void {
+    this.exploration = exploration
+    this.cut = undefined
+  }
+
+  /** A turn begins. */
+  private planCut(): void {
+    const end = this.timeBase + this.turnEnd * NS_PER_INSTRUCTION
+    this.cut = this.exploration?.cut(this.now(), end, this.cpus, NS_PER_INSTRUCTION)
+    if (this.cut) this.turnEnd = this.countAt(this.cut.at)
+  }
+
+  /** The CPU that is to have the next turn, where the last one was cut and has come to that end. */
+  private cutNow(): number | undefined {
+    const { cut } = this
+    if (!cut || this.now() < cut.at) {
+      // It ended by itself.
+      if (this.turnEnd === 0) this.cut = undefined
+      return undefined
+    }
+    this.cut = undefined
+    if (this.turnEnd === 0) return undefined
+    this.exploration?.note(cut)
+    return cut.cpu
   }
 
   /** The CPU that executes: whose accesses the board sees. */
@@ -566,6 +601,7 @@ export class SoftEngine implements Engine {
     // Snapshots from before there were several CPUs have no turns, and the TSC's skipped ticks in its offset.
     this.view.setBigUint64(at.TSC_SKIPPED, (counts.skipped as bigint | undefined) ?? 0n, true)
     this.timeBase = counts.base as number
+    this.cut = undefined
     this.turnEnd = (counts.turnEnd as number | undefined) ?? 0
     if (counts.processors) this.processors.load(counts.processors as State)
   }
