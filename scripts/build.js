@@ -36,10 +36,19 @@ export function isStale() {
   return !existsSync(CORE) || isOlder(STAMP, [...ROOMS, 'tsconfig.json', 'tsconfig.build.json', 'package.json'])
 }
 
+/** Guests are found by their folders, and tsc leaves what it made of those that are gone. */
+function forgetGoneGuests() {
+  const made = join(root, 'dist/guests')
+  if (!existsSync(made)) return
+  for (const { name } of readdirSync(made, { withFileTypes: true }).filter((entry) => entry.isDirectory()))
+    if (!existsSync(join(root, 'guests', name))) rmSync(join(made, name), { recursive: true })
+}
+
 const node = (args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0
 
 function compileTypeScript() {
   writeLayout()
+  forgetGoneGuests()
   for (const pages of PAGES) {
     rmSync(join(root, 'dist', pages), { recursive: true, force: true })
     cpSync(join(root, pages), join(root, 'dist', pages), { recursive: true })
