@@ -105,7 +105,8 @@ async function main(): Promise<void> {
   gate = new DebugGate(
     machine,
     (bytes) => tell({ kind: 'gdb', bytes }),
-    debugged?.history,
+    // The other machines of its network have seen what is past.
+    config.trunk ? undefined : debugged?.history,
     (line, cpu) => monitor.answer(line, cpu),
   )
   monitor = new LiveMonitor(machine, {
