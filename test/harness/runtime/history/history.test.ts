@@ -200,10 +200,12 @@ test.skipIf(!haveNasm || noFirmware)('several CPUs go back together, and one of 
   }
   const turns: { count: number; rips: bigint[] }[] = []
   const rips = () => [target.state(0).rip, target.state(1).rip]
+  const look = () => turns.push({ count: machine.instructions(), rips: rips() })
   for (let i = 0; i < 3000; i++) {
-    turns.push({ count: machine.instructions(), rips: rips() })
+    look()
     step()
   }
+  look()
   for (const cpu of [0, 1, 0]) {
     const here = machine.instructions()
     const moved = ({ count, rips: [...before] }: (typeof turns)[number], i: number) =>
