@@ -61,10 +61,7 @@ export function runCommand(): Command {
     .option('--qmp <where>', 'the same as JSON for programs, as QMP has it: unix:PATH or :PORT')
     .option('--log <items>', "what the machine tells as it runs, QEMU's -d: int,cpu_reset,io … (--log help lists them)")
     .option('--log-file <file>', "where to, QEMU's -D (default: standard error)")
-    .option(
-      '--log-range <ranges>',
-      "of code at these addresses alone, QEMU's -dfilter: 0x100000..0x1fffff,0x8000+0x200",
-    )
+    .option('--log-range <ranges>', "of code at these addresses alone, QEMU's -dfilter: 0x1000..0x1fff,0x8000+0x200")
     .option('--json', 'print one JSON object on standard output, everything else on standard error')
     .addHelpText('after', () => paragraphs(HELP))
     .on('option:keys', (value: string) => acts.push({ option: 'keys', value }))

@@ -53,6 +53,8 @@ describe.skipIf(noFirmware)('vm.measure()', () => {
 describe('a baseline', () => {
   beforeAll(() => {
     vi.spyOn(console, 'info').mockImplementation(() => {})
+    // There, nothing is written.
+    vi.stubEnv('CI', '')
   })
   const testPath = join(folder, 'boot.test.ts')
   const file = join(folder, '__measures__', 'boot.test.ts.json')

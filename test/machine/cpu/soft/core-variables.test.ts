@@ -41,7 +41,10 @@ const REVIEWED: { [why: string]: string } = {
   'what a trial is to tell, and told: no instruction looks at it': 'asking inLoop',
   'set where a page is entered, cleared by flushTlb()': 'largeSizes filled',
   'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed globalUsed',
-  'set by the host between runs, and by writes of debug registers, which raise before': 'watchedPages watching',
+  'set by the host between runs, and by writes of debug registers, which raise before': 'watchedPages watching wanted',
+  'set by every knowsWatched() that finds the page': 'watchedPhys',
+  'what coverage has still to tell: cut where a fault is raised, and told by whatever executes next':
+    'entered enteredOps enteredAt',
   'what comes behind a fault: run() ends it first': 'faulted countLeft sizeLeft',
   'counted down to a look at the clock': 'looksIn',
   'only ever counted up': 'tlbGeneration lastGeneration count',
