@@ -319,6 +319,11 @@ export function clustersOf(image: OverlayImage): { indexes: Uint32Array; read(n:
   }
 }
 
+/** Bytes that a guest has changed: what several layers have counts once. */
+export function changedBytes(image: OverlayImage): number {
+  return together(image).size * image.clusterSize
+}
+
 /** Bytes that a layer holds, in memory or in its file. */
 export function layerBytes({ indexes }: OverlayLayer, { clusterSize }: OverlayImage): number {
   return indexes.length * clusterSize

@@ -13,7 +13,7 @@ import { deflate, inflate } from 'node:zlib'
 import { z } from 'zod'
 import type { State, StateValue } from '../device.js'
 import { OutputFile, UnwritableFile } from '../host/output-file.js'
-import { flattened, layerBytes, type OverlayImage } from '../media/overlay.js'
+import { changedBytes, flattened, type OverlayImage } from '../media/overlay.js'
 import { openRegular } from '../media/regular-file.js'
 import { decodeState, encodeState } from './encode.js'
 import { bytes, checkFields, damaged, integer, isRecord } from './fields.js'
@@ -106,7 +106,7 @@ function openOutput(path: string): OutputFile {
 /** What could not be read back is not written. */
 function checkChanges(media: MachineState['media']): void {
   for (const [slot, image] of Object.entries(media)) {
-    const bytes = image ? image.layers.reduce((sum, layer) => sum + layerBytes(layer, image), 0) : 0
+    const bytes = image ? changedBytes(image) : 0
     if (bytes > MOST_CHANGES)
       throw new SnapshotError(
         `the guest has changed ${bytes >> 20} MiB of ${slot}, and a snapshot file holds ${MOST_CHANGES >> 20} MiB; ` +

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MediumError } from '../../../machine/media/block-device.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'
-import { clustersOf, flattened, Overlay } from '../../../machine/media/overlay.js'
+import { changedBytes, clustersOf, flattened, Overlay } from '../../../machine/media/overlay.js'
 
 /** Bytes that differ from each other at every distance that matters. */
 function pattern(length: number): Uint8Array {
@@ -87,6 +87,7 @@ describe('an overlay', () => {
       expect(Buffer.compare(bytes(other, 0, 1 << 20), expected)).toBe(0)
       expect(Buffer.compare(bytes(single, 0, 1 << 20), expected)).toBe(0)
       expect(other.changedBytes).toBe((i + 1) * 4096)
+      expect(changedBytes(image)).toBe((i + 1) * 4096)
     }
   })
 
