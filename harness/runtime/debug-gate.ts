@@ -67,7 +67,9 @@ export class DebugGate {
 
   /** For people: how far the machine can be gone back. */
   describeHistory(): string {
-    return this.why ?? this.history?.describe() ?? 'none: it needs the soft engine, a network of its own, and no recording'
+    return (
+      this.why ?? this.history?.describe() ?? 'none: it needs the soft engine, a network of its own, and no recording'
+    )
   }
 
   /** Stands still until `resume`. */
