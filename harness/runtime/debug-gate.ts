@@ -84,8 +84,9 @@ export class DebugGate {
     return true
   }
 
+  /** Also when it is about to stand: it executes nothing more. */
   get isPaused(): boolean {
-    return this.stands
+    return this.stands || this.waits
   }
 
   /** Returns why there is none. */
