@@ -1,6 +1,7 @@
 /** Levels that several guests share. */
 
-import { type Level, text } from 'bootwright'
+import { all, graphics, type Level, still, text } from 'bootwright'
+
 export const firmware: Level = {
   name: 'firmware',
   title: 'SeaBIOS shows its version',
@@ -22,3 +23,33 @@ export function grubRescue(drive: 'fd0' | 'cd' | 'hd0'): Level[] {
     },
   ]
 }
+
+/** Of a live system or an installer. */
+export const bootMenu: Level = {
+  name: 'loader',
+  title: 'a boot menu',
+  until: text(/GRUB|ISOLINUX|SYSLINUX|Boot menu/i),
+  timeout: '5m',
+}
+export const login: Level = { name: 'userland', title: 'the login', until: text(/login:/), timeout: '20m' }
+export const rootShell: Level = {
+  name: 'shell',
+  title: 'a shell',
+  keys: 'root<enter>',
+  until: text(/# $/m),
+  timeout: '5m',
+}
+
+const STANDS = all(graphics(), still('10s'))
+export const desktop = (timeout: string): Level => ({
+  name: 'desktop',
+  title: 'the desktop stands still',
+  until: STANDS,
+  timeout,
+})
+export const setup = (timeout: string): Level => ({
+  name: 'installer',
+  title: 'Setup stands still',
+  until: STANDS,
+  timeout,
+})

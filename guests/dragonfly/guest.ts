@@ -1,5 +1,5 @@
 import { defineGuest, image, text } from 'bootwright'
-import { firmware } from '../levels.js'
+import { firmware, login } from '../levels.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -8,11 +8,7 @@ export default defineGuest({
   family: 'BSD',
   licence: 'BSD-3-Clause',
   machine: { memory: 512, cdrom: image('dfly-x86_64-*.iso', { maker: 'the DragonFly project’s release image' }) },
-  levels: [
-    firmware,
-    { name: 'loader', title: 'its menu', until: text(/DragonFly/), timeout: '5m' },
-    { name: 'userland', title: 'the login', until: text(/login:/), timeout: '20m' },
-  ],
+  levels: [firmware, { name: 'loader', title: 'its menu', until: text(/DragonFly/), timeout: '5m' }, login],
   hostTimeout: '60m',
   heavy: 'boots a whole live system',
 })

@@ -1,5 +1,5 @@
 import { defineGuest, image, text } from 'bootwright'
-import { firmware } from '../levels.js'
+import { bootMenu, firmware, login } from '../levels.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -8,12 +8,7 @@ export default defineGuest({
   family: 'Hurd',
   licence: 'GPL-2.0-or-later',
   machine: { memory: 1024, disks: [image('debian-hurd*.img', { maker: 'the Debian ports’ pre-installed image' })] },
-  levels: [
-    firmware,
-    { name: 'loader', title: 'a boot menu', until: text(/GRUB|ISOLINUX|SYSLINUX|Boot menu/i), timeout: '5m' },
-    { name: 'kernel', title: 'GNU Mach', until: text(/GNU Mach/), timeout: '5m' },
-    { name: 'userland', title: 'the login', until: text(/login:/), timeout: '20m' },
-  ],
+  levels: [firmware, bootMenu, { name: 'kernel', title: 'GNU Mach', until: text(/GNU Mach/), timeout: '5m' }, login],
   hostTimeout: '60m',
   heavy: 'boots a whole system',
 })

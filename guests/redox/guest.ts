@@ -1,5 +1,6 @@
-import { all, defineGuest, graphics, image, still } from 'bootwright'
+import { defineGuest, graphics, image } from 'bootwright'
 import { ovmf } from '../efi.js'
+import { desktop } from '../levels.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -9,10 +10,7 @@ export default defineGuest({
   licence: 'MIT',
   machine: { firmware: 'uefi', memory: 1024, disks: [image('redox*.img', { maker: 'the Redox project’s demo disk' })] },
   media: [ovmf],
-  levels: [
-    { name: 'loader', title: 'its resolution menu', until: graphics(), timeout: '10m' },
-    { name: 'desktop', title: 'the desktop stands still', until: all(graphics(), still('10s')), timeout: '30m' },
-  ],
+  levels: [{ name: 'loader', title: 'its resolution menu', until: graphics(), timeout: '10m' }, desktop('30m')],
   hostTimeout: '60m',
   heavy: 'boots a whole desktop',
 })

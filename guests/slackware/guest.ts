@@ -1,5 +1,5 @@
-import { defineGuest, image, text } from 'bootwright'
-import { firmware } from '../levels.js'
+import { defineGuest, image } from 'bootwright'
+import { bootMenu, firmware, login, rootShell } from '../levels.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -8,12 +8,7 @@ export default defineGuest({
   family: 'Linux',
   licence: 'GPL-2.0-only',
   machine: { memory: 512, cdrom: image('slackware*-install-dvd.iso', { maker: 'Slackware’s installation DVD' }) },
-  levels: [
-    firmware,
-    { name: 'loader', title: 'a boot menu', until: text(/GRUB|ISOLINUX|SYSLINUX|Boot menu/i), timeout: '5m' },
-    { name: 'userland', title: 'the login', until: text(/login:/), timeout: '20m' },
-    { name: 'shell', title: 'a shell', keys: 'root<enter>', until: text(/# $/m), timeout: '5m' },
-  ],
+  levels: [firmware, bootMenu, login, rootShell],
   hostTimeout: '60m',
   heavy: 'boots a whole installer',
 })

@@ -1,5 +1,5 @@
 import { defineGuest, image, text } from 'bootwright'
-import { firmware } from '../levels.js'
+import { bootMenu, firmware } from '../levels.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -13,7 +13,7 @@ export default defineGuest({
   },
   levels: [
     firmware,
-    { name: 'loader', title: 'a boot menu', until: text(/GRUB|ISOLINUX|SYSLINUX|Boot menu/i), timeout: '5m' },
+    bootMenu,
     {
       name: 'installer',
       title: 'the language question',

@@ -1,5 +1,5 @@
-import { defineGuest, image, serial, text } from 'bootwright'
-import { firmware } from '../levels.js'
+import { defineGuest, image, serial } from 'bootwright'
+import { bootMenu, firmware } from '../levels.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -13,7 +13,7 @@ export default defineGuest({
   },
   levels: [
     firmware,
-    { name: 'loader', title: 'a boot menu', until: text(/GRUB|ISOLINUX|SYSLINUX|Boot menu/i), timeout: '5m' },
+    bootMenu,
     { name: 'kernel', title: 'the kernel starts', until: serial(/Linux version/), timeout: '20m' },
   ],
   hostTimeout: '60m',

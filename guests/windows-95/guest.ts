@@ -1,5 +1,5 @@
-import { all, defineGuest, graphics, image, still } from 'bootwright'
-import { firmware } from '../levels.js'
+import { defineGuest, image } from 'bootwright'
+import { desktop, firmware } from '../levels.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -8,10 +8,7 @@ export default defineGuest({
   family: 'Windows',
   licence: 'LicenseRef-Microsoft',
   machine: { memory: 32, disks: [image('win95*.img', { maker: 'a disk of one’s own' })] },
-  levels: [
-    firmware,
-    { name: 'desktop', title: 'the desktop stands still', until: all(graphics(), still('10s')), timeout: '30m' },
-  ],
+  levels: [firmware, desktop('30m')],
   hostTimeout: '60m',
   heavy: 'boots a whole desktop',
 })
