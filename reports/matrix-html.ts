@@ -11,6 +11,7 @@ import {
   type GuestRow,
   type LevelResult,
   type MatrixResult,
+  measuredFirst,
   type Screenshot,
   type Status,
 } from './matrix-result.js'
@@ -23,6 +24,7 @@ const MARKS = { passed: '✓', failed: '✕', skipped: '–' }
 export function renderMatrixHtml(result: MatrixResult): string {
   const columns = columnsOf(result)
   const { run } = result
+  const guests = measuredFirst(result)
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -49,7 +51,7 @@ ${run.firmware && html`<li>Firmware <b>${run.firmware}</b></li>`}
 <table class="matrix">
 <thead><tr><th scope="col">Guest</th><th scope="col" class="family">Family</th>${columns.map((column) => html`<th scope="col">${column.title}</th>`)}</tr></thead>
 <tbody>
-${result.guests.map(
+${guests.map(
   (guest) => html`<tr><th scope="row">${guest.title}</th><td class="family">${guest.family}</td>${columns.map(
     (column) => tableCell(cellIn(result, guest.name, column)),
   )}</tr>
@@ -58,7 +60,7 @@ ${result.guests.map(
 </table>
 </div>
 <div id="evidence">
-${result.guests.map((guest) => guestSection(result, guest))}</div>
+${guests.map((guest) => guestSection(result, guest))}</div>
 </main>
 <footer>Written by Bootwright ${run.bootwright.version}. Guest time is the virtual machine’s own; host time is what a reader’s clock would have shown.</footer>
 <dialog id="viewer" aria-label="Screenshot"><img alt=""><div><p></p><form method="dialog"><button>Close</button></form></div></dialog>

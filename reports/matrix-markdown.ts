@@ -1,6 +1,6 @@
 /** The matrix as Markdown: for a repository's page or a CI summary. Screenshots are linked by path, never embedded. */
 import { fence, plain } from './markdown.js'
-import { type Cell, cellIn, columnsOf, type MatrixResult } from './matrix-result.js'
+import { type Cell, cellIn, columnsOf, type MatrixResult, measuredFirst } from './matrix-result.js'
 import { accessName, count, duration, exitName, guestTime, progress, summary } from './words.js'
 
 const MARKS = { passed: '✅', failed: '❌', skipped: '⚪' }
@@ -8,6 +8,7 @@ const MARKS = { passed: '✅', failed: '❌', skipped: '⚪' }
 export function renderMatrixMarkdown(result: MatrixResult): string {
   const columns = columnsOf(result)
   const { run } = result
+  const guests = measuredFirst(result)
   const lines = [
     '# Guest support matrix',
     '',
@@ -17,11 +18,11 @@ export function renderMatrixMarkdown(result: MatrixResult): string {
     `| Guest | Family | ${columns.map((column) => plain(column.title)).join(' | ')} |`,
     `| --- | --- |${' --- |'.repeat(columns.length)}`,
   ]
-  for (const guest of result.guests) {
+  for (const guest of guests) {
     const cells = columns.map((column) => summarise(cellIn(result, guest.name, column)))
     lines.push(`| ${plain(guest.title)} | ${plain(guest.family)} | ${cells.join(' | ')} |`)
   }
-  for (const guest of result.guests) {
+  for (const guest of guests) {
     lines.push('', `## ${plain(guest.title)}`, '')
     lines.push(`\`${guest.name}\`, ${plain(guest.licence)}. Media: ${guest.media.map(plain).join('; ')}.`)
     for (const column of columns) {

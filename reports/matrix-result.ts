@@ -207,6 +207,13 @@ function hasSeveralDevices({ cells }: MatrixResult): boolean {
   return false
 }
 
+/** Those that were booted, then those that were not, each as they stand. */
+export function measuredFirst({ guests, cells }: MatrixResult): GuestRow[] {
+  const measured = new Set(cells.filter(({ status }) => status !== 'skipped').map(({ guest }) => guest))
+  const [booted, others] = [true, false].map((was) => guests.filter(({ name }) => measured.has(name) === was))
+  return [...booted, ...others]
+}
+
 /** What a column shows of a guest: its cell, and in the engine's first column also what has no column of its own. */
 export function cellIn(result: MatrixResult, guest: string, column: MatrixColumn): Cell | undefined {
   const columns = columnsOf(result).filter(({ engine }) => engine.id === column.engine.id)

@@ -4,26 +4,27 @@
  */
 import type { AccessSize } from '../../machine/device.js'
 import type { Departure, ExplorationPlan } from '../../machine/exploration.js'
-import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
-import type { InputEvent, InputQueue } from '../../machine/input.js'
+import type { InputEvent } from '../../machine/input.js'
 import type { Machine, MachineExit, MachineOptions } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, NetworkContents } from '../../machine/network/contents.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { History } from './history.js'
+import { WrappedMachine } from './wrapped-machine.js'
 
 type Ask = NonNullable<NetworkContents['ask']>
 
-export class DebuggedMachine implements Machine {
+export class DebuggedMachine extends WrappedMachine {
   readonly history: History | undefined
-  private readonly machine: Machine
+  protected readonly machine: Machine
   private waiting: InputEvent[] = []
   /** What the test's functions answered, by request, and when. */
   private answers = new Map<number, { answer: HttpAnswer; instructions: number }>()
 
   /** @param create Makes the machine with these options. */
   constructor(create: (options: MachineOptions) => Machine, options: MachineOptions) {
+    super()
     this.machine = create(this.untold(options))
     if (this.machine.engine === 'soft' && this.machine.debugTarget) this.history = new History(this.machine)
     if (this.machine.log) this.machine.log.isMuted = () => this.history?.inPast === true
@@ -59,77 +60,29 @@ export class DebuggedMachine implements Machine {
     }
   }
 
-  get engine() {
-    return this.machine.engine
-  }
-
-  get engineReason() {
-    return this.machine.engineReason
-  }
-
-  get debugTarget() {
-    return this.machine.debugTarget
-  }
-
-  get log() {
-    return this.machine.log
-  }
-
-  get display() {
-    return this.machine.display
-  }
-
-  now(): number {
-    return this.machine.now()
-  }
-
-  instructions(cpu?: number): number {
-    return this.machine.instructions(cpu)
-  }
-
   idleUntil(): number {
     return this.machine.idleUntil?.() ?? this.machine.now()
   }
 
-  run(until: number, hostEnd?: number): MachineExit | undefined {
+  override run(until: number, hostEnd?: number): MachineExit | undefined {
     const { history } = this
     if (!history?.isActive) return this.machine.run(until, hostEnd)
     if (!history.inPast) for (const event of this.waiting.splice(0)) this.input(event)
     return history.run(until, hostEnd)
   }
 
-  requestStop(): void {
-    this.machine.requestStop()
-  }
-
-  input(event: InputEvent): void {
+  override input(event: InputEvent): void {
     const { history, machine } = this
     if (!history?.isActive) machine.input(event)
     else if (history.inPast) this.waiting.push(event)
     else history.outside(() => machine.input(event))
   }
 
-  pending(queue: InputQueue): number {
-    return this.machine.pending(queue)
-  }
-
-  biosKeys(): BiosKeys | undefined {
-    return this.machine.biosKeys()
-  }
-
   /** A medium is no part of a machine's state: the past begins anew with it. */
-  insert(drive: RemovableDrive, medium: BlockDevice | undefined): void {
+  override insert(drive: RemovableDrive, medium: BlockDevice | undefined): void {
     const { history } = this
     this.machine.insert(drive, medium)
     if (history?.isActive) history.begin()
-  }
-
-  suspectStuck(): void {
-    this.machine.suspectStuck()
-  }
-
-  isStuck(): boolean {
-    return this.machine.isStuck()
   }
 
   explore(plan: ExplorationPlan): void {
@@ -140,29 +93,17 @@ export class DebuggedMachine implements Machine {
     return this.machine.departures?.()
   }
 
-  requests() {
-    return this.machine.requests()
-  }
-
-  parts() {
-    return this.machine.parts?.()
-  }
-
   port(address: number, size: AccessSize, value?: number): number {
     return this.machine.port?.(address, size, value) ?? 0
   }
 
-  report() {
-    return this.machine.report()
-  }
-
-  save(): MachineState {
+  override save(): MachineState {
     const state = this.machine.save()
     this.history?.passOn(state)
     return state
   }
 
-  fingerprint(): string {
+  override fingerprint(): string {
     const { history, machine } = this
     let hash = ''
     const take = () => {
@@ -173,16 +114,12 @@ export class DebuggedMachine implements Machine {
     return hash
   }
 
-  shape() {
-    return this.machine.shape()
-  }
-
-  load(state: MachineState): void {
+  override load(state: MachineState): void {
     this.machine.load(state)
     this.history?.passOn(state)
   }
 
-  close(): void {
+  override close(): void {
     this.machine.close()
     this.history?.close()
   }

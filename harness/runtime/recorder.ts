@@ -7,18 +7,17 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { UsageError } from '../../machine/errors.js'
-import type { BiosKeys } from '../../machine/firmware/bios-keyboard.js'
 import { OutputFile, UnwritableFile } from '../../machine/host/output-file.js'
-import type { InputEvent, InputQueue } from '../../machine/input.js'
+import type { InputEvent } from '../../machine/input.js'
 import type { Machine, MachineExit } from '../../machine/machine.js'
 import type { BlockDevice } from '../../machine/media/block-device.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { NetworkContents } from '../../machine/network/contents.js'
-import type { MachineReport } from '../../machine/report.js'
 import type { MachineState } from '../../machine/state/machine-state.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { driveMedia, type MachineConfig } from '../config/machine-config.js'
 import { absolute, type InputFile, inputsOf } from '../thread/snapshot-files.js'
+import { WrappedMachine } from './wrapped-machine.js'
 
 export const RECORDING_VERSION = 2
 /** Instructions between two hashes. */
@@ -118,45 +117,21 @@ export class Recorder {
   }
 }
 
-/** A machine whose inputs are written down. */
-export class RecordedMachine implements Machine {
+/**
+ * A machine whose inputs are written down. Looking on with a debugger changes nothing; whoever would change something is
+ * told that it cannot be (`stop-points.ts`).
+ */
+export class RecordedMachine extends WrappedMachine {
   private nextCheckpoint = CHECKPOINT
 
   constructor(
-    private readonly machine: Machine,
+    protected readonly machine: Machine,
     private readonly recorder: Recorder,
-  ) {}
-
-  get engine() {
-    return this.machine.engine
+  ) {
+    super()
   }
 
-  get engineReason() {
-    return this.machine.engineReason
-  }
-
-  /** Looking on changes nothing; whoever would change something is told that it cannot be (`stop-points.ts`). */
-  get debugTarget() {
-    return this.machine.debugTarget
-  }
-
-  get log() {
-    return this.machine.log
-  }
-
-  get display() {
-    return this.machine.display
-  }
-
-  now(): number {
-    return this.machine.now()
-  }
-
-  instructions(cpu?: number): number {
-    return this.machine.instructions(cpu)
-  }
-
-  run(until: number, hostEnd?: number): MachineExit | undefined {
+  override run(until: number, hostEnd?: number): MachineExit | undefined {
     const exit = this.machine.run(until, hostEnd)
     // A hash has the CPU forget translations: not at a moment that the host's clock chose.
     const chosen = exit !== undefined || this.machine.now() >= until
@@ -167,70 +142,34 @@ export class RecordedMachine implements Machine {
     return exit
   }
 
-  requestStop(): void {
-    this.machine.requestStop()
-  }
-
-  input(event: InputEvent): void {
+  override input(event: InputEvent): void {
     this.note({ do: 'input', event: recorded(event) })
     this.machine.input(event)
   }
 
-  pending(queue: InputQueue): number {
-    return this.machine.pending(queue)
-  }
-
-  biosKeys(): BiosKeys | undefined {
-    return this.machine.biosKeys()
-  }
-
-  insert(drive: RemovableDrive, medium: BlockDevice | undefined): void {
+  override insert(drive: RemovableDrive, medium: BlockDevice | undefined): void {
     this.note({ do: 'insert', drive, ...identity(medium) })
     this.machine.insert(drive, medium)
   }
 
-  suspectStuck() {
-    this.machine.suspectStuck()
-  }
-
-  isStuck() {
-    return this.machine.isStuck()
-  }
-
-  requests() {
-    return this.machine.requests()
-  }
-
-  parts() {
-    return this.machine.parts?.()
-  }
-
-  report(): MachineReport {
-    return this.machine.report()
-  }
-
   /** Saving drops the CPU's translations, so a replay does it too. */
-  save(): MachineState {
+  override save(): MachineState {
     this.note({ do: 'save' })
     return this.machine.save()
   }
 
-  load(): never {
+  override load(): never {
     throw new SnapshotError(
       'a machine that is being recorded cannot go back to a snapshot; record a machine that starts anew',
     )
   }
 
-  shape() {
-    return this.machine.shape()
-  }
-
-  fingerprint(): string {
+  override fingerprint(): string {
     this.note({ do: 'save' })
     return this.machine.fingerprint()
   }
 
-  close(): void {
+  override close(): void {
     this.note({ do: 'end', hash: this.machine.fingerprint() })
     this.recorder.close()
     this.machine.close()

@@ -33,6 +33,7 @@ import { whereWords } from '../words/place-words.js'
 import { requestWords } from '../words/request-words.js'
 import { FirmwareAccesses } from './firmware-accesses.js'
 import { nextFrame } from './guest-frames.js'
+import { GuestOutput, type OutputHooks } from './guest-output.js'
 import { HangWatch } from './hang-watch.js'
 import { LiveInput } from './live-input.js'
 import type { Lockstep } from './lockstep.js'
@@ -40,6 +41,7 @@ import { Pace } from './pace.js'
 import { PanicWatch } from './panic-watch.js'
 import { PhaseWatch } from './phase-watch.js'
 import { Pointing } from './pointing.js'
+import { RunLimits } from './run-limits.js'
 import { SampledDisplay } from './sampled-display.js'
 import { SerialLog } from './serial-log.js'
 import { awaitedAhead, isLastInput, isWanted, StepFailed, timeoutWhile, whileWhat } from './steps.js'
@@ -62,10 +64,7 @@ const OUTSIDE_SLICE = 1e6
 const HANGS = 'the guest hangs: its CPU goes round a loop that nothing can end, with interrupts disabled,'
 
 /** What the thread around the runner is told, and what it may say, between two slices of guest time. */
-export interface RunnerHooks {
-  /** @param guestTimeNs When they were handed on, which is within a guest frame of when they were sent. */
-  onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
-  onDebug?: (bytes: Uint8Array) => void
+export interface RunnerHooks extends OutputHooks {
   onProgress?: (progress: Progress) => void
   /** So many bytes of `serialInput` have gone to the machine. */
   onSerialTaken?: (bytes: number) => void
@@ -97,8 +96,7 @@ export class Runner {
   /** Of the serial lines, and the last of the debug console. */
   private readonly logs = Array.from({ length: DEBUG_CONSOLE + 1 }, () => new SerialLog())
   private readonly firmware = new FirmwareAccesses(() => this.machine.report().unhandled)
-  private readonly serialOut: number[][] = Array.from({ length: SERIAL_PORTS }, () => [])
-  private debugOut: number[] = []
+  private readonly output: GuestOutput
   private readonly scene: Scene
   private readonly typist: Typist
   private readonly pointing: Pointing
@@ -135,10 +133,7 @@ export class Runner {
   private shots: Shot[] = []
   private matched: string[] | undefined
 
-  private started = 0
-  private hostDeadline = Number.POSITIVE_INFINITY
-  private guestDeadline = Number.POSITIVE_INFINITY
-  private guestTimeout = Number.POSITIVE_INFINITY
+  private limits = new RunLimits()
   private nextProgress = 0
 
   /**
@@ -148,10 +143,11 @@ export class Runner {
     create: (callbacks: Required<Pick<MachineOptions, 'onSerial' | 'onDebug' | 'onRequest'>>) => Machine,
     private readonly hooks: RunnerHooks = {},
   ) {
+    this.output = new GuestOutput(SERIAL_PORTS, hooks)
     this.machine = create({
       onSerial: (port, byte) => this.serialByte(port, byte),
       onDebug: (byte) => {
-        this.debugOut.push(byte)
+        this.output.debugByte(byte)
         this.firmware.byte(byte)
         this.heard(DEBUG_CONSOLE, byte)
       },
@@ -181,11 +177,8 @@ export class Runner {
   run(script: Script): RunResult {
     this.steps = script.steps
     this.pace = script.realTime ? (this.pace ?? new Pace()) : undefined
-    this.started = performance.now()
-    this.nextProgress = this.started
-    this.guestTimeout = script.timeoutNs ?? Number.POSITIVE_INFINITY
-    this.guestDeadline = this.machine.now() + this.guestTimeout
-    this.hostDeadline = this.started + (script.hostTimeoutMs ?? Number.POSITIVE_INFINITY)
+    this.limits = new RunLimits(script, this.machine.now())
+    this.nextProgress = this.limits.started
     this.lastExit = undefined
     this.stopAsked = false
     this.shots = []
@@ -232,7 +225,7 @@ export class Runner {
 
   /** The script is to end, and nothing that it waits for is worth waiting for. */
   get isEnding(): boolean {
-    return this.stopAsked || performance.now() >= this.hostDeadline
+    return this.stopAsked || this.limits.isPast
   }
 
   /** A function of the test's failed: the script fails at the next slice. */
@@ -329,8 +322,7 @@ export class Runner {
     this.screen.load(state.screens as State)
     this.firmware.load(state.firmware)
     this.hooks.lockstep?.load(state.lockstep as State)
-    for (const bytes of this.serialOut) bytes.length = 0
-    this.debugOut = []
+    this.output.forget()
   }
 
   private execute(step: Step): void {
@@ -448,7 +440,7 @@ export class Runner {
       const frame = nextFrame(machine.now())
       this.hit = false
       const slice = machine.now() + (this.isOutside ? OUTSIDE_SLICE : Number.POSITIVE_INFINITY)
-      const exit = this.unclaimed ?? this.runOn(Math.min(until, frame, slice, this.guestDeadline))
+      const exit = this.unclaimed ?? this.runOn(Math.min(until, frame, slice, this.limits.guestEnd))
       this.unclaimed = undefined
       if (exit && this.stopped(exit)) return true
       if (this.hit) return true
@@ -580,19 +572,12 @@ export class Runner {
       this.unclaimed = exit
     }
     if (this.stopAsked && this.mayStop) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
-    if (this.machine.now() >= this.guestDeadline) {
-      const limit = `${this.guestTimeout / 1e9} s of guest time`
-      throw new StepFailed('timeout', 'timeout', `the time-out of ${limit} came ${this.timeoutWhile()}`)
-    }
+    this.limits.check(this.machine.now(), () => this.timeoutWhile())
     const now = performance.now()
-    if (now >= this.hostDeadline) {
-      const limit = Math.round(this.hostDeadline - this.started) / 1000
-      throw new StepFailed('timeout', 'timeout', `the time-out of ${limit} s came ${this.timeoutWhile()}`)
-    }
     if (this.hooks.onProgress && now >= this.nextProgress) {
       this.nextProgress = now + PROGRESS_MS
       const { machine } = this
-      const hostMs = now - this.started
+      const { hostMs } = this.limits
       this.hooks.onProgress({
         guestTimeNs: machine.now(),
         instructions: machine.instructions(),
@@ -617,7 +602,7 @@ export class Runner {
   }
 
   private serialByte(port: number, byte: number): void {
-    this.serialOut[port].push(byte)
+    this.output.serialByte(port, byte)
     this.panics.serialByte(port, byte, this.machine.now())
     this.heard(port, byte)
   }
@@ -641,16 +626,7 @@ export class Runner {
   }
 
   private flush(): void {
-    const { hooks } = this
-    this.serialOut.forEach((bytes, port) => {
-      if (bytes.length === 0) return
-      hooks.onSerial?.(port, Uint8Array.from(bytes), this.machine.now())
-      bytes.length = 0
-    })
-    if (this.debugOut.length > 0) {
-      hooks.onDebug?.(Uint8Array.from(this.debugOut))
-      this.debugOut = []
-    }
+    this.output.flush(this.machine.now())
   }
 
   /** A failure's sentence, with where the guest was. */
@@ -677,7 +653,7 @@ export class Runner {
       step: this.step,
       matched: this.matched,
       resets: this.resets,
-      hostMs: performance.now() - this.started,
+      hostMs: this.limits.hostMs,
       shots: this.shots,
       hostInput: this.hostInput || this.machine.debugTarget?.touched === true,
     }

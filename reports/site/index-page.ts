@@ -24,7 +24,7 @@ export function indexPage(model: SiteModel): string {
 <form class="filters" role="search" hidden>
 <input type="search" name="text" placeholder="Filter guests" aria-label="Filter guests" autocomplete="off">
 <select name="family" aria-label="Family"><option value="">All families</option>${model.families.map((family) => html`<option>${family}</option>`)}</select>
-<select name="sort" aria-label="Sort by"><option value="">In order</option><option value="title">By name</option><option value="family">By family</option><option value="state">By state</option><option value="date">By date</option></select>
+<select name="sort" aria-label="Sort by"><option value="">As measured</option><option value="title">By name</option><option value="family">By family</option><option value="state">By state</option><option value="date">By date</option></select>
 <span class="buttons">${(['passed', 'failed', 'regressed', 'skipped'] as const).map(
     (state) =>
       html`<button type="button" data-state="${state}" aria-pressed="false">${{ passed: 'Works', failed: 'Broken', regressed: 'Regressed', skipped: 'Not measured' }[state]}</button>`,

@@ -32,6 +32,7 @@ import { CoreState, type StateCore } from './core-state.js'
 import { Jit, type JitCore, jitThreshold } from './jit/jit.js'
 import * as at from './layout.js'
 import { type ProcessorCore, Processors } from './processors.js'
+import { TurnCuts } from './turn-cuts.js'
 
 /** Guest time of an instruction: 100 million a second, about what the interpreter reaches, so that a guest's delay loops take about as long as they say. */
 export const NS_PER_INSTRUCTION = 10
@@ -136,9 +137,8 @@ export class SoftEngine implements Engine {
   /** Guest time, in instructions' worth, at which the present CPU's turn ends, and at which run() comes back. */
   private turnEnd = 0
   private end = 0
-  private exploration: Exploration | undefined
-  /** Where the present turn is cut, which the plain run does not do. */
-  private cut: { at: number; cpu: number } | undefined
+  /** undefined: the plain run. */
+  private cuts: TurnCuts | undefined
   /** The instruction count up to which each instruction is one CPU's. */
   private counted = 0
   private stopAsked = false
@@ -339,42 +339,22 @@ export class SoftEngine implements Engine {
   private takeTurn(): boolean {
     const { processors } = this
     const now = this.core.elapsed()
-    const preferred = this.cutNow()
+    const preferred = this.cuts?.next(this.now(), this.turnEnd === 0)
     const goesOn = processors.keepsTurn() || (now < this.turnEnd && processors.runnable(processors.current))
     if (!goesOn && !processors.next(preferred)) return false
     const othersRun = processors.othersRun()
     if (now >= this.turnEnd) {
       this.turnEnd = now + processors.takeQuantum()
-      if (othersRun) this.planCut()
+      const end = this.timeBase + this.turnEnd * NS_PER_INSTRUCTION
+      const cut = othersRun ? this.cuts?.begin(this.now(), end) : undefined
+      if (cut !== undefined) this.turnEnd = this.countAt(cut)
     }
     this.view.setUint32(at.OTHERS_RUN, othersRun ? 1 : 0, true)
     return true
   }
 
   explore(exploration: Exploration): void {
-    this.exploration = exploration
-    this.cut = undefined
-  }
-
-  /** A turn begins. */
-  private planCut(): void {
-    const end = this.timeBase + this.turnEnd * NS_PER_INSTRUCTION
-    this.cut = this.exploration?.cut(this.now(), end, this.cpus, NS_PER_INSTRUCTION)
-    if (this.cut) this.turnEnd = this.countAt(this.cut.at)
-  }
-
-  /** The CPU that is to have the next turn, where the last one was cut and has come to that end. */
-  private cutNow(): number | undefined {
-    const { cut } = this
-    if (!cut || this.now() < cut.at) {
-      // It ended by itself.
-      if (this.turnEnd === 0) this.cut = undefined
-      return undefined
-    }
-    this.cut = undefined
-    if (this.turnEnd === 0) return undefined
-    this.exploration?.note(cut)
-    return cut.cpu
+    this.cuts = new TurnCuts(exploration, this.cpus, NS_PER_INSTRUCTION)
   }
 
   /** The CPU that executes: whose accesses the board sees. */
@@ -601,7 +581,7 @@ export class SoftEngine implements Engine {
     // Snapshots from before there were several CPUs have no turns, and the TSC's skipped ticks in its offset.
     this.view.setBigUint64(at.TSC_SKIPPED, (counts.skipped as bigint | undefined) ?? 0n, true)
     this.timeBase = counts.base as number
-    this.cut = undefined
+    this.cuts?.forget()
     this.turnEnd = (counts.turnEnd as number | undefined) ?? 0
     if (counts.processors) this.processors.load(counts.processors as State)
   }
