@@ -53,3 +53,10 @@ export const setup = (timeout: string): Level => ({
   until: STANDS,
   timeout,
 })
+/** Of Red Hat's relatives. */
+export const anaconda: Level = {
+  name: 'installer',
+  title: 'Anaconda starts',
+  until: text(/anaconda|installer/i),
+  timeout: '30m',
+}

@@ -1,5 +1,5 @@
-import { defineGuest, image, text } from 'bootwright'
-import { bootMenu, firmware } from '../levels.js'
+import { defineGuest, image } from 'bootwright'
+import { anaconda, bootMenu, firmware } from '../levels.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -13,11 +13,7 @@ export default defineGuest({
       maker: 'the Rocky project’s boot image; AlmaLinux’s does as well under this name',
     }),
   },
-  levels: [
-    firmware,
-    bootMenu,
-    { name: 'installer', title: 'Anaconda starts', until: text(/anaconda|installer/i), timeout: '30m' },
-  ],
+  levels: [firmware, bootMenu, anaconda],
   hostTimeout: '60m',
   heavy: 'boots a whole installer',
 })

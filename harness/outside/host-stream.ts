@@ -9,6 +9,7 @@ export class HostStream {
   private credit = STREAM_CREDIT
   private waiting: Uint8Array[] = []
   private hasEnded = false
+  private hasToldEnd = false
   private isOver = false
 
   /**
@@ -87,8 +88,10 @@ export class HostStream {
       this.tell({ kind: 'stream-data', stream: this.number, bytes: Uint8Array.from(piece) })
     }
     if (this.waiting.length > 0) this.socket.pause()
-    else if (this.hasEnded) this.tell({ kind: 'stream-ended', stream: this.number })
-    else if (this.socket.isPaused() && this.credit < STREAM_CREDIT) this.socket.resume()
+    else if (this.hasEnded && !this.hasToldEnd) {
+      this.hasToldEnd = true
+      this.tell({ kind: 'stream-ended', stream: this.number })
+    } else if (!this.hasEnded && this.socket.isPaused() && this.credit < STREAM_CREDIT) this.socket.resume()
   }
 
   private gone(why: string): void {

@@ -5,7 +5,15 @@ import { describe, expect, test } from 'vitest'
 import { html, raw } from '../../reports/html.js'
 import { renderMatrixHtml } from '../../reports/matrix-html.js'
 import { renderMatrixMarkdown } from '../../reports/matrix-markdown.js'
-import { cellId, cellIn, columnsOf, countOf, parseMatrix, ResultFormatError } from '../../reports/matrix-result.js'
+import {
+  cellId,
+  cellIn,
+  columnsOf,
+  countOf,
+  measuredFirst,
+  parseMatrix,
+  ResultFormatError,
+} from '../../reports/matrix-result.js'
 import { accessName, count, duration, exitName, progress, summary } from '../../reports/words.js'
 import { writeMatrix } from '../../reports/write-matrix.js'
 import { PIXEL, sampleMatrix } from './sample.js'
@@ -49,6 +57,16 @@ describe('the result model', () => {
       'kvm, standard PC',
       'kvm, virtio',
     ])
+  })
+
+  test('pages begin with what was booted, in its order, and end with what was not', () => {
+    const matrix = sampleMatrix()
+    const names = measuredFirst(matrix).map(({ name }) => name)
+    const skipped = matrix.cells.find(({ status }) => status === 'skipped')?.guest
+    expect(names.at(-1)).toBe(skipped)
+    const guests = [...matrix.guests].sort((one) => (one.name === skipped ? -1 : 0))
+    expect(guests[0].name).toBe(skipped)
+    expect(measuredFirst({ ...matrix, guests }).map(({ name }) => name)).toEqual(names)
   })
 
   test('devices with which nothing was booted have no column, and what was skipped is told in the first', () => {

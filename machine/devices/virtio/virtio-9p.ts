@@ -18,6 +18,7 @@ import { flag, integer, list, starts, text } from '../../state/fields.js'
 import { made } from '../../state/state-table.js'
 import { DeviceError } from '../device-type.js'
 import { bytesOf, gather, scatter } from '../segments.js'
+import { serveQueue } from './serve-queue.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
 
@@ -110,21 +111,12 @@ export class Virtio9p implements VirtioDevice {
   }
 
   serve(): boolean {
-    const { host } = this
-    const queue = host.queues[QUEUE]
-    for (let n = 0; n < REQUESTS_AT_ONCE; n++) {
-      const chain = queue.take()
-      if (!chain) {
-        host.tell(QUEUE)
-        return false
-      }
-      const request = new Uint8Array(Math.min(bytesOf(chain.readable), LARGEST_MESSAGE))
-      gather(host.memory, chain.readable, request)
-      const room = Math.min(bytesOf(chain.writable), this.message)
-      queue.give(chain, scatter(host.memory, chain.writable, this.answer(request, room)))
-    }
-    host.tell(QUEUE)
-    return true
+    const { memory } = this.host
+    return serveQueue(this.host, QUEUE, REQUESTS_AT_ONCE, ({ readable, writable }) => {
+      const request = new Uint8Array(Math.min(bytesOf(readable), LARGEST_MESSAGE))
+      gather(memory, readable, request)
+      return scatter(memory, writable, this.answer(request, Math.min(bytesOf(writable), this.message)))
+    })
   }
 
   /** @internal A message, and what is said to it in no more than `room` bytes. */

@@ -6,6 +6,7 @@ import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { count, same, timer } from '../../state/fields.js'
 import { bytesOf, gather, scatter } from '../segments.js'
 import { diskNamed } from '../storage/disk-named.js'
+import { DiskRequests } from './serve-queue.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
 import type { Chain } from './virtqueue.js'
@@ -44,11 +45,7 @@ const MOST_SEGMENTS = 254
 const MOST_BYTES = 16 << 20
 const MOST_SECTORS = MOST_BYTES / SECTOR
 const MOST_DISCARDED = 1 << 22
-const REQUESTS_AT_ONCE = 32
-const BYTES_AT_ONCE = 1 << 20
-/** Guest time of a request, and of its bytes: 2 GB/s. */
 const REQUEST_NS = 10e3
-const NS_PER_BYTE = 0.5
 
 const STATE: StateTable = {
   size: same(count, () => 'a disk of the snapshot has another size than here; give it the same image'),
@@ -60,15 +57,14 @@ export class VirtioBlk implements VirtioDevice {
   readonly features: number[]
   readonly configurationSize = CONFIGURATION
   private readonly configuration = new Uint8Array(CONFIGURATION)
-  /** What it has done takes until then. */
-  private readonly busy: Timer
+  private readonly requests: DiskRequests
 
   constructor(
     private readonly host: VirtioHost,
     private readonly medium: BlockDevice,
     private readonly serial: string,
   ) {
-    this.busy = host.clock.timer(`${host.name} requests`, () => host.wake(QUEUE))
+    this.requests = new DiskRequests(host, QUEUE, REQUEST_NS, (chain) => this.request(chain))
     this.features = [SEG_MAX, GEOMETRY, BLK_SIZE, FLUSH, DISCARD, WRITE_ZEROES, ...(medium.readOnly ? [RO] : [])]
     const view = new DataView(this.configuration.buffer)
     const sectors = this.sectors
@@ -89,6 +85,10 @@ export class VirtioBlk implements VirtioDevice {
     return this.medium.size
   }
 
+  get busy(): Timer {
+    return this.requests.busy
+  }
+
   private get sectors(): number {
     return Math.floor(this.medium.size / SECTOR)
   }
@@ -102,32 +102,16 @@ export class VirtioBlk implements VirtioDevice {
   }
 
   serve(): boolean {
-    const { host } = this
-    // The timer comes back to it.
-    if (this.busy.deadline !== Number.POSITIVE_INFINITY) return false
-    const queue = host.queues[QUEUE]
-    let bytes = 0
-    let requests = 0
-    while (requests < REQUESTS_AT_ONCE && bytes < BYTES_AT_ONCE) {
-      const chain = queue.take()
-      if (!chain) break
-      const moved = this.request(chain)
-      queue.give(chain, moved.written)
-      bytes += moved.bytes
-      requests++
-    }
-    if (requests === 0) return false
-    host.tell(QUEUE)
-    this.busy.at(host.clock.now() + REQUEST_NS + Math.ceil(bytes * NS_PER_BYTE))
+    this.requests.serve()
     return false
   }
 
-  private request(chain: Chain): { written: number; bytes: number } {
+  private request(chain: Chain): { written: number; moved: number } {
     const { memory } = this.host
     const { readable, writable } = chain
     const header = new Uint8Array(HEADER)
     const room = bytesOf(writable)
-    if (gather(memory, readable, header) < HEADER || room === 0) return { written: 0, bytes: 0 }
+    if (gather(memory, readable, header) < HEADER || room === 0) return { written: 0, moved: 0 }
     const view = new DataView(header.buffer)
     const sector = Number(view.getBigUint64(8, true))
     let bytes = 0
@@ -164,7 +148,7 @@ export class VirtioBlk implements VirtioDevice {
       status = S_IOERR
     }
     scatter(memory, writable, Uint8Array.of(status), room - 1)
-    return { written: written + 1, bytes: status === S_OK ? bytes : 0 }
+    return { written: written + 1, moved: status === S_OK ? bytes : 0 }
   }
 
   private get identification(): Uint8Array {

@@ -7,8 +7,10 @@ import { RandomNumbers } from '../../random-numbers.js'
 import { part } from '../../state/state-table.js'
 import { integerOption } from '../device-type.js'
 import { bytesOf, scatter } from '../segments.js'
+import { serveQueue } from './serve-queue.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
+import type { Chain } from './virtqueue.js'
 
 const QUEUE = 0
 /** A request is answered with no more; drivers ask again. */
@@ -38,25 +40,18 @@ export class VirtioRng implements VirtioDevice {
   }
 
   serve(): boolean {
-    const { host } = this
-    const queue = host.queues[QUEUE]
-    for (let n = 0; n < REQUESTS_AT_ONCE; n++) {
-      const chain = queue.take()
-      if (!chain) {
-        host.tell(QUEUE)
-        return false
-      }
-      const bytes = new Uint8Array(Math.min(bytesOf(chain.writable), MOST_BYTES))
-      const view = new DataView(bytes.buffer)
-      for (let at = 0; at < bytes.length; at += 4) {
-        const number = this.numbers.next()
-        if (at + 4 <= bytes.length) view.setUint32(at, number, true)
-        else for (let i = at; i < bytes.length; i++) bytes[i] = number >>> (8 * (i - at))
-      }
-      queue.give(chain, scatter(host.memory, chain.writable, bytes))
+    return serveQueue(this.host, QUEUE, REQUESTS_AT_ONCE, (chain) => this.fill(chain))
+  }
+
+  private fill({ writable }: Chain): number {
+    const bytes = new Uint8Array(Math.min(bytesOf(writable), MOST_BYTES))
+    const view = new DataView(bytes.buffer)
+    for (let at = 0; at < bytes.length; at += 4) {
+      const number = this.numbers.next()
+      if (at + 4 <= bytes.length) view.setUint32(at, number, true)
+      else for (let i = at; i < bytes.length; i++) bytes[i] = number >>> (8 * (i - at))
     }
-    host.tell(QUEUE)
-    return true
+    return scatter(this.host.memory, writable, bytes)
   }
 }
 

@@ -6,6 +6,7 @@ import { parts } from '../../state/state-table.js'
 import { DeviceError } from '../device-type.js'
 import { bytesOf, gather, scatter } from '../segments.js'
 import { GOOD, MOST_BLOCKS, type ScsiBus, type ScsiDisk } from '../storage/scsi-disk.js'
+import { DiskRequests, serveQueue } from './serve-queue.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'
 import type { Chain } from './virtqueue.js'
@@ -48,10 +49,7 @@ const TMF_LAST = 7
 const REPORT_LUNS = 0xa0
 const INQUIRY = 0x12
 const REQUESTS_AT_ONCE = 32
-const BYTES_AT_ONCE = 1 << 20
-/** Guest time of a request, and of its bytes: 2 GB/s. */
 const REQUEST_NS = 12e3
-const NS_PER_BYTE = 0.5
 
 const STATE: StateTable = {
   senseSize: integer(0, LARGEST_SIZE),
@@ -66,19 +64,22 @@ export class VirtioScsi implements VirtioDevice {
   readonly configurationSize = CONFIGURATION
   private senseSize = SENSE_SIZE
   private cdbSize = CDB_SIZE
-  /** What it has done takes until then. */
-  private readonly busy: Timer
+  private readonly requests: DiskRequests
 
   constructor(
     private readonly host: VirtioHost,
     private readonly bus: ScsiBus,
   ) {
-    this.busy = host.clock.timer(`${host.name} requests`, () => host.wake(REQUEST))
+    this.requests = new DiskRequests(host, REQUEST, REQUEST_NS, (chain) => this.request(chain))
   }
 
   /** By their places, for the state. */
   get disks(): { [place: string]: ScsiDisk } {
     return Object.fromEntries(this.bus.units.map(({ target, lun, disk }) => [`${target}:${lun}`, disk]))
+  }
+
+  get busy(): Timer {
+    return this.requests.busy
   }
 
   reset(): void {
@@ -111,29 +112,9 @@ export class VirtioScsi implements VirtioDevice {
 
   serve(queue: number): boolean {
     // Buffers on the event queue stay where they are.
-    if (queue === CONTROL) this.serveControl()
-    else if (queue === REQUEST) this.serveRequests()
+    if (queue === CONTROL) return serveQueue(this.host, CONTROL, REQUESTS_AT_ONCE, (chain) => this.control(chain))
+    if (queue === REQUEST) this.requests.serve()
     return false
-  }
-
-  private serveRequests(): void {
-    const { host } = this
-    // The timer comes back to it.
-    if (this.busy.deadline !== Number.POSITIVE_INFINITY) return
-    const queue = host.queues[REQUEST]
-    let bytes = 0
-    let requests = 0
-    while (requests < REQUESTS_AT_ONCE && bytes < BYTES_AT_ONCE) {
-      const chain = queue.take()
-      if (!chain) break
-      const { written, moved } = this.request(chain)
-      queue.give(chain, written)
-      bytes += moved
-      requests++
-    }
-    if (requests === 0) return
-    host.tell(REQUEST)
-    this.busy.at(host.clock.now() + REQUEST_NS + Math.ceil(bytes * NS_PER_BYTE))
   }
 
   private request(chain: Chain): { written: number; moved: number } {
@@ -194,18 +175,11 @@ export class VirtioScsi implements VirtioDevice {
     return data.subarray(0, room)
   }
 
-  private serveControl(): void {
-    const { host } = this
-    const queue = host.queues[CONTROL]
-    for (let i = 0; i < REQUESTS_AT_ONCE; i++) {
-      const chain = queue.take()
-      if (!chain) break
-      const message = new Uint8Array(24)
-      const length = gather(host.memory, chain.readable, message)
-      const answer = this.manage(new DataView(message.buffer), length)
-      queue.give(chain, scatter(host.memory, chain.writable, answer))
-    }
-    host.tell(CONTROL)
+  private control({ readable, writable }: Chain): number {
+    const { memory } = this.host
+    const message = new Uint8Array(24)
+    const length = gather(memory, readable, message)
+    return scatter(memory, writable, this.manage(new DataView(message.buffer), length))
   }
 
   private manage(message: DataView, length: number): Uint8Array {
