@@ -3,13 +3,15 @@
 // what they test leave in the folder for temporary files is in one folder of the run, and gone with it.
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { build, CORE, compile, isCoreStale, isStale } from './build.js'
 
 const PREFIX = 'bootwright-tests-'
 
+/** Called for the run, and for each of its projects. */
 export default function setup(project) {
   const outer = tmpdir()
+  if (basename(outer).startsWith(`${PREFIX}${process.pid}-`)) return undefined
   forgetEnded(outer)
   const folder = mkdtempSync(join(outer, `${PREFIX}${process.pid}-`))
   process.env.TMPDIR = folder
