@@ -18,10 +18,21 @@ import {
 import { pageStyle, plainScript } from './page-files.js'
 import { accessName, count, duration, exitName, guestTime, progress, summary } from './words.js'
 
+/** How often a page of guests that run loads itself anew, s. */
+const RELOAD = 5
 const MARKS = { passed: '✓', failed: '✕', skipped: '–' }
 
-/** Screenshots need their `png`; those that have only a path are referred to. */
-export function renderMatrixHtml(result: MatrixResult): string {
+/** A guest that is being booted. */
+export interface RunningGuest {
+  title: string
+  /** Where, and what is waited for. */
+  words: string
+  /** The last picture that was taken of it. */
+  screenshot?: Screenshot
+}
+
+/** Screenshots need their `png`; those that have only a path are referred to. A page of guests that run loads itself anew. */
+export function renderMatrixHtml(result: MatrixResult, running: readonly RunningGuest[] = []): string {
   const columns = columnsOf(result)
   const { run } = result
   const guests = measuredFirst(result)
@@ -32,7 +43,11 @@ export function renderMatrixHtml(result: MatrixResult): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Guest support matrix, ${run.date.slice(0, 10)}</title>
-<style>${raw(pageStyle('matrix.css'))}</style>
+${
+  running.length > 0 &&
+  html`<meta http-equiv="refresh" content="${RELOAD}">
+`
+}<style>${raw(pageStyle('matrix.css'))}</style>
 </head>
 <body>
 <a class="skip" href="#evidence">Skip to the evidence</a>
@@ -47,7 +62,7 @@ ${run.firmware && html`<li>Firmware <b>${run.firmware}</b></li>`}
 </ul>
 </header>
 <main>
-<div class="scroll" role="region" aria-label="Matrix" tabindex="0">
+${running.length > 0 && runningSection(running)}<div class="scroll" role="region" aria-label="Matrix" tabindex="0">
 <table class="matrix">
 <thead><tr><th scope="col">Guest</th><th scope="col" class="family">Family</th>${columns.map((column) => html`<th scope="col">${column.title}</th>`)}</tr></thead>
 <tbody>
@@ -69,6 +84,17 @@ ${guests.map((guest) => guestSection(result, guest))}</div>
 </html>
 `
   return page.text
+}
+
+function runningSection(running: readonly RunningGuest[]): Html {
+  return html`<section class="running" aria-labelledby="running">
+<h2 id="running">Running now</h2>
+<ul>${running.map(
+    ({ title, words, screenshot }) =>
+      html`<li>${screenshot?.png && html`<img alt="" src="data:image/png;base64,${screenshot.png}">`}<b>${title}</b> ${words}</li>\n`,
+  )}</ul>
+</section>
+`
 }
 
 function tableCell(cell: Cell | undefined): Html {

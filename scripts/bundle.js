@@ -73,8 +73,12 @@ async function bundleShared() {
     splitting: true,
     format: 'esm',
     plugins: [ownPlaces(shared)],
-    // With native parts, a user's own, large and seldom needed, or without a file of its licence.
-    external: ['koffi', 'sharp', 'tsx', 'vitest', 'ssh2', 'tesseract.js', '@xterm/headless', 'xz-decompress', 'undici'],
+    // With native parts, a user's own, large and seldom needed, without a file of its licence, or what the queue's library
+    // uses where it is there.
+    external: [
+      ...['koffi', 'sharp', 'tsx', 'vitest', 'ssh2', 'tesseract.js', '@xterm/headless', 'xz-decompress', 'undici'],
+      ...['msgpackr-extract', 'pg', 'redis', 'bullmq-otel', '@valkey/valkey-glide'],
+    ],
     banner: {
       js: `import { createRequire as requireOf } from 'node:module';const bundlePlace = import.meta.url, require = requireOf(bundlePlace);`,
     },

@@ -5,7 +5,7 @@ import { parseSeeds, readSeed, SeedError } from '../explore/seed-file.js'
 import { type Asked, EXPLORE_VARIABLE } from '../vitest/explore.js'
 import { complain, UsageError } from './errors.js'
 import { paragraphs } from './help.js'
-import { runVitest } from './test.js'
+import { runVitest } from './vitest-run.js'
 
 interface ExploreFlags {
   seeds?: string

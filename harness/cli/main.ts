@@ -28,6 +28,7 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   images: async () => (await import('./images.js')).imagesCommand(),
   devices: async () => (await import('./devices.js')).devicesCommand(),
   matrix: async () => (await import('./matrix.js')).matrixCommand(),
+  worker: async () => (await import('./worker.js')).workerCommand(),
   doctor: async () => (await import('./doctor.js')).doctorCommand(),
   setup: async () => (await import('./setup.js')).setupCommand(),
   completion: async () => {

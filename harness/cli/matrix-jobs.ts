@@ -23,11 +23,21 @@ export interface Job {
   leftOut: boolean
 }
 
-export type RunJob = (job: Job, tell: (level: Level, progress: Progress) => void) => Promise<Cell>
+export interface JobEars {
+  /** @param where On which other host. */
+  progress(level: Pick<Level, 'name'>, progress: Progress, where?: string): void
+  /** What stands in the list before there is any progress. */
+  note(words: string): void
+}
 
-/** Runs all, a few at a time. Rejects with what no guest could help. */
-export async function runJobs(jobs: readonly Job[], run: RunJob): Promise<void> {
-  await (hasTerminal() ? runWithList(jobs, run) : runWithLines(jobs, run))
+export type RunJob = (job: Job, ears: JobEars) => Promise<Cell>
+
+/**
+ * Runs all. Rejects with what no guest could help.
+ * @param limit How many at a time.
+ */
+export async function runJobs(jobs: readonly Job[], run: RunJob, limit = atATime()): Promise<void> {
+  await (hasTerminal() ? runWithList(jobs, run, limit) : runWithLines(jobs, run, limit))
 }
 
 /** One that says how wide it is: lists are wrapped to that. */
@@ -36,18 +46,18 @@ function hasTerminal(): boolean {
 }
 
 /** `keyboard 4/4, 3.2 s`, or why not. */
-function outcome(cell: Cell): string {
+export function outcome(cell: Cell): string {
   if (cell.status === 'skipped') return cell.reason ?? 'skipped'
   const figures = `${cell.level ?? 'no level'} ${levelsReached(cell)}, ${duration(cell.hostTimeMs ?? 0)}`
   return cell.reason ? `${figures}: ${cell.reason}` : figures
 }
 
-function atATime(): number {
+export function atATime(): number {
   return Math.max(1, Math.min(MOST_AT_A_TIME, availableParallelism()))
 }
 
 /** For a terminal: all guests at once, what each shows, and what became of it. */
-async function runWithList(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
+async function runWithList(jobs: readonly Job[], run: RunJob, limit: number): Promise<Cell[]> {
   const cells: Cell[] = []
   let fatal: unknown
   const list = new Listr(
@@ -57,8 +67,14 @@ async function runWithList(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
         if (fatal) return task.skip(`${job.title}: not started`)
         let cell: Cell
         try {
-          cell = await run(job, (level, { guestTimeNs, lastLine }) => {
-            task.output = printable(`${level.name}? ${guestTime(guestTimeNs)} of guest time  ${lastLine}`)
+          cell = await run(job, {
+            progress(level, { guestTimeNs, lastLine }, where) {
+              const here = where === undefined ? '' : `${where}: `
+              task.output = printable(`${here}${level.name}? ${guestTime(guestTimeNs)} of guest time  ${lastLine}`)
+            },
+            note(words) {
+              task.output = printable(words)
+            },
           })
         } catch (error) {
           fatal ??= error
@@ -70,7 +86,7 @@ async function runWithList(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
         task.title = printable(`${job.title}: ${outcome(cell)}`)
       },
     })),
-    { concurrent: atATime(), exitOnError: false, rendererOptions: { collapseErrors: false, collapseSkips: true } },
+    { concurrent: limit, exitOnError: false, rendererOptions: { collapseErrors: false, collapseSkips: true } },
   )
   await list.run()
   if (fatal) throw fatal
@@ -80,20 +96,23 @@ async function runWithList(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
 const MARKS = { passed: '✓', failed: '✗', skipped: '-' }
 
 /** Elsewhere: a line when a guest is done, and one on standard error each ten seconds while it is not. */
-async function runWithLines(jobs: readonly Job[], run: RunJob): Promise<Cell[]> {
+async function runWithLines(jobs: readonly Job[], run: RunJob, limit: number): Promise<Cell[]> {
   return inParallel(
     jobs.map((job) => async () => {
       let asked = ''
       const lines = progressLines((line) =>
         process.stderr.write(`${printable(`bootwright: ${job.title}: ${asked}? ${line}`)}\n`),
       )
-      const cell = await run(job, (level, progress) => {
-        asked = level.name
-        lines.show(progress)
+      const cell = await run(job, {
+        progress(level, progress, where) {
+          asked = where === undefined ? level.name : `on ${where}: ${level.name}`
+          lines.show(progress)
+        },
+        note: () => {},
       })
       console.log(printable(`${MARKS[cell.status]} ${job.title}: ${outcome(cell)}`))
       return cell
     }),
-    atATime(),
+    limit,
   )
 }

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { join, relative } from 'node:path'
 import { type Change, compareMatrix } from '../../reports/compare-matrix.js'
-import type { Cell, MatrixResult } from '../../reports/matrix-result.js'
+import type { RunningGuest } from '../../reports/matrix-html.js'
+import type { Cell, LevelResult, MatrixResult } from '../../reports/matrix-result.js'
 import { hasMeasured, type Measurement, matrixOf, measurementsOf, rowsOf, runId } from '../../reports/measurement.js'
 import { addMeasurement, type ResultsFolder, readResults } from '../../reports/results-folder.js'
 import { summary } from '../../reports/words.js'
@@ -13,10 +14,22 @@ import { EXIT } from './errors.js'
 
 /** Pages that take longer are written once, in the end, ms. */
 const SLOW = 1000
+/** Between two looks at how guests get on, ms. */
+const EVERY = 2000
 /** How long an interrupted run waits for its pages, ms. */
 const LAST_MOMENT = 5000
 
+/** A guest that is being booted, as its page shows it. */
+export interface Watched {
+  /** @param host Another one than this. */
+  asked(level: string, host?: string): void
+  reached(level: LevelResult): void
+  end(): void
+}
+
 export interface Keeper {
+  /** The page shows it from now on. */
+  watch(title: string): Watched
   /** Keeps a guest's result. Throws the host's error where it cannot be written. */
   add(cell: Cell): void
   /** What this run has found; of what was booted again the best, since one that works once has not been lost. */
@@ -37,13 +50,47 @@ export function keeper(frame: MatrixFrame, folder: string): Keeper {
   }
   let busy: Promise<unknown> | undefined
   let tookMs = 0
-  const pages = async () => {
+  const running = new Set<RunningGuest>()
+  const pages = async (last = false) => {
     const begin = performance.now()
-    const written = await writePages(result(), folder)
+    const written = await writePages(result(), folder, last ? [] : [...running])
     tookMs = performance.now() - begin
     return written
   }
+  let late: NodeJS.Timeout | undefined
+  const show = () => {
+    if (busy || tookMs > SLOW) return
+    // What goes wrong here goes wrong in the end, too, and is told there.
+    busy = pages()
+      .catch(() => {})
+      .finally(() => {
+        busy = undefined
+      })
+  }
+  const showSoon = () => {
+    late ??= setTimeout(() => {
+      late = undefined
+      show()
+    }, EVERY)
+    late.unref()
+  }
   return {
+    watch(title) {
+      const guest: RunningGuest = { title, words: '' }
+      return {
+        asked(level, host) {
+          guest.words = `${host === undefined ? '' : `on ${host}: `}${level}?`
+          running.add(guest)
+          showSoon()
+        },
+        reached({ evidence }) {
+          guest.screenshot = evidence?.screenshot ?? guest.screenshot
+          running.add(guest)
+          showSoon()
+        },
+        end: () => running.delete(guest),
+      }
+    },
     result,
     lost: (before) => compareMatrix(before, measurementsOf(result())).filter(({ kind }) => kind === 'regressed'),
     add(cell) {
@@ -54,17 +101,12 @@ export function keeper(frame: MatrixFrame, folder: string): Keeper {
       const guests = frame.guests.filter(({ name }) => name === cell.guest)
       for (const one of measurementsOf(matrixResult({ ...frame, guests }, [cell])))
         addMeasurement({ ...one, run: { ...one.run, id, date: frame.started.toISOString() } }, folder)
-      if (busy || tookMs > SLOW) return
-      // What goes wrong here goes wrong in the end, too, and is told there.
-      busy = pages()
-        .catch(() => {})
-        .finally(() => {
-          busy = undefined
-        })
+      show()
     },
     async finish() {
+      clearTimeout(late)
       await busy
-      if (hasMeasured(result()) || !readResults(folder).matrix) return `The matrix is in ${shown(await pages())}`
+      if (hasMeasured(result()) || !readResults(folder).matrix) return `The matrix is in ${shown(await pages(true))}`
       return `Nothing was measured: ${join(folder, 'matrix.html')} is as it was`
     },
   }
@@ -81,15 +123,20 @@ const shown = (path: string) => relative('', path) || path
 /**
  * The pages of all that is known in a folder, by whatever run; one process at a time.
  * @param now What the caller has found, for guests that were not booted; undefined where it booted none.
+ * @param running Guests that are being booted.
  * @returns The path of the page.
  */
-export function writePages(now: MatrixResult | undefined, folder: string): Promise<string> {
+export function writePages(
+  now: MatrixResult | undefined,
+  folder: string,
+  running: readonly RunningGuest[] = [],
+): Promise<string> {
   return withLock(join(folder, 'matrix.json'), async () => {
     const kept = readResults(folder)
     // What only an earlier matrix.json has would go with it.
     for (const one of kept.unfiled) addMeasurement(one, folder)
     const matrix = folderMatrix(kept, now)
-    return matrix ? writeMatrix(matrix, folder).html : join(folder, 'matrix.html')
+    return matrix ? writeMatrix(matrix, folder, running).html : join(folder, 'matrix.html')
   })
 }
 
@@ -99,8 +146,11 @@ export function folderMatrix(kept: ResultsFolder, now?: MatrixResult): MatrixRes
   return matrixOf(kept.measurements, rowsOf(kept.matrix, now), measured)
 }
 
-/** What has finished is kept; machines end with the process. */
-export function onInterrupt(keep: Keeper): () => void {
+/**
+ * What has finished is kept; machines end with the process.
+ * @param first Done before the pages are written.
+ */
+export function onInterrupt(keep: Keeper, first: () => Promise<unknown> = async () => {}): () => void {
   let ending = false
   const end = async () => {
     if (ending) process.exit(EXIT.interrupted)
@@ -108,7 +158,7 @@ export function onInterrupt(keep: Keeper): () => void {
     const late = new Promise<string>((resolve) =>
       setTimeout(() => resolve('What was measured is kept; its pages come with the next run'), LAST_MOMENT),
     )
-    const where = await Promise.race([keep.finish(), late]).catch((error: Error) => error.message)
+    const where = await Promise.race([first().then(() => keep.finish()), late]).catch((error: Error) => error.message)
     console.log(`\n${summary(keep.result())}, then it was interrupted. ${where}`)
     process.exit(EXIT.interrupted)
   }

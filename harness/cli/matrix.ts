@@ -8,22 +8,26 @@ import { type Cell, countOf, type MatrixResult } from '../../reports/matrix-resu
 import { latest, type Measurement } from '../../reports/measurement.js'
 import { mergeResults, readResults } from '../../reports/results-folder.js'
 import { duration, summary } from '../../reports/words.js'
-import { allMedia, type Guest, GuestError, guestMachine, guestNames, loadGuest } from '../guest/guest.js'
-import { findMedium, MissingMediaError, partsOf } from '../guest/guest-media.js'
+import { type Guest, GuestError, guestMachine, guestNames, type Level, loadGuest } from '../guest/guest.js'
+import { MissingMediaError } from '../guest/guest-media.js'
+import { lacksMedia } from '../guest/guest-offer.js'
 import { columnOf, type EngineChoice, hostTimeoutMs, runCell } from '../guest/matrix-run.js'
+import type { Progress } from '../protocol/messages.js'
 import { nearest } from '../words/nearest.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { ensureFirmware } from './firmware.js'
 import { paragraphs } from './help.js'
 import { type Gate, gate, readBaseline, shardOf, tellChanges } from './matrix-gates.js'
-import { type Job, type RunJob, runJobs } from './matrix-jobs.js'
+import { atATime, type Job, type RunJob, runJobs } from './matrix-jobs.js'
 import { keeper, onInterrupt, writePages } from './matrix-keeper.js'
+import { type MatrixQueue, openMatrixQueue, type PerformJob } from './matrix-queue.js'
 import { changesSince, putSite } from './matrix-site.js'
+import { type QueueFlags, queueOptions, waitMs } from './queue-options.js'
 
 const ENGINES = ['auto', 'kvm', 'soft'] as const
 const DEFAULT_OUT = 'out/matrix'
 
-export interface MatrixFlags {
+export interface MatrixFlags extends QueueFlags {
   all?: boolean
   allowMissing?: boolean
   engine?: string[]
@@ -40,7 +44,7 @@ export interface MatrixFlags {
 }
 
 export function matrixCommand(): Command {
-  return new Command('matrix')
+  const command = new Command('matrix')
     .description('boot guests level by level and write the support matrix with its evidence')
     .argument('[guests...]', 'guests by name or path; default all but those that take long')
     .option('--all', 'the guests that take long, too')
@@ -58,6 +62,7 @@ export function matrixCommand(): Command {
     .option('--strict', 'a guest that was not booted is a failure, also one of the baseline')
     .option('--flaky <times>', 'boot again, so many times, what works no longer: once is enough', parseTimes)
     .option('--shard <part>', 'as 2/5: the second of five parts of the guests')
+  return queueOptions(command)
     .addHelpText('after', () => paragraphs(HELP))
     .action(async (guests: string[], flags: MatrixFlags) => {
       process.exitCode = await matrix(guests, flags)
@@ -77,6 +82,7 @@ async function matrix(names: readonly string[], flags: MatrixFlags): Promise<num
   try {
     if (flags.all && names.length > 0) throw new UsageError('--all and names of guests contradict each other; give one')
     const baseline = readBaseline(flags.baseline)
+    waitMs(flags)
     checkOut(flags.out)
     if (!flags.boot || flags.merge || flags.since !== undefined) return await withoutBooting(names, flags, baseline)
     return await bootAll(names, flags, baseline)
@@ -116,7 +122,30 @@ async function bootAll(names: readonly string[], flags: MatrixFlags, baseline: G
   const before = latest(readResults(flags.out).measurements)
   // Without media nothing runs, and what is missing can be told all the same.
   const leftOut = (guest: Guest) => guest.heavy !== undefined && !flags.all && names.length === 0
-  if (await anyMedia(guests.filter((guest) => !leftOut(guest)))) await ensureFirmware()
+  const queue = flags.queue === undefined ? undefined : await openMatrixQueue(flags.queue, waitMs(flags))
+  try {
+    return await bootJobs(names, flags, baseline, { engines, named, guests, before, leftOut, queue })
+  } finally {
+    await queue?.close()
+  }
+}
+
+interface Plan {
+  engines: readonly EngineChoice[]
+  named: ReadonlyMap<Guest, string>
+  guests: readonly Guest[]
+  before: readonly Measurement[]
+  leftOut(guest: Guest): boolean
+  queue: MatrixQueue | undefined
+}
+
+async function bootJobs(
+  names: readonly string[],
+  flags: MatrixFlags,
+  baseline: Gate | undefined,
+  { engines, named, guests, before, leftOut, queue }: Plan,
+): Promise<number> {
+  if (!queue && (await anyMedia(guests.filter((guest) => !leftOut(guest))))) await ensureFirmware()
   const started = new Date()
   // Those that take longest come last, so that there is soon something to see.
   const byTime = [...guests].sort((a, b) => hostTimeoutMs(a) - hostTimeoutMs(b))
@@ -130,19 +159,31 @@ async function bootAll(names: readonly string[], flags: MatrixFlags, baseline: G
     })),
   )
   const keep = keeper({ guests, engines, started }, flags.out)
-  const forget = onInterrupt(keep)
-  const run: RunJob = async (job, tell) => {
-    const cell = await runJob(job, tell)
+  const forget = onInterrupt(keep, () => queue?.cancel() ?? Promise.resolve())
+  const perform = queue?.run ?? runJob
+  const run: RunJob = async (job, { progress, note }) => {
+    const watched = keep.watch(job.title)
+    const ears = {
+      ...{ note, reached: watched.reached },
+      progress(level: Pick<Level, 'name'>, now: Progress, where?: string) {
+        watched.asked(level.name, where)
+        progress(level, now, where)
+      },
+    }
+    const cell = await perform(job, ears).finally(watched.end)
     keep.add(cell)
     return cell
   }
+  // Of tasks in a queue all wait there.
+  const limit = queue ? Number.POSITIVE_INFINITY : atATime()
   try {
     // Of dozens that nobody asked for by name, what each lacks would hide the others.
-    const quiet = names.length === 0 ? await unbootable(jobs) : new Map<Job, Cell>()
+    const quiet = names.length === 0 ? await unbootable(jobs, queue !== undefined) : new Map<Job, Cell>()
     for (const cell of quiet.values()) keep.add(cell)
     await runJobs(
       jobs.filter((job) => !quiet.has(job)),
       run,
+      limit,
     )
     tellUnbooted(quiet)
     for (let i = 0; i < (flags.flaky ?? 0); i++) {
@@ -152,7 +193,7 @@ async function bootAll(names: readonly string[], flags: MatrixFlags, baseline: G
       )
       if (again.length === 0) break
       console.log(`Once more, since it works no longer: ${again.map(({ title }) => title).join(', ')}`)
-      await runJobs(again, run)
+      await runJobs(again, run, limit)
     }
   } finally {
     forget()
@@ -172,14 +213,18 @@ async function bootAll(names: readonly string[], flags: MatrixFlags, baseline: G
   return exitCodeOf(result, flags.strict || (names.length > 0 && !flags.allowMissing))
 }
 
-/** Those that have no media here, or take long and were not asked for; each with what it lacks. */
-async function unbootable(jobs: readonly Job[]): Promise<Map<Job, Cell>> {
+/**
+ * Those that have no media here, or take long and were not asked for; each with what it lacks.
+ * @param elsewhere They are booted where other media are.
+ */
+async function unbootable(jobs: readonly Job[], elsewhere: boolean): Promise<Map<Job, Cell>> {
   const found = new Map<Job, Cell>()
   for (const job of jobs) {
-    const lacks = job.leftOut ? await lacksImage(job.guest) : undefined
+    // Making ready what else it needs would take long, too.
+    const lacks = job.leftOut ? await lacksMedia(job.guest, ['image']) : undefined
     if (lacks !== undefined) found.set(job, { ...leftOutCell(job.guest, job.engine), reason: `${lacks}.` })
     else if (job.leftOut) found.set(job, leftOutCell(job.guest, job.engine))
-    else {
+    else if (!elsewhere) {
       const missing = await guestMachine(job.guest).then(
         () => undefined,
         (error) => error,
@@ -188,20 +233,6 @@ async function unbootable(jobs: readonly Job[]): Promise<Map<Job, Cell>> {
     }
   }
   return found
-}
-
-/** What a guest that takes long lacks of the user's own; making ready what else it needs would take long, too. */
-async function lacksImage(guest: Guest): Promise<string | undefined> {
-  for (const part of allMedia(guest).flatMap(partsOf)) {
-    if (part.kind !== 'image') continue
-    try {
-      await findMedium(part)
-    } catch (error) {
-      if (error instanceof MissingMediaError) return error.message
-      throw error
-    }
-  }
-  return undefined
 }
 
 function tellUnbooted(unbooted: ReadonlyMap<Job, Cell>): void {
@@ -273,10 +304,8 @@ async function loadGuests(names: readonly string[]): Promise<Map<Guest, string>>
   return guests
 }
 
-const runJob: RunJob = async ({ guest, engine, named, leftOut }, tell) => {
-  if (leftOut) return leftOutCell(guest, engine)
-  return runCell(guest, { engine, named, onProgress: tell })
-}
+const runJob: PerformJob = async ({ guest, engine, named }, { progress, reached }) =>
+  runCell(guest, { engine, named, onProgress: progress, onLevel: reached })
 
 function leftOutCell(guest: Guest, engine: EngineChoice): Cell {
   const reason = `${guest.heavy}: 'bootwright matrix ${guest.name}' boots it.`

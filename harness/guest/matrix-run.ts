@@ -36,6 +36,10 @@ export interface CellOptions extends Pick<VmThreadOptions, 'machineModule'> {
   engine: EngineChoice
   /** Told several times a second, with the level that is waited for. */
   onProgress?: (level: Level, progress: Progress) => void
+  /** Told of each level as soon as it was tried. */
+  onLevel?: (level: LevelResult) => void
+  /** Aborted where nobody wants the cell any longer: the machine is ended, and what is returned says nothing. */
+  signal?: AbortSignal
   /** Host time beyond the guest's after which a machine that does not come back is ended, ms; default 10 s. */
   graceMs?: number
   /** How the guest is named on a command line; default its name. */
@@ -78,13 +82,18 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
     return { ...cell, status: 'failed', reason: error.message, levels: guest.levels.map((one) => untried(one)) }
   }
   cell.engineReason = vm.engineReason
+  const end = () => vm.terminate()
+  if (options.signal?.aborted) end()
+  options.signal?.addEventListener('abort', end)
   try {
     const deadline = performance.now() + hostTimeoutMs(guest)
     cell.hostTimeMs = 0
     let passed = true
     for (level of guest.levels) {
-      if (passed) passed = await climb(vm, guest, level, cell, remaining(deadline), options.graceMs ?? GRACE_MS)
-      else cell.levels.push(untried(level))
+      if (passed) {
+        passed = await climb(vm, guest, level, cell, remaining(deadline), options.graceMs ?? GRACE_MS)
+        options.onLevel?.(cell.levels[cell.levels.length - 1])
+      } else cell.levels.push(untried(level))
     }
     cell.status = passed ? 'passed' : 'failed'
     return cell
@@ -94,6 +103,7 @@ export async function runCell(guest: Guest, options: CellOptions): Promise<Cell>
     const rest = guest.levels.slice(cell.levels.length + 1).map(untried)
     return { ...cell, ...failure, levels: [...cell.levels, { ...untried(level), ...failure }, ...rest] }
   } finally {
+    options.signal?.removeEventListener('abort', end)
     await vm.close()
   }
 }
@@ -213,13 +223,7 @@ export function matrixResult({ guests, engines, started }: MatrixFrame, cells: C
     run: {
       date: started.toISOString(),
       durationMs: Date.now() - started.getTime(),
-      host: {
-        os: `${osType()} ${release()}`,
-        arch: process.arch,
-        cpu: cpus()[0]?.model.trim() ?? 'unknown CPU',
-        cores: availableParallelism(),
-        node: process.versions.node,
-      },
+      host: thisHost(),
       bootwright: ownVersion(),
       firmware: firmwareWords(),
     },
@@ -233,8 +237,19 @@ export function matrixResult({ guests, engines, started }: MatrixFrame, cells: C
   }
 }
 
+/** What cells are measured on here. */
+export function thisHost(): MatrixResult['run']['host'] {
+  return {
+    os: `${osType()} ${release()}`,
+    arch: process.arch,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown CPU',
+    cores: availableParallelism(),
+    node: process.versions.node,
+  }
+}
+
 /** A matrix is for others, whom the folders of this host tell nothing. */
-function withoutLocalPaths(text: string, guest: Guest | undefined): string {
+export function withoutLocalPaths(text: string, guest: Guest | undefined): string {
   const own = guest ? allMedia(guest).flatMap((medium) => (medium.kind === 'file' ? [medium.path] : [])) : []
   const files = own.map((path): [string, string] => [path, basename(path)])
   const folders: [string | undefined, string][] = [
@@ -270,10 +285,16 @@ function guestRow(guest: Guest): GuestRow {
   }
 }
 
+/** What has to be the same wherever parts of one matrix are measured: `0.1.0`, in a checkout with its commit. */
+export function versionName(): string {
+  const { version, commit } = ownVersion()
+  return commit === undefined ? version : `${version}+${commit.replace(/,.*/, '')}`
+}
+
 let known: MatrixResult['run']['bootwright'] | undefined
 
 /** Asked of git once: sources that change later are not those that run. */
-function ownVersion(): MatrixResult['run']['bootwright'] {
+export function ownVersion(): MatrixResult['run']['bootwright'] {
   known ??= findVersion()
   return known
 }
