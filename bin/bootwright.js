@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const main = join(root, 'dist/bundle/main.js')
+const bundle = join(root, 'dist/bundle')
+const main = join(bundle, 'main.js')
 const build = join(root, 'scripts/build.js')
 const INFRASTRUCTURE = 3
 
@@ -45,8 +46,9 @@ if (process.env.BOOTWRIGHT_DEBUG === '1') process.setSourceMapsEnabled(true)
 let code = INFRASTRUCTURE
 try {
   const args = process.argv.slice(2)
+  const { begin } = await import(pathToFileURL(join(bundle, 'begin.js')).href)
+  begin(args)
   const command = await import(pathToFileURL(main).href)
-  command.begin(args)
   code = await command.main(args)
 } catch (error) {
   process.stderr.write(`bootwright: cannot start: ${String(error?.message ?? error).split('\n')[0]}\n`)

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
-import { beginThread } from '../thread/worker-thread.js'
 import { nearest } from '../words/nearest.js'
 import { complain, EXIT, UsageError } from './errors.js'
 import { withHelp } from './help.js'
@@ -36,14 +35,6 @@ const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
     const { guestNames } = await import('../guest/guest.js')
     return completionCommand(() => Promise.all(Object.values(VERBS).map((make) => make())), guestNames)
   },
-}
-
-/** These make a machine, unless their options are wrong. */
-const WITH_MACHINE = ['run', 'replay', 'codegen']
-
-/** For a process of its own: what the command is going to need begins to load while its words are read. */
-export function begin(args: readonly string[]): void {
-  if (WITH_MACHINE.includes(args[0]) && !args.some((arg) => arg === '--help' || arg === '-h')) beginThread()
 }
 
 /**

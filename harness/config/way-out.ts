@@ -42,9 +42,6 @@ const REFUSED4 = [
 /** Of IPv6 what is global is in 2000::/3; of that these are not, or lead into IPv4. */
 const REFUSED6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20']
 
-const REFUSED = blockList([...REFUSED4, ...REFUSED6])
-const GLOBAL6 = blockList(['2000::/3'])
-
 function blockList(networks: readonly string[]): BlockList {
   const list = new BlockList()
   for (const network of networks) {
@@ -63,14 +60,16 @@ export function wayOut(nets: readonly UserNetConfig[]): MayReach | undefined {
   if (open.length === 0) return undefined
   const rules = open.flatMap(({ allow = [] }) => allow.map((rule) => ({ rule, list: ruleList(rule) })))
   const host = new Set(open.flatMap((net) => net.host ?? []))
+  const refused = blockList([...REFUSED4, ...REFUSED6])
+  const global6 = blockList(['2000::/3'])
   return (_, address, port) => {
     const family = isIP(address)
     if (family === 0) return false
     const type = family === 4 ? 'ipv4' : 'ipv6'
     if (rules.some(({ rule, list }) => list.check(address, type) && (rule.port === undefined || rule.port === port)))
       return true
-    if (host.has(address) || REFUSED.check(address, type)) return false
-    return family === 4 || GLOBAL6.check(address, 'ipv6')
+    if (host.has(address) || refused.check(address, type)) return false
+    return family === 4 || global6.check(address, 'ipv6')
   }
 }
 

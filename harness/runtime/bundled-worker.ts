@@ -12,7 +12,7 @@ import { constants, Script } from 'node:vm'
 export const BUNDLE = fileURLToPath(new URL('worker.bundle.cjs', import.meta.url))
 export const COMPILED = `${BUNDLE}.v8`
 
-export const script = new Script(`(function (require, __filename, __dirname) {${readFileSync(BUNDLE, 'utf8')}\n})`, {
+export const script = new Script(`(function (require, __filename, __dirname) {${readFileSync(BUNDLE, 'latin1')}\n})`, {
   filename: BUNDLE,
   cachedData: compiledBefore(),
   importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
