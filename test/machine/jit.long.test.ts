@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'vitest'
 import { findMedium, packageFile } from '../../harness/guest/guest-media.js'
 import { MemoryMedium } from '../../machine/media/memory.js'
+import { Overlay } from '../../machine/media/overlay.js'
 import { firmwareNote, noFirmware } from '../firmware-here.js'
 import { expectTheSame } from './jit-machines.js'
 
@@ -22,7 +23,7 @@ describe.skipIf(noFirmware)(`real guests${firmwareNote}`, () => {
       const file = join(images, name)
       if (!existsSync(file)) return
       const bytes = new Uint8Array(readFileSync(file))
-      const shape = () => ({ memory: 128 << 20, floppies: [new MemoryMedium(bytes.slice())] })
+      const shape = () => ({ memory: 128 << 20, floppies: [new Overlay(new MemoryMedium(bytes))] })
       expectTheSame(shape, ['off', '1', '500'], 10_000, 500)
     },
   )
