@@ -1,6 +1,6 @@
 /** The GUEST of `bootwright run`: one of the guests, or an image whose drive is found out from what is in it. */
 import { closeSync, readSync, statSync } from 'node:fs'
-import { findMultibootHeader, HEADER_SEARCH_BYTES } from '../../machine/firmware/multiboot.js'
+import { KERNEL_HEAD_BYTES, kernelProtocol } from '../../machine/firmware/kernel-protocol.js'
 import { openRegular } from '../../machine/media/regular-file.js'
 import { probeImage } from '../guest/probe-image.js'
 import { toFailPatterns } from '../keys/patterns.js'
@@ -55,7 +55,7 @@ function checkIsNoKernel(path: string): void {
 
 /** What kernel the file is, in words; undefined where it is none, or cannot be read. */
 export function kernelKind(path: string): string | undefined {
-  const head = Buffer.alloc(HEADER_SEARCH_BYTES)
+  const head = Buffer.alloc(KERNEL_HEAD_BYTES)
   try {
     const { fd } = openRegular(path)
     try {
@@ -72,7 +72,7 @@ export function kernelKind(path: string): string | undefined {
   // Linux's boot protocol (setup header, offset 0x202).
   if (is(0x202, 'HdrS')) return 'a Linux kernel'
   // A drive's image may hold a boot loader that has such a header, too.
-  return !is(510, '\x55\xaa') && findMultibootHeader(head) ? 'a Multiboot kernel' : undefined
+  return !is(510, '\x55\xaa') && kernelProtocol(head) ? 'a Multiboot kernel' : undefined
 }
 
 /** A file that is no program text: guests are folders, or files that end in .js or .ts. */

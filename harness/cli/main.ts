@@ -11,6 +11,7 @@ import { errorJson, printJson } from './run-report.js'
 const VERBS: { readonly [verb: string]: () => Promise<Command> } = {
   run: async () => (await import('./run.js')).runCommand(),
   replay: async () => (await import('./replay.js')).replayCommand(),
+  compare: async () => (await import('./compare.js')).compareCommand(),
   codegen: async () => (await import('./codegen.js')).codegenCommand(),
   test: async () => (await import('./test.js')).testCommand(),
   'show-report': async () => (await import('./show.js')).showReportCommand(),

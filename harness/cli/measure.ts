@@ -3,15 +3,13 @@
  * condition on the soft engine, so the difference is exact, and the same on every host.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { BootImageError } from '../../machine/firmware/boot-rom.js'
-import { isLinuxKernel, planLinuxBoot } from '../../machine/firmware/linux-boot.js'
-import { planMultiboot } from '../../machine/firmware/multiboot.js'
 import { printable, printableJson } from '../../reports/printable.js'
-import { DEFAULT_MEMORY, type KernelConfig } from '../config/machine-config.js'
+import { kernelEntry } from '../config/kernel-entry.js'
+import { DEFAULT_MEMORY } from '../config/machine-config.js'
 import type { Counts } from '../protocol/messages.js'
 import type { Step } from '../protocol/script.js'
 import { VmThread } from '../thread/machine-thread.js'
@@ -120,7 +118,7 @@ async function prepare(name: string, flags: MeasureFlags, acts: readonly Act[]):
   if (steps) request.steps = steps
   await prepareMachine(request)
   const { kernel, memory = DEFAULT_MEMORY } = request.machine
-  const begins = from ?? (kernel && entryOf(kernel, memory)) ?? POWER_ON
+  const begins = from ?? (kernel && kernelEntry(kernel, memory)) ?? POWER_ON
   return { name, request, from: begins === POWER_ON ? undefined : begins }
 }
 
@@ -141,20 +139,6 @@ async function levelsOf(
   if (last < 0)
     throw new UsageError(`'${name}' has no level '${wanted}'; it has ${levels.map((level) => level.name).join(', ')}`)
   return levels.slice(0, last + 1).flatMap(levelSteps)
-}
-
-/** The address of a kernel's first instruction; undefined where the loader itself would say why it cannot be booted. */
-function entryOf({ path }: KernelConfig, lowMemory: number): string | undefined {
-  try {
-    const image = readFileSync(path)
-    const { entry } = isLinuxKernel(image)
-      ? planLinuxBoot({ kernel: image, lowMemory })
-      : planMultiboot({ image, lowMemory })
-    return `0x${(entry.mode === 'real' ? entry.codeSegment * 16 : entry.address).toString(16)}`
-  } catch (error) {
-    if (error instanceof BootImageError) return undefined
-    throw error
-  }
 }
 
 /** The exit code where the guest did otherwise, which is told. */

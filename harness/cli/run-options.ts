@@ -42,6 +42,7 @@ export interface RunFlags extends ViewFlags, GdbFlags, LogFlags, MonitorFlags {
   serial?: string
   debugcon?: string
   json?: boolean
+  pauseOnFailure?: boolean
   untilExit?: string
   expectExit?: string
 }
@@ -73,6 +74,7 @@ export interface RunRequest {
   serial: string | undefined
   debugcon: string | undefined
   json: boolean
+  pauseOnFailure: boolean
   views: ViewRequest
   gdb: GdbRequest | undefined
   monitors: MonitorRequest
@@ -142,6 +144,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     serial: flags.serial,
     debugcon: flags.debugcon,
     json: flags.json ?? false,
+    pauseOnFailure: flags.pauseOnFailure ?? false,
     ...{ views, gdb, monitors, paused: flags.paused ?? false },
     failOn: flags.failOn === false ? false : flags.failOn?.map((regex) => parsePattern(regex, '--fail-on')),
   }

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { logHelp } from '../../machine/debug/machine-log.js'
 import { printable } from '../../reports/printable.js'
 import { GdbServer } from '../live/gdb-server.js'
+import { pause, personOfCommand } from '../live/pause.js'
 import { ThreadMachine } from '../live/thread-machine.js'
 import type { RunResult } from '../protocol/script.js'
 import { type VmEvents, VmThread } from '../thread/machine-thread.js'
@@ -62,6 +63,10 @@ export function runCommand(): Command {
     .option('--log <items>', "what the machine tells as it runs, QEMU's -d: int,cpu_reset,io … (--log help lists them)")
     .option('--log-file <file>', "where to, QEMU's -D (default: standard error)")
     .option('--log-range <ranges>', "of code at these addresses alone, QEMU's -dfilter: 0x1000..0x1fff,0x8000+0x200")
+    .option(
+      '--pause-on-failure',
+      'where the run fails, stop with a live view and a server for gdb until Enter is pressed',
+    )
     .option('--json', 'print one JSON object on standard output, everything else on standard error')
     .addHelpText('after', () => paragraphs(HELP))
     .on('option:keys', (value: string) => acts.push({ option: 'keys', value }))
@@ -163,6 +168,8 @@ async function runMachine(request: RunRequest): Promise<number> {
       return EXIT.ok
     }
     report(request, vm, result, pictured)
+    const isHeld = request.pauseOnFailure && (result.outcome === 'failed' || result.outcome === 'timeout')
+    if (isHeld && !result.lost) await hold(request, vm)
     return exitCodeOf(result)
   } catch (error) {
     progress.clear()
@@ -176,6 +183,12 @@ async function runMachine(request: RunRequest): Promise<number> {
     await vm?.close()
     for (const sink of Object.values(sinks)) sink?.close()
   }
+}
+
+async function hold({ guest }: RunRequest, vm: VmThread): Promise<void> {
+  const what = guest === undefined ? 'the run' : `the run of '${guest}'`
+  const tell = (text: string) => process.stderr.write(`${printable(text)}\n`)
+  await pause(vm, what, personOfCommand(process.env, process.stdin), tell)
 }
 
 async function start({ snapshot, machine }: RunRequest, told: VmEvents): Promise<VmThread> {

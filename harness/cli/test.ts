@@ -1,5 +1,7 @@
 /** `bootwright test`: vitest underneath, with the reporter that leaves `bootwright-report/`; here, or by workers at a queue. */
 import { Command } from 'commander'
+import { PAUSE_VARIABLE } from '../live/pause.js'
+import { UsageError } from './errors.js'
 import { paragraphs } from './help.js'
 import { type QueueFlags, queueOptions, waitMs } from './queue-options.js'
 import { runVitest } from './vitest-run.js'
@@ -8,17 +10,24 @@ export function testCommand(): Command {
   return queueOptions(new Command('test'))
     .description('run tests of guests with vitest, and leave a report of them')
     .argument('[arguments...]', "filters of files, and vitest's own options")
+    .option('--pause-on-failure', 'a failed test stops, with a live view and a server for gdb, until Enter is pressed')
     .allowUnknownOption()
     .helpOption('-h, --help')
     .addHelpText('after', () => paragraphs(HELP))
-    .action(async (args: string[], flags: QueueFlags, command: Command) => {
+    .action(async (args: string[], flags: QueueFlags & { pauseOnFailure?: boolean }, command: Command) => {
       // Options that commander does not know are among the arguments, in their order.
       const all = command.args.length > 0 ? command.args : args
       const wait = waitMs(flags)
-      if (flags.queue === undefined) process.exitCode = await runVitest(all)
+      const { queue, pauseOnFailure } = flags
+      if (queue !== undefined && pauseOnFailure)
+        throw new UsageError(
+          '--pause-on-failure is for tests that run here, and --queue has others run them; leave one out',
+        )
+      if (queue === undefined)
+        process.exitCode = await runVitest(all, pauseOnFailure ? { [PAUSE_VARIABLE]: 'failure' } : {})
       else {
         const { testByQueue } = await import('./test-queue.js')
-        process.exitCode = await testByQueue(all, flags.queue, wait)
+        process.exitCode = await testByQueue(all, queue, wait)
       }
     })
 }

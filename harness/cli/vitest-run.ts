@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { compiledFile } from '../thread/worker-thread.js'
 import { COMMAND_VARIABLE } from '../vitest/command-watch.js'
 import { EXIT, HostError } from './errors.js'
+import { Pauses } from './pauses.js'
 
 const NO_TESTS = /No test files found|No test suite found/
 const WRONG_OPTIONS = /CACError|Unknown option|Unexpected value for option/
@@ -30,10 +31,11 @@ export async function runVitest(
   // A group of its own, so that an interrupt ends vitest's workers too: they outlive a vitest that is killed. Watching
   // wants the terminal's keys, which only its foreground group may read.
   const group = !watch && process.platform !== 'win32'
+  const pauses = watch || !process.stdin.isTTY ? undefined : await Pauses.open(process.stdin)
   const child = spawn(process.execPath, all, {
     stdio: [watch ? 'inherit' : 'ignore', 'inherit', 'pipe'],
     detached: group,
-    env: { ...process.env, ...more, [COMMAND_VARIABLE]: String(process.pid) },
+    env: { ...process.env, ...more, ...pauses?.env, [COMMAND_VARIABLE]: String(process.pid) },
   })
   let errors = ''
   child.stderr.on('data', (bytes: Buffer) => {
@@ -62,6 +64,7 @@ export async function runVitest(
   for (const signal of signals) process.off(signal, pass)
   abort?.removeEventListener('abort', onAbort)
   clearTimeout(interrupted)
+  pauses?.close()
   if (interrupted || code === EXIT.interrupted) return EXIT.interrupted
   if (code === 0) return EXIT.ok
   if (NO_TESTS.test(errors)) return EXIT.noTests

@@ -1,16 +1,18 @@
-/** QEMU's habit for Multiboot kernels: what stands as the initrd is a list of modules, each with its arguments. */
-import { closeSync, readSync } from 'node:fs'
-import { findMultibootHeader, HEADER_SEARCH_BYTES } from '../../machine/firmware/multiboot.js'
-import { openRegular } from '../../machine/media/regular-file.js'
+/** QEMU's habit for Multiboot and PVH kernels: what stands as the initrd is a list of modules, each with its arguments. */
+import { kernelProtocol } from '../../machine/firmware/kernel-protocol.js'
+import { readRegular } from '../../machine/media/regular-file.js'
 import type { KernelConfig, ModuleConfig } from './machine-config.js'
 
+/** Bytes; what is larger is no kernel. */
+const LARGEST_KERNEL = 2 ** 30
+
 /**
- * A kernel with its `initrd` taken apart into modules, where its image is a Multiboot one. Any other kernel is returned
+ * A kernel with its `initrd` taken apart into modules, where its image is one of those. Any other kernel is returned
  * as it is, and so is one whose image cannot be read: whoever opens it says so.
  */
 export function withModules(kernel: KernelConfig): KernelConfig {
   const { initrd, ...rest } = kernel
-  if (initrd === undefined || !isMultiboot(kernel.path)) return kernel
+  if (initrd === undefined || !takesModules(kernel.path)) return kernel
   return { ...rest, modules: [...(kernel.modules ?? []), ...parseModules(initrd)] }
 }
 
@@ -26,15 +28,10 @@ export function parseModules(text: string): ModuleConfig[] {
   })
 }
 
-function isMultiboot(path: string): boolean {
-  const head = new Uint8Array(HEADER_SEARCH_BYTES)
-  let file: number | undefined
+function takesModules(path: string): boolean {
   try {
-    file = openRegular(path).fd
-    return findMultibootHeader(head.subarray(0, readSync(file, head))) !== undefined
+    return kernelProtocol(readRegular(path, LARGEST_KERNEL)) !== undefined
   } catch {
     return false
-  } finally {
-    if (file !== undefined) closeSync(file)
   }
 }

@@ -147,6 +147,8 @@ export type WorkerMessage =
   /** To the debugger. */
   | { kind: 'gdb'; bytes: Uint8Array }
   | { kind: 'trace'; event: TraceInput }
+  /** Of states that the thread keeps itself: their files are held open, or no longer; or the machine goes on from them. */
+  | { kind: 'files'; what: 'kept' | 'forgotten' | 'stood-on'; files: readonly number[] }
   | ({ kind: 'progress' } & Progress)
 
 export function plainError(thrown: unknown): PlainError {

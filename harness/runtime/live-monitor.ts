@@ -11,7 +11,7 @@ import {
 import type { State } from '../../machine/device.js'
 import type { InputEvent } from '../../machine/input.js'
 import type { Machine } from '../../machine/machine.js'
-import type { MachineState } from '../../machine/state/machine-state.js'
+import { filesOf, type MachineState } from '../../machine/state/machine-state.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { itemsOf } from '../config/log-file.js'
 import { keyCode } from '../keys/keys.js'
@@ -29,6 +29,8 @@ export interface MonitorHands {
   resume(): boolean
   isPaused(): boolean
   history(): string
+  /** Files of a state are to be open from now on, or need not be any more; or the machine goes on from it. */
+  files(what: 'kept' | 'forgotten' | 'stood-on', files: readonly number[]): void
 }
 
 interface Kept {
@@ -189,6 +191,11 @@ export class LiveMonitor {
       ns: machine.now(),
       instructions: machine.instructions(),
     }
+    const files = filesOf(kept.state)
+    hands.files('kept', files)
+    hands.files('stood-on', files)
+    const before = this.kept.get(tag)
+    if (before) hands.files('forgotten', filesOf(before.state))
     this.kept.set(tag, kept)
     return ''
   }
@@ -198,12 +205,17 @@ export class LiveMonitor {
     if (!kept) return `there is no snapshot '${tag}'; 'info snapshots' lists them\n`
     this.machine.load(kept.state)
     this.hands.load(kept.holder)
+    this.hands.files('stood-on', filesOf(kept.state))
     if (this.machine.debugTarget) this.machine.debugTarget.touched = true
     return ''
   }
 
   forget(tag: string): string {
-    return this.kept.delete(tag) ? '' : `there is no snapshot '${tag}'\n`
+    const kept = this.kept.get(tag)
+    if (!kept) return `there is no snapshot '${tag}'\n`
+    this.kept.delete(tag)
+    this.hands.files('forgotten', filesOf(kept.state))
+    return ''
   }
 
   snapshots(): string {

@@ -198,14 +198,19 @@ export class Replay {
     return this.events.at(-1)?.at ?? 0
   }
 
+  /** Guest time of what comes next from outside, ns. */
+  get nextAt(): number {
+    return this.events[this.next]?.at ?? Number.POSITIVE_INFINITY
+  }
+
   /**
    * Runs to the guest time `until`, ns, but not past the recording's end; to an earlier one from the last checkpoint
-   * before it. Throws a RecordingError where the run is no longer the one that was recorded.
+   * before it; to a breakpoint that was set. Throws a RecordingError where the run is no longer the one that was recorded.
    */
   runTo(until: number): void {
     if (until < this.machine.now()) this.goBack(until)
     const end = Math.min(until, this.end)
-    while (true) {
+    while (!this.machine.debugTarget?.stopped) {
       const event = this.events[this.next]
       if (event && event.at <= this.machine.now()) {
         if (event.at > end) return
@@ -273,13 +278,22 @@ export class Replay {
     this.opened.insert(drive, path === undefined ? undefined : { path })
   }
 
-  private keep(): void {
+  /** Where the machine is can be gone back to at once from now on; its CPUs forget their translations. */
+  keep(): void {
     const { next, verified } = this
-    if (this.states.some((known) => known.next === next)) return
+    const now = this.machine.now()
+    if (this.states.some((known) => known.next === next && known.state.time.ns === now)) return
+    const state = this.save()
+    const at = this.states.filter((known) => known.state.time.ns <= now).length
+    this.states.splice(at, 0, { next, verified, state })
+  }
+
+  /** The machine as it is, good until it is closed. */
+  save(): MachineState {
     const state = this.machine.save()
     const changes = Object.values(state.media).flatMap((image) => image?.layers ?? [])
     for (const layer of [...state.memory.layers, ...changes]) this.layers.add(layer)
-    this.states.push({ next, verified, state })
+    return state
   }
 
   private goBack(until: number): void {

@@ -117,6 +117,7 @@ async function main(): Promise<void> {
     resume: () => gate.resume(),
     isPaused: () => gate.isPaused || !runner.isRunning,
     history: () => gate.describeHistory(),
+    files: (what, files) => tell({ kind: 'files', what, files }),
   })
   const { engine, engineReason } = runner.machine
   tell({ kind: 'ready', engine, engineReason })

@@ -15,6 +15,7 @@ import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
 import type { OutsideEvent, OutsideInput } from '../../machine/network/outside.js'
+import { filesOf } from '../../machine/state/machine-state.js'
 import { forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
 import { writeRecord } from '../coverage/coverage-records.js'
 import { withHostAddresses } from '../outside/host-addresses.js'
@@ -38,7 +39,7 @@ import type { Look, RunResult, Script } from '../protocol/script.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 import { InfrastructureError, VmError } from './errors.js'
 import { LastWords } from './last-words.js'
-import { filesOf, keepSnapshot, partsOf, releaseFiles, retainFiles, type Snapshot } from './snapshot.js'
+import { keepSnapshot, partsOf, releaseFiles, retainFiles, type Snapshot } from './snapshot.js'
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
 import { takeThread } from './worker-thread.js'
@@ -116,6 +117,8 @@ export class VmThread {
   private readonly config: MachineConfig
   /** What the machine's memory and its media's changes stand on. */
   private files: readonly number[] = []
+  /** Of states that the machine's monitor keeps. */
+  private readonly keptFiles: (readonly number[])[] = []
   private dropSpares: (() => void) | undefined
   /** undefined: its guest has none. */
   private readonly wayOut: WayOut | undefined
@@ -183,6 +186,7 @@ export class VmThread {
         this.fail(new InfrastructureError("the machine's thread has ended"))
         releaseFiles(this.files)
         this.files = []
+        for (const files of this.keptFiles.splice(0)) releaseFiles(files)
         this.dropSpares?.()
         this.wayOut?.close()
         resolve()
@@ -566,10 +570,24 @@ export class VmThread {
       case 'trace':
         options.onTrace?.(message.event)
         break
+      case 'files':
+        this.ownFiles(message.what, message.files)
+        break
       case 'progress':
         this.lastWords.onProgress(message)
         options.onProgress?.(message)
         break
+    }
+  }
+
+  private ownFiles(what: 'kept' | 'forgotten' | 'stood-on', files: readonly number[]): void {
+    if (what === 'stood-on') this.standOn(files)
+    else if (what === 'kept') {
+      retainFiles(files)
+      this.keptFiles.push(files)
+    } else {
+      const at = this.keptFiles.findIndex((one) => String(one) === String(files))
+      if (at >= 0) releaseFiles(this.keptFiles.splice(at, 1)[0])
     }
   }
 

@@ -3,7 +3,7 @@
  * of others like it. The memory is shared with all of them, page by page, until one writes.
  */
 import { layerBytes } from '../../machine/media/overlay.js'
-import type { MachineState } from '../../machine/state/machine-state.js'
+import { filesOf } from '../../machine/state/machine-state.js'
 import { closeLayer, imageBytes } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
@@ -56,12 +56,6 @@ export function partsOf(snapshot: Snapshot): SnapshotParts {
 // A file is open while a snapshot or a machine needs it. Machines' threads only borrow them: a thread may be ended by
 // force.
 const owners = new Map<number, number>()
-
-/** The files that a state stands on: memfds of its memory, and what was changed on its media and is not in memory. */
-export function filesOf({ memory, media }: MachineState): readonly number[] {
-  const changes = Object.values(media).flatMap((image) => image?.layers ?? [])
-  return [...memory.layers, ...changes].flatMap(({ fd }) => (fd === undefined ? [] : [fd]))
-}
 
 export function retainFiles(files: readonly number[]): void {
   for (const fd of files) owners.set(fd, (owners.get(fd) ?? 0) + 1)

@@ -1,7 +1,9 @@
 /** `test` with a machine: launched for each test, or forked from a stage, and closed behind it. */
 
 import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } from 'vitest'
+import { printable } from '../../reports/printable.js'
 import { Explorer } from '../explore/explorer.js'
+import { PAUSE_VARIABLE, pause as pauseAt, personOfTest } from '../live/pause.js'
 import { type Stage, StageError, watchStages } from '../stages/stage.js'
 import { type LaunchOptions, launch } from '../vm/launch.js'
 import type { Vm } from '../vm/vm.js'
@@ -12,8 +14,15 @@ import { Recording, type RecordingOptions } from './recording.js'
 import { stageTitle, watchStage } from './stage-watch.js'
 import { restartNames } from './to-have-screenshot.js'
 
-/** What `vm` is launched with, and what is kept of its run. */
-export interface UseOptions extends LaunchOptions, RecordingOptions {}
+/** What `vm` is launched with, what is kept of its run, and what becomes of a failure. */
+export interface UseOptions extends LaunchOptions, RecordingOptions {
+  /**
+   * `failure`: a test that fails stops there, with a live view and a server for gdb on a fork of the moment, until it is
+   * let go on at the terminal. Without a terminal, and in CI, it does not stop. Default `off`, or `failure` under
+   * `bootwright test --pause-on-failure`.
+   */
+  pause?: 'off' | 'failure'
+}
 
 export interface VmFixtures {
   /** `test.use` sets it. */
@@ -58,7 +67,13 @@ function create(stage: Stage | undefined): VmTest {
       restartNames(task.file.filepath, fullName(task))
       const retry = task.result?.retryCount ?? 0
       if (retry === 0 && !task.result?.repeatCount) clearTestOutput(folder)
-      const { trace = 'retain-on-failure', video = 'retain-on-failure', ...own } = launchOptions
+      const {
+        trace = 'retain-on-failure',
+        video = 'retain-on-failure',
+        pause = pauseByDefault(),
+        ...own
+      } = launchOptions
+      checkPause(pause)
       const options = { outputFolder: folder, ...own }
       const vm = stage ? await ofStage(task, stage.fork(options)) : await launch(options)
       machines.add(vm)
@@ -68,6 +83,7 @@ function create(stage: Stage | undefined): VmTest {
         await use(vm)
         const [unawaited] = forgotten(vm.driver)
         await tell(task, vm)
+        if (pause === 'failure' && task.result?.state === 'fail') await hold(task, vm)
         task.meta.guestTimeNs = recording.guestTimeNs()
         await recording.end(folder, { failed: task.result?.state === 'fail' || unawaited !== undefined, retry })
         if (unawaited) task.context.onTestFinished(() => Promise.reject(unawaited))
@@ -108,7 +124,7 @@ function exploring(api: TestAPI<VmFixtures>, stage: Stage | undefined) {
     const body = typeof optionsOrBody === 'function' ? optionsOrBody : (last as Body)
     // biome-ignore lint/suspicious/noExplicitAny: as above
     ;(api as any)(name, async ({ task, launchOptions }: any) => {
-      const { trace: _, video: __, ...own } = launchOptions
+      const { trace: _, video: __, pause: ___, ...own } = launchOptions
       const place = { file: task.file.filepath, name: fullName(task) }
       const settings = { outputFolder: outputFolder(place.file, place.name), ...own, ...(!stage && { engine: 'soft' }) }
       const base = stage ? await ofStage(task, stage.fork(settings)) : await launch(settings)
@@ -167,6 +183,22 @@ async function tell(task: TestContext['task'], vm: Vm): Promise<void> {
   if (result?.state === 'pass' && (result.retryCount ?? 0) > 0) meta.flaky = true
   const error = result?.state === 'fail' ? result.errors?.at(-1) : undefined
   if (error) error.message = await vm.driver.withEvidence(error.message)
+}
+
+/** It has its time-out behind it: fixtures end outside of the test's time. */
+async function hold(task: TestContext['task'], vm: Vm): Promise<void> {
+  const what = `the test '${fullName(task)}'`
+  if (vm.driver.membership) console.log(`${what} failed and is not paused: its machine shares a network with others`)
+  else await pauseAt(vm.driver.thread, what, personOfTest(process.env), (text) => console.log(printable(text)))
+}
+
+function pauseByDefault(): UseOptions['pause'] {
+  return process.env[PAUSE_VARIABLE] === 'failure' ? 'failure' : 'off'
+}
+
+function checkPause(pause: unknown): void {
+  if (pause !== 'off' && pause !== 'failure')
+    throw new TypeError(`pause '${String(pause)}' is unknown; it may be off, failure`)
 }
 
 /** The test leaves what the stage left, where that cannot be built. */

@@ -8,7 +8,8 @@ import { Hpet } from '../devices/timer/hpet.js'
 import type { Mc146818 } from '../devices/timer/mc146818.js'
 import { BootImageError } from '../firmware/boot-rom.js'
 import { configureFirmware } from '../firmware/configure.js'
-import { FIRST_HARD_DISK, findMultibootHeader } from '../firmware/multiboot.js'
+import { kernelProtocol } from '../firmware/kernel-protocol.js'
+import { FIRST_HARD_DISK } from '../firmware/multiboot.js'
 import { describeMachine, type FloppyType } from '../firmware/tables/cmos.js'
 import type { MachineOptions } from '../machine.js'
 
@@ -41,9 +42,11 @@ export function describeToFirmware(
     const drive = floppies[unit]
     return drive ? DRIVE_KIB[drive.type] : 'none'
   })
-  const multiboot = kernel !== undefined && findMultibootHeader(kernel.image) !== undefined
+  const multiboot = kernel !== undefined && kernelProtocol(kernel.image) !== undefined
   if (kernel?.modules && !multiboot)
-    throw new BootImageError('Modules are for Multiboot kernels, and this kernel is none; give Linux an initrd.')
+    throw new BootImageError(
+      'Modules are for Multiboot and PVH kernels, and this kernel is none; give Linux an initrd.',
+    )
   const append = kernel?.append
   const acpi = devices.flatMap((device) => device.acpi?.() ?? [])
   configureFirmware({

@@ -13,8 +13,9 @@ import {
   bootImage,
   buildBootRom,
 } from './boot-rom.js'
+import { planKernel } from './kernel-protocol.js'
 import { type LinuxBootOptions, type LinuxBootPlan, planLinuxBoot } from './linux-boot.js'
-import { type MultibootOptions, planMultiboot } from './multiboot.js'
+import type { MultibootOptions } from './multiboot.js'
 import { type AcpiOptions, buildAcpiFiles } from './tables/acpi-tables.js'
 import { type E820Entry, e820Table, encodeE820, type MemoryLayout, memoryLayout } from './tables/e820.js'
 import { buildSmbiosFiles, type SmbiosOptions } from './tables/smbios-tables.js'
@@ -41,7 +42,7 @@ export interface FirmwareOptions {
   readonly serialConsole?: number
   /** A Linux kernel to boot instead of a medium. */
   readonly linux?: Omit<LinuxBootOptions, 'lowMemory'>
-  /** A Multiboot kernel to boot instead of a medium. */
+  /** A Multiboot, Multiboot 2 or PVH kernel to boot instead of a medium. */
   readonly multiboot?: Omit<MultibootOptions, 'lowMemory'>
   /** Option ROMs: `genroms/...`, `vgaroms/...`, or `pciVVVV,DDDD.rom` for the PCI device with those IDs (hexadecimal). */
   readonly optionRoms?: { readonly [file: string]: Uint8Array }
@@ -101,7 +102,7 @@ function planBoot(options: FirmwareOptions, lowMemory: number): BootPlan | Linux
   if (options.linux && options.multiboot)
     throw new BootImageError('A machine boots either a Linux or a Multiboot kernel directly, not both.')
   if (options.linux) return planLinuxBoot({ ...options.linux, lowMemory })
-  if (options.multiboot) return planMultiboot({ ...options.multiboot, lowMemory })
+  if (options.multiboot) return planKernel({ ...options.multiboot, lowMemory })
   return undefined
 }
 

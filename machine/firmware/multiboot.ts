@@ -1,16 +1,19 @@
 /**
  * Direct boot of Multiboot 1 kernels: hobby kernels, kvm-unit-tests' .flat files, GRUB modules and the like.
- * Specification: Multiboot Specification 0.6.96 (header: section 3.1, boot information: 3.3); ELF-32.
+ * Specification: Multiboot Specification 0.6.96 (header: section 3.1, boot information: 3.3).
  */
 import type { BootModule } from '../machine.js'
 import {
   BootImageError,
   type BootPlan,
   type BootSegment,
+  MULTIBOOT_HANDOVER,
   MULTIBOOT_INFO_ADDRESS,
   MULTIBOOT_INFO_BYTES,
   MULTIBOOT_MMAP_ADDRESS,
 } from './boot-rom.js'
+import { isElf, readElfImage } from './elf-image.js'
+import { loadByAddresses, placeModules } from './kernel-layout.js'
 import { whatItIs } from './linux-boot.js'
 
 export interface MultibootOptions {
@@ -46,14 +49,9 @@ const INFO_MODS = 0x008
 const INFO_MMAP = 0x040
 const INFO_BOOT_LOADER_NAME = 0x200
 
-const ELF_CLASS_32 = 1
-const EM_386 = 3
-const PT_LOAD = 1
 /** The strings and the module list lie here, and may reach to where the EBDA can begin. */
 const STRINGS_ADDRESS = 0x10000
 const STRINGS_END = 0x90000
-const FIRMWARE_RESERVE = 0x100000
-const PAGE = 4096
 /** The BIOS's number of it; diskettes are from 0 on. */
 export const FIRST_HARD_DISK = 0x80
 
@@ -93,91 +91,23 @@ export function planMultiboot(options: MultibootOptions): BootPlan {
   const unknown = header.flags & 0xffff & ~KNOWN_REQUIREMENTS
   if (unknown !== 0)
     throw new BootImageError(`The Multiboot kernel requires features (flags 0x${unknown.toString(16)}) nobody defined.`)
-  const { segments, entry } = header.addresses ? loadByAddresses(image, header) : loadElf(image)
+  if (!header.addresses && !isElf(image))
+    throw new BootImageError('The Multiboot kernel is no ELF file and gives no load addresses in its header.')
+  const { segments, entry } = header.addresses
+    ? loadByAddresses(image, header.offset, header.addresses, 'The Multiboot kernel')
+    : readElfImage(image, 'The Multiboot kernel', '32')
 
-  const limit = lowMemory - FIRMWARE_RESERVE
-  let top = 0x100000
-  for (const segment of segments) top = Math.max(top, segment.address + (segment.size ?? segment.data.length))
-  const placed = modules.map((module, index) => {
-    const address = Math.ceil(top / PAGE) * PAGE
-    top = address + module.data.length
-    return { name: `module ${index + 1}`, address, data: module.data }
-  })
-  if (top > limit)
-    throw new BootImageError(
-      `The Multiboot kernel and its modules reach up to ${mib(top)}, and the machine needs at least ` +
-        `${mib(top + FIRMWARE_RESERVE)} of memory for them.`,
-    )
-
+  const placed = placeModules(segments, modules, lowMemory, 'The Multiboot kernel')
   const { info, strings } = bootInformation(options, placed)
   if (STRINGS_ADDRESS + strings.data.length > STRINGS_END)
     throw new BootImageError('The command lines of the Multiboot kernel and its modules are too long.')
   return {
-    entry: { mode: 'protected', address: entry, eax: BOOTLOADER_MAGIC, ebx: MULTIBOOT_INFO_ADDRESS, info },
+    entry: {
+      ...{ mode: 'protected', address: entry, eax: BOOTLOADER_MAGIC, ebx: MULTIBOOT_INFO_ADDRESS },
+      ...{ info, handover: MULTIBOOT_HANDOVER },
+    },
     segments: [strings, ...segments, ...placed],
   }
-}
-
-function loadByAddresses(image: Uint8Array, header: MultibootHeader): { segments: BootSegment[]; entry: number } {
-  const addresses = header.addresses
-  if (!addresses) throw new Error('no address fields')
-  const { header: headerAddress, load, loadEnd, bssEnd, entry } = addresses
-  const from = header.offset - (headerAddress - load)
-  const length = loadEnd === 0 ? image.length - from : loadEnd - load
-  if (load > headerAddress || from < 0 || length <= 0 || from + length > image.length)
-    throw new BootImageError("The Multiboot kernel's address fields do not fit its file; it may be cut short.")
-  if (bssEnd !== 0 && bssEnd < load + length)
-    throw new BootImageError("The Multiboot kernel's bss_end_addr lies inside its loaded data.")
-  return {
-    segments: [
-      {
-        name: 'kernel',
-        address: load,
-        data: image.subarray(from, from + length),
-        size: bssEnd === 0 ? length : bssEnd - load,
-      },
-    ],
-    entry,
-  }
-}
-
-function loadElf(image: Uint8Array): { segments: BootSegment[]; entry: number } {
-  const view = viewOf(image)
-  if (!isElf(image))
-    throw new BootImageError('The Multiboot kernel is no ELF file and gives no load addresses in its header.')
-  if (image[4] !== ELF_CLASS_32)
-    throw new BootImageError('The Multiboot kernel is a 64-bit ELF file; Multiboot 1 loads 32-bit ones (elf32-i386).')
-  if (image[5] !== 1 || view.getUint16(18, true) !== EM_386)
-    throw new BootImageError('The Multiboot kernel is an ELF file for another processor than the i386.')
-  const start = view.getUint32(24, true)
-  const table = view.getUint32(28, true)
-  const entryBytes = view.getUint16(42, true)
-  const count = view.getUint16(44, true)
-  if (entryBytes < 32 || table + count * entryBytes > image.length)
-    throw new BootImageError("The Multiboot kernel's ELF program headers lie beyond the end of its file.")
-
-  const segments: BootSegment[] = []
-  let entry = start
-  for (let i = 0; i < count; i++) {
-    const at = table + i * entryBytes
-    const field = (index: number): number => view.getUint32(at + index * 4, true)
-    const [type, offset, virtual, physical, fileBytes, memoryBytes] = [0, 1, 2, 3, 4, 5].map(field)
-    if (type !== PT_LOAD || memoryBytes === 0) continue
-    if (offset + fileBytes > image.length || fileBytes > memoryBytes)
-      throw new BootImageError("A segment of the Multiboot kernel's ELF file lies beyond its end; it may be cut short.")
-    if (physical + memoryBytes > 2 ** 32)
-      throw new BootImageError("A segment of the Multiboot kernel's ELF file is to be loaded above 4 GiB.")
-    segments.push({
-      name: `kernel segment ${segments.length + 1}`,
-      address: physical,
-      data: image.subarray(offset, offset + fileBytes),
-      size: memoryBytes,
-    })
-    // Paging is off: an entry point given as a virtual address means its physical place.
-    if (virtual !== physical && start >= virtual && start < virtual + memoryBytes) entry = start - virtual + physical
-  }
-  if (segments.length === 0) throw new BootImageError("The Multiboot kernel's ELF file has nothing to load.")
-  return { segments, entry }
 }
 
 /** The information structure (the boot ROM fills in the sizes of memory) and what it points to. */
@@ -224,43 +154,11 @@ function bootDevice(drive: number): number {
 }
 
 function describe(image: Uint8Array): string {
-  if (hasMultiboot2Header(image))
-    return 'it is for Multiboot 2, and the machine starts Multiboot 1 kernels; put it on a CD with GRUB (grub-mkrescue)'
-  if (hasPvhNote(image))
-    return "it is for PVH (an ELF note of Xen's), which the machine does not have; give it a Multiboot header, or put it on a CD with GRUB"
-  if (isElf(image)) return `it is an ELF file without one in its first ${HEADER_SEARCH_BYTES} bytes`
+  if (isElf(image))
+    return `it is an ELF file without one in its first ${HEADER_SEARCH_BYTES} bytes, without one of Multiboot 2, and without a PVH note of Xen's`
   return whatItIs(image).replace("there is no 'HdrS' setup header in it", 'there is no magic 0x1badb002 in it')
-}
-
-/** Multiboot2 Specification 2.0, section 3.1.1: the magic, architecture, length and a sum that makes zero of them. */
-function hasMultiboot2Header(image: Uint8Array): boolean {
-  const view = viewOf(image)
-  const end = Math.min(image.length, 32768) - 16
-  for (let at = 0; at <= end; at += 8) {
-    if (view.getUint32(at, true) !== 0xe85250d6) continue
-    const sum = [0, 4, 8, 12].reduce((total, offset) => total + view.getUint32(at + offset, true), 0)
-    if (sum % 2 ** 32 === 0) return true
-  }
-  return false
-}
-
-/** Xen's public/elfnote.h: XEN_ELFNOTE_PHYS32_ENTRY, number 18, a 32- or 64-bit address by the name "Xen". */
-function hasPvhNote(image: Uint8Array): boolean {
-  if (!isElf(image)) return false
-  const bytes = Buffer.from(image.buffer, image.byteOffset, image.byteLength)
-  return [4, 8].some((size) =>
-    bytes.includes(Buffer.from([4, 0, 0, 0, size, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6e, 0])),
-  )
-}
-
-function isElf(image: Uint8Array): boolean {
-  return image.length >= 52 && image[0] === 0x7f && image[1] === 0x45 && image[2] === 0x4c && image[3] === 0x46
 }
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function mib(bytes: number): string {
-  return `${Math.ceil(bytes / 2 ** 20)} MiB`
 }

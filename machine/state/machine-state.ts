@@ -19,6 +19,12 @@ export interface MachineState {
   memory: MemoryImage
 }
 
+/** The files that a state stands on: memfds of its memory, and what was changed on its media and is not in memory. */
+export function filesOf({ memory, media }: MachineState): readonly number[] {
+  const changes = Object.values(media).flatMap((image) => image?.layers ?? [])
+  return [...memory.layers, ...changes].flatMap(({ fd }) => (fd === undefined ? [] : [fd]))
+}
+
 /** What a machine has to be like for a state to be loaded into it. */
 export interface MachineShape {
   engine: 'soft' | 'kvm'

@@ -13,8 +13,8 @@ import { probeImage } from '../../harness/guest/probe-image.js'
 import { loadNeedle } from '../../harness/needles/needle.js'
 import { readSymbols } from '../../machine/debug/symbols/read-symbols.js'
 import { Symbols } from '../../machine/debug/symbols/symbols.js'
+import { planKernel } from '../../machine/firmware/kernel-protocol.js'
 import { isLinuxKernel, planLinuxBoot } from '../../machine/firmware/linux-boot.js'
-import { planMultiboot } from '../../machine/firmware/multiboot.js'
 import { type MediumKind, openMedium } from '../../machine/media/open-medium.js'
 import { newQcow2 } from '../../machine/media/qcow2/create.js'
 import { renderJunit } from '../../reports/junit.js'
@@ -95,7 +95,7 @@ function useMedium(as: MediumKind) {
 function useKernel(image: Uint8Array): void {
   if (isLinuxKernel(image))
     planLinuxBoot({ kernel: image, initrd: Buffer.alloc(5000), append: 'x', lowMemory: LOW_MEMORY })
-  else planMultiboot({ image, append: 'x', modules: [], lowMemory: LOW_MEMORY })
+  else planKernel({ image, append: 'x', modules: [], lowMemory: LOW_MEMORY })
 }
 
 const SYMBOLS = [

@@ -42,7 +42,7 @@ describe('the boot image', () => {
     expect(parts.map((part) => part.length)).toEqual([4096, 2, 1])
     const view = new DataView(parts[0].buffer)
     expect(view.getUint16(6, true)).toBe(4)
-    const segments = [0, 1, 2, 3].map((i) => [view.getUint32(0xa0 + i * 8, true), view.getUint32(0xa4 + i * 8, true)])
+    const segments = [0, 1, 2, 3].map((i) => [view.getUint32(0xd0 + i * 8, true), view.getUint32(0xd4 + i * 8, true)])
     expect(segments).toEqual([
       [0x100000, 2],
       [0x200000, 1],

@@ -1,0 +1,82 @@
+/** Failures that are paused: where the moment can be seen and debugged, how it goes on, and where it is not held at all. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { pause, personOfCommand, personOfTest } from '../../../harness/live/pause.js'
+import { launch } from '../../../harness/vm/launch.js'
+import { noFirmware } from '../../firmware-here.js'
+import { programFloppy } from '../boot-programs.js'
+import { inProcess } from '../cli/in-process.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'bootwright-pause-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+const floppy = join(folder, 'echo.img')
+writeFileSync(floppy, programFloppy('echo'))
+
+/** What gdb's server answers to packets, each of which it acknowledges. */
+async function asked(port: number, packets: readonly string[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  let said = ''
+  try {
+    for (const packet of packets) {
+      const before = said.length
+      const sum = [...packet].reduce((total, one) => total + one.charCodeAt(0), 0) & 255
+      socket.write(`$${packet}#${sum.toString(16).padStart(2, '0')}`)
+      for await (const bytes of socket.iterator({ destroyOnReturn: false })) {
+        said += bytes
+        if (/\$[^#]*#\w\w/.test(said.slice(before))) break
+      }
+      socket.write('+')
+    }
+  } finally {
+    socket.destroy()
+  }
+  return said
+}
+
+describe.skipIf(noFirmware)('a failure that is paused', () => {
+  test('stands still on a fork, with a page and gdb, until it is let go on', async () => {
+    const vm = await launch({ memory: '16M', floppy, engine: 'soft' })
+    await vm.serial[0].waitFor('>')
+    const { instructions } = await vm.look()
+    const told: string[] = []
+    const person = {
+      async letGo() {
+        const text = told.join('\n')
+        expect(text).toContain("the test 'x' failed and is paused: a fork of its machine stands still as it was then")
+        const page = await fetch(/live view: (\S+)/.exec(text)?.[1] ?? '')
+        expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('Monitor')])
+        const port = Number(/target remote 127\.0\.0\.1:(\d+)/.exec(text)?.[1])
+        const count = Buffer.from('when').toString('hex')
+        const said = await asked(port, ['?', `qRcmd,${count}`])
+        expect(said).toMatch(/\$T02thread:1/)
+        // `O` and hexadecimal text.
+        const when = [...said.matchAll(/\$O?([\da-f]{8,})#/g)]
+          .map(([, hex]) => Buffer.from(hex, 'hex').toString())
+          .join('')
+        expect(when).toContain(` ${instructions} instructions`)
+      },
+    }
+    await pause(vm.driver.thread, "the test 'x'", person, (text) => told.push(text))
+    // The machine itself has not noticed.
+    expect((await vm.look()).instructions).toBe(instructions)
+    await vm.keyboard.type('a')
+    await vm.close()
+  })
+
+  test('of `run` without a terminal says so and ends', async () => {
+    const args = ['run', '--floppy', floppy, '--until-serial', 'never', '--guest-timeout', '1s', '--pause-on-failure']
+    const { code, stderr } = await inProcess(args)
+    expect(code).toBe(124)
+    expect(stderr).toMatch(/^the run failed and is not paused: (there is no terminal|the environment says CI)[^\n]*$/m)
+  })
+})
+
+test('nobody can let it go on in CI, or without a terminal', () => {
+  expect(personOfTest({ CI: 'true' })).toMatch(/^the environment says CI/)
+  expect(personOfTest({ CI: '1', BOOTWRIGHT_PAUSE_SOCKET: '/nowhere' })).toMatch(/^the environment says CI/)
+  expect(personOfTest({ CI: 'false', BOOTWRIGHT_PAUSE_SOCKET: '/nowhere' })).toMatchObject({})
+  expect(personOfCommand({}, { isTTY: false } as NodeJS.ReadStream)).toMatch(/^there is no terminal/)
+})
