@@ -3,16 +3,10 @@
  * Specification: Multiboot Specification 0.6.96 (header: section 3.1, boot information: 3.3).
  */
 import type { BootModule } from '../machine.js'
-import {
-  BootImageError,
-  type BootPlan,
-  type BootSegment,
-  MULTIBOOT_HANDOVER,
-  MULTIBOOT_INFO_ADDRESS,
-  MULTIBOOT_INFO_BYTES,
-  MULTIBOOT_MMAP_ADDRESS,
-} from './boot-rom.js'
+import { BootImageError, type BootPlan, type BootSegment } from './boot-rom.js'
+import { MULTIBOOT_INFO_ADDRESS, MULTIBOOT_INFO_BYTES, MULTIBOOT_MMAP_ADDRESS } from './boot-rom-layout.js'
 import { isElf, readElfImage } from './elf-image.js'
+import { MULTIBOOT_HANDOVER } from './kernel-handover.js'
 import { loadByAddresses, placeModules } from './kernel-layout.js'
 import { whatItIs } from './linux-boot.js'
 

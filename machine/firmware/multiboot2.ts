@@ -6,8 +6,9 @@
  * from it, and the end of the block, from what the firmware says.
  */
 import type { BootModule } from '../machine.js'
-import { BootImageError, type BootPlan, type BootSegment, type Handover, type VideoWish } from './boot-rom.js'
+import { BootImageError, type BootPlan, type BootSegment } from './boot-rom.js'
 import { type ElfImage, isElf, readElfImage } from './elf-image.js'
+import type { Handover, VideoWish } from './kernel-handover.js'
 import { Block, FIRMWARE_RESERVE, type KernelAddresses, loadByAddresses, placeModules, topOf } from './kernel-layout.js'
 
 export interface Multiboot2Options {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { bootImage, MULTIBOOT_INFO_ADDRESS } from '../../../machine/firmware/boot-rom.js'
+import { bootImage } from '../../../machine/firmware/boot-rom.js'
+import { MULTIBOOT_INFO_ADDRESS } from '../../../machine/firmware/boot-rom-layout.js'
 import { findMultibootHeader, planMultiboot } from '../../../machine/firmware/multiboot.js'
 import { makeElf, makeKernel } from './kernels.js'
 
