@@ -19,8 +19,10 @@ const APPEND = 'vga=normal fb=false nomodeset auto=true priority=critical url=ht
 /** A login on each, and the kernel's messages. */
 const CONSOLES = 'console=tty0 console=ttyS0,115200n8'
 
-/** What the installer's screen says, the latest first. The kernel comes where debootstrap is through, and that is at 79 %. */
+/** What the installer's screen and its log say, the latest first. The kernel comes where debootstrap is through, and that is at 79 %. */
 const PHASES = {
+  'last steps': /Menu item 'finish-it' selected/,
+  'boot loader': /Menu item 'grub-loader' selected/,
   kernel: /Installing the base system[\s\S]*?(79|[89]\d|100)%/,
   'base system': /Installing the base system[\s\S]*?(\d+)%/,
   partitions: /Partition the disk/,

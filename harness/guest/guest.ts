@@ -76,7 +76,7 @@ export interface GuestDefinition {
   levels: readonly Level[]
   /** What it says when it cannot go on, beside the panics of known systems; false: nothing ends a wait early. */
   failOn?: FailOn
-  /** Phases of long work by their names, each known by the screen's text; a first group is the percentage. */
+  /** Phases of long work by their names, each known by the screen's text or a line on a serial line; a first group is the percentage. */
   phases?: Phases
   /** What it needs beside its machine's media, for `prepare`. */
   media?: readonly GuestMedium[]

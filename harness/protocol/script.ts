@@ -52,7 +52,7 @@ export interface Script {
   readonly title?: string
 }
 
-/** A phase of long work, known by the screen's text; the pattern's first group is how far it has come, in percent. */
+/** A phase of long work, known by the screen's text or a serial line; the pattern's first group is how far it has come, in percent. */
 export interface PhasePattern {
   name: string
   pattern: Pattern

@@ -1,4 +1,7 @@
-/** Which phase of a long piece of work the guest shows, and how far it has come in it: for the progress report and failures. */
+/**
+ * Which phase of a long piece of work the guest shows on its screen or in a log on a serial line, and how far it has come in
+ * it: for the progress report and failures.
+ */
 import type { PhasePattern, PhaseReached } from '../protocol/script.js'
 
 interface Kind {
@@ -6,11 +9,15 @@ interface Kind {
   readonly pattern: RegExp
 }
 
+/** Of a serial line that is kept: a line feed may never come. */
+const LONGEST_LINE = 1024
+
 export class PhaseWatch {
   private given: readonly PhasePattern[] | undefined
   private kinds: readonly Kind[] = []
   private readonly seen: PhaseReached[] = []
   private screen: string | undefined
+  private readonly lines: string[] = []
 
   configure(phases: readonly PhasePattern[] = []): void {
     if (phases === this.given) return
@@ -25,8 +32,22 @@ export class PhaseWatch {
   atFrame(screen: string | undefined, guestTimeNs: number): void {
     if (screen === undefined || screen === this.screen || this.kinds.length === 0) return
     this.screen = screen
+    this.look(screen, guestTimeNs)
+  }
+
+  /** The same by a line of a log. */
+  serialByte(port: number, byte: number, guestTimeNs: number): void {
+    if (this.kinds.length === 0) return
+    const line = this.lines[port] ?? ''
+    if (byte === 0x0a || byte === 0x0d) {
+      if (line !== '') this.look(line, guestTimeNs)
+      this.lines[port] = ''
+    } else if (line.length < LONGEST_LINE) this.lines[port] = line + String.fromCharCode(byte)
+  }
+
+  private look(said: string, guestTimeNs: number): void {
     for (const { name, pattern } of this.kinds) {
-      const match = pattern.exec(screen)
+      const match = pattern.exec(said)
       if (!match) continue
       const percent = match[1] === undefined ? undefined : Number(match[1])
       const last = this.seen.at(-1)

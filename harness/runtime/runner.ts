@@ -604,6 +604,7 @@ export class Runner {
   private serialByte(port: number, byte: number): void {
     this.output.serialByte(port, byte)
     this.panics.serialByte(port, byte, this.machine.now())
+    this.phases.serialByte(port, byte, this.machine.now())
     this.heard(port, byte)
   }
 
@@ -635,6 +636,12 @@ export class Runner {
     return where === '' ? sentence : `${sentence}; ${where}`
   }
 
+  /** Where the host failed first, that is what to mend. */
+  private withMedia(sentence: string): string {
+    const [failed] = this.hooks.mediaFailures?.() ?? []
+    return failed === undefined ? sentence : `${sentence}; before that, ${failed}`
+  }
+
   private result(end: StepFailed | undefined): RunResult {
     const exit = end ? end.exit : this.lastExit
     const screen = this.screen.last(exit)
@@ -649,7 +656,7 @@ export class Runner {
         ...(exit?.action !== undefined && { action: exit.action }),
         ...(exit?.detail !== undefined && { detail: exit.detail }),
       },
-      error: end && this.withPlace(end.message),
+      error: end && this.withMedia(this.withPlace(end.message)),
       step: this.step,
       matched: this.matched,
       resets: this.resets,

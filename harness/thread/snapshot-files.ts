@@ -11,6 +11,7 @@ import { driveWords, REMOVABLE_DRIVES } from '../../machine/media/drive-id.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
 import { SnapshotError } from '../../machine/state/snapshot-error.js'
 import { readSnapshotFile, readSnapshotHeader, writeSnapshotFile } from '../../machine/state/snapshot-file.js'
+import { closeMedia } from '../../machine/state/snapshot-media.js'
 import type {
   DiskConfig,
   DriveMedia,
@@ -123,6 +124,7 @@ export async function readSnapshot(file: string, config: MachineConfig, media: D
     const memory = parsed(SavedHolder.nullish(), more.memory, 'the session', file) as State | undefined
     return { parts: { state: machine, runner, config, media } satisfies SnapshotParts, memory }
   } catch (error) {
+    closeMedia(machine.media)
     for (const layer of machine.memory.layers) closeLayer(layer)
     throw error
   }

@@ -60,7 +60,8 @@ export interface LaunchOptions extends Omit<MachineValues<MediumSource, DiskSour
    */
   failOn?: FailOn
   /**
-   * Phases of long work by their names, each known by the screen's text; a first group is how far it has come, in percent:
+   * Phases of long work by their names, each known by the screen's text, or a line of a log on a serial line; a first group is
+   * how far it has come, in percent:
    * `{ 'base system': /Installing the base system[^]*?(\d+)%/ }`. Progress reports and failures tell them.
    */
   phases?: Phases

@@ -298,14 +298,7 @@ function together({ layers, clusterSize }: OverlayImage): Map<number, Cluster> {
   return clusters
 }
 
-/** The image's layers as one, in memory. */
-export function flattened(image: OverlayImage): OverlayLayer {
-  const { layers, clusterSize } = image
-  if (layers.length === 1 && layers[0].fd === undefined) return layers[0]
-  return layerOf(together(image), clusterSize)
-}
-
-/** The same, a cluster at a time: the numbers, then a function that reads the nth. */
+/** What the layers show together, a cluster at a time: the numbers, then a function that reads the nth. */
 export function clustersOf(image: OverlayImage): { indexes: Uint32Array; read(n: number): Uint8Array } {
   const clusters = together(image)
   const indexes = Uint32Array.from(clusters.keys()).sort()
@@ -317,11 +310,6 @@ export function clustersOf(image: OverlayImage): { indexes: Uint32Array; read(n:
       return bytes
     },
   }
-}
-
-/** Bytes that a guest has changed: what several layers have counts once. */
-export function changedBytes(image: OverlayImage): number {
-  return together(image).size * image.clusterSize
 }
 
 /** Bytes that a layer holds, in memory or in its file. */

@@ -2,9 +2,10 @@
  * Snapshot files. All of a machine but the contents of its media's base images, which are named in the header.
  *
  * The magic line, the format's version (u32, little-endian), then records: a kind (u32), the length of what follows
- * (u32), and that, deflated. First the header (JSON), then the state, then memory in pieces (u32 first page, then whole
- * pages; pages of zeros are left out), and last, not deflated, the SHA-256 of everything before. A format that an older
- * reader could not take gets a new version; `read` then makes the old one new, or names it and refuses.
+ * (u32), and that, deflated. First the header (JSON), then the state, the changes of media (`snapshot-media.ts`), memory
+ * in pieces (u32 first page, then whole pages; pages of zeros are left out), and last, not deflated, the SHA-256 of
+ * everything before. A format that an older reader could not take gets a new version; `read` then makes the old one new,
+ * or names it and refuses.
  */
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, readSync } from 'node:fs'
@@ -13,22 +14,23 @@ import { deflate, inflate } from 'node:zlib'
 import { z } from 'zod'
 import type { State, StateValue } from '../device.js'
 import { OutputFile, UnwritableFile } from '../host/output-file.js'
-import { changedBytes, flattened, type OverlayImage } from '../media/overlay.js'
 import { openRegular } from '../media/regular-file.js'
 import { decodeState, encodeState } from './encode.js'
-import { bytes, checkFields, damaged, integer, isRecord } from './fields.js'
+import { isRecord } from './fields.js'
 import { canMap } from './guest-memory.js'
 import type { MachineShape, MachineState } from './machine-state.js'
 import { LayerBuilder, type MemoryImage, PAGE, readPages, stretches } from './memory-image.js'
 import { SnapshotError } from './snapshot-error.js'
+import { closeMedia, describeMedia, MEDIA_PIECE, MediaReader, mediaRecords } from './snapshot-media.js'
 
 const MAGIC = Buffer.from('bootwright snapshot\n')
-const VERSION = 4
+const VERSION = 5
 
 const HEADER = 1
 const STATE = 2
 const MEMORY = 3
 const END = 4
+const CHANGES = 5
 
 /** Memory in one record. */
 const PIECE = 256 * PAGE
@@ -36,8 +38,6 @@ const PIECE = 256 * PAGE
 const LEVEL = 1
 /** Beyond any state: a broken file must not fill the host's memory. */
 const LONGEST = 1 << 30
-/** Of one medium; a state has them all. */
-const MOST_CHANGES = 768 << 20
 const LONGEST_HEADER = 16 << 20
 
 const pack = promisify<Uint8Array, { level: number }, Buffer>(deflate)
@@ -59,14 +59,13 @@ export async function writeSnapshotFile(
   more: State = {},
 ): Promise<void> {
   const { shape, time, cpus, clock, devices, media, memory } = machine
-  checkChanges(media)
   const header: SnapshotHeader = {
     shape,
     guestTimeNs: time.ns,
     instructions: (time.counts.retired as number | undefined) ?? 0,
     extra,
   }
-  const state = { time, cpus, clock, devices, media: plainMedia(media), machine: machine.machine, more }
+  const state = { time, cpus, clock, devices, media: describeMedia(media), machine: machine.machine, more }
   const file = openOutput(path)
   try {
     const hash = createHash('sha256')
@@ -85,6 +84,7 @@ export async function writeSnapshotFile(
     put(version)
     await add(HEADER, Buffer.from(JSON.stringify(header)))
     await add(STATE, encodeState(state as unknown as StateValue))
+    for (const record of mediaRecords(media)) await add(CHANGES, record)
     for (const piece of pieces(memory)) await add(MEMORY, piece)
     file.write(recordHead(END, 32))
     file.write(hash.digest())
@@ -103,21 +103,9 @@ function openOutput(path: string): OutputFile {
   }
 }
 
-/** What could not be read back is not written. */
-function checkChanges(media: MachineState['media']): void {
-  for (const [slot, image] of Object.entries(media)) {
-    const bytes = image ? changedBytes(image) : 0
-    if (bytes > MOST_CHANGES)
-      throw new SnapshotError(
-        `the guest has changed ${bytes >> 20} MiB of ${slot}, and a snapshot file holds ${MOST_CHANGES >> 20} MiB; ` +
-          'write to a copy of the image in place, or keep the snapshot in memory',
-      )
-  }
-}
-
 export interface SnapshotContents {
   header: SnapshotHeader
-  /** Its memory's layer belongs to the caller. */
+  /** Its memory's layer, and files of its media's, belong to the caller. */
   machine: MachineState
   more: State
 }
@@ -137,6 +125,7 @@ export async function readSnapshotFile(path: string, here?: MachineShape): Promi
   let header: SnapshotHeader | undefined
   let state: State | undefined
   let memory: LayerBuilder | undefined
+  let media: MediaReader | undefined
   try {
     let place: ReturnType<typeof placement> | undefined
     await readRecords(path, async (kind, bytes) => {
@@ -146,8 +135,13 @@ export async function readSnapshotFile(path: string, here?: MachineShape): Promi
         memory = new LayerBuilder((here ?? header.shape).memorySize, canMap())
       } else if (kind === STATE) {
         const decoded = decodeState(await unpack(bytes, { maxOutputLength: LONGEST }))
-        if (!isRecord(decoded)) throw broken(path, 'its state is none')
+        if (!isRecord(decoded) || !isRecord(decoded.media)) throw broken(path, 'its state is none')
+        if (!header || state) throw broken(path, 'its state is not behind its header')
         state = decoded
+        media = new MediaReader(decoded.media, header.shape.media)
+      } else if (kind === CHANGES) {
+        if (!media) throw broken(path, 'changes of media come before its state')
+        media.add(await unpack(bytes, { maxOutputLength: MEDIA_PIECE }))
       } else if (kind === MEMORY) {
         if (!place || !memory) throw broken(path, 'its memory comes before its header')
         const piece = await unpack(bytes, { maxOutputLength: PIECE + 4 })
@@ -155,25 +149,32 @@ export async function readSnapshotFile(path: string, here?: MachineShape): Promi
         for (const pages of place(piece.readUInt32LE(0), piece.subarray(4))) memory.add(pages.page, pages.bytes)
       }
     })
-    if (!header || !state || !memory) throw broken(path, `it has no ${header ? 'state' : 'header'}`)
-    const machine = machineState(header.shape, state, { size: memory.size, layers: [memory.done()] })
+    if (!header || !state || !media || !memory) throw broken(path, `it has no ${header ? 'state' : 'header'}`)
     const { more } = state
     if (!isRecord(more)) throw broken(path, 'a part of its state is missing')
-    return { header, machine, more }
+    checkParts(state)
+    const changes = media.done()
+    try {
+      const { time, cpus, clock, devices, machine } = state
+      const image = { size: memory.size, layers: [memory.done()] }
+      const whole = { shape: header.shape, time, cpus, clock, devices, media: changes, machine, memory: image }
+      return { header, machine: whole as unknown as MachineState, more }
+    } catch (error) {
+      closeMedia(changes)
+      throw error
+    }
   } catch (error) {
     memory?.drop()
+    media?.drop()
     if (error instanceof SnapshotError) throw error
     throw broken(path, (error as Error).message)
   }
 }
 
-function machineState(shape: MachineShape, state: State, memory: MemoryImage): MachineState {
-  const { time, cpus, clock, devices, media, machine } = state
-  const records = [time, clock, devices, media, machine]
+function checkParts({ time, cpus, clock, devices, machine }: State): void {
+  const records = [time, clock, devices, machine]
   if (!records.every(isRecord) || !Array.isArray(cpus) || !Object.values(devices as State).every(isRecord))
     throw new SnapshotError('a part of the state is missing')
-  const restored = { shape, time, cpus, clock, devices, media: sharedMedia(media as State, shape), machine, memory }
-  return restored as unknown as MachineState
 }
 
 function recordHead(kind: number, length: number): Buffer {
@@ -357,49 +358,4 @@ function placement(from: MachineShape, to: MachineShape): (page: number, bytes: 
 interface FilePages {
   page: number
   bytes: Uint8Array
-}
-
-function plainMedia(media: MachineState['media']): State {
-  return Object.fromEntries(
-    Object.entries(media).map(([slot, image]) => {
-      if (!image) return [slot, null]
-      const { indexes, data } = flattened(image)
-      return [slot, { size: image.size, clusterSize: image.clusterSize, indexes: Array.from(indexes), data }]
-    }),
-  )
-}
-
-function sharedMedia(media: State, { media: sizes }: MachineShape): { [slot: string]: OverlayImage | null } {
-  return Object.fromEntries(
-    Object.entries(media).map(([slot, saved]) => {
-      if (saved === null) return [slot, null]
-      const cluster = isRecord(saved) ? saved.clusterSize : undefined
-      checkFields(
-        {
-          clusterSize: { wanted: 'a power of two', fits: (value) => isPowerOfTwo(value) },
-          size: { wanted: `${sizes[slot]} bytes`, fits: (value) => value === sizes[slot] },
-        },
-        saved as State,
-        `media.${slot}`,
-      )
-      const { size, clusterSize, indexes, data } = saved as State
-      const clusters = Math.ceil((size as number) / (clusterSize as number))
-      const areIndexes =
-        Array.isArray(indexes) &&
-        indexes.every(
-          (index, i) =>
-            integer(0, clusters - 1).fits(index) && (i === 0 || (index as number) > (indexes[i - 1] as number)),
-        )
-      if (!areIndexes || !bytes(indexes.length * (cluster as number)).fits(data))
-        throw damaged(`media.${slot}`, 'its clusters are none of the medium')
-      const shared = new Uint8Array(new SharedArrayBuffer((data as Uint8Array).length))
-      shared.set(data as Uint8Array)
-      const layers = [{ indexes: Uint32Array.from(indexes as number[]), data: shared }]
-      return [slot, { size, clusterSize, layers } as OverlayImage]
-    }),
-  )
-}
-
-function isPowerOfTwo(value: StateValue | undefined): boolean {
-  return integer(512, 1 << 24).fits(value) && Number.isInteger(Math.log2(value as number))
 }

@@ -1,5 +1,6 @@
 /**
- * Snapshot files as an attacker writes them: the header or the state changed and the checksum mended. Whatever they say,
+ * Snapshot files as an attacker writes them: the header, the state or the changes of media are other ones, and the
+ * checksum is mended. Whatever they say,
  * loading one and running on ends in time and is an answer, nothing is written, and no file is named that the user did
  * not name.
  */
@@ -18,8 +19,11 @@ import { Runner } from '../../harness/runtime/runner.js'
 import { readSnapshot, snapshotConfig, writeSnapshot } from '../../harness/thread/snapshot-files.js'
 import { createMachine } from '../../machine/create-machine.js'
 import type { State, StateValue } from '../../machine/device.js'
+import { BlankMedium } from '../../machine/media/blank.js'
+import { Overlay } from '../../machine/media/overlay.js'
 import { decodeState, encodeState } from '../../machine/state/encode.js'
 import { closeLayer } from '../../machine/state/memory-image.js'
+import { closeMedia } from '../../machine/state/snapshot-media.js'
 import { noFirmware } from '../firmware-here.js'
 import { programFloppy } from '../harness/boot-programs.js'
 import type { Random } from '../random.js'
@@ -27,7 +31,7 @@ import { answered } from './answers.js'
 import { type Fuzzer, FuzzFailure } from './fuzzer.js'
 import { mutated } from './mutate.js'
 
-const [HEADER, STATE, END] = [1, 2, 4]
+const [HEADER, STATE, END, CHANGES] = [1, 2, 4, 5]
 const MAGIC_AND_VERSION = 'bootwright snapshot\n'.length + 4
 
 interface Base {
@@ -60,6 +64,9 @@ async function makeBase(): Promise<Base> {
   const { error } = runner.run({ steps: [{ kind: 'until', condition: prompt }], timeoutNs: 20e9 })
   if (error !== undefined) throw new Error(error)
   const state = opened.machine.save()
+  const changes = new Overlay(new BlankMedium(1 << 20))
+  for (const at of [0, 40_000, 1_000_000]) changes.write(at, Uint8Array.of(at))
+  state.media.disk0 = changes.freeze()
   await writeSnapshot({ state, runner: runner.save(), config, media: opened.media }, file)
   state.memory.layers.forEach(closeLayer)
   opened.close()
@@ -140,6 +147,7 @@ async function tryOut(file: string): Promise<void> {
       const again = opened.machine.save()
       again.memory.layers.forEach(closeLayer)
     } finally {
+      closeMedia(parts.state.media)
       parts.state.memory.layers.forEach(closeLayer)
     }
   } finally {
@@ -158,7 +166,15 @@ const fuzzer: Fuzzer = {
     const made = await base
     const changed = new Map<number, Buffer>()
     let what: string
-    if (random.chance(2)) {
+    if (random.chance(5)) {
+      const bytes = Buffer.from(record(made, CHANGES))
+      // A number in front, then each cluster's.
+      const at = random.pick([0, 4, 8 + 16384, random.below(bytes.length - 4)])
+      bytes.writeUInt32LE(random.pick([0, 1, 2, 63, 64, 0xffff_ffff, random.below(2 ** 32)]), at)
+      const short = bytes.subarray(0, random.chance(3) ? random.below(bytes.length) : bytes.length)
+      what = `${short.length} bytes of changes, other at ${at}`
+      changed.set(CHANGES, deflateSync(short))
+    } else if (random.chance(2)) {
       let header = JSON.parse(record(made, HEADER).toString())
       if (random.chance(4)) attack(header, random, folder)
       else header = mutated(header, random)

@@ -2,10 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { BlankMedium } from '../../../machine/media/blank.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'
+import { Overlay } from '../../../machine/media/overlay.js'
 import { hashState } from '../../../machine/state/compare.js'
 import { closeLayer } from '../../../machine/state/memory-image.js'
 import { readSnapshotFile, writeSnapshotFile } from '../../../machine/state/snapshot-file.js'
+import { closeMedia } from '../../../machine/state/snapshot-media.js'
 import { barePc } from './bare-pc.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-file-'))
@@ -54,13 +57,41 @@ describe('a snapshot file', () => {
     expect(hashState(copy.pc.save())).toBe(hashState(state))
   })
 
+  test('has more changes of a medium than an overlay keeps in memory, in many records', async () => {
+    const m = barePc(small)
+    const state = m.pc.save()
+    m.pc.close()
+    // 90 MiB of them, the last cluster cut off by the medium's end.
+    const clusterSize = 64 << 10
+    const size = 90 * (1 << 20) - 512
+    const medium = new Overlay(new BlankMedium(size), { clusterSize, inMemory: 4 * clusterSize })
+    const cluster = new Uint8Array(clusterSize)
+    for (let offset = 0; offset < size; offset += clusterSize) {
+      cluster.fill(1 + ((offset / clusterSize) % 255))
+      medium.write(offset, cluster.subarray(0, Math.min(clusterSize, size - offset)))
+    }
+    state.media.disk0 = medium.freeze()
+    state.shape.media.disk0 = size
+    const file = join(folder, 'changed')
+    await writeSnapshotFile(file, state, {})
+    const { machine } = await readSnapshotFile(file)
+    expect(machine.media.disk0?.layers.some(({ fd }) => fd !== undefined)).toBe(process.platform === 'linux')
+    expect(hashState(machine)).toBe(hashState(state))
+    for (const one of [machine, state]) {
+      closeMedia(one.media)
+      one.memory.layers.forEach(closeLayer)
+    }
+    medium.close()
+    rmSync(file)
+  })
+
   const refusals: [why: string, contents: Buffer, says: RegExp][] = [
     ['is something else', Buffer.from('QFI\xfb and so on'), /is not a snapshot of bootwright/],
     ['is truncated', written.subarray(0, 2000), /damaged \(it is truncated\)/],
     ['ends before its checksum', written.subarray(0, -40), /damaged \(it is truncated\)/],
     ['has a wrong byte', changed(900, written[900] ^ 1), /its checksum is wrong/],
     ['is newer', changed(FORMAT, 99), /has format 99, .* made by a newer one/],
-    ...[1, 2, 3].map((old): [string, Buffer, RegExp] => [
+    ...[1, 2, 3, 4].map((old): [string, Buffer, RegExp] => [
       `has format ${old}`,
       changed(FORMAT, old),
       /does not read any more; make it again/,
