@@ -1,8 +1,9 @@
 /** `bootwright image`: disk images made, looked at, converted and checked, in `qemu-img`'s words. */
 import { existsSync, statSync } from 'node:fs'
-import { basename, dirname, isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { Command } from 'commander'
 import { HostError } from '../../machine/errors.js'
+import { checkOutputFile } from '../../machine/host/output-file.js'
 import { MediumError } from '../../machine/media/block-device.js'
 import { copyDisk, createImage, type WrittenFormat } from '../../machine/media/copy-disk.js'
 import { type DiskFormat, FORMAT_NAMES, formatNamed, probeFile } from '../../machine/media/disk-format.js'
@@ -66,6 +67,7 @@ function create(file: string, sizeText: string | undefined, flags: CreateFlags):
     ...qcow2Options(flags.options),
     ...(behind && { backingFile: backing, backingFormat: behind.format }),
   }
+  checkOutputFile(file)
   guarded(file, true, () => createImage(file, format, { ...options, size }).close())
   process.stdout.write(`${file}: ${format}, ${sizeWords(size)}\n`)
 }
@@ -153,6 +155,7 @@ function convertCommand(): Command {
         throw new UsageError('a raw image has no options; leave out -o, or write a qcow2 one with -O qcow2')
       const isSame = existsSync(to) && statSync(to).ino === statSync(from, { throwIfNoEntry: false })?.ino
       if (isSame) throw new UsageError(`'${to}' is the image itself; name another file`)
+      checkOutputFile(to)
       const { device } = openMedium(from, { as: 'disk', format: readFormat(flags.format, '-f') })
       try {
         guarded(to, true, () => copyDisk(device, to, format, qcow2Options(flags.options)))
@@ -195,43 +198,47 @@ function checkWords(corruptions: number, leaks: number): string {
 }
 
 function resizeCommand(): Command {
-  return new Command('resize')
-    .description('make the disk of a raw or qcow2 image larger, or smaller with --shrink')
-    .argument('<file>')
-    .argument('<size>', 'as in 16G, or +8G')
-    .option('-f, --format <format>', 'its format, in place of what it looks like')
-    .option('--shrink', 'what is behind the new end may be lost')
-    .action((file: string, sizeText: string, flags: { format?: string; shrink?: boolean }) => {
-      const named = readFormat(flags.format, '-f')
-      const { device, format } = openMedium(file, { as: 'disk', format: named })
-      const before = device.size
-      device.close()
-      const relative = /^[+-]/.exec(sizeText)?.[0]
-      const amount = diskSize(sizeText.replace(/^[+-]/, ''))
-      const size = relative === '+' ? before + amount : relative === '-' ? before - amount : amount
-      if (size <= 0 || size > LARGEST_DISK)
-        throw new UsageError(`'${sizeText}' would make it ${size} bytes long; disks have 512 bytes to 2 TiB`)
-      if (size < before && !flags.shrink)
-        throw new UsageError(
-          `${sizeWords(size)} is less than it has, and what is behind is lost; say --shrink for that`,
+  return (
+    new Command('resize')
+      .description('make the disk of a raw or qcow2 image larger, or smaller with --shrink')
+      .argument('<file>')
+      .argument('<size>', 'as in 16G, +8G or -8G')
+      .option('-f, --format <format>', 'its format, in place of what it looks like')
+      .option('--shrink', 'what is behind the new end may be lost')
+      // A size may begin with a minus.
+      .allowUnknownOption()
+      .action((file: string, sizeText: string, flags: { format?: string; shrink?: boolean }) => {
+        const named = readFormat(flags.format, '-f')
+        const { device, format } = openMedium(file, { as: 'disk', format: named })
+        const before = device.size
+        device.close()
+        const relative = /^[+-]/.exec(sizeText)?.[0]
+        const amount = diskSize(sizeText.replace(/^[+-]/, ''))
+        const size = relative === '+' ? before + amount : relative === '-' ? before - amount : amount
+        if (size <= 0 || size > LARGEST_DISK)
+          throw new UsageError(`'${sizeText}' would make it ${size} bytes long; disks have 512 bytes to 2 TiB`)
+        if (size < before && !flags.shrink)
+          throw new UsageError(
+            `${sizeWords(size)} is less than it has, and what is behind is lost; say --shrink for that`,
+          )
+        if (format !== 'raw' && format !== 'qcow2')
+          throw new UsageError(`'${file}' is a ${format} image, and those are only read here; convert it first`)
+        guarded(file, true, () =>
+          withFile(file, true, (open) => {
+            if (format === 'raw') open.truncate(size)
+            else {
+              const image = new Qcow2Image(open, (name, kind) => {
+                const path = isAbsolute(name) ? name : join(dirname(file), name)
+                return openMedium(path, { as: 'disk', format: readFormat(kind, '-F') }).device
+              })
+              image.resize(size)
+              image.backing?.close()
+            }
+          }),
         )
-      if (format !== 'raw' && format !== 'qcow2')
-        throw new UsageError(`'${file}' is a ${format} image, and those are only read here; convert it first`)
-      guarded(file, true, () =>
-        withFile(file, true, (open) => {
-          if (format === 'raw') open.truncate(size)
-          else {
-            const image = new Qcow2Image(open, (name, kind) => {
-              const path = isAbsolute(name) ? name : join(dirname(file), name)
-              return openMedium(path, { as: 'disk', format: readFormat(kind, '-F') }).device
-            })
-            image.resize(size)
-            image.backing?.close()
-          }
-        }),
-      )
-      process.stdout.write(`${file}: ${sizeWords(size)}\n`)
-    })
+        process.stdout.write(`${file}: ${sizeWords(size)}\n`)
+      })
+  )
 }
 
 function withFile<T>(path: string, write: boolean, action: (file: HostFile) => T): T {
@@ -250,7 +257,7 @@ function guarded<T>(path: string, write: boolean, action: () => T): T {
   } catch (error) {
     if (error instanceof UsageError) throw error
     if (error instanceof MediumError) throw new HostError(error.message)
-    throw mediaError(error, `image ${JSON.stringify(basename(path))}`, write)
+    throw mediaError(error, `image ${JSON.stringify(path)}`, write)
   }
 }
 

@@ -57,6 +57,10 @@ describe.skipIf(!haveQemuImg)('images', () => {
     await image('resize', at('a.qcow2'), '+3M')
     await expect(image('resize', at('a.qcow2'), '1M')).rejects.toThrow('say --shrink for that')
     await image('resize', '--shrink', at('a.qcow2'), '1536K')
+    await image('resize', at('a.qcow2'), '+512K')
+    await expect(image('resize', at('a.qcow2'), '-512K')).rejects.toThrow('say --shrink for that')
+    await image('resize', '--shrink', at('a.qcow2'), '-512K')
+    await expect(image('resize', at('a.qcow2'), '--shrank')).rejects.toThrow("shrank' is no size")
     await image('resize', at('a.qcow2'), '600G')
     expect(spawnSync('qemu-img', ['check', at('a.qcow2')]).status).toBe(0)
     await image('resize', '--shrink', at('a.qcow2'), '2M')
@@ -102,7 +106,11 @@ test.each([
   [['create', at('x.img'), '1X'], "'1X' is no size"],
   [['create', '-f', 'qcow2', '-o', 'cluster_size=3000', at('x.img'), '1G'], 'it is a power of two from 512 to 2M'],
   [['info', at('none.img')], 'does not exist; check the path'],
-  [['create', join(folder, 'no', 'x.img'), '1G'], 'does not exist'],
+  [
+    ['create', join(folder, 'no', 'x.img'), '1G'],
+    `there is no folder '${join(folder, 'no')}'; make it, or name another`,
+  ],
+  [['convert', 'package.json', join('package.json', 'x')], 'a part of its path is not a directory; check the path'],
   [['create', folder, '1G'], 'is a directory; name a file in it'],
 ])('%s is refused', async (args, sentence) => {
   await expect(image(...args)).rejects.toThrow(sentence)
