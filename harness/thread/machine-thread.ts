@@ -82,13 +82,14 @@ interface Run {
 }
 
 /** How long a closed machine may take to end by itself before its thread is ended, ms: longer than the patience below. */
-const GRACE = 3000
+const GRACE = 5000
 /**
- * So many ticks of so many ms a script may outlast its time-out or a stop: less than a second, and longer on a host that
- * is too busy to tick.
+ * So many ticks of so many ms a script may outlast its time-out or a stop: less than a second. On a host that is too busy
+ * to tick, or to let this process have half of a CPU meanwhile, it may be as many as the last says.
  */
 const PATIENCE = 9
 const TICK = 100
+const MOST_TICKS = 40
 /** The longest that a timer of the host's takes, ms. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
@@ -258,15 +259,21 @@ export class VmThread {
   /** Its end was asked for: it comes soon, or by force. */
   private losePatience(run: Run, outcome: 'timeout' | 'interrupted'): void {
     let left = PATIENCE
+    let ticks = 0
+    let before = process.cpuUsage()
     run.patience ??= setInterval(() => {
-      if (--left === 0) this.giveUp(run, outcome)
+      const { user, system } = process.cpuUsage(before)
+      before = process.cpuUsage()
+      if (user + system >= (TICK * 1000) / 2) left--
+      if (left === 0) this.giveUp(run, outcome, "a fault of Bootwright's own; please report it")
+      else if (++ticks === MOST_TICKS) this.giveUp(run, outcome, 'this host or its disks are too busy')
     }, TICK)
   }
 
-  private giveUp({ id, script, started }: Run, outcome: 'timeout' | 'interrupted'): void {
+  private giveUp({ id, script, started }: Run, outcome: 'timeout' | 'interrupted', why: string): void {
     const waiting = this.settle(id)
     const how = outcome === 'timeout' ? `the time-out of ${(script.hostTimeoutMs ?? 0) / 1000} s came` : 'a stop came'
-    const error = `${how} and the machine's thread did not answer, so it was ended: a fault of Bootwright's own; please report it`
+    const error = `${how} and the machine's thread did not answer, so it was ended: ${why}`
     const result = this.lastWords.result(script, outcome, error, performance.now() - started)
     waiting?.resolve(result as never)
     this.fail(new InfrastructureError("the machine's thread did not answer and was ended"))
