@@ -138,9 +138,10 @@ async function transfer(
     if (total !== undefined && done < total)
       throw new DownloadError(`${url} ended after ${done} of ${total} bytes; get it again, and it goes on from there`)
   } catch (error) {
-    throw told(url, error, stallMs)
+    throw told(url, error, file.path, stallMs)
   } finally {
-    await dispatcher.close().catch(() => {})
+    // Of an answer that nobody reads on, closing it would wait for the end.
+    await dispatcher.destroy().catch(() => {})
   }
 }
 
@@ -175,10 +176,12 @@ function headerOf(headers: Response['headers'], name: string): string | undefine
   return Array.isArray(value) ? value[0] : value
 }
 
-function told(url: string, error: unknown, stallMs: number): unknown {
+function told(url: string, error: unknown, file: string, stallMs: number): unknown {
   if (error instanceof HostError) return error
   const { code = '', message } = error as NodeJS.ErrnoException
-  if (['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO'].includes(code)) return error
+  // Node leaves the path out where a file descriptor failed.
+  if (['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO'].includes(code))
+    return Object.assign(error as Error, { path: file })
   if (['UND_ERR_BODY_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'].includes(code))
     return new DownloadError(
       `${url} cannot be fetched: nothing came for ${Math.round(stallMs / 100) / 10} s; get it again, and it goes on from there`,

@@ -45,8 +45,29 @@ export function mark(status: Cell['status'], words: string = status): Html {
   return html`<span class="mark ${status}" role="img" aria-label="${words}">${MARKS[status]}</span>`
 }
 
+/** A level's place in the bar, px: `.bar` of site.css cuts it so. */
+const STEP = 19
+const COLOURS = { passed: '--passed', failed: '--failed', skipped: '--line', noted: '--noted' }
+
+/** One element, however many levels there are: a matrix has hundreds of bars. */
 export function bar(levels: readonly LevelResult[]): Html {
-  return html`<span class="bar" aria-hidden="true">${levels.map((level) => html`<i class="${level.status}${level.note !== undefined && ' noted'}" title="${level.name}: ${standingOf(level)}"></i>`)}</span>`
+  const runs: { colour: string; words: string; names: string[] }[] = []
+  for (const level of levels) {
+    const colour = COLOURS[level.status === 'passed' && level.note !== undefined ? 'noted' : level.status]
+    const words = standingOf(level)
+    const last = runs.at(-1)
+    if (last?.colour === colour && last.words === words) last.names.push(level.name)
+    else runs.push({ colour, words, names: [level.name] })
+  }
+  let end = 0
+  const stops = runs.map(({ colour, names }) => {
+    const begin = end
+    end += names.length * STEP
+    return `var(${colour}) ${begin}px ${end}px`
+  })
+  const title = runs.map(({ words, names }) => `${names.join(', ')}: ${words}`).join('; ')
+  const style = `width:${Math.max(0, end - 3)}px;background-image:linear-gradient(90deg,${stops.join(',')})`
+  return html`<span class="bar" aria-hidden="true"${runs.length > 0 && html` title="${title}" style="${style}"`}></span>`
 }
 
 /** `✓ shell ▮▮▮▮ 4/4`, with a chip where it was better before. */

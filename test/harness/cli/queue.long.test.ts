@@ -68,7 +68,7 @@ describe.skipIf(noRedis ?? noFirmware)(`four workers${redisNote}`, () => {
   beforeAll(async () => {
     for (const name of REAL) if (!(await withoutMedia(await loadGuest(name)))) real.push(name)
     redis = await RedisHere.start()
-  })
+  }, 10 * MINUTES)
   afterEach(async () => {
     await Promise.all(workers.splice(0).map((worker) => worker.stop()))
   })

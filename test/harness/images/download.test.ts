@@ -1,9 +1,18 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { zipSync } from 'fflate'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -143,6 +152,18 @@ describe('a download', () => {
     answers['/os.img'] = answer
     await expect(fetchImage({ url: `${base}/os.img` }, { stallMs: 300 })).rejects.toThrow(message)
     expect(existsSync(join(folder, 'guests.lock.json'))).toBe(false)
+  })
+
+  test.runIf(existsSync('/dev/full'))('on a full disk names the file, and ends at once', async () => {
+    const url = `${base}/os.img`
+    answers['/os.img'] = gives(Buffer.alloc(4 << 20))
+    const part = join(folder, 'cache/images/partial', sha256(Buffer.from(url)).slice(0, 32))
+    mkdirSync(dirname(part), { recursive: true })
+    symlinkSync('/dev/full', part)
+    await expect(fetchImage({ url })).rejects.toMatchObject({ code: 'ENOSPC', path: part })
+    rmSync(part)
+    answers['/os.img'] = gives(IMAGE)
+    expect((await fetchImage({ url })).sha256).toBe(sha256(IMAGE))
   })
 
   test('that is another than was locked or said is refused, and nothing is kept of it', async () => {
