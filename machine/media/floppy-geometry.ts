@@ -44,8 +44,10 @@ export const FLOPPY_GEOMETRIES: readonly FloppyGeometry[] = [
   { name: '2.88M', cylinders: 80, heads: 2, sectorsPerTrack: 36, inches: 3.5, density: 'ED' },
 ]
 
-/** What a shorter image is taken for: the formats that drives were sold for, but 1.44M where 1.2M would do. */
-const SOLD = ['160K', '180K', '320K', '360K', '720K', '1.44M', '2.88M']
+/** What an image that is short of it by less than a track is taken for: the formats that drives were sold for. */
+const SOLD = ['160K', '180K', '320K', '360K', '720K', '1.2M', '1.44M', '2.88M']
+/** What boot code with a kernel behind it, of no floppy's size, is written for. */
+const USUAL = ['1.44M', '2.88M']
 
 /** Bytes on a floppy of this geometry. */
 export function floppySize(geometry: FloppyGeometry): number {
@@ -59,14 +61,23 @@ export function floppyGeometry(size: number): FloppyGeometry | undefined {
 }
 
 /**
- * The floppy that an image of another size stands for: the one that its FAT was made on, else the smallest that it fits.
+ * The floppy that an image of another size stands for: the one that its FAT was made on, else the one whose last track
+ * it lacks a part of, else 1.44M. A boot sector and a kernel, one behind the other, count 18 sectors to a track.
  *
  * @param boot Its first sector.
  */
 export function paddedFloppyGeometry(size: number, boot: Uint8Array): FloppyGeometry | undefined {
   const bpb = readBpb(boot)
   const made = bpb && FLOPPY_GEOMETRIES.find((geometry) => isMadeOn(bpb, geometry))
-  return made ?? FLOPPY_GEOMETRIES.find((geometry) => SOLD.includes(geometry.name) && floppySize(geometry) >= size)
+  if (made) return made
+  const fits = FLOPPY_GEOMETRIES.filter((geometry) => floppySize(geometry) >= size)
+  const cut = fits.find((geometry) => SOLD.includes(geometry.name) && lacks(geometry, size) < geometry.sectorsPerTrack)
+  return cut ?? fits.find((geometry) => USUAL.includes(geometry.name))
+}
+
+/** Sectors of the floppy that an image of `size` bytes has nothing of. */
+function lacks(geometry: FloppyGeometry, size: number): number {
+  return Math.floor((floppySize(geometry) - size) / FLOPPY_SECTOR_SIZE)
 }
 
 function isMadeOn(bpb: BiosParameterBlock, { cylinders, heads, sectorsPerTrack }: FloppyGeometry): boolean {

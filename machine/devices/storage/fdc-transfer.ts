@@ -4,14 +4,16 @@
  *
  * Departures, shared with QEMU: the command's H selects the side and C is sought whether or not implied seeks are
  * configured (both are warned about), FM is taken as MFM, and in non-DMA mode the end of the last sector (EOT) counts
- * as the terminal count, which nothing drives there. An image holds no deleted-data marks: sectors written with
- * WRITE DELETED DATA read as normal ones.
+ * as the terminal count, which nothing drives there. A multi-track command whose EOT lies beyond the track goes on with
+ * the next track, on the next cylinder at last, where a real controller looks for a sector that is not there: SeaBIOS
+ * gives the last of all sectors wanted as EOT, and boot code counts on INT 13h reading on. An image holds no deleted-data
+ * marks: sectors written with WRITE DELETED DATA read as normal ones.
  */
 
 import type { DmaChannel } from '../../chipset/i8237.js'
 import type { StateTable, Warn } from '../../device.js'
 import { MediumError } from '../../media/block-device.js'
-import { FLOPPY_SECTOR_SIZE } from '../../media/floppy-geometry.js'
+import { FLOPPY_SECTOR_SIZE, type FloppyGeometry } from '../../media/floppy-geometry.js'
 import { bytes, flag, integer, u8, u16 } from '../../state/fields.js'
 import type { FloppyDrive } from './floppy-drive.js'
 
@@ -174,7 +176,7 @@ export class FdcTransfer {
       this.buffer.fill(0, this.position)
       if (!this.commit(drive)) return DONE
     }
-    return this.advance(terminalCount)
+    return this.advance(drive, terminalCount)
   }
 
   /** Non-DMA mode: the next byte for the host. True when it was the last of the sector. */
@@ -220,18 +222,18 @@ export class FdcTransfer {
     }
     const geometry = drive.geometry
     const sector = this.opcode === READ_TRACK ? this.passing : this.r
-    // A step to the other side comes here with a side that the medium may lack.
-    if (!geometry || this.side >= geometry.heads) return this.fail(ST1_MA, 0)
+    // A step to the other side or the next cylinder comes here with one that the medium may lack.
+    if (!geometry || this.side >= geometry.heads || drive.track >= geometry.cylinders) return this.fail(ST1_MA, 0)
     if (sector < 1 || sector > geometry.sectorsPerTrack || this.n !== 2) return this.fail(ST1_ND, 0)
     drive.sector = sector
     if (this.opcode === READ_TRACK && sector !== this.r) this.st1 |= ST1_ND
     if (this.opcode === READ_DELETED) {
       this.st2 |= ST2_CM
-      if (this.command & SK) return this.advance(false)
+      if (this.command & SK) return this.advance(drive, false)
     }
     if (this.toHost || this.opcode === VERIFY) {
       if (!this.access(drive, sector, false)) return DONE
-      if (this.opcode === VERIFY) return this.advance(false)
+      if (this.opcode === VERIFY) return this.advance(drive, false)
     }
     return this.pio ? WAIT_FOR_HOST : 0
   }
@@ -293,7 +295,7 @@ export class FdcTransfer {
   }
 
   /** After a sector: on to the next, or the end of the command. */
-  private advance(terminalCount: boolean): number {
+  private advance(drive: FloppyDrive, terminalCount: boolean): number {
     this.phase = SECTOR
     if (this.opcode === FORMAT_TRACK) {
       this.count--
@@ -307,17 +309,18 @@ export class FdcTransfer {
     const ended = terminalCount || (this.opcode === READ_DELETED && (this.command & SK) === 0)
     const scanning =
       this.opcode === SCAN_EQUAL || this.opcode === SCAN_LOW_OR_EQUAL || this.opcode === SCAN_HIGH_OR_EQUAL
-    const more = this.nextId(scanning ? this.stride : 1)
-    if (more && !ended) return SECTOR_NS
+    const more = this.nextId(scanning ? this.stride : 1, drive.geometry)
+    if (more && !ended) return this.follow(drive)
     if (scanning) this.st2 |= ST2_SN
     else if (!ended && !this.pio && (this.opcode !== VERIFY || this.counted)) this.fail(ST1_EN, 0)
     return DONE
   }
 
   /** Counts the sector ID on. False at the end of the cylinder (or of the track, without MT). */
-  private nextId(stride: number): boolean {
+  private nextId(stride: number, geometry: FloppyGeometry | undefined): boolean {
     const last = stride === 1 ? this.r === this.eot : this.r + stride > this.eot
-    if (!last) {
+    const beyond = (this.command & MT) !== 0 && geometry !== undefined && this.r + stride > geometry.sectorsPerTrack
+    if (!last && !beyond) {
       this.r = (this.r + stride) & 0xff
       return true
     }
@@ -330,7 +333,18 @@ export class FdcTransfer {
       }
     }
     this.c = (this.c + 1) & 0xff
-    return false
+    if (!last) this.side = 0
+    return !last
+  }
+
+  /** To the cylinder that the ID was counted on to. */
+  private follow(drive: FloppyDrive): number {
+    if (this.c !== drive.track) {
+      this.warn('82077 transfer goes on beyond its cylinder; real controllers fail here', this.c)
+      this.st0 |= ST0_SE
+      drive.stepTo(this.c)
+    }
+    return SECTOR_NS
   }
 
   private rest(): Uint8Array {

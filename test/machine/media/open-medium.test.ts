@@ -203,7 +203,22 @@ describe('a boot floppy that ends behind its last used sector', () => {
 
   test('needs no signature', () => {
     const medium = openMedium(file('none.img', new Uint8Array(512).fill(0x90)), { as: 'floppy' })
-    expect(medium.geometry?.name).toBe('160K')
+    expect(medium.geometry?.name).toBe('1.44M')
+    medium.device.close()
+  })
+
+  test.each([
+    [33_280, '1.44M'],
+    [163_840 - 7 * 512, '160K'],
+    [163_840 - 8 * 512, '1.44M'],
+    [368_640 - 100, '360K'],
+    [368_640 + 512, '1.44M'],
+    [737_280 - 9 * 512, '1.44M'],
+    [1_228_800 - 512, '1.2M'],
+    [1_474_560 + 512, '2.88M'],
+  ])('of %i bytes without a FAT is cut short by less than a track, or boot code with a kernel: %s', (size, name) => {
+    const medium = openMedium(file('raw.img', bootSector(size)), { as: 'floppy' })
+    expect(medium.geometry?.name).toBe(name)
     medium.device.close()
   })
 

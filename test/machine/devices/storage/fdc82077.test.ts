@@ -263,6 +263,24 @@ describe('READ DATA', () => {
     expect([0, 1, 2, 3].map((i) => bench.dma.memory[i * 512 + 1])).toEqual([16, 17, 18, 19])
   })
 
+  test('goes on behind the last sector of a track and of a cylinder when EOT lies beyond, as SeaBIOS asks', () => {
+    expect(bench.transfer(0xe6, 0, 0, 2, 65, 64 * 512)).toEqual([0x24, 0, 0, 1, 1, 12, 2])
+    const first = Array.from({ length: 64 }, (_, i) => bench.dma.memory[i * 512 + 1])
+    expect(first).toEqual(Array.from({ length: 64 }, (_, i) => i + 1))
+    expect(bench.warnings.join()).toMatch(/goes on beyond its cylinder/)
+    // Not where the last cylinder ends, and only with MT.
+    expect(bench.transfer(0xe6, 79, 1, 18, 40, 1024).slice(0, 2)).toEqual([0x60, 0x01])
+    expect(bench.transfer(0x46, 0, 0, 18, 40, 1024).slice(0, 2)).toEqual([0x40, 0x04])
+  })
+
+  test('writes as far', () => {
+    bench.dma.memory.fill(0x77)
+    expect(bench.transfer(0xc5, 3, 1, 18, 19, 1024)[1]).toBe(0)
+    const at = (lba: number) => medium.data[lba * 512]
+    expect([143, 144].map(at)).toEqual([0x77, 0x77])
+    expect(at(145)).not.toBe(0x77)
+  })
+
   test('ends with EN when the end of the track comes before terminal count', () => {
     expect(bench.transfer(0x46, 0, 0, 17, 18, 2048)).toEqual([0x40, 0x80, 0, 1, 0, 1, 2])
     expect(bench.dma.position).toBe(1024)
