@@ -75,12 +75,10 @@ function lines(found: Parting): string[] {
 
 function partedLines({ instructions, since, guestTimeNs, cpu, sides, registers }: Parted): string[] {
   const from = since === 'the kernel' ? "since the kernel's first one" : 'since power-on'
-  const isOne = sides[0].at.address === sides[1].at.address
-  const bytes = (code: string) => code.replace(/..(?=.)/g, '$& ')
-  const own = sides.map(({ at, code, next }, i) => {
-    const instruction = isOne && sides[0].code === sides[1].code ? '' : `, ${bytes(code)}`
-    return `  ${NAMES[i]}: at ${at.address} ${placeWords(at)}${instruction}; then at ${next.address} ${placeWords(next)}`
-  })
+  const own = sides.map(
+    ({ at, code, instruction, next }, i) =>
+      `  ${NAMES[i]}: ${at.address} ${placeWords(at)}: ${code.replace(/..(?=.)/g, '$& ')}  ${instruction}; then ${next.address} ${placeWords(next)}`,
+  )
   const shown = registers.slice(0, MOST_REGISTERS)
   const widths = [0, 1].map((i) =>
     Math.max(...shown.map(({ name, values }) => (i ? values[0] : name).length), BEHIND.length),

@@ -148,6 +148,8 @@ async function run({ name, request, from }: Subject): Promise<Measured | number>
   try {
     const limits = { hostTimeoutMs: timeoutMs, timeoutNs: guestTimeoutNs, failOn }
     const counts = () => thread.askDebug({ what: 'counts', cpu: 0 }) as Promise<Counts>
+    // One that is not there is said before it is waited for.
+    if (from !== undefined) await thread.askDebug({ what: 'address', cpu: 0, where: from })
     const pieces: Step[][] =
       from === undefined ? [steps] : [[{ kind: 'until', condition: { kind: 'reach', where: from } }], steps]
     let before = await counts()

@@ -93,6 +93,11 @@ function withFile<T>(path: string, use: (bytes: SymbolBytes) => T): T {
     return use({ name, size: stats.size, read })
   } catch (error) {
     if (error instanceof SymbolError) throw error
+    const [, before, at] = /^(.+)@([^@/]*)$/.exec(path) ?? []
+    if (before !== undefined && isFile(before))
+      throw new SymbolError(
+        `${name}: '${at}' is no address; behind the @ stands where the guest has the file's first byte, as in kernel.elf@0x100000`,
+      )
     throw mediaError(error, name, false)
   } finally {
     if (file !== undefined) closeSync(file)
@@ -120,6 +125,10 @@ function splitDebug(path: string, elf: ElfFile): SymbolBytes | undefined {
     if (isSame) return split
   }
   return undefined
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
 function readable(path: string): Uint8Array | undefined {

@@ -3,9 +3,15 @@ import type { CpuState } from '../../machine/cpu/engine.js'
 import { coreFile } from '../../machine/debug/core-file.js'
 import type { MachineDebugger } from '../../machine/debug/machine-debugger.js'
 import type { ExecutedPart } from '../../machine/debug/symbols/symbols.js'
+import { HostError } from '../../machine/errors.js'
 import { OutputFile } from '../../machine/host/output-file.js'
 import type { Counts, DebugQuestion } from '../protocol/messages.js'
 import { addressOf, DebugError } from './stop-points.js'
+
+/** One sentence: what of the host's is in the way of a core file. */
+class CoreFileError extends HostError {
+  override readonly name = 'CoreFileError'
+}
 
 /** Bytes that are read at once. */
 const MOST_READ = 64 << 20
@@ -59,8 +65,21 @@ function writeCore(path: string, target: MachineDebugger): undefined {
     file.finish()
   } catch (error) {
     file.drop()
-    throw error
+    throw unwritten(error as NodeJS.ErrnoException, path)
   }
+}
+
+const HOST_TROUBLE: { readonly [code: string]: string } = {
+  ENOSPC: 'the disk is full; make room and try again',
+  EDQUOT: 'the disk quota is used up; make room and try again',
+  EIO: 'the host reports an input/output error; check the disk',
+}
+
+function unwritten(error: NodeJS.ErrnoException, path: string): Error {
+  const reason = HOST_TROUBLE[error.code ?? '']
+  return reason === undefined
+    ? error
+    : new CoreFileError(`the core file ${JSON.stringify(path)} was not written: ${reason}`)
 }
 
 function readPhysical({ physical }: MachineDebugger, address: number, length: number): Uint8Array {

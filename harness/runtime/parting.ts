@@ -7,6 +7,7 @@
  */
 import type { CpuState } from '../../machine/cpu/engine.js'
 import { placeOf } from '../../machine/debug/backtrace.js'
+import { codeBits, disassemble, LONGEST_INSTRUCTION } from '../../machine/debug/disassembly.js'
 import type { MachineDebugger } from '../../machine/debug/machine-debugger.js'
 import type { Place } from '../../machine/report.js'
 import { differences } from '../../machine/state/compare.js'
@@ -24,16 +25,15 @@ const GROWTH = 1 / 1000
 /** Into so many the stride is divided in which they part. */
 const PIECES = 64
 const INSTRUCTION_NS = 10
-/** Bytes of the longest instruction. */
-const LONGEST_INSTRUCTION = 15
 const CS = 1
 
 /** One of the two at the instruction behind which they are not alike any more. */
 export interface PartingSide {
   /** The instruction. */
   at: Place
-  /** Bytes there, hexadecimal. */
+  /** Its bytes, hexadecimal, and in words. */
   code: string
+  instruction: string
   /** Where its CPU is afterwards. */
   next: Place
 }
@@ -282,20 +282,24 @@ class Pair {
     const cpus = after[0].map((_, cpu) => cpu)
     const cpu = cpus.find(isOther) ?? cpus.find(moved) ?? 0
     const sides = this.targets.map((_, i): PartingSide => {
-      const { place, code } = before[i][cpu]
-      return { at: place, code, next: after[i][cpu].place }
+      const { place, code, instruction } = before[i][cpu]
+      return { at: place, code, instruction, next: after[i][cpu].place }
     }) as [PartingSide, PartingSide]
     const registers = registerDifferences(after[0][cpu].state, after[1][cpu].state)
     return { outcome: 'parted', instructions, since: this.since, guestTimeNs, cpu, sides, registers }
   }
 
-  private cpus(target: MachineDebugger): { state: CpuState; place: Place; code: string }[] {
+  private cpus(
+    target: MachineDebugger,
+  ): ({ state: CpuState; place: Place } & Pick<PartingSide, 'code' | 'instruction'>)[] {
     const { symbols } = target
     return Array.from({ length: target.cpus }, (_, cpu) => {
       const state = target.state(cpu)
       const linear = BigInt.asUintN(64, state.segments[CS].base + state.rip)
-      const code = Buffer.from(target.read(cpu, linear, LONGEST_INSTRUCTION)).toString('hex')
-      return { state, place: placeOf(linear, symbols), code }
+      const bytes = target.read(cpu, linear, LONGEST_INSTRUCTION)
+      const [found] = disassemble(bytes, linear, codeBits(state), 1, (to) => target.nameOf(to))
+      const code = Buffer.from(found?.bytes ?? []).toString('hex')
+      return { state, place: placeOf(linear, symbols), code, instruction: found?.text ?? 'no memory is there' }
     })
   }
 }

@@ -1,8 +1,9 @@
-/** What a person asks of a machine that stands still, in QEMU's words: `info registers`, `x/8xw 0x7c00`. */
+/** What a person asks of a machine that stands still, in QEMU's words: `info registers`, `x/8xw 0x7c00`, `x/10i $eip`. */
 
 import { cpuDump } from '../cpu/cpu-dump.js'
 import type { TableState } from '../cpu/engine.js'
 import type { MachineReport } from '../report.js'
+import { codeBits, disassemble, LONGEST_INSTRUCTION } from './disassembly.js'
 import { presentPages, readLinear, translate } from './linear-memory.js'
 import type { MachineDebugger } from './machine-debugger.js'
 import type { MachineParts } from './machine-parts.js'
@@ -167,7 +168,7 @@ const COMMANDS: readonly Command[] = [
 const helpLine = ({ names, parameters = '', help }: Pick<Command, 'names' | 'parameters' | 'help'>) =>
   `${`${names[0]} ${parameters}`.padEnd(28)}${help}\n`
 const EXAMINE =
-  'x/FMT ADDRESS               memory by linear address, xp/FMT by physical: a count, x d u o c, b h w g\n'
+  'x/FMT ADDRESS               memory by linear address, xp/FMT by physical: a count, x d u o c i, b h w g\n'
 
 /** All commands, with those that somebody has beside. */
 export function monitorHelp(more: readonly Pick<Command, 'names' | 'parameters' | 'help'>[] = []): string {
@@ -239,6 +240,7 @@ function examine(target: MachineDebugger, cpu: number, physical: boolean, format
   const [, count = '', letters = ''] = /^(\d*)([a-z]*)$/.exec(format) ?? []
   const size = SIZES[[...letters].find((letter) => letter in SIZES) ?? 'w']
   const kind = [...letters].find((letter) => letter in BASES || letter === 'c') ?? 'x'
+  if (letters.includes('i')) return instructions(target, cpu, physical, { count, letters, where })
   const known = [...letters].every((letter) => letter in SIZES || letter in BASES || letter === 'c')
   if (!known) return 'x wants a count, a format and an address, as in x/8xw 0x7c00\n'
   const address = resultOf(target, cpu, where)
@@ -259,6 +261,44 @@ function examine(target: MachineDebugger, cpu: number, physical: boolean, format
       `${(address + BigInt(i * size)).toString(16).padStart(16, '0')}: ${values.slice(i, i + perLine).join(' ')}\n`,
     )
   if (bytes.length < length) lines.push(`${(address + BigInt(bytes.length)).toString(16)}: no memory is there\n`)
+  return lines.join('')
+}
+
+const MOST_INSTRUCTIONS = 1000
+
+/** `x/10i $eip`, in the mode that the CPU is in. */
+function instructions(
+  target: MachineDebugger,
+  cpu: number,
+  physical: boolean,
+  { count, letters, where }: { count: string; letters: string; where: string },
+): string {
+  if (letters !== 'i') return 'x/i takes a count and an address, as in x/10i $eip\n'
+  const address = resultOf(target, cpu, where)
+  const state = target.state(cpu)
+  const wanted = Math.min(MOST_INSTRUCTIONS, Math.max(1, Number(count || 1)))
+  const length = wanted * LONGEST_INSTRUCTION
+  const bytes = physical
+    ? target.physical.bytes(Number(address), length)
+    : readLinear(address, length, state, target.physical)
+  const bits = codeBits(state)
+  const found = disassemble(bytes, address, bits, wanted, (to) => target.nameOf(to))
+  const digits = bits === 64 ? 16 : 8
+  let name = ''
+  const lines = found.map((one) => {
+    const before = name
+    // Of a line's instructions the first one has its name.
+    name = target
+      .nameOf(one.address)
+      .trim()
+      .replace(/\+0x[\da-f]+(?=>)/, '')
+    const title = name !== before && name !== '' ? `${name}\n` : ''
+    const hex = Buffer.from(one.bytes)
+      .toString('hex')
+      .replace(/..(?=.)/g, '$& ')
+    return `${title}0x${one.address.toString(16).padStart(digits, '0')}:  ${hex.padEnd(24)} ${one.text}\n`
+  })
+  if (found.length < wanted) lines.push(`${(address + BigInt(bytes.length)).toString(16)}: no memory is there\n`)
   return lines.join('')
 }
 
