@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { useCore } from '../../machine/cpu/soft/soft-engine.js'
+import { libc } from '../../machine/host/libc.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
 import type { HttpAnswer, NetworkContents } from '../../machine/network/contents.js'
 import { Meeting } from '../../machine/network/meeting.js'
@@ -45,7 +46,8 @@ function tell(message: WorkerMessage): void {
 }
 
 async function main(): Promise<void> {
-  // Loaded, it waits for the options.
+  // Loaded, it waits for the options, and has time for what locks of images will want.
+  loadLibc()
   const [message] = (await once(host, 'message')) as [WorkerStart]
   start = message
   control = start.control as MessagePort
@@ -129,6 +131,14 @@ async function main(): Promise<void> {
     control.close()
     host.close()
   })
+}
+
+function loadLibc(): void {
+  try {
+    libc()
+  } catch {
+    // Who needs it where there is none says so.
+  }
 }
 
 /** The longest that a function of the test's may think, of the host's time. */
