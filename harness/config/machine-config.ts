@@ -12,7 +12,7 @@ import { MediaError, type MediumKind, mediaError, openMedium } from '../../machi
 import { Overlay } from '../../machine/media/overlay.js'
 import { openSharedFolder } from '../../machine/media/shared-folder.js'
 import type { HttpSource, NetworkContents } from '../../machine/network/contents.js'
-import { addressText } from '../../machine/network/lan/addresses.js'
+import { addressText, ipv4 } from '../../machine/network/lan/addresses.js'
 import type { NicSpec } from '../../machine/network/machine-network.js'
 import type { TrunkOptions } from '../../machine/network/trunk.js'
 import type { CdConfig, DiskConfig, MediumConfig } from '../options/media-config.js'
@@ -198,7 +198,7 @@ export function openMachine(
     logFile = LogFile.open(log)
     const kept = logFile
     const image = kernel && readKernel(kernel)
-    const way = wayOutOf(config)
+    const way = waysOutOf(config)
     const machine = create({
       engine: 'auto',
       memory: DEFAULT_MEMORY,
@@ -214,7 +214,7 @@ export function openMachine(
       symbols: [...openCovered(coverage), ...openSymbols(symbols, image?.image)],
       ...(coverage.length > 0 && { coverage: true }),
       firmware: readFirmware(firmware),
-      ...((network || way) && { network: { ...networkContents(network ?? {}), ask, ...(way && { wayOut: way }) } }),
+      ...((network || way) && { network: { ...networkContents(network ?? {}), ask, ...way } }),
       ...callbacks,
       ...(captures.size > 0 && { onFrame: (nic, frame, time, now) => captures.get(nic)?.add(frame, time, now) }),
     })
@@ -268,9 +268,16 @@ export function openMachine(
   }
 }
 
-function wayOutOf({ nics = [] }: MachineConfig): NetworkContents['wayOut'] {
-  const mayReach = wayOut(nics.flatMap(({ user }) => user ?? []))
-  return mayReach && ((protocol, address, port) => mayReach(protocol, addressText(address), port))
+/** undefined: there is none, and nothing leads to servers outside. */
+function waysOutOf({ nics = [] }: MachineConfig): Pick<NetworkContents, 'wayOut' | 'guestForwards'> | undefined {
+  const nets = nics.flatMap(({ user }) => user ?? [])
+  const mayReach = wayOut(nets)
+  const servers = nets.flatMap(({ guestForwards = [] }) => guestForwards)
+  if (!mayReach && servers.length === 0) return undefined
+  return {
+    ...(mayReach && { wayOut: (protocol, address, port) => mayReach(protocol, addressText(address), port) }),
+    guestForwards: servers.map(({ address, port }) => ({ address: ipv4(address), port })),
+  }
 }
 
 /** What is in the drives when the machine starts. */

@@ -12,8 +12,9 @@ export interface AllowRule {
   port?: number
 }
 
-/** Connections to a port of the host's are the guest's. */
+/** Connections to a port of the host's are the guest's, or the datagrams that come to it. */
 export interface ForwardConfig {
+  protocol?: 'udp'
   /** Of the host. */
   address: string
   /** 0: any that is free. */
@@ -23,12 +24,22 @@ export interface ForwardConfig {
   guestPort: number
 }
 
+/** A server that the guest finds at an address and a port of the LAN's. */
+export interface GuestForwardConfig {
+  /** Of the LAN, and nobody's there. */
+  address: string
+  port: number
+  /** Where it really is: at an address or name, or what a program says that is run for each connection. In files it is left out. */
+  to?: { host: string; port: number } | { command: string }
+}
+
 /** A card's `net=user`. */
 export interface UserNetConfig {
   /** Nothing goes out; what is forwarded comes in. */
   restrict?: true
   allow?: readonly AllowRule[]
   forwards?: readonly ForwardConfig[]
+  guestForwards?: readonly GuestForwardConfig[]
   /** The host's addresses when the machine was started. */
   host?: readonly string[]
 }

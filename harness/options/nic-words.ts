@@ -43,6 +43,7 @@ export const NicValue = z
       link: z.boolean().optional(),
       pcap: z.string().optional(),
       hostfwd: Rules.optional(),
+      guestfwd: Rules.optional(),
       allow: Rules.optional(),
       restrict: z.boolean().optional(),
       options: z.record(z.string(), OptionValue).optional(),
@@ -138,9 +139,9 @@ function readNic(words: NicWords, where: string): NicDraft {
   }
   const mac = readMac(parts.mac, what)
   readDevice({ type, ...(options && { options: { ...options } }) }, where)
-  const { hostfwd, allow, restrict } = parts
-  if (net !== 'user' && [hostfwd, allow, restrict].some((one) => one !== undefined))
-    throw new OptionError(`${what}: hostfwd, allow and restrict are of net=user; add that, or leave them out`)
+  const { hostfwd, guestfwd, allow, restrict } = parts
+  if (net !== 'user' && [hostfwd, guestfwd, allow, restrict].some((one) => one !== undefined))
+    throw new OptionError(`${what}: hostfwd, guestfwd, allow and restrict are of net=user; add that, or leave them out`)
   if (net !== 'lan' && net !== 'user' && net !== 'none')
     throw new OptionError(`${what}: there is no net '${net}'; ${NO_SUCH_NET}`)
   if (pcap === '') throw new OptionError(`${what}: pcap is empty; name a file to write`)
@@ -179,10 +180,6 @@ function parseNicWords(whole: string, where: string): NicParts {
   const [hostfwd, guestfwd, allow] = ['hostfwd', 'guestfwd', 'allow'].map((name) =>
     rules.filter(([, one]) => one === name).map(([, , rule]) => rule),
   )
-  if (guestfwd.length > 0)
-    throw new OptionError(
-      `${where} ${whole}: guestfwd is not there; let the guest reach a server of the host's by allow`,
-    )
   const text = rules.length > 0 ? joined(all.filter((part) => !RULES.test(part))) : whole
   const { type, id, options = {} } = parseDeviceWords(text, where, 'network card')
   const { mac, net, link, pcap, restrict, ...own } = options as { [option: string]: string | undefined }
@@ -198,6 +195,7 @@ function parseNicWords(whole: string, where: string): NicParts {
     ...(link === 'off' && { link: false }),
     ...(pcap !== undefined && { pcap }),
     ...(hostfwd.length > 0 && { hostfwd }),
+    ...(guestfwd.length > 0 && { guestfwd }),
     ...(allow.length > 0 && { allow }),
     ...(restrict !== undefined && (net === 'user' || isOn(restrict)) && { restrict: isOn(restrict) }),
     ...(Object.keys(own).length > 0 && { options: own as { [option: string]: string } }),

@@ -1,12 +1,15 @@
 /** What a guest's way out needs of the host: sockets, its resolver, its ping. Tests hand in another one. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram'
 import { lookup, resolve } from 'node:dns/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { Duplex } from 'node:stream'
 
 export interface Dialer {
   connect(address: string, port: number): Socket
+  /** Runs a command of the shell's: what it reads and writes. Says `connect` when it runs. */
+  run(command: string): Duplex
   listen(): Server
   datagrams(family: 4 | 6): DatagramSocket
   /** Addresses of a name, as the host's own programs get them. Rejects where there are none. */
@@ -24,6 +27,14 @@ const ECHO_S = 2
 
 export const HOST: Dialer = {
   connect: (host, port) => connect({ host, port, allowHalfOpen: true }),
+  run(command) {
+    const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'] })
+    const ends = Duplex.from({ readable: child.stdout, writable: child.stdin })
+    child.once('spawn', () => ends.emit('connect'))
+    child.once('error', (error) => ends.destroy(error))
+    ends.once('close', () => child.kill())
+    return ends
+  },
   listen: () => createServer({ allowHalfOpen: true, pauseOnConnect: true }),
   datagrams: (family) => createSocket(family === 4 ? 'udp4' : 'udp6'),
   async addresses(name, family) {

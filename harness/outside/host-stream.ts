@@ -1,9 +1,13 @@
 /** One connection between the guest and a socket of the host's: bytes both ways, each side no faster than the other. */
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type OutsideEvent, type OutsideInput, STREAM_CREDIT } from '../../machine/network/outside.js'
 
 /** The longest that somebody far away may take to answer, ms. */
 const PATIENCE = 30_000
+
+/** A socket, or the ends of a program. */
+type FarEnd = Duplex & Partial<Pick<Socket, 'setTimeout' | 'setNoDelay' | 'destroySoon' | 'resetAndDestroy'>>
 
 export class HostStream {
   private credit = STREAM_CREDIT
@@ -18,18 +22,18 @@ export class HostStream {
    */
   constructor(
     readonly number: number,
-    private readonly socket: Socket,
+    private readonly socket: FarEnd,
     private readonly say: (event: OutsideInput) => void,
     isDialled: boolean,
   ) {
     if (isDialled) {
-      socket.setTimeout(PATIENCE, () => this.gone('it does not answer'))
+      socket.setTimeout?.(PATIENCE, () => this.gone('it does not answer'))
       socket.once('connect', () => {
-        socket.setTimeout(0)
+        socket.setTimeout?.(0)
         say({ kind: 'stream-answered', stream: number })
       })
     }
-    socket.setNoDelay(true)
+    socket.setNoDelay?.(true)
     socket.on('data', (bytes) => this.take(bytes))
     socket.on('end', () => {
       this.hasEnded = true
@@ -61,8 +65,10 @@ export class HostStream {
         break
       case 'closed':
         this.isOver = true
-        if (event.why === undefined) socket.destroySoon()
-        else socket.resetAndDestroy()
+        if (event.why !== undefined && socket.resetAndDestroy) socket.resetAndDestroy()
+        else if (event.why !== undefined) socket.destroy()
+        else if (socket.destroySoon) socket.destroySoon()
+        else socket.end()
     }
   }
 

@@ -2,11 +2,18 @@
  * A guest's way out (`net=user`): what it asks of the world goes through sockets of the host's, where the rules let it, and
  * ports of the host's that were forwarded lead to it. What comes in is input to the machine, so that a recording has it all.
  */
-import type { Server } from 'node:net'
+import { isIPv6, type Server } from 'node:net'
 import { HostError } from '../../machine/errors.js'
 import type { OutsideEvent, OutsideInput } from '../../machine/network/outside.js'
-import { type ForwardConfig, type MayReach, type UserNetConfig, wayOut } from '../config/way-out.js'
+import {
+  type ForwardConfig,
+  type GuestForwardConfig,
+  type MayReach,
+  type UserNetConfig,
+  wayOut,
+} from '../config/way-out.js'
 import { type Dialer, HOST } from './dialer.js'
+import { ForwardedDatagrams } from './forwarded-datagrams.js'
 import { HostDatagrams, type UdpOut } from './host-datagrams.js'
 import { HostStream } from './host-stream.js'
 import { answerName } from './name-server.js'
@@ -26,6 +33,7 @@ const DNS = 53
 const NAME_SERVERS = ['10.0.2.3', 'fec0::3']
 /** What the guest calls the host itself. */
 const HOST_ITSELF: { readonly [gateway: string]: string } = { '10.0.2.2': '127.0.0.1', 'fec0::2': '::1' }
+const GATEWAYS = [...Object.keys(HOST_ITSELF), 'fe80::2']
 /** Streams of the host's own; a test's connections count from 1. */
 const FIRST_NUMBER = 2 ** 31
 
@@ -46,6 +54,7 @@ export class WayOut {
   private readonly datagrams: HostDatagrams
   private readonly mayReach: MayReach | undefined
   private readonly servers: Server[] = []
+  private readonly forwardedDatagrams: ForwardedDatagrams[] = []
   readonly forwarded: Forwarded[] = []
   private last = FIRST_NUMBER
   private echoes = 0
@@ -94,9 +103,17 @@ export class WayOut {
     this.reset()
     this.datagrams.close()
     for (const server of this.servers) server.close()
+    for (const datagrams of this.forwardedDatagrams) datagrams.close()
   }
 
   private dial(number: number, address: string, port: number): void {
+    const server = this.nets
+      .flatMap(({ guestForwards = [] }) => guestForwards)
+      .find((one) => one.address === address && one.port === port)
+    if (server) {
+      this.dialServer(number, server.to)
+      return
+    }
     const real = HOST_ITSELF[address] ?? address
     // The machine has asked this before; nothing is dialled that was not asked here.
     if (!this.mayReach?.('tcp', real, port)) {
@@ -107,7 +124,18 @@ export class WayOut {
     this.streams.set(number, new HostStream(number, socket, (event) => this.machine.say(event), true))
   }
 
+  /** What the guest finds at an address of its LAN. */
+  private dialServer(number: number, to: GuestForwardConfig['to']): void {
+    if (!to) {
+      this.machine.say({ kind: 'stream-gone', stream: number, why: 'nothing is there any more' })
+      return
+    }
+    const end = 'command' in to ? this.dialer.run(to.command) : this.dialer.connect(to.host, to.port)
+    this.streams.set(number, new HostStream(number, end, (event) => this.machine.say(event), true))
+  }
+
   private sendDatagram(event: UdpOut): void {
+    if (GATEWAYS.includes(event.far) && this.forwardedDatagrams.some((one) => one.answer(event))) return
     if (NAME_SERVERS.includes(event.far) && event.farPort === DNS) {
       void this.resolve(event)
       return
@@ -146,6 +174,23 @@ export class WayOut {
   }
 
   private async forward(forward: ForwardConfig): Promise<void> {
+    const port = await (forward.protocol === 'udp' ? this.forwardDatagrams(forward) : this.forwardConnections(forward))
+    this.forwarded.push({ ...forward, port })
+  }
+
+  private async forwardDatagrams(forward: ForwardConfig): Promise<number> {
+    const { address, port } = forward
+    const socket = this.dialer.datagrams(isIPv6(address) ? 6 : 4)
+    await taken(forward, (done, failed) => {
+      socket.once('error', failed)
+      socket.bind({ address, port, exclusive: true }, done)
+    })
+    socket.unref()
+    this.forwardedDatagrams.push(new ForwardedDatagrams(socket, forward, (event) => this.machine.say(event, true)))
+    return socket.address().port
+  }
+
+  private async forwardConnections(forward: ForwardConfig): Promise<number> {
     const { guest, guestPort, address } = forward
     const server = this.dialer.listen()
     server.maxConnections = MOST_FORWARDED
@@ -162,8 +207,7 @@ export class WayOut {
     server.unref()
     this.servers.push(server)
     const bound = server.address()
-    const port = typeof bound === 'object' && bound ? bound.port : forward.port
-    this.forwarded.push({ ...forward, port })
+    return typeof bound === 'object' && bound ? bound.port : forward.port
   }
 }
 

@@ -87,6 +87,8 @@ export type Command =
   /** Without a medium, what is in the drive is taken out. */
   | { method: 'insert'; drive: RemovableDrive; medium?: MediumConfig }
   | { method: 'save-disk'; disk: string; path: string; format: WrittenFormat }
+  /** What comes to it from now on is not the same in every run. */
+  | { method: 'host-input' }
   /** Of a network card, the first one where none is named. */
   | { method: 'link'; nic?: string; up: boolean }
   /** Of its network, by the memory that they share. `isNew`: it has just been switched on. */

@@ -36,6 +36,11 @@ export class OutsideGate {
     this.streams.add(stream)
   }
 
+  /** A datagram comes to the guest. */
+  comes(): void {
+    this.until = performance.now() + ANSWER_MS
+  }
+
   /** So many datagrams less are under way. */
   seen(count: number): void {
     this.datagrams = Math.max(0, this.datagrams - count)

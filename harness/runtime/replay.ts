@@ -104,7 +104,9 @@ const Stream = z.int().min(0)
 const Port = z.int().min(0).max(65535)
 const Address = z.union([z.ipv4(), z.ipv6()])
 const Words = z.string().max(4096)
-const Ends = { mac: z.string().regex(/^[\da-f]{2}(:[\da-f]{2}){5}$/), guest: Address, far: Address }
+const Mac = z.string().regex(/^[\da-f]{2}(:[\da-f]{2}){5}$/)
+const Macs = z.array(Mac).max(32)
+const Ends = { mac: Mac, guest: Address, far: Address }
 
 const Input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('key'), code: z.string().max(64), down: z.boolean() }),
@@ -114,7 +116,7 @@ const Input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('link'), nic: z.string().max(64), up: z.boolean() }),
   z.object({ kind: z.literal('frame'), from: Member, bytes: Bytes.max(LONGEST_FRAME), time: At.at }),
   z.object({ kind: z.literal('cut'), members: z.array(Member).max(MOST_MEMBERS) }),
-  z.object({ kind: z.literal('dial'), stream: Stream, port: Port, guest: Address.optional() }),
+  z.object({ kind: z.literal('dial'), stream: Stream, port: Port, guest: Address.optional(), macs: Macs.optional() }),
   z.object({ kind: z.enum(['stream-answered', 'stream-ended']), stream: Stream }),
   z.object({ kind: z.literal('stream-data'), stream: Stream, bytes: Bytes.max(STREAM_CREDIT) }),
   z.object({ kind: z.literal('stream-taken'), stream: Stream, count: z.int().min(0).max(LARGEST) }),
@@ -122,6 +124,10 @@ const Input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('outside-gone') }),
   z.object({ kind: z.literal('outside-note'), guest: z.string().max(64), what: Words, result: Words }),
   z.object({ kind: z.literal('udp-in'), ...Ends, guestPort: Port, farPort: Port, bytes: Bytes.max(LONGEST_DATAGRAM) }),
+  z.object({
+    ...{ kind: z.literal('udp-forward'), guest: Address.optional(), guestPort: Port, farPort: Port },
+    bytes: Bytes.max(LONGEST_DATAGRAM),
+  }),
   z.object({ kind: z.literal('echo-in'), ...Ends, bytes: Bytes.max(LONGEST_DATAGRAM) }),
 ]) satisfies z.ZodType<RecordedInput>
 

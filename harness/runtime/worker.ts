@@ -208,6 +208,8 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
     case 'outside':
       if (request.isChance) runner.markHostInput()
       return runner.machine.input(request.event)
+    case 'host-input':
+      return runner.markHostInput()
     case 'link':
       return opened.setLink(request.up, request.nic)
     case 'join':
@@ -263,6 +265,7 @@ function takeControlMessages(runner: Runner, opened: OpenedMachine): void {
         break
       case 'input':
         if (message.event.kind === 'dial') outside.dialled(message.event.stream)
+        if (message.event.kind === 'udp-forward') outside.comes()
         runner.input(message.event)
         break
       case 'datagrams-seen':

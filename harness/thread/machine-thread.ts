@@ -333,6 +333,11 @@ export class VmThread {
     return this.ask({ method: 'outside', event, ...(isChance && { isChance }) })
   }
 
+  /** What it hears from now on is not the same in every run, and results say so. */
+  markHostInput(): Promise<void> {
+    return this.ask({ method: 'host-input' })
+  }
+
   /** Plugs a network card's cable in or pulls it out; without a name the first card's. */
   link(up: boolean, nic?: string): Promise<void> {
     return this.ask({ method: 'link', up, nic })

@@ -16,6 +16,8 @@ const POLL = 100e6
 const QUIET_TURNS = 3
 
 export interface DialOptions {
+  /** Of the guest's cards, by which its address is found on a network that machines share. */
+  macs?: readonly string[]
   /** Of the guest; by default the one that got its address last. */
   guest?: string
   /** What is said on it is not the same in every run: the result says `hostInput`. */
@@ -26,19 +28,26 @@ export interface DialOptions {
 
 export class GuestStreams {
   private readonly streams = new Map<number, GuestStream>()
+  /** To this machine's guest. */
+  private readonly own = new Set<GuestStream>()
   private last = 0
   /** Counts what is said and heard. */
   private activity = 0
+  /** Whose machine has the LAN that they go through: on a network that machines share, its services'. */
+  carrier: GuestStreams = this
 
   constructor(private readonly driver: VmDriver) {}
 
   /** A connection that the guest has still to take. */
-  dial(port: number, { guest, isChance = false, isManual = false }: DialOptions = {}): GuestStream {
-    const number = ++this.last
-    const say = (event: OutsideInput) => this.say(event, isChance)
+  dial(port: number, { guest, macs, isChance = false, isManual = false }: DialOptions = {}): GuestStream {
+    const { carrier } = this
+    const number = ++carrier.last
+    const say = (event: OutsideInput) => carrier.say(event, isChance)
     const stream = new GuestStream(number, say, isManual ? undefined : () => this.waitForMore(stream))
-    this.streams.set(number, stream)
-    say({ kind: 'dial', stream: number, port, ...(guest !== undefined && { guest }) })
+    carrier.streams.set(number, stream)
+    this.own.add(stream)
+    stream.once('close', () => this.own.delete(stream))
+    say({ kind: 'dial', stream: number, port, ...(guest !== undefined && { guest }), ...(macs && { macs }) })
     return stream
   }
 
@@ -51,8 +60,14 @@ export class GuestStreams {
 
   /** The guest at the other ends is gone, or another one. */
   reset(why: string): void {
-    for (const [number, stream] of this.streams) stream.hear({ kind: 'closed', stream: number, why })
-    this.streams.clear()
+    for (const stream of this.own) {
+      const { number } = stream
+      this.carrier.streams.delete(number)
+      stream.hear({ kind: 'closed', stream: number, why })
+      // The services live on, and would keep it.
+      if (this.carrier !== this) this.carrier.say({ kind: 'stream-gone', stream: number, why }, false)
+    }
+    this.own.clear()
   }
 
   /** Runs the guest until what came of it made this true. Rejects with a TimeoutError or a GuestExitError. */
@@ -63,7 +78,7 @@ export class GuestStreams {
     const hostEnd = performance.now() + hostTimeoutMs
     let begin: number | undefined
     for (;;) {
-      await this.quiet()
+      await this.carrier.quiet()
       if (isThere()) return
       const now = (await driver.ask((thread) => thread.look())).guestTimeNs
       begin ??= now
@@ -73,7 +88,7 @@ export class GuestStreams {
       if (hostLeft <= 0) throw await driver.timeout(`waited ${hostTimeoutMs / 1e3} s of host time for ${what}`)
       const condition = { kind: 'output', port: STREAMS } as const
       const step = { kind: 'poll', ns: Math.min(left, POLL), what, condition } as const
-      await driver.run([step], { hostTimeout: hostLeft / 1e3 })
+      await this.carrier.driver.run([step], { hostTimeout: hostLeft / 1e3 })
     }
   }
 
@@ -121,7 +136,7 @@ export class GuestStream extends Duplex {
 
   /** @param wait Somebody waits for more: runs the guest until there is. */
   constructor(
-    private readonly number: number,
+    readonly number: number,
     private readonly say: (event: OutsideInput) => void,
     private readonly wait: (() => Promise<void>) | undefined,
   ) {

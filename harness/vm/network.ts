@@ -16,6 +16,10 @@ import { type DialOptions, type GuestStream, GuestStreams } from './guest-stream
 interface Services {
   requests(): Promise<LoggedRequest[]>
   waitForRequest(expression: RegExp | string, options?: TimeoutOptions): Promise<LoggedRequest>
+  /** Of a machine's cards. */
+  macsOf(driver: VmDriver): readonly string[]
+  /** What is said in it from now on is not the same in every run: the results of all machines say so. */
+  markHostInput(): Promise<void>
 }
 
 export interface ConnectOptions extends TimeoutOptions {
@@ -63,10 +67,11 @@ export class Network {
     checkPort(port)
     if (guest !== undefined && isIP(guest) === 0)
       throw new LaunchError(`guest '${guest}' is no address; write it as in 10.0.2.15`)
-    if (this.shared) throw new LaunchError('connections to a machine of a shared network are not there yet')
     if (!(await this.driver.ask((thread) => thread.hasNetwork())))
       throw new LaunchError("a connection needs a network card in the guest; add one as in nic: 'e1000'")
-    const stream = this.streams.dial(port, { ...dial, ...(guest !== undefined && { guest }) })
+    if (dial.isChance) await this.shared?.markHostInput()
+    const place = guest !== undefined ? { guest } : { macs: this.shared?.macsOf(this.driver) }
+    const stream = this.streams.dial(port, { ...dial, ...place })
     const isDecided = () => stream.isOpen || stream.why !== undefined
     try {
       await this.streams.waitFor(isDecided, `the guest to take a connection to its port ${port}`, options)
@@ -120,7 +125,7 @@ export class Network {
   }
 
   /** Ports of the host's that lead to the guest by `net=user,hostfwd=`, with those that were taken for 0. */
-  get forwarded(): readonly { address: string; port: number; guest?: string; guestPort: number }[] {
+  get forwarded(): readonly { protocol?: 'udp'; address: string; port: number; guest?: string; guestPort: number }[] {
     return this.driver.thread.forwarded
   }
 

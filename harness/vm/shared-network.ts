@@ -14,7 +14,7 @@ import { OptionError } from '../options/option-error.js'
 import { misfit } from '../options/read-options.js'
 import { VmThread } from '../thread/machine-thread.js'
 import { compiledFile } from '../thread/worker-thread.js'
-import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type TimeoutOptions } from './driver.js'
+import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type TimeoutOptions, type VmDriver } from './driver.js'
 import { LaunchError } from './errors.js'
 import { NetworkMembers } from './network-members.js'
 import type { VmSnapshot } from './snapshots.js'
@@ -138,8 +138,8 @@ export class SharedNetwork {
       for (const { number, vm, macs, cut, snapshot: one } of members) {
         const fork = await vm.forkFrom(one)
         const machine = { number, macs, vm: fork, cut: new Set(cut) }
-        await copy.place(machine, false)
         if (number === SERVICES) copy.services = Promise.resolve(machine)
+        await copy.place(machine, false)
       }
     } catch (error) {
       await copy.close()
@@ -154,6 +154,16 @@ export class SharedNetwork {
     for (const { vm } of this.places.values()) await vm.close()
     const services = await this.services?.catch(() => undefined)
     await services?.vm.close()
+  }
+
+  /** @internal */
+  macsOf(driver: VmDriver): readonly string[] {
+    return [...this.places.values()].find(({ vm }) => vm.driver === driver)?.macs ?? []
+  }
+
+  /** @internal */
+  async markHostInput(): Promise<void> {
+    await Promise.all(this.machines.map((vm) => vm.driver.ask((thread) => thread.markHostInput())))
   }
 
   /** @internal A place for a machine that is about to be launched, in the order of the calls. */
@@ -232,7 +242,11 @@ export class SharedNetwork {
       if (this.places.delete(number) && this.places.size === 0) void this.close()
     })
     vm.driver.membership = membership
-    if (number !== SERVICES) vm.network.shared = this
+    // The services are started by this themselves.
+    if (number === SERVICES) return
+    vm.network.shared = this
+    const services = await this.services
+    if (services) vm.network.streams.carrier = services.vm.network.streams
   }
 
   /** In the order of their numbers, the services first. */

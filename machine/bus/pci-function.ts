@@ -7,6 +7,7 @@ import type { AccessSize, IrqLine, StateTable } from '../device.js'
 import { bytes, flag } from '../state/fields.js'
 import { part } from '../state/state-table.js'
 import { type MemoryLayer, type MemoryMap, type MmioWindow, Priority } from './memory-map.js'
+import { Msi } from './msi.js'
 import { MSIX_CAPABILITY, MSIX_ENABLE, MSIX_FUNCTION_MASK, Msix } from './msix.js'
 import type { PortBus, PortMapping, PortWindow } from './port-bus.js'
 
@@ -115,6 +116,7 @@ export class PciFunction {
   readonly interrupt: IrqLine = (level) => this.setInterrupt(level)
 
   private readonly bars: Bar[] = []
+  private msi: Msi | undefined
   private msix: Msix | undefined
   private message: ((address: number, data: number) => void) | undefined
   private readonly changed: ((offset: number, size: number) => void) | undefined
@@ -237,6 +239,15 @@ export class PciFunction {
     return offset
   }
 
+  /** The guest may have a message in place of the interrupt pin. To be made before the function goes on the bus. */
+  addMsi(): void {
+    this.msi = new Msi(this, (address, data) => this.send(address, data))
+  }
+
+  private send(address: number, data: number): void {
+    if (this.busMaster) this.message?.(address, data)
+  }
+
   /** Message interrupts: their table is all of memory BAR `bar`, of one page. To be made before the function goes on the bus. */
   addMsix(bar: number, vectors: number): Msix {
     const size = 4096
@@ -249,9 +260,7 @@ export class PciFunction {
     const msix = new Msix({
       ...{ name: this.name, vectors, pendingAt, size },
       control: () => this.get16(capability + 2),
-      send: (address, data) => {
-        if (this.busMaster) this.message?.(address, data)
-      },
+      send: (address, data) => this.send(address, data),
     })
     this.addMemoryBar(bar, msix.window)
     this.msix = msix
@@ -280,7 +289,7 @@ export class PciFunction {
       this.config[at] = ((this.config[at] & ~mask) | (rest & mask)) & ~(rest & this.clearMask[at])
     }
     if (offset < EXPANSION_ROM + 4 && end > COMMAND) this.decode()
-    if (offset < COMMAND + 2 && end > COMMAND) this.driveInterrupt()
+    if ((offset < COMMAND + 2 && end > COMMAND) || this.msi) this.driveInterrupt()
     this.msix?.unmasked()
     this.changed?.(offset, end - offset)
   }
@@ -317,11 +326,13 @@ export class PciFunction {
     this.level = level
     if (level) this.config[STATUS] |= STATUS_INTERRUPT
     else this.config[STATUS] &= ~STATUS_INTERRUPT
+    if (level && this.msi?.enabled) this.msi.raise()
     this.driveInterrupt()
   }
 
   private driveInterrupt(): void {
-    this.line?.(this.level && (this.get16(COMMAND) & COMMAND_INTX_DISABLE) === 0)
+    const isPin = (this.get16(COMMAND) & COMMAND_INTX_DISABLE) === 0 && !this.msi?.enabled
+    this.line?.(this.level && isPin)
   }
 
   private addBar(bar: Omit<Bar, 'address' | 'mapping' | 'layer' | 'beneath' | 'ramOn'>, flags: number): void {

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { DeviceError, type DeviceType } from './device-type.js'
 import { cirrusVga } from './display/cirrus-vga.js'
 import { vga } from './display/vga-adapter.js'
-import { e1000, e1000_82544gc, e1000_82545em } from './net/e1000.js'
+import { e1000, e1000_82544gc, e1000_82545em, e1000_82573l } from './net/e1000.js'
 import { ne2kIsa } from './net/ne2k-isa.js'
 import { ne2kPci } from './net/ne2k-pci.js'
 import { pcnet } from './net/pcnet.js'
@@ -37,7 +37,7 @@ export { DeviceError }
 export const DEVICE_TYPES: readonly DeviceType[] = [
   ...[ideHd, ideCd, floppy, isaFdc, ahci, scsiHd, virtioBlk, virtioScsi, nvme, virtio9p],
   ...[vga, cirrusVga],
-  ...[ne2kIsa, ne2kPci, pcnet, rtl8139, e1000, e1000_82544gc, e1000_82545em, virtioNet],
+  ...[ne2kIsa, ne2kPci, pcnet, rtl8139, e1000, e1000_82544gc, e1000_82545em, e1000_82573l, virtioNet],
   ...[isaSerial, isaParallel, isaDebugcon, virtioSerial, virtconsole, virtserialport],
   ...[hpet, isaDebugExit, pcTestdev, virtioRng, virtioBalloon],
   ...[i6300esb, ib700],

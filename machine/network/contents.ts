@@ -51,6 +51,8 @@ export interface NetworkContents {
   bootFiles?: { bios?: string; efi?: string }
   /** Whether a guest may reach an address outside; without it there is no way out. `port` is 0 of ICMP. */
   wayOut?: (protocol: 'tcp' | 'udp' | 'icmp', address: Uint8Array, port: number) => boolean
+  /** Addresses of the LAN's, and ports there, of which TCP connections go out whatever `wayOut` says. */
+  guestForwards?: readonly { address: Uint8Array; port: number }[]
   /** The answer of a function by its name. */
   ask?: (name: string, question: HttpQuestion) => HttpAnswer
 }

@@ -21,8 +21,8 @@ interface UdpPorts {
 
 /** To the LAN. A stream's number is the one that `dial` gave it, or the LAN's `asked`. */
 export type OutsideInput =
-  /** A connection to a port of a guest's; by default of the one that got its address last. `from` is whom it is shown to come from. */
-  | { kind: 'dial'; stream: number; port: number; guest?: string }
+  /** A connection to a port of a guest's: at an address, or at that of one of these stations; by default of the one that got its address last. */
+  | { kind: 'dial'; stream: number; port: number; guest?: string; macs?: readonly string[] }
   /** The far side of what the guest asked for is there. */
   | { kind: 'stream-answered'; stream: number }
   /** No more than was taken. */
@@ -37,6 +37,8 @@ export type OutsideInput =
   | { kind: 'outside-note'; guest: string; what: string; result: string }
   /** The world that all streams led to is another one. */
   | { kind: 'outside-gone' }
+  /** A datagram that nobody asked for, to a port of a guest's as in `dial`; what the guest answers to `farPort` goes out. */
+  | { kind: 'udp-forward'; guest?: string; guestPort: number; farPort: number; bytes: Uint8Array }
   | ({ kind: 'udp-in'; bytes: Uint8Array } & DatagramEnds & UdpPorts)
   /** An echo reply's bytes behind its type, code and checksum. */
   | ({ kind: 'echo-in'; bytes: Uint8Array } & DatagramEnds)
@@ -60,19 +62,18 @@ export type OutsideEvent =
 /** What is sent to a stream before it was taken, at most. */
 export const STREAM_CREDIT = 128 << 10
 
-const KINDS: readonly string[] = [
-  ...([
-    'dial',
-    'stream-answered',
-    'stream-data',
-    'stream-taken',
-    'stream-ended',
-    'stream-gone',
-    'outside-gone',
-  ] as const),
-  ...(['udp-in', 'echo-in'] as const),
-] satisfies OutsideInput['kind'][]
+const KINDS: { readonly [kind in OutsideInput['kind']]: true } = {
+  ...{ dial: true, 'stream-answered': true, 'stream-data': true, 'stream-taken': true, 'stream-ended': true },
+  ...{
+    'stream-gone': true,
+    'outside-note': true,
+    'outside-gone': true,
+    'udp-in': true,
+    'udp-forward': true,
+    'echo-in': true,
+  },
+}
 
 export function isOutsideInput(event: { kind: string }): event is OutsideInput {
-  return KINDS.includes(event.kind)
+  return Object.hasOwn(KINDS, event.kind)
 }

@@ -85,6 +85,8 @@ export class Switch implements Stateful {
   readonly ports: { [name: string]: SwitchPort } = {}
   /** Ports of stations, the one heard of last at the end. */
   private readonly stations = new Map<number, SwitchPort>()
+  /** That one: most frames are of one that has just been heard of. */
+  private latest: { station: number; port: SwitchPort } | undefined
 
   constructor(private readonly clock: Clock) {}
 
@@ -110,6 +112,7 @@ export class Switch implements Stateful {
   set learnt(saved: number[][]) {
     const order = Object.values(this.ports)
     this.stations.clear()
+    this.latest = undefined
     for (const [station, place] of saved) if (order[place]) this.stations.set(station, order[place])
   }
 
@@ -128,6 +131,8 @@ export class Switch implements Stateful {
   }
 
   private learn(source: number, port: SwitchPort): void {
+    if (this.latest?.station === source && this.latest.port === port) return
+    this.latest = { station: source, port }
     this.stations.delete(source)
     if (this.stations.size >= MOST_STATIONS) {
       const [oldest] = this.stations.keys()

@@ -45,6 +45,11 @@ const CARDS: Card[] = [
     found: /eth0: Intel\(R\) PRO\/1000 Network Connection/,
   })),
   {
+    ...{ type: 'e1000-82573l', modules: ['e1000e'], carrier: true },
+    load: 'insmod /e1000e.ko',
+    found: /e1000e 0000:00:03\.0 eth0: MAC: 2, PHY: 2/,
+  },
+  {
     ...{ type: 'rtl8139', modules: ['mii', '8139cp'], carrier: true },
     load: 'insmod /mii.ko; insmod /8139cp.ko',
     found: /eth0: RTL-8139C\+ at 0x\w+, 52:54:00:12:34:56, IRQ \d+/,

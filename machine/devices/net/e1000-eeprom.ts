@@ -1,4 +1,8 @@
-/** What an 8254x has in its EEPROM (Software Developer's Manual, 5.6), and EECD and EERD by which it is read (13.4.3, 13.4.4). */
+/**
+ * What an 8254x has in its EEPROM (Software Developer's Manual, 5.6), and EECD and EERD by which it is read (13.4.3,
+ * 13.4.4). The 82573L has the words in flash memory, and has read them into memory of its own by the time that anybody asks:
+ * they are read and written a word at a time, and its EECD has no pins.
+ */
 import type { Stateful, StateTable } from '../../device.js'
 import { u32 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
@@ -18,17 +22,24 @@ const GNT = 0x080
 const PRES = 0x100
 const WRITABLE = SK | CS | DI | 0x30 | REQ
 
-// EERD
+/** Of a flash: it has been read, it is there, and it is one; who wants changes in it itself is done at once. */
+const FLASH_READY = 0x1_8200 | PRES
+const FLASH_WRITABLE = 0x0017_0030
+
+// EERD, and EEWR
 const START = 0x01
 const DONE = 0x10
+const FLASH_DONE = 0x02
 
-const STATE: StateTable = { chip: part(), pins: u32, eerd: u32 }
+const STATE: StateTable = { chip: part(), pins: u32, eerd: u32, eewr: u32 }
 
 export interface EepromContents {
   mac: readonly number[]
   deviceId: number
   subsystemVendorId: number
   subsystemId: number
+  /** Words of a flash memory. */
+  isFlash: boolean
 }
 
 export class E1000Eeprom implements Stateful {
@@ -36,14 +47,21 @@ export class E1000Eeprom implements Stateful {
   private readonly chip = new MicrowireEeprom()
   private pins = 0
   private eerd = 0
+  private eewr = 0
+  private readonly isFlash: boolean
 
-  constructor({ mac, deviceId, subsystemVendorId, subsystemId }: EepromContents) {
+  constructor({ mac, deviceId, subsystemVendorId, subsystemId, isFlash }: EepromContents) {
+    this.isFlash = isFlash
     const { words } = this.chip
     words.fill(0xffff)
     for (let i = 0; i < 3; i++) words[i] = mac[2 * i] | (mac[2 * i + 1] << 8)
     words.set([0x0000, 0xffff, 0xffff], 3)
     // Initialization control 1, the identifications, initialization control 2 (no pause by itself).
     words.set([0x4408, subsystemId, subsystemVendorId, deviceId, 0x8086, 0x3040], 0x0a)
+    // The lamps as always, no deep power down, wake-up as the driver says.
+    if (isFlash) words.set([0xf746], 4)
+    if (isFlash) words.set([0x3041, 0x0010], 0x0f)
+    if (isFlash) words.set([0x8000, 0x0000], 0x23)
     let sum = 0
     for (let i = 0; i < CHECKSUM_WORD; i++) sum += words[i]
     words[CHECKSUM_WORD] = CHECKSUM - sum
@@ -52,6 +70,7 @@ export class E1000Eeprom implements Stateful {
   reset(): void {
     this.writeControl(0)
     this.eerd = 0
+    this.eewr = FLASH_DONE
   }
 
   /** As the controller itself reads it; FFFFh where there is none. */
@@ -60,10 +79,15 @@ export class E1000Eeprom implements Stateful {
   }
 
   readControl(): number {
+    if (this.isFlash) return (this.pins | FLASH_READY) >>> 0
     return this.pins | PRES | (this.chip.dataOut ? DO : 0) | (this.pins & REQ ? GNT : 0)
   }
 
   writeControl(value: number): void {
+    if (this.isFlash) {
+      this.pins = value & FLASH_WRITABLE
+      return
+    }
     this.pins = value & WRITABLE
     this.chip.set((value & CS) !== 0, (value & SK) !== 0, (value & DI) !== 0)
   }
@@ -74,8 +98,20 @@ export class E1000Eeprom implements Stateful {
   }
 
   startRead(value: number): void {
-    const address = (value >>> 8) & 0xff
-    this.eerd = value & 0xff00
-    if (value & START) this.eerd = ((this.word(address) << 16) | (address << 8) | DONE) >>> 0
+    const shift = this.isFlash ? 2 : 8
+    const address = this.isFlash ? (value >>> 2) & 0x3fff : (value >>> 8) & 0xff
+    this.eerd = (address << shift) >>> 0
+    if (value & START) this.eerd = ((this.word(address) << 16) | this.eerd | (this.isFlash ? FLASH_DONE : DONE)) >>> 0
+  }
+
+  /** EEWR of a flash: it is always done. */
+  get written(): number {
+    return this.eewr
+  }
+
+  startWrite(value: number): void {
+    const address = (value >>> 2) & 0x3fff
+    if (value & START && address < EEPROM_WORDS) this.chip.words[address] = value >>> 16
+    this.eewr = ((value & ~START) | FLASH_DONE) >>> 0
   }
 }

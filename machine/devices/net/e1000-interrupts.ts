@@ -6,8 +6,12 @@ import type { Clock, Timer } from '../../clock.js'
 import type { IrqLine, Stateful, StateTable } from '../../device.js'
 import { flag, starts, time, timer, u32 } from '../../state/fields.js'
 import {
+  CTRL_EXT,
+  CTRL_EXT_IAME,
   DELAY_FPD,
+  IAM,
   ICR_BITS,
+  ICR_INT_ASSERTED,
   ICR_RXT0,
   ICR_TXDW,
   ITR,
@@ -36,6 +40,7 @@ export interface E1000InterruptsOptions {
   clock: Clock
   irq: IrqLine
   registers: Registers
+  isExpress: boolean
 }
 
 export class E1000Interrupts implements Stateful {
@@ -71,9 +76,17 @@ export class E1000Interrupts implements Stateful {
 
   /** A read of ICR, which clears it. */
   take(): number {
-    const { causes } = this
-    this.acknowledge(causes)
-    return causes
+    const { causes, mask } = this
+    const { registers, isExpress } = this.options
+    if (!isExpress) {
+      this.acknowledge(causes)
+      return causes
+    }
+    // Causes that are masked stay while others are not (316080, 13.3.27).
+    const isAsserted = (causes & mask) !== 0
+    if (isAsserted && registers[CTRL_EXT >> 2] & CTRL_EXT_IAME) this.mask = (mask & ~registers[IAM >> 2]) >>> 0
+    if (isAsserted || mask === 0) this.acknowledge(causes)
+    return (causes | (isAsserted ? ICR_INT_ASSERTED : 0)) >>> 0
   }
 
   acknowledge(causes: number): void {

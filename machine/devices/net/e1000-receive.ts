@@ -28,6 +28,7 @@ import {
   MTA,
   PBA,
   PRC64,
+  PSRCTL,
   RAH,
   RAH_AV,
   RAL,
@@ -36,6 +37,7 @@ import {
   RCTL_BSEX,
   RCTL_CFI,
   RCTL_CFIEN,
+  RCTL_DTYP_SPLIT,
   RCTL_EN,
   RCTL_LPE,
   RCTL_MPE,
@@ -48,12 +50,15 @@ import {
   RDLEN,
   RDT,
   type Registers,
+  RFCTL,
+  RFCTL_EXTEN,
   RNBC,
   ROC,
   RSRPD,
   RUC,
   RXCSUM,
   RXCSUM_IPOFL,
+  RXCSUM_PCSD,
   RXCSUM_TUOFL,
   sizeClass,
   TORL,
@@ -68,6 +73,8 @@ const DD = 0x01
 const STATUS_EOP = 0x02
 const IXSM = 0x04
 const VP = 0x08
+/** On PCI Express. */
+const UDPCS = 0x10
 const TCPCS = 0x20
 const IPCS = 0x40
 const PIF = 0x80
@@ -107,7 +114,16 @@ export interface E1000ReceiveOptions {
   warn: Warn
   registers: Registers
   interrupts: E1000Interrupts
+  isExpress: boolean
 }
+
+/** How descriptors are laid out: the 8254x's, or one of two that the controllers on PCI Express have as well. */
+type Layout = 'legacy' | 'extended' | 'split'
+
+/** Buffers of a split descriptor, the first one in units of 128 bytes, the others of 1024. */
+const SPLIT_BUFFERS = 4
+const SPLIT_DESCRIPTOR = 32
+const UDP = 17
 
 export class E1000Receive implements Stateful {
   readonly state = STATE
@@ -117,7 +133,7 @@ export class E1000Receive implements Stateful {
   private stored = 0
   private readonly refill: Timer
   private readonly scratch = new Uint8Array(LONGEST_OF_ALL + FCS)
-  private readonly fields = new Uint8Array(8)
+  private readonly fields = new Uint8Array(SPLIT_DESCRIPTOR)
   private readonly view = new DataView(this.fields.buffer)
 
   constructor(private readonly card: E1000ReceiveOptions) {
@@ -211,10 +227,25 @@ export class E1000Receive implements Stateful {
 
   // Descriptors
 
+  private get layout(): Layout {
+    const { registers, isExpress } = this.card
+    if (!isExpress || !(registers[RFCTL >> 2] & RFCTL_EXTEN)) return 'legacy'
+    return registers[RCTL >> 2] & RCTL_DTYP_SPLIT ? 'split' : 'extended'
+  }
+
+  private get descriptorSize(): number {
+    return this.layout === 'split' ? SPLIT_DESCRIPTOR : DESCRIPTOR
+  }
+
+  /** Of the ring. */
+  private get length(): number {
+    return Math.floor(this.card.registers[RDLEN >> 2] / this.descriptorSize)
+  }
+
   /** Those that are free, RDH to RDT - 1; none where the guest's indices make no ring. */
   private get free(): number {
     const { registers, memory } = this.card
-    const count = registers[RDLEN >> 2] / DESCRIPTOR
+    const { length: count } = this
     const head = registers[RDH >> 2]
     const tail = registers[RDT >> 2]
     if (!memory.enabled || head >= count || tail >= count) return 0
@@ -238,34 +269,80 @@ export class E1000Receive implements Stateful {
       isAny = true
     }
     if (!isAny) return
-    const count = registers[RDLEN >> 2] / DESCRIPTOR
     // RDMTS: a half, a quarter, an eighth.
-    if (this.free <= count >>> (((registers[RCTL >> 2] >>> 8) & 3) + 1)) interrupts.raise(ICR_RXDMT0)
+    if (this.free <= this.length >>> (((registers[RCTL >> 2] >>> 8) & 3) + 1)) interrupts.raise(ICR_RXDMT0)
     interrupts.received()
   }
 
   /** One descriptor; whether the frame ends there. */
   private storePart({ bytes: frame, status }: Accepted): boolean {
     const { registers, memory } = this.card
-    const { view, fields } = this
+    const { layout, descriptorSize } = this
     const head = registers[RDH >> 2]
-    const at = registers[RDBAL >> 2] + registers[RDBAH >> 2] * 0x1_0000_0000 + head * DESCRIPTOR
+    const at = registers[RDBAL >> 2] + registers[RDBAH >> 2] * 0x1_0000_0000 + head * descriptorSize
+    const fields = this.fields.subarray(0, descriptorSize)
     memory.read(at, fields)
-    const address = view.getUint32(0, true) + view.getUint32(4, true) * 0x1_0000_0000
     const isStripped = (registers[CTRL >> 2] & CTRL_VME) !== 0 && this.isTagged(frame)
     const contents = this.contents(frame, isStripped)
-    const part = contents.subarray(this.stored, this.stored + this.bufferSize)
-    // A descriptor of address 0 was left out by the guest: it is counted, and nothing is stored.
-    if (address !== 0 && Number.isSafeInteger(address)) memory.write(address, part)
-    this.stored += part.length
+    const lengths: number[] = []
+    for (const { address, size } of this.buffers(layout)) {
+      const part = contents.subarray(this.stored, this.stored + size)
+      // A buffer of address 0 was left out by the guest: it is counted, and nothing is stored.
+      if (part.length > 0 && address !== 0 && Number.isSafeInteger(address)) memory.write(address, part)
+      this.stored += part.length
+      lengths.push(part.length)
+    }
     const isEnd = this.stored === contents.length
-    fields.fill(0)
-    view.setUint16(0, part.length, true)
-    view.setUint8(4, DD)
-    if (isEnd) this.describe(frame, status | (isStripped ? VP : 0))
-    memory.write(at + 8, fields)
-    registers[RDH >> 2] = head + 1 < registers[RDLEN >> 2] / DESCRIPTOR ? head + 1 : 0
+    const description = isEnd ? this.describe(frame, status | (isStripped ? VP : 0)) : PART_OF_A_FRAME
+    if (layout === 'legacy') this.writeLegacy(at, lengths[0], description)
+    else this.writeExtended(at, lengths, description, layout)
+    registers[RDH >> 2] = head + 1 < this.length ? head + 1 : 0
     return isEnd
+  }
+
+  /** Of the descriptor that was read. */
+  private buffers(layout: Layout): { address: number; size: number }[] {
+    const { view } = this
+    const address = (n: number) => view.getUint32(8 * n, true) + view.getUint32(8 * n + 4, true) * 0x1_0000_0000
+    if (layout !== 'split') return [{ address: address(0), size: this.bufferSize }]
+    const sizes = this.card.registers[PSRCTL >> 2]
+    return Array.from({ length: SPLIT_BUFFERS }, (_, n) => ({
+      address: address(n),
+      size: n === 0 ? (sizes & 0x7f) * 128 : ((sizes >>> (8 * n)) & 0x3f) * 1024,
+    }))
+  }
+
+  private writeLegacy(at: number, length: number, { status, errors, checksum, tag }: Description): void {
+    const { view, fields } = this
+    view.setUint16(0, length, true)
+    view.setUint16(2, checksum, true)
+    view.setUint8(4, status)
+    view.setUint8(5, errors)
+    view.setUint16(6, tag, true)
+    this.card.memory.write(at + 8, fields.subarray(0, 8))
+  }
+
+  /** 316080, 3.2.7.2 and 3.2.7.3. No header is told apart: the buffers of a split descriptor are filled one after the other. */
+  private writeExtended(
+    at: number,
+    lengths: readonly number[],
+    { status, errors, checksum, identification, tag }: Description,
+    layout: Layout,
+  ): void {
+    const { view } = this
+    const fields = this.fields.subarray(0, this.descriptorSize)
+    fields.fill(0)
+    if (!(this.card.registers[RXCSUM >> 2] & RXCSUM_PCSD)) {
+      view.setUint16(4, identification, true)
+      view.setUint16(6, checksum, true)
+    }
+    view.setUint8(8, status)
+    view.setUint8(11, errors)
+    view.setUint16(12, lengths[0], true)
+    view.setUint16(14, tag, true)
+    if (layout === 'split')
+      for (const [n, length] of lengths.slice(1).entries()) view.setUint16(18 + 2 * n, length, true)
+    this.card.memory.write(at, fields)
   }
 
   /** As it is stored: without its tag where the card strips it, with its check sequence unless SECRC. */
@@ -281,8 +358,7 @@ export class E1000Receive implements Stateful {
     return contents
   }
 
-  private describe(frame: Uint8Array, found: number): void {
-    const { view } = this
+  private describe(frame: Uint8Array, found: number): Description {
     const control = this.card.registers[RXCSUM >> 2]
     let status = found | DD | STATUS_EOP
     let errors = 0
@@ -294,15 +370,33 @@ export class E1000Receive implements Stateful {
     const transport = layers && control & RXCSUM_TUOFL ? transportIsRight(frame, layers) : undefined
     if (transport !== undefined) {
       status |= TCPCS
+      if (this.card.isExpress && layers?.protocol === UDP) status |= UDPCS
       if (!transport) errors |= TCPE
     }
     if (!(status & (IPCS | TCPCS))) status |= IXSM
-    view.setUint16(2, ~onesSum(frame, control & 0xff, frame.length) & 0xffff, true)
-    view.setUint8(4, status)
-    view.setUint8(5, errors)
-    if (found & VP) view.setUint16(6, (frame[14] << 8) | frame[15], true)
+    return {
+      status,
+      errors,
+      checksum: ~onesSum(frame, control & 0xff, frame.length) & 0xffff,
+      identification: layers?.version === 4 ? (frame[layers.ip + 4] << 8) | frame[layers.ip + 5] : 0,
+      tag: found & VP ? (frame[14] << 8) | frame[15] : 0,
+    }
   }
 }
+
+/** What a descriptor says of the frame that ends there. */
+interface Description {
+  status: number
+  errors: number
+  /** Of the packet, from PCSS on. */
+  checksum: number
+  /** Of IPv4. */
+  identification: number
+  /** VLAN. */
+  tag: number
+}
+
+const PART_OF_A_FRAME: Description = { status: DD, errors: 0, checksum: 0, identification: 0, tag: 0 }
 
 function isBroadcast(frame: Uint8Array): boolean {
   return (frame[0] & frame[1] & frame[2] & frame[3] & frame[4] & frame[5]) === 0xff

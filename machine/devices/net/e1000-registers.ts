@@ -65,6 +65,37 @@ export const IPAV = 0x5838
 export const WUPM = 0x5a00
 export const FFLT = 0x5f00
 
+// Of the controllers on PCI Express alone (PCIe GbE Controllers Open Source Software Developer's Manual, 316080, chapter 13)
+export const IAM = 0x00e0
+/** For energy-efficient Ethernet, which these do not have; Linux reads it all the same. */
+const LPIC = 0x00fc
+export const EXTCNF_CTRL = 0x0f00
+export const EXTCNF_SIZE = 0x0f08
+export const PBS = 0x1008
+export const EEMNGCTL = 0x1010
+export const FLASHT = 0x1028
+export const EEWR = 0x102c
+export const FLSWCTL = 0x1030
+export const FLOP = 0x103c
+export const PSRCTL = 0x2170
+export const RDBAL1 = 0x2900
+export const RAID = 0x2c08
+export const TARC0 = 0x3840
+export const TDBAL1 = 0x3900
+export const TARC1 = 0x3940
+export const RFCTL = 0x5008
+export const MRQC = 0x5818
+export const GCR = 0x5b00
+export const FACTPS = 0x5b30
+export const SWSM = 0x5b50
+export const FWSM = 0x5b54
+export const RSSIM = 0x5864
+export const RETA = 0x5c00
+export const RSSRK_END = 0x5ca4
+/** Of the statistics, those behind the ones that all have. */
+const IAC = 0x4100
+const ICRXDMTC = 0x4120
+
 // Statistics: counters that are cleared by reading them
 export const STATISTICS = 0x4000
 export const STATISTICS_END = 0x4100
@@ -90,6 +121,8 @@ export const BPTC = 0x40f4
 export const TSCTC = 0x40f8
 
 export const CTRL_FD = 0x0000_0001
+/** On PCI Express: no more accesses as a bus master. */
+export const CTRL_GIO_MASTER_DISABLE = 0x0000_0004
 export const CTRL_SLU = 0x0000_0040
 export const CTRL_SPEED_1000 = 0x0000_0200
 export const CTRL_RST = 0x0400_0000
@@ -103,6 +136,9 @@ export const STATUS_LU = 0x02
 /** 1000 Mbit/s, set and as detected. */
 export const STATUS_SPEED_1000 = 0x0280
 export const CTRL_EXT_EE_RST = 0x2000
+/** A read of ICR masks what IAM names. */
+export const CTRL_EXT_IAME = 0x0800_0000
+export const STATUS_GIO_MASTER_ENABLE = 0x8_0000
 
 export const MDIC_READY = 0x1000_0000
 export const MDIC_INTERRUPT = 0x2000_0000
@@ -118,12 +154,16 @@ export const ICR_MDAC = 0x0200
 export const ICR_TXD_LOW = 0x8000
 export const ICR_SRPD = 0x1_0000
 export const ICR_BITS = 0x1_f6df
+/** On PCI Express: one of the causes is not masked. */
+export const ICR_INT_ASSERTED = 0x8000_0000
 
 export const RCTL_EN = 0x0000_0002
 export const RCTL_UPE = 0x0000_0008
 export const RCTL_MPE = 0x0000_0010
 export const RCTL_LPE = 0x0000_0020
 export const RCTL_LBM = 0x0000_00c0
+/** On PCI Express: descriptors of several buffers. */
+export const RCTL_DTYP_SPLIT = 0x0000_0400
 export const RCTL_BAM = 0x0000_8000
 export const RCTL_VFE = 0x0004_0000
 export const RCTL_CFIEN = 0x0008_0000
@@ -136,6 +176,12 @@ export const TCTL_PSP = 0x08
 
 export const RXCSUM_IPOFL = 0x100
 export const RXCSUM_TUOFL = 0x200
+/** On PCI Express: a hash stands where the sum of the packet would. */
+export const RXCSUM_PCSD = 0x2000
+export const RFCTL_EXTEN = 0x8000
+
+/** The semaphores that software and firmware share: taken by reading, and by writing. */
+export const SWSM_SMBI = 0x1
 
 export const RAH_AV = 0x8000_0000
 export const DELAY_FPD = 0x8000_0000
@@ -185,6 +231,25 @@ export const STORED: readonly (readonly [first: number, last: number, bits: numb
   [IPAV, 0x58fc, 0xffff_ffff],
   [WUPM, WUPM + 0xfc, 0xffff_ffff],
   [FFLT, FFLT + 0x18, 0xffff_ffff],
+]
+
+/** The same of what the controllers on PCI Express have in addition. Theirs are two queues, of which the first is used. */
+export const STORED_EXPRESS: typeof STORED = [
+  ...([IAM, EXTCNF_CTRL, EXTCNF_SIZE, PBS, FLASHT, FLSWCTL, FLOP, PSRCTL, RAID, TARC0, TARC1] as const).map(
+    (one) => [one, one, 0xffff_ffff] as const,
+  ),
+  ...([RFCTL, MRQC, SWSM] as const).map((one) => [one, one, 0xffff_ffff] as const),
+  [RXCSUM, RXCSUM, 0x3fff],
+  [LPIC, LPIC, 0],
+  [EEMNGCTL, EEMNGCTL, 0],
+  [RDBAL1, RDBAL1 + 0x2c, 0xffff_ffff],
+  [TDBAL1, TDBAL1 + 0x2c, 0xffff_ffff],
+  [GCR, FACTPS - 4, 0xffff_ffff],
+  [FACTPS, FACTPS, 0],
+  [FWSM, FWSM, 0],
+  [RSSIM, RSSIM + 4, 0xffff_ffff],
+  [RETA, RSSRK_END, 0xffff_ffff],
+  [IAC, ICRXDMTC + 4, 0],
 ]
 
 /** The registers above, as 32-bit words. */

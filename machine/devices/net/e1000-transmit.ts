@@ -77,8 +77,6 @@ const BYTES_AROUND = 8 + FCS + 12
 const FETCH_NS = 1000
 const DESCRIPTOR_NS = 64
 const DESCRIPTORS_AT_ONCE = 128
-/** Bytes of the packet buffer, of which PBA gives receivers a part. */
-const PACKET_BUFFER = 64
 
 const STATE: StateTable = {
   contexts: starts(list(u32, 8), 0),
@@ -123,6 +121,8 @@ export interface E1000TransmitOptions {
   warn: Warn
   registers: Registers
   interrupts: E1000Interrupts
+  /** KiB, of which PBA gives receivers a part. */
+  packetBuffer: number
   send: (frame: Uint8Array, time: number) => void
 }
 
@@ -174,9 +174,9 @@ export class E1000Transmit implements Stateful {
 
   /** Nanoseconds of frames that wait for the wire in the packet buffer. */
   private get bufferNs(): number {
-    const { registers } = this.card
+    const { registers, packetBuffer } = this.card
     const receive = registers[PBA >> 2] & 0x3f
-    return Math.min(Math.max(PACKET_BUFFER - receive, 8), 40) * 1024 * NS_PER_BYTE
+    return Math.min(Math.max(packetBuffer - receive, 8), 40) * 1024 * NS_PER_BYTE
   }
 
   private work(): void {

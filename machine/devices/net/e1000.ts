@@ -1,10 +1,12 @@
 /**
  * Intel's 8254x Gigabit Ethernet controllers on the PCI bus: QEMU's `e1000` (82540EM), `e1000-82544gc` and
- * `e1000-82545em` (PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual, 317453).
+ * `e1000-82545em` (PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual, 317453), and the 82573L on
+ * PCI Express, which QEMU does not have (PCIe GbE Controllers Open Source Software Developer's Manual, 316080).
  *
  *   e1000-registers.ts    offsets and bits             e1000-transmit.ts     descriptors to frames
- *   e1000-eeprom.ts       what says who it is          e1000-receive.ts      frames to descriptors
- *   e1000-phy.ts          the link                     e1000-interrupts.ts   causes, mask, delays
+ *   e1000-models.ts       what they differ in          e1000-receive.ts      frames to descriptors
+ *   e1000-eeprom.ts       what says who it is          e1000-interrupts.ts   causes, mask, delays
+ *   e1000-phy.ts          the link
  */
 import { z } from 'zod'
 import type { PciFunction } from '../../bus/pci-function.js'
@@ -18,6 +20,8 @@ import { deviceType } from '../device-type.js'
 import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
 import { E1000Eeprom } from './e1000-eeprom.js'
 import { E1000Interrupts } from './e1000-interrupts.js'
+import type { E1000Model } from './e1000-models.js'
+import * as Models from './e1000-models.js'
 import { E1000Phy } from './e1000-phy.js'
 import { E1000Receive, LONGEST_OF_ALL } from './e1000-receive.js'
 import * as R from './e1000-registers.js'
@@ -28,16 +32,26 @@ import { macBytes, macOption } from './mac-option.js'
 const PHY_ADDRESS = 1
 const IO_PORTS = 64
 const IODATA = 4
+/** EEMNGCTL: both ports have what is in the flash memory. */
+const CONFIGURATION_DONE = 0xc_0000
 
-/** First word, last one, bits that are kept. */
-const WRITABLE = new Uint32Array(R.REGISTER_WORDS)
-const KNOWN = new Uint8Array(R.REGISTER_WORDS)
-for (const [first, last, bits] of R.STORED) {
-  WRITABLE.fill(bits, first >> 2, (last >> 2) + 1)
-  KNOWN.fill(1, first >> 2, (last >> 2) + 1)
+/** Whether there is such a register, and its bits that are kept. */
+class RegisterMap {
+  readonly writable = new Uint32Array(R.REGISTER_WORDS)
+  readonly known = new Uint8Array(R.REGISTER_WORDS)
+
+  constructor(stored: typeof R.STORED) {
+    for (const [first, last, bits] of stored) {
+      this.writable.fill(bits, first >> 2, (last >> 2) + 1)
+      this.known.fill(1, first >> 2, (last >> 2) + 1)
+    }
+    for (const one of [R.CTRL, R.STATUS, R.RXCW, R.WUS]) this.known[one >> 2] = 1
+    this.known.fill(1, R.STATISTICS >> 2, R.STATISTICS_END >> 2)
+  }
 }
-for (const one of [R.CTRL, R.STATUS, R.RXCW, R.WUS]) KNOWN[one >> 2] = 1
-KNOWN.fill(1, R.STATISTICS >> 2, R.STATISTICS_END >> 2)
+
+const PLAIN = new RegisterMap(R.STORED)
+const EXPRESS = new RegisterMap([...R.STORED, ...R.STORED_EXPRESS])
 
 const STATE: StateTable = {
   registers: list(u32, R.REGISTER_WORDS),
@@ -52,9 +66,7 @@ export interface E1000Options {
   warn: Warn
   port: NetworkPort | undefined
   mac: readonly number[]
-  deviceId: number
-  /** The second word of the PHY's identification. */
-  phyId2: number
+  model: E1000Model
   pci: Pick<PciFunction, 'interrupt' | 'busMaster'>
 }
 
@@ -72,17 +84,21 @@ export class E1000 implements Device {
   private readonly receive: E1000Receive
   private readonly arrivals: Arrivals
   private readonly master: BusMaster
+  private readonly map: RegisterMap
 
   constructor(private readonly options: E1000Options) {
-    const { name, clock, warn, port, pci, mac, deviceId } = options
+    const { name, clock, warn, port, pci, mac, model } = options
+    const { deviceId, isExpress, packetBuffer } = model
     this.name = name
     const { registers } = this
-    this.eeprom = new E1000Eeprom({ mac, deviceId, subsystemVendorId: 0x1af4, subsystemId: 0x1100 })
-    this.interrupts = new E1000Interrupts({ name, clock, irq: pci.interrupt, registers })
+    this.map = isExpress ? EXPRESS : PLAIN
+    const identity = { mac, deviceId, subsystemVendorId: 0x1af4, subsystemId: 0x1100 }
+    this.eeprom = new E1000Eeprom({ ...identity, isFlash: isExpress })
+    this.interrupts = new E1000Interrupts({ name, clock, irq: pci.interrupt, registers, isExpress })
     this.master = new BusMaster(name, options.memory, pci, warn)
     const side = { name, clock, warn, registers, interrupts: this.interrupts, memory: this.master }
-    this.transmit = new E1000Transmit({ ...side, send: (frame, time) => this.send(frame, time) })
-    this.receive = new E1000Receive(side)
+    this.transmit = new E1000Transmit({ ...side, packetBuffer, send: (frame, time) => this.send(frame, time) })
+    this.receive = new E1000Receive({ ...side, isExpress })
     const arrive = (frame: Uint8Array) => {
       if (this.isLinked && !this.isLoopback) this.receive.receive(frame)
     }
@@ -90,7 +106,7 @@ export class E1000 implements Device {
     this.phy = new E1000Phy({
       name,
       clock,
-      id2: options.phyId2,
+      id2: model.phyId2,
       cable: () => port?.link ?? false,
       changed: () => this.interrupts.raise(R.ICR_LSC),
     })
@@ -125,7 +141,7 @@ export class E1000 implements Device {
     registers.fill(0)
     registers[R.CTRL >> 2] = R.CTRL_DEFAULT
     registers[R.VET >> 2] = 0x8100
-    registers[R.PBA >> 2] = 48
+    this.shareBuffer(this.options.model.receiveBuffer)
     registers[R.RXCSUM >> 2] = 0
     registers[R.LEDCTL >> 2] = 0x0706_0302
     const [low, middle, high] = [0, 1, 2].map((word) => this.eeprom.word(word))
@@ -134,6 +150,13 @@ export class E1000 implements Device {
     this.interrupts.reset()
     this.transmit.reset()
     this.receive.reset()
+  }
+
+  /** Transmitters have what receivers leave of the packet buffer. */
+  private shareBuffer(wanted: number): void {
+    const { packetBuffer } = this.options.model
+    const receive = Math.min(Math.max(wanted, 8), packetBuffer - 8)
+    this.registers[R.PBA >> 2] = ((packetBuffer - receive) << 16) | receive
   }
 
   private get isLinked(): boolean {
@@ -178,7 +201,7 @@ export class E1000 implements Device {
     if (this.master.isSelf) return 0xffff_ffff
     switch (offset) {
       case R.STATUS:
-        return R.STATUS_FD | R.STATUS_SPEED_1000 | (this.isLinked ? R.STATUS_LU : 0)
+        return R.STATUS_FD | R.STATUS_SPEED_1000 | (this.isLinked ? R.STATUS_LU : 0) | this.expressStatus
       case R.EECD:
         return this.eeprom.readControl()
       case R.EERD:
@@ -196,9 +219,27 @@ export class E1000 implements Device {
       registers[offset >> 2] = 0
       return value
     }
-    if (offset === R.MDIC || KNOWN[offset >> 2]) return registers[offset >> 2]
+    if (this.options.model.isExpress) {
+      if (offset === R.EEWR) return this.eeprom.written
+      if (offset === R.EEMNGCTL) return CONFIGURATION_DONE
+      if (offset === R.SWSM) return this.readSemaphore()
+    }
+    if (offset === R.MDIC || this.map.known[offset >> 2]) return registers[offset >> 2]
     this.options.warn(`${this.name}: read of a register that it does not have`, offset)
     return 0
+  }
+
+  /** Bit 19: it still accesses memory, unless it was told to leave that. */
+  private get expressStatus(): number {
+    const isMaster = this.options.model.isExpress && !(this.registers[R.CTRL >> 2] & R.CTRL_GIO_MASTER_DISABLE)
+    return isMaster ? R.STATUS_GIO_MASTER_ENABLE : 0
+  }
+
+  /** Whoever reads that the semaphore is free has it. */
+  private readSemaphore(): number {
+    const value = this.registers[R.SWSM >> 2]
+    this.registers[R.SWSM >> 2] = value | R.SWSM_SMBI
+    return value
   }
 
   private writeRegister(offset: number, value: number): void {
@@ -229,11 +270,15 @@ export class E1000 implements Device {
         this.interrupts.disable(value)
         return
     }
-    if (!KNOWN[offset >> 2]) {
+    if (this.options.model.isExpress && offset === R.EEWR) {
+      this.eeprom.startWrite(value)
+      return
+    }
+    if (!this.map.known[offset >> 2]) {
       this.options.warn(`${this.name}: write of a register that it does not have`, offset)
       return
     }
-    this.registers[offset >> 2] = value & WRITABLE[offset >> 2]
+    this.registers[offset >> 2] = value & this.map.writable[offset >> 2]
     this.written(offset, value)
   }
 
@@ -243,12 +288,9 @@ export class E1000 implements Device {
       case R.CTRL_EXT:
         if (value & R.CTRL_EXT_EE_RST) this.registers[offset >> 2] &= ~R.CTRL_EXT_EE_RST
         return
-      case R.PBA: {
-        // The transmitter has what receivers leave of 64 KiB.
-        const receive = Math.min(Math.max(value & 0x3f, 8), 56)
-        this.registers[offset >> 2] = ((64 - receive) << 16) | receive
+      case R.PBA:
+        this.shareBuffer(value & 0x3f)
         return
-      }
       case R.RDTR:
       case R.TIDV:
         this.interrupts.delayWritten(offset, value)
@@ -295,7 +337,8 @@ export class E1000 implements Device {
 
 const ROM = 'efi-e1000.rom'
 
-function e1000Type(type: string, title: string, deviceId: number, phyId2: number) {
+function e1000Type(model: E1000Model) {
+  const { type, title, deviceId, revision, isExpress } = model
   return deviceType({
     type,
     title,
@@ -308,7 +351,7 @@ function e1000Type(type: string, title: string, deviceId: number, phyId2: number
       const pci = slot.pci({
         vendorId: 0x8086,
         deviceId,
-        revision: 3,
+        revision,
         classCode: 0x020000,
         interruptPin: 1,
         changed: () => card?.masterChanged(),
@@ -320,22 +363,28 @@ function e1000Type(type: string, title: string, deviceId: number, phyId2: number
         warn: slot.warn,
         port: slot.backend<NetworkPort>('net'),
         mac: macBytes(mac),
-        deviceId,
-        phyId2,
+        model,
         pci,
       })
       pci.addMemoryBar(0, card.window)
-      pci.addIoBar(1, card.ioWindow)
+      pci.addIoBar(isExpress ? 2 : 1, card.ioWindow)
+      if (isExpress) addExpressCapabilities(pci)
       setCardRom(slot, pci, romfile, ROM)
       return card
     },
   })
 }
 
-/** Marvell's 88E1011 and 88E1000. */
-const M88E1011 = 0x0c20
-const M88E1000 = 0x0c30
+const EXPRESS_CAPABILITY = 0x10
+/** Version 1, an endpoint of the root complex: it hangs on no link of its own. */
+const ROOT_ENDPOINT = 0x0091
 
-export const e1000 = e1000Type('e1000', 'Intel 82540EM Gigabit Ethernet', 0x100e, M88E1011)
-export const e1000_82544gc = e1000Type('e1000-82544gc', 'Intel 82544GC Gigabit Ethernet', 0x1008, M88E1000)
-export const e1000_82545em = e1000Type('e1000-82545em', 'Intel 82545EM Gigabit Ethernet', 0x100f, M88E1011)
+function addExpressCapabilities(pci: PciFunction): void {
+  pci.addMsi()
+  pci.set16(pci.addCapability(EXPRESS_CAPABILITY, 20) + 2, ROOT_ENDPOINT)
+}
+
+export const e1000 = e1000Type(Models.e1000)
+export const e1000_82544gc = e1000Type(Models.e1000_82544gc)
+export const e1000_82545em = e1000Type(Models.e1000_82545em)
+export const e1000_82573l = e1000Type(Models.e1000_82573l)

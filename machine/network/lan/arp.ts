@@ -14,8 +14,8 @@ export function senderOf(frame: Uint8Array): Uint8Array | undefined {
   return address.some((byte) => byte !== 0) && !isOwn(address) ? address : undefined
 }
 
-/** The answer to a frame, if it asks for one. */
-export function answerArp(frame: Uint8Array): Uint8Array | undefined {
+/** The answer to a frame, if it asks for one. @param isHere Whether the LAN answers for an address. */
+export function answerArp(frame: Uint8Array, isHere = isOwn): Uint8Array | undefined {
   const packet = frame.subarray(14)
   if (packet.length < PACKET) return undefined
   const view = new DataView(packet.buffer, packet.byteOffset, PACKET)
@@ -23,7 +23,7 @@ export function answerArp(frame: Uint8Array): Uint8Array | undefined {
   if (!isEthernetIpv4 || view.getUint16(6) !== REQUEST) return undefined
   const [sender, senderAddress, target] = [packet.slice(8, 14), packet.slice(14, 18), packet.slice(24, 28)]
   // Who asks for an address that it claims itself looks whether another has it.
-  if (!isOwn(target) || sameBytes(target, senderAddress)) return undefined
+  if (!isHere(target) || sameBytes(target, senderAddress)) return undefined
   const answer = ethernet(sender, ARP, PACKET)
   answer.set(packet.subarray(0, 6), 14)
   answer[14 + 7] = REPLY

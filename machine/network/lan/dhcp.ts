@@ -12,6 +12,7 @@ import {
   FIRST_LEASE,
   GATEWAY,
   LAST_LEASE,
+  macBytes,
   macText,
   NAME_SERVER,
   NET_BROADCAST,
@@ -83,6 +84,18 @@ export class DhcpServer implements Stateful {
   get last(): string | undefined {
     const bound = this.leases.filter(({ isBound }) => isBound).sort((a, b) => b.until - a.until)[0]
     return bound && addressText(hostAddress(bound.host))
+  }
+
+  /** Of a station that has one. */
+  leaseOf(mac: string): string | undefined {
+    const lease = this.leases.find((one) => one.mac === mac && one.isBound)
+    return lease && addressText(hostAddress(lease.host))
+  }
+
+  /** Whose an address is. */
+  station(address: string): Uint8Array | undefined {
+    const lease = this.leases.find(({ host, isBound }) => isBound && addressText(hostAddress(host)) === address)
+    return lease && macBytes(lease.mac)
   }
 
   nameOf(address: Address): string | undefined {

@@ -9,7 +9,7 @@
  */
 import type { Clock } from '../../clock.js'
 import type { Stateful, StateTable, Warn } from '../../device.js'
-import { list, text } from '../../state/fields.js'
+import { list, record, text, u16 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
 import type { NetworkContents } from '../contents.js'
 import type { DatagramEnds, OutsideEvent, OutsideInput } from '../outside.js'
@@ -46,7 +46,7 @@ import { answerSolicitation } from './neighbour-discovery.js'
 import { Neighbours } from './neighbours.js'
 import { answerNtp } from './ntp.js'
 import { Reassembly } from './reassembly.js'
-import { Relays } from './relays.js'
+import { gatewayFor, type Place, Relays } from './relays.js'
 import { RequestLog } from './request-log.js'
 import { MOST_CONNECTIONS, TcpEndPoint } from './tcp.js'
 import { TFTP, TftpServer } from './tftp.js'
@@ -73,6 +73,8 @@ export interface LanOptions {
 
 const LOOPBACK = ipv4('127.0.0.1')
 const LOOPBACK6 = ipv6('::1')
+/** Those outside who have sent a guest a datagram that it did not ask for. */
+const MOST_PEERS = 256
 /** A guest's address before it was heard of: QEMU's first. */
 const FIRST_GUEST = '10.0.2.15'
 
@@ -80,6 +82,7 @@ export class Lan implements Stateful {
   readonly state: StateTable = {
     ...{ arrivals: part(), ipv4: part(), ipv6: part(), tcp: part(), dhcp: part(), tftp: part(), log: part() },
     ...{ relays: part(), neighbours: part(), refused: list(text(128), 0, MOST_REFUSED) },
+    peers: list(record({ guest: text(64), guestPort: u16, farPort: u16 }), 0, MOST_PEERS),
   }
   readonly log = new RequestLog()
   private readonly clock: Clock
@@ -94,8 +97,11 @@ export class Lan implements Stateful {
   private readonly relays: Relays
   private readonly neighbours: Neighbours
   private readonly wayOut: NetworkContents['wayOut']
+  private readonly guestForwards: NonNullable<NetworkContents['guestForwards']>
   private readonly tell: (event: OutsideEvent) => void
   private refused: string[] = []
+  /** What guests send back to them goes out, the one heard of last at the end. */
+  private peers: Peer[] = []
 
   constructor({ clock, warn, port, contents, epoch, firstCard, onOutside = () => {} }: LanOptions) {
     this.clock = clock
@@ -115,6 +121,7 @@ export class Lan implements Stateful {
       application: (connection) => new HttpSession(connection, http),
     })
     this.wayOut = contents.wayOut
+    this.guestForwards = contents.guestForwards ?? []
     this.tell = onOutside
     this.relays = new Relays(clock, send, longestFor, onOutside)
     this.neighbours = new Neighbours(firstCard)
@@ -146,6 +153,9 @@ export class Lan implements Stateful {
         this.send(writeUdp(inward(event), { from, to, data }))
         break
       }
+      case 'udp-forward':
+        this.forward(event)
+        break
       case 'echo-in':
         this.send(echoReply(inward(event), event.bytes))
         break
@@ -154,11 +164,37 @@ export class Lan implements Stateful {
     }
   }
 
-  private dial({ stream, port, guest }: Extract<OutsideInput, { kind: 'dial' }>): void {
-    const wanted = guest ?? this.dhcp.last ?? this.neighbours.last ?? FIRST_GUEST
-    const mac = this.neighbours.station(wanted)
-    if (mac) this.relays.dial(stream, port, { mac, address: addressOf(wanted) })
-    else this.tell({ kind: 'closed', stream, why: `no machine at ${wanted} was heard of` })
+  private dial({ stream, port, guest, macs }: Extract<OutsideInput, { kind: 'dial' }>): void {
+    const place = this.placeOf(guest, macs)
+    if (typeof place === 'string') this.tell({ kind: 'closed', stream, why: place })
+    else this.relays.dial(stream, port, place)
+  }
+
+  private forward({ guest, guestPort, farPort, bytes: data }: Extract<OutsideInput, { kind: 'udp-forward' }>): void {
+    const place = this.placeOf(guest)
+    if (typeof place === 'string') return
+    const { mac, address } = place
+    const peer = { guest: addressText(address), guestPort, farPort }
+    this.peers = [...this.peers.filter((one) => !isSamePeer(one, peer)), peer].slice(-MOST_PEERS)
+    const ends = { mac, source: gatewayFor(address), destination: address }
+    this.send(writeUdp(ends, { from: farPort, to: guestPort, data }))
+  }
+
+  /** Whether a datagram answers one that came so. */
+  private isForPeer({ source, destination }: Datagram, { from, to }: UdpDatagram): boolean {
+    if (!sameBytes(destination, gatewayFor(source))) return false
+    const peer = { guest: addressText(source), guestPort: from, farPort: to }
+    return this.peers.some((one) => isSamePeer(one, peer))
+  }
+
+  /** Where a guest is; else one sentence. */
+  private placeOf(guest: string | undefined, macs: readonly string[] = []): Place | string {
+    const stations = macs.map((mac) => this.dhcp.leaseOf(mac) ?? this.neighbours.addressOf(macBytes(mac)))
+    const known = guest ?? stations.find((one) => one !== undefined)
+    if (known === undefined && macs.length > 0) return 'the guest has no address that it was heard with'
+    const wanted = known ?? this.dhcp.last ?? this.neighbours.last ?? FIRST_GUEST
+    const mac = this.neighbours.station(wanted) ?? this.dhcp.station(wanted)
+    return mac ? { mac, address: addressOf(wanted) } : `no machine at ${wanted} was heard of`
   }
 
   private receive(frame: Uint8Array): void {
@@ -166,7 +202,7 @@ export class Lan implements Stateful {
       case ARP: {
         const sender = senderOf(frame)
         if (sender) this.neighbours.note(addressText(sender), frame.subarray(6, 12))
-        const answer = answerArp(frame)
+        const answer = answerArp(frame, (address) => isOwn(address) || this.standsFor(address))
         if (answer) this.port.send(answer, this.clock.now())
         break
       }
@@ -195,6 +231,10 @@ export class Lan implements Stateful {
     }
     // Who has no address of its own, or gives one that is many's, gets no answer.
     if (isGroup(source) || isOwn(source)) return
+    if (this.standsFor(destination)) {
+      this.takeForwarded(datagram)
+      return
+    }
     if (!isOwn(destination)) {
       if (!isNeighbour(destination) && !this.passOut(datagram)) this.refuse(datagram)
       return
@@ -203,6 +243,24 @@ export class Lan implements Stateful {
     else if (protocol === UDP) this.takeUdp(datagram, false)
     else if (protocol === (destination.length === 4 ? ICMP : ICMPV6)) {
       const answer = answerEcho(datagram)
+      if (answer) this.send(answer)
+    }
+  }
+
+  /** At this address is a server outside, or several. */
+  private standsFor(address: Uint8Array): boolean {
+    return this.guestForwards.some((one) => sameBytes(one.address, address))
+  }
+
+  private takeForwarded(datagram: Datagram): void {
+    const { destination, protocol } = datagram
+    const isThere = ({ address, port }: { address: Uint8Array; port: number }) =>
+      sameBytes(address, destination) && port === portOf(datagram)
+    if (protocol === TCP && (this.relays.knows(datagram) || this.guestForwards.some(isThere)))
+      this.relays.receive(datagram)
+    else if (protocol === TCP || protocol === UDP) this.send(unreachable(datagram, destination, NO_PORT))
+    else {
+      const answer = protocol === ICMP ? answerEcho(datagram) : undefined
       if (answer) this.send(answer)
     }
   }
@@ -244,7 +302,7 @@ export class Lan implements Stateful {
     if (!udp) return
     if (udp.to === DHCP_SERVER) this.takeDhcp(datagram, udp)
     else if (isForAll || this.serve(datagram, udp)) return
-    else if (this.mayPass(datagram)) this.passUdp(datagram)
+    else if (this.isForPeer(datagram, udp) || this.mayPass(datagram)) this.passUdp(datagram)
     else this.send(unreachable(datagram, datagram.destination, NO_PORT))
   }
 
@@ -311,6 +369,16 @@ export class Lan implements Stateful {
 }
 
 type Ends = Pick<Outgoing, 'mac' | 'source' | 'destination'>
+
+interface Peer {
+  guest: string
+  guestPort: number
+  farPort: number
+}
+
+function isSamePeer(one: Peer, other: Peer): boolean {
+  return one.guest === other.guest && one.guestPort === other.guestPort && one.farPort === other.farPort
+}
 
 function addressOf(text: string): Uint8Array {
   return text.includes(':') ? ipv6(text) : ipv4(text)

@@ -24,6 +24,13 @@ export class Neighbours implements Stateful {
     return this.known.find((one) => one.address === address)?.mac ?? this.first
   }
 
+  /** Of IPv4, the last with which a station was heard of. */
+  addressOf(mac: Uint8Array): string | undefined {
+    const isIt = (one: { address: string; mac: Uint8Array }) =>
+      !one.address.includes(':') && one.mac.every((byte, i) => byte === mac[i])
+    return this.known.findLast(isIt)?.address
+  }
+
   /** Of IPv4, the one that was heard of last. */
   get last(): string | undefined {
     return this.known.findLast(({ address }) => !address.includes(':'))?.address

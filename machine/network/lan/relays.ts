@@ -68,8 +68,7 @@ export class Relays implements Stateful {
   /** A connection to a guest's port; nothing where its number is another's. */
   dial(stream: number, port: number, { mac, address }: Place): void {
     if (this.streams.has(stream) || stream >= FIRST_ASKED) return
-    const isLocal = address.length === 16 && address[0] === 0xfe
-    const localAddress = address.length === 4 ? GATEWAY : isLocal ? ROUTER6 : GATEWAY6
+    const localAddress = gatewayFor(address)
     for (let tries = 0; tries <= LAST_PORT - FIRST_PORT; tries++) {
       const localPort = this.port
       this.port = localPort === LAST_PORT ? FIRST_PORT : localPort + 1
@@ -122,4 +121,11 @@ export class Relays implements Stateful {
     relay.stream = stream
     this.streams.set(stream, relay)
   }
+}
+
+/** From whom it seems to come what comes to a guest from outside. */
+export function gatewayFor(address: Address): Address {
+  const isLocal = address.length === 16 && address[0] === 0xfe
+  if (address.length === 4) return GATEWAY
+  return isLocal ? ROUTER6 : GATEWAY6
 }

@@ -374,10 +374,9 @@ describe('what no machine can be is refused alike on every surface', () => {
     [
       'a rule where nothing goes out',
       { nic: 'ne2k_isa,allow=127.0.0.1' },
-      /: hostfwd, allow and restrict are of net=user/,
+      /: hostfwd, guestfwd, allow and restrict are of net=user/,
     ],
     ['a forward that is none', { nic: 'ne2k_isa,net=user,hostfwd=2222' }, /hostfwd '2222' is no rule; write it as in/],
-    ['one of UDP', { nic: 'ne2k_isa,net=user,hostfwd=udp::1-:1' }, /forwards UDP, which is not there/],
     ['one from no port', { nic: 'ne2k_isa,net=user,hostfwd=tcp::70000-:1' }, /has 70000, which is no port of the host/],
     ['one to no port', { nic: 'ne2k_isa,net=user,hostfwd=tcp::7-:0' }, /has 0, which is no port of the guest/],
     ['one at a name', { nic: 'ne2k_isa,net=user,hostfwd=tcp:here:7-:7' }, /has 'here', which is no address/],
@@ -392,7 +391,28 @@ describe('what no machine can be is refused alike on every surface', () => {
       { nic: 'ne2k_isa,net=user,allow=10.0.0.0/33' },
       /has 33 bits of network; there are up to 32/,
     ],
-    ['a guestfwd', { nic: 'ne2k_isa,net=user,guestfwd=tcp:10.0.2.100:1-cmd:x' }, /guestfwd is not there/],
+    [
+      'one of no protocol',
+      { nic: 'ne2k_isa,net=user,hostfwd=sctp::1-:1' },
+      /no protocol that is known; write tcp or udp/,
+    ],
+    ['a guestfwd that is none', { nic: 'ne2k_isa,net=user,guestfwd=10.0.2.100' }, /guestfwd '10.0.2.100' is no rule/],
+    ...(
+      [
+        ['udp:10.0.2.100:1-cmd:x', /is not of TCP/],
+        ['tcp:10.0.2.2:1-cmd:x', /has '10.0.2.2', which is no address of the LAN that is free/],
+        ['tcp:192.168.1.1:1-cmd:x', /has '192.168.1.1', which is no address of the LAN/],
+        ['tcp::0-cmd:x', /has 0, which is no port/],
+        ['tcp::1-cmd:', /names no program/],
+        ['tcp::1-unix:/tmp/x', /leads to 'unix:\/tmp\/x', which cannot be; write -tcp:HOST:PORT or -cmd:PROGRAM/],
+        ['tcp::1-tcp:localhost:99999', /has 99999, which is no port of the host/],
+        ['tcp::1-cmd:x,guestfwd=tcp::1-cmd:y', /port 1 of 10.0.2.4 is forwarded twice/],
+      ] as const
+    ).map(([rule, sentence]): [string, object, RegExp] => [
+      rule,
+      { nic: `ne2k_isa,net=user,guestfwd=${rule}` },
+      sentence,
+    ]),
     [
       'nothing and something let out',
       { nic: { type: 'ne2k_isa', net: 'user', restrict: true, allow: '127.0.0.1' } },
@@ -466,7 +486,7 @@ describe('cards in QEMU’s words', () => {
   })
   test.each([
     [['-nic', 'tap,ifname=t0'], '-nic tap,ifname=t0: cards are plugged into'],
-    [['-nic', 'user,model=ne2k_isa,hostfwd=udp::22-:22'], 'forwards UDP, which is not there'],
+    [['-nic', 'user,model=ne2k_isa,guestfwd=udp::22-cmd:x'], 'is not of TCP, and nothing else can be'],
     [['-nic', 'user,net=192.168.76.0/24'], 'net cannot be changed: the LAN is 10.0.2.0/24'],
     [['-netdev', 'user,id=a'], 'no card is connected to it'],
     [['-netdev', 'user', '-device', 'ne2k_isa,netdev=a'], 'has no id; write user,id=n0'],

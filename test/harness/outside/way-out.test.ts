@@ -1,11 +1,13 @@
 /** A guest's way out: where it may go, and that nothing else is ever dialled. No test sends to an address but 127.0.0.1 and ::1. */
 
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { decode, encode } from 'dns-packet'
 import { describe, expect, test } from 'vitest'
 import { type UserNetConfig, wayOut } from '../../../harness/config/way-out.js'
-import type { Dialer } from '../../../harness/outside/dialer.js'
+import { type Dialer, HOST } from '../../../harness/outside/dialer.js'
 import { WayOut } from '../../../harness/outside/way-out.js'
 import type { OutsideInput } from '../../../machine/network/outside.js'
 
@@ -74,6 +76,11 @@ class Noted implements Dialer {
     this.dialled.push(`${address} ${port}`)
     const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
     return Object.assign(socket, { setTimeout() {}, setNoDelay() {}, resetAndDestroy: () => socket.destroy() }) as never
+  }
+
+  run(command: string): Socket {
+    this.dialled.push(command)
+    return this.connect('', 0)
   }
 
   listen(): never {
@@ -171,4 +178,33 @@ describe('names', () => {
     const { answers = [] } = await ask('many.example', 'A', { 'many.example': many })
     expect(answers.length).toBeGreaterThan(10)
   })
+})
+
+test('datagrams that come to a forwarded port are the guest’s, and what it says goes to whom it was said to', async () => {
+  const forwards = [{ protocol: 'udp', address: '127.0.0.1', port: 0, guestPort: 53 } as const]
+  const { way, said } = outside(HOST, { restrict: true, forwards })
+  await way.open()
+  const [one, other] = [createSocket('udp4'), createSocket('udp4')]
+  const taken = new WayOut([{ forwards: way.forwarded }], { say() {}, datagramSeen() {} })
+  try {
+    for (const [i, socket] of [one, other].entries()) {
+      socket.send(`from ${i}`, way.forwarded[0].port, '127.0.0.1')
+      while (said.length <= i) await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    const events = said as { kind: string; farPort: number; bytes: Uint8Array }[]
+    expect(events).toMatchObject([0, 1].map(() => ({ kind: 'udp-forward', guestPort: 53 })))
+    expect(events.map(({ bytes }) => Buffer.from(bytes).toString())).toEqual(['from 0', 'from 1'])
+    const heard = Promise.all([one, other].map(async (socket) => String((await once(socket, 'message'))[0])))
+    for (const [i, { farPort }] of events.entries()) {
+      const bytes = Buffer.from(`to ${i}`)
+      way.hear({ kind: 'udp-out', ...ends, far: '10.0.2.2', guestPort: 53, farPort, bytes })
+    }
+    expect(await heard).toEqual(['to 0', 'to 1'])
+    await expect(taken.open()).rejects.toThrow(/^port \d+ of 127\.0\.0\.1 is in use/)
+  } finally {
+    taken.close()
+    way.close()
+    one.close()
+    other.close()
+  }
 })

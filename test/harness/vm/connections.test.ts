@@ -2,11 +2,15 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ConnectionError, TimeoutError } from '../../../harness/vm/errors.js'
 import { launch } from '../../../harness/vm/launch.js'
+import { network, type SharedNetwork } from '../../../harness/vm/shared-network.js'
 import type { Vm } from '../../../harness/vm/vm.js'
 import { compiledModule } from '../compiled.js'
 
 const machineModule = compiledModule(new URL('server-machine.ts', import.meta.url))
 const options = { engine: 'soft', boot: 'n', nic: 'e1000', machineModule, timeout: '20s' } as const
+
+/** Each machine is a thread, and a host that is busy runs one after the other, ms. */
+const HOST_TIME = 300_000
 
 const all = async (connection: AsyncIterable<Uint8Array>) => {
   const pieces: Uint8Array[] = []
@@ -83,6 +87,58 @@ describe('a server in the guest', () => {
     await vm.close()
     await expect(all(other)).rejects.toThrow('the machine was closed')
   })
+})
+
+describe('machines of a network', () => {
+  const story = async (lan: SharedNetwork) => {
+    const [one, two] = lan.machines
+    expect((await one.network.fetch('http://guest/hello')).text()).toBe('welcome\n')
+    const connections = [await one.network.connect(7), await two.network.connect(7)]
+    const texts = ['to the first', 'to the second'.repeat(5000)]
+    for (const [i, connection] of connections.entries()) connection.end(texts[i])
+    const heard = await Promise.all(connections.map(all))
+    expect(heard.map(String)).toEqual(texts)
+    expect((await one.network.fetch('http://10.0.2.16/none')).status).toBe(404)
+    await expect(two.network.connect(81)).rejects.toThrow('port 81 of the guest: refused by the guest')
+    return (await Promise.all([one, two].map((vm) => vm.look()))).map(({ guestTimeNs }) => guestTimeNs)
+  }
+
+  test(
+    'are told apart, and those of a fork hear the same at the same moments',
+    async () => {
+      const lan = network({ latency: '2ms' })
+      try {
+        const machines = [1, 2].map(() => launch({ ...options, network: lan }))
+        await (await Promise.all(machines))[0].wait('5ms')
+        const fork = await lan.fork()
+        const times = await story(lan)
+        expect(await story(fork).finally(() => fork.close())).toEqual(times)
+      } finally {
+        await lan.close()
+      }
+    },
+    HOST_TIME,
+  )
+
+  test(
+    'one that is closed, or was not heard of, ends its connections alone',
+    async () => {
+      const lan = network({ latency: '2ms' })
+      try {
+        const [one, two] = [await launch({ ...options, network: lan }), await launch({ ...options, network: lan })]
+        await expect(two.network.connect(7)).rejects.toThrow('the guest has no address that it was heard with')
+        await one.wait('5ms')
+        const [gone, kept] = [await one.network.connect(7), await two.network.connect(7)]
+        await one.close()
+        await expect(all(gone)).rejects.toThrow('the machine was closed')
+        kept.end('still there')
+        expect(String(await all(kept))).toBe('still there')
+      } finally {
+        await lan.close()
+      }
+    },
+    HOST_TIME,
+  )
 })
 
 test('a machine without a card says so', async () => {

@@ -24,8 +24,9 @@ import { hashParts } from '../../../machine/state/compare.js'
 import type { MachineState } from '../../../machine/state/machine-state.js'
 import { part, saveState, takeState } from '../../../machine/state/state-table.js'
 
-const MAC = macBytes('52:54:00:12:34:56')
-const ADDRESS = ipv4('10.0.2.15')
+/** The address of the first machine, and the fifth byte of its station; those of other machines of a network are behind it. */
+const FIRST_ADDRESS = 15
+const FIRST_MAC = 0x34
 const LARGE = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251)
 
 /** Says what it hears; what it hears first is told by COM1 where the guest has opened the connection. */
@@ -90,13 +91,16 @@ class Station implements Stateful {
   readonly tcp: TcpEndPoint
   readonly asking: TcpEndPoint
   readonly ip: Ipv4
+  private readonly address: Address
   private port = 40000
 
   constructor(
     private readonly clock: MachineClock,
     private readonly card: NetworkPort,
+    private readonly mac: Uint8Array,
     say: (text: string) => void,
   ) {
+    this.address = ipv4(`10.0.2.${FIRST_ADDRESS + mac[4] - FIRST_MAC}`)
     this.arrivals = new Arrivals(
       'station',
       clock,
@@ -122,12 +126,21 @@ class Station implements Stateful {
   ask(address: Address, port: number, text: string): void {
     const ends = {
       mac: LAN_MAC,
-      localAddress: ADDRESS,
+      localAddress: this.address,
       localPort: this.port++,
       remoteAddress: address,
       remotePort: port,
     }
     this.asking.connect(ends, ({ application }) => Object.assign(application, { text }))
+  }
+
+  /** Who is at its address: by ARP, to all. */
+  announce(): void {
+    const frame = new Uint8Array(60)
+    frame.fill(0xff, 0, 6)
+    frame.set(this.mac, 6)
+    frame.set([8, 6, 0, 1, 8, 0, 6, 4, 0, 1, ...this.mac, ...this.address, 0, 0, 0, 0, 0, 0, ...this.address], 12)
+    this.card.send(frame, this.clock.now())
   }
 
   private receive(frame: Uint8Array): void {
@@ -139,7 +152,7 @@ class Station implements Stateful {
 
   private send(datagram: Outgoing): void {
     for (const frame of this.ip.write(datagram)) {
-      frame.set(MAC, 6)
+      frame.set(this.mac, 6)
       this.card.send(frame, this.clock.now())
     }
   }
@@ -187,13 +200,21 @@ class ServerMachine implements Machine {
   private readonly station: Station
   private stopRequested = false
 
-  constructor({ nics = [], network: contents, onRequest, onOutside, onSerial, epoch = 0 }: MachineOptions) {
+  constructor({ nics = [], network: contents, onSerial, epoch = 0, ...options }: MachineOptions) {
     const { clock } = this
-    const told = { onRequest, onOutside }
-    this.network = new MachineNetwork({ nics, clock, warn: () => {}, epoch, contents, ...told })
-    this.station = new Station(clock, this.network.port(nics[0].id) as NetworkPort, (text) => {
+    const { onRequest, onOutside, trunk, onTrunk } = options
+    const told = { onRequest, onOutside, onTrunk }
+    this.network = new MachineNetwork({ nics, clock, warn: () => {}, epoch, contents, trunk, ...told })
+    const say = (text: string) => {
       for (const byte of Buffer.from(text)) onSerial?.(0, byte)
-    })
+    }
+    const [{ id, mac }] = nics
+    this.station = new Station(clock, this.network.port(id) as NetworkPort, macBytes(mac), say)
+    if (trunk) clock.timer('announcement', () => this.station.announce()).at(1e6)
+  }
+
+  idleUntil(): number {
+    return Math.max(this.time, this.clock.nextDeadline())
   }
 
   now(): number {

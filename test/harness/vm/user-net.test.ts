@@ -98,6 +98,20 @@ test('a port of the host’s leads to the guest', async () => {
   }
 })
 
+test('a guest finds a server of the host’s, or a program, at an address of its LAN', async () => {
+  const rules = `guestfwd=tcp:10.0.2.100:${port}-tcp:127.0.0.1:${port},guestfwd=tcp:10.0.2.101:${port}-cmd:head -c 5 | tr a-z A-Z`
+  const vm = await launch({ ...options, nic: `e1000,net=user,restrict=on,${rules}` })
+  try {
+    await ask(vm, '10.0.2.100', 'served')
+    await vm.serial[0].waitFor('heard served')
+    await ask(vm, '10.0.2.101', 'shout')
+    await vm.serial[0].waitFor('heard SHOUT')
+    expect((await vm.driver.run([])).hostInput).toBe(true)
+  } finally {
+    await vm.close()
+  }
+})
+
 test('a recording has all that came from there, and is replayed where there is no network', async () => {
   const record = join(folder, 'out.recording')
   const config = await machineConfig({ ...options, nic: `e1000,net=user,allow=127.0.0.1:${port}` })

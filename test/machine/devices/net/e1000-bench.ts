@@ -2,6 +2,7 @@
 import { ManualClock } from '../../../../machine/clock.js'
 import type { PhysicalMemory } from '../../../../machine/device.js'
 import { E1000 } from '../../../../machine/devices/net/e1000.js'
+import { type E1000Model, e1000 } from '../../../../machine/devices/net/e1000-models.js'
 import * as R from '../../../../machine/devices/net/e1000-registers.js'
 import { LoopbackPort } from '../../../../machine/network/port.js'
 
@@ -23,7 +24,10 @@ export class Bench {
   master = true
   readonly card: E1000
 
-  constructor(readonly port = new LoopbackPort(() => undefined)) {
+  constructor(
+    readonly port = new LoopbackPort(() => undefined),
+    model: E1000Model = e1000,
+  ) {
     this.card = new E1000({
       name: 'e1000',
       clock: this.clock,
@@ -31,8 +35,7 @@ export class Bench {
       warn: (what) => this.warnings.push(what),
       port,
       mac: MAC,
-      deviceId: 0x100e,
-      phyId2: 0x0c20,
+      model,
       pci: {
         interrupt: (level) => {
           if (level && !this.level) this.edges++

@@ -177,3 +177,32 @@ test('datagrams go out and their answers come in', () => {
   expect(answer).toMatchObject({ from: 123, to: 5000 })
   expect(Buffer.from(answer.data).toString()).toBe('now')
 })
+
+test('a server that is at an address of the LAN is there at its port alone, whatever else may go out', () => {
+  const at = ipv4('10.0.2.100')
+  const peer = new Peer({ guestForwards: [{ address: at, port: 80 }] })
+  peer.tcp({ to: 80, flags: SYN, sequence: 7 }, at)
+  expect(peer.told).toMatchObject([{ kind: 'asked', address: '10.0.2.100', port: 80 }])
+  const [{ stream }] = peer.told as { stream: number }[]
+  expect(peer.segments()).toEqual([])
+  peer.outside({ kind: 'stream-answered', stream })
+  expect(only(peer.segments())).toMatchObject({ flags: SYN | ACK, acknowledgment: 8 })
+  peer.tcp({ to: 81, flags: SYN }, at)
+  const [refusal] = peer.datagrams()
+  expect([refusal.protocol, refusal.payload[0], refusal.payload[1]]).toEqual([1, 3, 3])
+  expect(peer.told).toHaveLength(1)
+})
+
+test('a datagram comes to a guest that did not ask, and what it says to that port goes out, in a copy too', () => {
+  const peer = new Peer()
+  peer.outside({ kind: 'udp-forward', guestPort: 53, farPort: 40000, bytes: Buffer.from('who') })
+  expect(peer.answers()).toMatchObject([{ from: 40000, to: 53 }])
+  const answer = { from: 53, to: 40000, data: Buffer.from('me') }
+  for (const one of [peer, peer.copy()]) {
+    one.udp(answer)
+    expect(one.told).toMatchObject([{ kind: 'udp-out', far: '10.0.2.2', guestPort: 53, farPort: 40000 }])
+  }
+  peer.udp({ ...answer, to: 40001 })
+  peer.udp({ ...answer, from: 54 })
+  expect(peer.told).toHaveLength(1)
+})
