@@ -80,7 +80,9 @@ function registerOf(name: string, state: CpuState): bigint {
   if (general >= 0) return BigInt.asUintN(width, state.gpr[general])
   const numbered = /^r(\d+)$/.exec(lower)
   if (numbered && Number(numbered[1]) >= 8 && Number(numbered[1]) < 16) return state.gpr[Number(numbered[1])]
-  if (lower === 'rip' || lower === 'eip' || lower === 'pc') return state.rip
+  // Where the instruction is, as in QEMU's monitor.
+  if (lower === 'rip' || lower === 'eip' || lower === 'pc')
+    return BigInt.asUintN(64, state.segments[1].base + state.rip)
   if (lower === 'eflags' || lower === 'rflags') return state.rflags
   const segment = SEGMENTS.indexOf(lower)
   if (segment >= 0) return BigInt(state.segments[segment].selector)

@@ -6,7 +6,7 @@ const state = {
   gpr: [0x1234_5678_9abcn, 5n, 0n, 0n, 0x7c00n],
   rip: 0x100n,
   cr3: 0x8000n,
-  segments: [],
+  segments: [{}, { base: 0xf0000n }],
 } as never as CpuState
 const names = { state, addressOf: (symbol: string) => (symbol === 'kmain' ? 0x100000n : undefined) }
 
@@ -19,7 +19,7 @@ test.each([
   ['$eax', 0x56789abcn],
   ['$rax & 0xffff', 0x9abcn],
   ['$sp - 2', 0x7bfen],
-  ['$pc+$cr3', 0x8100n],
+  ['$pc+$cr3', 0xf8100n],
   ['kmain + 8', 0x100008n],
   ['7 % 4 ^ 1', 2n],
 ])('%s', (text, value) => {
