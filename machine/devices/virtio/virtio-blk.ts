@@ -57,6 +57,8 @@ export class VirtioBlk implements VirtioDevice {
   readonly features: number[]
   readonly configurationSize = CONFIGURATION
   private readonly configuration = new Uint8Array(CONFIGURATION)
+  /** A request's data on its way; as large as the largest so far. */
+  private data = new Uint8Array(0)
   private readonly requests: DiskRequests
 
   constructor(
@@ -163,16 +165,21 @@ export class VirtioBlk implements VirtioDevice {
   }
 
   private read({ writable }: Chain, sector: number, bytes: number): void {
-    const buffer = new Uint8Array(bytes)
+    const buffer = this.room(bytes)
     this.medium.read(sector * SECTOR, buffer)
     scatter(this.host.memory, writable, buffer)
   }
 
   private write({ readable }: Chain, sector: number, bytes: number): void {
     if (this.medium.readOnly) throw new MediumError('the medium is read-only')
-    const buffer = new Uint8Array(bytes)
+    const buffer = this.room(bytes)
     gather(this.host.memory, readable, buffer, HEADER)
     this.medium.write(sector * SECTOR, buffer)
+  }
+
+  private room(bytes: number): Uint8Array {
+    if (this.data.length < bytes) this.data = new Uint8Array(bytes)
+    return this.data.subarray(0, bytes)
   }
 
   private ranges({ readable }: Chain, isDiscard: boolean): number {
