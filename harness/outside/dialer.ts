@@ -25,16 +25,40 @@ export interface Dialer {
 /** The longest that an answer to an echo may take, s. */
 const ECHO_S = 2
 
+function programEnds(command: string): Duplex {
+  const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'] })
+  const { stdin, stdout } = child
+  const ends = new Duplex({
+    read: () => {
+      stdout.resume()
+    },
+    // A program may end without having read all, and what it has said is heard.
+    write: (bytes, _, done) => {
+      if (stdin.writable) stdin.write(bytes, () => done())
+      else done()
+    },
+    final: (done) => {
+      stdin.end()
+      done()
+    },
+    destroy: (error, done) => {
+      child.kill()
+      done(error)
+    },
+  })
+  stdin.on('error', () => {})
+  stdout.on('data', (bytes) => {
+    if (!ends.push(bytes)) stdout.pause()
+  })
+  stdout.once('end', () => ends.push(null))
+  child.once('spawn', () => ends.emit('connect'))
+  child.once('error', (error) => ends.destroy(error))
+  return ends
+}
+
 export const HOST: Dialer = {
   connect: (host, port) => connect({ host, port, allowHalfOpen: true }),
-  run(command) {
-    const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'] })
-    const ends = Duplex.from({ readable: child.stdout, writable: child.stdin })
-    child.once('spawn', () => ends.emit('connect'))
-    child.once('error', (error) => ends.destroy(error))
-    ends.once('close', () => child.kill())
-    return ends
-  },
+  run: programEnds,
   listen: () => createServer({ allowHalfOpen: true, pauseOnConnect: true }),
   datagrams: (family) => createSocket(family === 4 ? 'udp4' : 'udp6'),
   async addresses(name, family) {

@@ -80,7 +80,8 @@ export class GuestStreams {
     for (;;) {
       await this.carrier.quiet()
       if (isThere()) return
-      const now = (await driver.ask((thread) => thread.look())).guestTimeNs
+      // Of one thread alone, so that what several wait for at once is asked for in the same order in every run.
+      const now = (await this.carrier.driver.ask((thread) => thread.look())).guestTimeNs
       begin ??= now
       const left = begin + timeoutNs - now
       if (left <= 0) throw await driver.timeout(`waited ${timeoutNs / 1e9} s of guest time for ${what}`)

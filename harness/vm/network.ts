@@ -69,7 +69,8 @@ export class Network {
       throw new LaunchError(`guest '${guest}' is no address; write it as in 10.0.2.15`)
     if (!(await this.driver.ask((thread) => thread.hasNetwork())))
       throw new LaunchError("a connection needs a network card in the guest; add one as in nic: 'e1000'")
-    if (dial.isChance) await this.shared?.markHostInput()
+    // How far the other machines are when this one is told something is not the same in every run.
+    await this.shared?.markHostInput()
     const place = guest !== undefined ? { guest } : { macs: this.shared?.macsOf(this.driver) }
     const stream = this.streams.dial(port, { ...dial, ...place })
     const isDecided = () => stream.isOpen || stream.why !== undefined

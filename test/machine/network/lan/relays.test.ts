@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { ipv4 } from '../../../../machine/network/lan/addresses.js'
 import { MOST_RELAYS } from '../../../../machine/network/lan/relays.js'
 import { ACK, FIN, RST, type Segment, SYN } from '../../../../machine/network/lan/tcp-segment.js'
-import { STREAM_CREDIT } from '../../../../machine/network/outside.js'
+import { isOutsideInput, STREAM_CREDIT } from '../../../../machine/network/outside.js'
 import { Peer } from './peer.js'
 
 const FAR = ipv4('192.0.2.1')
@@ -205,4 +205,12 @@ test('a datagram comes to a guest that did not ask, and what it says to that por
   peer.udp({ ...answer, to: 40001 })
   peer.udp({ ...answer, from: 54 })
   expect(peer.told).toHaveLength(1)
+})
+
+test('what went wrong outside is input, and stands in the log', () => {
+  const note = { kind: 'outside-note', guest: '10.0.2.15', what: 'ICMP 192.0.2.1', result: 'no answer came' } as const
+  expect(isOutsideInput(note)).toBe(true)
+  const peer = new Peer()
+  peer.outside(note)
+  expect(peer.lan.log.list()).toMatchObject([{ protocol: 'refused', what: 'ICMP 192.0.2.1', result: 'no answer came' }])
 })
