@@ -1,4 +1,4 @@
-/** A CPU after RESET# and INIT# (Intel SDM vol. 3, table 10-1). */
+/** A CPU after RESET# and INIT# (Intel SDM vol. 3, table 10-1), x87 as after the FNINIT of a PC's BIOS. */
 import type { CpuState, SegmentState } from '../engine.js'
 
 const CR0_ET = 0x10n
@@ -11,8 +11,7 @@ function segment(selector: number, base: bigint, access: number): SegmentState {
 function fxsaveAtReset(): Uint8Array {
   const image = new Uint8Array(512)
   const view = new DataView(image.buffer)
-  view.setUint16(0, 0x40, true) // control word
-  view.setUint8(4, 0xff) // all registers in use, holding +0.0
+  view.setUint16(0, 0x37f, true) // control word
   view.setUint32(24, 0x1f80, true) // MXCSR
   return image
 }

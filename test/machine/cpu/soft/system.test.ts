@@ -35,6 +35,24 @@ describe.skipIf(!haveNasm)('real mode', () => {
     expect(cpu.portWrites.map(([port]) => port)).toEqual([0x11, 0x10, 0x12])
   })
 
+  test('x87 computes without FNINIT of the guest, as a PC hands it over: all masked, all registers free', () => {
+    const cpu = runReal(`
+      fnstcw [0x500]
+      fld1
+      fldz
+      fdivp st1, st0
+      fistp dword [0x504]
+      fwait
+      mov ax, [0x500]
+      out 0x10, ax
+      mov eax, [0x504]
+      out 0x11, eax`)
+    expect(cpu.portWrites).toEqual([
+      [0x10, 0x37f, 2],
+      [0x11, 0x8000_0000, 4],
+    ])
+  })
+
   test('a limit loaded in protected mode stays ("unreal mode"), across loads of the register', () => {
     const cpu = runReal(`
       lgdt [gdtr]
