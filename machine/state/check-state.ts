@@ -78,7 +78,7 @@ function isMessages(value: StateValue | undefined, cpus: number): boolean {
 
 function checkCpu(saved: CpuState, own: CpuState, where: string): void {
   const { soft: _, msrs: __, ...rest } = own
-  checkLike(saved as unknown as StateValue, rest as unknown as StateValue, where)
+  checkLike(saved as unknown as StateValue, rest as unknown as StateValue, where, false)
   for (const name of ['gpr', 'segments', 'dr'] as const)
     if (saved[name].length !== own[name].length)
       throw damaged(`${where}.${name}`, `there should be ${own[name].length}`)
@@ -91,6 +91,6 @@ function checkCpu(saved: CpuState, own: CpuState, where: string): void {
 }
 
 function checkClock({ clock }: MachineState, own: State): void {
-  checkLike(clock, own, 'clock')
+  checkLike(clock, own, 'clock', false)
   checkFields({ orders: COUNT }, clock, 'clock')
 }

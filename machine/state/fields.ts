@@ -174,20 +174,25 @@ export function checkFields(fields: { readonly [name: string]: Check }, state: S
  * Throws a SnapshotError where a saved state is of another build than one that the device itself gives: a field is
  * missing, or of another type. Lists and lengths are the device's own matter.
  */
-export function checkLike(saved: StateValue | undefined, own: StateValue | undefined, where: string): void {
-  // What may be nothing may be something else, too: the device looks.
-  if (own === null || own === undefined || saved === null) return
+export function checkLike(
+  saved: StateValue | undefined,
+  own: StateValue | undefined,
+  where: string,
+  /** What may be nothing may be something else, too: the device looks. */
+  mayBeNothing = true,
+): void {
+  if (own === null || own === undefined || (saved === null && mayBeNothing)) return
   if (kind(saved) !== kind(own)) throw damaged(where, `it should be ${kind(own)}`)
   if (typeof saved === 'number' && Number.isNaN(saved)) throw damaged(where, 'it is no number')
   if (Array.isArray(own)) {
     for (const [i, one] of (saved as StateValue[]).entries())
-      checkLike(one, own[Math.min(i, own.length - 1)], `${where}.${i}`)
+      checkLike(one, own[Math.min(i, own.length - 1)], `${where}.${i}`, mayBeNothing)
   } else if (isRecord(own)) {
     for (const [name, value] of Object.entries(own)) {
       if (value === null || value === undefined) continue
       const one = (saved as State)[name]
       if (one === undefined) throw damaged(`${where}.${name}`, 'it is missing')
-      checkLike(one, value, `${where}.${name}`)
+      checkLike(one, value, `${where}.${name}`, mayBeNothing)
     }
   }
 }

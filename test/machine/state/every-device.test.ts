@@ -402,6 +402,25 @@ describe('a machine that is saved goes on in another as it would have itself', (
     copy.pc.close()
   })
 
+  test('nothing in place of a CPU, of its registers or of the clock is refused by name', () => {
+    const machine = barePc()
+    const saved = save(machine)
+    const spoiled: [string, (state: MachineState) => void][] = [
+      ['cpu0', (state) => Object.assign(state.cpus, { 0: null })],
+      ['cpu0.gpr', ({ cpus }) => Object.assign(cpus[0], { gpr: null })],
+      ['cpu0.gpr.3', ({ cpus }) => Object.assign(cpus[0].gpr, { 3: null })],
+      ['cpu0.segments.1', ({ cpus }) => Object.assign(cpus[0].segments, { 1: null })],
+      ['cpu0.fxsave', ({ cpus }) => Object.assign(cpus[0], { fxsave: null })],
+      ['clock', (state) => Object.assign(state, { clock: null })],
+    ]
+    for (const [where, spoil] of spoiled) {
+      const state = structuredClone(saved)
+      spoil(state)
+      expect(() => machine.pc.load(state), where).toThrow(`the snapshot is damaged at ${where}: it should be`)
+    }
+    machine.pc.close()
+  })
+
   test('no device of the table that has a state is left out', () => {
     const { pc } = barePc()
     const covered = Object.values(CASES).flatMap(({ devices }) => devices)
