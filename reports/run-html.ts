@@ -1,6 +1,7 @@
 /** A run as one HTML file: a list with filters; in each test its errors, pictures to compare, recordings and history. */
-import { type History, historyLines, historyOf } from './history.js'
+
 import { type Html, html, raw } from './html.js'
+import { type History, historyLines, historyOf } from './matrix/history.js'
 import { EmbeddedFiles } from './page-data.js'
 import { pageScript, pageStyle } from './page-files.js'
 import {

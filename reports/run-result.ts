@@ -3,7 +3,7 @@
  * beside it and are named by path; in memory, and in a page, a file may carry its bytes.
  */
 import { z } from 'zod'
-import { ResultFormatError } from './matrix-result.js'
+import { ResultFormatError } from './matrix/matrix-result.js'
 import { schemaWords } from './schema-words.js'
 
 export const RUN_VERSION = 1

@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, readFileSync, renameSync, statSync } from 'no
 import { basename, join } from 'node:path'
 import { writeOutputFile } from '../machine/host/output-file.js'
 import { makeFolder } from './make-folder.js'
-import type { Cell, Screenshot } from './matrix-result.js'
+import type { Cell, Screenshot } from './matrix/matrix-result.js'
 
 const SCREENSHOTS = 'screenshots'
 /** What a file names as its screenshots is read from where they are written, and from nowhere else. */

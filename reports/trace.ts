@@ -3,7 +3,7 @@
  * of every event; each screen once, by its hash.
  */
 import { z } from 'zod'
-import { ResultFormatError } from './matrix-result.js'
+import { ResultFormatError } from './matrix/matrix-result.js'
 import { schemaWords } from './schema-words.js'
 
 export const TRACE_VERSION = 1

@@ -1,7 +1,7 @@
 /** Figures in words, the same in every renderer. */
 import type { UnhandledAccess } from '../machine/report.js'
-import type { Cell, MatrixResult } from './matrix-result.js'
-import { countOf } from './matrix-result.js'
+import type { Cell, MatrixResult } from './matrix/matrix-result.js'
+import { countOf } from './matrix/matrix-result.js'
 
 /** Milliseconds as `850 ms`, `12.3 s`, `2 min 5 s`. */
 export function duration(ms: number): string {

@@ -6,7 +6,14 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import { FirmwareMissingError, findFirmware } from '../../machine/firmware/find-firmware.js'
-import type { Cell, Evidence, GuestRow, LevelResult, MatrixResult, MediumHash } from '../../reports/matrix-result.js'
+import type {
+  Cell,
+  Evidence,
+  GuestRow,
+  LevelResult,
+  MatrixResult,
+  MediumHash,
+} from '../../reports/matrix/matrix-result.js'
 import { driveMedia, firmwarePaths, type MachineConfig } from '../config/machine-config.js'
 import { toFailPatterns, toPhasePatterns } from '../keys/patterns.js'
 import { matrixColumn, readGuest } from '../options/read-options.js'

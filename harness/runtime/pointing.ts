@@ -2,10 +2,10 @@
 import type { Area } from '../picture/compare-pictures.js'
 import { findText } from '../picture/screen-reading.js'
 import { Pointer } from './pointer.js'
-import type { SampledDisplay } from './sampled-display.js'
 import { StepFailed } from './steps.js'
 import type { Typist } from './typist.js'
-import type { WatchedScreen } from './watched-screen.js'
+import type { SampledDisplay } from './watches/sampled-display.js'
+import type { WatchedScreen } from './watches/watched-screen.js'
 
 export class Pointing {
   private readonly pointer: Pointer

@@ -19,15 +19,15 @@ import {
   type WorkerStart,
 } from '../protocol/messages.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
-import { DebugGate } from './debug-gate.js'
-import { answerDebug } from './debug-questions.js'
-import { DebuggedMachine } from './debugged-machine.js'
-import { LiveMonitor } from './live-monitor.js'
+import { DebugGate } from './debug/debug-gate.js'
+import { answerDebug } from './debug/debug-questions.js'
+import { DebuggedMachine } from './debug/debugged-machine.js'
+import { LiveMonitor } from './debug/live-monitor.js'
+import { DebugError } from './debug/stop-points.js'
 import { Lockstep } from './lockstep.js'
 import { OutsideGate } from './outside-gate.js'
-import { RecordedMachine, Recorder, recordableConfig } from './recorder.js'
+import { RecordedMachine, Recorder, recordableConfig } from './recordings/recorder.js'
 import { Runner } from './runner.js'
-import { DebugError } from './stop-points.js'
 
 const host = parentPort as MessagePort
 let start: WorkerStart

@@ -1,6 +1,7 @@
 /** What changed from run to run, the newest first; a run's commit is its anchor. */
-import { changesSummary } from '../compare-matrix.js'
+
 import { html } from '../html.js'
+import { changesSummary } from '../matrix/compare-matrix.js'
 import { changeList, changesOf } from './compare-page.js'
 import { minute, page } from './layout.js'
 import type { SiteModel, SiteRun } from './site-model.js'

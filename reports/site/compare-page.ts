@@ -1,7 +1,8 @@
 /** Two runs side by side. Without scripts it shows the last two; with them any two can be chosen. */
-import { type Change, changesSummary, compareMatrix } from '../compare-matrix.js'
+
 import { type Html, html } from '../html.js'
-import type { Cell } from '../matrix-result.js'
+import { type Change, changesSummary, compareMatrix } from '../matrix/compare-matrix.js'
+import type { Cell } from '../matrix/matrix-result.js'
 import { scriptJson } from '../page-data.js'
 import { guestHref, minute, page, shot } from './layout.js'
 import type { SiteModel, SiteRun } from './site-model.js'

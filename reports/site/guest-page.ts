@@ -1,8 +1,8 @@
 /** A guest's page: on each engine its screens as a film strip, its levels, what it touched, and all that it did before. */
 import { type Html, html } from '../html.js'
-import { accesses, warnings } from '../matrix-html.js'
-import { type LevelResult, standingOf } from '../matrix-result.js'
-import type { Measurement } from '../measurement.js'
+import { accesses, warnings } from '../matrix/matrix-html.js'
+import { type LevelResult, standingOf } from '../matrix/matrix-result.js'
+import type { Measurement } from '../matrix/measurement.js'
 import { count, duration, exitName, guestTime } from '../words.js'
 import { wants } from './index-page.js'
 import { mark, minute, page, reached, shot } from './layout.js'

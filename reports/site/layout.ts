@@ -1,6 +1,6 @@
 /** What the pages of the site share: head, navigation, pieces of the table. */
 import { type Html, html } from '../html.js'
-import { type Cell, type LevelResult, standingOf } from '../matrix-result.js'
+import { type Cell, type LevelResult, standingOf } from '../matrix/matrix-result.js'
 import { progress } from '../words.js'
 import type { SiteModel } from './site-model.js'
 

@@ -1,7 +1,7 @@
 /** What the pages of the site show: guests with what they reached last on each engine, what they did before, and the runs. */
-import { type Change, compareMatrix } from '../compare-matrix.js'
-import type { Cell, GuestRow, MatrixResult } from '../matrix-result.js'
-import { byDate, type Measurement, measurementKey } from '../measurement.js'
+import { type Change, compareMatrix } from '../matrix/compare-matrix.js'
+import type { Cell, GuestRow, MatrixResult } from '../matrix/matrix-result.js'
+import { byDate, type Measurement, measurementKey } from '../matrix/measurement.js'
 
 export interface SiteRun {
   id: string

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Guest, guestMachine, loadGuest } from '../../harness/guest/guest.js'
 import { runCell } from '../../harness/guest/matrix-run.js'
-import type { Cell } from '../../reports/matrix-result.js'
+import type { Cell } from '../../reports/matrix/matrix-result.js'
 import { noFirmware } from '../firmware-here.js'
 
 const QUICK = ['freedos', 'elks', 'kolibri', 'memtest86plus-ia32', 'grub-rescue-disk', 'test-kernel', 'test-floppy']

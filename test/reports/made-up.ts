@@ -1,5 +1,5 @@
 /** Measurements that nobody took, by a seed: for how the site stands up to many. The site says that they are made up. */
-import type { Measurement } from '../../reports/measurement.js'
+import type { Measurement } from '../../reports/matrix/measurement.js'
 
 /** A PNG of one pixel. */
 const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { html, raw } from '../../reports/html.js'
-import { renderMatrixHtml } from '../../reports/matrix-html.js'
-import { renderMatrixMarkdown } from '../../reports/matrix-markdown.js'
+import { renderMatrixHtml } from '../../reports/matrix/matrix-html.js'
+import { renderMatrixMarkdown } from '../../reports/matrix/matrix-markdown.js'
 import {
   cellId,
   cellIn,
@@ -13,9 +13,9 @@ import {
   measuredFirst,
   parseMatrix,
   ResultFormatError,
-} from '../../reports/matrix-result.js'
+} from '../../reports/matrix/matrix-result.js'
+import { writeMatrix } from '../../reports/matrix/write-matrix.js'
 import { accessName, count, duration, exitName, progress, summary } from '../../reports/words.js'
-import { writeMatrix } from '../../reports/write-matrix.js'
 import { PIXEL, sampleMatrix } from './sample.js'
 
 describe('the result model', () => {

@@ -1,5 +1,5 @@
 /** A small matrix with one cell of each kind, for the renderers' tests. */
-import type { MatrixResult } from '../../reports/matrix-result.js'
+import type { MatrixResult } from '../../reports/matrix/matrix-result.js'
 
 /** A PNG of one pixel. */
 export const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='

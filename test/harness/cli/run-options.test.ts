@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { launchOptions } from '../../../harness/cli/codegen.js'
 import {
   type Act,
   checkBootOrder,
@@ -8,6 +7,7 @@ import {
   parseRun,
   type RunFlags,
 } from '../../../harness/cli/run-options.js'
+import { launchOptions } from '../../../harness/cli/verbs/codegen.js'
 
 const MIB = 1 << 20
 

@@ -7,7 +7,7 @@ import { file } from '../../../harness/guest/guest-media.js'
 import { inParallel, matrixResult, runCell } from '../../../harness/guest/matrix-run.js'
 import { any, exit, serial, text } from '../../../harness/vm/conditions.js'
 import { BIOS_FILE, VGA_BIOS_FILE } from '../../../machine/firmware/find-firmware.js'
-import { parseMatrix } from '../../../reports/matrix-result.js'
+import { parseMatrix } from '../../../reports/matrix/matrix-result.js'
 import { compiledFakeMachine } from '../compiled.js'
 
 let fake: string

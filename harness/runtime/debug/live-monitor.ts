@@ -1,0 +1,244 @@
+/** A monitor in the machine's thread: looks at the machine, and acts on it as a person would, in QEMU's words. */
+import { LOG_ITEMS, LogError, logHelp } from '../../../machine/debug/machine-log.js'
+import {
+  type Command,
+  carryOut,
+  type Monitored,
+  monitor,
+  monitorHelp,
+  monitorNames,
+} from '../../../machine/debug/monitor.js'
+import type { State } from '../../../machine/device.js'
+import type { InputEvent } from '../../../machine/input.js'
+import type { Machine } from '../../../machine/machine.js'
+import { filesOf, type MachineState } from '../../../machine/state/machine-state.js'
+import { SnapshotError } from '../../../machine/state/snapshot-error.js'
+import { itemsOf } from '../../config/log-file.js'
+import { keyCode } from '../../keys/keys.js'
+import { nearest } from '../../words/nearest.js'
+
+/** What it may do beside. */
+export interface MonitorHands {
+  input(event: InputEvent): void
+  /** What the machine's holder knows of the guest. */
+  save(): State
+  load(state: State): void
+  /** The machine stands still until `resume`. */
+  pause(): void
+  /** False: a debugger holds it. */
+  resume(): boolean
+  isPaused(): boolean
+  history(): string
+  /** Files of a state are to be open from now on, or need not be any more; or the machine goes on from it. */
+  files(what: 'kept' | 'forgotten' | 'stood-on', files: readonly number[]): void
+}
+
+interface Kept {
+  state: MachineState
+  holder: State
+  ns: number
+  instructions: number
+}
+
+/** Snapshots that one machine keeps by name. */
+const MOST_SNAPSHOTS = 32
+const MOST_KEYS = 16
+const COMMANDS: readonly Command<LiveMonitor>[] = [
+  { names: ['help', '?'], help: 'this list', run: () => monitorHelp(COMMANDS) },
+  { names: ['info status'], help: 'whether the machine runs', run: (own) => own.status() },
+  { names: ['info snapshots'], help: 'what savevm has kept', run: (own) => own.snapshots() },
+  { names: ['info history'], help: 'how far a debugger can go back', run: (own) => `${own.hands.history()}\n` },
+  { names: ['stop', 's'], help: 'the machine stands still', run: (own) => own.quiet(() => own.hands.pause()) },
+  {
+    names: ['cont', 'c'],
+    help: 'it goes on',
+    run: (own) => (own.hands.resume() ? '' : 'gdb holds the machine; let it go on there\n'),
+  },
+  {
+    names: ['system_reset'],
+    help: 'the reset button',
+    run: (own) => own.quiet(() => own.hands.input({ kind: 'reset' })),
+  },
+  {
+    names: ['system_powerdown'],
+    help: 'the power button',
+    run: (own) => own.quiet(() => own.hands.input({ kind: 'power-button' })),
+  },
+  {
+    names: ['sendkey'],
+    parameters: 'KEYS',
+    help: 'presses keys together, as in sendkey ctrl-alt-delete',
+    run: (own, _cpu, keys) => own.sendKeys(keys),
+  },
+  {
+    names: ['mouse_move'],
+    parameters: 'DX DY [DZ]',
+    help: 'moves the mouse',
+    run: (own, _cpu, text) => own.moveMouse(text),
+  },
+  {
+    names: ['mouse_button'],
+    parameters: 'STATE',
+    help: "the mouse's buttons: 1 left, 2 right, 4 middle",
+    run: (own, _cpu, text) => own.pressMouse(text),
+  },
+  {
+    names: ['savevm', 'snapshot'],
+    parameters: 'TAG',
+    help: 'keeps the machine as it is, as long as it lives',
+    run: (own, _cpu, tag) => own.keep(tag),
+  },
+  { names: ['loadvm'], parameters: 'TAG', help: 'goes back to it', run: (own, _cpu, tag) => own.goBack(tag) },
+  { names: ['delvm'], parameters: 'TAG', help: 'forgets it', run: (own, _cpu, tag) => own.forget(tag) },
+  {
+    names: ['log'],
+    parameters: 'ITEMS',
+    help: `what is logged from now on: ${LOG_ITEMS.map(({ names }) => names[0]).join(',')} or none`,
+    run: (own, _cpu, items) => own.logItems(items),
+  },
+]
+
+export class LiveMonitor {
+  private readonly kept = new Map<string, Kept>()
+
+  constructor(
+    private readonly machine: Machine,
+    readonly hands: MonitorHands,
+  ) {}
+
+  /** The answer to a line, with its end; nothing where all is well and there is nothing to say. */
+  answer(line: string, cpu = 0): string {
+    const { machine } = this
+    const target = machine.debugTarget
+    const text = line.trim().replace(/\s+/g, ' ')
+    if (text === '') return ''
+    if (!target) return 'this machine cannot be looked at\n'
+    if (!(cpu >= 0 && cpu < target.cpus)) return `there is no CPU ${cpu}\n`
+    const looked: Monitored = {
+      target,
+      report: () => machine.report(),
+      now: () => machine.now(),
+      instructions: () => machine.instructions(),
+      parts: () => machine.parts?.(),
+      port: (address, size, value) => this.port(address, size, value),
+    }
+    try {
+      return carryOut(COMMANDS, this, text, cpu) ?? monitor(looked, text, cpu) ?? unknown(text)
+    } catch (error) {
+      if (error instanceof SnapshotError || error instanceof LogError || error instanceof MonitorError)
+        return `${error.message}\n`
+      throw error
+    }
+  }
+
+  quiet(act: () => void): string {
+    act()
+    return ''
+  }
+
+  status(): string {
+    return `VM status: ${this.hands.isPaused() ? 'paused' : 'running'}\n`
+  }
+
+  private port(address: number, size: 1 | 2 | 4, value?: number): number {
+    const { machine } = this
+    if (!machine.port || !machine.debugTarget)
+      throw new MonitorError('ports cannot be touched while the machine is recorded')
+    let answer = 0
+    machine.debugTarget.act(() => {
+      answer = machine.port?.(address, size, value) ?? 0
+    })
+    return answer
+  }
+
+  sendKeys(text: string): string {
+    const [keys = '', hold] = text.split(' ')
+    const names = keys.split('-').filter((name) => name !== '')
+    if (names.length === 0 || names.length > MOST_KEYS || (hold !== undefined && !/^\d+$/.test(hold)))
+      return 'sendkey wants keys, as in sendkey ctrl-alt-delete\n'
+    let codes: string[]
+    try {
+      codes = names.map((name) => keyCode(name))
+    } catch (error) {
+      return `${(error as Error).message}\n`
+    }
+    for (const code of codes) this.hands.input({ kind: 'key', code, down: true })
+    for (const code of codes.reverse()) this.hands.input({ kind: 'key', code, down: false })
+    return ''
+  }
+
+  moveMouse(text: string): string {
+    const numbers = text.split(' ')
+    if (numbers.length < 2 || numbers.length > 3 || !numbers.every((one) => /^-?\d{1,5}$/.test(one)))
+      return 'mouse_move wants two numbers, as in mouse_move 10 -5\n'
+    const [dx, dy, dz = 0] = numbers.map(Number)
+    return this.quiet(() => this.hands.input({ kind: 'mouse', dx, dy, dz, buttons: 0 }))
+  }
+
+  pressMouse(text: string): string {
+    if (!/^[0-7]$/.test(text)) return 'mouse_button wants 0 to 7: 1 left, 2 right, 4 middle\n'
+    return this.quiet(() => this.hands.input({ kind: 'mouse', dx: 0, dy: 0, dz: 0, buttons: Number(text) }))
+  }
+
+  keep(tag: string): string {
+    if (!/^[\w.-]{1,64}$/.test(tag)) return 'savevm wants a name, as in savevm before\n'
+    if (!this.kept.has(tag) && this.kept.size >= MOST_SNAPSHOTS)
+      return `there are ${MOST_SNAPSHOTS} snapshots; forget one by delvm\n`
+    const { machine, hands } = this
+    const kept = {
+      state: machine.save(),
+      holder: hands.save(),
+      ns: machine.now(),
+      instructions: machine.instructions(),
+    }
+    const files = filesOf(kept.state)
+    hands.files('kept', files)
+    hands.files('stood-on', files)
+    const before = this.kept.get(tag)
+    if (before) hands.files('forgotten', filesOf(before.state))
+    this.kept.set(tag, kept)
+    return ''
+  }
+
+  goBack(tag: string): string {
+    const kept = this.kept.get(tag)
+    if (!kept) return `there is no snapshot '${tag}'; 'info snapshots' lists them\n`
+    this.machine.load(kept.state)
+    this.hands.load(kept.holder)
+    this.hands.files('stood-on', filesOf(kept.state))
+    if (this.machine.debugTarget) this.machine.debugTarget.touched = true
+    return ''
+  }
+
+  forget(tag: string): string {
+    const kept = this.kept.get(tag)
+    if (!kept) return `there is no snapshot '${tag}'\n`
+    this.kept.delete(tag)
+    this.hands.files('forgotten', filesOf(kept.state))
+    return ''
+  }
+
+  snapshots(): string {
+    const lines = [...this.kept].map(
+      ([tag, { ns, instructions }]) => `${tag.padEnd(24)}${(ns / 1e9).toFixed(3)} s, ${instructions} instructions\n`,
+    )
+    return lines.join('') || 'there is no snapshot; savevm TAG keeps one\n'
+  }
+
+  logItems(items: string): string {
+    const { log } = this.machine
+    if (items === '' || items === 'help') return logHelp()
+    if (!log) return 'this machine has no log\n'
+    return this.quiet(() => log.set(itemsOf(items)))
+  }
+}
+
+/** What a person asked for and cannot have; one sentence. */
+class MonitorError extends Error {}
+
+function unknown(text: string): string {
+  const names = [...COMMANDS.flatMap(({ names }) => names), ...monitorNames()]
+  const words = text.split(' ').slice(0, text.startsWith('info ') ? 2 : 1)
+  const near = nearest(words.join(' '), names)
+  return `there is no monitor command '${text.slice(0, 80)}'; ${near ? `did you mean '${near}'? ` : ''}'help' lists them\n`
+}

@@ -1,0 +1,39 @@
+/**
+ * Watches for guests that hang for good: they go round a loop that changes nothing, with interrupts disabled, as where a
+ * lock is taken twice. Looked at at whole half seconds of guest time, so that the verdict comes at the same frame in every run.
+ */
+import type { Machine } from '../../../machine/machine.js'
+
+/** Guest time between two looks, ns. */
+const INTERVAL = 0.5e9
+/** Looks in a row that found it so, after one when it had still worked: a device that writes to memory may end such a loop. */
+const ENOUGH = 2
+
+export class HangWatch {
+  private next = 0
+  private asked = false
+  private found = 0
+
+  constructor(private readonly machine: Pick<Machine, 'now' | 'suspectStuck' | 'isStuck'>) {}
+
+  /** At a frame. True: nothing more is to be expected of the guest. */
+  atFrame(): boolean {
+    const now = this.machine.now()
+    if (this.asked) {
+      this.found = this.machine.isStuck() ? this.found + 1 : 0
+      this.asked = false
+    }
+    if (now >= this.next || this.next > now + INTERVAL) {
+      this.next = (Math.floor(now / INTERVAL) + 1) * INTERVAL
+      this.machine.suspectStuck()
+      this.asked = true
+    }
+    return this.found >= ENOUGH
+  }
+
+  /** Something came from outside, or the machine is another one. */
+  forget(): void {
+    this.found = 0
+    this.asked = false
+  }
+}

@@ -1,0 +1,156 @@
+/** `run --monitor`, `run --qmp` and `bootwright monitor`. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { noFirmware } from '../../../firmware-here.js'
+import { programFloppy } from '../../boot-programs.js'
+import { bootwright } from '../command.js'
+import { inProcess } from '../in-process.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'bootwright-monitor-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const floppy = join(folder, 'echo.img')
+writeFileSync(floppy, programFloppy('echo'))
+const socket = join(folder, 'monitor.sock')
+const json = join(folder, 'qmp.sock')
+const serial = join(folder, 'serial.txt')
+
+/** Sends lines, each when the one before was answered, and gives the answers. */
+function talk(path: string, lines: readonly string[], ends: RegExp): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const answers: string[] = []
+    let heard = ''
+    let next = 0
+    const client = connect(path)
+    client.setEncoding('utf8')
+    client.on('error', reject)
+    client.on('data', (text) => {
+      heard += text
+      if (!ends.test(heard)) return
+      answers.push(heard.replace(ends, ''))
+      heard = ''
+      if (next < lines.length) client.write(`${lines[next++]}\n`)
+      else client.end()
+    })
+    client.on('close', () => resolve(answers.slice(1)))
+  })
+}
+
+const PROMPT = /\(qemu\) $/
+const LINE = /\r\n$/
+
+async function untilEcho(text: string): Promise<void> {
+  while (!readFileSync(serial, 'utf8').includes(text)) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+test.skipIf(noFirmware !== undefined)(
+  'a running machine is looked at, typed to, stopped, kept, and ended, by lines and by JSON',
+  async () => {
+    let used: Promise<void> | undefined
+    const use = async () => {
+      await untilEcho('>')
+      const [status, pic, registers, ports, keys, wrong] = await talk(
+        socket,
+        ['info status', 'info pic', 'info registers', 'i/b 0x60', 'sendkey a', 'info blcok'],
+        PROMPT,
+      )
+      expect(status).toBe('VM status: running\n')
+      expect(pic).toMatch(/ioapic: irr=.*\n {2}pin 0 [\s\S]*pic0: irr=\w\w imr=b8 isr=\w\w hprio=0 irq_base=08/)
+      expect(registers).toMatch(/^\nCPU#0\nEAX=\w{8} EBX=\w{8} ECX=\w{8} EDX=\w{8}\n/)
+      expect(ports).toMatch(/^portb\[0x0060\] = 0x\w\w\n$/)
+      expect(keys).toBe('')
+      expect(wrong).toBe("there is no monitor command 'info blcok'; did you mean 'info block'? 'help' lists them\n")
+      await untilEcho('>a')
+      const shot = join(folder, 'screen.ppm')
+      const answers = await talk(
+        socket,
+        [
+          'stop',
+          'info status',
+          'savevm before',
+          'info snapshots',
+          'cont',
+          `screendump ${shot}`,
+          'x/2xb 0x7dfe',
+          'p/d 6*7',
+        ],
+        PROMPT,
+      )
+      expect(answers.slice(0, 2)).toEqual(['', 'VM status: paused\n'])
+      expect(answers[3]).toMatch(/^before +\d+\.\d+ s, \d+ instructions\n$/)
+      expect(answers.slice(4)).toEqual(['', '', '0000000000007dfe: 0x55 0xaa\n', '42\n'])
+      expect(readFileSync(shot).subarray(0, 15).toString()).toBe('P6\n720 400\n255\n')
+      const asked = await bootwright(['monitor', `unix:${socket}`, 'x/2xb', '0x7dfe'])
+      expect(asked).toMatchObject({ code: 0, stdout: '0000000000007dfe: 0x55 0xaa\n' })
+      const tree = await talk(socket, ['info mtree', 'info pci', 'info qtree i8042', 'info irq', 'info block'], PROMPT)
+      expect(tree[0]).toMatch(/address-space: memory\n[\s\S]*address-space: I\/O\n[\s\S]*\(i\/o\): 8259 master/)
+      expect(tree[1]).toMatch(/Bus {2}0, device {3}0, function 0:\n {4}Host bridge: PCI device 8086:1237\n/)
+      expect(tree[2]).toMatch(/^dev: i8042, id "i8042"\n {2}\w+/)
+      expect(tree[4]).toContain('floppy0: 737280 bytes')
+      const ask = (execute: string, more = {}) => JSON.stringify({ execute, ...more })
+      const replies = await talk(
+        json,
+        [
+          ask('qmp_capabilities'),
+          ask('query-status', { id: 7 }),
+          ask('human-monitor-command', { arguments: { 'command-line': 'p/x 255' } }),
+          ask('nonsense'),
+          'no json',
+          ask('quit'),
+        ],
+        LINE,
+      )
+      expect(replies.map((one) => JSON.parse(one))).toEqual([
+        { return: {} },
+        { return: { running: true, singlestep: false, status: 'running' }, id: 7 },
+        { return: '0xff\r\n' },
+        { error: { class: 'CommandNotFound', desc: 'The command nonsense has not been found' } },
+        { error: { class: 'GenericError', desc: 'this is no JSON' } },
+        { return: {} },
+      ])
+    }
+    const ended = await bootwright(
+      [
+        'run',
+        '--floppy',
+        floppy,
+        '--monitor',
+        `unix:${socket}`,
+        '-qmp',
+        `unix:${json},server,nowait`,
+        '--serial',
+        serial,
+      ],
+      {
+        onOutput: (text, signal) => {
+          if (!text.includes('QMP: unix:')) return
+          used ??= use().catch((error) => {
+            signal('SIGKILL')
+            throw error
+          })
+        },
+      },
+    )
+    await used
+    expect(ended).toMatchObject({ code: 0 })
+    expect(ended.stderr).toContain("ended by the monitor's quit")
+  },
+  120_000,
+)
+
+test.each([
+  [
+    ['run', '--floppy', floppy, '--monitor', 'x'],
+    "--monitor 'x' is no place for a monitor; give unix:PATH, :PORT or stdio",
+  ],
+  [['run', '--floppy', floppy, '--monitor', 'stdio', '--serial', 'stdio'], '--serial stdio both want standard output'],
+  [['run', '--floppy', floppy, '--monitor', 'stdio', '--qmp', 'stdio'], '--monitor and --qmp are both stdio'],
+  [['run', '--floppy', floppy, '--monitor', 'unix:/nowhere/m'], "--monitor: there can be no socket at '/nowhere/m' (E"],
+  [['monitor', `unix:${join(folder, 'none')}`, 'help'], 'nobody answers at unix:'],
+])('%j is refused in a sentence', async (args, sentence) => {
+  const ended = await inProcess(args)
+  expect(ended.stderr).toContain(sentence)
+  expect(ended.code).toBeGreaterThan(0)
+})
