@@ -50,7 +50,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
       })
         .trim()
         .split('\n')
-    expect(complete('co')).toEqual(['codegen', 'coverage', 'completion'])
+    expect(complete('co')).toEqual(['compare', 'codegen', 'coverage', 'completion'])
     expect(complete('run', '--until-t')).toEqual(['--until-text', '--until-time'])
     expect(complete('run', '--engine', '')).toEqual(['auto', 'kvm', 'soft'])
     expect(complete('run', 'freed')).toEqual(['freedos', 'freedos-cd', 'freedos-installer'])
