@@ -30,7 +30,7 @@ import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
 import { describeExit } from '../words/exit-words.js'
 import { whereWords } from '../words/place-words.js'
-import { requestWords } from '../words/request-words.js'
+import { requestWords, tellingRequests } from '../words/request-words.js'
 import { DebugError, StopPoints } from './debug/stop-points.js'
 import { FirmwareAccesses } from './firmware-accesses.js'
 import { GuestOutput, type OutputHooks } from './guest-output.js'
@@ -279,7 +279,7 @@ export class Runner {
       unhandled: this.firmware.others(report.unhandled),
       unhandledByFirmware: this.firmware.own(),
       mediaFailures: [...(this.hooks.mediaFailures?.() ?? [])],
-      requests: this.machine.requests().slice(-LAST_LINES),
+      requests: tellingRequests(this.machine.requests(), LAST_LINES),
       ...(departures && { departures: departures.length }),
       ...(this.phases.reached.length > 0 && { phases: [...this.phases.reached] }),
     }

@@ -7,7 +7,7 @@ import type { Warning } from '../../machine/warnings.js'
 import { printable } from '../../reports/printable.js'
 import type { Look, PhaseReached, RunResult } from '../protocol/script.js'
 import { frameWords, placeWords } from './place-words.js'
-import { requestWords } from './request-words.js'
+import { requestWords, tellingRequests } from './request-words.js'
 
 export type Evidence = Look & Partial<Pick<RunResult, 'exit'>>
 
@@ -38,7 +38,7 @@ export function evidence(result: Evidence, picture = '--screenshot F.png shows i
   if (result.requests && result.requests.length > 0)
     lines.push(
       'asked of the LAN:',
-      ...result.requests.slice(-10).map((one) => indent(`${seconds(one.time)} ${requestWords(one)}`)),
+      ...tellingRequests(result.requests, 10).map((one) => indent(`${seconds(one.time)} ${requestWords(one)}`)),
     )
   if (result.mediaFailures.length > 0)
     lines.push('media that failed under the guest:', ...result.mediaFailures.map(indent))
