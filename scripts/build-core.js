@@ -42,7 +42,6 @@ const OPTIONS = [
   '--runtime',
   'stub',
   '--importMemory',
-  '--exportTable',
   '--memoryBase',
   '65536',
   // Pages at least; the arena that is handed in has many more.

@@ -30,6 +30,7 @@ import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import { type BreakpointCore, Breakpoints } from './breakpoints.js'
 import { CoreState, type StateCore } from './core-state.js'
 import { Jit, type JitCore, jitThreshold } from './jit/jit.js'
+import { RegionTable } from './jit/region-table.js'
 import * as at from './layout.js'
 import { type ProcessorCore, Processors } from './processors.js'
 import { TurnCuts } from './turn-cuts.js'
@@ -161,7 +162,9 @@ export class SoftEngine implements Engine {
     jit = jitThreshold(),
   ) {
     const model = parseCpu(cpu)
+    const regions = new RegionTable()
     const host = {
+      enterRegion: regions.enter,
       unwind: () => {
         throw UNWIND
       },
@@ -211,7 +214,7 @@ export class SoftEngine implements Engine {
     this.state = new CoreState(memory, this.core)
     this.breakpoints = new Breakpoints(this.core)
     this.core.initialize()
-    this.jit = new Jit(memory, this.core, jit)
+    this.jit = new Jit(memory, this.core, regions, jit)
     this.setModel(model)
     this.processors = new Processors(memory, this.core, cpus)
     this.processors.reset()

@@ -26,6 +26,8 @@
 @external("host", "told") export declare function told(what: u32, value: u64, more: u32): void
 /** The instructions in `bytes` bytes from this linear address on have been executed for the first time, or since code was decoded anew. */
 @external("host", "executed") export declare function executed(linear: u64, bytes: u32): void
+/** Enters the region that stands at `index` of the table of regions; the rest is as in `runRegion()`. */
+@external("host", "enterRegion") export declare function enterRegion(entry: u32, page: u64, left: i32, end: u64, index: u32): usize
 /** Blocks wait in JIT_QUEUE to be compiled. */
 @external("host", "compile") export declare function compile(): void
 /** Many exceptions were taken, which may have taken the host long. */

@@ -222,7 +222,7 @@ function scalar(size: Size): Emit {
       }
       code.op(OP.i32And, OP.i32Or)
     }
-    code.op(OP.i32And).if()
+    code.op(OP.i32And).likely().if()
     frame.storePart(op.reg, size, () => code.get(r))
     code.op(OP.else)
     frame.call()
@@ -243,7 +243,7 @@ function scalarRoot(size: Size): Emit {
     pushPlain(e)
     pushNoDenormal(e, size, b)
     pushScalarWithin(e, size, r, 0n, LANES[size].infinity)
-    code.op(OP.i32And, OP.i32And).if()
+    code.op(OP.i32And, OP.i32And).likely().if()
     frame.storePart(op.reg, size, () => code.get(r))
     code.op(OP.else)
     frame.call()
@@ -271,7 +271,7 @@ function order(size: Size): Emit {
       pushScalarWithin(e, size, value, 0n, LANES[size].infinity + 1n)
       code.op(OP.i32And)
     }
-    code.op(OP.i32And).if()
+    code.op(OP.i32And).likely().if()
     code.get(a).op(of).get(b).op(of, equal).set(same)
     // Flags as `setArithFlags()` of the core writes them: ZF or CF alone, or none.
     frame.storePart(at.LAZY_RESULT, 8, () => code.get(same).op(OP.i32Eqz, OP.i64ExtendU))
@@ -306,7 +306,7 @@ const singleToDouble: Emit = (e, op, { vex }) => {
   const b = scalarSource(e, op, 4)
   pushNoDenormal(e, 4, b)
   pushScalarWithin(e, 4, b, 0n, LANES[4].infinity + 1n)
-  code.op(OP.i32And).if()
+  code.op(OP.i32And).likely().if()
   frame.storePart(op.reg, 8, () => code.get(b).op(OP.f32OfI32, OP.f64Promote, OP.i64OfF64))
   code.op(OP.else)
   frame.call()

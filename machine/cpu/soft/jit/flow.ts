@@ -2,8 +2,8 @@
 import type { Action, Block, Op } from './ops.js'
 import { isOnce } from './string.js'
 
-/** Handlers after which what the region relies on may no longer hold: the interpreter goes on from there. */
-export const CHANGES_MODE = new Set(['mov_S_E', 'pop_seg', 'load_far'])
+/** Handlers after which what the region relies on may no longer hold. */
+export const LOADS_SEGMENT = new Set(['mov_S_E', 'pop_seg', 'load_far'])
 
 export function lastAction(block: Block): Action {
   return (block.ops.at(-1) as Op).action
@@ -21,7 +21,7 @@ export function successors(block: Block): number[] {
   const next = block.offset + op.next
   switch (op.action.ending) {
     case 'plain':
-      return CHANGES_MODE.has(op.action.name) ? [] : [next]
+      return LOADS_SEGMENT.has(op.action.name) ? [] : [next]
     case 'end':
       return isOnce(op) ? [next] : []
     default:

@@ -16,7 +16,7 @@ const END = 3
 
 /** Imported functions and globals by their place. */
 export const IMPORTS = {
-  functions: ['executeOp', 'storePlace'],
+  functions: ['executeOp', 'storePlace', 'executeLast', 'enterRegion'],
   globals: ['tlbRead', 'tlbWrite', 'tlbGeneration'],
 } as const
 const TLB_READ = 0
@@ -24,6 +24,10 @@ const TLB_WRITE = 1
 const TLB_GENERATION = 2
 const EXECUTE_OP = 0
 const STORE_PLACE = 1
+const EXECUTE_LAST = 2
+const ENTER_REGION = 3
+/** A region is left after so many instructions at the latest: only then can V8 put better code in its place. */
+const LONGEST = 0x200000n
 
 export interface RegionMode {
   /** MODE as its blocks have it. */
@@ -292,7 +296,7 @@ export class Frame {
     this.wordConst(-4096)
     code.op(long ? OP.i64And : OP.i32And, long ? OP.i64Ne : OP.i32Ne)
     if (write) {
-      code.if().get(linear)
+      code.unlikely().if().get(linear)
       if (!long) code.op(OP.i64ExtendU)
       code.i32(size).call(STORE_PLACE).tee(place).op(OP.i32Eqz)
       this.handOverIf()
@@ -329,14 +333,18 @@ export class Frame {
 
   /** Pops a condition: where it holds, the interpreter takes over in front of the present op. */
   handOverIf(): void {
-    this.code.if()
+    this.code.unlikely().if()
     this.handOver()
     this.code.end()
   }
 
   handOver(): void {
+    this.leaveAt(this.op.address, 'side')
+  }
+
+  private leaveAt(op: number, label: string): void {
     this.flagsOut()
-    this.code.i32(this.op.address).set(this.opLocal).i32(this.block.address).set(this.blockLocal).br('side')
+    this.code.i32(op).set(this.opLocal).i32(this.block.address).set(this.blockLocal).br(label)
   }
 
   /** Has the interpreter execute the present op, and goes on. Flags are in memory before and after. */
@@ -350,16 +358,40 @@ export class Frame {
       this.ipOf(this.block.offset)
       if (!this.long) code.op(OP.i64ExtendU)
     })
-    code.i32(this.op.address).i32(this.block.address).call(EXECUTE_OP).op(OP.i32Eqz).if().i32(0).op(OP.return).end()
+    code.i32(this.op.address).i32(this.block.address).call(EXECUTE_OP).op(OP.i32Eqz)
+    code.unlikely().if().i32(0).op(OP.return).end()
     code.later((late) => this.reload(late))
-    // A wait for a bus has shortened the budget.
+    this.budget()
+  }
+
+  /** The budget anew: a wait for a bus has shortened it, or instructions were counted. */
+  private budget(): void {
+    const { code } = this
     const limit = this.temp('limit', I64)
     this.loadAt(LOAD.i64, at.ICOUNT_LIMIT)
     this.loadAt(LOAD.i64, at.ICOUNT)
     code.op(OP.i64Sub).set(limit)
-    code.get(limit).i64(0x40000000n).get(limit).i64(0x40000000n).op(OP.i64LtU, OP.select).op(OP.i32Wrap).set(LEFT)
+    code.get(limit).i64(LONGEST).get(limit).i64(LONGEST).op(OP.i64LtU, OP.select).op(OP.i32Wrap).set(LEFT)
     this.loadAt(LOAD.i64, at.ICOUNT)
     code.get(LEFT).op(OP.i64ExtendS, OP.i64Add).set(END)
+  }
+
+  /** Has the interpreter execute the present op, the last of its block, and goes on where that leads. */
+  last(): void {
+    this.leaveAt(this.op.address, 'last')
+  }
+
+  /** A segment register was loaded: the region is left where segments are not what it needs any more, in front of `next` or behind the block. */
+  checkSegments(offset: number, next: number | undefined): void {
+    if (!(this.needs & at.FLAT_SEGMENTS)) return
+    const { code } = this
+    this.loadAt(LOAD.i32, at.FLAT_DATA)
+    code.i32(this.needs).op(OP.i32And).i32(this.needs).op(OP.i32Ne).unlikely().if()
+    if (next === undefined) {
+      this.ipOf(offset)
+      code.set(this.target).br('out')
+    } else this.leaveAt(next, 'side')
+    code.end()
   }
 
   private storeCount(): void {
@@ -373,10 +405,21 @@ export class Frame {
     })
   }
 
+  /** Where the block at `blockLocal` begins. */
+  private storeBlockIp(): void {
+    const { code } = this
+    this.storeIp(at.REG_BLOCK_IP, () => {
+      code.get(this.page)
+      code.get(this.blockLocal).memory(LOAD.i32, at.BLOCK_PHYS).i32(0xfff).op(OP.i32And)
+      if (this.long) code.op(OP.i64ExtendU)
+      this.wordAdd()
+    })
+  }
+
   /** The labels that everything else is inside of; `inside` writes it. */
   wrap(inside: () => void): void {
     const { code } = this
-    code.loop('all').block('leave').block('side').block('out')
+    code.loop('all').block('leave').block('last').block('side').block('out')
     inside()
     code.end()
     // out: in front of the block at `target`.
@@ -389,13 +432,19 @@ export class Frame {
     this.spill()
     this.storeCount()
     this.storeAt(STORE.i32, at.JIT_BLOCK, () => code.get(this.blockLocal))
-    this.storeIp(at.REG_BLOCK_IP, () => {
-      code.get(this.page)
-      code.get(this.blockLocal).memory(LOAD.i32, at.BLOCK_PHYS).i32(0xfff).op(OP.i32And)
-      if (this.long) code.op(OP.i64ExtendU)
-      this.wordAdd()
-    })
+    this.storeBlockIp()
     code.get(this.opLocal).op(OP.return)
+    code.end()
+    // last: the interpreter executes a block's last op.
+    this.spill()
+    this.storeCount()
+    this.storeBlockIp()
+    code.get(this.opLocal).get(this.blockLocal).i32(this.needs).call(EXECUTE_LAST).op(OP.i32Eqz)
+    code.unlikely().if().i32(0).op(OP.return).end()
+    this.reload(code)
+    this.budget()
+    this.loadAt(this.long ? LOAD.i64 : LOAD.i32, at.RIP)
+    code.set(this.target)
     code.end()
     // leave: on to the block at `target`, in another region where the jump cache knows one.
     this.leave()
@@ -453,23 +502,24 @@ export class Frame {
     const left = this.temp('newLeft', I32)
     const { slot, linear } = this.findSlot()
     code.block('unknown')
-    code.get(slot).memory(LOAD.i64, at.JUMP_CACHE).get(linear).op(OP.i64Ne).brIf('unknown')
+    code.get(slot).memory(LOAD.i64, at.JUMP_CACHE).get(linear).op(OP.i64Ne).unlikely().brIf('unknown')
     code
       .get(slot)
       .memory(LOAD.i32, at.JUMP_CACHE + 12)
       .global(TLB_GENERATION)
       .op(OP.i32Ne)
+      .unlikely()
       .brIf('unknown')
     code
       .get(slot)
       .memory(LOAD.i32, at.JUMP_CACHE + 8)
       .tee(next)
       .memory(LOAD.u16, at.BLOCK_ENTRY + 2)
-    code.i32(regionKey(this)).op(OP.i32Ne).brIf('unknown')
+    code.i32(regionKey(this)).op(OP.i32Ne).unlikely().brIf('unknown')
     if (this.limited) {
       code.get(this.target).get(next).memory(LOAD.i32, at.BLOCK_BYTES).op(OP.i32Add).i32(1).op(OP.i32Sub)
       this.loadAt(LOAD.i32, at.CS + at.SEG_LIMIT)
-      code.op(OP.i32GtU).brIf('unknown')
+      code.op(OP.i32GtU).unlikely().brIf('unknown')
     }
     // Whoever enters a block pays for it.
     code
@@ -480,6 +530,7 @@ export class Frame {
       .tee(left)
       .i32(0)
       .op(OP.i32LtS)
+      .unlikely()
       .brIf('unknown')
     const page = () => {
       code.get(this.target)
@@ -499,7 +550,7 @@ export class Frame {
     page()
     code.get(left).get(END)
     code.get(next).memory(LOAD.i32, at.BLOCK_JIT)
-    code.returnCallIndirect(0)
+    code.returnCall(ENTER_REGION)
     code.end()
     this.spill()
     this.storeCount()

@@ -2,33 +2,29 @@
  * Compiles what the core asks for: the blocks in its queue and those that they lead to become regions, several regions a
  * module, whose functions stand in the core's table. When something is compiled never changes what the guest does.
  */
+import { setFlagsFromString } from 'node:v8'
 import * as at from '../layout.js'
 import { handlerTable } from '../opcode-table.js'
 import { leadsAnywhere, pageOf, successors } from './flow.js'
-import { type CodePage, IMPORTS, PARAMETERS, type RegionMode, regionKey } from './frame.js'
+import { type CodePage, IMPORTS, type RegionMode, regionKey } from './frame.js'
 import { type Block, readBlock } from './ops.js'
 import { type Beside, compileRegion } from './region.js'
-import { type FunctionType, I32, I64, moduleBytes } from './wasm.js'
+import { ENTER_TYPE, REGION_TYPE, type RegionTable } from './region-table.js'
+import { type Body, type FunctionType, I32, I64, moduleBytes } from './wasm.js'
 
-// Node's types have no more of WebAssembly than a memory and modules.
-interface Table {
-  readonly length: number
-  grow(by: number): number
-  set(index: number, value: null): void
-}
 interface Global {
   readonly value: number
 }
 
 /** The core's exports that compiled code works with. */
 export interface JitCore {
-  readonly table: Table
   readonly tlbRead: Global
   readonly tlbWrite: Global
   readonly tlbGeneration: Global
   readonly poolGeneration: Global
   readonly TABLE_HASH: Global
   executeOp(op: number, block: number): number
+  executeLast(op: number, block: number, needs: number): number
   storePlace(linear: bigint, size: number): number
   dropEverything(): void
 }
@@ -49,13 +45,16 @@ const MOST_BYTES = 12 << 20
 /** Ops of a function of another page that a region has a copy of, and of all such in a region. */
 const MOST_COPIED = 24
 const MOST_BESIDE = 96
-const TABLE_STEP = 256
 
-const REGION_TYPE: FunctionType = { parameters: PARAMETERS, results: [I32] }
+// V8 takes hints of how branches go by default from 14 on.
+if (Number.parseInt(process.versions.v8, 10) < 14) setFlagsFromString('--experimental-wasm-branch-hinting')
+
 /** Of the functions in IMPORTS, in their order. */
 const IMPORT_TYPES: readonly FunctionType[] = [
   { parameters: [I32, I32], results: [I32] },
   { parameters: [I64, I32], results: [I32] },
+  { parameters: [I32, I32, I32], results: [I32] },
+  ENTER_TYPE,
 ]
 
 /** `BOOTWRIGHT_JIT`: `off`, or after how many entries a block is compiled. */
@@ -69,9 +68,6 @@ export function jitThreshold(value = process.env.BOOTWRIGHT_JIT): number {
 
 export class Jit {
   private readonly view: DataView
-  /** The first index of the table that is free, and the first that is ours. */
-  private free: number
-  private readonly base: number
   private generation: number
   private readonly able: boolean
   private bytes = 0
@@ -82,19 +78,19 @@ export class Jit {
   constructor(
     private readonly memory: WebAssembly.Memory,
     private readonly core: JitCore,
+    private readonly table: RegionTable,
     threshold: number,
   ) {
     this.view = new DataView(memory.buffer)
     // An older core, which BOOTWRIGHT_CORE may name, knows of no compiled code.
-    this.able = core.table !== undefined
-    this.base = this.free = core.table?.length
+    this.able = core.executeLast !== undefined
     this.generation = core.poolGeneration?.value
-    this.view.setUint32(at.JIT_THRESHOLD, threshold, true)
+    this.view.setUint32(at.JIT_THRESHOLD, this.able ? threshold : 0, true)
   }
 
   /** How many regions there are. */
   get regions(): number {
-    return this.free - this.base
+    return this.table.free - 1
   }
 
   /** Compiles what waits. The core is between two blocks. */
@@ -109,7 +105,7 @@ export class Jit {
     }
     const count = view.getUint32(at.JIT_QUEUED, true)
     const queue = Array.from({ length: count }, (_, i) => view.getUint32(at.JIT_QUEUE + i * 4, true))
-    const bodies: Uint8Array[] = []
+    const bodies: Body[] = []
     const regions: { blocks: readonly Block[]; key: number }[] = []
     for (const address of queue) {
       const blockMode = view.getUint32(address + at.BLOCK_MODE, true)
@@ -122,27 +118,25 @@ export class Jit {
         view.setUint32(address + at.BLOCK_HEAT, at.NEVER_HOT, true)
         continue
       }
-      bodies.push(compileRegion(blocks, this.beside(blocks, mode), mode, this.free + bodies.length))
+      bodies.push(compileRegion(blocks, this.beside(blocks, mode), mode, this.table.free + bodies.length))
       regions.push({ blocks, key: regionKey(mode) })
     }
     if (!bodies.length) return
-    const first = this.free
-    this.free += bodies.length
-    const { table } = this.core
-    if (this.free > table.length) table.grow(Math.max(TABLE_STEP, this.free - table.length))
     const bytes = moduleBytes({
       types: [REGION_TYPE, ...IMPORT_TYPES],
       functions: IMPORTS.functions.map((name, i) => ({ name, type: 1 + i })),
       globals: IMPORTS.globals.map((name) => ({ name, type: I32 })),
+      memory: true,
       bodies,
-      first,
-      memoryPages: 1,
+      type: 0,
     })
-    const { core, memory } = this
-    const { executeOp, storePlace, tlbRead, tlbWrite, tlbGeneration } = core
-    new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-      env: { memory, table, executeOp, storePlace, tlbRead, tlbWrite, tlbGeneration },
+    const { core, memory, table } = this
+    const { executeOp, storePlace, executeLast, tlbRead, tlbWrite, tlbGeneration } = core
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+      env: { memory, executeOp, storePlace, executeLast, enterRegion: table.enter, tlbRead, tlbWrite, tlbGeneration },
     })
+    const first = table.free
+    for (const i of bodies.keys()) table.add(exports[i])
     this.bytes += bytes.length
     if (this.bytes > MOST_BYTES) this.full = true
     for (const [i, { blocks, key }] of regions.entries()) {
@@ -168,9 +162,7 @@ export class Jit {
 
   /** The pool was emptied: no block leads to a region any longer. */
   private forget(): void {
-    const { table } = this.core
-    for (let i = this.base; i < this.free; i++) table.set(i, null)
-    this.free = this.base
+    this.table.clear()
     this.generation = this.core.poolGeneration.value
     this.bytes = 0
     this.full = false
@@ -241,8 +233,7 @@ export class Jit {
       return true
     }
     learn(own[0].page)
-    // A segment's end is not looked at where pages are crossed.
-    for (const block of mode & at.MODE_CS_LIMIT ? [] : own) {
+    for (const block of own) {
       for (const target of successors(block)) {
         const [away] = pageOf(target)
         const address = away && this.cached(BigInt.asUintN(64, block.linear + BigInt(target - block.offset)))

@@ -9,12 +9,12 @@
 import * as at from '../layout.js'
 import { Emitter } from './emitter.js'
 import { emit, flagsUnseen } from './emitters.js'
-import { CHANGES_MODE, lastAction, pageOf, successors } from './flow.js'
+import { LOADS_SEGMENT, lastAction, pageOf, successors } from './flow.js'
 import { type CodePage, Frame, type RegionMode } from './frame.js'
 import type { Block, Op } from './ops.js'
 import { perfectHash } from './perfect-hash.js'
 import { isOnce } from './string.js'
-import { I32, I64, LOAD, OP } from './wasm.js'
+import { type Body, I32, I64, LOAD, OP } from './wasm.js'
 
 /** No block's number. */
 const NONE = 0xffff
@@ -39,7 +39,7 @@ export interface Beside {
 }
 
 /** The function's body. Entries have the blocks' numbers. */
-export function compileRegion(own: readonly Block[], beside: Beside, mode: RegionMode, index: number): Uint8Array {
+export function compileRegion(own: readonly Block[], beside: Beside, mode: RegionMode, index: number): Body {
   return new Region([...own, ...beside.blocks], beside, mode, index).write()
 }
 
@@ -85,7 +85,7 @@ class Region {
     return successors(block).flatMap((offset) => this.find(block, offset) ?? [])
   }
 
-  write(): Uint8Array {
+  write(): Body {
     const { frame } = this
     frame.wrap(() => {
       this.range(0, this.blocks.length - 1, [])
@@ -150,8 +150,8 @@ class Region {
     emitter.checked.clear()
     for (const [i, op] of block.ops.entries()) {
       frame.op = op
-      if ((op.action.ending === 'end' && !isOnce(op)) || CHANGES_MODE.has(op.action.name)) {
-        frame.handOver()
+      if (op.action.ending === 'end' && !isOnce(op)) {
+        frame.last()
         return
       }
       if (op.action.ending === 'jump') {
@@ -162,9 +162,15 @@ class Region {
       if (!emit(emitter, op)) {
         frame.call()
         emitter.flags.reset()
+        if (LOADS_SEGMENT.has(op.action.name)) frame.checkSegments(block.offset + op.next, block.ops[i + 1]?.address)
       }
     }
     const last = block.ops.at(-1) as Op
+    if (LOADS_SEGMENT.has(last.action.name)) {
+      frame.ipOf(block.offset + last.next)
+      frame.code.set(frame.target).br('leave')
+      return
+    }
     this.edge(block.offset + last.next, number, around)
   }
 
@@ -187,7 +193,7 @@ class Region {
       // The block may have been decoded where the segment reached farther.
       frame.ipOf(this.blocks[to].end - 1)
       frame.loadAt(LOAD.i32, at.CS + at.SEG_LIMIT)
-      code.op(OP.i32GtU).if()
+      code.op(OP.i32GtU).unlikely().if()
       emitter.flags.write()
       frame.ipOf(offset)
       code.set(frame.target).br('out').end()
@@ -204,7 +210,15 @@ class Region {
     const { frame } = this
     const block = this.blocks[to]
     frame.pushIsThere(block, this.beside.code.get(block.page) as CodePage)
-    frame.code.if()
+    if (frame.limited) {
+      frame.code
+        .get(frame.target)
+        .i32(block.end - block.offset - 1)
+        .op(OP.i32Add)
+      frame.loadAt(LOAD.i32, at.CS + at.SEG_LIMIT)
+      frame.code.op(OP.i32LeU, OP.i32And)
+    }
+    frame.code.likely().if()
     this.pay(to, () => {})
     frame.turnPage(block.offset)
     this.jump(to, from, around)
@@ -216,7 +230,8 @@ class Region {
     const { frame, emitter } = this
     const { code } = frame
     const { length: count } = this.blocks[to].ops
-    code.get(frame.left).i32(count).op(OP.i32Sub).tee(frame.left).i32(0).op(OP.i32LtS).if()
+    code.get(frame.left).i32(count).op(OP.i32Sub).tee(frame.left).i32(0).op(OP.i32LtS)
+    code.unlikely().if()
     code.get(frame.left).i32(count).op(OP.i32Add).set(frame.left)
     emitter.flags.write()
     aim()
@@ -275,6 +290,10 @@ class Region {
     for (const to of new Set(far.slice(0, COMPARED))) {
       code.get(target)
       if (long) code.op(OP.i32Wrap)
+      if (frame.limited) {
+        frame.loadAt(LOAD.i32, at.CS + at.SEG_BASE)
+        code.op(OP.i32Add)
+      }
       code.i32(0xfff).op(OP.i32And).i32(this.blocks[to].offset).op(OP.i32Eq).if()
       this.cross(to, from, around)
       code.end()

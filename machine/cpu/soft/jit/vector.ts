@@ -121,7 +121,7 @@ export function inHalves(half: Half, kind: Kind = {}): Emit {
     const destination = kind.onRm ? (vex ? vvvv(op) : op.rm) : op.reg
     if (kind.sound) {
       kind.sound(e, halves, action)
-      code.if()
+      code.likely().if()
     }
     for (const [i, { r }] of halves.entries()) storeVector(e, destination + offsets[i], () => code.get(r))
     if (vex && offsets.length === 1) clearVector(e, destination + 16)

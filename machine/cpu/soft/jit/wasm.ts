@@ -97,12 +97,13 @@ export const STORE = { i32: 0x36, i64: 0x37, u8: 0x3a, u16: 0x3b } as const
 
 /** A function's body in the making. */
 export class Code {
-  private buffer = new Uint8Array(4096)
+  private buffer = new Uint8Array(256)
   length = 0
   private readonly labels: string[] = []
   private readonly types: ValueType[] = []
   /** Places at which something is written when all the rest is known. */
   private readonly holes: { at: number; write: (late: Code) => void }[] = []
+  private readonly hints: Hint[] = []
 
   /** `parameters` locals are there already. */
   constructor(private readonly parameters: number) {}
@@ -120,6 +121,17 @@ export class Code {
     this.holes.push({ at: this.length, write })
   }
 
+  /** The `if` or br_if that comes next seldom branches. */
+  unlikely(): this {
+    this.hints.push({ at: this.length, likely: false })
+    return this
+  }
+
+  likely(): this {
+    this.hints.push({ at: this.length, likely: true })
+    return this
+  }
+
   local(type: ValueType): number {
     this.types.push(type)
     return this.parameters + this.types.length - 1
@@ -131,12 +143,20 @@ export class Code {
   }
 
   byte(value: number): void {
-    if (this.length === this.buffer.length) {
-      const larger = new Uint8Array(this.buffer.length * 2)
-      larger.set(this.buffer)
-      this.buffer = larger
-    }
+    if (this.length === this.buffer.length) this.grow(1)
     this.buffer[this.length++] = value
+  }
+
+  append(bytes: Uint8Array): void {
+    if (this.length + bytes.length > this.buffer.length) this.grow(bytes.length)
+    this.buffer.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
+  private grow(by: number): void {
+    const larger = new Uint8Array(Math.max(this.buffer.length * 2, this.length + by))
+    larger.set(this.buffer)
+    this.buffer = larger
   }
 
   unsigned(value: number): void {
@@ -247,6 +267,12 @@ export class Code {
     return this
   }
 
+  returnCall(index: number): this {
+    this.byte(0x12)
+    this.unsigned(index)
+    return this
+  }
+
   returnCallIndirect(type: number): this {
     this.byte(0x13)
     this.unsigned(type)
@@ -301,7 +327,7 @@ export class Code {
   }
 
   /** The body as the code section has it: locals, then `head`, then what was written here, then an end. */
-  body(head: Code): Uint8Array {
+  body(head: Code): Body {
     const out = new Code(0)
     const runs: [ValueType, number][] = []
     for (const type of this.types) {
@@ -315,22 +341,49 @@ export class Code {
       out.byte(type)
     }
     const parts = [out.bytes, head.bytes]
+    let length = out.length + head.length
+    const hints: Hint[] = []
+    let hint = 0
     let from = 0
+    const take = (to: number) => {
+      for (; hint < this.hints.length && this.hints[hint].at < to; hint++) {
+        const { at, likely } = this.hints[hint]
+        hints.push({ at: length + at - from, likely })
+      }
+      parts.push(this.buffer.subarray(from, to))
+      length += to - from
+      from = to
+    }
     for (const { at, write } of this.holes) {
+      take(at)
       const late = new Code(this.parameters)
       write(late)
-      parts.push(this.bytes.subarray(from, at), late.bytes)
-      from = at
+      parts.push(late.bytes)
+      length += late.length
     }
-    parts.push(this.bytes.subarray(from), Uint8Array.of(0x0b))
-    const body = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+    take(this.length)
+    const bytes = new Uint8Array(length + 1)
     let at = 0
     for (const part of parts) {
-      body.set(part, at)
+      bytes.set(part, at)
       at += part.length
     }
-    return body
+    bytes[at] = 0x0b
+    return { bytes, hints }
   }
+}
+
+/** Which way a branch mostly goes: WebAssembly's proposal of branch hints. */
+interface Hint {
+  /** Offset of the instruction in the body. */
+  readonly at: number
+  readonly likely: boolean
+}
+
+/** A function in the code section. */
+export interface Body {
+  readonly bytes: Uint8Array
+  readonly hints: readonly Hint[]
 }
 
 export interface FunctionType {
@@ -340,14 +393,14 @@ export interface FunctionType {
 
 export interface ModuleParts {
   types: readonly FunctionType[]
-  /** Memory and table are imported, too. */
+  /** Imports. The table has functions, the memory at least a page. */
   functions: readonly { name: string; type: number }[]
   globals: readonly { name: string; type: ValueType }[]
-  /** All of type 0; they go into the table from `first` on. */
-  bodies: readonly Uint8Array[]
-  first: number
-  /** Pages that the memory has at least. */
-  memoryPages: number
+  memory?: boolean
+  table?: boolean
+  /** All of type `type`; they are exported by their numbers, from 0 on. */
+  bodies: readonly Body[]
+  type: number
 }
 
 /** A module whose imports are all of `env`. */
@@ -359,7 +412,7 @@ export function moduleBytes(parts: ModuleParts): Uint8Array<ArrayBuffer> {
     const whole = new Code(0)
     whole.byte(id)
     whole.unsigned(content.length)
-    for (const byte of content.bytes) whole.byte(byte)
+    whole.append(content.bytes)
     sections.push(whole)
   }
   const text = (code: Code, value: string) => {
@@ -377,7 +430,7 @@ export function moduleBytes(parts: ModuleParts): Uint8Array<ArrayBuffer> {
     }
   })
   section(2, (code) => {
-    code.unsigned(parts.functions.length + parts.globals.length + 2)
+    code.unsigned(parts.functions.length + parts.globals.length + (parts.table ? 1 : 0) + (parts.memory ? 1 : 0))
     const entry = (name: string) => {
       text(code, 'env')
       text(code, name)
@@ -387,12 +440,14 @@ export function moduleBytes(parts: ModuleParts): Uint8Array<ArrayBuffer> {
       code.byte(0)
       code.unsigned(type)
     }
-    entry('table')
-    code.op(1, 0x70, 0)
-    code.unsigned(1)
-    entry('memory')
-    code.op(2, 0)
-    code.unsigned(parts.memoryPages)
+    if (parts.table) {
+      entry('table')
+      code.op(1, 0x70, 0, 1)
+    }
+    if (parts.memory) {
+      entry('memory')
+      code.op(2, 0, 1)
+    }
     for (const { name, type } of parts.globals) {
       entry(name)
       code.op(3, type, 1)
@@ -400,38 +455,41 @@ export function moduleBytes(parts: ModuleParts): Uint8Array<ArrayBuffer> {
   })
   section(3, (code) => {
     code.unsigned(parts.bodies.length)
-    for (let i = 0; i < parts.bodies.length; i++) code.byte(0)
+    for (let i = 0; i < parts.bodies.length; i++) code.unsigned(parts.type)
   })
-  section(9, (code) => {
-    code.op(1, 0)
-    code.i32(parts.first)
-    code.byte(0x0b)
+  section(7, (code) => {
     code.unsigned(parts.bodies.length)
-    for (let i = 0; i < parts.bodies.length; i++) code.unsigned(parts.functions.length + i)
+    for (let i = 0; i < parts.bodies.length; i++) {
+      text(code, String(i))
+      code.byte(0)
+      code.unsigned(parts.functions.length + i)
+    }
   })
-  const codeSize = parts.bodies.reduce((sum, body) => sum + body.length + 5, 10)
-  const bytes = new Uint8Array(8 + sections.reduce((sum, part) => sum + part.length, 0) + codeSize)
-  bytes.set([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])
-  let at = 8
-  const put = (part: Uint8Array) => {
-    bytes.set(part, at)
-    at += part.length
-  }
+  section(0, (code) => {
+    text(code, 'metadata.code.branch_hint')
+    code.unsigned(parts.bodies.length)
+    for (const [i, { hints }] of parts.bodies.entries()) {
+      code.unsigned(parts.functions.length + i)
+      code.unsigned(hints.length)
+      for (const { at, likely } of hints) {
+        code.unsigned(at)
+        code.op(1, likely ? 1 : 0)
+      }
+    }
+  })
   const number = (value: number) => {
     const code = new Code(0)
     code.unsigned(value)
     return code.bytes
   }
-  for (const part of sections) put(part.bytes)
-  const sizes = parts.bodies.map((body) => number(body.length))
-  const content =
-    number(parts.bodies.length).length + parts.bodies.reduce((sum, body, i) => sum + sizes[i].length + body.length, 0)
-  put(new Uint8Array([10]))
-  put(number(content))
-  put(number(parts.bodies.length))
-  parts.bodies.forEach((body, i) => {
-    put(sizes[i])
-    put(body)
-  })
-  return bytes.slice(0, at)
+  const chunks = [Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0), ...sections.map(({ bytes }) => bytes)]
+  const content = [number(parts.bodies.length), ...parts.bodies.flatMap(({ bytes }) => [number(bytes.length), bytes])]
+  chunks.push(Uint8Array.of(10), number(content.reduce((sum, { length }) => sum + length, 0)), ...content)
+  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
 }

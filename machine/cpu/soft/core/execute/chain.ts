@@ -81,8 +81,8 @@ function executeCompiled(first: usize, firstIp: u64): usize {
     endOps()
     const op = runRegion(block, ip)
     if (op) return op
-    // Between two blocks, as after advance().
-    if (endsFirst()) return 0
+    // Between two blocks, as after advance() or leave().
+    if (wantsAttention() || endsFirst()) return 0
     ip = load<u64>(RIP)
     block = findBlock()
     if (load<u64>(ICOUNT) + <u64>load<u32>(block, BLOCK_COUNT) > load<u64>(ICOUNT_LIMIT)) return enterSlow(block, ip)
@@ -141,9 +141,14 @@ export function advance(op: usize): usize {
   return proceed()
 }
 
+/** Whether the run loop has something to see to, whatever the budget. */
+@inline export function wantsAttention(): bool {
+  return (pressing() | load<u32>(SHADOW) | load<u32>(HALTED) | (load<u32>(RFLAGS) & (FLAG_TF | FLAG_RF))) != 0
+}
+
 /** After an op that set RIP itself and may have changed anything; it is its block's last. 0 leaves. */
 export function leave(op: usize): usize {
-  if (pressing() | load<u32>(SHADOW) | load<u32>(HALTED) | (load<u32>(RFLAGS) & (FLAG_TF | FLAG_RF))) {
+  if (wantsAttention()) {
     endOps()
     return 0
   }

@@ -9,7 +9,8 @@
 import {
   BLOCK_COUNT, BLOCK_ENTRY, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS, NEVER_HOT, mayHoldCode,
 } from './code-map'
-import { compile } from '../host'
+import { wantsAttention } from './chain'
+import { compile, enterRegion } from '../host'
 import { tlbEntry, tlbKnows, tlbPlace, tlbWrite } from '../memory/tlb'
 import { endOps, limit, nextIp, opsFrom, setCurrentOp, startOps } from './progress'
 import { OP_HANDLER } from './op'
@@ -55,8 +56,7 @@ export function askForCompilation(block: usize): void {
   // Whoever enters a block pays for it.
   const left = end - count - <u64>load<u32>(block, BLOCK_COUNT)
   const page = ip - <u64>(load<u32>(block, BLOCK_PHYS) & 0xfff)
-  const region = load<u32>(block, BLOCK_JIT)
-  const op = call_indirect<usize>(region, <u32>load<u16>(block, BLOCK_ENTRY), page, <i32>left, end)
+  const op = enterRegion(<u32>load<u16>(block, BLOCK_ENTRY), page, <i32>left, end, load<u32>(block, BLOCK_JIT))
   if (op) {
     const inside = <usize>load<u32>(JIT_BLOCK)
     startOps(inside + BLOCK_HEADER, <usize>load<u32>(inside, BLOCK_COUNT))
@@ -79,6 +79,21 @@ export function executeOp(op: usize, block: usize): usize {
   }
   endOps()
   return going
+}
+
+/**
+ * For regions: has the interpreter execute the last op of `block`, which sets RIP. Whether a region may go on there, for which
+ * FLAT_* bits `needs` hold and MODE is what it was; else the region returns at once.
+ */
+export function executeLast(op: usize, block: usize, needs: u32): bool {
+  startOps(block + BLOCK_HEADER, <usize>load<u32>(block, BLOCK_COUNT))
+  setCurrentOp(op)
+  const mode = load<u32>(MODE)
+  call_indirect<void>(<u32>load<u16>(HANDLER_TABLE + (<usize>load<u16>(op, OP_HANDLER) << 1)), op)
+  const going = limit
+  endOps()
+  if (!going || wantsAttention() || load<u64>(ICOUNT) >= load<u64>(ICOUNT_LIMIT)) return false
+  return load<u32>(MODE) == mode && !(needs & ~load<u32>(FLAT_DATA))
 }
 
 /**

@@ -20,8 +20,9 @@ export let faulted: bool = false
 /** The CPU's state and the instruction count as the fault left them. */
 const LEFT: usize = memory.data(0xa00)
 let countLeft: u64 = 0
-/** How much of it that is. */
+/** How much of it that is; 0 where nothing changes behind the fault but RIP, ICOUNT and ATTENTION. */
 let sizeLeft: usize = 0
+let ipLeft: u64 = 0
 
 /** Of GOES_ON: what handlers that run on may change. Either ends in front of the MSRs. */
 const CHANGES_REGISTERS: u8 = 1
@@ -49,13 +50,38 @@ export function stayBetween(): void {
   begin(REGISTERS_SIZE)
 }
 
+/** At the very end of a handler, which does nothing more. */
+export function stayAtEnd(): void {
+  countLeft = instructionCount()
+  ipLeft = instructionPointer()
+  sizeLeft = 0
+  faulted = true
+  leaveSoon()
+}
+
+/** A call to copy so little takes longer than the copying. */
+@inline function copyState(to: usize, from: usize, size: usize): void {
+  if (size == REGISTERS_SIZE) {
+    for (let i: usize = 0; i < REGISTERS_SIZE; i += 64) {
+      v128.store(to + i, v128.load(from + i))
+      v128.store(to + i, v128.load(from + i, 16), 16)
+      v128.store(to + i, v128.load(from + i, 32), 32)
+      v128.store(to + i, v128.load(from + i, 48), 48)
+    }
+  } else memory.copy(to, from, size)
+}
+
 function begin(size: usize): void {
   countLeft = instructionCount()
   store<u64>(RIP, instructionPointer())
   sizeLeft = size
-  memory.copy(LEFT, STATE, size)
+  copyState(LEFT, STATE, size)
   faulted = true
   hideTlbs()
+  leaveSoon()
+}
+
+function leaveSoon(): void {
   // Whatever comes behind the handler leads to the run loop.
   store<u32>(ATTENTION, load<u32>(ATTENTION) | ATTN_FAULT)
   breakSoon()
@@ -64,7 +90,12 @@ function begin(size: usize): void {
 /** Between instructions again: the exception can be delivered. */
 export function endAftermath(): void {
   faulted = false
-  memory.copy(STATE, LEFT, sizeLeft)
   store<u64>(ICOUNT, countLeft)
+  if (!sizeLeft) {
+    store<u64>(RIP, ipLeft)
+    store<u32>(ATTENTION, load<u32>(ATTENTION) & ~ATTN_FAULT)
+    return
+  }
+  copyState(STATE, LEFT, sizeLeft)
   privilegeChanged()
 }

@@ -3,13 +3,13 @@
  * That is dear, so the common ones do not: what runs on behind them is without effect (`aftermath.ts`), and run() delivers
  * them when the handler has come to its end.
  */
-import { faulted, runOn, runOut, stayBetween } from './aftermath'
+import { faulted, runOn, runOut, stayAtEnd, stayBetween } from './aftermath'
 import { dropHits } from './debug'
 import { noteRefusal } from './fault-log'
 import { dropGathered } from '../vector/float-sse'
 import { unwind } from '../host'
-import { syncForFault } from '../execute/progress'
-import { EXIT_REASON, HALTED, PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from '../state'
+import { blockStart, syncForFault } from '../execute/progress'
+import { DELIVERING, EXIT_REASON, HALTED, PENDING_ERROR, PENDING_HAS_ERROR, PENDING_VECTOR } from '../state'
 
 /** Does not return. What an instruction has begun and not ended must not count for the next one. */
 function leaveInstruction(): void {
@@ -67,6 +67,15 @@ function endOrUnwind(vector: u32, hasError: bool, errorCode: u32): void {
 
 @noInline export function raiseLastNoError(vector: u32): void {
   endOrUnwind(vector, false, 0)
+}
+
+/** As the last act of a handler, behind which nothing changes. */
+@noInline export function raiseAtEnd(vector: u32): void {
+  if (faulted) return
+  if (!blockStart || load<u32>(DELIVERING)) return raiseNoError(vector)
+  pend(vector, false, 0)
+  dropHits()
+  stayAtEnd()
 }
 
 function goOnOrUnwind(vector: u32, hasError: bool, errorCode: u32): void {

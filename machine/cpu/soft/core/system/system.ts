@@ -1,7 +1,7 @@
 /** Segment register moves, HLT, BOUND, and the fast system calls (Intel SDM vol. 2; vol. 3, 5.8.7 and 5.8.8). */
 import { ring0 } from './control'
 import { ALL_FLAGS, changeFlags } from './eflags'
-import { raise, raiseLast, raiseLastNoError, raiseNoError } from './fault'
+import { raise, raiseAtEnd, raiseLast, raiseLastNoError, raiseNoError } from './fault'
 import { CPU_COUNT, OTHERS_RUN } from './features'
 import { getFlags, setFlags } from '../integer/flags'
 import { addSp, nonCanonical, peek, read, write } from '../memory/memory'
@@ -100,7 +100,7 @@ export function invalidOpcode(): void {
 
 /** UD0, UD1, UD2. */
 export function ud(op: usize): void {
-  raiseLastNoError(EX_UD)
+  raiseAtEnd(EX_UD)
 }
 
 /** 62 outside 64-bit mode. */
