@@ -1,4 +1,7 @@
-/** Writes WebAssembly: bytes of a function's body with its labels by name, and modules of functions (WebAssembly core specification, 5). */
+/**
+ * Writes WebAssembly: bytes of a function's body with its labels by name, and modules of functions (WebAssembly core specification, 5).
+ * The file is longer than others, because a third of it is the list of opcodes.
+ */
 
 export const I32 = 0x7f
 export const I64 = 0x7e

@@ -45,7 +45,7 @@ const REVIEWED: { [why: string]: string } = {
   'set by every knowsWatched() that finds the page': 'watchedPhys',
   'what coverage has still to tell: cut where a fault is raised, and told by whatever executes next':
     'entered enteredOps enteredAt',
-  'what comes behind a fault: run() ends it first': 'faulted countLeft sizeLeft',
+  'what comes behind a fault: run() ends it first': 'faulted countLeft ipLeft sizeLeft',
   'counted down to a look at the clock': 'looksIn',
   'only ever counted up': 'tlbGeneration lastGeneration count',
 }
