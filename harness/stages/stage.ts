@@ -6,6 +6,7 @@
 
 import { existsSync } from 'node:fs'
 import { rm, utimes } from 'node:fs/promises'
+import { errorKind } from '../../machine/errors.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { at } from '../vm/call-site.js'
 import { type LaunchOptions, launch, machineConfig, vmSettings, withGuest } from '../vm/launch.js'
@@ -131,7 +132,7 @@ export class Stage {
     const file = stageFile(this.name, await this.key())
     return withLock(file, async () => {
       if (existsSync(file) && process.env.BOOTWRIGHT_STAGES !== 'rebuild') {
-        const kept = await this.open(file).catch(() => undefined)
+        const kept = await this.openKept(file)
         // For `bootwright stages gc`; in a cache that may only be read it stays as it is.
         if (kept) await utimes(file, new Date(), new Date()).catch(() => {})
         if (kept) return kept
@@ -145,6 +146,19 @@ export class Stage {
 
   private isForeign(): boolean {
     return this.options.machineModule !== undefined || (this.options.from?.isForeign() ?? false)
+  }
+
+  /** undefined, and said, where nothing can be gone on from: it is damaged, of another version, or its media have changed. */
+  private async openKept(file: string): Promise<Built | undefined> {
+    try {
+      return await this.open(file)
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      // What the host lacks just now is no reason to throw away what took long to build.
+      if (errorKind(error) === 'host' || code !== undefined) throw error
+      console.warn(`bootwright: the stage '${this.name}' is built again: ${message}`)
+      return undefined
+    }
   }
 
   private async open(file: string): Promise<Built> {

@@ -21,8 +21,12 @@ function smallFolder(): string | undefined {
 
 const isHere = !(await withoutMedia(debian))
 const full = isHere ? smallFolder() : undefined
-// Machines' threads have the environment that there was when they began.
-if (full) process.env.TMPDIR = full
+if (full) {
+  // The stage that it fails behind is built, or opened, where there is room.
+  await base.ready()
+  // Machines' threads have the environment that there was when they began.
+  process.env.TMPDIR = full
+}
 const cache = process.env.BOOTWRIGHT_CACHE
 
 describe.skipIf(!full)('on a host whose disk is full', () => {

@@ -1,9 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { file } from '../../../harness/guest/guest-media.js'
 import { areaHash } from '../../../harness/picture/screen-areas.js'
-import { afterAll, defineGuest, describe, expect, stage, test } from '../../../harness/vitest/index.js'
+import { stageFile } from '../../../harness/stages/stage-store.js'
+import { afterAll, defineGuest, describe, expect, stage, test, vi } from '../../../harness/vitest/index.js'
 import { serial } from '../../../harness/vm/conditions.js'
 import type { Vm } from '../../../harness/vm/vm.js'
 import { programFloppy } from '../boot-programs.js'
@@ -85,6 +86,32 @@ test.from(stage('booted', machine, boot))('a stage that was built before is not 
   expect((await vm.look()).instructions).toBe([...instructions][0])
   await vm.keyboard.type('x')
   await vm.serial.waitFor('x')
+})
+
+test('a kept stage that is damaged is built again, which is said; one that the host cannot read is not', async () => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  try {
+    const again = () => stage('spoiled', machine, boot)
+    const first = again()
+    await first.ready()
+    await first.release()
+    const kept = stageFile('spoiled', await first.key())
+    const before = built
+    truncateSync(kept, 5000)
+    const second = again()
+    await second.ready()
+    await second.release()
+    expect(built).toBe(before + 1)
+    expect(warn.mock.calls.flat()).toEqual([
+      expect.stringMatching(/^bootwright: the stage 'spoiled' is built again: .*is damaged/),
+    ])
+    rmSync(kept)
+    mkdirSync(kept)
+    await expect(again().ready()).rejects.toThrow('EISDIR')
+    expect(built).toBe(before + 1)
+  } finally {
+    warn.mockRestore()
+  }
 })
 
 const broken = stage('broken', { floppy, engine: 'soft', memory: 16 }, async (vm) => {
