@@ -70,7 +70,7 @@ describe.skipIf(noRedis ?? noFirmware)(`with a worker${redisNote}`, () => {
     const [there, here] = ['there', 'here'].map((name) => join(folder, name))
     const queue = ['--queue', redis.url, '--wait', '5s']
     const remote = await bootwright(['matrix', guest, '--out', there, ...queue])
-    expect([remote.code, remote.stderr]).toEqual([0, ''])
+    expect(remote.code, remote.stderr).toBe(0)
     expect(remote.stdout).toMatch(/1 worker on .*, 1 guests at a time\n✓ Tiny: end 1\/1/)
     expect((await bootwright(['matrix', guest, '--out', here])).code).toBe(0)
     const [a, b] = [there, here].map((place) => readResults(place).measurements[0])
