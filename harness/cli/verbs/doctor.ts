@@ -8,6 +8,7 @@ import { kvmAccess } from '../../../machine/cpu/kvm/access.js'
 import { DEVICE_TYPES } from '../../../machine/devices/catalogue.js'
 import { cacheFolder, FirmwareMissingError, findFirmware, findUefi } from '../../../machine/firmware/find-firmware.js'
 import { romPath } from '../../config/option-roms.js'
+import { compiledFile } from '../../thread/worker-thread.js'
 import { EXIT } from '../errors.js'
 
 export interface Finding {
@@ -64,10 +65,7 @@ function node(): Finding {
 }
 
 function core(): Finding {
-  const url = import.meta.url.endsWith('.ts')
-    ? '../../dist/machine/cpu/soft/core.wasm'
-    : '../../machine/cpu/soft/core.wasm'
-  const path = fileURLToPath(new URL(url, import.meta.url))
+  const path = fileURLToPath(compiledFile('machine/cpu/soft/core.wasm'))
   if (existsSync(path)) return { state: 'good', what: "the soft engine's core is built" }
   return { state: 'bad', what: `the soft engine's core is missing (${path})`, mend: "run 'npm run build'" }
 }

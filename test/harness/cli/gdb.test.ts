@@ -49,7 +49,7 @@ test.skipIf(!haveGdb || noFirmware !== undefined)(
 test.skipIf(!haveGdb || !haveCompiler || noFirmware !== undefined)(
   'gdb goes back from a crash to the instruction that made it, and forward again',
   async () => {
-    const kernel = compiledKernel('stray', join(import.meta.dirname, '../runtime/history/kernel.c'), '-DLAST=30', '-O1')
+    const kernel = compiledKernel('stray', join(import.meta.dirname, '../runtime/debug/kernel.c'), '-DLAST=30', '-O1')
     let said = ''
     const args = ['run', '--gdb', ':0', '--paused', '--kernel', kernel, '--memory', '16M']
     let used: Promise<unknown> | undefined

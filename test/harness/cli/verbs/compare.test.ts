@@ -53,7 +53,7 @@ describe.skipIf(noFirmware)('bootwright compare', () => {
         {
           at: { address },
           code: 'e2fd',
-          instruction: `loop   0x${(START + 5).toString(16)}`,
+          instruction: `loopl  0x${(START + 5).toString(16)}`,
           next: { address: `0x${(START + 5).toString(16)}` },
         },
         { at: { address }, code: '90', instruction: 'nop', next: { address: `0x${(START + 7).toString(16)}` } },
@@ -83,7 +83,7 @@ describe.skipIf(noFirmware)('bootwright compare', () => {
   })
 
   test.skipIf(!haveCompiler)('has lines and names of both', async () => {
-    const source = join(import.meta.dirname, 'compare-kernel.c')
+    const source = join(import.meta.dirname, '../compare-kernel.c')
     const [low, high] = await Promise.all(
       [700, 900].map((limit) => record(`${limit}.jsonl`, compiledKernel(`limit${limit}`, source, `-DLIMIT=${limit}`))),
     )
