@@ -46,8 +46,21 @@ const MOST_BYTES = 12 << 20
 const MOST_COPIED = 24
 const MOST_BESIDE = 96
 
-// V8 takes hints of how branches go by default from 14 on.
-if (Number.parseInt(process.versions.v8, 10) < 14) setFlagsFromString('--experimental-wasm-branch-hinting')
+const TAKES_HINTS = Number.parseInt(process.versions.v8, 10) >= 14
+
+/**
+ * V8 takes hints of how branches go by default from 14 on. Before, a flag says so, which is the whole process's: it is there
+ * for no longer than the module is read, since code that V8 has kept is thrown away where flags are others than they were.
+ */
+function hinted(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  if (TAKES_HINTS) return new WebAssembly.Module(bytes)
+  setFlagsFromString('--experimental-wasm-branch-hinting')
+  try {
+    return new WebAssembly.Module(bytes)
+  } finally {
+    setFlagsFromString('--no-experimental-wasm-branch-hinting')
+  }
+}
 
 /** Of the functions in IMPORTS, in their order. */
 const IMPORT_TYPES: readonly FunctionType[] = [
@@ -132,7 +145,7 @@ export class Jit {
     })
     const { core, memory, table } = this
     const { executeOp, storePlace, executeLast, tlbRead, tlbWrite, tlbGeneration } = core
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+    const { exports } = new WebAssembly.Instance(hinted(bytes), {
       env: { memory, executeOp, storePlace, executeLast, enterRegion: table.enter, tlbRead, tlbWrite, tlbGeneration },
     })
     const first = table.free
