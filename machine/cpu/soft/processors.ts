@@ -77,19 +77,8 @@ export class Processors {
       this.switchTo(cpu)
       this.write(cpu, at.CPU_APIC_ID, cpu)
       this.core.resetCpu(0)
-      this.initialiseFpu(cpu)
       this.waiting[cpu] = cpu > 0
     }
-  }
-
-  /**
-   * As FNINIT: out of RESET# all exceptions of x87 are unmasked and its registers in use (Intel SDM vol. 3, table 10-1), but
-   * a PC's BIOS executes FNINIT. SeaBIOS does not, as QEMU's and KVM's CPUs begin so, and guests count on it.
-   */
-  private initialiseFpu(cpu: number): void {
-    const view = this.view(cpu)
-    view.setUint16(at.FPU_CONTROL - at.STATE, 0x37f, true)
-    view.setBigUint64(at.FPU_TAGS - at.STATE, 0n, true)
   }
 
   switchTo(cpu: number): void {

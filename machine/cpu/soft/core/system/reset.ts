@@ -74,13 +74,16 @@ export function resetCpu(init: bool): void {
   flushTlb()
 }
 
-/** Power-on state, which differs from FNINIT's: all registers hold +0.0 and are in use. */
+/**
+ * As after FNINIT. Out of RESET# all exceptions of x87 are unmasked and its registers in use (Intel SDM vol. 3, table 10-1),
+ * but a PC's BIOS executes FNINIT. SeaBIOS does not, as QEMU's and KVM's CPUs begin so, and guests count on it.
+ */
 function resetFpu(): void {
   memory.fill(FPR, 0, 128)
-  store<u16>(FPU_CONTROL, 0x40)
+  store<u16>(FPU_CONTROL, 0x37f)
   store<u16>(FPU_STATUS, 0)
   store<u32>(FPU_TOP, 0)
-  memory.fill(FPU_TAGS, 1, 8)
+  memory.fill(FPU_TAGS, 0, 8)
   store<u16>(FPU_OPCODE, 0)
   store<u64>(FPU_IP, 0)
   store<u16>(FPU_CS, 0)
