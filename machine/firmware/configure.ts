@@ -13,9 +13,9 @@ import {
   bootImage,
   buildBootRom,
 } from './boot-rom.js'
+import type { KernelToBoot } from './kernel-layout.js'
 import { planKernel } from './kernel-protocol.js'
 import { type LinuxBootOptions, type LinuxBootPlan, planLinuxBoot } from './linux-boot.js'
-import type { MultibootOptions } from './multiboot.js'
 import { type AcpiOptions, buildAcpiFiles } from './tables/acpi-tables.js'
 import { type E820Entry, e820Table, encodeE820, type MemoryLayout, memoryLayout } from './tables/e820.js'
 import { buildSmbiosFiles, type SmbiosOptions } from './tables/smbios-tables.js'
@@ -43,7 +43,7 @@ export interface FirmwareOptions {
   /** A Linux kernel to boot instead of a medium. */
   readonly linux?: Omit<LinuxBootOptions, 'lowMemory'>
   /** A Multiboot, Multiboot 2 or PVH kernel to boot instead of a medium. */
-  readonly multiboot?: Omit<MultibootOptions, 'lowMemory'>
+  readonly multiboot?: Omit<KernelToBoot, 'lowMemory'>
   /** Option ROMs: `genroms/...`, `vgaroms/...`, or `pciVVVV,DDDD.rom` for the PCI device with those IDs (hexadecimal). */
   readonly optionRoms?: { readonly [file: string]: Uint8Array }
   /** Further files, by name. */

@@ -28,6 +28,14 @@ const AT_VIDEO_WIDTH = 0xca
 const AT_VIDEO_HEIGHT = 0xcc
 const AT_VIDEO_DEPTH = 0xce
 
+/** What Multiboot 2 and PVH kernels are told lies at the begin of this segment of 64 KiB, and may fill it. */
+export const HANDOVER_BLOCK = 0x10000
+/** Its first bytes: the ROM writes here what nobody asked for. */
+export const SCRATCH_BYTES = 16
+/** Of the map of memory. */
+export const MAP_ENTRY_BYTES = 24
+export const MOST_RANGES = 128
+
 /** A value of the ROM's at an offset, with something added to it. */
 interface Filled {
   readonly at: number

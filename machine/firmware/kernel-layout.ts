@@ -2,6 +2,21 @@
 import type { BootModule } from '../machine.js'
 import { BootImageError, type BootSegment } from './boot-rom.js'
 
+/** A kernel that is to be booted directly, and what it is told. */
+export interface KernelToBoot {
+  /** The kernel image. */
+  readonly image: Uint8Array
+  /** What stands first in a Multiboot 1 kernel's command line, as a program's own name does; default `kernel`. */
+  readonly name?: string
+  readonly append?: string
+  /** Linux takes the first one for its initrd. */
+  readonly modules?: readonly BootModule[]
+  /** The BIOS's number of the drive that the kernel is to take for the one that it was booted from; none: not told. */
+  readonly bootDrive?: number
+  /** Bytes of RAM below 4 GiB. */
+  readonly lowMemory: number
+}
+
 /** The top of low RAM, which SeaBIOS keeps for ACPI tables and its own data. */
 export const FIRMWARE_RESERVE = 0x100000
 const PAGE = 4096

@@ -1,7 +1,8 @@
 /** How a kernel is booted directly: what its file says it is for. */
 
 import type { BootPlan } from './boot-rom.js'
-import { findMultibootHeader, HEADER_SEARCH_BYTES, type MultibootOptions, planMultiboot } from './multiboot.js'
+import type { KernelToBoot } from './kernel-layout.js'
+import { findMultibootHeader, HEADER_SEARCH_BYTES, planMultiboot } from './multiboot.js'
 import { findMultiboot2Header, HEADER2_SEARCH_BYTES, planMultiboot2 } from './multiboot2.js'
 import { planPvh, pvhEntry } from './pvh.js'
 
@@ -23,7 +24,7 @@ export function kernelProtocol(image: Uint8Array): KernelProtocol | undefined {
 const ELF_64 = 2
 
 /** Throws a BootImageError for what cannot be booted. */
-export function planKernel(options: MultibootOptions): BootPlan {
+export function planKernel(options: KernelToBoot): BootPlan {
   switch (kernelProtocol(options.image)) {
     case 'multiboot2':
       return planMultiboot2(options)

@@ -2,26 +2,12 @@
  * Direct boot of Multiboot 1 kernels: hobby kernels, kvm-unit-tests' .flat files, GRUB modules and the like.
  * Specification: Multiboot Specification 0.6.96 (header: section 3.1, boot information: 3.3).
  */
-import type { BootModule } from '../machine.js'
 import { BootImageError, type BootPlan, type BootSegment } from './boot-rom.js'
 import { MULTIBOOT_INFO_ADDRESS, MULTIBOOT_INFO_BYTES, MULTIBOOT_MMAP_ADDRESS } from './boot-rom-layout.js'
 import { isElf, readElfImage } from './elf-image.js'
 import { MULTIBOOT_HANDOVER } from './kernel-handover.js'
-import { loadByAddresses, placeModules } from './kernel-layout.js'
+import { type KernelToBoot, loadByAddresses, placeModules } from './kernel-layout.js'
 import { whatItIs } from './linux-boot.js'
-
-export interface MultibootOptions {
-  /** The kernel image. */
-  readonly image: Uint8Array
-  /** What stands first in the command line, as a program's own name does; default `kernel`. */
-  readonly name?: string
-  readonly append?: string
-  readonly modules?: readonly BootModule[]
-  /** The BIOS's number of the drive that the kernel is to take for the one that it was booted from; none: not told. */
-  readonly bootDrive?: number
-  /** Bytes of RAM below 4 GiB. */
-  readonly lowMemory: number
-}
 
 const HEADER_MAGIC = 0x1badb002
 const BOOTLOADER_MAGIC = 0x2badb002
@@ -78,7 +64,7 @@ export function findMultibootHeader(image: Uint8Array): MultibootHeader | undefi
 }
 
 /** Lays a kernel and its modules out in memory. Throws a BootImageError for what cannot be booted. */
-export function planMultiboot(options: MultibootOptions): BootPlan {
+export function planMultiboot(options: KernelToBoot): BootPlan {
   const { image, modules = [], lowMemory } = options
   const header = findMultibootHeader(image)
   if (!header) throw new BootImageError(`The kernel file has no Multiboot header: ${describe(image)}.`)
@@ -106,7 +92,7 @@ export function planMultiboot(options: MultibootOptions): BootPlan {
 
 /** The information structure (the boot ROM fills in the sizes of memory) and what it points to. */
 function bootInformation(
-  options: MultibootOptions,
+  options: KernelToBoot,
   modules: readonly BootSegment[],
 ): { info: Uint8Array; strings: BootSegment } {
   const { name = 'kernel', append = '', bootDrive } = options

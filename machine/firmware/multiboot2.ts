@@ -5,22 +5,25 @@
  * What the kernel is told is one block whose last part is the memory map: the boot ROM writes it, the sizes that follow
  * from it, and the end of the block, from what the firmware says.
  */
-import type { BootModule } from '../machine.js'
 import { BootImageError, type BootPlan, type BootSegment } from './boot-rom.js'
 import { type ElfImage, isElf, readElfImage } from './elf-image.js'
-import type { Handover, VideoWish } from './kernel-handover.js'
-import { Block, FIRMWARE_RESERVE, type KernelAddresses, loadByAddresses, placeModules, topOf } from './kernel-layout.js'
-
-export interface Multiboot2Options {
-  /** The kernel image. */
-  readonly image: Uint8Array
-  readonly append?: string
-  readonly modules?: readonly BootModule[]
-  /** The BIOS's number of the drive that the kernel is to take for the one that it was booted from; none: not told. */
-  readonly bootDrive?: number
-  /** Bytes of RAM below 4 GiB. */
-  readonly lowMemory: number
-}
+import {
+  HANDOVER_BLOCK,
+  type Handover,
+  MAP_ENTRY_BYTES,
+  MOST_RANGES,
+  SCRATCH_BYTES,
+  type VideoWish,
+} from './kernel-handover.js'
+import {
+  Block,
+  FIRMWARE_RESERVE,
+  type KernelAddresses,
+  type KernelToBoot,
+  loadByAddresses,
+  placeModules,
+  topOf,
+} from './kernel-layout.js'
 
 const WHAT = 'The Multiboot 2 kernel'
 const HEADER_MAGIC = 0xe85250d6
@@ -49,13 +52,8 @@ const INFO = {
 } as const
 const KNOWN_INFO: readonly number[] = Object.values(INFO)
 
-/** What the kernel is told lies at the begin of this segment of 64 KiB, and may fill it. */
-const BLOCK = 0x10000
+/** Offset in the block. */
 const BLOCK_END = 0xf000
-/** The ROM writes here what nobody asked for. */
-const SCRATCH_BYTES = 16
-const MAP_ENTRY = 24
-const MOST_RANGES = 128
 const RSDP_BYTES = 36
 const RSDP_OLD_BYTES = 20
 const PARTITION_NONE = 0xffffffff
@@ -88,7 +86,7 @@ export function findMultiboot2Header(image: Uint8Array): number | undefined {
 }
 
 /** Lays a kernel and its modules out in memory. Throws a BootImageError for what cannot be booted. */
-export function planMultiboot2(options: Multiboot2Options): BootPlan {
+export function planMultiboot2(options: KernelToBoot): BootPlan {
   const { image, modules = [], lowMemory } = options
   const header = readHeader(image)
   const elf = isElf(image) ? readElfImage(image, WHAT, '32 and 64') : undefined
@@ -268,11 +266,11 @@ function joined(parts: readonly BootSegment[]): BootSegment[] {
 // The boot information ------------------------------------------------------------------------------------------------------
 
 function bootInformation(
-  { append = '', modules = [], bootDrive }: Multiboot2Options,
+  { append = '', modules = [], bootDrive }: KernelToBoot,
   { video }: Header2,
   { placed, sections, base }: { placed: readonly BootSegment[]; sections?: Sections; base?: number },
 ): { block: BootSegment; handover: Handover; info: number } {
-  const block = new Block(BLOCK)
+  const block = new Block(HANDOVER_BLOCK)
   block.append(new Uint8Array(SCRATCH_BYTES))
   const info = block.next
   block.u32(0, 0)
@@ -304,24 +302,24 @@ function bootInformation(
   // EGA's text, where the ROM finds no mode as wished for: address, pitch, width, height, bits, kind.
   const framebuffer =
     video && tag(INFO.framebuffer, () => block.u64(0xb8000).u32(160, 80, 25).add(16, 2, 0, 0).u32(0, 0))
-  const map = tag(INFO.map, () => block.u32(MAP_ENTRY, 0))
+  const map = tag(INFO.map, () => block.u32(MAP_ENTRY_BYTES, 0))
   const entries = block.next
-  const static_ = entries - BLOCK
-  if (static_ > BLOCK_END - MAP_ENTRY * MOST_RANGES)
+  const static_ = entries - HANDOVER_BLOCK
+  if (static_ > BLOCK_END - MAP_ENTRY_BYTES * MOST_RANGES)
     throw new BootImageError(
       `What ${WHAT.replace('The', 'the')} is to be told (command lines, section headers) does not fit into 48 KiB; shorten it.`,
     )
-  const at = (address: number) => address - BLOCK
+  const at = (address: number) => address - HANDOVER_BLOCK
   const wish: VideoWish | undefined =
     video && framebuffer !== undefined && video.width > 0 && video.height > 0
       ? { at: at(framebuffer), width: video.width, height: video.height, depth: video.depth || 32 }
       : undefined
   return {
     info,
-    block: block.segment('boot information', static_ + MAP_ENTRY * (MOST_RANGES + 1)),
+    block: block.segment('boot information', static_ + MAP_ENTRY_BYTES * (MOST_RANGES + 1)),
     handover: {
-      segment: BLOCK >> 4,
-      map: { offset: at(entries), limit: at(entries) + MAP_ENTRY * (MOST_RANGES - 1), gap: 0 },
+      segment: HANDOVER_BLOCK >> 4,
+      map: { offset: at(entries), limit: at(entries) + MAP_ENTRY_BYTES * (MOST_RANGES - 1), gap: 0 },
       lower: at(memory),
       upper: at(memory) + 4,
       length: { at: at(map) - 4, add: 16 },

@@ -3,20 +3,10 @@
  * Xen's guests and the BSDs have it.
  * Specification: Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h; public/elfnote.h for the note.
  */
-import type { BootModule } from '../machine.js'
 import { BootImageError, type BootPlan } from './boot-rom.js'
 import { isElf, readElfImage } from './elf-image.js'
-import { Block, placeModules } from './kernel-layout.js'
-
-export interface PvhOptions {
-  /** The kernel image. */
-  readonly image: Uint8Array
-  readonly append?: string
-  /** Linux takes the first one for its initrd. */
-  readonly modules?: readonly BootModule[]
-  /** Bytes of RAM below 4 GiB. */
-  readonly lowMemory: number
-}
+import { HANDOVER_BLOCK, MAP_ENTRY_BYTES, MOST_RANGES, SCRATCH_BYTES } from './kernel-handover.js'
+import { Block, type KernelToBoot, placeModules } from './kernel-layout.js'
 
 const WHAT = 'The PVH kernel'
 const START_MAGIC = 0x336ec578
@@ -25,17 +15,11 @@ const VERSION = 1
 const PHYS32_ENTRY = 18
 const OWNER = 'Xen\0'
 
-/** Where the ROM works: what the kernel is told lies at the begin of this segment of 64 KiB, and may fill it. */
-const BLOCK = 0x10000
-/** The ROM writes here what nobody asked for. */
-const SCRATCH_BYTES = 16
 /** Offsets in the start info. */
 const AT_RSDP = 32
 const AT_MEMMAP_ENTRIES = 48
 const START_INFO_BYTES = 56
-const MAP_ENTRY = 24
-const MOST_RANGES = 128
-const MAP_BYTES = MAP_ENTRY * MOST_RANGES
+const MAP_BYTES = MAP_ENTRY_BYTES * MOST_RANGES
 const BLOCK_END = 0x10000
 
 /** The kernel's entry point by its note; undefined where it has none. */
@@ -50,13 +34,13 @@ export function pvhEntry(image: Uint8Array): number | undefined {
 }
 
 /** Lays a kernel and its modules out in memory. Throws a BootImageError for what cannot be booted. */
-export function planPvh({ image, append = '', modules = [], lowMemory }: PvhOptions): BootPlan {
+export function planPvh({ image, append = '', modules = [], lowMemory }: KernelToBoot): BootPlan {
   const { segments, notes } = readElfImage(image, WHAT, '32 and 64')
   const entry = entryOf(notes)
   if (entry === undefined) throw new BootImageError(`${WHAT} has no note of Xen's with its entry point.`)
   const placed = placeModules(segments, modules, lowMemory, WHAT)
 
-  const block = new Block(BLOCK)
+  const block = new Block(HANDOVER_BLOCK)
   block.append(new Uint8Array(SCRATCH_BYTES))
   const info = block.next
   const map = info + START_INFO_BYTES
@@ -69,7 +53,7 @@ export function planPvh({ image, append = '', modules = [], lowMemory }: PvhOpti
     strings.text(modules[index].commandLine ?? '')
     return at
   })
-  if (strings.next > BLOCK + BLOCK_END)
+  if (strings.next > HANDOVER_BLOCK + BLOCK_END)
     throw new BootImageError('The command lines of the PVH kernel and its modules are too long.')
   block.u32(START_MAGIC, VERSION, 0, placed.length)
   block.u64(placed.length === 0 ? 0 : list).u64(cmdline)
@@ -80,13 +64,13 @@ export function planPvh({ image, append = '', modules = [], lowMemory }: PvhOpti
     block.u64(address).u64(data.length).u64(moduleLines[index]).u64(0)
   })
   const told = block.append(strings.segment('').data).segment('boot information')
-  const offset = (address: number) => address - BLOCK
+  const offset = (address: number) => address - HANDOVER_BLOCK
   return {
     entry: {
       ...{ mode: 'protected', address: entry, eax: 0, ebx: info },
       handover: {
-        segment: BLOCK >> 4,
-        map: { offset: offset(map), limit: offset(list) - MAP_ENTRY, gap: 0 },
+        segment: HANDOVER_BLOCK >> 4,
+        map: { offset: offset(map), limit: offset(list) - MAP_ENTRY_BYTES, gap: 0 },
         count: offset(info) + AT_MEMMAP_ENTRIES,
         rsdpAddress: offset(info) + AT_RSDP,
       },
