@@ -43,3 +43,17 @@ function render(piece: Piece): string {
 export function raw(text: string): Html {
   return new Html(text)
 }
+
+/** How every page begins, up to its body. @param more Of its head: styles and the like. */
+export function pageHead(title: string, more: Html): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title}</title>
+${more}
+</head>
+`
+}

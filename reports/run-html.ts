@@ -1,6 +1,6 @@
 /** A run as one HTML file: a list with filters; in each test its errors, pictures to compare, recordings and history. */
 
-import { type Html, html, raw } from './html.js'
+import { type Html, html, pageHead, raw } from './html.js'
 import { type History, historyLines, historyOf } from './matrix/history.js'
 import { EmbeddedFiles } from './page-data.js'
 import { pageScript, pageStyle } from './page-files.js'
@@ -33,16 +33,9 @@ export function renderRunHtml(result: RunResult, options: RunHtmlOptions = {}): 
   const counts = countTests(result.tests)
   const tests = [...result.tests].sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status))
   const items = tests.map((test) => item(test, files, options.history))
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${runSummary(result.tests)}: guest tests, ${run.date.slice(0, 10)}</title>
-<style>${raw(pageStyle('terminal.css', 'run.css'))}</style>
-</head>
-<body>
+  const title = `${runSummary(result.tests)}: guest tests, ${run.date.slice(0, 10)}`
+  const head = pageHead(title, html`<style>${raw(pageStyle('terminal.css', 'run.css'))}</style>`)
+  const page = html`${head}<body>
 <a class="skip" href="#tests">Skip to the tests</a>
 <header>
 <h1>Guest tests</h1>

@@ -3,7 +3,7 @@
  * console as they were at the chosen event. Arrow keys go from event to event.
  */
 import { stripVTControlCharacters } from 'node:util'
-import { html, raw } from './html.js'
+import { html, pageHead, raw } from './html.js'
 import { EmbeddedFiles, scriptJson } from './page-data.js'
 import { pageScript, pageStyle } from './page-files.js'
 import type { Trace, TraceEvent } from './trace.js'
@@ -17,16 +17,8 @@ export function renderTraceHtml(trace: Trace): string {
   const { events } = trace
   const end = Math.max(0, ...events.map(endOf))
   const hostMs = Math.max(0, ...events.map((event) => (event.kind === 'condition' ? event.untilHostMs : event.hostMs)))
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Trace: ${trace.title}</title>
-<style>${raw(pageStyle('terminal.css', 'trace.css'))}</style>
-</head>
-<body>
+  const head = pageHead(`Trace: ${trace.title}`, html`<style>${raw(pageStyle('terminal.css', 'trace.css'))}</style>`)
+  const page = html`${head}<body>
 <a class="skip" href="#events">Skip to the events</a>
 <header>
 <h1>${trace.title}</h1>

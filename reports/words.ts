@@ -29,6 +29,16 @@ export function progress(cell: Cell): string {
   return `${cell.levels.filter((level) => level.status === 'passed').length}/${cell.levels.length}`
 }
 
+/** What a guest took: times, instructions, and how it ended by itself. */
+export function figuresOf({ guestTimeNs, hostTimeMs, instructions, exit }: Cell): string[] {
+  const figures: string[] = []
+  if (guestTimeNs !== undefined) figures.push(`${guestTime(guestTimeNs)} of guest time`)
+  if (hostTimeMs !== undefined) figures.push(`${duration(hostTimeMs)} of host time`)
+  if (instructions) figures.push(`${count(instructions)} instructions`)
+  if (exit) figures.push(`stopped by itself: ${exitName(exit)}`)
+  return figures
+}
+
 export function summary(result: MatrixResult): string {
   const { passed, failed, skipped } = countOf(result)
   const booted = passed + failed

@@ -2,9 +2,9 @@
  * The matrix as one HTML file: a table on top, below it the evidence of every cell with its screenshots embedded.
  * Readable without scripts; the script only enlarges a screenshot.
  */
-import { type Html, html, raw } from '../html.js'
+import { type Html, html, pageHead, raw } from '../html.js'
 import { pageStyle, plainScript } from '../page-files.js'
-import { accessName, count, duration, exitName, guestTime, progress, summary } from '../words.js'
+import { accessName, count, duration, figuresOf, guestTime, progress, summary } from '../words.js'
 import {
   type Cell,
   cellId,
@@ -36,20 +36,10 @@ export function renderMatrixHtml(result: MatrixResult, running: readonly Running
   const columns = columnsOf(result)
   const { run } = result
   const guests = measuredFirst(result)
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Guest support matrix, ${run.date.slice(0, 10)}</title>
-${
-  running.length > 0 &&
-  html`<meta http-equiv="refresh" content="${RELOAD}">
-`
-}<style>${raw(pageStyle('matrix.css'))}</style>
-</head>
-<body>
+  const reload = running.length > 0 && html`<meta http-equiv="refresh" content="${RELOAD}">`
+  const styles = html`${reload}<style>${raw(pageStyle('matrix.css'))}</style>`
+  const head = pageHead(`Guest support matrix, ${run.date.slice(0, 10)}`, styles)
+  const page = html`${head}<body>
 <a class="skip" href="#evidence">Skip to the evidence</a>
 <header id="top">
 <h1>Guest support matrix</h1>
@@ -125,13 +115,7 @@ ${cells.map(({ cell, column }) => evidence(cell, column, guest))}
 
 function evidence(cell: Cell, column: string, guest: GuestRow): Html {
   const last = cell.levels.findLast((level) => level.evidence)?.evidence
-  const figures = [
-    cell.measured && `measured ${cell.measured.slice(0, 10)}`,
-    cell.guestTimeNs !== undefined && `${guestTime(cell.guestTimeNs)} of guest time`,
-    cell.hostTimeMs !== undefined && `${duration(cell.hostTimeMs)} of host time`,
-    cell.instructions ? `${count(cell.instructions)} instructions` : undefined,
-    cell.exit && `stopped by itself: ${exitName(cell.exit)}`,
-  ].filter(Boolean)
+  const figures = [...(cell.measured ? [`measured ${cell.measured.slice(0, 10)}`] : []), ...figuresOf(cell)]
   return html`<article id="${cellId(cell)}" class="${cell.status}" aria-label="${guest.title} on ${column}">
 <div class="head">${mark(cell.status)}<h3>${column}: ${headline(cell)}</h3></div>
 ${figures.length > 0 && html`<p class="figures">${figures.join(' · ')}</p>`}

@@ -1,6 +1,6 @@
 /** The matrix as Markdown: for a repository's page or a CI summary. Screenshots are linked by path, never embedded. */
 import { fence, plain } from '../markdown.js'
-import { accessName, count, duration, exitName, guestTime, progress, summary } from '../words.js'
+import { accessName, figuresOf, guestTime, progress, summary } from '../words.js'
 import { type Cell, cellIn, columnsOf, type MatrixResult, measuredFirst } from './matrix-result.js'
 
 const MARKS = { passed: '✅', failed: '❌', skipped: '⚪' }
@@ -43,13 +43,7 @@ function details(cell: Cell, column: string): string[] {
   const lines = ['', `### ${MARKS[cell.status]} ${plain(column)}: ${cell.status}`, '']
   if (cell.reason) lines.push(plain(sentence(cell.reason)), '')
   if (cell.status === 'skipped') return lines
-  const figures = [
-    cell.measured && `measured ${cell.measured.slice(0, 10)}`,
-    cell.guestTimeNs !== undefined && `${guestTime(cell.guestTimeNs)} of guest time`,
-    cell.hostTimeMs !== undefined && `${duration(cell.hostTimeMs)} of host time`,
-    cell.instructions ? `${count(cell.instructions)} instructions` : undefined,
-    cell.exit && `stopped by itself: ${exitName(cell.exit)}`,
-  ].filter(Boolean)
+  const figures = [...(cell.measured ? [`measured ${cell.measured.slice(0, 10)}`] : []), ...figuresOf(cell)]
   if (figures.length > 0) lines.push(`${figures.join(', ')}.`, '')
   lines.push('| Level | Shown by | Result | Guest time |', '| --- | --- | --- | --- |')
   for (const level of cell.levels) {

@@ -3,7 +3,7 @@ import { type Html, html } from '../html.js'
 import { accesses, warnings } from '../matrix/matrix-html.js'
 import { type LevelResult, standingOf } from '../matrix/matrix-result.js'
 import type { Measurement } from '../matrix/measurement.js'
-import { count, duration, exitName, guestTime } from '../words.js'
+import { duration, figuresOf, guestTime } from '../words.js'
 import { wants } from './index-page.js'
 import { mark, minute, page, reached, shot } from './layout.js'
 import { latestOn, type SiteGuest, type SiteModel } from './site-model.js'
@@ -29,12 +29,7 @@ ${history.length > 0 && historyTable(history)}
 
 function engineSection({ cell, run, device, engine }: Measurement): Html {
   const last = cell.levels.findLast((level) => level.evidence)?.evidence
-  const figures = [
-    cell.guestTimeNs !== undefined && `${guestTime(cell.guestTimeNs)} of guest time`,
-    cell.hostTimeMs !== undefined && `${duration(cell.hostTimeMs)} of host time`,
-    cell.instructions ? `${count(cell.instructions)} instructions` : undefined,
-    cell.exit && `stopped by itself: ${exitName(cell.exit)}`,
-  ].filter(Boolean)
+  const figures = figuresOf(cell)
   const { host, bootwright, firmware } = run
   return html`<article id="${engine.id}" class="${cell.status}">
 <div class="head">${mark(cell.status)}<h2>${engine.title}: ${cell.level ? `reached ${cell.level}` : 'reached no level'}</h2></div>

@@ -1,5 +1,5 @@
 /** What the pages of the site share: head, navigation, pieces of the table. */
-import { type Html, html } from '../html.js'
+import { type Html, html, pageHead } from '../html.js'
 import { type Cell, type LevelResult, standingOf } from '../matrix/matrix-result.js'
 import { progress } from '../words.js'
 import type { SiteModel } from './site-model.js'
@@ -20,16 +20,7 @@ export function page(model: SiteModel, { title, root, here, scripts = [], body }
   const link = (name: PageParts['here'], href: string, words: string) =>
     html`<a href="${root}${href}"${here === name && html` aria-current="page"`}>${words}</a>`
   const { run } = model.matrix
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title}</title>
-<link rel="stylesheet" href="${root}site.css">
-</head>
-<body>
+  return html`${pageHead(title, html`<link rel="stylesheet" href="${root}site.css">`)}<body>
 <a class="skip" href="#main">Skip to the content</a>
 <nav aria-label="Pages">${link('matrix', 'index.html', 'Matrix')}${link('compare', 'compare.html', 'Compare runs')}${link('changes', 'changes.html', 'Changes')}<a href="${root}matrix.md">Markdown</a><a href="${root}matrix.json">JSON</a></nav>
 ${model.notice !== undefined && html`<p class="notice" role="note">${model.notice}</p>`}
