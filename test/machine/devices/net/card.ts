@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib'
 import { ManualClock } from '../../../../machine/clock.js'
 import type { AccessSize } from '../../../../machine/device.js'
-import { Ne2000 } from '../../../../machine/devices/net/ne2000.js'
+import { Ne2000 } from '../../../../machine/devices/net/ne2000/ne2000.js'
 import { LoopbackPort } from '../../../../machine/network/port.js'
 
 export const MAC = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56]

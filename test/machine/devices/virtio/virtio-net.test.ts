@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { parseDevice } from '../../../../machine/devices/catalogue.js'
 import type { NetworkPort } from '../../../../machine/network/port.js'
-import { internetFrame, MAC, pseudoHeader, sum } from '../net/e1000-bench.js'
+import { internetFrame, MAC, pseudoHeader, sum } from '../net/e1000/e1000-bench.js'
 import { Driver } from './driver.js'
 
 const CSUM = 0

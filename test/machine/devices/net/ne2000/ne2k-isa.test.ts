@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { State } from '../../../../machine/device.js'
-import { parseDevice } from '../../../../machine/devices/catalogue.js'
-import { LoopbackPort } from '../../../../machine/network/port.js'
-import { loadState, saveState } from '../../../../machine/state/state-table.js'
-import { BROADCAST, Card, checkSequence, frame, MAC, START, STOP } from './card.js'
+import type { State } from '../../../../../machine/device.js'
+import { parseDevice } from '../../../../../machine/devices/catalogue.js'
+import { LoopbackPort } from '../../../../../machine/network/port.js'
+import { loadState, saveState } from '../../../../../machine/state/state-table.js'
+import { BROADCAST, Card, checkSequence, frame, MAC, START, STOP } from '../card.js'
 
 const PRX = 0x01
 const PTX = 0x02

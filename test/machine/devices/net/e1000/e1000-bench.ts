@@ -1,10 +1,10 @@
 /** An 8254x on a bench: its registers, 1 MiB of memory, its interrupt, a clock turned by hand. */
-import { ManualClock } from '../../../../machine/clock.js'
-import type { PhysicalMemory } from '../../../../machine/device.js'
-import { E1000 } from '../../../../machine/devices/net/e1000.js'
-import { type E1000Model, e1000 } from '../../../../machine/devices/net/e1000-models.js'
-import * as R from '../../../../machine/devices/net/e1000-registers.js'
-import { LoopbackPort } from '../../../../machine/network/port.js'
+import { ManualClock } from '../../../../../machine/clock.js'
+import type { PhysicalMemory } from '../../../../../machine/device.js'
+import { E1000 } from '../../../../../machine/devices/net/e1000/e1000.js'
+import { type E1000Model, e1000 } from '../../../../../machine/devices/net/e1000/e1000-models.js'
+import * as R from '../../../../../machine/devices/net/e1000/e1000-registers.js'
+import { LoopbackPort } from '../../../../../machine/network/port.js'
 
 export const MAC = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56]
 export const TX_RING = 0x1000

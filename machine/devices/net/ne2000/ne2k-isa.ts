@@ -1,8 +1,8 @@
 /** Novell's NE2000 on the ISA bus, QEMU's `ne2k_isa`, from 300h on. */
 import { z } from 'zod'
-import type { NetworkPort } from '../../network/port.js'
-import { deviceType, integerOption, portOption } from '../device-type.js'
-import { macBytes, macOption } from './mac-option.js'
+import type { NetworkPort } from '../../../network/port.js'
+import { deviceType, integerOption, portOption } from '../../device-type.js'
+import { macBytes, macOption } from '../mac-option.js'
 import { NE2000_PORTS, Ne2000 } from './ne2000.js'
 
 export const ne2kIsa = deviceType({

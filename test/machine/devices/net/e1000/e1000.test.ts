@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { checkSequence } from '../../../../machine/devices/net/check-sequence.js'
-import * as R from '../../../../machine/devices/net/e1000-registers.js'
-import { LoopbackPort } from '../../../../machine/network/port.js'
-import { loadState, saveState } from '../../../../machine/state/state-table.js'
+import { checkSequence } from '../../../../../machine/devices/net/check-sequence.js'
+import * as R from '../../../../../machine/devices/net/e1000/e1000-registers.js'
+import { LoopbackPort } from '../../../../../machine/network/port.js'
+import { loadState, saveState } from '../../../../../machine/state/state-table.js'
 import { Bench, DATA, internetFrame, MAC, pseudoHeader, RX_RING, SELF, sum, TX_RING } from './e1000-bench.js'
 
 const EOP = 1 << 24

@@ -6,12 +6,12 @@
  * looked through first, so that a frame for which there is no room leaves it as it was (the chip writes up to BNRY).
  * The file is longer than others, because both directions work on the one set of registers.
  */
-import type { Clock, Timer } from '../../clock.js'
-import type { AccessSize, IrqLine, Stateful, StateTable, Warn } from '../../device.js'
-import { Arrivals, LONGEST_FRAME, type NetworkPort, SHORTEST_FRAME } from '../../network/port.js'
-import { bytes, flag, integer, timer, u8, u16 } from '../../state/fields.js'
-import { part } from '../../state/state-table.js'
-import { checkSequence, endsInCheckSequence, FCS, multicastHash } from './check-sequence.js'
+import type { Clock, Timer } from '../../../clock.js'
+import type { AccessSize, IrqLine, Stateful, StateTable, Warn } from '../../../device.js'
+import { Arrivals, LONGEST_FRAME, type NetworkPort, SHORTEST_FRAME } from '../../../network/port.js'
+import { bytes, flag, integer, timer, u8, u16 } from '../../../state/fields.js'
+import { part } from '../../../state/state-table.js'
+import { checkSequence, endsInCheckSequence, FCS, multicastHash } from '../check-sequence.js'
 
 /** Command register. */
 const CR_STP = 0x01

@@ -11,16 +11,16 @@
  *   1Ch                 BDP
  */
 import { z } from 'zod'
-import type { AccessSize, Device, StateTable } from '../../device.js'
-import type { NetworkPort } from '../../network/port.js'
-import { bytes, u16 } from '../../state/fields.js'
-import { part } from '../../state/state-table.js'
-import { BusMaster } from '../bus-master.js'
-import { deviceType } from '../device-type.js'
-import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
+import type { AccessSize, Device, StateTable } from '../../../device.js'
+import type { NetworkPort } from '../../../network/port.js'
+import { bytes, u16 } from '../../../state/fields.js'
+import { part } from '../../../state/state-table.js'
+import { BusMaster } from '../../bus-master.js'
+import { deviceType } from '../../device-type.js'
+import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../../option-rom.js'
+import { macBytes, macOption } from '../mac-option.js'
+import { MicrowireEeprom } from '../microwire-eeprom.js'
 import { Am79c970a, type Am79c970aOptions } from './am79c970a.js'
-import { macBytes, macOption } from './mac-option.js'
-import { MicrowireEeprom } from './microwire-eeprom.js'
 
 const REGISTERS = 0x20
 const PROM_SIZE = 0x10

@@ -3,11 +3,12 @@
  * kinds, checksums, segments of TCP and UDP, VLAN tags. It runs by a timer: what a guest's access costs is bounded by
  * the wire, ahead of which only as much is fetched as its part of the packet buffer holds.
  */
-import type { Clock, Timer } from '../../clock.js'
-import type { Stateful, StateTable, Warn } from '../../device.js'
-import { bytes, flag, integer, list, starts, time, timer, u16, u32 } from '../../state/fields.js'
-import { resetState } from '../../state/state-table.js'
-import type { BusMaster } from '../bus-master.js'
+import type { Clock, Timer } from '../../../clock.js'
+import type { Stateful, StateTable, Warn } from '../../../device.js'
+import { bytes, flag, integer, list, starts, time, timer, u16, u32 } from '../../../state/fields.js'
+import { resetState } from '../../../state/state-table.js'
+import type { BusMaster } from '../../bus-master.js'
+import { onesSum } from '../internet-checksum.js'
 import type { E1000Interrupts } from './e1000-interrupts.js'
 import {
   BPTC,
@@ -37,7 +38,6 @@ import {
   TSCTC,
   VET,
 } from './e1000-registers.js'
-import { onesSum } from './internet-checksum.js'
 
 // The command byte, whose first two and last two bits all kinds share
 const EOP = 0x01

@@ -1,7 +1,7 @@
 /** What the RTL8029 adds to the NE2000 that `ne2k-isa.test.ts` looks at. */
 import { describe, expect, test } from 'vitest'
-import { BROADCAST, frame, MAC } from './card.js'
-import { deaf, PciCard } from './pci-bench.js'
+import { BROADCAST, frame, MAC } from '../card.js'
+import { deaf, PciCard } from '../pci-bench.js'
 
 /** As drivers start it: words, ring from 46h to 80h, all interrupts. */
 function start(card: PciCard): PciCard {

@@ -9,15 +9,16 @@
  *   e1000-phy.ts          the link
  */
 import { z } from 'zod'
-import type { PciFunction } from '../../bus/pci-function.js'
-import type { Clock } from '../../clock.js'
-import type { AccessSize, Device, MmioRange, PhysicalMemory, PortRange, StateTable, Warn } from '../../device.js'
-import { Arrivals, type NetworkPort } from '../../network/port.js'
-import { list, u32 } from '../../state/fields.js'
-import { part } from '../../state/state-table.js'
-import { BusMaster } from '../bus-master.js'
-import { deviceType } from '../device-type.js'
-import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
+import type { PciFunction } from '../../../bus/pci-function.js'
+import type { Clock } from '../../../clock.js'
+import type { AccessSize, Device, MmioRange, PhysicalMemory, PortRange, StateTable, Warn } from '../../../device.js'
+import { Arrivals, type NetworkPort } from '../../../network/port.js'
+import { list, u32 } from '../../../state/fields.js'
+import { part } from '../../../state/state-table.js'
+import { BusMaster } from '../../bus-master.js'
+import { deviceType } from '../../device-type.js'
+import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../../option-rom.js'
+import { macBytes, macOption } from '../mac-option.js'
 import { E1000Eeprom } from './e1000-eeprom.js'
 import { E1000Interrupts } from './e1000-interrupts.js'
 import type { E1000Model } from './e1000-models.js'
@@ -26,7 +27,6 @@ import { E1000Phy } from './e1000-phy.js'
 import { E1000Receive, LONGEST_OF_ALL } from './e1000-receive.js'
 import * as R from './e1000-registers.js'
 import { E1000Transmit } from './e1000-transmit.js'
-import { macBytes, macOption } from './mac-option.js'
 
 /** The PHY's own address on the management bus. */
 const PHY_ADDRESS = 1

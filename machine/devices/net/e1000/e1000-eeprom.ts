@@ -3,10 +3,10 @@
  * 13.4.4). The 82573L has the words in flash memory, and has read them into memory of its own by the time that anybody asks:
  * they are read and written a word at a time, and its EECD has no pins.
  */
-import type { Stateful, StateTable } from '../../device.js'
-import { u32 } from '../../state/fields.js'
-import { part } from '../../state/state-table.js'
-import { EEPROM_WORDS, MicrowireEeprom } from './microwire-eeprom.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { u32 } from '../../../state/fields.js'
+import { part } from '../../../state/state-table.js'
+import { EEPROM_WORDS, MicrowireEeprom } from '../microwire-eeprom.js'
 
 /** The sum of all words. */
 const CHECKSUM = 0xbaba

@@ -3,12 +3,12 @@
  * doublewords too, and page 3 has registers of its own: identification, medium, full duplex.
  */
 import { z } from 'zod'
-import type { StateTable, Warn } from '../../device.js'
-import type { NetworkPort } from '../../network/port.js'
-import { u8 } from '../../state/fields.js'
-import { deviceType } from '../device-type.js'
-import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
-import { macBytes, macOption } from './mac-option.js'
+import type { StateTable, Warn } from '../../../device.js'
+import type { NetworkPort } from '../../../network/port.js'
+import { u8 } from '../../../state/fields.js'
+import { deviceType } from '../../device-type.js'
+import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../../option-rom.js'
+import { macBytes, macOption } from '../mac-option.js'
 import { NE2000_STATE, Ne2000, type Ne2000Options } from './ne2000.js'
 
 /** Page 0, registers 0Ah and 0Bh: "PC". */

@@ -3,13 +3,14 @@
  * descriptors, checksums. Frames wait in the packet buffer for descriptors, and one that is longer than a descriptor's
  * buffer goes on in the next one.
  */
-import type { Clock, Timer } from '../../clock.js'
-import type { Stateful, StateTable, Warn } from '../../device.js'
-import { SHORTEST_FRAME } from '../../network/port.js'
-import { bytes, integer, list, record, starts, timer, u8 } from '../../state/fields.js'
-import { resetState } from '../../state/state-table.js'
-import type { BusMaster } from '../bus-master.js'
-import { checkSequence, FCS } from './check-sequence.js'
+import type { Clock, Timer } from '../../../clock.js'
+import type { Stateful, StateTable, Warn } from '../../../device.js'
+import { SHORTEST_FRAME } from '../../../network/port.js'
+import { bytes, integer, list, record, starts, timer, u8 } from '../../../state/fields.js'
+import { resetState } from '../../../state/state-table.js'
+import type { BusMaster } from '../../bus-master.js'
+import { checkSequence, FCS } from '../check-sequence.js'
+import { ipHeaderIsRight, layersOf, onesSum, transportIsRight } from '../internet-checksum.js'
 import type { E1000Interrupts } from './e1000-interrupts.js'
 import {
   BPRC,
@@ -66,7 +67,6 @@ import {
   VET,
   VFTA,
 } from './e1000-registers.js'
-import { ipHeaderIsRight, layersOf, onesSum, transportIsRight } from './internet-checksum.js'
 
 // Status and errors of a descriptor
 const DD = 0x01

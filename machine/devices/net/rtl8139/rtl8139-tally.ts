@@ -1,6 +1,6 @@
 /** The RTL8139C+'s tally counters, and the 64 bytes that DTCCR dumps (data sheet, 5.2). */
-import type { Stateful, StateTable } from '../../device.js'
-import { count } from '../../state/fields.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { count } from '../../../state/fields.js'
 
 /** The counters in the dump's order: name, offset, bytes. Collisions and alignment errors do not happen here. */
 const LAYOUT = [

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { e1000_82573l } from '../../../../machine/devices/net/e1000-models.js'
-import * as R from '../../../../machine/devices/net/e1000-registers.js'
-import { loadState, saveState } from '../../../../machine/state/state-table.js'
+import { e1000_82573l } from '../../../../../machine/devices/net/e1000/e1000-models.js'
+import * as R from '../../../../../machine/devices/net/e1000/e1000-registers.js'
+import { loadState, saveState } from '../../../../../machine/state/state-table.js'
 import { Bench, internetFrame, MAC, RX_BUFFERS, RX_RING } from './e1000-bench.js'
 
 const SPLIT_RING = 0x3000

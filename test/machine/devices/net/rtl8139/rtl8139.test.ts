@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { State } from '../../../../machine/device.js'
-import type { LoopbackPort } from '../../../../machine/network/port.js'
-import { BROADCAST, checkSequence, frame, MAC } from './card.js'
-import { ipv4Sums, tcpFrame, udpFrame } from './ip-frames.js'
-import { deaf, MMIO, PciCard } from './pci-bench.js'
+import type { State } from '../../../../../machine/device.js'
+import type { LoopbackPort } from '../../../../../machine/network/port.js'
+import { BROADCAST, checkSequence, frame, MAC } from '../card.js'
+import { ipv4Sums, tcpFrame, udpFrame } from '../ip-frames.js'
+import { deaf, MMIO, PciCard } from '../pci-bench.js'
 
 const ROK = 0x0001
 const TOK = 0x0004

@@ -3,12 +3,13 @@
  * memory, that of high priority first, with checksums, large send and VLAN tags. One buffer at a time goes out, each in the
  * time that a wire of 100 Mbit/s has for it and a microsecond at least, so that no ring runs for nothing.
  */
-import type { Timer } from '../../clock.js'
-import type { Stateful, StateTable } from '../../device.js'
-import { LONGEST_FRAME, SHORTEST_FRAME } from '../../network/port.js'
-import { bytes, flag, integer, list, timer, u32 } from '../../state/fields.js'
-import { endsInCheckSequence, FCS } from './check-sequence.js'
-import { layersOf } from './internet-checksum.js'
+import type { Timer } from '../../../clock.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { LONGEST_FRAME, SHORTEST_FRAME } from '../../../network/port.js'
+import { bytes, flag, integer, list, timer, u32 } from '../../../state/fields.js'
+import { endsInCheckSequence, FCS } from '../check-sequence.js'
+import { layersOf } from '../internet-checksum.js'
+import { fillHeaderSum, fillTransportSum, segments, TCP, UDP } from '../tcp-ip-offload.js'
 import {
   DESCRIPTOR_BYTES,
   EOR,
@@ -26,7 +27,6 @@ import {
   TER,
   TOK,
 } from './rtl8139-parts.js'
-import { fillHeaderSum, fillTransportSum, segments, TCP, UDP } from './tcp-ip-offload.js'
 
 // TSD
 const TSD_OWN = 0x2000

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { State } from '../../../../machine/device.js'
-import type { LoopbackPort } from '../../../../machine/network/port.js'
-import { BROADCAST, checkSequence, frame, MAC } from './card.js'
-import { deaf, MMIO, PciCard } from './pci-bench.js'
+import type { State } from '../../../../../machine/device.js'
+import type { LoopbackPort } from '../../../../../machine/network/port.js'
+import { BROADCAST, checkSequence, frame, MAC } from '../card.js'
+import { deaf, MMIO, PciCard } from '../pci-bench.js'
 
 // CSR0
 const MISS = 0x1000

@@ -6,13 +6,13 @@
  * descriptors costs the guest time. Nothing collides. LAPPEN, the magic packet and big-endian order are not there. The
  * file is longer than others, because all of it works on the one set of CSRs.
  */
-import type { Clock, Timer } from '../../clock.js'
-import type { IrqLine, Stateful, StateTable, Warn } from '../../device.js'
-import { Arrivals, LONGEST_FRAME, type NetworkPort, SHORTEST_FRAME } from '../../network/port.js'
-import { bytes, flag, integer, list, timer, u8, u16 } from '../../state/fields.js'
-import { part } from '../../state/state-table.js'
-import type { BusMaster } from '../bus-master.js'
-import { checkSequence, crc, endsInCheckSequence, FCS } from './check-sequence.js'
+import type { Clock, Timer } from '../../../clock.js'
+import type { IrqLine, Stateful, StateTable, Warn } from '../../../device.js'
+import { Arrivals, LONGEST_FRAME, type NetworkPort, SHORTEST_FRAME } from '../../../network/port.js'
+import { bytes, flag, integer, list, timer, u8, u16 } from '../../../state/fields.js'
+import { part } from '../../../state/state-table.js'
+import type { BusMaster } from '../../bus-master.js'
+import { checkSequence, crc, endsInCheckSequence, FCS } from '../check-sequence.js'
 import * as ring from './pcnet-descriptors.js'
 
 // CSR0

@@ -5,9 +5,9 @@
  *   10h to 17h   data port of the remote DMA
  *   18h to 1Fh   reset: a read resets the chip, a write ends that on the first cards
  */
-import type { AccessSize, Device, PortRange, StateTable } from '../../device.js'
-import { bytes } from '../../state/fields.js'
-import { part } from '../../state/state-table.js'
+import type { AccessSize, Device, PortRange, StateTable } from '../../../device.js'
+import { bytes } from '../../../state/fields.js'
+import { part } from '../../../state/state-table.js'
 import { Dp8390, type Dp8390Options } from './dp8390.js'
 
 export const NE2000_PORTS = 0x20

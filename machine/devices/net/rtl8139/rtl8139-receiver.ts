@@ -2,10 +2,11 @@
  * The RTL8139's receiver (RTL8139C(L)+ data sheet, 5.6, 6.2): its filters, and where frames go: a ring of bytes in memory
  * with a header before each frame, or, in C+ mode, descriptors with buffers, checksums looked at and VLAN tags taken out.
  */
-import type { Stateful, StateTable } from '../../device.js'
-import { integer, list, u8, u16, u32 } from '../../state/fields.js'
-import { checkSequence, FCS, multicastHash } from './check-sequence.js'
-import { ipHeaderIsRight, layersOf, transportIsRight } from './internet-checksum.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { integer, list, u8, u16, u32 } from '../../../state/fields.js'
+import { checkSequence, FCS, multicastHash } from '../check-sequence.js'
+import { ipHeaderIsRight, layersOf, transportIsRight } from '../internet-checksum.js'
+import { TCP, UDP } from '../tcp-ip-offload.js'
 import {
   DESCRIPTOR_BYTES,
   EOR,
@@ -21,7 +22,6 @@ import {
   readDescriptor,
   SHORTEST_ON_WIRE,
 } from './rtl8139-parts.js'
-import { TCP, UDP } from './tcp-ip-offload.js'
 
 // RCR
 const RCR_AAP = 0x01

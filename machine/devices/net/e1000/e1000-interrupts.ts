@@ -2,9 +2,9 @@
  * Interrupts of an 8254x: causes, mask, and the timers that hold them back (Software Developer's Manual, 3.2.7, 3.4.3
  * and 13.4.17 to 13.4.22). A timer register of 0 holds nothing back.
  */
-import type { Clock, Timer } from '../../clock.js'
-import type { IrqLine, Stateful, StateTable } from '../../device.js'
-import { flag, starts, time, timer, u32 } from '../../state/fields.js'
+import type { Clock, Timer } from '../../../clock.js'
+import type { IrqLine, Stateful, StateTable } from '../../../device.js'
+import { flag, starts, time, timer, u32 } from '../../../state/fields.js'
 import {
   CTRL_EXT,
   CTRL_EXT_IAME,

@@ -2,9 +2,9 @@
  * The RTL8139's transceiver as its own registers show it (RTL8139C(L)+ data sheet, 5.30 to 5.38): basic mode, abilities of
  * both ends, and the link. It has negotiated 100 Mbit/s, full duplex, with whatever is plugged in.
  */
-import type { Stateful, StateTable } from '../../device.js'
-import type { NetworkPort } from '../../network/port.js'
-import { flag, u16 } from '../../state/fields.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import type { NetworkPort } from '../../../network/port.js'
+import { flag, u16 } from '../../../state/fields.js'
 
 /** BMCR. */
 const RESET = 0x8000

@@ -1,8 +1,8 @@
 /** What the RTL8139's transmitter and receiver share: registers of the whole chip, memory, the wire. */
-import type { Clock } from '../../clock.js'
-import type { Warn } from '../../device.js'
-import type { NetworkPort } from '../../network/port.js'
-import type { BusMaster } from '../bus-master.js'
+import type { Clock } from '../../../clock.js'
+import type { Warn } from '../../../device.js'
+import type { NetworkPort } from '../../../network/port.js'
+import type { BusMaster } from '../../bus-master.js'
 import type { TallyCounters } from './rtl8139-tally.js'
 
 /** ISR and IMR. */

@@ -3,7 +3,7 @@
  * (Am79C970A data sheet, "Buffer Management Unit" and "Descriptor Rings"). Whatever the style, a descriptor is read as
  * style 2 has it.
  */
-import type { BusMaster } from '../bus-master.js'
+import type { BusMaster } from '../../bus-master.js'
 
 /** BCR20, SWSTYLE. */
 export const STYLE_LANCE = 0

@@ -2,9 +2,9 @@
  * Marvell's 88E1000 and 88E1011 as an 8254x has them, by MDIC (Software Developer's Manual, 13.4.8, and IEEE 802.3
  * clause 22). It negotiates 1000 Mbit/s in full duplex with whoever is at the other end.
  */
-import type { Clock, Timer } from '../../clock.js'
-import type { Stateful, StateTable } from '../../device.js'
-import { flag, list, timer, u16 } from '../../state/fields.js'
+import type { Clock, Timer } from '../../../clock.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { flag, list, timer, u16 } from '../../../state/fields.js'
 
 const CONTROL = 0
 const STATUS = 1
