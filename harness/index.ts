@@ -1,7 +1,7 @@
 /** What `import … from 'bootwright'` gives: machines to drive, guests and their conditions, and what both stand on. */
 export { cacheFolder } from '../machine/firmware/find-firmware.js'
 export type { RemovableDrive } from '../machine/media/drive-id.js'
-export type { LoggedRequest } from '../machine/network/lan/request-log.js'
+export type { LoggedRequest } from '../machine/network/lan/services/request-log.js'
 export { SnapshotError } from '../machine/state/snapshot-error.js'
 export type { MachineConfig } from './config/machine-config.js'
 export type { Guest, GuestDefinition, Level } from './guest/guest.js'

@@ -33,7 +33,7 @@ import { DEFAULT_EPOCH, type Machine, type MachineExit, type MachineOptions } fr
 import { type BlockDevice, MediumError } from './media/block-device.js'
 import { type DriveId, floppyDrive, type RemovableDrive } from './media/drive-id.js'
 import { Overlay, type OverlayImage } from './media/overlay.js'
-import type { LoggedRequest } from './network/lan/request-log.js'
+import type { LoggedRequest } from './network/lan/services/request-log.js'
 import { MachineNetwork, type NicSpec } from './network/machine-network.js'
 import { isOutsideInput } from './network/outside.js'
 import type { MachineReport, UnhandledAccess } from './report.js'

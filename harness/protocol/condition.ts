@@ -1,7 +1,7 @@
 /** Conditions: what a test waits for, as plain data that is sent to the machine's thread. `runtime/watches.ts` checks them there. */
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { MachineExit } from '../../machine/machine.js'
-import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
+import type { LoggedRequest } from '../../machine/network/lan/services/request-log.js'
 import type { Pattern } from '../keys/boot-command.js'
 import type { Needle } from '../needles/needle.js'
 import type { Area } from '../picture/compare-pictures.js'

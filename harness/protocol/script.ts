@@ -2,7 +2,7 @@
 
 import type { DisplayMode, Frame, TextScreen } from '../../machine/devices/display/display.js'
 import type { MachineExit } from '../../machine/machine.js'
-import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
+import type { LoggedRequest } from '../../machine/network/lan/services/request-log.js'
 import type { MachineReport, UnhandledAccess } from '../../machine/report.js'
 import type { BootStep, MouseButton, Pattern } from '../keys/boot-command.js'
 import type { BitmapFont } from '../picture/bitmap-font.js'

@@ -1,7 +1,7 @@
 /** `vm.network`: what the guest asks of its LAN, cables, and the functions that answer for the LAN's HTTP server. */
 import { isIP } from 'node:net'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
-import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
+import type { LoggedRequest } from '../../machine/network/lan/services/request-log.js'
 import { toPattern } from '../keys/patterns.js'
 import type { HttpFunction, HttpResponse } from '../options/network-words.js'
 import { type Condition, compilePattern, requestText } from '../protocol/condition.js'

@@ -4,7 +4,7 @@
  * awaited; the others go along, and stand where they wait for each other when the test has its turn.
  */
 import { DEFAULT_EPOCH } from '../../machine/machine.js'
-import type { LoggedRequest } from '../../machine/network/lan/request-log.js'
+import type { LoggedRequest } from '../../machine/network/lan/services/request-log.js'
 import { Meeting } from '../../machine/network/meeting.js'
 import { MOST_MEMBERS } from '../../machine/network/trunk.js'
 import type { MachineConfig } from '../config/machine-config.js'

@@ -1,7 +1,7 @@
 /** What looks whether a condition has come true, and what it looks at. */
 import type { Display } from '../../../machine/devices/display/display.js'
 import type { MachineExit } from '../../../machine/machine.js'
-import type { LoggedRequest } from '../../../machine/network/lan/request-log.js'
+import type { LoggedRequest } from '../../../machine/network/lan/services/request-log.js'
 import type { Area } from '../../picture/compare-pictures.js'
 import type { ReachCondition } from '../../protocol/condition.js'
 import type { SerialLog } from '../serial-log.js'

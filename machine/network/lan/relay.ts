@@ -2,7 +2,7 @@
 import type { StateTable } from '../../device.js'
 import { count, integer } from '../../state/fields.js'
 import { type OutsideEvent, STREAM_CREDIT } from '../outside.js'
-import { RECEIVE_WINDOW, type TcpApplication, type TcpConnection } from './tcp-connection.js'
+import { RECEIVE_WINDOW, type TcpApplication, type TcpConnection } from './tcp/tcp-connection.js'
 
 /** Bytes of which the guest has more are told together. */
 const TOLD_AT_ONCE = 16 << 10

@@ -7,7 +7,7 @@ import type { OutsideEvent, OutsideInput } from '../outside.js'
 import { type Address, addressText, GATEWAY, GATEWAY6, ROUTER6 } from './addresses.js'
 import type { Datagram, Send } from './datagram.js'
 import { Relay } from './relay.js'
-import { TcpEndPoint } from './tcp.js'
+import { TcpEndPoint } from './tcp/tcp.js'
 
 /** A guest that opens more is refused. */
 export const MOST_RELAYS = 512

@@ -10,7 +10,7 @@ import { readNetwork } from '../../../harness/options/network-words.js'
 import { answerBy } from '../../../harness/vm/network.js'
 import { upstreamFunctions } from '../../../harness/vm/upstream.js'
 import type { HttpQuestion } from '../../../machine/network/contents.js'
-import { HttpServer } from '../../../machine/network/lan/http-server.js'
+import { HttpServer } from '../../../machine/network/lan/services/http-server.js'
 
 const asked: string[] = []
 let server: Server

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { tellingRequests } from '../../../harness/words/request-words.js'
-import type { LoggedRequest } from '../../../machine/network/lan/request-log.js'
+import type { LoggedRequest } from '../../../machine/network/lan/services/request-log.js'
 
 test('the last requests are told, and before them those that got nothing', () => {
   const results = [

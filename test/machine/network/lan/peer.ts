@@ -7,7 +7,7 @@ import { type Datagram, TCP, UDP } from '../../../../machine/network/lan/datagra
 import { Ipv4 } from '../../../../machine/network/lan/ipv4.js'
 import { Lan } from '../../../../machine/network/lan/lan.js'
 import { Reassembly } from '../../../../machine/network/lan/reassembly.js'
-import { readSegment, type Segment, writeSegment } from '../../../../machine/network/lan/tcp-segment.js'
+import { readSegment, type Segment, writeSegment } from '../../../../machine/network/lan/tcp/tcp-segment.js'
 import { readUdp, type UdpDatagram, writeUdp } from '../../../../machine/network/lan/udp.js'
 import type { OutsideEvent, OutsideInput } from '../../../../machine/network/outside.js'
 import { Switch, type SwitchPort } from '../../../../machine/network/switch.js'

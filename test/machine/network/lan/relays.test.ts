@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { ipv4 } from '../../../../machine/network/lan/addresses.js'
 import { MOST_RELAYS } from '../../../../machine/network/lan/relays.js'
-import { ACK, FIN, RST, type Segment, SYN } from '../../../../machine/network/lan/tcp-segment.js'
+import { ACK, FIN, RST, type Segment, SYN } from '../../../../machine/network/lan/tcp/tcp-segment.js'
 import { isOutsideInput, STREAM_CREDIT } from '../../../../machine/network/outside.js'
 import { Peer } from './peer.js'
 

@@ -1,6 +1,6 @@
 /** How long to wait before something is sent again (RFC 6298): from round trips that were measured, in guest time. */
-import type { Stateful, StateTable } from '../../device.js'
-import { flag, integer, time } from '../../state/fields.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { flag, integer, time } from '../../../state/fields.js'
 
 const FIRST_RTO = 1e9
 /** RFC 6298 has a second; Linux, as here, less. */

@@ -1,7 +1,7 @@
 /** TCP segments (RFC 9293 3.1) with the options that are known here: MSS, window scale (RFC 7323) and SACK (RFC 2018). */
-import type { Address } from './addresses.js'
-import { transportChecksum } from './checksum.js'
-import { type Datagram, TCP } from './datagram.js'
+import type { Address } from '../addresses.js'
+import { transportChecksum } from '../checksum.js'
+import { type Datagram, TCP } from '../datagram.js'
 
 const HEADER = 20
 export const FIN = 0x01

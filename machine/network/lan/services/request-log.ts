@@ -1,6 +1,6 @@
 /** What guests asked of the LAN, and what they got: the last of it, for tests, failures and reports. */
-import type { Stateful, StateTable } from '../../device.js'
-import { count, integer, list, orNone, record, text, time } from '../../state/fields.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { count, integer, list, orNone, record, text, time } from '../../../state/fields.js'
 
 export type Protocol = 'dhcp' | 'dns' | 'tftp' | 'http' | 'ntp' | 'refused'
 export const PROTOCOLS: readonly Protocol[] = ['dhcp', 'dns', 'tftp', 'http', 'ntp', 'refused']

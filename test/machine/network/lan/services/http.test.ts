@@ -1,8 +1,8 @@
 /** HTTP on TCP, segment by segment, as a guest's client has it. */
 import { expect, test } from 'vitest'
-import type { HttpQuestion, NetworkContents } from '../../../../machine/network/contents.js'
-import { ACK, FIN, SYN } from '../../../../machine/network/lan/tcp-segment.js'
-import { filesOf, Peer } from './peer.js'
+import type { HttpQuestion, NetworkContents } from '../../../../../machine/network/contents.js'
+import { ACK, FIN, SYN } from '../../../../../machine/network/lan/tcp/tcp-segment.js'
+import { filesOf, Peer } from '../peer.js'
 
 const big = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 7) & 0xff)
 const asked: HttpQuestion[] = []

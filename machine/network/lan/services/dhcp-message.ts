@@ -1,5 +1,5 @@
 /** Messages of DHCP (RFC 2131) and BOOTP (RFC 951), and their options (RFC 2132). */
-import { type Address, ANY, sameBytes } from './addresses.js'
+import { type Address, ANY, sameBytes } from '../addresses.js'
 
 const FIXED = 236
 const COOKIE = Uint8Array.of(99, 130, 83, 99)

@@ -2,7 +2,7 @@
  * What is served by HTTP: for a request the answer, from files, texts and functions. `http-session.ts` speaks with one
  * client.
  */
-import type { Content, FileTree, HttpAnswer, HttpSource, NetworkContents } from '../contents.js'
+import type { Content, FileTree, HttpAnswer, HttpSource, NetworkContents } from '../../contents.js'
 import type { HttpRequest } from './http-request.js'
 
 export const HTTP = 80

@@ -1,14 +1,14 @@
 /** HTTP on one connection: requests one after the other, answers in the same order, and what of an answer is still to go. */
-import type { Clock } from '../../clock.js'
-import type { StateTable } from '../../device.js'
-import { bytes, count, flag, text } from '../../state/fields.js'
-import { part } from '../../state/state-table.js'
-import type { Content } from '../contents.js'
-import { addressText } from './addresses.js'
+import type { Clock } from '../../../clock.js'
+import type { StateTable } from '../../../device.js'
+import { bytes, count, flag, text } from '../../../state/fields.js'
+import { part } from '../../../state/state-table.js'
+import type { Content } from '../../contents.js'
+import { addressText } from '../addresses.js'
+import type { TcpApplication, TcpConnection } from '../tcp/tcp-connection.js'
 import { BadRequest, type HttpRequest, RequestReader } from './http-request.js'
 import { type HttpServer, headOf, LARGEST_BODY, LONGEST_PATH, plainAnswer, type Served } from './http-server.js'
 import type { RequestLog } from './request-log.js'
-import type { TcpApplication, TcpConnection } from './tcp-connection.js'
 
 const LONGEST_REST = LARGEST_BODY + 4096
 /** Read of a file at a time. */

@@ -8,7 +8,7 @@ import {
   type Question,
   RECURSION_DESIRED,
 } from 'dns-packet'
-import { type Address, addressText, GATEWAY, GATEWAY6, NAME_SERVER, NAME_SERVER6 } from './addresses.js'
+import { type Address, addressText, GATEWAY, GATEWAY6, NAME_SERVER, NAME_SERVER6 } from '../addresses.js'
 import { DOMAIN } from './dhcp.js'
 
 const TTL = 60

@@ -1,6 +1,6 @@
 /** Requests of HTTP/1.1 (RFC 9112) as they come in pieces: a head, and a body by its length or in chunks. */
-import type { Stateful, StateTable } from '../../device.js'
-import { bytes, integer } from '../../state/fields.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { bytes, integer } from '../../../state/fields.js'
 
 export const LONGEST_HEAD = 16 << 10
 export const LONGEST_BODY = 1 << 20

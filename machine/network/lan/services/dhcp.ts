@@ -2,9 +2,9 @@
  * The DHCP server (RFC 2131): leases from 10.0.2.15 on, in the order in which cards ask, and where a boot file is for
  * those who boot from the network (RFC 4578). BOOTP's clients get the same without a lease's end.
  */
-import type { Clock } from '../../clock.js'
-import type { Stateful, StateTable } from '../../device.js'
-import { flag, integer, list, record, text, time } from '../../state/fields.js'
+import type { Clock } from '../../../clock.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { flag, integer, list, record, text, time } from '../../../state/fields.js'
 import {
   type Address,
   ANY,
@@ -18,7 +18,7 @@ import {
   NET_BROADCAST,
   NETMASK,
   sameBytes,
-} from './addresses.js'
+} from '../addresses.js'
 import { type DhcpMessage, OPTION, readDhcp, TYPE, writeDhcp } from './dhcp-message.js'
 import type { RequestLog } from './request-log.js'
 

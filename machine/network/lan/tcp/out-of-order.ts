@@ -1,6 +1,6 @@
 /** Segments that came before those in front of them, as far as the window goes, without what is there twice. */
-import type { Stateful, StateTable } from '../../device.js'
-import { bytes, list, record, u32 } from '../../state/fields.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { bytes, list, record, u32 } from '../../../state/fields.js'
 import { after } from './tcp-segment.js'
 
 const MOST_PIECES = 64

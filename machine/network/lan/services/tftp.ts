@@ -2,11 +2,11 @@
  * The TFTP server (RFC 1350) with its options (RFC 2347, 2348, 2349, 7440): files to be read, and none to be written.
  * Each transfer has a port of its own; what is not acknowledged in time is sent again.
  */
-import type { Clock, Timer } from '../../clock.js'
-import type { Stateful, StateTable } from '../../device.js'
-import { bytes, count, integer, list, record, text, time, timer, u16 } from '../../state/fields.js'
-import type { Content, FileTree } from '../contents.js'
-import { type Address, addressText, sameBytes } from './addresses.js'
+import type { Clock, Timer } from '../../../clock.js'
+import type { Stateful, StateTable } from '../../../device.js'
+import { bytes, count, integer, list, record, text, time, timer, u16 } from '../../../state/fields.js'
+import type { Content, FileTree } from '../../contents.js'
+import { type Address, addressText, sameBytes } from '../addresses.js'
 import type { RequestLog } from './request-log.js'
 
 export const TFTP = 69

@@ -1,10 +1,10 @@
 /** Ping, names, the time, what leads nowhere, and files by TFTP. */
 import { decode, encode } from 'dns-packet'
 import { expect, test } from 'vitest'
-import { addressText, ipv4, ipv6 } from '../../../../machine/network/lan/addresses.js'
-import { checksumOf, sumWords } from '../../../../machine/network/lan/checksum.js'
-import { answerDns } from '../../../../machine/network/lan/dns.js'
-import { EPOCH, filesOf, ipFrame, LAN_MAC, MAC, Peer } from './peer.js'
+import { addressText, ipv4, ipv6 } from '../../../../../machine/network/lan/addresses.js'
+import { checksumOf, sumWords } from '../../../../../machine/network/lan/checksum.js'
+import { answerDns } from '../../../../../machine/network/lan/services/dns.js'
+import { EPOCH, filesOf, ipFrame, LAN_MAC, MAC, Peer } from '../peer.js'
 
 test('addresses as text', () => {
   expect(addressText(ipv4('10.0.2.2'))).toBe('10.0.2.2')

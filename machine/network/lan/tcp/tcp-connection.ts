@@ -5,13 +5,13 @@
  *
  * Longer than others of its kind: a connection's variables are used by all of it, as in RFC 9293 3.10.
  */
-import type { Clock } from '../../clock.js'
-import type { Field, Stateful, StateTable } from '../../device.js'
-import { bytes, count, flag, integer, list, time, u16, u32 } from '../../state/fields.js'
-import { part } from '../../state/state-table.js'
-import type { Address } from './addresses.js'
+import type { Clock } from '../../../clock.js'
+import type { Field, Stateful, StateTable } from '../../../device.js'
+import { bytes, count, flag, integer, list, time, u16, u32 } from '../../../state/fields.js'
+import { part } from '../../../state/state-table.js'
+import type { Address } from '../addresses.js'
+import { MTU } from '../ethernet.js'
 import { ByteQueue } from './byte-queue.js'
-import { MTU } from './ethernet.js'
 import { OutOfOrder } from './out-of-order.js'
 import { RetransmissionTimeout } from './retransmission.js'
 import { ACK, after, FIN, lengthOf, PSH, RST, type Segment, SYN } from './tcp-segment.js'

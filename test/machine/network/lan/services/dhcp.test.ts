@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { ipv4 } from '../../../../machine/network/lan/addresses.js'
-import { Peer } from './peer.js'
+import { ipv4 } from '../../../../../machine/network/lan/addresses.js'
+import { Peer } from '../peer.js'
 
 interface Asked {
   type?: number
