@@ -60,16 +60,17 @@ export {
   VmFailure,
 } from './vm/errors.js'
 export type { VmExit } from './vm/exit.js'
-export type { GuestRequest, GuestResponse } from './vm/guest-http.js'
 export { type LaunchOptions, launch } from './vm/launch.js'
 export { Measured } from './vm/measure.js'
 export type { NeedleLocator } from './vm/needle-locator.js'
-export type { ConnectOptions, GuestConnection, Network } from './vm/network.js'
-export type { Region, Screen } from './vm/screen.js'
-export type { SerialLine, SerialLines } from './vm/serial.js'
-export type { CommandResult, Shell, ShellOptions } from './vm/serial-shell.js'
-export { type NetworkSnapshot, network, type SharedNetwork, type SharedNetworkOptions } from './vm/shared-network.js'
-export type { VmSnapshot } from './vm/snapshots.js'
+export type { GuestRequest, GuestResponse } from './vm/network/guest-http.js'
+export type { ConnectOptions, GuestConnection, Network } from './vm/network/network.js'
+export {
+  type NetworkSnapshot,
+  network,
+  type SharedNetwork,
+  type SharedNetworkOptions,
+} from './vm/network/shared-network.js'
 export {
   SshError,
   SshMissingError,
@@ -77,7 +78,11 @@ export {
   type SshResult,
   type SshRunOptions,
   type SshSession,
-} from './vm/ssh.js'
+} from './vm/network/ssh.js'
+export type { Region, Screen } from './vm/screen.js'
+export type { SerialLine, SerialLines } from './vm/serial.js'
+export type { CommandResult, Shell, ShellOptions } from './vm/serial-shell.js'
+export type { VmSnapshot } from './vm/snapshots.js'
 export type { TextLocator } from './vm/text-locator.js'
 export { TraceRecorder, type TraceSink } from './vm/trace.js'
 export { type ExitExpectation, Vm, type WatchOptions } from './vm/vm.js'

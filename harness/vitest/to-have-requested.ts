@@ -3,7 +3,7 @@ import type { MatcherState } from 'vitest'
 import { toPattern } from '../keys/patterns.js'
 import { compilePattern, requestText } from '../protocol/condition.js'
 import type { TimeoutOptions } from '../vm/driver.js'
-import { Network } from '../vm/network.js'
+import { Network } from '../vm/network/network.js'
 import { Vm } from '../vm/vm.js'
 import { assertionTimeout, type MatcherResult, outcome } from './matcher-result.js'
 

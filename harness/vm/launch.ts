@@ -33,8 +33,8 @@ import { parseDuration } from '../units/durations.js'
 import { nearest } from '../words/nearest.js'
 import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type Duration } from './driver.js'
 import { LaunchError } from './errors.js'
-import { SharedNetwork } from './shared-network.js'
-import { upstreamFunctions } from './upstream.js'
+import { SharedNetwork } from './network/shared-network.js'
+import { upstreamFunctions } from './network/upstream.js'
 import { Vm, type VmSettings } from './vm.js'
 
 /** A machine's options are the table's, `harness/options/machine-spec.ts`. */

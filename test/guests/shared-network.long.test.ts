@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { buildInitramfs } from '../../fixtures/initramfs.js'
 import { launch } from '../../harness/vm/launch.js'
-import { network, type SharedNetwork } from '../../harness/vm/shared-network.js'
+import { network, type SharedNetwork } from '../../harness/vm/network/shared-network.js'
 import type { Vm } from '../../harness/vm/vm.js'
 import { haveLinux } from './linux-modules.js'
 

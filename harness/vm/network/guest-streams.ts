@@ -4,11 +4,11 @@
  * says because of what it heard is the same in every run.
  */
 import { Duplex } from 'node:stream'
-import { type OutsideEvent, type OutsideInput, STREAM_CREDIT } from '../../machine/network/outside.js'
-import { STREAMS } from '../protocol/condition.js'
-import { parseDuration } from '../units/durations.js'
-import type { TimeoutOptions, VmDriver } from './driver.js'
-import { ConnectionError } from './errors.js'
+import { type OutsideEvent, type OutsideInput, STREAM_CREDIT } from '../../../machine/network/outside.js'
+import { STREAMS } from '../../protocol/condition.js'
+import { parseDuration } from '../../units/durations.js'
+import type { TimeoutOptions, VmDriver } from '../driver.js'
+import { ConnectionError } from '../errors.js'
 
 /** Guest time between two looks at what only this thread can judge, ns. */
 const POLL = 100e6

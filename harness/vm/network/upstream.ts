@@ -1,7 +1,7 @@
 /** Fetches what a guest asks an upstream of its LAN for and the cache does not have, in the test's thread. */
-import type { NetworkConfig } from '../config/machine-config.js'
-import { cachedEntry, keepFetched, upstreamUrl } from '../config/upstream-cache.js'
-import type { HttpFunction } from '../options/network-words.js'
+import type { NetworkConfig } from '../../config/machine-config.js'
+import { cachedEntry, keepFetched, upstreamUrl } from '../../config/upstream-cache.js'
+import type { HttpFunction } from '../../options/network-words.js'
 
 /** The host's; tests hand in another one. */
 type Fetch = (url: string) => Promise<Pick<Response, 'status' | 'arrayBuffer'>>

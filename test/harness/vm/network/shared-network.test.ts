@@ -3,9 +3,13 @@ import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { launch } from '../../../harness/vm/launch.js'
-import { network, type SharedNetwork, type SharedNetworkOptions } from '../../../harness/vm/shared-network.js'
-import type { Vm } from '../../../harness/vm/vm.js'
+import { launch } from '../../../../harness/vm/launch.js'
+import {
+  network,
+  type SharedNetwork,
+  type SharedNetworkOptions,
+} from '../../../../harness/vm/network/shared-network.js'
+import type { Vm } from '../../../../harness/vm/vm.js'
 import { writeStationFloppy } from './station-floppy.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-shared-'))

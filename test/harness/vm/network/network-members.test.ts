@@ -1,8 +1,8 @@
 /** Whose turn it is, with threads and a meeting that say when; `shared-network.test.ts` has real ones. */
 import { expect, test } from 'vitest'
-import type { VmThread } from '../../../harness/thread/machine-thread.js'
-import { NetworkMembers } from '../../../harness/vm/network-members.js'
-import type { Meeting } from '../../../machine/network/meeting.js'
+import type { VmThread } from '../../../../harness/thread/machine-thread.js'
+import { NetworkMembers } from '../../../../harness/vm/network/network-members.js'
+import type { Meeting } from '../../../../machine/network/meeting.js'
 
 /** Node 20 has no `Promise.withResolvers`. */
 function ending() {

@@ -5,9 +5,9 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { launch } from '../../../harness/vm/launch.js'
-import type { Vm } from '../../../harness/vm/vm.js'
-import { PASSWORD, serverGuest } from '../../guests/server-guest.js'
+import { launch } from '../../../../harness/vm/launch.js'
+import type { Vm } from '../../../../harness/vm/vm.js'
+import { PASSWORD, serverGuest } from '../../../guests/server-guest.js'
 
 interface Keys {
   utils: { parseKey(text: string): { type: string; getPublicSSH(): Buffer } }

@@ -2,9 +2,9 @@
  * The machines of a shared network, and whose turn it is: while a script of one is awaited, all others go along; when it
  * ends, they stand where they wait for each other, so that what a test does next begins at the same moment in every run.
  */
-import type { Meeting } from '../../machine/network/meeting.js'
-import type { VmThread } from '../thread/machine-thread.js'
-import type { Membership } from './driver.js'
+import type { Meeting } from '../../../machine/network/meeting.js'
+import type { VmThread } from '../../thread/machine-thread.js'
+import type { Membership } from '../driver.js'
 
 interface Member {
   readonly number: number

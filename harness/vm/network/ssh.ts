@@ -4,10 +4,10 @@
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
-import { HostError, UsageError } from '../../machine/errors.js'
-import { asked } from './call-site.js'
-import type { TimeoutOptions } from './driver.js'
-import { ConnectionError, LaunchError, TimeoutError } from './errors.js'
+import { HostError, UsageError } from '../../../machine/errors.js'
+import { asked } from '../call-site.js'
+import type { TimeoutOptions } from '../driver.js'
+import { ConnectionError, LaunchError, TimeoutError } from '../errors.js'
 import type { GuestStream } from './guest-streams.js'
 import type { ConnectOptions, Network } from './network.js'
 

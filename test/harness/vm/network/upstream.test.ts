@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { networkContents } from '../../../harness/config/machine-config.js'
-import { readNetwork } from '../../../harness/options/network-words.js'
-import { answerBy } from '../../../harness/vm/network.js'
-import { upstreamFunctions } from '../../../harness/vm/upstream.js'
-import type { HttpQuestion } from '../../../machine/network/contents.js'
-import { HttpServer } from '../../../machine/network/lan/services/http-server.js'
+import { networkContents } from '../../../../harness/config/machine-config.js'
+import { readNetwork } from '../../../../harness/options/network-words.js'
+import { answerBy } from '../../../../harness/vm/network/network.js'
+import { upstreamFunctions } from '../../../../harness/vm/network/upstream.js'
+import type { HttpQuestion } from '../../../../machine/network/contents.js'
+import { HttpServer } from '../../../../machine/network/lan/services/http-server.js'
 
 const asked: string[] = []
 let server: Server

@@ -3,23 +3,23 @@
  * may be ahead of the others, so that two runs are the same, byte for byte. Guest time passes for all of them while any is
  * awaited; the others go along, and stand where they wait for each other when the test has its turn.
  */
-import { DEFAULT_EPOCH } from '../../machine/machine.js'
-import type { LoggedRequest } from '../../machine/network/lan/services/request-log.js'
-import { Meeting } from '../../machine/network/meeting.js'
-import { MOST_MEMBERS } from '../../machine/network/trunk.js'
-import type { MachineConfig } from '../config/machine-config.js'
-import { CABLE_WORDS, type CableWords, readCable } from '../options/cable-words.js'
-import { httpFunctions, NetworkValue, type NetworkWords, readNetwork } from '../options/network-words.js'
-import { OptionError } from '../options/option-error.js'
-import { misfit } from '../options/read-options.js'
-import { VmThread } from '../thread/machine-thread.js'
-import { compiledFile } from '../thread/worker-thread.js'
-import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type TimeoutOptions, type VmDriver } from './driver.js'
-import { LaunchError } from './errors.js'
+import { DEFAULT_EPOCH } from '../../../machine/machine.js'
+import type { LoggedRequest } from '../../../machine/network/lan/services/request-log.js'
+import { Meeting } from '../../../machine/network/meeting.js'
+import { MOST_MEMBERS } from '../../../machine/network/trunk.js'
+import type { MachineConfig } from '../../config/machine-config.js'
+import { CABLE_WORDS, type CableWords, readCable } from '../../options/cable-words.js'
+import { httpFunctions, NetworkValue, type NetworkWords, readNetwork } from '../../options/network-words.js'
+import { OptionError } from '../../options/option-error.js'
+import { misfit } from '../../options/read-options.js'
+import { VmThread } from '../../thread/machine-thread.js'
+import { compiledFile } from '../../thread/worker-thread.js'
+import { DEFAULT_HOST_TIMEOUT, DEFAULT_TIMEOUT, type TimeoutOptions, type VmDriver } from '../driver.js'
+import { LaunchError } from '../errors.js'
+import type { VmSnapshot } from '../snapshots.js'
+import { Vm, type VmSettings } from '../vm.js'
 import { NetworkMembers } from './network-members.js'
-import type { VmSnapshot } from './snapshots.js'
 import { upstreamFunctions } from './upstream.js'
-import { Vm, type VmSettings } from './vm.js'
 
 /** What is served, and the cables. */
 export interface SharedNetworkOptions extends NetworkWords, CableWords {

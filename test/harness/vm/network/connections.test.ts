@@ -1,10 +1,10 @@
 /** Connections of a test's to servers in its guest, which is a station without a CPU. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { ConnectionError, TimeoutError } from '../../../harness/vm/errors.js'
-import { launch } from '../../../harness/vm/launch.js'
-import { network, type SharedNetwork } from '../../../harness/vm/shared-network.js'
-import type { Vm } from '../../../harness/vm/vm.js'
-import { compiledModule } from '../compiled.js'
+import { ConnectionError, TimeoutError } from '../../../../harness/vm/errors.js'
+import { launch } from '../../../../harness/vm/launch.js'
+import { network, type SharedNetwork } from '../../../../harness/vm/network/shared-network.js'
+import type { Vm } from '../../../../harness/vm/vm.js'
+import { compiledModule } from '../../compiled.js'
 
 const machineModule = compiledModule(new URL('server-machine.ts', import.meta.url))
 const options = { engine: 'soft', boot: 'n', nic: 'e1000', machineModule, timeout: '20s' } as const
