@@ -68,6 +68,8 @@ export interface FirmwareConfig {
   vgaBios?: string
   /** The host's OVMF in place of SeaBIOS. */
   uefi?: boolean
+  /** The one of them that starts only what is signed. */
+  secureBoot?: boolean
   /** UEFI's variables at power-on. */
   variables?: string
 }
@@ -391,14 +393,14 @@ export function machineFonts(config: MachineConfig): BitmapFont[] {
 }
 
 /** Where a machine's firmware is: as it was named, or the host's. Throws a FirmwareMissingError. */
-export function firmwarePaths({ bios, vgaBios, uefi, variables }: FirmwareConfig = {}): FirmwareConfig & {
+export function firmwarePaths({ bios, vgaBios, uefi, secureBoot, variables }: FirmwareConfig = {}): FirmwareConfig & {
   bios: string
   vgaBios: string
 } {
   if (uefi) {
-    const found = bios !== undefined && variables !== undefined ? { code: bios, variables } : findUefi()
+    const found = bios !== undefined && variables !== undefined ? { code: bios, variables } : findUefi(secureBoot)
     return {
-      ...{ uefi, bios: found.code, variables: found.variables },
+      ...{ uefi, secureBoot, bios: found.code, variables: found.variables },
       vgaBios: vgaBios ?? findFirmware().vgaBios.path,
     }
   }

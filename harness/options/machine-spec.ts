@@ -22,7 +22,7 @@ import { readSymbolWords, SavedSymbols, SymbolValue, type SymbolWords } from './
 
 export const ENGINES = ['auto', 'kvm', 'soft'] as const
 export type EngineName = (typeof ENGINES)[number]
-export const FIRMWARE = ['bios', 'uefi'] as const
+export const FIRMWARE = ['bios', 'uefi', 'uefi-secure'] as const
 export const MAX_FLOPPIES = 2
 export const MAX_DISKS = 16
 
@@ -48,7 +48,10 @@ export interface MachineValues<M = MediumConfig, D = DiskConfig> {
   fdCheck?: boolean
   /** A BIOS image in place of the host's SeaBIOS. */
   bios?: string
-  /** `bios`, the host's SeaBIOS, by default, or `uefi`, its OVMF; its variables are the machine's own and in its snapshots. */
+  /**
+   * `bios`, the host's SeaBIOS, by default; `uefi`, its OVMF, whose variables are the machine's own and in its snapshots; or
+   * `uefi-secure`, the same with Microsoft's keys and Secure Boot on.
+   */
   firmware?: string
   /** Default `auto`. */
   engine?: EngineName
@@ -155,6 +158,7 @@ const SavedFirmware = z.object({
   bios: Path.optional(),
   vgaBios: Path.optional(),
   uefi: z.boolean().optional(),
+  secureBoot: z.boolean().optional(),
   variables: Path.optional(),
 })
 
@@ -283,15 +287,15 @@ export const MACHINE_OPTIONS: MachineTable = {
     flag: {
       long: '--firmware',
       value: '<kind>',
-      help: "bios, the host's SeaBIOS, or uefi, its OVMF (default: bios)",
+      help: "bios, the host's SeaBIOS; uefi, its OVMF; or uefi-secure, which starts only what is signed (default: bios)",
       choices: () => FIRMWARE,
     },
-    schema: z.string().describe("'bios' or 'uefi'"),
+    schema: z.string().describe("'bios', 'uefi' or 'uefi-secure'"),
     read: (kind, where) => ({ firmware: readFirmwareKind(kind, where) }),
     snapshot: 'own',
     saved: { firmware: SavedFirmware },
-    stageKey: ({ firmware }) => firmware?.uefi ?? false,
-    column: ({ firmware }) => (firmware?.uefi ? 'UEFI' : undefined),
+    stageKey: ({ firmware }) => (firmware?.secureBoot ? 'secure' : (firmware?.uefi ?? false)),
+    column: ({ firmware }) => (firmware?.secureBoot ? 'UEFI Secure Boot' : firmware?.uefi ? 'UEFI' : undefined),
   },
   engine: {
     flag: {
@@ -514,14 +518,14 @@ export type MachineOptionName = keyof MachineValues
 /** The rows in their order, by name. */
 export const MACHINE_ROWS = Object.entries(MACHINE_OPTIONS) as [MachineOptionName, MachineOption][]
 
-function readFirmwareKind(kind: string, where: string): { uefi?: boolean } {
+function readFirmwareKind(kind: string, where: string): { uefi?: boolean; secureBoot?: boolean } {
   if (kind === 'uefi') return { uefi: true }
+  if (kind === 'uefi-secure') return { uefi: true, secureBoot: true }
   if (kind === 'bios') return {}
-  if (kind === 'uefi-secure')
-    throw new OptionError(
-      `${where} uefi-secure needs a chipset that protects SMM (Q35), which this machine has not; take uefi`,
-    )
-  throw new OptionError(`${where} '${kind}' is unknown; it is bios or uefi`)
+  const near = nearest(kind, FIRMWARE)
+  throw new OptionError(
+    `${where} '${kind}' is unknown; ${near ? `did you mean '${near}'? ` : ''}it is bios, uefi or uefi-secure`,
+  )
 }
 
 function readEngine(text: string, where: string): EngineName {

@@ -99,8 +99,8 @@ function parsed<T extends z.ZodType>(schema: T, data: unknown, part: string, fil
 }
 
 /** The same kind of firmware, as this host has it. */
-export function hostFirmware({ uefi }: FirmwareConfig): FirmwareConfig | undefined {
-  return uefi ? { uefi } : undefined
+export function hostFirmware({ uefi, secureBoot }: FirmwareConfig): FirmwareConfig | undefined {
+  return uefi ? { uefi, ...(secureBoot && { secureBoot }) } : undefined
 }
 
 /** Of a path that a file names: the host's own firmware does as well where it is not there. */
@@ -273,6 +273,7 @@ export function absolute(config: MachineConfig): MachineConfig {
         ...(firmware.vgaBios !== undefined && { vgaBios: resolve(firmware.vgaBios) }),
         ...(firmware.variables !== undefined && { variables: resolve(firmware.variables) }),
         ...(firmware.uefi && { uefi: true }),
+        ...(firmware.secureBoot && { secureBoot: true }),
       },
     }),
   }

@@ -103,8 +103,10 @@ export interface UefiFirmware {
   readonly variables: string
 }
 
-/** Where distributions have OVMF, its code and its variables; without Secure Boot, which wants a chipset with protected SMM. */
-const UEFI_FILES: readonly [folder: string, code: string, variables: string][] = [
+type UefiPlace = readonly [folder: string, code: string, variables: string]
+
+/** Where distributions have OVMF, its code and its variables; of its builds the one that does without a chipset's protected SMM. */
+const UEFI_FILES: readonly UefiPlace[] = [
   ['/usr/share/OVMF', 'OVMF_CODE_4M.fd', 'OVMF_VARS_4M.fd'], // Debian, Ubuntu
   ['/usr/share/OVMF', 'OVMF_CODE.fd', 'OVMF_VARS.fd'], // older ones, Fedora, Alpine
   ['/usr/share/edk2/ovmf', 'OVMF_CODE.fd', 'OVMF_VARS.fd'], // Fedora
@@ -113,21 +115,35 @@ const UEFI_FILES: readonly [folder: string, code: string, variables: string][] =
   ['/usr/share/qemu', 'ovmf-x86_64-code.bin', 'ovmf-x86_64-vars.bin'], // openSUSE
 ]
 
-/** Throws a FirmwareMissingError where the host has no UEFI firmware. */
-export function findUefi(host: FirmwareHost = realHost): UefiFirmware {
+/**
+ * The same where Microsoft's keys are among the variables and Secure Boot is on. Other builds that check signatures wait for
+ * SMM, in which they would keep the variables from the guest's system as well.
+ */
+const SECURE_FILES: readonly UefiPlace[] = [
+  ['/usr/share/OVMF', 'OVMF_CODE_4M.fd', 'OVMF_VARS_4M.ms.fd'], // Debian, Ubuntu
+  ['/usr/share/qemu', 'ovmf-x86_64-ms-code.bin', 'ovmf-x86_64-ms-vars.bin'], // openSUSE
+]
+
+/**
+ * @param secure That refuses what nobody signed.
+ * Throws a FirmwareMissingError where the host has no such UEFI firmware.
+ */
+export function findUefi(secure = false, host: FirmwareHost = realHost): UefiFirmware {
   const own = host.env.BOOTWRIGHT_FIRMWARE
-  const [[, ...debian]] = UEFI_FILES
+  const files = secure ? SECURE_FILES : UEFI_FILES
+  const [[, ...debian]] = files
   // As 'bootwright setup --guests' unpacks it where it may not install it.
   const unpacked = [join(cacheFolder(host), 'packages/ovmf/usr/share/OVMF'), ...debian] as const
-  const places = own ? UEFI_FILES.map(([, ...names]) => [own, ...names] as const) : [...UEFI_FILES, unpacked]
+  const places = own ? files.map(([, ...names]) => [own, ...names] as const) : [...files, unpacked]
   for (const [folder, ...names] of places) {
     const [code, variables] = names.map((name) => join(folder, name))
     if (host.exists(code) && host.exists(variables)) return { code, variables }
   }
   const folders = [...new Set(places.map(([folder]) => folder))]
+  const what = `UEFI firmware${secure ? ' with Secure Boot' : ''} (${debian.join(' with ')})`
   throw new FirmwareMissingError(
-    `UEFI firmware (OVMF_CODE_4M.fd with OVMF_VARS_4M.fd) was not found in ${folders.join(', ')}: install Debian's package ovmf or your distribution's OVMF${own ? ', or unset BOOTWRIGHT_FIRMWARE' : ''}.`,
-    UEFI_FILES[0][1],
+    `${what} was not found in ${folders.join(', ')}: install Debian's package ovmf${secure ? '' : " or your distribution's OVMF"}${own ? ', or unset BOOTWRIGHT_FIRMWARE' : ''}.`,
+    debian[0],
     folders,
   )
 }

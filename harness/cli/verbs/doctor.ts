@@ -85,10 +85,22 @@ function firmware(): Finding {
 
 function uefi(): Finding {
   try {
-    return { state: 'good', what: `OVMF for --firmware uefi (${findUefi().code})` }
+    return {
+      state: 'good',
+      what: `OVMF for --firmware uefi (${findUefi().code})${hasSecureBoot() ? ' and uefi-secure' : ''}`,
+    }
   } catch (error) {
     if (!(error instanceof FirmwareMissingError)) throw error
     return { state: 'lacking', what: 'no OVMF for --firmware uefi', mend: "it is in Debian's package ovmf" }
+  }
+}
+
+function hasSecureBoot(): boolean {
+  try {
+    findUefi(true)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -50,7 +50,11 @@ describe.skipIf(!haveCompiler || noFirmware)('a mistake', () => {
       [...run, '--coverage', at('stripped.elf')],
       /stripped\.elf" has no symbols: it was stripped/,
     ],
-    ['a firmware that it has not', [...run, '--firmware', 'uefi-secure'], /needs a chipset that protects SMM \(Q35\)/],
+    [
+      'a firmware that it has not',
+      [...run, '--firmware', 'uefi-secur'],
+      /did you mean 'uefi-secure'\? it is bios, uefi or/,
+    ],
     [
       'a kernel of another processor',
       ['run', '--kernel', at('arm.elf')],

@@ -109,13 +109,22 @@ describe('finding firmware', () => {
     const both = (folder: string, ...names: string[]) =>
       Object.fromEntries(names.map((name) => [`${folder}/${name}`, new Uint8Array(1)]))
     const older = both('/usr/share/OVMF', 'OVMF_CODE_4M.fd', 'OVMF_CODE.fd', 'OVMF_VARS.fd')
-    expect(findUefi(host(older))).toEqual({
+    expect(findUefi(false, host(older))).toEqual({
       code: '/usr/share/OVMF/OVMF_CODE.fd',
       variables: '/usr/share/OVMF/OVMF_VARS.fd',
     })
     const own = both('/own', 'OVMF_CODE_4M.fd', 'OVMF_VARS_4M.fd')
-    expect(findUefi(host({ ...older, ...own }, { BOOTWRIGHT_FIRMWARE: '/own' })).code).toBe('/own/OVMF_CODE_4M.fd')
-    expect(() => findUefi(host({}))).toThrow(/^UEFI firmware .* was not found in .*: install Debian's package ovmf/)
+    expect(findUefi(false, host({ ...older, ...own }, { BOOTWRIGHT_FIRMWARE: '/own' })).code).toBe(
+      '/own/OVMF_CODE_4M.fd',
+    )
+    expect(() => findUefi(false, host({}))).toThrow(
+      /^UEFI firmware .* was not found in .*: install Debian's package ovmf/,
+    )
+    expect(() => findUefi(true, host(older))).toThrow(
+      /^UEFI firmware with Secure Boot \(OVMF_CODE_4M.fd with OVMF_VARS_4M.ms.fd\)/,
+    )
+    const keys = both('/usr/share/OVMF', 'OVMF_VARS_4M.ms.fd')
+    expect(findUefi(true, host({ ...older, ...keys })).variables).toBe('/usr/share/OVMF/OVMF_VARS_4M.ms.fd')
   })
 
   test('the cache follows XDG_CACHE_HOME', () => {

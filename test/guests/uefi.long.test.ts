@@ -1,0 +1,53 @@
+/** UEFI firmware of the host: Debian's installer by the network, signed with Secure Boot, and what Secure Boot refuses. */
+import { existsSync } from 'node:fs'
+import hello from '../../guests/efitools-hello/guest.js'
+import { describe, expect, test } from '../../harness/vitest/index.js'
+import { launch } from '../../harness/vm/launch.js'
+import { withoutMedia } from './media-here.js'
+
+const NETBOOT = '/usr/lib/debian-installer/images/12/amd64/text'
+const isHere =
+  existsSync(`${NETBOOT}/debian-installer/amd64/bootnetx64.efi`) && existsSync('/usr/share/OVMF/OVMF_VARS_4M.ms.fd')
+
+// By the firmware's own driver, since no key has signed iPXE's ROMs.
+test.skipIf(!isHere).each(['uefi', 'uefi-secure'])(
+  '%s: shim, GRUB and Debian’s installer by TFTP',
+  async (firmware) => {
+    const vm = await launch({
+      ...{ engine: 'soft', firmware, boot: 'n', memory: 1024, hostTimeout: '60m', timeout: '30m' },
+      nic: 'virtio-net-pci',
+      network: { tftp: NETBOOT, bootfile: 'debian-installer/amd64/bootnetx64.efi' },
+    })
+    try {
+      await vm.network.waitForRequest(/tftp read .*grub\.cfg/)
+      await vm.bootCommand('<wait5><enter>')
+      const ramDisk = await vm.network.waitForRequest(/tftp read .*initrd\.gz/)
+      expect(ramDisk.result).toMatch(/^\d+ bytes$/)
+      await expect(vm.screen).toHaveText('Select a language')
+    } finally {
+      await vm.close()
+    }
+  },
+)
+
+describe.skipIf((await withoutMedia(hello)) || !isHere)('a program that nobody signed', () => {
+  test('is started by uefi', async () => {
+    const vm = await launch({ guest: hello, engine: 'soft' })
+    try {
+      await vm.serial.waitFor(/Hello/, { timeout: '5m' })
+    } finally {
+      await vm.close()
+    }
+  })
+
+  test('is refused by uefi-secure, and so is the firmware’s own shell', async () => {
+    const vm = await launch({ guest: hello, engine: 'soft', firmware: 'uefi-secure' })
+    try {
+      await vm.serial.waitFor(/failed to load .*HARDDISK.*: Access Denied/, { timeout: '5m' })
+      await vm.serial.waitFor(/failed to start .*Shell.*: Security Violation/, { timeout: '1m' })
+      expect(vm.serial.text()).not.toContain('Hello')
+    } finally {
+      await vm.close()
+    }
+  })
+})
