@@ -1,4 +1,4 @@
-import { all, defineGuest, graphics, packageFile, serial, still } from 'bootwright'
+import { defineGuest, packageFile, serial } from 'bootwright'
 import { efiDisk, ovmf, UEFI } from '../efi.js'
 
 const loader = packageFile('refind', '/usr/share/refind/refind/refind_x64.efi', { unpackOnly: true })
@@ -13,6 +13,18 @@ export default defineGuest({
   media: [ovmf],
   levels: [
     { name: 'loader', title: 'the firmware starts it', until: serial(/starting Boot.*HARDDISK/), timeout: '5m' },
-    { name: 'desktop', title: 'its screen stands still', until: all(graphics(1280, 800), still('5s')), timeout: '5m' },
+    // The firmware's console says on COM1 what is on the screen.
+    {
+      name: 'menu',
+      title: 'its main menu',
+      until: serial(/rEFInd - Main Menu[\s\S]*Esc or Backspace to refresh/),
+      timeout: '5m',
+    },
+    {
+      name: 'keyboard',
+      title: 'About rEFInd opens',
+      keys: '<wait1><down><enter>',
+      until: serial(/Press Enter to return|rEFInd - About/),
+    },
   ],
 })

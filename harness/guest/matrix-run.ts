@@ -6,13 +6,14 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DisplayMode, Frame } from '../../machine/devices/display/display.js'
 import { FirmwareMissingError, findFirmware } from '../../machine/firmware/find-firmware.js'
-import type {
-  Cell,
-  Evidence,
-  GuestRow,
-  LevelResult,
-  MatrixResult,
-  MediumHash,
+import {
+  type Cell,
+  type Evidence,
+  type GuestRow,
+  type LevelResult,
+  type MatrixResult,
+  type MediumHash,
+  SCREEN_OFF,
 } from '../../reports/matrix/matrix-result.js'
 import { driveMedia, firmwarePaths, type MachineConfig } from '../config/machine-config.js'
 import { toFailPatterns, toPhasePatterns } from '../keys/patterns.js'
@@ -207,7 +208,7 @@ async function evidenceOf(look: Pick<RunResult, 'text' | 'serial' | 'mode'>, fra
 }
 
 function modeWords(mode: DisplayMode): string {
-  if (mode.kind === 'off') return 'screen off'
+  if (mode.kind === 'off') return SCREEN_OFF
   if (mode.kind === 'text') return `text ${mode.columns}×${mode.rows}`
   return `${mode.width}×${mode.height}, ${mode.depth} bits`
 }

@@ -12,6 +12,9 @@ export const MATRIX_VERSION = 1
 
 const Status = z.enum(['passed', 'failed', 'skipped'])
 
+/** The mode of a screen that shows nothing. */
+export const SCREEN_OFF = 'screen off'
+
 export const Screenshot = z.object({
   /** Relative to the result file, with `/`. */
   path: z.string().optional(),

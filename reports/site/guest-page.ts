@@ -1,7 +1,7 @@
 /** A guest's page: on each engine its screens as a film strip, its levels, what it touched, and all that it did before. */
 import { type Html, html } from '../html.js'
 import { accesses, warnings } from '../matrix/matrix-html.js'
-import { type LevelResult, standingOf } from '../matrix/matrix-result.js'
+import { type LevelResult, SCREEN_OFF, standingOf } from '../matrix/matrix-result.js'
 import type { Measurement } from '../matrix/measurement.js'
 import { duration, figuresOf, guestTime } from '../words.js'
 import { wants } from './index-page.js'
@@ -51,9 +51,11 @@ ${cell.media?.length ? fold(`Media by hash (${cell.media.length})`, mediaTable(c
 function frame(level: LevelResult): Html {
   const picture = level.evidence?.screenshot
   return html`<li class="${level.status}">${
-    picture?.path
-      ? shot(ROOT, { ...picture, path: picture.path }, `${level.name}: ${level.title}`)
-      : html`<span class="noshot">no screen</span>`
+    picture?.mode === SCREEN_OFF
+      ? html`<span class="noshot">${SCREEN_OFF}</span>`
+      : picture?.path
+        ? shot(ROOT, { ...picture, path: picture.path }, `${level.name}: ${level.title}`)
+        : html`<span class="noshot">no screen</span>`
   }<b>${level.name}</b> ${standingOf(level)}</li>`
 }
 

@@ -2,7 +2,10 @@
 import { type Html, html } from '../html.js'
 import { summary } from '../words.js'
 import { bar, guestHref, minute, page, reached, shot } from './layout.js'
-import { bestShot, latestOn, passed, type SiteGuest, type SiteModel } from './site-model.js'
+import { bestSight, latestOn, passed, type SiteGuest, type SiteModel } from './site-model.js'
+
+/** With more engines thumbnails are smaller, so that a desk's width does. */
+const ROOMY = 3
 
 export function indexPage(model: SiteModel): string {
   const { run } = model.matrix
@@ -32,7 +35,7 @@ export function indexPage(model: SiteModel): string {
 <p class="count" role="status"></p>
 </form>
 <div class="scroll" role="region" aria-label="Matrix" tabindex="0">
-<table class="matrix site">
+<table class="matrix site${model.engines.length > ROOMY && ' many'}" style="--engines:${model.engines.length}">
 <thead><tr><th scope="col" class="thumb"><span class="hide">Screen</span></th><th scope="col">Guest</th><th scope="col" class="family">Family</th>${model.engines.map((engine) => html`<th scope="col">${engine}</th>`)}</tr></thead>
 <tbody>
 ${tested.map((guest) => testedRow(model, guest))}${others.map((guest) => untestedRow(model, guest))}</tbody>
@@ -45,24 +48,33 @@ ${tested.map((guest) => testedRow(model, guest))}${others.map((guest) => unteste
 function testedRow(model: SiteModel, guest: SiteGuest): Html {
   const { row, latest, regressed } = guest
   const failed = latest.some(({ cell }) => cell.status === 'failed')
-  const best = bestShot(guest)
   const newest = latest
     .map(({ cell }) => cell.measured)
     .sort()
     .at(-1)
   const share = Math.max(...latest.map(({ cell }) => passed(cell) / Math.max(1, cell.levels.length)))
   const states = [failed ? 'failed' : 'passed', regressed.length > 0 && 'regressed'].filter(Boolean).join(' ')
-  return html`<tr data-state="${states}" data-family="${row.family}" data-date="${newest}" data-share="${share.toFixed(3)}" data-search="${searchWords(guest)}"><td class="thumb">${
-    best && shot('./', best, `${row.title}: ${best.title}`)
-  }</td><th scope="row"><a href="${guestHref('./', row.name)}">${row.title}</a></th><td class="family">${row.family}</td>${model.engines.map(
+  // On a phone, which has no heads of columns, each says whose it is.
+  const named = (engine: string) => model.engines.length > 1 && html` data-engine="${engine}"`
+  return html`<tr data-state="${states}" data-family="${row.family}" data-date="${newest}" data-share="${share.toFixed(3)}" data-search="${searchWords(guest)}"><td class="thumb">${thumbnail(guest)}</td><th scope="row"><a href="${guestHref('./', row.name)}">${row.title}</a></th><td class="family">${row.family}</td>${model.engines.map(
     (engine) => {
       const found = latestOn(guest, engine)
-      if (!found) return html`<td class="none">not run</td>`
+      if (!found) return html`<td class="none"${named(engine)}>not run</td>`
       const worse = regressed.some((one) => one.engine === engine)
-      return html`<td class="cell"><a class="${found.cell.status}" href="${guestHref('./', row.name)}#${engine}">${reached(found.cell, worse)}</a></td>`
+      return html`<td class="cell"${named(engine)}><a class="${found.cell.status}" href="${guestHref('./', row.name)}#${engine}">${reached(found.cell, worse)}</a></td>`
     },
   )}</tr>
 `
+}
+
+function thumbnail(guest: SiteGuest): Html | undefined {
+  const { title, picture, lines } = bestSight(guest) ?? {}
+  const words = `${guest.row.title}: ${title}`
+  if (picture) return shot('./', picture, words)
+  return (
+    lines &&
+    html`<a class="serial" href="${guestHref('./', guest.row.name)}" aria-label="${words}, on its serial line"><pre>${lines.join('\n')}</pre></a>`
+  )
 }
 
 function untestedRow(model: SiteModel, guest: SiteGuest): Html {

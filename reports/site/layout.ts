@@ -57,7 +57,9 @@ export function bar(levels: readonly LevelResult[]): Html {
     return `var(${colour}) ${begin}px ${end}px`
   })
   const title = runs.map(({ words, names }) => `${names.join(', ')}: ${words}`).join('; ')
-  const style = `width:${Math.max(0, end - 3)}px;background-image:linear-gradient(90deg,${stops.join(',')})`
+  const width = `width:${Math.max(0, end - 3)}px;background`
+  const style =
+    runs.length === 1 ? `${width}:var(${runs[0].colour})` : `${width}-image:linear-gradient(90deg,${stops.join(',')})`
   return html`<span class="bar" aria-hidden="true"${runs.length > 0 && html` title="${title}" style="${style}"`}></span>`
 }
 

@@ -1,7 +1,11 @@
 /** What the pages of the site show: guests with what they reached last on each engine, what they did before, and the runs. */
 import { type Change, compareMatrix } from '../matrix/compare-matrix.js'
-import type { Cell, GuestRow, MatrixResult } from '../matrix/matrix-result.js'
+import { type Cell, type GuestRow, type MatrixResult, SCREEN_OFF } from '../matrix/matrix-result.js'
 import { byDate, type Measurement, measurementKey } from '../matrix/measurement.js'
+
+/** Of a serial line in a thumbnail. */
+const LINES = 10
+const COLUMNS = 44
 
 export interface SiteRun {
   id: string
@@ -91,15 +95,24 @@ export function latestOn({ latest }: SiteGuest, engine: string): Measurement | u
   return byDate(latest.filter(({ cell }) => cell.engine === engine)).at(-1)
 }
 
-/** The best picture of a guest: of the highest level that any engine reached. */
-export function bestShot({
-  latest,
-}: SiteGuest): { path: string; title: string; width: number; height: number } | undefined {
+/** What a guest is known by: of the highest level that any engine reached. */
+export interface Sight {
+  title: string
+  picture?: { path: string; width: number; height: number }
+  /** The last lines on COM1 of one whose screen stays off. */
+  lines?: string[]
+}
+
+export function bestSight({ latest }: SiteGuest): Sight | undefined {
   const cells = latest.map(({ cell }) => cell).sort((a, b) => passed(b) - passed(a))
-  for (const cell of cells) {
-    const level = cell.levels.findLast((one) => one.evidence?.screenshot?.path)
+  for (const { levels } of cells) {
+    const level = levels.findLast(({ evidence }) => evidence?.screenshot?.path)
     const shot = level?.evidence?.screenshot
-    if (level && shot?.path) return { path: shot.path, title: level.title, width: shot.width, height: shot.height }
+    if (!level || !shot?.path) continue
+    const serial = levels.findLast(({ evidence }) => evidence?.serial?.trim())
+    const lines = shot.mode === SCREEN_OFF ? serial?.evidence?.serial?.trimEnd().split('\n').slice(-LINES) : undefined
+    if (serial && lines) return { title: serial.title, lines: lines.map((line) => line.slice(0, COLUMNS)) }
+    return { title: level.title, picture: { path: shot.path, width: shot.width, height: shot.height } }
   }
   return undefined
 }
