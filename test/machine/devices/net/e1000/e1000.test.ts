@@ -100,6 +100,12 @@ describe('identity', () => {
     expect([read(1) & 4, bench.read(R.ICR) & R.ICR_LSC]).toEqual([4, R.ICR_LSC])
   })
 
+  test('the software semaphore that is asked for is had at once', () => {
+    const bench = new Bench()
+    bench.write(R.SWSM, 2)
+    expect([bench.read(R.SWSM), bench.read(R.SWSM)]).toEqual([2, 2])
+  })
+
   test('registers by the I/O ports, and CTRL.RST puts them back but leaves the link', () => {
     const bench = new Bench().start()
     const { ioWindow } = bench.card
