@@ -39,7 +39,7 @@ export interface SerialBus {
 
 const PORT: StateTable = { waiting: byteField(0, MOST_WAITING), isReady: flag, isOpen: flag }
 
-class SerialPort {
+export class SerialPort {
   readonly state = PORT
   /** From the host, for the guest. */
   waiting = new Uint8Array()
