@@ -187,6 +187,12 @@ export function commit(seg: usize, record: usize): void {
   setSegmentBounds(seg)
 }
 
+/** Whether two records show the same bytes with the same rights, whatever their selectors. */
+@inline export function sameSegment(seg: usize, record: usize): bool {
+  const shown = load<u64>(seg, SEG_BASE) == load<u64>(record, SEG_BASE) && load<u32>(seg, SEG_LIMIT) == load<u32>(record, SEG_LIMIT)
+  return shown && load<u32>(seg, SEG_ACCESS) == load<u32>(record, SEG_ACCESS)
+}
+
 /** A null selector: nothing can be reached through the register. */
 export function setNull(seg: usize, selector: u32): void {
   store<u16>(seg, <u16>selector, SEG_SELECTOR)
@@ -265,7 +271,7 @@ function reachesAll(seg: usize): bool {
   return load<u64>(seg, SEG_BASE) == 0 && load<u64>(seg, SEG_READ_BOUND) == 0x100000000 && load<u64>(seg, SEG_WRITE_BOUND) == 0x100000000
 }
 
-/** Derives FLAT_DATA; after any change of DS, ES, SS or the stack's width. */
+/** Derives FLAT_DATA, for code that is not of 64 bits; after any change of DS, ES, SS or the stack's width. */
 function flatChanged(): void {
   let flat: u32 = reachesAll(DS) && reachesAll(ES) && reachesAll(SS) && load<u64>(SP_MASK) == 0xffffffff ? FLAT_SEGMENTS : 0
   const low = load<u64>(RAX) | load<u64>(RCX) | load<u64>(RDX) | load<u64>(RBX)
@@ -302,7 +308,8 @@ export function updateMode(): void {
     store<u64>(SP_MASK, load<u32>(SS, SEG_ACCESS) & ACC_BIG ? 0xffffffff : 0xffff)
     store<u32>(STACK_SEG, <u32>SS)
   }
-  flatChanged()
+  // Nobody asks in 64-bit code.
+  if (!(mode & MODE_CODE64)) flatChanged()
   privilegeChanged()
 }
 

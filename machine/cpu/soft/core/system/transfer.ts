@@ -8,7 +8,7 @@ import { nextIp } from '../execute/progress'
 import {
   ACC_BIG, ACC_LONG, checkCodeOffset, checkLongCode, code64, commit, descDpl, descHigh, descIsCode, descIsConforming,
   descIsSystem, descIsWritableData, descLow, descPresent, descType, dropInnerSegments, fetchDescriptor, fetchHighBase,
-  loadSegment, longMode, NEW_CS, NEW_SS, prepare, protectedMode, setAccessed, setNullStack, setReal, setVirtual8086,
+  loadSegment, longMode, NEW_CS, NEW_SS, prepare, protectedMode, sameSegment, setAccessed, setNullStack, setReal, setVirtual8086,
   tableRead, tryFetch, TYPE_CALL_GATE16, TYPE_CALL_GATE32, TYPE_TASK_GATE, TYPE_TSS16, TYPE_TSS32, updateMode,
   virtual8086,
 } from './segment'
@@ -21,12 +21,17 @@ import {
 } from '../state'
 import { switchTask, TASK_CALL, TASK_IRET, TASK_JUMP } from './task'
 
-/** Makes NEW_CS the code segment at `cpl` and continues at `ip`. */
+/**
+ * Makes NEW_CS the code segment at `cpl` and continues at `ip`. Where it is the one that CS holds, as when a kernel is
+ * interrupted, all that follows from it is as it was.
+ */
 export function enterCode(ip: u64, cpl: u32): void {
-  commit(CS, NEW_CS)
+  const same = cpl == load<u32>(CPL) && sameSegment(CS, NEW_CS)
+  if (!same) commit(CS, NEW_CS)
   store<u16>(CS, <u16>((load<u16>(NEW_CS, SEG_SELECTOR) & 0xfffc) | cpl), SEG_SELECTOR)
-  store<u32>(CPL, cpl)
   store<u64>(RIP, ip)
+  if (same) return
+  store<u32>(CPL, cpl)
   updateMode()
 }
 
