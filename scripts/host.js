@@ -1,5 +1,5 @@
 // What `npm start` and `npm test` share: a host is made ready with nothing but Node, npm and, where there is one, apt.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,6 +31,20 @@ export function run(command, args, env = {}) {
 /** Runs a program of a package in node_modules. */
 export function runBin(name, args, env = {}) {
   return run(join(root, 'node_modules/.bin', name), args, env)
+}
+
+/** Runs such a program while others run: whether it went well, and all that it said. */
+export function hearBin(name, args) {
+  const child = spawn(join(root, 'node_modules/.bin', name), args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  const hear = (text) => {
+    output += text
+  }
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear)
+  return new Promise((resolve) => {
+    child.on('error', (error) => resolve({ ok: false, output: `${name}: ${error.message}\n` }))
+    child.on('close', (code) => resolve({ ok: code === 0, output }))
+  })
 }
 
 export function hasCommand(name) {

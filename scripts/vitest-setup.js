@@ -32,7 +32,12 @@ function bringUpToDate() {
 function forgetEnded(outer) {
   for (const name of readdirSync(outer)) {
     const pid = name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) : Number.NaN
-    if (!Number.isNaN(pid) && !isRunning(pid)) rmSync(join(outer, name), { recursive: true, force: true })
+    if (Number.isNaN(pid) || isRunning(pid)) continue
+    try {
+      rmSync(join(outer, name), { recursive: true, force: true })
+    } catch {
+      // Another user's, or a test's file system is mounted there still.
+    }
   }
 }
 

@@ -207,6 +207,6 @@ export async function nativeCpu(): Promise<CpuTarget> {
   // The soft engine's mirror of it has one page table, so it must not cross 2 MiB; the next one lies beside it.
   while (address >> 21n !== (address + BigInt(MAP_SIZE - 1)) >> 21n) ({ pointer, address } = map())
   const memory = koffi.view(pointer, MAP_SIZE)
-  const call = koffi.decode(pointer, koffi.proto('void bootwright_native_blob()')) as () => void
+  const call = koffi.decode(pointer, koffi.proto('void', [])) as () => void
   return new NativeCpu(memory, address, address + BigInt(STACK_TOP), call, hostHas('avx'))
 }
