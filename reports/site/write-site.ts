@@ -11,7 +11,7 @@ import { countOf, MatrixResult } from '../matrix/matrix-result.js'
 import { Measurement } from '../matrix/measurement.js'
 import { pageStyle, plainScript } from '../page-files.js'
 import { pictureFile } from '../screenshots.js'
-import { changesPage } from './changes-page.js'
+import { changesPages } from './changes-page.js'
 import { comparePage, runScript } from './compare-page.js'
 import { guestPage } from './guest-page.js'
 import { indexPage } from './index-page.js'
@@ -32,7 +32,7 @@ export function writeSite(model: SiteModel, results: string, folder: string): st
   for (const run of model.runs) put(`runs/${run.id}.js`, runScript(run))
   put('badges/matrix.svg', renderBadge(matrixBadge(model)))
   put('compare.html', comparePage(model))
-  put('changes.html', changesPage(model))
+  for (const [name, text] of changesPages(model)) put(name, text)
   put('matrix.json', `${JSON.stringify(MatrixResult.parse(model.matrix), undefined, 2)}\n`)
   put('matrix.schema.json', `${JSON.stringify(z.toJSONSchema(MatrixResult, { io: 'input' }), undefined, 2)}\n`)
   put('measurement.schema.json', `${JSON.stringify(z.toJSONSchema(Measurement, { io: 'input' }), undefined, 2)}\n`)

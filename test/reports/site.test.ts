@@ -9,9 +9,13 @@ import { compareMatrix } from '../../reports/matrix/compare-matrix.js'
 import type { MatrixResult } from '../../reports/matrix/matrix-result.js'
 import { type Measurement, matrixOf, measurementsOf, runId } from '../../reports/matrix/measurement.js'
 import { addMeasurement, readResults } from '../../reports/matrix/results-folder.js'
+import { changesPages } from '../../reports/site/changes-page.js'
+import { guestPage } from '../../reports/site/guest-page.js'
+import { indexPage } from '../../reports/site/index-page.js'
 import { siteModel } from '../../reports/site/site-model.js'
 import { writeSite } from '../../reports/site/write-site.js'
 import { executablePath, launchChromium } from './chromium.js'
+import { madeUpMeasurements } from './made-up.js'
 import { sampleMatrix } from './sample.js'
 
 const DATES = ['2026-11-20T08:00:00.000Z', '2026-11-21T08:00:00.000Z']
@@ -88,6 +92,36 @@ describe('the site', () => {
     expect(guest).not.toContain('<script>alert')
     expect(index).toContain('Made up for a test.')
   })
+})
+
+test('changes of many runs have several pages, one after the other', () => {
+  const made = madeUpMeasurements({ guests: 1, engines: 1, runs: 21 })
+  const pages = changesPages(siteModel(made, matrixOf(made, undefined) as MatrixResult))
+  expect([...pages.keys()]).toEqual(['changes.html', 'changes-2.html', 'changes-3.html'])
+  const articles = [...pages.values()].map((text) =>
+    [...text.matchAll(/<article id="made-up-(\d+)"/g)].map(([, run]) => run),
+  )
+  expect(articles.map((ids) => [ids[0], ids.at(-1)])).toEqual([
+    ['21', '12'],
+    ['11', '2'],
+    ['1', '1'],
+  ])
+  expect(pages.get('changes-2.html')).toMatch(/href="changes.html">Newer runs<.*href="changes-3.html">Older runs</)
+})
+
+test('a guest whose screen stays off is known by its serial line', () => {
+  const made = madeUpMeasurements({ guests: 1, engines: 1, runs: 1 })
+  for (const { evidence } of made[0].cell.levels)
+    if (evidence?.screenshot) {
+      evidence.screenshot = { ...evidence.screenshot, path: 'screenshots/a.png', mode: 'screen off' }
+      evidence.serial = `old\n${'line\n'.repeat(9)}=> <b>`
+    }
+  const model = siteModel(made, matrixOf(made, undefined) as MatrixResult)
+  const index = indexPage(model)
+  expect(index).toMatch(/<a class="serial" href="[^"]*made-up-001\.html" aria-label="[^"]*">/)
+  expect(index).toContain(`<pre>${'line\n'.repeat(9)}=&gt; &lt;b&gt;</pre>`)
+  expect(index).not.toContain('loading="lazy"')
+  expect(guestPage(model, model.guests[0])).toContain('<span class="noshot">screen off</span>')
 })
 
 test('comparing tells a level that is lost, one that is won, and what only one side has', () => {
