@@ -5,6 +5,7 @@
  * What the kernel is told is one block whose last part is the memory map: the boot ROM writes it, the sizes that follow
  * from it, and the end of the block, from what the firmware says.
  */
+import type { BootModule } from '../machine.js'
 import { BootImageError, type BootPlan, type BootSegment } from './boot-rom.js'
 import { type ElfImage, isElf, readElfImage } from './elf-image.js'
 import {
@@ -92,7 +93,7 @@ export function planMultiboot2(options: KernelToBoot): BootPlan {
   const elf = isElf(image) ? readElfImage(image, WHAT, '32 and 64') : undefined
   const loaded = load(image, header, elf)
   const { segments, entry, base } = header.relocatable
-    ? relocated(loaded, header.relocatable, lowMemory)
+    ? relocated(loaded, header.relocatable, lowMemory, roomBehind(modules, image, elf))
     : { ...loaded, base: undefined }
   const placed = placeModules(segments, modules, lowMemory, WHAT)
   const sections = elf && placeSections(image, elf, [...segments, ...placed], lowMemory)
@@ -195,18 +196,26 @@ function load(image: Uint8Array, { offset, addresses, entry }: Header2, elf: Elf
   return { segments: elf.segments, entry: entry ?? elf.entry }
 }
 
-/** Preferences: 0 none, 1 the lowest address, 2 the highest one. */
+/** Bytes that go above the kernel: what must be there, and with sections, which may be left out. */
+function roomBehind(modules: readonly BootModule[], image: Uint8Array, elf: ElfImage | undefined) {
+  const needed = modules.reduce((total, { data }) => total + data.length + PAGE, 0)
+  return { needed, wished: needed + (elf ? image.length + elf.sections.count * PAGE : 0) }
+}
+
+/** Preferences: 0 none, 1 the lowest address, 2 the highest one that leaves room for what goes above it. */
 function relocated(
   { segments, entry }: Loaded,
   { min, max, align, preference }: NonNullable<Header2['relocatable']>,
   lowMemory: number,
+  { needed, wished }: ReturnType<typeof roomBehind>,
 ): Loaded & { base: number } {
   const start = Math.min(...segments.map(({ address }) => address))
   const bytes = topOf(segments) - start
   const step = Math.max(1, align)
-  const top = Math.min(max + 1, lowMemory - FIRMWARE_RESERVE)
   const lowest = Math.ceil(Math.max(min, MIB) / step) * step
-  const highest = Math.floor((top - bytes) / step) * step
+  const below = (room: number) =>
+    Math.floor((Math.min(max + 1, lowMemory - FIRMWARE_RESERVE - room) - bytes) / step) * step
+  const highest = below(wished) >= lowest ? below(wished) : below(needed)
   if (highest < lowest)
     throw new BootImageError(
       `${WHAT} wants to lie between 0x${min.toString(16)} and 0x${max.toString(16)}, where the machine has no room for it; give it more memory.`,

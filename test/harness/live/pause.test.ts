@@ -1,9 +1,10 @@
 /** Failures that are paused: where the moment can be seen and debugged, how it goes on, and where it is not held at all. */
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { pause, personOfCommand, personOfTest } from '../../../harness/live/pause.js'
 import { launch } from '../../../harness/vm/launch.js'
 import { noFirmware } from '../../firmware-here.js'
@@ -73,6 +74,36 @@ describe.skipIf(noFirmware)('a failure that is paused', () => {
     expect(stderr).toMatch(/^the run failed and is not paused: (there is no terminal|the environment says CI)[^\n]*$/m)
   })
 })
+
+/** util-linux gives a command a terminal of its own. */
+const haveScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') === true
+
+test.skipIf(noFirmware || !haveScript)(
+  '`run` before a terminal holds a failure until Enter is pressed there',
+  async () => {
+    const command = join(import.meta.dirname, '../../../bin/bootwright.js')
+    const words = `"${process.execPath}" "${command}" run --floppy "${floppy}" --engine soft --until-serial never --guest-timeout 1s --pause-on-failure`
+    const { CI: _, ...own } = process.env
+    const env = { ...own, BOOTWRIGHT_NO_BUILD: '1' }
+    const child = spawn('script', ['-qfec', words, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'inherit'] })
+    let said = ''
+    child.stdout.on('data', (bytes) => {
+      said += bytes
+    })
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
+    try {
+      await vi.waitFor(() => expect(said).toMatch(/Enter here, or 'quit' in the monitor, goes on/), { timeout: 30_000 })
+      const port = Number(/target remote 127\.0\.0\.1:(\d+)/.exec(said)?.[1])
+      expect(await asked(port, ['?'])).toMatch(/\$T02thread:1/)
+      expect(child.exitCode).toBeNull()
+      child.stdin.write('\n')
+      expect(await ended, said).toBe(124)
+      expect(said).toMatch(/the run failed and is paused: a fork of its machine stands still/)
+    } finally {
+      child.kill()
+    }
+  },
+)
 
 test('nobody can let it go on in CI, or without a terminal', () => {
   expect(personOfTest({ CI: 'true' })).toMatch(/^the environment says CI/)

@@ -100,6 +100,18 @@ describe('a Multiboot 2 kernel', () => {
     expect(view.getUint32(at.get(21)?.[0] ?? 0, true)).toBe(base)
   })
 
+  test('that wishes to be high, as Xen does, leaves room for its modules', () => {
+    const image = multiboot2([[10, 1, 0x200000, 0xffffffff, 0x200000, 2]])
+    const plan = planKernel({ image, modules: [{ data: new Uint8Array(9 * MIB) }], lowMemory })
+    const [kernel, module] = ['kernel segment 1', 'module 1'].map((name) =>
+      plan.segments.find((one) => one.name === name),
+    )
+    expect([kernel?.address, module?.address]).toEqual([20 * MIB, 20 * MIB + 0x2000])
+    expect(() => planKernel({ image, modules: [{ data: new Uint8Array(30 * MIB) }], lowMemory })).toThrow(
+      /has no room for it/,
+    )
+  })
+
   test.each<[string, readonly Tag[], RegExp]>([
     ['information that is not there', [[1, 0, 4, 6, 12]], /requires information that is not there for it \(tags 12\)/],
     ['a tag that nobody knows', [[77, 0]], /requires something that is not known here \(header tag 77\)/],
