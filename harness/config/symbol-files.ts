@@ -20,9 +20,9 @@ const DEBUG_FOLDER = '/usr/lib/debug'
 
 /** Those that were named, and what the kernel's own file has. Throws a SymbolError or a MediaError. */
 export function openSymbols(files: readonly SymbolsConfig[], kernel: Uint8Array | undefined): PlacedFile[] {
-  const named = files.map(({ path, at }) => {
+  const named = files.flatMap(({ path, at }) => {
     const file = withFile(path, (bytes) => readSymbols(bytes, (elf) => splitDebug(path, elf)))
-    return { file, ...(at !== undefined && { address: BigInt(at) }) }
+    return inPlaces({ file }, at)
   })
   const own = kernel && kernelSymbols(kernel)
   return own ? [...named, own] : named
@@ -30,10 +30,21 @@ export function openSymbols(files: readonly SymbolsConfig[], kernel: Uint8Array 
 
 /** Programs of which lines are asked for. Throws a SymbolError or a MediaError. */
 export function openCovered(files: readonly SymbolsConfig[]): PlacedFile[] {
-  return files.map(({ path, at }) => {
-    const covered = openProgram(path)
-    return { ...covered, ...(at !== undefined && { address: BigInt(at) }) }
-  })
+  return files.flatMap(({ path, at }) => inPlaces(openProgram(path), at))
+}
+
+/** Each part of a kernel module by itself; where somebody says where it is, its first one is meant. */
+function inPlaces({ file, covered }: PlacedFile, at: string | undefined): PlacedFile[] {
+  const lost = file.parts?.some(({ module }, i) => module && !module.pointer && !(at !== undefined && i === 0))
+  if (lost)
+    throw new SymbolError(
+      `${file.name} has no function for module_init() or module_exit(), by which the guest tells where it has the module; ` +
+        'give it both, or say FILE@ADDRESS with what /sys/module/NAME/sections/.text has',
+    )
+  return (file.parts ?? [file]).map((part, i) => ({
+    ...{ file: part, covered },
+    ...(at !== undefined && i === 0 && { address: BigInt(at) }),
+  }))
 }
 
 /** An ELF file with line tables, and what tells it from another build. Throws a SymbolError or a MediaError. */

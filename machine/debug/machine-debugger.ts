@@ -5,8 +5,12 @@ import type { Backtrace, MachineReport } from '../report.js'
 import { backtrace, placeOf } from './backtrace.js'
 import type { DebugStop, DebugTarget } from './debug-target.js'
 import { type PhysicalView, readLinear, writeLinear } from './linear-memory.js'
+import { findModules } from './linux-modules.js'
 import { linuxOffset } from './linux-offset.js'
 import { type ExecutedPart, type PlacedFile, Symbols } from './symbols/symbols.js'
+
+/** Of guest time, between two looks for kernel modules. */
+const BETWEEN_LOOKS_NS = 10e6
 
 export class MachineDebugger implements DebugTarget {
   /** RAM and ROM as the CPUs see them. */
@@ -14,6 +18,8 @@ export class MachineDebugger implements DebugTarget {
   /** Why the last run came back, where it did for a debugger. */
   stopped: DebugStop | undefined
   private readonly files: Symbols
+  /** Guest time of the last look for kernel modules. */
+  private looked = Number.NEGATIVE_INFINITY
   /** The run is no longer the guest's own: registers or memory were written. */
   touched = false
   /** Told of each change that a debugger makes, and how to make it again. */
@@ -60,6 +66,7 @@ export class MachineDebugger implements DebugTarget {
   /** What was executed of the files that are covered; nothing where that is not kept. */
   executed(): ExecutedPart[] {
     const code = this.engine.executedCode?.()
+    this.looked = Number.NEGATIVE_INFINITY
     return code ? this.symbols.executedIn(code) : []
   }
 
@@ -110,8 +117,18 @@ export class MachineDebugger implements DebugTarget {
       const state = this.state(0)
       const read = (linear: bigint, length: number) => readLinear(linear, length, state, this.physical)
       files.place((linked) => linuxOffset(state, read, linked))
+      this.placeModules(state)
     }
     return files
+  }
+
+  /** Looking for what is not there takes its time, and who writes a log asks for each of its lines. */
+  private placeModules(state: CpuState): void {
+    const now = this.engine.now()
+    const missing = now - this.looked < BETWEEN_LOOKS_NS ? [] : this.files.missingModules
+    if (missing.length === 0) return
+    this.looked = now
+    this.files.placeModules(findModules(missing, state, this.physical))
   }
 
   /** Of each CPU that has begun. */

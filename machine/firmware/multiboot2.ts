@@ -53,6 +53,9 @@ const INFO = {
 } as const
 const KNOWN_INFO: readonly number[] = Object.values(INFO)
 
+/** Xen takes a command line's first word for an image's name, except from what calls itself so (arch/x86/setup.c, cmdline_cook). */
+const LOADER = 'Bootwright (as GRUB 2)'
+
 /** Offset in the block. */
 const BLOCK_END = 0xf000
 const RSDP_BYTES = 36
@@ -293,7 +296,7 @@ function bootInformation(
     return at + TAG_BYTES
   }
   tag(INFO.cmdline, () => block.text(append))
-  tag(INFO.loader, () => block.text('Bootwright'))
+  tag(INFO.loader, () => block.text(LOADER))
   placed.forEach(({ address, data }, index) => {
     tag(INFO.module, () => block.u32(address, address + data.length).text(modules[index].commandLine ?? ''))
   })

@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildInitramfs } from '../../fixtures/initramfs.js'
+import { buildInitramfs, type InitramfsEntry } from '../../fixtures/initramfs.js'
 import { createMachine } from '../../machine/create-machine.js'
 import { findFirmware, findOptionRom } from '../../machine/firmware/find-firmware.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
@@ -23,7 +23,13 @@ export interface Linux {
 }
 
 /** `commands` run as init with busybox's applets at hand; `insmod NAME` finds the modules that are named here. */
-export function bootLinux(modules: string[], commands: string, options: Partial<MachineOptions>, append = ''): Linux {
+export function bootLinux(
+  modules: string[],
+  commands: string,
+  options: Partial<MachineOptions>,
+  append = '',
+  files: readonly InitramfsEntry[] = [],
+): Linux {
   if (!root) throw new Error('BOOTWRIGHT_LINUX names no folder')
   const version = readdirSync(join(root, 'lib/modules'))[0]
   const tree = join(root, 'lib/modules', version, 'kernel')
@@ -36,6 +42,7 @@ export function bootLinux(modules: string[], commands: string, options: Partial<
   const initrd = buildInitramfs([
     ...['bin', 'dev', 'proc', 'sys'].map((path) => ({ path })),
     { path: 'bin/busybox', data: readFileSync(join(root, 'bin/busybox')), executable: true },
+    ...files,
     ...modules.map((name) => ({ path: `${name}.ko`, data: moduleFile(name) })),
     {
       path: 'init',

@@ -15,7 +15,7 @@ test.skipIf(!isHere).each(['uefi', 'uefi-secure'])(
   async (firmware) => {
     const vm = await launch({
       ...{ engine: 'soft', firmware, boot: 'n', memory: 1024, hostTimeout: '60m', timeout: '30m' },
-      nic: 'virtio-net-pci',
+      nic: 'virtio-net-pci,romfile=',
       network: { tftp: NETBOOT, bootfile: 'debian-installer/amd64/bootnetx64.efi' },
     })
     try {

@@ -201,12 +201,18 @@ export class LineTable {
     if (!this.programs) this.index()
     for (const program of (this.programs ?? []).keys()) {
       const found: { low: bigint; high: bigint; file: number; line: number }[] = []
-      let before: { address: bigint; file: number; line: number; isStatement: boolean } | undefined
+      // Optimised code has rows that follow one another at an address: each statement of them begins there.
+      let begun: { address: bigint; file: number; line: number }[] = []
       const header = this.run(program, (base, offset, file, line, isEnd, isStatement) => {
         const address = base + BigInt(offset)
-        if (before?.isStatement && before.line > 0 && address > before.address)
-          found.push({ low: before.address, high: address, file: before.file, line: before.line })
-        before = isEnd ? undefined : { address, file, line, isStatement }
+        if (begun.length > 0 && address !== begun[0].address) {
+          for (const { address: low, ...where } of begun)
+            if (address > low) found.push({ low, high: address, ...where })
+          begun = []
+        }
+        const isKnown = begun.some((one) => one.file === file && one.line === line)
+        if (isStatement && line > 0 && !isEnd && !isKnown) begun.push({ address, file, line })
+        if (isEnd) begun = []
       })
       if (!header) continue
       const names = new Map<number, string>()

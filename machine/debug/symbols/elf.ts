@@ -6,6 +6,7 @@
 import { inflateSync } from 'node:zlib'
 import { LineTable } from './dwarf-lines.js'
 import { cleanName, textAt, viewOf } from './file-text.js'
+import { isKernelModule, layOutModule, type ModuleFile, relocated } from './kernel-module.js'
 import {
   LARGEST_SECTION,
   MOST_SYMBOLS,
@@ -50,6 +51,8 @@ interface Section {
   offset: number
   size: number
   link: number
+  info: number
+  align: number
 }
 
 /** Another file that has what this one lacks. */
@@ -120,8 +123,11 @@ export class ElfFile {
       const word = (index: number) =>
         wide ? Number(view.getBigUint64(8 + index * 8, true)) : view.getUint32(8 + index * 4, true)
       const at = view.getUint32(0, true)
-      const link = view.getUint32(wide ? 40 : 24, true)
-      return { at, type: view.getUint32(4, true), flags: word(0), offset: word(2), size: word(3), link }
+      const [link, info] = wide ? [40, 44] : [24, 28]
+      return {
+        ...{ at, type: view.getUint32(4, true), flags: word(0), offset: word(2), size: word(3) },
+        ...{ link: view.getUint32(link, true), info: view.getUint32(info, true), align: word(wide ? 5 : 6) },
+      }
     })
     const table = sections[names]
     const texts = table ? this.contents({ ...table, name: '' }) : undefined
@@ -185,11 +191,12 @@ export class ElfFile {
   /** Throws a SymbolError where there are none. */
   read(): SymbolFile {
     const { name } = this.bytes
+    if (this.type === ET_REL && isKernelModule(this.sections) && this.wide) return this.readModule()
     if (this.type === ET_REL)
       throw new SymbolError(
-        `${name} is an object file or a kernel module, whose addresses are not fixed; give the linked file`,
+        `${name} is an object file, whose addresses are not fixed; give the linked file, or a kernel module (.ko) for x86-64`,
       )
-    const symbols = this.symbols()
+    const symbols = this.symbols(() => 0n)
     const line = this.section('.debug_line')
     if (symbols.length === 0 && !line)
       throw new SymbolError(
@@ -207,7 +214,25 @@ export class ElfFile {
     }
   }
 
-  private symbols(): SymbolEntry[] {
+  private readModule(): SymbolFile {
+    const { sections } = this
+    const file: ModuleFile = { name: this.bytes.name, sections, contents: (index) => this.contents(sections[index]) }
+    const layout = layOutModule(file)
+    const all = this.symbols((section) => layout.sections.get(section))
+    const line = sections.findIndex(({ name }) => name === '.debug_line')
+    const table = line < 0 ? undefined : relocated(file, layout, line)
+    const lines = table && new LineTable(table, this.section('.debug_line_str'), this.section('.debug_str'))
+    const parts = layout.parts.map(({ linked, size, place }): SymbolFile => {
+      const symbols = all.filter(({ address }) => address >= linked && address < linked + size)
+      const segments = [{ virtual: linked, physical: linked, size }]
+      return { name: file.name, symbols, segments, ...(lines && { lines }), base: linked, module: place }
+    })
+    const segments = parts.flatMap((part) => part.segments)
+    return { ...parts[0], module: undefined, symbols: all, segments, parts }
+  }
+
+  /** @param base Of a section by its number, to which symbols' values are added; undefined: its symbols are left out. */
+  private symbols(base: (section: number) => bigint | undefined): SymbolEntry[] {
     // What is for the dynamic linker is in the other one as well, where that is there.
     const table =
       this.sections.find(({ type, size }) => type === SHT_SYMTAB && size > 0) ??
@@ -226,10 +251,12 @@ export class ElfFile {
       const type = info & 15
       const isNamed = type === STT.notype || type === STT.object || type === STT.func || type === STT.gnuIfunc
       // Constants of assemblers and linkers are no addresses.
-      if (!isNamed || section === SHN_UNDEF || section === SHN_ABS) continue
+      const start = base(section)
+      if (!isNamed || section === SHN_UNDEF || section === SHN_ABS || start === undefined) continue
       const name = cleanName(textAt(texts, view.getUint32(at, true)))
       if (name === '') continue
-      const address = wide ? view.getBigUint64(at + 8, true) : BigInt(view.getUint32(at + 4, true))
+      const value = wide ? view.getBigUint64(at + 8, true) : BigInt(view.getUint32(at + 4, true))
+      const address = start + value
       const size = wide ? view.getBigUint64(at + 16, true) : BigInt(view.getUint32(at + 8, true))
       found.push({ name, address, size, rank: rankOf(type, info >> 4) })
     }

@@ -1,6 +1,7 @@
 /** What a file tells of a program's addresses: names, source lines, and where its parts are loaded. */
 import { UsageError } from '../../errors.js'
 import type { LineTable } from './dwarf-lines.js'
+import type { ModulePlace } from './kernel-module.js'
 
 /** A file that symbols are read from, as far as they are asked for. */
 export interface SymbolBytes {
@@ -43,6 +44,10 @@ export interface SymbolFile {
   readonly segments: readonly Segment[]
   /** The address that it was linked for, which `FILE@ADDRESS` moves. */
   readonly base: bigint
+  /** Of a kernel module: what the guest has in places of their own. */
+  readonly parts?: readonly SymbolFile[]
+  /** Of such a part: how it is found. It is nowhere before. */
+  readonly module?: ModulePlace
 }
 
 /** Of symbols, which no kernel comes near. */

@@ -1,5 +1,6 @@
 /** Names and source lines for a guest's addresses, from all files that were given. */
 import type { ExecutedCode } from '../../cpu/executed-code.js'
+import type { ModulePlace } from './kernel-module.js'
 import type { Segment, SymbolEntry, SymbolFile } from './symbol-file.js'
 
 /** Behind a symbol without a size, nothing is said to be of it any more. */
@@ -121,21 +122,39 @@ export class Symbols {
    */
   place(find: (linked: (name: string) => bigint | undefined) => bigint | undefined): void {
     for (const file of this.files)
-      if (file.given === undefined) {
+      if (file.given === undefined && !file.file.module) {
         const slide = find((name) => file.named(name)?.address)
         if (slide !== undefined) this.slides.set(file, slide)
       }
   }
 
-  private slideOf(file: Placed): bigint {
-    return file.given ?? this.slides.get(file) ?? 0n
+  /** The parts of kernel modules that nobody placed, and the guest was not seen to have. */
+  get missingModules(): ModulePlace[] {
+    const isMissing = (file: Placed) => this.slideOf(file) === undefined && file.file.module?.pointer !== undefined
+    return this.files.flatMap((file) => (isMissing(file) && file.file.module) || [])
+  }
+
+  /** @param slides What is to be added to the addresses of those that were found. */
+  placeModules(slides: ReadonlyMap<ModulePlace, bigint>): void {
+    for (const file of this.files) {
+      const slide = file.file.module && slides.get(file.file.module)
+      if (slide !== undefined) this.slides.set(file, slide)
+    }
+  }
+
+  /** undefined: the guest does not have it. */
+  private slideOf(file: Placed): bigint | undefined {
+    return file.given ?? this.slides.get(file) ?? (file.file.module ? undefined : 0n)
   }
 
   /** Each file with an address of the guest's as it was linked, behind paging and before it. */
   private *linked(address: bigint): Generator<{ file: Placed; linked: bigint }> {
-    for (const file of this.files) yield { file, linked: BigInt.asUintN(64, address - this.slideOf(file)) }
     for (const file of this.files) {
-      const linked = file.fromPhysical(address)
+      const slide = this.slideOf(file)
+      if (slide !== undefined) yield { file, linked: BigInt.asUintN(64, address - slide) }
+    }
+    for (const file of this.files) {
+      const linked = file.file.module ? undefined : file.fromPhysical(address)
       if (linked !== undefined && linked !== address) yield { file, linked }
     }
   }
@@ -162,7 +181,8 @@ export class Symbols {
   addressOf(name: string): bigint | undefined {
     for (const file of this.files) {
       const symbol = file.named(name)
-      if (symbol) return BigInt.asUintN(64, symbol.address + this.slideOf(file))
+      const slide = this.slideOf(file)
+      if (symbol && slide !== undefined) return BigInt.asUintN(64, symbol.address + slide)
     }
     return undefined
   }
@@ -173,6 +193,7 @@ export class Symbols {
     return this.files.flatMap((file) => {
       if (!file.covered) return []
       const slide = this.slideOf(file)
+      if (slide === undefined) return [{ ...file.covered, stretches: [] }]
       const places = file.file.segments.flatMap(({ virtual, physical, size }) => [
         { from: BigInt.asUintN(64, virtual + slide), linked: virtual, size },
         ...(physical === virtual ? [] : [{ from: physical, linked: virtual, size }]),

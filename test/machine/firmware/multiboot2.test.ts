@@ -72,6 +72,7 @@ describe('a Multiboot 2 kernel', () => {
     expect([...at.keys()].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 14, 15])
     const [cmdline, module, device] = [1, 3, 5].map((type) => at.get(type)?.[0] ?? 0)
     expect(text(view, cmdline)).toBe('a b')
+    expect(text(view, at.get(2)?.[0] ?? 0)).toMatch(/GRUB 2/)
     expect([0, 4].map((offset) => view.getUint32(module + offset, true))).toEqual([0x202000, 0x202003])
     expect(text(view, module + 8)).toBe('env x=1')
     expect([0, 4, 8].map((offset) => view.getUint32(device + offset, true))).toEqual([0x80, 0, 0xffffffff])

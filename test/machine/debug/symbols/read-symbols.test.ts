@@ -90,7 +90,7 @@ test.each<[string, Uint8Array | string, RegExp]>([
     madeElf(FUNCTIONS, [], { machine: 183 }),
     /is for AArch64; give the file that the guest's x86 kernel/,
   ],
-  ['a module', madeElf(FUNCTIONS, [], { type: 1 }), /is an object file or a kernel module/],
+  ['an object file', madeElf(FUNCTIONS, [], { type: 1 }), /is an object file, whose addresses are not fixed/],
   ['a file cut short', madeElf(FUNCTIONS).subarray(0, 90), /is cut short: its ELF tables lie beyond its end/],
   ['a head alone', madeElf(FUNCTIONS).subarray(0, 20), /is cut short: its ELF header does not end/],
   ['a bzImage', Buffer.concat([Buffer.alloc(0x202), Buffer.from('HdrS')]), /is a compressed Linux kernel \(bzImage\)/],
