@@ -26,6 +26,8 @@ export interface Outgoing {
   payload: Uint8Array
   /** It goes in one piece, however long it is. */
   isWhole?: true
+  /** The payload was made with room for the headers in front of it (`ethernet.ts`), and belongs to the frame from now on. */
+  hasRoom?: true
   /** IPv6's, where it is not 64. */
   hopLimit?: number
 }

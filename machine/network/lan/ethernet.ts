@@ -1,5 +1,5 @@
 /** Ethernet II frames as the LAN sends them, and the types that it knows. */
-import { LAN_MAC } from './addresses.js'
+import { type Address, LAN_MAC } from './addresses.js'
 
 export const IPV4 = 0x0800
 export const ARP = 0x0806
@@ -14,10 +14,44 @@ const SHORTEST = 60
 /** A frame with its header, and room for so much behind it. */
 export function ethernet(to: Uint8Array, type: number, length: number): Uint8Array {
   const frame = new Uint8Array(Math.max(SHORTEST, HEADER + length))
+  address(frame, to, type)
+  return frame
+}
+
+function address(frame: Uint8Array, to: Uint8Array, type: number): void {
   frame.set(to, 0)
   frame.set(LAN_MAC, 6)
   frame[12] = type >>> 8
   frame[13] = type & 0xff
+}
+
+/** In front of a payload that is made where its frame is going to stand: of Ethernet and IP. */
+export const roomFor = ({ length }: Address) => HEADER + (length === 4 ? 20 : 40)
+
+/** A payload's bytes, with such room in front of them. */
+export function payloadWithRoom(room: number, length: number): Uint8Array {
+  return new Uint8Array(Math.max(SHORTEST, room + length)).subarray(room, room + length)
+}
+
+/**
+ * The frame of a payload behind `header` bytes, which are to be filled in: around it where it was made with room, else
+ * around a copy.
+ */
+export function frameOf(
+  to: Uint8Array,
+  type: number,
+  header: number,
+  payload: Uint8Array,
+  hasRoom = false,
+): Uint8Array {
+  const room = HEADER + header
+  if (!hasRoom) {
+    const frame = ethernet(to, type, header + payload.length)
+    frame.set(payload, room)
+    return frame
+  }
+  const frame = new Uint8Array(payload.buffer, payload.byteOffset - room, Math.max(SHORTEST, room + payload.length))
+  address(frame, to, type)
   return frame
 }
 

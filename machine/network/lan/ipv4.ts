@@ -5,7 +5,7 @@ import { part } from '../../state/state-table.js'
 import { addressText } from './addresses.js'
 import { checksumOf, sumWords } from './checksum.js'
 import type { Datagram, Outgoing } from './datagram.js'
-import { ethernet, IPV4, MTU } from './ethernet.js'
+import { frameOf, IPV4, MTU } from './ethernet.js'
 import type { Reassembly } from './reassembly.js'
 
 const HEADER = 20
@@ -43,7 +43,7 @@ export class Ipv4 implements Stateful {
   }
 
   /** One frame, or several where it is larger. */
-  write({ mac, source, destination, protocol, payload, isWhole: isOne }: Outgoing): Uint8Array[] {
+  write({ mac, source, destination, protocol, payload, isWhole: isOne, hasRoom }: Outgoing): Uint8Array[] {
     const most = (MTU - HEADER) & ~7
     const identification = this.identification
     this.identification = (identification + 1) & 0xffff
@@ -52,9 +52,9 @@ export class Ipv4 implements Stateful {
     for (let offset = 0; offset === 0 || offset < payload.length; offset += most) {
       const piece = isWhole ? payload : payload.subarray(offset, offset + most)
       const isLast = isWhole || offset + most >= payload.length
-      const frame = ethernet(mac, IPV4, HEADER + piece.length)
+      const frame = frameOf(mac, IPV4, HEADER, piece, hasRoom && isWhole)
       const packet = frame.subarray(14)
-      const view = new DataView(frame.buffer, 14)
+      const view = new DataView(frame.buffer, frame.byteOffset + 14)
       view.setUint8(0, 0x45)
       view.setUint16(2, HEADER + piece.length)
       view.setUint16(4, identification)
@@ -64,7 +64,6 @@ export class Ipv4 implements Stateful {
       packet.set(source, 12)
       packet.set(destination, 16)
       view.setUint16(10, checksumOf(sumWords(packet.subarray(0, HEADER))))
-      packet.set(piece, HEADER)
       frames.push(frame)
       if (isLast) break
     }

@@ -4,7 +4,7 @@ import { u32 } from '../../state/fields.js'
 import { part } from '../../state/state-table.js'
 import { addressText } from './addresses.js'
 import type { Datagram, Outgoing } from './datagram.js'
-import { ethernet, IPV6, MTU } from './ethernet.js'
+import { frameOf, IPV6, MTU } from './ethernet.js'
 import type { Reassembly } from './reassembly.js'
 
 const HEADER = 40
@@ -51,9 +51,18 @@ export class Ipv6 implements Stateful {
     return { mac: frame.slice(6, 12), source, destination, protocol, payload, start, hopLimit: packet[7] }
   }
 
-  write({ mac, source, destination, protocol, payload, hopLimit = HOP_LIMIT, isWhole }: Outgoing): Uint8Array[] {
+  write({
+    mac,
+    source,
+    destination,
+    protocol,
+    payload,
+    hopLimit = HOP_LIMIT,
+    isWhole,
+    hasRoom,
+  }: Outgoing): Uint8Array[] {
     if (isWhole || payload.length <= MTU - HEADER)
-      return [frameOf(mac, source, destination, protocol, hopLimit, payload)]
+      return [packetOf(mac, source, destination, protocol, hopLimit, payload, hasRoom)]
     const most = (MTU - HEADER - 8) & ~7
     const identification = this.identification
     this.identification = (identification + 1) >>> 0
@@ -66,7 +75,7 @@ export class Ipv6 implements Stateful {
       view.setUint16(2, offset | (offset + most < payload.length ? 1 : 0))
       view.setUint32(4, identification)
       body.set(piece, 8)
-      frames.push(frameOf(mac, source, destination, FRAGMENT, hopLimit, body))
+      frames.push(packetOf(mac, source, destination, FRAGMENT, hopLimit, body))
     }
     return frames
   }
@@ -74,22 +83,22 @@ export class Ipv6 implements Stateful {
 
 const isExtension = (protocol: number) => [HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION].includes(protocol)
 
-function frameOf(
+function packetOf(
   mac: Uint8Array,
   source: Uint8Array,
   destination: Uint8Array,
   protocol: number,
   hopLimit: number,
   payload: Uint8Array,
+  hasRoom?: boolean,
 ): Uint8Array {
-  const frame = ethernet(mac, IPV6, HEADER + payload.length)
-  const view = new DataView(frame.buffer, 14)
+  const frame = frameOf(mac, IPV6, HEADER, payload, hasRoom)
+  const view = new DataView(frame.buffer, frame.byteOffset + 14)
   view.setUint8(0, 0x60)
   view.setUint16(4, payload.length)
   view.setUint8(6, protocol)
   view.setUint8(7, hopLimit)
   frame.set(source, 14 + 8)
   frame.set(destination, 14 + 24)
-  frame.set(payload, 14 + HEADER)
   return frame
 }

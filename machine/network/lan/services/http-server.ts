@@ -26,7 +26,7 @@ const TYPES: { readonly [ending: string]: string } = {
   ...{ xml: 'application/xml', svg: 'image/svg+xml', png: 'image/png', gz: 'application/gzip' },
 }
 
-/** A file of the host's, by what it was asked for. */
+/** Of a file of the host's, or of a text, by what it was asked for. */
 export interface FilePart {
   path: string
   offset: number
@@ -73,13 +73,14 @@ export class HttpServer {
       if (brought.status !== 200) return brought
     }
     if (source.kind === 'bytes')
-      return ranged(request, type ?? TEXT, source.body.length, (offset, end) => source.body.subarray(offset, end))
+      return ranged(request, type ?? TEXT, source.body.length, (offset, end) => ({ path, offset, end }))
     return file(source.tree, path, rest, request, type ?? 'application/octet-stream')
   }
 
   /** The file of an answer that is under way. */
   open(path: string): Content | undefined {
     const route = this.route(path)
+    if (route?.source.kind === 'bytes') return contentOf(route.source.body)
     if (route?.source.kind !== 'files' && route?.source.kind !== 'upstream') return undefined
     const content = route.source.tree.open(route.rest)
     return content === 'folder' ? undefined : content
@@ -98,6 +99,18 @@ export class HttpServer {
     const question = { number, method, path: target, headers: Object.fromEntries(headers), body }
     const answer = this.contents.ask?.(name, question)
     return answer ? checked(answer) : plainAnswer(503)
+  }
+}
+
+function contentOf(body: Uint8Array): Content {
+  return {
+    size: body.length,
+    read(offset, into) {
+      const part = body.subarray(offset, offset + into.length)
+      into.set(part)
+      into.fill(0, part.length)
+    },
+    close() {},
   }
 }
 
@@ -159,7 +172,7 @@ function ranged(
   { headers }: HttpRequest,
   type: string,
   size: number,
-  partOf: (offset: number, end: number) => Uint8Array | FilePart,
+  partOf: (offset: number, end: number) => FilePart,
 ): Served {
   const own: [string, string][] = [
     ['Content-Type', type],

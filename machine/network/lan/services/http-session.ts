@@ -160,28 +160,29 @@ export class HttpSession implements TcpApplication {
   private pump(): void {
     const { connection } = this
     for (let { room } = connection; room > 0 && this.isAnswering; { room } = connection) {
-      let piece: Uint8Array
       if (this.rest.length > 0) {
-        piece = this.rest.subarray(0, room)
+        const piece = this.rest.subarray(0, room)
         this.rest = this.rest.subarray(piece.length)
+        this.sent += piece.length
+        connection.write(piece)
       } else if (this.offset < this.end) {
-        piece = this.read(Math.min(room, PIECE, this.end - this.offset))
-        this.offset += piece.length
+        const { offset } = this
+        const length = Math.min(room, PIECE, this.end - offset)
+        this.offset += length
+        this.sent += length
+        connection.writeBy(length, (into) => this.read(offset, into))
       } else {
         this.finish()
         return
       }
-      this.sent += piece.length
-      connection.write(piece)
     }
     if (this.isAnswering && this.rest.length === 0 && this.offset >= this.end) this.finish()
   }
 
-  private read(length: number): Uint8Array {
+  private read(offset: number, into: Uint8Array): void {
     this.content ??= this.host.server.open(this.path)
-    const piece = new Uint8Array(length)
-    this.content?.read(this.offset, piece)
-    return piece
+    if (this.content) this.content.read(offset, into)
+    else into.fill(0)
   }
 
   private finish(): void {

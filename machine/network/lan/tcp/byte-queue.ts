@@ -7,9 +7,15 @@ export class ByteQueue {
   length = 0
 
   append(more: Uint8Array): void {
-    if (this.start + this.length + more.length > this.bytes.length) this.makeRoom(more.length)
-    this.bytes.set(more, this.start + this.length)
-    this.length += more.length
+    this.extend(more.length).set(more)
+  }
+
+  /** Makes it so much longer; the bytes are to be filled in. */
+  extend(count: number): Uint8Array {
+    const from = this.start + this.length
+    if (from + count > this.bytes.length) this.makeRoom(count)
+    this.length += count
+    return this.view(this.length - count, count)
   }
 
   /** A part of it, which is valid until more is appended. */

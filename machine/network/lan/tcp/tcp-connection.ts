@@ -236,6 +236,12 @@ export class TcpConnection implements Stateful {
     this.output()
   }
 
+  /** The same, of bytes that `fill` puts where they are kept. */
+  writeBy(count: number, fill: (into: Uint8Array) => void): void {
+    fill(this.queue.extend(Math.min(count, this.room)))
+    this.output()
+  }
+
   /** Nothing more will be written; what was, is sent. */
   end(): void {
     if (this.finQueued) return

@@ -2,6 +2,7 @@
 import type { Address } from '../addresses.js'
 import { transportChecksum } from '../checksum.js'
 import { type Datagram, TCP } from '../datagram.js'
+import { payloadWithRoom, roomFor } from '../ethernet.js'
 
 const HEADER = 20
 export const FIN = 0x01
@@ -84,12 +85,12 @@ function readOptions(options: Uint8Array): Partial<Segment> {
   return found
 }
 
-/** The payload of a datagram. */
+/** The payload of a datagram, with room for its headers. */
 export function writeSegment(segment: Segment, source: Address, destination: Address): Uint8Array {
   const options = writeOptions(segment)
   const header = HEADER + options.length
-  const payload = new Uint8Array(header + segment.data.length)
-  const view = new DataView(payload.buffer)
+  const payload = payloadWithRoom(roomFor(destination), header + segment.data.length)
+  const view = new DataView(payload.buffer, payload.byteOffset)
   view.setUint16(0, segment.from)
   view.setUint16(2, segment.to)
   view.setUint32(4, segment.sequence)

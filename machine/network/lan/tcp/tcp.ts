@@ -120,7 +120,15 @@ export class TcpEndPoint implements Stateful, TcpHost {
 
   transmit({ mac, localAddress, remoteAddress }: TcpConnection, segment: Segment): void {
     const payload = writeSegment(segment, localAddress, remoteAddress)
-    this.send({ mac, source: localAddress, destination: remoteAddress, protocol: TCP, payload, isWhole: true })
+    this.send({
+      mac,
+      source: localAddress,
+      destination: remoteAddress,
+      protocol: TCP,
+      payload,
+      isWhole: true,
+      hasRoom: true,
+    })
   }
 
   longest({ mac, remoteAddress }: TcpConnection): number {
@@ -179,7 +187,7 @@ export class TcpEndPoint implements Stateful, TcpHost {
       acknowledgment: hasAck ? 0 : (segment.sequence + lengthOf(segment)) >>> 0,
     }
     const payload = writeSegment(reset, destination, source)
-    this.send({ mac, source: destination, destination: source, protocol: TCP, payload })
+    this.send({ mac, source: destination, destination: source, protocol: TCP, payload, hasRoom: true })
   }
 }
 

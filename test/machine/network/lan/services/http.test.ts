@@ -1,7 +1,8 @@
 /** HTTP on TCP, segment by segment, as a guest's client has it. */
 import { expect, test } from 'vitest'
 import type { HttpQuestion, NetworkContents } from '../../../../../machine/network/contents.js'
-import { ACK, FIN, SYN } from '../../../../../machine/network/lan/tcp/tcp-segment.js'
+import { MOST_CONNECTIONS } from '../../../../../machine/network/lan/tcp/tcp.js'
+import { ACK, FIN, RST, SYN } from '../../../../../machine/network/lan/tcp/tcp-segment.js'
 import { filesOf, Peer } from '../peer.js'
 
 const big = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 7) & 0xff)
@@ -217,9 +218,18 @@ test('a download goes on from a saved state as it would have, to the very frame'
   expect(copy.heard).toEqual(peer.heard)
 })
 
-test('hundreds of connections are served side by side, and what is too many is refused with a reset', () => {
+test('a thousand connections are served side by side, and what is too many is refused with a reset', () => {
   const peer = new Peer(contents)
-  const clients = Array.from({ length: 300 }, (_, i) => new Client(peer, 20000 + i))
+  const clients = Array.from({ length: MOST_CONNECTIONS }, (_, i) => new Client(peer, 20000 + i))
   for (const client of clients) client.send(get('/words'))
-  expect(clients.every((client) => client.answer().body.toString() === 'hello')).toBe(true)
+  expect(clients.filter((client) => client.answer().body.toString() === 'hello')).toHaveLength(MOST_CONNECTIONS)
+  peer.tcp({ from: 10000, sequence: 1000, flags: SYN, mss: 1460 })
+  expect(peer.segments()).toMatchObject([{ to: 10000, flags: RST | ACK, acknowledgment: 1001 }])
+  // One that ends makes room for one more, and all others are still there.
+  clients[0].end()
+  expect(new Client(peer, 10001).send(get('/words')).answer().body.toString()).toBe('hello')
+  for (const client of clients.slice(1)) client.send(get('/files/a.txt'))
+  expect(clients.slice(1).filter((client) => client.answer().body.toString() === 'a text')).toHaveLength(
+    MOST_CONNECTIONS - 1,
+  )
 })
