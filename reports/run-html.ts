@@ -120,6 +120,8 @@ function attached(attachment: Attachment, files: EmbeddedFiles): Html {
   if (kind === 'video') return html`<h3>${name}</h3><img class="video" alt="${name}" data-source="${source}">`
   if (kind === 'asciicast') return html`<h3>${name}</h3><div class="player" data-cast="${source}"></div>`
   if (kind === 'text') return html`<h3>${name}</h3><pre tabindex="0" data-text="${source}"></pre>`
+  if (kind === 'capture')
+    return html`<p><a data-download="${source}" download="${name}">${name}</a> (the frames of a network card: open it with <code>wireshark</code> or <code>tcpdump -r</code>)</p>`
   return html`<p><a data-download="${source}" download="${name}">${name}</a> (open it with <code>bootwright show-trace</code>)</p>`
 }
 

@@ -36,6 +36,8 @@ export function closingLines(run: RunResult, options: LineOptions): string {
     for (const attachment of test.attachments) {
       if (attachment.kind === 'picture' && attachment.actual?.path && attachment.status !== 'matched')
         lines.push(...indent(`picture ${attachment.name}: ${attachment.diff?.path ?? attachment.actual.path}`))
+      if (attachment.kind === 'capture' && attachment.file.path)
+        lines.push(...indent(`frames ${attachment.name}: ${attachment.file.path}`))
     }
   }
   for (const { message, stack } of run.errors) lines.push('', 'outside any test:', ...indent(stack ?? message))

@@ -49,6 +49,8 @@ function details(test: TestResult): string[] {
   )
   for (const { message, diff } of test.errors) lines.push('', fence(cut(diff ? `${message}\n\n${diff}` : message)))
   for (const attachment of test.attachments) {
+    if (attachment.kind === 'capture' && attachment.file.path)
+      lines.push('', `Frames: [${plain(attachment.name)}](${encodeURI(attachment.file.path)})`)
     if (attachment.kind !== 'picture' || attachment.status === 'matched') continue
     for (const key of ['expected', 'actual', 'diff'] as const) {
       const path = attachment[key]?.path

@@ -41,8 +41,8 @@ export const PictureAttachment = z.object({
 
 export const Attachment = z.discriminatedUnion('kind', [
   PictureAttachment,
-  /** A serial line as asciicast v2 or v3, a video as animated WebP, a trace (trace.ts), text. */
-  z.object({ kind: z.enum(['asciicast', 'video', 'trace', 'text']), name: z.string(), file: ResultFile }),
+  /** A serial line as asciicast v2 or v3, a video as animated WebP, a trace (trace.ts), text, a network card's frames (pcap). */
+  z.object({ kind: z.enum(['asciicast', 'video', 'trace', 'text', 'capture']), name: z.string(), file: ResultFile }),
 ])
 
 export const RunError = z.object({

@@ -107,6 +107,7 @@ const ENDINGS: { readonly [type: string]: string } = {
   'text/plain': 'txt',
   'application/x-asciicast': 'cast',
   'application/json': 'json',
+  'application/vnd.tcpdump.pcap': 'pcap',
   'text/html': 'html',
 }
 

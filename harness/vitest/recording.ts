@@ -3,6 +3,7 @@
  * asked for. The words and their meaning are Playwright's.
  */
 
+import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeOutputFile } from '../../machine/host/output-file.js'
@@ -10,7 +11,7 @@ import { complaint } from '../cli/errors.js'
 import { withPath } from '../cli/outputs.js'
 import { encodePng } from '../picture/screenshot.js'
 import { TraceRecorder } from '../vm/trace.js'
-import type { Vm } from '../vm/vm.js'
+import type { Vm, VmSettings } from '../vm/vm.js'
 
 /** Which tests leave it; `retain-on-failure` records all and keeps what failed. */
 export type Keep = (typeof KEEP)[number]
@@ -30,6 +31,8 @@ export interface Ended {
 
 const KEEP = ['off', 'on', 'retain-on-failure', 'on-first-retry'] as const
 const SERIAL_PORTS = 4
+/** Of frames that are copied into the report. */
+const LARGEST_CAPTURE = 32 << 20
 
 export class Recording {
   private readonly recorder: TraceRecorder | undefined
@@ -91,6 +94,23 @@ export class Recording {
       }
     } catch (error) {
       console.error(`bootwright: what this test leaves is not complete: ${complaint(withPath(error, folder)).message}`)
+    }
+  }
+}
+
+/** Frames of a test's network cards, whole when its machine is closed. A large file stays where it is, and that is said. */
+export function keepCaptures(captures: VmSettings['captures'] = {}, folder: string, retry: number): void {
+  const suffix = retry > 0 ? `-retry${retry}` : ''
+  for (const [nic, path] of Object.entries(captures)) {
+    try {
+      const { size } = statSync(path)
+      mkdirSync(folder, { recursive: true })
+      if (size <= LARGEST_CAPTURE) writeOutputFile(join(folder, `${nic}${suffix}.pcap`), readFileSync(path))
+      else writeOutputFile(join(folder, `${nic}${suffix}.txt`), `The frames of ${nic}, ${size} bytes: ${path}\n`)
+    } catch (error) {
+      console.error(
+        `bootwright: the frames of ${nic} are not in the report: ${complaint(withPath(error, path)).message}`,
+      )
     }
   }
 }

@@ -8,11 +8,12 @@ import { join } from 'node:path'
 import type { Attachment, PictureAttachment, ResultFile } from '../../reports/run-result.js'
 import { outputFolder, picturePaths, readBaselineName } from './baselines.js'
 
-const KINDS: { readonly [ending: string]: { kind: 'asciicast' | 'video' | 'text' | 'trace'; type: string } } = {
+const KINDS: { readonly [ending: string]: { kind: Exclude<Attachment['kind'], 'picture'>; type: string } } = {
   '.cast': { kind: 'asciicast', type: 'application/x-asciicast' },
   '.webp': { kind: 'video', type: 'image/webp' },
   '.txt': { kind: 'text', type: 'text/plain' },
   '.trace.json': { kind: 'trace', type: 'application/json' },
+  '.pcap': { kind: 'capture', type: 'application/vnd.tcpdump.pcap' },
 }
 
 export function attachmentsOf(testPath: string, testName: string, since: number): Attachment[] {
@@ -36,7 +37,9 @@ export function attachmentsOf(testPath: string, testName: string, since: number)
     const ending = Object.keys(KINDS).find((one) => path.endsWith(one))
     if (!ending) continue
     const { kind, type } = KINDS[ending]
-    others.push({ kind, name: path.slice(0, -ending.length), file: read(join(folder, path), type) })
+    // Frames are downloaded by this name, and who opens them goes by its ending.
+    const name = kind === 'capture' ? path : path.slice(0, -ending.length)
+    others.push({ kind, name, file: read(join(folder, path), type) })
   }
   return [...[...pictures.values()].map(withStatus), ...others]
 }

@@ -10,7 +10,7 @@ import type { Vm } from '../vm/vm.js'
 import { clearTestOutput, outputFolder } from './baselines.js'
 import { askedToExplore, type ExploreOptions, exploreTest } from './explore.js'
 import { forgotten } from './forgotten.js'
-import { Recording, type RecordingOptions } from './recording.js'
+import { keepCaptures, Recording, type RecordingOptions } from './recording.js'
 import { stageTitle, watchStage } from './stage-watch.js'
 import { restartNames } from './to-have-screenshot.js'
 
@@ -90,6 +90,7 @@ function create(stage: Stage | undefined): VmTest {
       } finally {
         machines.delete(vm)
         await vm.close()
+        keepCaptures(vm.settings.captures, folder, retry)
       }
     },
   })

@@ -99,7 +99,8 @@ export async function launch({ network, ...rest }: LaunchOptions): Promise<Vm> {
   const guest = await guestOf(options.guest)
   const config = await machineConfig({ ...options, guest: guest ?? options.guest })
   const own = vmSettings(withWordsOf(guest, options))
-  const settings = { ...own, functions: { ...own.functions, ...upstreamFunctions(config.network) } }
+  const functions = { ...own.functions, ...upstreamFunctions(config.network) }
+  const settings = { ...own, functions, captures: capturesOf(config) }
   return Vm.start(settings, (events) => VmThread.start(config, { ...events, machineModule }))
 }
 
@@ -109,10 +110,14 @@ async function launchOn(shared: SharedNetwork, options: LaunchOptions): Promise<
     throw new LaunchError('a machine of a snapshot file cannot join a network; launch it anew on it')
   const guest = await guestOf(options.guest)
   const config = await machineConfig({ ...options, guest: guest ?? options.guest })
-  const settings = vmSettings(withWordsOf(guest, options))
+  const settings = { ...vmSettings(withWordsOf(guest, options)), captures: capturesOf(config) }
   const given = JSON.stringify([options.nic, guest?.machine?.nic]).toLowerCase()
   const nics = config.nics && macsOf(config.nics, place - 1, given)
   return shared.launch(place, { ...config, ...(nics && { nics }) }, settings, options.machineModule)
+}
+
+function capturesOf({ nics = [] }: MachineConfig): { [nic: string]: string } {
+  return Object.fromEntries(nics.flatMap(({ id, pcap }) => (pcap === undefined ? [] : [[id, pcap]])))
 }
 
 /** The options, and what the guest says by which it is told that it failed, and how far it is. */

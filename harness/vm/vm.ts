@@ -44,6 +44,8 @@ export interface VmSettings extends DriverSettings {
   needles: NeedleSet | undefined
   /** What answers for paths of the LAN's HTTP server. */
   functions?: { readonly [path: string]: HttpFunction }
+  /** Files that get the frames of its network cards (`pcap=`), by the cards' names. */
+  captures?: { readonly [nic: string]: string }
 }
 
 export interface WatchOptions extends TimeoutOptions {

@@ -33,6 +33,10 @@ describe('not wanted', () => {
   test.use({ ...machine, trace: 'off', video: 'off' })
   test('fails', ({ vm }) => fails(vm))
 })
+describe('on a network', () => {
+  test.use({ ...machine, nic: 'ne2k_pci,pcap=frames.pcap', trace: 'off', video: 'off' })
+  test('boots', async ({ vm }) => { await vm.serial.waitFor('>') })
+})
 describe('misspelt', () => {
   test.use({ ...machine, video: 'retain' })
   test('fails', async ({ vm }) => {})
@@ -102,6 +106,14 @@ describe('a test that passes', () => {
     expect(trace(asked)).toMatchObject({ title: 'asked for > boots', status: 'passed' })
     const { pages = 0 } = await sharp(path(asked, 'video'), { animated: true }).metadata()
     expect(pages).toBeGreaterThan(1)
+  })
+
+  test('leaves the frames of its network card where it was to write them', () => {
+    const captured = named('on a network', 'boots')
+    expect(files(captured)).toEqual(['capture net0.pcap'])
+    // The magic number of a pcap file with times in nanoseconds or microseconds.
+    expect(readFileSync(path(captured, 'net0.pcap')).readUInt32LE(0).toString(16)).toMatch(/^a1b2(3c4d|c3d4)$/)
+    expect(readFileSync(join(project.report, 'report.html'), 'utf8')).toContain('download="net0.pcap"')
   })
 
   test('after it failed, is flaky, and leaves what it did then', () => {
