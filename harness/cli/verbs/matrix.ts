@@ -208,7 +208,9 @@ async function bootJobs(
       result.cells.some(
         (one) => one.guest === cell.guest && one.engine === cell.engine && one.measured === cell.measured,
       )
-    return gate(baseline, readResults(flags.out).measurements.filter(isOurs), { ...flags, named: names.length > 0 })
+    const named = names.length > 0 ? new Set(guests.map(({ name }) => name)) : undefined
+    const code = gate(baseline, readResults(flags.out).measurements.filter(isOurs), { ...flags, named })
+    return flags.strict && named && countOf(result).skipped > 0 ? EXIT.failed : code
   }
   return exitCodeOf(result, flags.strict || (names.length > 0 && !flags.allowMissing))
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -131,6 +131,39 @@ describe('bootwright matrix', () => {
       expect(said).toMatch(message)
     })
   })
+
+  test('what works no longer is booted again; what stays so is named with both pictures, and ends with 1', async () => {
+    const [floppy, path] = [join(folder, 'turn.img'), join(folder, 'turn.mjs')]
+    const until = { kind: 'exit', reasons: ['debug-exit'] }
+    const guest = { name: 'turn', title: 'Turn', family: 'test', licence: 'MIT' }
+    const machine = { memory: 16, floppies: [{ kind: 'file', path: floppy }] }
+    const levels = [{ name: 'end', title: 'x', until, timeout: '2s' }]
+    writeFileSync(path, `export default ${JSON.stringify({ ...guest, machine, levels })}`)
+    const [good, bad, flaky] = ['good', 'bad', 'flaky'].map((name) => join(folder, name))
+    writeFileSync(floppy, programFloppy('exit0'))
+    expect(await matrix(path, '--out', good), said).toBe(0)
+    writeFileSync(floppy, programFloppy('idle'))
+    expect(await matrix(path, '--out', bad, '--baseline', good, '--flaky', '1')).toBe(1)
+    expect(said).toContain('Once more, since it works no longer: Turn\n')
+    expect(said).toMatch(
+      /1 regressed against the baseline\nregressed: Turn on soft: end worked and is broken: .*waited 2 s/,
+    )
+    const [, before, after] = /before: (\S+\.png); after: (\S+\.png)/.exec(said) ?? []
+    expect(readFileSync(before).equals(readFileSync(after))).toBe(false)
+    expect(readResults(bad).measurements).toHaveLength(2)
+    // It is whole again before it is booted once more.
+    said = ''
+    vi.mocked(console.log).mockImplementation((line) => {
+      said += `${line}\n`
+      if (`${line}`.startsWith('✗ Turn')) writeFileSync(floppy, programFloppy('exit0'))
+    })
+    expect(await matrix(path, '--out', flaky, '--baseline', good, '--flaky', '3')).toBe(0)
+    expect(said.match(/Once more/g)).toHaveLength(1)
+    expect(readResults(flaky).measurements.map(({ cell }) => cell.status)).toEqual(['failed', 'passed'])
+    rmSync(floppy)
+    expect(await matrix(path, '--out', flaky, '--baseline', good, '--strict')).toBe(1)
+    expect(said).toContain('not booted: Turn on soft: was booted before and not now')
+  }, 120_000)
 
   test('parts of the guests are all of them together, and none twice', () => {
     const all = ['e', 'b', 'd', 'a', 'c'].map((name) => ({ name }))
