@@ -10,6 +10,8 @@ export const MTU = 1500
 
 /** Shorter ones are filled up with zeros (IEEE 802.3 4.2.3.3); without the check sequence. */
 const SHORTEST = 60
+/** From here on it takes longer to clear memory than to ask for some that is not. */
+const LARGE = 4096
 
 /** A frame with its header, and room for so much behind it. */
 export function ethernet(to: Uint8Array, type: number, length: number): Uint8Array {
@@ -28,9 +30,13 @@ function address(frame: Uint8Array, to: Uint8Array, type: number): void {
 /** In front of a payload that is made where its frame is going to stand: of Ethernet and IP. */
 export const roomFor = ({ length }: Address) => HEADER + (length === 4 ? 20 : 40)
 
-/** A payload's bytes, with such room in front of them. */
-export function payloadWithRoom(room: number, length: number): Uint8Array {
-  return new Uint8Array(Math.max(SHORTEST, room + length)).subarray(room, room + length)
+/** A payload's bytes, with such room in front of them; `header` of them and the room are zeros, what follows is to be filled in. */
+export function payloadWithRoom(room: number, header: number, length: number): Uint8Array {
+  const size = Math.max(SHORTEST, room + length)
+  if (size < LARGE) return new Uint8Array(size).subarray(room, room + length)
+  const { buffer } = Buffer.allocUnsafeSlow(size)
+  new Uint8Array(buffer, 0, room + header).fill(0)
+  return new Uint8Array(buffer, room, length)
 }
 
 /**

@@ -1,8 +1,18 @@
 /** Bytes that come in at one end and leave at the other, with no more memory than they need. */
 const SMALLEST = 4096
 
+/** The room of a queue that became empty, for the next one that needs such: what is in it is never read. */
+let spare: Uint8Array | undefined
+
+function roomOf(size: number): Uint8Array {
+  if (spare?.length !== size) return new Uint8Array(size)
+  const room = spare
+  spare = undefined
+  return room
+}
+
 export class ByteQueue {
-  private bytes = new Uint8Array(0)
+  private bytes: Uint8Array = new Uint8Array(0)
   private start = 0
   length = 0
 
@@ -30,7 +40,9 @@ export class ByteQueue {
     this.length -= dropped
     if (this.length > 0) return
     this.start = 0
-    if (this.bytes.length > SMALLEST) this.bytes = new Uint8Array(0)
+    if (this.bytes.length <= SMALLEST) return
+    spare = this.bytes
+    this.bytes = new Uint8Array(0)
   }
 
   private makeRoom(more: number): void {
@@ -38,7 +50,7 @@ export class ByteQueue {
     const size = Math.max(SMALLEST, this.bytes.length)
     // Twice as much as it holds, so that not each one that is appended moves all.
     const wanted = needed * 2 > size ? Math.max(size, 2 ** Math.ceil(Math.log2(needed * 2))) : size
-    const moved = wanted > this.bytes.length ? new Uint8Array(wanted) : this.bytes
+    const moved = wanted > this.bytes.length ? roomOf(wanted) : this.bytes
     moved.set(this.bytes.subarray(this.start, this.start + this.length))
     this.bytes = moved
     this.start = 0

@@ -89,7 +89,7 @@ function readOptions(options: Uint8Array): Partial<Segment> {
 export function writeSegment(segment: Segment, source: Address, destination: Address): Uint8Array {
   const options = writeOptions(segment)
   const header = HEADER + options.length
-  const payload = payloadWithRoom(roomFor(destination), header + segment.data.length)
+  const payload = payloadWithRoom(roomFor(destination), header, header + segment.data.length)
   const view = new DataView(payload.buffer, payload.byteOffset)
   view.setUint16(0, segment.from)
   view.setUint16(2, segment.to)
