@@ -24,10 +24,20 @@ if (major < 20 || (major === 20 && minor < 19))
 if (existsSync(build) && !existsSync(join(root, 'node_modules')))
   fail(`the npm packages are missing; run 'npm install' in ${root}`)
 
+// From Node 22 on what it has compiled is kept.
+module.enableCompileCache?.()
+
+const args = process.argv.slice(2)
+// The machine's thread loads meanwhile, if there is to be one. Where it cannot, main.js says why.
+const begun = await import(pathToFileURL(join(bundle, 'begin.js')).href).catch(() => undefined)
+begun?.begin(args)
+
 // A package from the registry has no build script and is built already.
 if (existsSync(build) && process.env.BOOTWRIGHT_NO_BUILD !== '1') {
-  const { isStale } = await import(pathToFileURL(build).href)
+  const { isStale } = await import(pathToFileURL(join(root, 'scripts/stale.js')).href)
   if (isStale()) {
+    // A build of long ago had nothing to take back.
+    begun?.takeBack?.()
     process.stderr.write('bootwright: building what has changed\n')
     // Standard output belongs to the command; what the build says matters only when it fails.
     const built = spawnSync(process.execPath, [build, '--if-stale'], { cwd: root, encoding: 'utf8' })
@@ -39,15 +49,10 @@ if (existsSync(build) && process.env.BOOTWRIGHT_NO_BUILD !== '1') {
 }
 if (!existsSync(main)) fail(`${main} is missing; run 'npm run build' in ${root}`)
 
-// From Node 22 on what it has compiled is kept.
-module.enableCompileCache?.()
 if (process.env.BOOTWRIGHT_DEBUG === '1') process.setSourceMapsEnabled(true)
 
 let code = INFRASTRUCTURE
 try {
-  const args = process.argv.slice(2)
-  const { begin } = await import(pathToFileURL(join(bundle, 'begin.js')).href)
-  begin(args)
   const command = await import(pathToFileURL(main).href)
   code = await command.main(args)
 } catch (error) {

@@ -2,39 +2,19 @@
 // was made from, and what loads at a start in few files.
 // With --if-stale nothing is done when dist/ is newer than every source.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildCore, CORE, isCoreStale } from './build-core.js'
 import { writeLayout } from './generate-layout.js'
+import { isStale, STAMP } from './stale.js'
 
-export { CORE, isCoreStale }
+export { CORE, isCoreStale, isStale }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 /** What browsers run stands beside the TypeScript as it is. */
 const PAGES = ['reports/pages', 'harness/live/page']
-const ROOMS = ['machine', 'reports', 'fixtures', 'harness', 'guests']
-/** Written when a build has come to its end. */
-const STAMP = join(root, 'dist/.built')
-
-/** When the newest source was changed, in ms; what builds generate does not count. */
-function newest(path) {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (!stats) return 0
-  if (!stats.isDirectory()) return /\.(ts|js|css|json)$/.test(path) ? stats.mtimeMs : 0
-  const names = readdirSync(path).filter((name) => name !== 'generated' && name !== 'node_modules')
-  return Math.max(0, ...names.map((name) => newest(join(path, name))))
-}
-
-function isOlder(file, sources) {
-  const built = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  return sources.some((source) => newest(join(root, source)) > built)
-}
-
-export function isStale() {
-  return !existsSync(CORE) || isOlder(STAMP, [...ROOMS, 'tsconfig.json', 'tsconfig.build.json', 'package.json'])
-}
 
 /** Guests are found by their folders, and tsc leaves what it made of those that are gone. */
 function forgetGoneGuests() {

@@ -37,6 +37,12 @@ export function takeThread(inParts: boolean): Worker {
   return worker
 }
 
+/** Ends it, where nobody has taken it. */
+export function endBegun(): void {
+  void begun?.terminate()
+  forget()
+}
+
 function forget(): void {
   begun = undefined
 }
