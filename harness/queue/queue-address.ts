@@ -1,4 +1,5 @@
 /** Where a queue is: `redis://[[user:]password@]host[:port][/database]`, or `valkey://`; `rediss://` and `valkeys://` by TLS. */
+import { isIP } from 'node:net'
 import type { RedisOptions } from 'ioredis'
 import { UsageError } from '../../machine/errors.js'
 
@@ -28,7 +29,8 @@ export function parseQueueAddress(url: string): QueueAddress {
       db: Number(database),
       ...(at.username !== '' && { username: decodeURIComponent(at.username) }),
       ...(at.password !== '' && { password: decodeURIComponent(at.password) }),
-      ...(['rediss:', 'valkeys:'].includes(at.protocol) && { tls: { servername: host } }),
+      // An address by numbers is no server's name.
+      ...(['rediss:', 'valkeys:'].includes(at.protocol) && { tls: isIP(host) ? {} : { servername: host } }),
     },
     shown: hidden(url),
   }

@@ -59,8 +59,10 @@ async function tryOnce(options: RedisOptions, shown: string): Promise<void> {
       timer = setTimeout(() => reject(Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })), PATIENCE)
     })
     await Promise.race([redis.connect().then(() => redis.ping()), silent])
+    // A database that is not there is told by the way, and another one used.
+    if (problem) throw problem
   } catch (error) {
-    throw told(problem ?? (error as Error), shown)
+    throw told(problem ?? (error as Error), shown, options.tls !== undefined)
   } finally {
     clearTimeout(timer)
     redis.disconnect()
@@ -74,17 +76,25 @@ const WHY: { readonly [code: string]: string } = {
   ETIMEDOUT: 'nothing answers there',
   EHOSTUNREACH: 'there is no way to its host',
   ENETUNREACH: 'there is no way to its host',
-  ECONNRESET: 'the connection breaks off at once',
+  ECONNRESET: 'the connection breaks off at once, as where rediss:// is wanted',
 }
 
-function told(error: Error, shown: string): QueueError {
+function told(error: Error, shown: string, isTls: boolean): QueueError {
   const { code = '', message } = error as NodeJS.ErrnoException
   if (/NOAUTH|WRONGPASS|NOPERM|AUTH/.test(message))
     return new QueueError(`the queue ${shown} does not let us in: give its password, as in redis://:PASSWORD@HOST`)
   if (/Protocol error|unknown command/i.test(message))
     return new QueueError(`${shown} is no Redis and no Valkey; name one with --queue`)
-  if (/certificate|SSL|TLS/i.test(`${message} ${code}`))
-    return new QueueError(`the queue ${shown} cannot be reached by TLS (${message.split('\n')[0]})`)
+  if (/DB index|invalid DB/i.test(message))
+    return new QueueError(`the queue ${shown} has no database of that number; give one that its server has, as 0`)
+  if (/certificate|CERT_/i.test(`${message} ${code}`))
+    return new QueueError(
+      `the certificate of the queue ${shown} is not trusted (${message.split('\n')[0]}): name the file of its authority's in NODE_EXTRA_CA_CERTS`,
+    )
+  if (/SSL|TLS/i.test(`${message} ${code}`) || (isTls && code === 'ETIMEDOUT'))
+    return new QueueError(
+      `the queue ${shown} does not speak TLS (${message.split('\n')[0]}); write redis:// for one without`,
+    )
   const why = WHY[code] ?? message.split('\n')[0].replace(/\.$/, '')
   return new QueueError(
     `the queue ${shown} is not there: ${why}; start a Redis or Valkey there, or name another with --queue`,

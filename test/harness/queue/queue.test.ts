@@ -1,5 +1,9 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -9,7 +13,7 @@ import { connectQueue } from '../../../harness/queue/queue-connection.js'
 import { type Task, type WorkerCard, whyNot } from '../../../harness/queue/queue-data.js'
 import { QueueRun } from '../../../harness/queue/queue-run.js'
 import { QueueWorker, type TaskTools } from '../../../harness/queue/queue-worker.js'
-import { noRedis, RedisHere, redisNote } from './redis-here.js'
+import { freePort, noRedis, RedisHere, redisNote } from './redis-here.js'
 
 const VERSION = '1.2.3'
 const HASH = 'ab'.repeat(32)
@@ -77,6 +81,42 @@ describe('what is no queue', () => {
     )
   })
 })
+
+const noTls = noRedis ?? (spawnSync('openssl', ['version']).status === 0 ? undefined : 'no openssl here')
+
+test.skipIf(noTls)(
+  `a queue by TLS is used where its certificate is known, and refused in a sentence else${noTls ? ` (skipped: ${noTls})` : ''}`,
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tls-'))
+    const [key, cert] = ['key.pem', 'cert.pem'].map((name) => join(folder, name))
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+    const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+    execFileSync('openssl', [...kind, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' })
+    const port = await freePort()
+    const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-auth-clients', 'no']
+    const redis = await RedisHere.start('--tls-port', String(port), ...files)
+    const silent = { onLost: () => {}, onBack: () => {} }
+    try {
+      const { options, shown } = parseQueueAddress(`rediss://127.0.0.1:${port}`)
+      await expect(connectQueue({ options, shown }, silent)).rejects.toThrow(
+        /^the certificate of the queue rediss:\S+ is not trusted \(self-signed certificate\): name .* NODE_EXTRA_CA_CERTS$/,
+      )
+      const tls = { ...options.tls, ca: readFileSync(cert) }
+      const client = await connectQueue({ options: { ...options, tls }, shown }, silent)
+      expect(await client.ping()).toBe('PONG')
+      client.disconnect()
+      await expect(connectQueue(parseQueueAddress(`redis://127.0.0.1:${port}`), silent)).rejects.toThrow(
+        /rediss:\/\/ is wanted/,
+      )
+      await expect(connectQueue(parseQueueAddress(`${redis.url}/99`), silent)).rejects.toThrow(
+        /99 has no database of that number/,
+      )
+    } finally {
+      await redis.remove()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  },
+)
 
 describe.skipIf(noRedis)(`at a queue${redisNote}`, () => {
   let redis: RedisHere
