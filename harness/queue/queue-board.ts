@@ -9,7 +9,7 @@ import { LARGEST_PART, RunCard, WorkerCard } from './queue-data.js'
 /** How often a card is put up again, ms. */
 export const CARD_EVERY = 2000
 /** How long one is there after its owner's last sign of life, ms. */
-const CARD_LASTS = 10_000
+const CARD_LASTS = 30_000
 /** How long a run that was cancelled says so, ms. */
 const CANCELLED_LASTS = 600_000
 /** How long parts of results wait for who reads them, s. */

@@ -19,8 +19,10 @@ import {
   whyNot,
 } from './queue-data.js'
 
-/** A worker that does not say for so long that it is at a task has lost it, ms. */
-const LOCK = 10_000
+/** A worker that does not say for so long that it is at a task has lost it, ms. One on a busy host may be silent for a while. */
+const LOCK = 30_000
+/** For saying goodbye to a queue that may be away, ms. */
+const GOODBYE = 5000
 const LOOK_FOR_LOST_EVERY = 5000
 /** A task whose workers died so often is left. */
 const MOST_DEATHS = 2
@@ -228,7 +230,7 @@ export class QueueWorker {
     for (const timer of this.timers) clearInterval(timer)
     for (const { abort } of this.active.values()) abort.abort('ending' satisfies Stop)
     const work = Promise.all([takeDown(this.redis, 'worker', this.options.card().id), this.worker?.close()])
-    await Promise.race([work.catch(() => {}), new Promise((resolve) => setTimeout(resolve, LOCK / 2).unref())])
+    await Promise.race([work.catch(() => {}), new Promise((resolve) => setTimeout(resolve, GOODBYE).unref())])
     this.redis.disconnect()
   }
 }
