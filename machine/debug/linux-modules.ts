@@ -4,7 +4,7 @@
  * Source: Linux, Documentation/x86/x86_64/mm.rst; include/linux/module.h; include/linux/list.h.
  */
 import { type Paging, type PhysicalView, readLinear, translate } from './linear-memory.js'
-import type { ModulePlace } from './symbols/kernel-module.js'
+import type { ModulePlace } from './symbols/symbol-file.js'
 
 /** From the lower begin that kernels without KASLR have. */
 const MODULES = { low: 0xffffffffa0000000n, high: 0xffffffffff000000n }

@@ -4,7 +4,7 @@
  * Source: Linux, kernel/module/main.c, layout_sections(); include/linux/module.h. System V ABI, AMD64 Supplement, 4.4.
  */
 import { textAt, viewOf } from './file-text.js'
-import { SymbolError } from './symbol-file.js'
+import { type ModulePlace, SymbolError } from './symbol-file.js'
 
 /** Where the parts are linked to: further from each other than the guest can have them, so that none is taken for another. */
 const LINKED = { core: 0x1000_0000n, init: 0x7000_0000n } as const
@@ -33,23 +33,6 @@ export interface ModuleSection {
   readonly link: number
   readonly info: number
   readonly align: number
-}
-
-export interface ModulePointer {
-  /** Offset in `struct module`. */
-  readonly at: number
-  /** An address, as the part is linked here. */
-  readonly to: bigint
-}
-
-/** How one of its parts is found in the guest. */
-export interface ModulePlace {
-  /** As `lsmod` has it. */
-  readonly name: string
-  /** Of `struct module`. */
-  readonly bytes: number
-  /** One of its members that points into the part; undefined: nothing tells where it is. */
-  readonly pointer?: ModulePointer
 }
 
 export interface ModuleLayout {

@@ -1,7 +1,6 @@
 /** What a file tells of a program's addresses: names, source lines, and where its parts are loaded. */
 import { UsageError } from '../../errors.js'
 import type { LineTable } from './dwarf-lines.js'
-import type { ModulePlace } from './kernel-module.js'
 
 /** A file that symbols are read from, as far as they are asked for. */
 export interface SymbolBytes {
@@ -34,6 +33,23 @@ export interface Segment {
   /** Where it is loaded before paging. */
   readonly physical: bigint
   readonly size: bigint
+}
+
+interface ModulePointer {
+  /** Offset in `struct module`. */
+  readonly at: number
+  /** An address, as the part is linked here. */
+  readonly to: bigint
+}
+
+/** How a part of a kernel module is found in the guest. */
+export interface ModulePlace {
+  /** As `lsmod` has it. */
+  readonly name: string
+  /** Of `struct module`. */
+  readonly bytes: number
+  /** One of its members that points into the part; undefined: nothing tells where it is. */
+  readonly pointer?: ModulePointer
 }
 
 export interface SymbolFile {

@@ -1,7 +1,6 @@
 /** Names and source lines for a guest's addresses, from all files that were given. */
 import type { ExecutedCode } from '../../cpu/executed-code.js'
-import type { ModulePlace } from './kernel-module.js'
-import type { Segment, SymbolEntry, SymbolFile } from './symbol-file.js'
+import type { ModulePlace, Segment, SymbolEntry, SymbolFile } from './symbol-file.js'
 
 /** Behind a symbol without a size, nothing is said to be of it any more. */
 const FAR = 0x1_0000n
