@@ -103,13 +103,17 @@ describe('bootwright test', () => {
     expect((await run(['good', '--no-such-option-at-all=1'])).code).toBe(2)
   })
 
-  test.runIf(process.platform === 'linux').each([
+  // At once: each waits for what vitest gives its workers to end.
+  test.runIf(process.platform === 'linux').concurrent.each([
     ['SIGINT', 130],
     ['SIGHUP', 130],
     ['SIGKILL', null],
   ] as const)('at %s to it alone ends with %s, and leaves no process behind', async (name, wanted) => {
     let sent = false
+    /** In the environment of all its processes. */
+    const own = join(project, `report-${name}`)
     const { code } = await run(['slow'], {
+      env: { BOOTWRIGHT_REPORT: own },
       onOutput: (text, signal) => {
         if (sent || !/RUN/.test(text)) return
         sent = true
@@ -117,7 +121,7 @@ describe('bootwright test', () => {
       },
     })
     expect(code).toBe(wanted)
-    const left = processes().filter((command) => command.includes(project))
+    const left = processes().filter((command) => command.includes(own))
     expect(left.map((command) => command.slice(0, 200).replaceAll('\0', ' '))).toEqual([])
   })
 })
