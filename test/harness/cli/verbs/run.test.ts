@@ -9,14 +9,16 @@ import { readPng } from '../../../../harness/picture/screenshot.js'
 import { firmwareNote, noFirmware } from '../../../firmware-here.js'
 import { PROGRAM_NAMES, programFloppy } from '../../boot-programs.js'
 import { bootwright, type CommandOptions, type Ended } from '../command.js'
+import { inProcess } from '../in-process.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-run-'))
 const at = (name: string) => join(folder, name)
 for (const name of PROGRAM_NAMES) writeFileSync(at(`${name}.img`), programFloppy(name))
 
-/** Runs a program's floppy on the soft engine. */
+/** Runs a program's floppy on the soft engine; in a process of its own where it has options or standard input. */
 function run(name: string, args: string[] = [], options?: CommandOptions): Promise<Ended> {
-  return bootwright(['run', '--engine', 'soft', '--floppy', at(`${name}.img`), '--timeout', '60s', ...args], options)
+  const all = ['run', '--engine', 'soft', '--floppy', at(`${name}.img`), '--timeout', '60s', ...args]
+  return options || args.includes('stdio') ? bootwright(all, options) : inProcess(all)
 }
 
 async function runJson(name: string, args: string[] = []): Promise<RunJson & { ended: Ended }> {
@@ -69,17 +71,17 @@ describe.skipIf(noFirmware)(`exits${firmwareNote}`, () => {
     ])
     expect(saved.code).toBe(0)
     const others = ['run', '--snapshot', at('devices.snapshot'), '--until-text', 'idle here']
-    expect((await bootwright(others)).code).toBe(0)
-    const refused = await bootwright([...others, '--device', 'pc-testdev'])
+    expect((await inProcess(others)).code).toBe(0)
+    const refused = await inProcess([...others, '--device', 'pc-testdev'])
     expect(refused.stderr).toMatch(/^bootwright: --device is the snapshot's own, /)
     expect(refused.code).toBe(2)
   })
 
   test('--bios and --drive do what their names say', async () => {
     const args = ['--drive', `file=${at('exit0.img')},if=floppy`, '--engine', 'soft', '--expect-exit', '0']
-    expect((await bootwright(['run', ...args])).code).toBe(0)
+    expect((await inProcess(['run', ...args])).code).toBe(0)
     writeFileSync(at('loop.bin'), new Uint8Array(65536).fill(0xf4))
-    const halted = await bootwright(['run', ...args, '-bios', at('loop.bin'), '--json'])
+    const halted = await inProcess(['run', ...args, '-bios', at('loop.bin'), '--json'])
     expect(JSON.parse(halted.stdout)).toMatchObject({ outcome: 'failed', exit: { reason: 'halted' } })
   })
 
@@ -190,7 +192,7 @@ describe.skipIf(noFirmware)(`outputs${firmwareNote}`, () => {
 
 describe.skipIf(noFirmware)(`a snapshot${firmwareNote}`, () => {
   const file = at('echo.snapshot')
-  const goOn = (...args: string[]) => bootwright(['run', '--timeout', '60s', ...args])
+  const goOn = (...args: string[]) => inProcess(['run', '--timeout', '60s', ...args])
 
   test('of one run is where another one goes on', async () => {
     expect((await run('echo', ['--until-serial', '>', '--save-snapshot', file])).code).toBe(0)
@@ -216,9 +218,9 @@ describe.skipIf(noFirmware)(`an image${firmwareNote}`, () => {
 
   test('is written where that was asked for, and only there', async () => {
     writeFileSync(path, programFloppy('writer'))
-    expect((await bootwright(['run', path, '--engine', 'soft'])).code).toBe(0)
+    expect((await inProcess(['run', path, '--engine', 'soft'])).code).toBe(0)
     expect(second().every((byte) => byte === 0)).toBe(true)
-    expect((await bootwright(['run', path, '--engine', 'soft', '--write'])).code).toBe(0)
+    expect((await inProcess(['run', path, '--engine', 'soft', '--write'])).code).toBe(0)
     expect(second()).toEqual(readFileSync(path).subarray(0, 512))
   })
 })
@@ -245,7 +247,7 @@ describe('the command line', () => {
 
   test('--version and --help go to standard output', async () => {
     expect(await bootwright(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' })
-    const help = await bootwright(['run', '--help'])
+    const help = await inProcess(['run', '--help'])
     expect(help.code).toBe(0)
     expect(help.stdout).toContain('--until-serial')
     expect(help.stdout).toContain('Exit codes')
