@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writePng } from '../../../harness/picture/screenshot.js'
 import { readRun } from '../../../reports/write-run.js'
-import { bootwright } from './command.js'
+import { bootwright, type Ended } from './command.js'
 import { Project } from './project.js'
 
 const project = new Project()
@@ -78,8 +78,18 @@ function left(): string[] {
 }
 
 describe.runIf(process.platform === 'linux')('what goes wrong is told in one message', () => {
-  test('needles, pictures, keys and dead guests, with exit code 1', async () => {
-    const { code, stdout, stderr } = await project.run(['wrong'], { env: { CI: '1' } })
+  const old = join(project.results, 'renamed.test.ts', 'a-test')
+  const mine = join(project.results, 'mine')
+  let ended: Ended
+
+  beforeAll(async () => {
+    for (const folder of [old, mine]) mkdirSync(folder, { recursive: true })
+    writeFileSync(join(old, 'last-screen.png'), '')
+    ended = await project.run(['wrong'], { env: { CI: '1' } })
+  })
+
+  test('needles, pictures, keys and dead guests, with exit code 1', () => {
+    const { code, stdout, stderr } = ended
     expect(code, stdout + stderr).toBe(1)
     const messages = readRun(project.report).run.tests.map(({ titles, errors }) => [
       titles[1],
@@ -105,25 +115,20 @@ describe.runIf(process.platform === 'linux')('what goes wrong is told in one mes
   })
 
   test("a needle's picture is beside the screen in the report, and accept makes the needle of that screen", async () => {
-    const run = () => project.run(['wrong', '-t', 'a guest that is well needle'])
-    await run()
-    const { run: result } = readRun(project.report)
-    const [picture] = result.tests.flatMap(({ attachments }) => attachments.filter(({ kind }) => kind === 'picture'))
+    const { tests } = readRun(project.report).run
+    const [picture] = tests
+      .filter(({ titles }) => titles.at(-1) === 'needle')
+      .flatMap(({ attachments }) => attachments.filter(({ kind }) => kind === 'picture'))
     const png = join(project.folder, 'needles', 'login.png')
     expect(picture).toMatchObject({ name: 'login.png', status: 'different', baseline: png })
     expect(picture).toMatchObject({ expected: {}, actual: {}, diff: {} })
     const { code, stdout } = await bootwright(['accept', project.report, '--test', 'needle'], { cwd: project.folder })
     expect(stdout).toContain('needles/login.png')
     expect(code).toBe(0)
-    expect((await run()).code).toBe(0)
+    expect((await project.run(['wrong', '-t', 'a guest that is well needle'])).code).toBe(0)
   })
 
-  test('what former runs left is removed; what is not theirs stays', async () => {
-    const old = join(project.results, 'renamed.test.ts', 'a-test')
-    const mine = join(project.results, 'mine')
-    for (const folder of [old, mine]) mkdirSync(folder, { recursive: true })
-    writeFileSync(join(old, 'last-screen.png'), '')
-    await project.run(['well'])
+  test('what former runs left is removed; what is not theirs stays', () => {
     expect(existsSync(old)).toBe(false)
     expect(existsSync(mine)).toBe(true)
   })
