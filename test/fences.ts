@@ -97,6 +97,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
       ...GROUND,
       'harness/config',
       'harness/guest',
+      'harness/live',
       'harness/needles',
       'harness/options',
       'harness/thread',

@@ -20,7 +20,7 @@ export class PausedMachine {
   private quit: () => void = () => {}
 
   /** Rejects where the machine cannot be forked, or no port is to be had: an error with one sentence. */
-  static async open(original: VmThread, title: string): Promise<PausedMachine> {
+  static async open(original: VmThread, title: string, port = ANY_PORT): Promise<PausedMachine> {
     let paused: PausedMachine | undefined
     const fork = await original.fork({
       onGdb: (bytes) => paused?.gdb?.send(bytes),
@@ -30,7 +30,7 @@ export class PausedMachine {
     })
     paused = new PausedMachine(fork)
     try {
-      await paused.begin(title)
+      await paused.begin(title, port)
     } catch (error) {
       await paused.close()
       throw error
@@ -44,7 +44,7 @@ export class PausedMachine {
     })
   }
 
-  private async begin(title: string): Promise<void> {
+  private async begin(title: string, gdbPort: number): Promise<void> {
     const { fork } = this
     const machine = new ThreadMachine(fork, title)
     this.view = await ViewServer.open({
@@ -58,7 +58,7 @@ export class PausedMachine {
     })
     this.view.tell({ kind: 'state', text: 'stands still; cont in the monitor lets it run' })
     const gdbServer = async () => {
-      this.gdb ??= await GdbServer.open({ host: HOST, port: ANY_PORT }, fork)
+      this.gdb ??= await GdbServer.open({ host: HOST, port: gdbPort }, fork)
       return `gdb: target remote ${HOST}:${this.gdb.port}`
     }
     // Breakpoints are the soft engine's.
@@ -76,6 +76,16 @@ export class PausedMachine {
       ({ exit }) => this.view.tell({ kind: 'state', text: `has stopped: ${exit.reason}` }),
       () => {},
     )
+  }
+
+  /** Where gdb connects; undefined where its engine has no breakpoints. */
+  get gdbAddress(): string | undefined {
+    return this.gdb && `${HOST}:${this.gdb.port}`
+  }
+
+  /** Of the page. */
+  get url(): string {
+    return this.view.url
   }
 
   /** Where it is to be seen, a line each. */

@@ -10,6 +10,7 @@ import type { StackFrame } from '../../machine/report.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { type BootCommandOptions, parseBootCommand } from '../keys/boot-command.js'
 import type { LayoutName } from '../keys/keyboard-layouts.js'
+import { PausedMachine } from '../live/paused-machine.js'
 import type { NeedleSet } from '../needles/needle-set.js'
 import type { HttpFunction } from '../options/network-words.js'
 import type { Condition, ExitReason } from '../protocol/condition.js'
@@ -48,6 +49,16 @@ export interface VmSettings extends DriverSettings {
   captures?: { readonly [nic: string]: string }
 }
 
+/** A fork of a machine that stands still for gdb. */
+export interface GdbFork {
+  /** `127.0.0.1:40123`. */
+  readonly address: string
+  /** Of a page with its screen and monitor. */
+  readonly url: string
+  /** Ends it; closing the machine does so as well. */
+  close(): Promise<void>
+}
+
 export interface WatchOptions extends TimeoutOptions {
   /** Default `write`. */
   access?: 'write' | 'read' | 'access'
@@ -75,6 +86,7 @@ export class Vm {
   onProgress: ((progress: Progress) => void) | undefined
   private lastExit: VmExit | undefined
   private sink: TraceSink | undefined
+  private readonly held = new Set<PausedMachine>()
 
   /** @internal `launch` and stages go on from a snapshot file. */
   static async open(
@@ -218,6 +230,29 @@ export class Vm {
     await this.driver.ask((thread) => thread.askDebug({ what: 'core', cpu: 0, path: resolve(path) }))
   }
 
+  /**
+   * Lets gdb in: `target remote` of the address. A fork of this moment stands still for it, until gdb lets it run, and a page
+   * shows its screen and has its monitor; the machine itself sees nothing of that, and the test goes on with it. On the soft
+   * engine. Rejects with a LaunchError, or a ViewError where the port is taken.
+   * @param port Of this host, at 127.0.0.1; a free one by default.
+   */
+  async gdb({ port }: { port?: number } = {}): Promise<GdbFork> {
+    const { thread, membership } = this.driver
+    if (membership)
+      throw new LaunchError('a machine of a shared network has no gdb: the others would have to wait for it')
+    if (thread.engine !== 'soft')
+      throw new LaunchError(
+        `gdb needs the soft engine, and this machine runs on ${thread.engine}; give launch() engine: 'soft'`,
+      )
+    const held = await this.driver.ask((one) => PausedMachine.open(one, 'a fork for gdb', port))
+    this.held.add(held)
+    const close = async () => {
+      this.held.delete(held)
+      await held.close()
+    }
+    return { address: held.gdbAddress ?? '', url: held.url, close }
+  }
+
   /** What QEMU's monitor would answer: `vm.monitor('info pic')`, `vm.monitor('x/8xw kmain')`; `help` lists all. */
   monitor(line: string, { cpu = 0 }: { cpu?: number } = {}): Promise<string> {
     return this.driver.ask((thread) => thread.monitor(line, cpu))
@@ -294,6 +329,8 @@ export class Vm {
 
   /** Ends the machine. Never rejects; a second time does nothing. */
   async close(): Promise<void> {
+    await Promise.all([...this.held].map((one) => one.close()))
+    this.held.clear()
     await this.driver.close('was closed')
     this.network.streams.reset('the machine was closed')
   }

@@ -67,6 +67,24 @@ describe.skipIf(noFirmware)('a failure that is paused', () => {
     await vm.close()
   })
 
+  test('is what vm.gdb() gives at any moment, until it or the machine is closed', async () => {
+    const vm = await launch({ memory: '16M', floppy, engine: 'soft' })
+    await vm.serial[0].waitFor('>')
+    const { instructions } = await vm.look()
+    const [one, other] = [await vm.gdb(), await vm.gdb()]
+    const portOf = ({ address }: { address: string }) => Number(/^127\.0\.0\.1:(\d+)$/.exec(address)?.[1])
+    expect(await asked(portOf(one), ['?'])).toMatch(/\$T02thread:1/)
+    expect((await fetch(one.url)).status).toBe(200)
+    await expect(vm.gdb({ port: portOf(other) })).rejects.toThrow(/is in use/)
+    await one.close()
+    await expect(asked(portOf(one), ['?'])).rejects.toThrow(/ECONNREFUSED/)
+    // The test's own machine goes on.
+    await vm.keyboard.type('a')
+    expect((await vm.look()).instructions).toBeGreaterThan(instructions)
+    await vm.close()
+    await expect(asked(portOf(other), ['?'])).rejects.toThrow(/ECONNREFUSED/)
+  })
+
   test('of `run` without a terminal says so and ends', async () => {
     const args = ['run', '--floppy', floppy, '--until-serial', 'never', '--guest-timeout', '1s', '--pause-on-failure']
     const { code, stderr } = await inProcess(args)
