@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const long = process.env.BOOTWRIGHT_LONG === '1'
 
 /**
- * What looks at its own process or changes it (its memory, environment, standard output), is about vitest itself, or speaks
+ * What looks at its own process or changes it (its memory, speed, environment, standard output), is about vitest itself, or speaks
  * for a command of a user's: each file has a process of its own. All others share theirs with what they import, and the
  * soft engine's core is compiled once.
  */
@@ -12,8 +12,9 @@ const APART = [
   ...['cli', 'coverage', 'guest', 'images', 'live', 'queue', 'stages', 'vitest'].map(
     (room) => `test/harness/${room}/**`,
   ),
-  ...['test/examples.test.ts', 'test/examples-matrix.test.ts'],
+  ...['test/examples.test.ts', 'test/examples-matrix.test.ts', 'test/fuzz/fuzz.test.ts'],
   ...['test/machine/closed-machines.test.ts', 'test/harness/runtime/kept-states.test.ts'],
+  'test/harness/runtime/hostile.test.ts',
 ].map((pattern) => (pattern.endsWith('.ts') ? pattern : `${pattern}/*.test.ts`))
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
