@@ -29,7 +29,7 @@ test.skipIf(!version.endsWith('amd64') || !existsSync(build) || noFirmware)(
       [],
       [
         'insmod /counter.ko; echo 7 > /sys/module/counter/parameters/by',
-        'echo text=$(cat /sys/module/counter/sections/.text)',
+        'dmesg | grep counter; echo text=$(cat /sys/module/counter/sections/.text)',
       ].join('\n'),
       { memory: 256 << 20, symbols: openCovered([{ path }]), coverage: true },
       'quiet',
