@@ -1,4 +1,5 @@
 /** What the firmware is told of a PC: fw_cfg's items, CMOS, and the kernel that it is to boot. */
+import type { Piix4Pm } from '../chipset/piix4-pm.js'
 import type { Device } from '../device.js'
 import type { FwCfg } from '../devices/firmware/fw-cfg.js'
 import { AtaDisk } from '../devices/storage/ata-disk.js'
@@ -26,6 +27,7 @@ export interface FirmwareView {
   devices: readonly Device[]
   fwCfg: FwCfg
   rtc: Mc146818
+  pm: Piix4Pm
   /** By unit. */
   floppies: readonly (FloppyDrive | undefined)[]
   disks: readonly (IdeDrive | undefined)[]
@@ -34,7 +36,7 @@ export interface FirmwareView {
 /** Throws a BootImageError for a kernel that cannot be booted. */
 export function describeToFirmware(
   options: MachineOptions,
-  { devices, fwCfg, rtc, floppies, disks }: FirmwareView,
+  { devices, fwCfg, rtc, pm, floppies, disks }: FirmwareView,
 ): void {
   const { cpus = 1, kernel } = options
   const order = options.bootOrder ?? defaultBootOrder(options)
@@ -59,7 +61,9 @@ export function describeToFirmware(
       isa: acpi.filter(({ scope }) => scope === 'isa').map(({ aml }) => aml),
       pci: acpi.filter(({ scope }) => scope === 'pci').map(({ aml }) => aml),
       hpet: devices.some((device) => device instanceof Hpet),
+      uefi: isFirmwareVolume(options.firmware.bios),
     },
+    pmBase: () => pm.base,
     multiboot: multiboot
       ? {
           image: kernel.image,
@@ -80,6 +84,11 @@ export function describeToFirmware(
     disks: [geometryOf(disks[0]), geometryOf(disks[1])],
     checkFloppySignature: options.floppyCheck,
   })
+}
+
+/** Whether an image begins as UEFI's do (Platform Initialization 1.7, vol. 3, 3.2.1). */
+function isFirmwareVolume(image: Uint8Array): boolean {
+  return new TextDecoder('latin1').decode(image.subarray(40, 44)) === '_FVH'
 }
 
 /** The BIOS's number of the first drive of the boot order that holds something; undefined for a CD or the network. */

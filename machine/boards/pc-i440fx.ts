@@ -316,7 +316,7 @@ export function pcI440fx(chassis: Chassis): Board {
   for (const { name, base, count } of absentPorts(devices, unplugged)) ports.declareAbsent(name, base, count)
 
   // ---- what the firmware is told ----
-  describeToFirmware(options, { devices, fwCfg, rtc, floppies: floppyUnits, disks: ideUnits })
+  describeToFirmware(options, { devices, fwCfg, rtc, pm, floppies: floppyUnits, disks: ideUnits })
 
   const fdc = devices.find((device) => device instanceof Fdc82077)
   const cd = ideUnits.find((drive) => drive instanceof AtapiCd)

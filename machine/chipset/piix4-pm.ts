@@ -220,6 +220,11 @@ export class Piix4Pm implements Device {
     this.updateSci()
   }
 
+  /** I/O port of its registers; undefined where they are nowhere. */
+  get base(): number | undefined {
+    return this.pmMapping?.base
+  }
+
   private changed(offset: number, size: number): void {
     const end = offset + size
     if ((offset < PMBASE + 4 && end > PMBASE) || (offset <= PMREGMISC && end > PMREGMISC)) {

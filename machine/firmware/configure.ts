@@ -16,7 +16,7 @@ import {
 import type { KernelToBoot } from './kernel-layout.js'
 import { planKernel } from './kernel-protocol.js'
 import { type LinuxBootOptions, type LinuxBootPlan, planLinuxBoot } from './linux-boot.js'
-import { type AcpiOptions, buildAcpiFiles } from './tables/acpi-tables.js'
+import { type AcpiOptions, buildAcpiFiles, TABLES_FILE } from './tables/acpi-tables.js'
 import { type E820Entry, e820Table, encodeE820, type MemoryLayout, memoryLayout } from './tables/e820.js'
 import { buildSmbiosFiles, type SmbiosOptions } from './tables/smbios-tables.js'
 
@@ -34,7 +34,9 @@ export interface FirmwareOptions {
   /** Lines for SeaBIOS's `bootorder`, in its notation (`/pci@i0cf8/ide@1,1/drive@0/disk@0`), first one first. */
   readonly bootDevices?: readonly string[]
   /** Which devices the DSDT describes; `false` for a machine without ACPI. */
-  readonly acpi?: Partial<Omit<AcpiOptions, 'cpus' | 'lowMemory'>> | false
+  readonly acpi?: Partial<Omit<AcpiOptions, 'cpus' | 'lowMemory' | 'pmBase'>> | false
+  /** I/O port where power management is mapped by now; undefined where it is nowhere. The tables say so when they are read. */
+  readonly pmBase?: () => number | undefined
   readonly smbios?: Omit<SmbiosOptions, 'cpus' | 'memory'>
   /** Reserved ranges to report beside RAM, e.g. what KVM needs for itself. */
   readonly reserved?: readonly E820Entry[]
@@ -74,7 +76,7 @@ export function configureFirmware(options: FirmwareOptions): FirmwareConfigurati
   addLegacyItems(fwCfg, options)
   fwCfg.addFile('etc/e820', encodeE820(e820Table(memory, options.reserved)))
   if (options.acpi !== false) {
-    addFiles(fwCfg, { ...buildAcpiFiles({ isa: [], pci: [], ...options.acpi, cpus, lowMemory: memory.low }) })
+    addAcpiFiles(fwCfg, { isa: [], pci: [], ...options.acpi, cpus, lowMemory: memory.low }, options.pmBase)
     // S0 to S5: bit 7 is "supported", the low bits are SLP_TYP, as the DSDT has it.
     fwCfg.addFile('etc/system-states', Uint8Array.of(0x80, 0, 0, 0x81, 0x82, 0x80))
   }
@@ -96,6 +98,23 @@ export function configureFirmware(options: FirmwareOptions): FirmwareConfigurati
   addFiles(fwCfg, options.optionRoms ?? {})
   addFiles(fwCfg, options.files ?? {})
   return { memory, cmos, boot }
+}
+
+/** The tables are those of the moment at which the firmware reads them: it has mapped power management before. */
+function addAcpiFiles(fwCfg: FwCfg, options: AcpiOptions, pmBase: FirmwareOptions['pmBase']): void {
+  const { [TABLES_FILE]: data, ...others } = buildAcpiFiles(options)
+  let base: number | undefined
+  let tables = data
+  const select = () => {
+    const now = pmBase?.()
+    if (now !== base) {
+      base = now
+      tables = buildAcpiFiles({ ...options, pmBase: now })[TABLES_FILE]
+    }
+    return tables
+  }
+  fwCfg.addFile(TABLES_FILE, { data, select })
+  addFiles(fwCfg, { ...others })
 }
 
 function planBoot(options: FirmwareOptions, lowMemory: number): BootPlan | LinuxBootPlan | undefined {

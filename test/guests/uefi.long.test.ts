@@ -1,6 +1,7 @@
-/** UEFI firmware of the host: Debian's installer by the network, signed with Secure Boot, and what Secure Boot refuses. */
+/** UEFI firmware of the host: Linux with its ACPI tables, Debian's installer by the network, signed with Secure Boot, and what Secure Boot refuses. */
 import { existsSync } from 'node:fs'
 import hello from '../../guests/efitools-hello/guest.js'
+import linux from '../../guests/linux-amd64/guest.js'
 import { describe, expect, test } from '../../harness/vitest/index.js'
 import { picture } from '../../harness/vm/conditions.js'
 import { launch } from '../../harness/vm/launch.js'
@@ -41,6 +42,23 @@ test.skipIf(!isHere).each(['uefi', 'uefi-secure'])(
       const ramDisk = await vm.network.waitForRequest(/tftp read .*initrd\.gz/)
       expect(ramDisk.result).toMatch(/^\d+ bytes$/)
       await vm.until(languages)
+    } finally {
+      await vm.close()
+    }
+  },
+)
+
+test.skipIf((await withoutMedia(linux)) || (await withoutMedia(hello)))(
+  'Linux finds the ACPI tables behind UEFI firmware, two CPUs by them, and switches off',
+  async () => {
+    const vm = await launch({ guest: linux, engine: 'soft', firmware: 'uefi', memory: 512, smp: 2, hostTimeout: '20m' })
+    try {
+      await vm.serial.waitFor(/PM-Timer IO Port: 0xb008/, { timeout: '5m' })
+      await vm.serial.waitFor(/ACPI: Interpreter enabled/, { timeout: '5m' })
+      await vm.serial.waitFor('busybox is here', { timeout: '5m' })
+      await vm.bootCommand('<wait2>nproc >/dev/ttyS0; poweroff -f<enter>')
+      await vm.serial.waitFor(/^2\r?$/m, { timeout: '1m' })
+      await expect(vm).toExit({ reason: 'poweroff' })
     } finally {
       await vm.close()
     }

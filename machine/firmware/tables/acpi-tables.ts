@@ -4,7 +4,8 @@
  * WAET 1.0; the loader script as in QEMU's bios-linker-loader interface.
  *
  * There are two FADTs: the RSDT leads to one of revision 1, as systems of the ACPI 1.0 time (Windows 98 to 2000) want,
- * the XSDT to one of revision 3, which adds the reset register.
+ * the XSDT to one of revision 3, which adds the reset register. UEFI firmware, which makes those two itself, takes no tables
+ * at all where there is a second FADT: it is given the later one.
  */
 import { type DsdtOptions, dsdtAml, GPE0_BASE, GPE0_LENGTH } from './dsdt.js'
 
@@ -13,6 +14,10 @@ export interface AcpiOptions extends DsdtOptions {
   readonly ps2?: boolean
   /** HPET at FED00000h: it has a table of its own. */
   readonly hpet?: boolean
+  /** The firmware is UEFI's. */
+  readonly uefi?: boolean
+  /** I/O port where the firmware has mapped power management; where SeaBIOS does by default. */
+  readonly pmBase?: number
 }
 
 /** fw_cfg files by name. */
@@ -25,11 +30,12 @@ export interface AcpiFiles {
 export const TABLES_FILE = 'etc/acpi/tables'
 export const RSDP_FILE = 'etc/acpi/rsdp'
 
-/** PIIX4 power management, where SeaBIOS maps it when it is given tables. */
-const PM_BASE = 0x600
-const PM1A_EVT_BLK = PM_BASE
-const PM1A_CNT_BLK = PM_BASE + 0x04
-const PM_TMR_BLK = PM_BASE + 0x08
+/** PIIX4 power management, where SeaBIOS maps it when it is given tables; OVMF has another place. */
+const SEABIOS_PM_BASE = 0x600
+/** Of its blocks, from there on. */
+const PM1A_EVT_BLK = 0x00
+const PM1A_CNT_BLK = 0x04
+const PM_TMR_BLK = 0x08
 const SCI_INT = 9
 const SMI_CMD = 0xb2
 const ACPI_ENABLE = 0xf1
@@ -84,9 +90,9 @@ export function buildAcpiFiles(options: AcpiOptions): AcpiFiles {
     addTable(blob, loader, signature, revision, body)
 
   const dsdt = add('DSDT', 1, (table) => table.bytes(dsdtAml(options)))
-  const fadt1 = add('FACP', 1, (table) => fadt(table, options, 1))
+  const fadt1 = options.uefi ? undefined : add('FACP', 1, (table) => fadt(table, options, 1))
   const fadt3 = add('FACP', 3, (table) => fadt(table, options, 3))
-  for (const table of [fadt1, fadt3]) {
+  for (const table of fadt1 === undefined ? [fadt3] : [fadt1, fadt3]) {
     pointer(blob, loader, table + FADT_FIRMWARE_CTRL, 4, facs)
     pointer(blob, loader, table + FADT_DSDT, 4, dsdt)
   }
@@ -96,7 +102,7 @@ export function buildAcpiFiles(options: AcpiOptions): AcpiFiles {
     ...(options.hpet === false ? [] : [add('HPET', 1, hpet)]),
     add('WAET', 1, (table) => table.u32(PM_TIMER_GOOD)),
   ]
-  const rsdt = addRoot(blob, loader, 'RSDT', 4, [fadt1, ...others])
+  const rsdt = addRoot(blob, loader, 'RSDT', 4, [fadt1 ?? fadt3, ...others])
   const xsdt = addRoot(blob, loader, 'XSDT', 8, [fadt3, ...others])
 
   const rsdp = new Writer()
@@ -158,13 +164,22 @@ function pointer(blob: Writer, loader: LoaderScript, at: number, bytes: 4 | 8, t
 }
 
 function fadt(table: Writer, options: AcpiOptions, revision: 1 | 3): void {
+  const pm = options.pmBase ?? SEABIOS_PM_BASE
   let flags = WBINVD | PROC_C1 | SLP_BUTTON | RTC_S4 | USE_PLATFORM_CLOCK
   if (revision >= 3) flags |= RESET_REG_SUP
   if (revision >= 3 && options.cpus > 8) flags |= FORCE_APIC_PHYSICAL_DESTINATION_MODE
   table.u32(0).u32(0) // FIRMWARE_CTRL, DSDT: see above
   table.u8(revision === 1 ? 1 : 0) // INT_MODEL (1: both 8259As and APICs); reserved later
   table.u8(0).u16(SCI_INT).u32(SMI_CMD).u8(ACPI_ENABLE).u8(ACPI_DISABLE).u8(0).u8(0)
-  table.u32(PM1A_EVT_BLK).u32(0).u32(PM1A_CNT_BLK).u32(0).u32(0).u32(PM_TMR_BLK).u32(GPE0_BASE).u32(0)
+  table
+    .u32(pm + PM1A_EVT_BLK)
+    .u32(0)
+    .u32(pm + PM1A_CNT_BLK)
+    .u32(0)
+    .u32(0)
+    .u32(pm + PM_TMR_BLK)
+    .u32(GPE0_BASE)
+    .u32(0)
   table.u8(4).u8(2).u8(0).u8(4).u8(GPE0_LENGTH).u8(0).u8(0).u8(0) // lengths of those blocks, GPE1_BASE, CST_CNT
   table.u16(P_LVL2_LAT).u16(P_LVL3_LAT).u16(0).u16(0) // ... FLUSH_SIZE, FLUSH_STRIDE
   table.u8(0).u8(0).u8(0).u8(0).u8(CMOS_CENTURY) // DUTY_OFFSET, DUTY_WIDTH, DAY_ALRM, MON_ALRM, CENTURY
@@ -173,9 +188,12 @@ function fadt(table: Writer, options: AcpiOptions, revision: 1 | 3): void {
   if (revision === 1) return
   table.address(SYSTEM_IO, 8, 1, RESET_REG).u8(RESET_VALUE).zeros(3)
   table.u64(0).u64(0) // X_FIRMWARE_CTRL (the FACS lies below 4 GiB), X_DSDT: see above
-  table.address(SYSTEM_IO, 32, 2, PM1A_EVT_BLK).zeros(12)
-  table.address(SYSTEM_IO, 16, 2, PM1A_CNT_BLK).zeros(12).zeros(12)
-  table.address(SYSTEM_IO, 32, 3, PM_TMR_BLK)
+  table.address(SYSTEM_IO, 32, 2, pm + PM1A_EVT_BLK).zeros(12)
+  table
+    .address(SYSTEM_IO, 16, 2, pm + PM1A_CNT_BLK)
+    .zeros(12)
+    .zeros(12)
+  table.address(SYSTEM_IO, 32, 3, pm + PM_TMR_BLK)
   table.address(SYSTEM_IO, GPE0_LENGTH * 8, 1, GPE0_BASE).zeros(12)
 }
 

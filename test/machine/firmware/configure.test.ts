@@ -41,6 +41,21 @@ describe('the firmware configuration', () => {
     expect(configuration.boot).toBeUndefined()
   })
 
+  test('the tables say where power management is mapped when they are read', () => {
+    let pmBase: number | undefined
+    const { fwCfg } = configure({ pmBase: () => pmBase })
+    const tables = () => fwCfg.contents('etc/acpi/tables') as Uint8Array
+    const differ = (a: Uint8Array, b: Uint8Array) => [...a.keys()].filter((at) => a[at] !== b[at])
+    const first = tables()
+    pmBase = 0x600
+    expect(tables()).toEqual(first)
+    pmBase = 0xb000
+    // The high bytes of three ports in either FADT, and of the later one's long ones.
+    expect(differ(first, tables())).toHaveLength(9)
+    pmBase = undefined
+    expect(tables()).toEqual(first)
+  })
+
   test('encodes the boot order for CMOS', () => {
     expect(configure().configuration.cmos).toEqual({ 61: 0x12, 56: 0x30 })
     expect(configure({ bootOrder: 'd' }).configuration.cmos).toEqual({ 61: 0x03, 56: 0x00 })

@@ -137,6 +137,17 @@ describe('ACPI tables', () => {
     expect(acpi.tableAt(view.getUint32(36, true)).signature).toBe('FACS')
   })
 
+  test('UEFI firmware gets the later FADT alone, with the PIIX4 registers where it has mapped them', () => {
+    const acpi = link({ uefi: true, pmBase: 0xb000 })
+    const { rsdt, xsdt } = roots(acpi)
+    const [one, other] = [rsdt, xsdt].map((root) => acpi.listedBy(root).filter((each) => each.signature === 'FACP'))
+    expect([one.length, other.length]).toEqual([1, 1])
+    expect(one[0].address).toBe(other[0].address)
+    const view = new DataView(one[0].bytes.buffer)
+    expect([56, 64, 76, 80].map((at) => view.getUint32(at, true))).toEqual([0xb000, 0xb004, 0xb008, 0xafe0])
+    expect([152, 176, 212].map((at) => view.getBigUint64(at, true))).toEqual([0xb000n, 0xb004n, 0xb008n])
+  })
+
   test('the FADT gives the PIIX4 registers', () => {
     const bytes = find(link(), 'FACP').bytes
     const view = new DataView(bytes.buffer)
