@@ -315,7 +315,7 @@ const fuzzer: Fuzzer = {
   name: 'devices',
   title: 'every device of the catalogue is driven at random; a copy goes on as its original does',
   unit: 'accesses',
-  dose: 12,
+  dose: 8,
   async run(random, { size, count }) {
     const pair = random.below(setUp().length)
     const { known, devices } = setUp()[pair]

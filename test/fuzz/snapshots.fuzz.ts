@@ -158,7 +158,7 @@ async function tryOut(file: string): Promise<void> {
 const fuzzer: Fuzzer = {
   name: 'snapshots',
   title: 'snapshot files with mended checksums are loaded or refused in a sentence',
-  dose: 30,
+  dose: 16,
   skip: () => noFirmware,
   async run(random) {
     base ??= makeBase()

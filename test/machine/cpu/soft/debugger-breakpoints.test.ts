@@ -82,6 +82,7 @@ describe.skipIf(!haveNasm).each([
     while (stopped.run(100_000).reason === 'breakpoint');
     expect(stopped.engine.instructions()).toBe(plain.engine.instructions())
     expect(stopped.state.gpr).toEqual(plain.state.gpr)
-    expect(stopped.ram).toEqual(plain.ram)
+    // Byte by byte vitest would take seconds.
+    expect(Buffer.compare(stopped.ram, plain.ram)).toBe(0)
   })
 })
