@@ -16,7 +16,7 @@ import {
 import type { KernelToBoot } from './kernel-layout.js'
 import { planKernel } from './kernel-protocol.js'
 import { type LinuxBootOptions, type LinuxBootPlan, planLinuxBoot } from './linux-boot.js'
-import { type AcpiOptions, buildAcpiFiles, TABLES_FILE } from './tables/acpi-tables.js'
+import { type AcpiOptions, buildAcpiFiles, SEABIOS_PM_BASE, TABLES_FILE } from './tables/acpi-tables.js'
 import { type E820Entry, e820Table, encodeE820, type MemoryLayout, memoryLayout } from './tables/e820.js'
 import { buildSmbiosFiles, type SmbiosOptions } from './tables/smbios-tables.js'
 
@@ -103,18 +103,14 @@ export function configureFirmware(options: FirmwareOptions): FirmwareConfigurati
 /** The tables are those of the moment at which the firmware reads them: it has mapped power management before. */
 function addAcpiFiles(fwCfg: FwCfg, options: AcpiOptions, pmBase: FirmwareOptions['pmBase']): void {
   const { [TABLES_FILE]: data, ...others } = buildAcpiFiles(options)
-  let base: number | undefined
-  let tables = data
+  let made = { base: SEABIOS_PM_BASE, tables: data }
   const select = () => {
-    const now = pmBase?.()
-    if (now !== base) {
-      base = now
-      tables = buildAcpiFiles({ ...options, pmBase: now })[TABLES_FILE]
-    }
-    return tables
+    const base = pmBase?.() ?? SEABIOS_PM_BASE
+    if (base !== made.base) made = { base, tables: buildAcpiFiles({ ...options, pmBase: base })[TABLES_FILE] }
+    return made.tables
   }
   fwCfg.addFile(TABLES_FILE, { data, select })
-  addFiles(fwCfg, { ...others })
+  addFiles(fwCfg, others)
 }
 
 function planBoot(options: FirmwareOptions, lowMemory: number): BootPlan | LinuxBootPlan | undefined {

@@ -31,7 +31,7 @@ export const TABLES_FILE = 'etc/acpi/tables'
 export const RSDP_FILE = 'etc/acpi/rsdp'
 
 /** PIIX4 power management, where SeaBIOS maps it when it is given tables; OVMF has another place. */
-const SEABIOS_PM_BASE = 0x600
+export const SEABIOS_PM_BASE = 0x600
 /** Of its blocks, from there on. */
 const PM1A_EVT_BLK = 0x00
 const PM1A_CNT_BLK = 0x04

@@ -11,7 +11,7 @@ import { Project } from '../cli/project.js'
 const project = new Project()
 afterAll(() => project.remove())
 
-const TESTS = (floppy: string) => `
+const TESTS = (floppy: string, capture: string) => `
 let tries = 0
 const machine = { floppy: ${JSON.stringify(floppy)}, engine: 'soft', memory: 16 }
 const booted = stage('booted', machine, async (vm) => { await vm.serial.waitFor('>') })
@@ -34,7 +34,7 @@ describe('not wanted', () => {
   test('fails', ({ vm }) => fails(vm))
 })
 describe('on a network', () => {
-  test.use({ ...machine, nic: 'ne2k_pci,pcap=frames.pcap', trace: 'off', video: 'off' })
+  test.use({ ...machine, nic: ${JSON.stringify(`ne2k_pci,pcap=${capture}`)}, trace: 'off', video: 'off' })
   test('boots', async ({ vm }) => { await vm.serial.waitFor('>') })
 })
 describe('misspelt', () => {
@@ -46,7 +46,7 @@ describe('misspelt', () => {
 let run: RunResult
 
 beforeAll(async () => {
-  project.write('some', TESTS(project.floppy('echo')))
+  project.write('some', TESTS(project.floppy('echo'), join(project.folder, 'frames.pcap')))
   const { code, stdout, stderr } = await project.run([])
   expect(code, stdout + stderr).toBe(1)
   run = readRun(project.report).run

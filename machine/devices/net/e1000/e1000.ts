@@ -8,7 +8,6 @@
  *   e1000-eeprom.ts       what says who it is          e1000-interrupts.ts   causes, mask, delays
  *   e1000-phy.ts          the link
  */
-import { z } from 'zod'
 import type { PciFunction } from '../../../bus/pci-function.js'
 import type { Clock } from '../../../clock.js'
 import type { AccessSize, Device, MmioRange, PhysicalMemory, PortRange, StateTable, Warn } from '../../../device.js'
@@ -16,9 +15,7 @@ import { Arrivals, type NetworkPort } from '../../../network/port.js'
 import { list, u32 } from '../../../state/fields.js'
 import { part } from '../../../state/state-table.js'
 import { BusMaster } from '../../bus-master.js'
-import { deviceType } from '../../device-type.js'
-import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../../option-rom.js'
-import { macBytes, macOption } from '../mac-option.js'
+import { networkCardType } from '../network-card.js'
 import { E1000Eeprom } from './e1000-eeprom.js'
 import { E1000Interrupts } from './e1000-interrupts.js'
 import type { E1000Model } from './e1000-models.js'
@@ -335,42 +332,21 @@ export class E1000 implements Device {
   }
 }
 
-const ROM = 'efi-e1000.rom'
-
 function e1000Type(model: E1000Model) {
   const { type, title, deviceId, revision, isExpress } = model
-  return deviceType({
-    type,
-    title,
-    category: 'Network',
-    bus: 'pci',
-    options: z.strictObject({ mac: macOption(), romfile: romFileOption() }),
-    rom: ROM,
-    memory: () => CARD_ROM_SIZE,
-    create(slot, { mac, romfile }) {
+  return networkCardType({
+    ...{ type, title, rom: 'efi-e1000.rom' },
+    create(slot, given) {
       const pci = slot.pci({
-        vendorId: 0x8086,
-        deviceId,
-        revision,
-        classCode: 0x020000,
-        interruptPin: 1,
+        ...{ vendorId: 0x8086, deviceId, revision },
+        ...{ classCode: 0x020000, interruptPin: 1 },
         changed: () => card?.masterChanged(),
       })
-      const card: E1000 = new E1000({
-        name: slot.name,
-        clock: slot.clock,
-        memory: slot.memory,
-        warn: slot.warn,
-        port: slot.backend<NetworkPort>('net'),
-        mac: macBytes(mac),
-        model,
-        pci,
-      })
+      const card: E1000 = new E1000({ ...given, memory: slot.memory, model, pci })
       pci.addMemoryBar(0, card.window)
       pci.addIoBar(isExpress ? 2 : 1, card.ioWindow)
       if (isExpress) addExpressCapabilities(pci)
-      setCardRom(slot, pci, romfile, ROM)
-      return card
+      return { card, pci }
     },
   })
 }

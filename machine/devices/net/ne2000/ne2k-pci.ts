@@ -2,13 +2,9 @@
  * Realtek RTL8029(AS), QEMU's `ne2k_pci`: the NE2000 on the PCI bus (data sheet of July 1997). Its data port takes
  * doublewords too, and page 3 has registers of its own: identification, medium, full duplex.
  */
-import { z } from 'zod'
 import type { StateTable, Warn } from '../../../device.js'
-import type { NetworkPort } from '../../../network/port.js'
 import { u8 } from '../../../state/fields.js'
-import { deviceType } from '../../device-type.js'
-import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../../option-rom.js'
-import { macBytes, macOption } from '../mac-option.js'
+import { networkCardType } from '../network-card.js'
 import { NE2000_STATE, Ne2000, type Ne2000Options } from './ne2000.js'
 
 /** Page 0, registers 0Ah and 0Bh: "PC". */
@@ -94,28 +90,12 @@ export class Ne2kPci extends Ne2000 {
   }
 }
 
-const ROM = 'efi-ne2k_pci.rom'
-
-export const ne2kPci = deviceType({
-  type: 'ne2k_pci',
-  title: 'Realtek RTL8029, an NE2000 on the PCI bus',
-  category: 'Network',
-  bus: 'pci',
-  options: z.strictObject({ mac: macOption(), romfile: romFileOption() }),
-  rom: ROM,
-  memory: () => CARD_ROM_SIZE,
-  create(slot, { mac, romfile }) {
+export const ne2kPci = networkCardType({
+  ...{ type: 'ne2k_pci', title: 'Realtek RTL8029, an NE2000 on the PCI bus', rom: 'efi-ne2k_pci.rom' },
+  create(slot, given) {
     const pci = slot.pci({ vendorId: 0x10ec, deviceId: 0x8029, classCode: 0x020000, interruptPin: 1 })
-    const card = new Ne2kPci({
-      name: slot.name,
-      clock: slot.clock,
-      warn: slot.warn,
-      irq: pci.interrupt,
-      port: slot.backend<NetworkPort>('net'),
-      mac: macBytes(mac),
-    })
+    const card = new Ne2kPci({ ...given, irq: pci.interrupt })
     pci.addIoBar(0, card.window)
-    setCardRom(slot, pci, romfile, ROM)
-    return card
+    return { card, pci }
   },
 })

@@ -10,16 +10,12 @@
  *   18h                 reset
  *   1Ch                 BDP
  */
-import { z } from 'zod'
 import type { AccessSize, Device, StateTable } from '../../../device.js'
-import type { NetworkPort } from '../../../network/port.js'
 import { bytes, u16 } from '../../../state/fields.js'
 import { part } from '../../../state/state-table.js'
 import { BusMaster } from '../../bus-master.js'
-import { deviceType } from '../../device-type.js'
-import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../../option-rom.js'
-import { macBytes, macOption } from '../mac-option.js'
 import { MicrowireEeprom } from '../microwire-eeprom.js'
+import { addRegisterBars, networkCardType } from '../network-card.js'
 import { Am79c970a, type Am79c970aOptions } from './am79c970a.js'
 
 const REGISTERS = 0x20
@@ -146,39 +142,16 @@ export class Pcnet implements Device {
   }
 }
 
-const ROM = 'efi-pcnet.rom'
-
-export const pcnet = deviceType({
-  type: 'pcnet',
-  title: 'AMD Am79C970A PCnet-PCI II',
-  category: 'Network',
-  bus: 'pci',
-  options: z.strictObject({ mac: macOption(), romfile: romFileOption() }),
-  rom: ROM,
-  memory: () => CARD_ROM_SIZE,
-  create(slot, { mac, romfile }) {
+export const pcnet = networkCardType({
+  ...{ type: 'pcnet', title: 'AMD Am79C970A PCnet-PCI II', rom: 'efi-pcnet.rom' },
+  create(slot, given) {
     const pci = slot.pci({
       ...{ vendorId: 0x1022, deviceId: 0x2000, revision: 0x10 },
       ...{ classCode: 0x020000, interruptPin: 1 },
     })
-    const card = new Pcnet({
-      name: slot.name,
-      clock: slot.clock,
-      warn: slot.warn,
-      irq: pci.interrupt,
-      bus: new BusMaster(slot.name, slot.memory, pci, slot.warn),
-      port: slot.backend<NetworkPort>('net'),
-      mac: macBytes(mac),
-    })
-    const window = {
-      name: slot.name,
-      width: 4,
-      read: (offset: number, size: AccessSize) => card.read(offset, size),
-      write: (offset: number, value: number, size: AccessSize) => card.write(offset, value, size),
-    } as const
-    pci.addIoBar(0, { ...window, count: REGISTERS })
-    pci.addMemoryBar(1, { ...window, size: REGISTERS })
-    setCardRom(slot, pci, romfile, ROM)
-    return card
+    const bus = new BusMaster(slot.name, slot.memory, pci, slot.warn)
+    const card = new Pcnet({ ...given, irq: pci.interrupt, bus })
+    addRegisterBars(pci, card, REGISTERS)
+    return { card, pci }
   },
 })

@@ -5,17 +5,15 @@
  * Registers are a table, by offset and width; an access may have any part of one, or several.
  * The file is longer than others, because its table of registers names all that it does.
  */
-import { z } from 'zod'
 import type { Timer } from '../../../clock.js'
 import type { AccessSize, Device, IrqLine, StateTable } from '../../../device.js'
-import { Arrivals, type NetworkPort } from '../../../network/port.js'
+import { Arrivals } from '../../../network/port.js'
 import { list, time, timer, u8, u16, u32 } from '../../../state/fields.js'
 import { part } from '../../../state/state-table.js'
 import { BusMaster } from '../../bus-master.js'
-import { deviceType, flagOption } from '../../device-type.js'
-import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../../option-rom.js'
-import { macBytes, macOption } from '../mac-option.js'
+import { flagOption } from '../../device-type.js'
 import { MicrowireEeprom } from '../microwire-eeprom.js'
+import { addRegisterBars, networkCardType } from '../network-card.js'
 import { LINK_CHANGE, NS_PER_BYTE, type Rtl8139Parts, SWINT, TIME_OUT } from './rtl8139-parts.js'
 import { Rtl8139Phy } from './rtl8139-phy.js'
 import { Rtl8139Receiver } from './rtl8139-receiver.js'
@@ -520,44 +518,17 @@ export class Rtl8139 implements Device {
   }
 }
 
-const ROM = 'efi-rtl8139.rom'
-
-export const rtl8139 = deviceType({
-  type: 'rtl8139',
-  title: 'Realtek RTL8139C+ Fast Ethernet',
-  category: 'Network',
-  bus: 'pci',
-  options: z.strictObject({
-    mac: macOption(),
-    romfile: romFileOption(),
-    plus: flagOption().default(true).describe('the C+ mode; off: an RTL8139C'),
-  }),
-  rom: ROM,
-  memory: () => CARD_ROM_SIZE,
-  create(slot, { mac, plus, romfile }) {
+export const rtl8139 = networkCardType({
+  ...{ type: 'rtl8139', title: 'Realtek RTL8139C+ Fast Ethernet', rom: 'efi-rtl8139.rom' },
+  options: { plus: flagOption().default(true).describe('the C+ mode; off: an RTL8139C') },
+  create(slot, given, { plus }) {
     const pci = slot.pci({
       ...{ vendorId: 0x10ec, deviceId: 0x8139, revision: plus ? 0x20 : 0x10 },
       ...{ classCode: 0x020000, interruptPin: 1 },
     })
-    const card = new Rtl8139({
-      name: slot.name,
-      clock: slot.clock,
-      warn: slot.warn,
-      irq: pci.interrupt,
-      bus: new BusMaster(slot.name, slot.memory, pci, slot.warn),
-      port: slot.backend<NetworkPort>('net'),
-      mac: macBytes(mac),
-      plus,
-    })
-    const window = {
-      name: slot.name,
-      width: 4,
-      read: (offset: number, size: AccessSize) => card.read(offset, size),
-      write: (offset: number, value: number, size: AccessSize) => card.write(offset, value, size),
-    } as const
-    pci.addIoBar(0, { ...window, count: REGISTERS })
-    pci.addMemoryBar(1, { ...window, size: REGISTERS })
-    setCardRom(slot, pci, romfile, ROM)
-    return card
+    const bus = new BusMaster(slot.name, slot.memory, pci, slot.warn)
+    const card = new Rtl8139({ ...given, irq: pci.interrupt, bus, plus })
+    addRegisterBars(pci, card, REGISTERS)
+    return { card, pci }
   },
 })
