@@ -23,6 +23,9 @@ const DRIVE_KIB: { [type in FloppyDriveType]: FloppyType } = {
 }
 const BOOT_DEVICES = { a: 'floppy', c: 'disk', d: 'cdrom', n: 'network' } as const
 
+/** By which OVMF is told how many MiB of addresses above 4 GiB PCI has: none, since no register of this board lies there. */
+const OVMF_WINDOW_ABOVE_4_GIB = 'opt/ovmf/X-PciMmio64Mb'
+
 export interface FirmwareView {
   devices: readonly Device[]
   fwCfg: FwCfg
@@ -51,6 +54,7 @@ export function describeToFirmware(
     )
   const append = kernel?.append
   const acpi = devices.flatMap((device) => device.acpi?.() ?? [])
+  const uefi = isFirmwareVolume(options.firmware.bios)
   configureFirmware({
     fwCfg,
     memoryBytes: options.memory,
@@ -61,9 +65,10 @@ export function describeToFirmware(
       isa: acpi.filter(({ scope }) => scope === 'isa').map(({ aml }) => aml),
       pci: acpi.filter(({ scope }) => scope === 'pci').map(({ aml }) => aml),
       hpet: devices.some((device) => device instanceof Hpet),
-      uefi: isFirmwareVolume(options.firmware.bios),
+      uefi,
     },
     pmBase: () => pm.base,
+    files: uefi ? { [OVMF_WINDOW_ABOVE_4_GIB]: new TextEncoder().encode('0') } : {},
     multiboot: multiboot
       ? {
           image: kernel.image,

@@ -48,6 +48,23 @@ test.skipIf(!isHere).each(['uefi', 'uefi-secure'])(
   },
 )
 
+test.skipIf(!isHere || !existsSync('/usr/lib/ipxe/qemu/efi-virtio.rom'))(
+  'a card’s own iPXE reaches the registers that UEFI firmware has placed, and asks its LAN',
+  async () => {
+    const vm = await launch({
+      ...{ engine: 'soft', firmware: 'uefi', boot: 'n', memory: 512, hostTimeout: '10m', timeout: '2m' },
+      nic: 'virtio-net-pci',
+      network: { tftp: NETBOOT, bootfile: 'debian-installer/amd64/bootnetx64.efi' },
+    })
+    try {
+      await vm.serial.waitFor(/using virtio-net on .* \(open\)/)
+      expect((await vm.network.waitForRequest(/tftp read .*bootnetx64\.efi/)).result).toMatch(/^\d+ bytes$/)
+    } finally {
+      await vm.close()
+    }
+  },
+)
+
 test.skipIf((await withoutMedia(linux)) || (await withoutMedia(hello)))(
   'Linux finds the ACPI tables behind UEFI firmware, two CPUs by them, and switches off',
   async () => {

@@ -3,6 +3,7 @@ import { ManualClock } from '../../../machine/clock.js'
 import { FW_CFG, FwCfg } from '../../../machine/devices/firmware/fw-cfg.js'
 import { BOOT_IMAGE_FILE, BOOT_ROM_FILE, BootImageError } from '../../../machine/firmware/boot-rom.js'
 import { configureFirmware, type FirmwareOptions } from '../../../machine/firmware/configure.js'
+import { barePc, firmware } from '../state/bare-pc.js'
 import { makeElf, makeKernel } from './kernels.js'
 import { TestRam } from './ram.js'
 
@@ -54,6 +55,20 @@ describe('the firmware configuration', () => {
     expect(differ(first, tables())).toHaveLength(9)
     pmBase = undefined
     expect(tables()).toEqual(first)
+  })
+
+  test('UEFI firmware is told that PCI has no addresses above 4 GiB', () => {
+    const files = (mark: string): string => {
+      const { bios, vgaBios } = firmware()
+      bios.set(Buffer.from(mark), 40)
+      const pc = barePc({ firmware: { bios, vgaBios } })
+      pc.outw(0x510, FW_CFG.FILE_DIR)
+      const names = Buffer.from(pc.in(0x511, 4096)).toString('latin1')
+      pc.pc.close()
+      return names
+    }
+    expect(files('_FVH')).toContain('opt/ovmf/X-PciMmio64Mb')
+    expect(files('')).not.toContain('opt/ovmf')
   })
 
   test('encodes the boot order for CMOS', () => {
