@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads'
-import { useCore } from '../../machine/cpu/soft/soft-engine.js'
+import { useCore } from '../../machine/cpu/soft/core-module.js'
 import { libc } from '../../machine/host/libc.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
 import type { HttpAnswer, NetworkContents } from '../../machine/network/contents.js'

@@ -4,7 +4,7 @@
  */
 
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
-import { compileCore } from '../../machine/cpu/soft/soft-engine.js'
+import { compileCore } from '../../machine/cpu/soft/core-module.js'
 import type { ExecutedPart } from '../../machine/debug/symbols/symbols.js'
 import type { State } from '../../machine/device.js'
 import type { Frame } from '../../machine/devices/display/display.js'

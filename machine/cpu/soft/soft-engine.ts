@@ -1,15 +1,11 @@
 /**
- * The soft engine: an x86 in WebAssembly. This file loads the core, gives it its pins and runs it; the CPU itself is in
- * `core/`, and its state goes in and out by `core-state.ts`.
+ * The soft engine: an x86 in WebAssembly. This file gives the core its pins and runs it; the CPU itself is in `core/`, and
+ * its state goes in and out by `core-state.ts`.
  *
  * Guest time is counted in retired instructions, NS_PER_INSTRUCTION each, plus what port accesses take and what HLT
  * skipped. So it is a function of the guest's program alone.
  * The file is longer than others, because it is all that TypeScript asks of the core.
  */
-import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { State } from '../../device.js'
 import type { Exploration } from '../../exploration.js'
 import type {
@@ -22,13 +18,15 @@ import type {
   Exit,
   Fault,
   MemoryRegion,
-  Refusal,
 } from '../engine.js'
 import { ExecutedCode } from '../executed-code.js'
 import { FEATURES } from '../features.js'
 import { type CpuModel, DEFAULT_CPU, parseCpu } from '../models.js'
 import { type BreakpointCore, Breakpoints } from './breakpoints.js'
+import { CoreMemoryMap } from './core-memory-map.js'
+import { coreModule } from './core-module.js'
 import { CoreState, type StateCore } from './core-state.js'
+import { type FaultLogCore, readFaults } from './fault-log.js'
 import { Jit, type JitCore, jitThreshold } from './jit/jit.js'
 import { RegionTable } from './jit/region-table.js'
 import * as at from './layout.js'
@@ -47,10 +45,6 @@ const EFER_LMA = 0x400n
 
 const MONITOR = FEATURES.get('monitor') as number
 
-/** Of the exceptions that the core keeps (`core/system/fault-log.ts`), what reports show. */
-const KEPT_FAULTS = 8
-const PAGE_FAULT = 14
-
 /** What run() does without a deadline: it comes back after this many instructions all the same. */
 const LONGEST_RUN = 100_000_000
 
@@ -63,7 +57,7 @@ const LOOK_INTERVAL = 64
 /** Thrown through the core's frames by a fault; never seen outside. */
 const UNWIND = Symbol('fault')
 
-interface Core extends ProcessorCore, StateCore, JitCore, BreakpointCore {
+interface Core extends ProcessorCore, StateCore, JitCore, BreakpointCore, FaultLogCore {
   initialize(): void
   run(): number
   elapsed(): number
@@ -71,53 +65,11 @@ interface Core extends ProcessorCore, StateCore, JitCore, BreakpointCore {
   shortenEnd(end: number): void
   stallFor(instructions: number): void
   dropRange(address: number, length: number): void
-  faultCount(): number
   tellHost(bits: number): void
-  faultEntry(n: number): number
   askForLoop(): void
   foundLoop(): number
   watchExecution(): void
   settle(): void
-}
-
-let compiled: WebAssembly.Module | undefined
-
-/** The core's module, compiled once in a thread, or in another thread and handed in by `useCore`. */
-function coreModule(): WebAssembly.Module {
-  if (compiled) return compiled
-  const file = coreFile()
-  try {
-    compiled = new WebAssembly.Module(readFileSync(file))
-  } catch (error) {
-    throw new Error(
-      `the soft engine's core is missing or broken (${file}): run "npm run build". ${(error as Error).message}`,
-    )
-  }
-  return compiled
-}
-
-/** For threads: what one has compiled (and V8 has optimised since) runs in all. */
-export function useCore(module: WebAssembly.Module): void {
-  compiled = module
-}
-
-/** Rejects where there is no core. */
-export async function compileCore(): Promise<WebAssembly.Module> {
-  const module = compiled ?? (await WebAssembly.compile(await readFile(coreFile())))
-  compiled = module
-  return module
-}
-
-/**
- * The environment variable BOOTWRIGHT_CORE names another wasm file than the
- * built one: a core under development, or an older one to compare with.
- */
-function coreFile(): string {
-  const here = fileURLToPath(import.meta.url)
-  const built = here.endsWith('.ts')
-    ? join(here, '../../../../dist/machine/cpu/soft/core.wasm')
-    : join(here, '../core.wasm')
-  return process.env.BOOTWRIGHT_CORE || built
 }
 
 export class SoftEngine implements Engine {
@@ -125,7 +77,7 @@ export class SoftEngine implements Engine {
   private readonly core: Core
   private readonly view: DataView
   private readonly state: CoreState
-  private regions: readonly MemoryRegion[] = []
+  private readonly memoryMap: CoreMemoryMap
   /** Guest time at instruction 0: what HLT skipped. */
   private timeBase = 0
   private msr = 0n
@@ -155,7 +107,7 @@ export class SoftEngine implements Engine {
    * @param jit after how many entries a block is compiled; 0 is never.
    */
   constructor(
-    private readonly memory: WebAssembly.Memory,
+    memory: WebAssembly.Memory,
     board: CpuBoard,
     cpu: string = DEFAULT_CPU,
     readonly cpus = 1,
@@ -211,6 +163,7 @@ export class SoftEngine implements Engine {
     const instance = new WebAssembly.Instance(coreModule(), { env: { memory }, host })
     this.core = instance.exports as unknown as Core
     this.view = new DataView(memory.buffer)
+    this.memoryMap = new CoreMemoryMap(memory)
     this.state = new CoreState(memory, this.core)
     this.breakpoints = new Breakpoints(this.core)
     this.core.initialize()
@@ -392,23 +345,7 @@ export class SoftEngine implements Engine {
   }
 
   lastFaults(): Fault[] {
-    const { core, view } = this
-    const count = core.faultCount()
-    return Array.from({ length: Math.min(count, KEPT_FAULTS) }, (_, i) => {
-      const entry = core.faultEntry(count - Math.min(count, KEPT_FAULTS) + i)
-      const u32 = (offset: number) => view.getUint32(entry + offset, true)
-      const hex = (offset: number) => `0x${view.getBigUint64(entry + offset, true).toString(16)}`
-      const vector = u32(0)
-      return {
-        vector,
-        ...(u32(4) && { errorCode: u32(8) }),
-        cs: u32(12),
-        ip: hex(16),
-        ...(vector === PAGE_FAULT && { cr2: hex(24) }),
-        ...(u32(40) && { refused: refusal(u32(40), u32(44), hex(48), u32(56), u32(60)) }),
-        instructions: Number(view.getBigUint64(entry + 32, true)),
-      }
-    })
+    return readFaults(this.core, this.view)
   }
 
   instructions(cpu?: number): number {
@@ -513,28 +450,14 @@ export class SoftEngine implements Engine {
     this.view.setUint32(at.IGNNE, asserted ? 1 : 0, true)
   }
 
-  setMemory(given: readonly MemoryRegion[]): void {
-    const regions = given.map((region) => (showsTwice(region, given) ? { ...region, shared: true } : region))
+  setMemory(regions: readonly MemoryRegion[]): void {
     this.core.dropEverything()
-    const map = new Uint32Array(this.memory.buffer, at.PHYS_MAP, 1 << 20)
-    // Most of it, the RAM above 1 MiB, stays where it is.
-    for (const { address, size } of minus(this.regions, regions)) map.fill(0, address / 4096, (address + size) / 4096)
-    for (const region of minus(regions, this.regions)) {
-      const bits = (region.kind === 'ram' ? at.PAGE_RAM : at.PAGE_ROM) | (region.shared ? at.PAGE_SHARED : 0)
-      const first = region.address / 4096
-      const pages = region.size / 4096
-      for (let i = 0; i < pages; i++) map[first + i] = (region.offset + i * 4096) | bits
-    }
-    this.regions = regions
+    this.memoryMap.set(regions)
     this.core.flushAllTlbs()
   }
 
   memoryChanged(offset: number, length: number): void {
-    for (const region of this.regions) {
-      const from = Math.max(offset, region.offset)
-      const to = Math.min(offset + length, region.offset + region.size)
-      if (from < to) this.core.dropRange(region.address + from - region.offset, to - from)
-    }
+    for (const { address, size } of this.memoryMap.showing(offset, length)) this.core.dropRange(address, size)
   }
 
   getState(cpu = this.current): CpuState {
@@ -592,50 +515,4 @@ export class SoftEngine implements Engine {
   close(): void {
     this.jit.close()
   }
-}
-
-const REFUSALS = ['past its limit', 'below its limit', 'null selector', 'type', 'not canonical'] as const
-
-/** What `core/system/fault-log.ts` has of it. */
-function refusal(why: number, record: number, offset: string, limit: number, access: number): Refusal {
-  // The new CS and SS of a far transfer stand elsewhere, in this order.
-  const number = record >= at.NEW_CS ? (record - at.NEW_CS) / at.SEG_SIZE + 1 : (record - at.ES) / at.SEG_SIZE
-  const segment = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS'][number]
-  return {
-    access: (['read', 'write', 'execute'] as const)[access],
-    ...(segment && { segment }),
-    offset,
-    limit: `0x${limit.toString(16)}`,
-    why: REFUSALS[why - 1],
-  }
-}
-
-/** The CPU can write bytes of `region` under another address: a write tells of the address that it was made at only. */
-function showsTwice(region: MemoryRegion, regions: readonly MemoryRegion[]): boolean {
-  const { offset, size, kind } = region
-  return regions.some(
-    (other) =>
-      other !== region &&
-      (kind === 'ram' || other.kind === 'ram') &&
-      other.offset < offset + size &&
-      offset < other.offset + other.size,
-  )
-}
-
-/** What `regions` show and `others` do not show in the same place. */
-function minus(regions: readonly MemoryRegion[], others: readonly MemoryRegion[]): MemoryRegion[] {
-  let left = [...regions]
-  for (const other of others) {
-    const end = other.address + other.size
-    left = left.flatMap((region) => {
-      const regionEnd = region.address + region.size
-      const same = region.kind === other.kind && (region.shared ?? false) === (other.shared ?? false)
-      const alike = same && region.offset - region.address === other.offset - other.address
-      if (!alike || end <= region.address || other.address >= regionEnd) return [region]
-      const piece = (from: number, to: number): MemoryRegion[] =>
-        from < to ? [{ ...region, address: from, size: to - from, offset: region.offset + from - region.address }] : []
-      return [...piece(region.address, other.address), ...piece(end, regionEnd)]
-    })
-  }
-  return left
 }
