@@ -1,8 +1,8 @@
 /** What a process of the command's does first: before the command itself is loaded, which takes longer than this. */
 import { beginThread, endBegun } from '../thread/worker-thread.js'
 
-/** These make a machine, unless their options are wrong. */
-const WITH_MACHINE = ['run', 'replay', 'codegen']
+/** These make a machine in a thread, unless their options are wrong. */
+const WITH_MACHINE = ['run', 'codegen']
 
 /** The thread that the command is going to need begins to load while the command does. */
 export function begin(args: readonly string[]): void {

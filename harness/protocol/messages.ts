@@ -41,6 +41,12 @@ export type TraceInput =
   | { kind: 'wait'; guestTimeNs: number; title: string }
   | { kind: 'waited'; guestTimeNs: number; outcome: WaitOutcome; error?: string }
 
+/** What the worker is made with. */
+export interface ThreadData {
+  /** `machine/host/native-code.ts` */
+  door: Int32Array
+}
+
 /** The first message to the worker. */
 export interface WorkerStart {
   config: MachineConfig

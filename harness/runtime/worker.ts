@@ -3,9 +3,10 @@
  * end. While a script runs the thread is busy, and only the control port is looked at.
  */
 import { once } from 'node:events'
-import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads'
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { useCore } from '../../machine/cpu/soft/core-module.js'
 import { libc } from '../../machine/host/libc.js'
+import { goThrough } from '../../machine/host/native-code.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
 import type { HttpAnswer, NetworkContents } from '../../machine/network/contents.js'
 import { Meeting } from '../../machine/network/meeting.js'
@@ -15,6 +16,7 @@ import {
   type ControlMessage,
   plainError,
   type Request,
+  type ThreadData,
   type WorkerMessage,
   type WorkerStart,
 } from '../protocol/messages.js'
@@ -46,6 +48,7 @@ function tell(message: WorkerMessage): void {
 }
 
 async function main(): Promise<void> {
+  goThrough((workerData as ThreadData).door)
   // Loaded, it waits for the options, and has time for what locks of images will want.
   loadLibc()
   const [message] = (await once(host, 'message')) as [WorkerStart]

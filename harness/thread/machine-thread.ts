@@ -42,7 +42,7 @@ import { LastWords } from './last-words.js'
 import { keepSnapshot, partsOf, releaseFiles, retainFiles, type Snapshot } from './snapshot.js'
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
-import { takeThread } from './worker-thread.js'
+import { endThread, takeThread } from './worker-thread.js'
 
 export interface VmEvents {
   onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
@@ -515,7 +515,7 @@ export class VmThread {
   /** At once; a script that runs then is rejected. */
   async terminate(): Promise<void> {
     this.control.close()
-    await this.worker.terminate()
+    await endThread(this.worker)
   }
 
   private tell(message: ControlMessage): void {

@@ -8,8 +8,12 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { closeDoor, newDoor } from '../../machine/host/native-code.js'
+import type { ThreadData } from '../protocol/messages.js'
 import { InfrastructureError } from './errors.js'
 
+/** Those that have not ended, each with where it may be kept from ending. */
+const doors = new Map<Worker, Int32Array>()
 let begun: Worker | undefined
 
 /** Begins a thread for the next machine. What is wrong with it is told to whoever asks for it. */
@@ -39,15 +43,36 @@ export function takeThread(inParts: boolean): Worker {
 
 /** Ends it, where nobody has taken it. */
 export function endBegun(): void {
-  void begun?.terminate()
+  if (begun) void endThread(begun)
   forget()
+}
+
+/** Ends a thread, whatever it does. Resolves when it has ended. */
+export async function endThread(worker: Worker): Promise<void> {
+  const door = doors.get(worker)
+  if (door) closeDoor(door)
+  await worker.terminate()
 }
 
 function forget(): void {
   begun = undefined
 }
 
-const newThread = (inParts = false) => new Worker(workerFile(inParts), { execArgv: [] })
+function newThread(inParts = false): Worker {
+  const workerData: ThreadData = { door: newDoor() }
+  const worker = new Worker(workerFile(inParts), { execArgv: [], workerData })
+  if (doors.size === 0) process.on('exit', closeDoors)
+  doors.set(worker, workerData.door)
+  return worker.once('exit', () => {
+    doors.delete(worker)
+    if (doors.size === 0) process.off('exit', closeDoors)
+  })
+}
+
+/** A process that ends, ends its threads. */
+function closeDoors(): void {
+  for (const door of doors.values()) closeDoor(door)
+}
 
 function workerFile(inParts: boolean): string {
   const folder = fileURLToPath(compiledFile(''))

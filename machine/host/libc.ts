@@ -5,6 +5,7 @@
  * Pointers are passed as numbers (user-space addresses have 47 bits), which spares a BigInt and koffi's checks.
  */
 import { createRequire } from 'node:module'
+import { inNativeCode } from './native-code.js'
 
 type Koffi = typeof import('koffi')
 
@@ -58,7 +59,7 @@ let bound: Libc | undefined
 
 /** Throws an Error where koffi has no build for this platform. */
 export function libc(): Libc {
-  bound ??= bind(createRequire(import.meta.url)('koffi') as Koffi)
+  bound ??= inNativeCode(() => bind(createRequire(import.meta.url)('koffi') as Koffi))
   return bound
 }
 
@@ -86,7 +87,7 @@ function bind(koffi: Koffi): Libc {
     clockGettime: process.func('int clock_gettime(int clock, uintptr_t time)'),
     sigtimedwait: process.func('int sigtimedwait(uintptr_t set, uintptr_t info, uintptr_t timeout)'),
     errno: () => koffi.errno(),
-    view: (address, length) => koffi.view(BigInt(address), length),
+    view: (address, length) => inNativeCode(() => koffi.view(BigInt(address), length)),
     addressOf: (buffer) => Number(koffi.address(buffer)),
   }
 }

@@ -115,9 +115,9 @@ async function record(request: RunRequest, launch: LaunchOptions, file: string):
     await views.close(`saved as ${file}`)
     return EXIT.ok
   } finally {
-    ending.forget()
     await views?.close()
     await vm?.close()
+    ending.forget()
   }
 }
 

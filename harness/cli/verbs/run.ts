@@ -176,12 +176,12 @@ async function runMachine(request: RunRequest): Promise<number> {
     if (ending.asked) return complainInterrupted(request)
     throw failure ?? error
   } finally {
-    ending.forget()
     await views?.close('the run has ended')
     await monitors?.close()
     await gdb?.close()
     await vm?.close()
     for (const sink of Object.values(sinks)) sink?.close()
+    ending.forget()
   }
 }
 
