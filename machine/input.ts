@@ -7,8 +7,8 @@ export type InputEvent =
   | ({ kind: 'mouse' } & MouseEvent)
   /** Bytes for COM1 + `port`; they wait until the guest takes them. */
   | { kind: 'serial'; port: number; bytes: Uint8Array }
-  /** The buttons in front. */
-  | { kind: 'power-button' | 'reset' }
+  /** The buttons in front, and the one that sends every CPU an NMI. */
+  | { kind: 'power-button' | 'reset' | 'nmi' }
   | NetworkInput
 
 /** Where input waits until the guest takes it. */

@@ -418,6 +418,9 @@ export class VirtualMachine implements Machine, Stateful {
       case 'reset':
         this.reset()
         break
+      case 'nmi':
+        power.nmi()
+        break
       case 'link':
       case 'frame':
       case 'cut':

@@ -36,6 +36,7 @@ export class Monitors {
     this.console = new MonitorConsole(
       {
         monitor: (line) => vm.monitor(line),
+        askDebug: (question) => vm.askDebug(question),
         frame: async () => {
           const picture = await vm.picture()
           return picture?.frame ?? { width: 0, height: 0, data: new Uint8Array() }

@@ -3,11 +3,15 @@
  * all else by the thread. And the same as JSON, as QEMU's QMP has it.
  * Source: QEMU's docs/interop/qmp-spec.txt.
  */
+import { resolve } from 'node:path'
 import type { Frame } from '../../machine/devices/display/display.js'
+import { UsageError } from '../../machine/errors.js'
+import type { DebugQuestion } from '../protocol/messages.js'
 
 /** The machine as a console sees it. */
 export interface MonitoredVm {
   monitor(line: string): Promise<string>
+  askDebug(question: DebugQuestion): Promise<unknown>
   frame(): Promise<Frame>
 }
 
@@ -19,7 +23,10 @@ export interface MonitorHooks {
 }
 
 const HOST_HELP = [
+  ['dump-guest-memory FILE', 'memory and registers as an ELF core file, as gdb, crash and drgn read it'],
   ['gdbserver [:PORT]', "a server for gdb's target remote"],
+  ['memsave ADDRESS SIZE FILE', "a part of memory by linear address, as the machine's bytes"],
+  ['pmemsave ADDRESS SIZE FILE', 'the same by physical address'],
   ['quit | q', 'ends the machine'],
   ['screendump FILE', 'the screen as PNG, or as PPM where the name ends so'],
 ]
@@ -40,6 +47,15 @@ export class MonitorConsole {
         return ''
       case 'screendump':
         return this.screendump(rest)
+      case 'dump-guest-memory':
+        return this.written(rest, 1, 'dump-guest-memory core', ([file]) =>
+          this.vm.askDebug({ what: 'core', cpu: 0, path: resolve(file) }),
+        )
+      case 'memsave':
+      case 'pmemsave':
+        return this.written(rest, 3, `${command} 0x7c00 512 boot.bin`, (parts) =>
+          this.saveMemory(parts, command === 'pmemsave'),
+        )
       case 'gdbserver':
         return this.hooks.gdbServer(rest[0] ?? '').then(
           (said) => `${said}\n`,
@@ -47,10 +63,42 @@ export class MonitorConsole {
         )
       case 'help':
       case '?':
-        return `${await this.vm.monitor('help')}${HOST_HELP.map(([name, help]) => `${name.padEnd(28)}${help}\n`).join('')}`
+        return (
+          `${await this.vm.monitor(line)}${hostHelp(rest.join(' '))}` ||
+          `there is no monitor command '${rest.join(' ').slice(0, 80)}'; 'help' lists them\n`
+        )
       default:
         return this.vm.monitor(line)
     }
+  }
+
+  /** A file of memory. @param like How the command is given. */
+  private async written(
+    given: readonly string[],
+    count: number,
+    like: string,
+    write: (parts: string[]) => Promise<unknown>,
+  ): Promise<string> {
+    // QEMU's options say how it is compressed, and that addresses are linear ones: a core file here has both kinds.
+    const parts = given.filter((one) => !/^-[pdzlsw]$/.test(one))
+    if (parts.length !== count) return `${like.split(' ', 1)[0]} is given as in ${like}\n`
+    try {
+      await write(parts)
+      return ''
+    } catch (error) {
+      return `${(error as Error).message}\n`
+    }
+  }
+
+  private async saveMemory([where, size, file]: readonly string[], physical: boolean): Promise<void> {
+    const length = Number(size)
+    if (!(length >= 0)) throw new UsageError(`'${size}' is no number of bytes`)
+    const { checkOutputFile, OutputFile } = await import('../../machine/host/output-file.js')
+    checkOutputFile(file)
+    const bytes = await this.vm.askDebug({ what: 'read', cpu: 0, where, length, physical })
+    const out = OutputFile.replacing(file)
+    out.write(bytes as Uint8Array)
+    out.finish()
   }
 
   private async screendump([file, ...rest]: readonly string[]): Promise<string> {
@@ -73,6 +121,11 @@ export class MonitorConsole {
       return `${(error as Error).message}\n`
     }
   }
+}
+
+function hostHelp(begins = ''): string {
+  const shown = HOST_HELP.filter(([name]) => name.startsWith(begins))
+  return shown.map(([name, help]) => `${name.padEnd(28)}${help}\n`).join('')
 }
 
 /** QEMU's own format. */

@@ -66,6 +66,7 @@ export class PausedMachine {
     this.view.console = new MonitorConsole(
       {
         monitor: (line) => fork.monitor(line),
+        askDebug: (question) => fork.askDebug(question),
         frame: async () => (await fork.picture())?.frame ?? { width: 0, height: 0, data: new Uint8Array() },
       },
       { quit: this.quit, gdbServer },

@@ -1,4 +1,5 @@
 /** Conditions: what a test waits for, as plain data that is sent to the machine's thread. `runtime/watches.ts` checks them there. */
+import type { EventKind } from '../../machine/cpu/engine.js'
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { MachineExit } from '../../machine/machine.js'
 import type { LoggedRequest } from '../../machine/network/lan/services/request-log.js'
@@ -67,12 +68,15 @@ export interface ModeCondition {
   height?: number
 }
 
-/** A CPU is about to execute the instruction there, or has just touched the memory there. On the soft engine. */
+/**
+ * A CPU is about to execute the instruction there, or has just touched the memory there; or has done what the access says with
+ * the vector, port or MSR of that number. On the soft engine.
+ */
 export interface ReachCondition {
   kind: 'reach'
   /** A symbol, as in `panic` or `table+0x10`, or a linear address as in `0x100000`. */
   where: string
-  access?: 'write' | 'read' | 'access'
+  access?: 'write' | 'read' | 'access' | EventKind
   /** Bytes that are watched; default 1. */
   length?: number
 }
@@ -150,7 +154,9 @@ export function describeCondition(condition: Condition): string {
 
 function describeReach({ where, access }: ReachCondition): string {
   if (!access) return `the CPU at ${where}`
-  return `${access === 'access' ? 'an access' : `a ${access}`} to ${where}`
+  if (access === 'interrupt') return `the interrupt or exception ${where}`
+  if (access === 'access') return `an access to ${where}`
+  return access === 'read' || access === 'write' ? `a ${access} to ${where}` : `${access.toUpperCase()} of ${where}`
 }
 
 function describePlace(area: Area | undefined): string {

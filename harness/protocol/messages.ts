@@ -107,7 +107,7 @@ export type Command =
   | { method: 'explore'; plan: ExplorationPlan }
   | { method: 'debug'; question: DebugQuestion }
   /** A line of a monitor's. */
-  | { method: 'monitor'; line: string; cpu: number }
+  | { method: 'monitor'; line: string; cpu?: number }
 export type Request = Command & { id: number }
 
 /** Taken at once, even while a script runs. `stop` names the request it means: it may come late, in the next script. */

@@ -115,6 +115,7 @@ async function main(): Promise<void> {
     (line, cpu) => monitor.answer(line, cpu),
   )
   monitor = new LiveMonitor(machine, {
+    stoppedFor: () => gate.stoppedFor,
     input: (event) => runner.input(event),
     save: () => runner.save(),
     load: (state) => runner.load(state),

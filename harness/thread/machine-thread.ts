@@ -304,13 +304,13 @@ export class VmThread {
   }
 
   /** What a monitor answers to a line; also while a script runs. */
-  monitor(line: string, cpu = 0): Promise<string> {
+  monitor(line: string, cpu?: number): Promise<string> {
     return this.askMeanwhile({ method: 'monitor', line, cpu })
   }
 
-  /** Memory, registers and symbols, between scripts. Rejects with a VmError of the name DebugError. */
+  /** Memory, registers and symbols; also while a script runs. Rejects with a VmError of the name DebugError. */
   askDebug(question: DebugQuestion): Promise<unknown> {
-    return this.ask({ method: 'debug', question })
+    return this.askMeanwhile({ method: 'debug', question })
   }
 
   /** What the guest asked of its LAN, the last of it. */

@@ -4,6 +4,7 @@
  */
 
 import { resolve } from 'node:path'
+import type { EventKind } from '../../machine/cpu/engine.js'
 import type { HttpQuestion } from '../../machine/network/contents.js'
 import type { OutsideEvent } from '../../machine/network/outside.js'
 import type { StackFrame } from '../../machine/report.js'
@@ -216,6 +217,14 @@ export class Vm {
     await this.driver.until({ kind: 'reach', where: whereText(where) }, options)
   }
 
+  /**
+   * Waits until a CPU takes an interrupt or exception of that vector, and stops in front of its handler; or until it has
+   * executed IN, OUT, RDMSR or WRMSR with that port or MSR. On the soft engine.
+   */
+  async breakOn(event: EventKind, number: number, options?: TimeoutOptions): Promise<void> {
+    await this.driver.until({ kind: 'reach', where: whereText(number), access: event }, options)
+  }
+
   /** Waits until a CPU touches memory there, and stops behind the access. On the soft engine. */
   async watch(where: Where, options: WatchOptions = {}): Promise<void> {
     const { access = 'write', length = 1, ...timeouts } = options
@@ -254,7 +263,7 @@ export class Vm {
   }
 
   /** What QEMU's monitor would answer: `vm.monitor('info pic')`, `vm.monitor('x/8xw kmain')`; `help` lists all. */
-  monitor(line: string, { cpu = 0 }: { cpu?: number } = {}): Promise<string> {
+  monitor(line: string, { cpu }: { cpu?: number } = {}): Promise<string> {
     return this.driver.ask((thread) => thread.monitor(line, cpu))
   }
 

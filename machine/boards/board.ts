@@ -70,6 +70,8 @@ export interface Board {
 
 export interface BoardPower {
   button(): void
+  /** An edge at the pin for interrupts that cannot be masked, LINT1, of every CPU, as from the NMI button of a server. */
+  nmi(): void
   /** PMSTS's bit of the button, for a machine that it wakes. */
   readonly buttonEvent: number
   /** Guest time, ns, at which an alarm ends ACPI S3; Infinity: none does. */

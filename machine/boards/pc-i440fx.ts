@@ -350,6 +350,12 @@ export function pcI440fx(chassis: Chassis): Board {
     },
     power: {
       button: () => pm.powerButton(),
+      nmi: () => {
+        for (const each of apics) {
+          each.lint1(true)
+          each.lint1(false)
+        }
+      },
       buttonEvent: PWRBTN_STS,
       alarm: () => (pm.alarmWakes ? rtc.alarmDue : Number.POSITIVE_INFINITY),
       // The firmware finds in CMOS, as QEMU's does, what it is to do after the reset.

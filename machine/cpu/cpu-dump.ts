@@ -80,6 +80,35 @@ export function cpuDump(state: CpuState): string {
   return `${lines.join('\n')}\n`
 }
 
+/** x87 and SSE registers, which QEMU shows behind the others where somebody asks for them. */
+export function fpuDump({ fxsave, segments, efer }: CpuState): string {
+  const view = new DataView(fxsave.buffer, fxsave.byteOffset, fxsave.byteLength)
+  const [control, status] = [view.getUint16(0, true), view.getUint16(2, true)]
+  const mxcsr = hex(view.getUint32(24, true), 8)
+  const lines = [
+    `FCW=${hex(control, 4)} FSW=${hex(status, 4)} [ST=${(status >> 11) & 7}] FTW=${hex(fxsave[4], 2)} MXCSR=${mxcsr}`,
+  ]
+  const pair = (text: (i: number) => string, count: number) => {
+    for (let i = 0; i < count; i += 2) lines.push(`${text(i)} ${text(i + 1)}`)
+  }
+  const top = (status >> 11) & 7
+  pair((i) => {
+    // The image has them by the stack, ST(0) first, and QEMU shows them by number.
+    const at = 32 + ((i - top) & 7) * 16
+    return `FPR${i}=${hex(view.getBigUint64(at, true), 16)} ${hex(view.getUint16(at + 8, true), 4)}`
+  }, 8)
+  const wide = (efer & EFER_LMA) !== 0n && (segments[1].access & ACCESS_LONG) !== 0
+  pair(
+    (i) => {
+      const at = 160 + i * 16
+      const [low, high] = [view.getBigUint64(at, true), view.getBigUint64(at + 8, true)]
+      return `XMM${String(i).padStart(2, '0')}=${hex(high, 16)} ${hex(low, 16)}`
+    },
+    wide ? 16 : 8,
+  )
+  return `${lines.join('\n')}\n`
+}
+
 function segmentLine(name: string, segment: SegmentState, digits: number, shows: boolean, long: boolean): string {
   const { selector, base, limit, access } = segment
   // Bits 23:8 of the descriptor's upper half, with the limit's in their place.

@@ -59,7 +59,7 @@ export type Exit =
   | { reason: 'halt' }
   /** Triple fault; registers are as they were when the third fault hit. */
   | { reason: 'shutdown'; detail: string }
-  /** A debugger's breakpoint, in front of its instruction or behind its access. */
+  /** A debugger's breakpoint, in front of its instruction or behind its access or event. */
   | { reason: 'breakpoint'; hit: Breakpoint }
   /** The engine cannot go on (KVM: emulation failure, internal error); `detail` says what and where. */
   | { reason: 'failure'; detail: string }
@@ -92,13 +92,20 @@ export interface Refusal {
 
 /** Where a debugger wants a machine to stop. No guest sees it: it has nothing to do with DR0 to DR3. */
 export interface Breakpoint {
-  /** `access` is a read or a write. */
-  kind: 'execute' | 'write' | 'read' | 'access'
-  /** Linear. */
+  /**
+   * `access` is a read or a write. `interrupt` is an exception, an interrupt or INT n: the machine stops in front of its
+   * handler's first instruction. `in`, `out`, `rdmsr` and `wrmsr` stop behind the instruction.
+   */
+  kind: 'execute' | 'write' | 'read' | 'access' | EventKind
+  /** Linear; the vector, port or MSR of the others. */
   address: bigint
-  /** Bytes; 1 for `execute`. */
+  /** Bytes, or ports; 1 for `execute`, vectors and MSRs. */
   length: number
 }
+
+export const EVENT_KINDS = ['interrupt', 'in', 'out', 'rdmsr', 'wrmsr'] as const
+
+export type EventKind = (typeof EVENT_KINDS)[number]
 
 /** What an engine tells as it executes, between two instructions or inside one; whoever hears it may look at the CPU's state. */
 export interface EngineEvents {

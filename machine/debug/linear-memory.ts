@@ -20,6 +20,9 @@ const CR4_PSE = 1n << 4n
 const CR4_PAE = 1n << 5n
 const EFER_LMA = 1n << 10n
 const PRESENT = 1n
+export const WRITABLE = 2n
+export const USER = 4n
+const ALL_RIGHTS = WRITABLE | USER
 /** Page size: the entry maps a page itself. */
 const PS = 1n << 7n
 const PAGE = 0x1000n
@@ -29,14 +32,17 @@ const LOW_32 = 0xffffffffn
 
 /** Where a linear address lies, or that nothing is there. */
 export type Translated =
-  /** `length` bytes of its 4 KiB follow, itself included; the page that maps it has `size`. */
-  | { absent?: undefined; physical: number; length: number; size: bigint }
+  /**
+   * `length` bytes of its 4 KiB follow, itself included; the page that maps it has `size`, and `entry` in the table.
+   * `rights` are the bits of all entries on the way that say what may be done: WRITABLE and USER where each has them.
+   */
+  | { absent?: undefined; physical: number; length: number; size: bigint; rights: bigint; entry: bigint }
   /** What the entry that is missing would map, from the address on. */
   | { absent: true; length: bigint }
 
 export function translate(linear: bigint, paging: Paging, memory: PhysicalView): Translated {
-  if (!(paging.cr0 & CR0_PG)) return found(linear & LOW_32, 0n, PAGE)
-  if (paging.efer & EFER_LMA) return walk(linear, paging.cr3 & FRAME, 4, memory)
+  if (!(paging.cr0 & CR0_PG)) return found(linear & LOW_32, 0n, PAGE, ALL_RIGHTS, PRESENT)
+  if (paging.efer & EFER_LMA) return walk(linear, paging.cr3 & FRAME, 4, ALL_RIGHTS, memory)
   if (paging.cr4 & CR4_PAE) return walkPae(linear & LOW_32, paging.cr3, memory)
   return walkShort(linear & LOW_32, paging, memory)
 }
@@ -46,10 +52,10 @@ function missing(linear: bigint, size: bigint): Translated {
   return { absent: true, length: size - (linear & (size - 1n)) }
 }
 
-function found(base: bigint, linear: bigint, size: bigint): Translated {
+function found(base: bigint, linear: bigint, size: bigint, rights: bigint, entry: bigint): Translated {
   const offset = linear & (size - 1n)
   const left = PAGE - ((base + offset) & (PAGE - 1n))
-  return { physical: Number(base + offset), length: Number(left), size }
+  return { physical: Number(base + offset), length: Number(left), size, rights: rights & entry, entry }
 }
 
 function entry(address: bigint, size: 4 | 8, memory: PhysicalView): bigint {
@@ -60,18 +66,18 @@ function entry(address: bigint, size: 4 | 8, memory: PhysicalView): bigint {
 }
 
 /** Tables of 512 entries of eight bytes. */
-function walk(linear: bigint, table: bigint, level: number, memory: PhysicalView): Translated {
+function walk(linear: bigint, table: bigint, level: number, rights: bigint, memory: PhysicalView): Translated {
   const shift = BigInt(3 + 9 * level)
   const size = 1n << shift
   const here = entry(table + ((linear >> shift) & 511n) * 8n, 8, memory)
   if (!(here & PRESENT)) return missing(linear, size)
-  if (level === 1 || (level <= 3 && here & PS)) return found(here & FRAME & ~(size - 1n), linear, size)
-  return walk(linear, here & FRAME, level - 1, memory)
+  if (level === 1 || (level <= 3 && here & PS)) return found(here & FRAME & ~(size - 1n), linear, size, rights, here)
+  return walk(linear, here & FRAME, level - 1, rights & here, memory)
 }
 
 function walkPae(linear: bigint, cr3: bigint, memory: PhysicalView): Translated {
   const pointer = entry((cr3 & 0xffffffe0n) + (linear >> 30n) * 8n, 8, memory)
-  return pointer & PRESENT ? walk(linear, pointer & FRAME, 2, memory) : missing(linear, 1n << 30n)
+  return pointer & PRESENT ? walk(linear, pointer & FRAME, 2, ALL_RIGHTS, memory) : missing(linear, 1n << 30n)
 }
 
 /** Tables of 1,024 entries of four bytes. */
@@ -81,10 +87,12 @@ function walkShort(linear: bigint, { cr3, cr4 }: Paging, memory: PhysicalView): 
   if (directory & PS && cr4 & CR4_PSE) {
     const size = 1n << 22n
     // PSE-36: bits 20 to 13 are bits 39 to 32 of the address.
-    return found((directory & 0xffc00000n) | (((directory >> 13n) & 0xffn) << 32n), linear, size)
+    const base = (directory & 0xffc00000n) | (((directory >> 13n) & 0xffn) << 32n)
+    return found(base, linear, size, ALL_RIGHTS, directory)
   }
   const page = entry((directory & 0xfffff000n) + ((linear >> 12n) & 1023n) * 4n, 4, memory)
-  return page & PRESENT ? found(page & 0xfffff000n, linear, PAGE) : missing(linear, PAGE)
+  const rights = directory & ALL_RIGHTS
+  return page & PRESENT ? found(page & 0xfffff000n, linear, PAGE, rights, page) : missing(linear, PAGE)
 }
 
 /** As many bytes as can be read from `linear` on, `length` at most. */
@@ -120,7 +128,7 @@ export function writeLinear(linear: bigint, bytes: Uint8Array, paging: Paging, m
 export function* presentPages(
   paging: Paging,
   memory: PhysicalView,
-): Generator<{ linear: bigint; physical: bigint; length: bigint }> {
+): Generator<{ linear: bigint; physical: bigint; length: bigint; rights: bigint; entry: bigint }> {
   const isLong = (paging.efer & EFER_LMA) !== 0n
   const top = isLong ? 1n << 48n : 1n << 32n
   for (let linear = 0n; linear < top; ) {
@@ -131,7 +139,7 @@ export function* presentPages(
       continue
     }
     const length = place.size - (linear & (place.size - 1n))
-    yield { linear: canonical, physical: BigInt(place.physical), length }
+    yield { linear: canonical, physical: BigInt(place.physical), length, rights: place.rights, entry: place.entry }
     linear += length
   }
 }

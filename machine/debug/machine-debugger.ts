@@ -24,8 +24,9 @@ export class MachineDebugger implements DebugTarget {
   touched = false
   /** Told of each change that a debugger makes, and how to make it again. */
   onChange: ((again: () => void) => void) | undefined
-  /** What a debugger wants to stop at. */
-  points: readonly Breakpoint[] = []
+  private own: readonly Breakpoint[] = []
+  /** What a monitor wants to stop at, whoever else debugs. */
+  private marked: readonly Breakpoint[] = []
   /** What the engine stops at now. */
   stopping: readonly Breakpoint[] = []
 
@@ -161,8 +162,22 @@ export class MachineDebugger implements DebugTarget {
   }
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
-    this.points = breakpoints
+    this.own = breakpoints
     this.stopAt(undefined)
+  }
+
+  get marks(): readonly Breakpoint[] {
+    return this.marked
+  }
+
+  set marks(breakpoints: readonly Breakpoint[]) {
+    this.marked = breakpoints
+    this.stopAt(undefined)
+  }
+
+  /** All that it is to stop at. */
+  get points(): readonly Breakpoint[] {
+    return [...this.own, ...this.marked]
   }
 
   /** For a while, at these and no others; undefined: at those that were set. */

@@ -13,7 +13,7 @@ export class ExpressionError extends Error {}
 const GENERAL = ['ax', 'cx', 'dx', 'bx', 'sp', 'bp', 'si', 'di']
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs']
 const LEVELS: readonly (readonly string[])[] = [['|'], ['^'], ['&'], ['<<', '>>'], ['+', '-'], ['*', '/', '%']]
-const TOKEN = /\s*(0x[\da-f]+|\d+|\$\w+|[a-z_.][\w.$@]*|<<|>>|[-+*/%&|^~()])/iy
+const TOKEN = /\s*(0x[\da-f]+|\d+|\$\w+(?:\.\w+)?|[a-z_.][\w.$@]*|<<|>>|[-+*/%&|^~()])/iy
 /** Parentheses in parentheses. */
 const DEEPEST = 64
 
@@ -84,9 +84,18 @@ function registerOf(name: string, state: CpuState): bigint {
   if (lower === 'rip' || lower === 'eip' || lower === 'pc')
     return BigInt.asUintN(64, state.segments[1].base + state.rip)
   if (lower === 'eflags' || lower === 'rflags') return state.rflags
-  const segment = SEGMENTS.indexOf(lower)
-  if (segment >= 0) return BigInt(state.segments[segment].selector)
+  const [table, field = 'selector'] = lower.replace(/^(\w\w)_base$/, '$1.base').split('.')
+  const found = segmentOf(table, state)?.[field]
+  if (found !== undefined) return BigInt(found)
   const control = { cr0: state.cr0, cr2: state.cr2, cr3: state.cr3, cr4: state.cr4, efer: state.efer }[lower]
   if (control === undefined) throw new ExpressionError(`there is no register '$${name}'`)
   return control
+}
+
+/** `$cs`, `$cs.base`, `$cs.limit` as in QEMU's monitor, and the same of `$tr`, `$ldt`, `$gdt` and `$idt`. */
+function segmentOf(name: string, state: CpuState): { [field: string]: bigint | number } | undefined {
+  const segment = SEGMENTS.indexOf(name)
+  if (segment >= 0) return { ...state.segments[segment] }
+  const tables: { [name: string]: object } = { tr: state.tr, ldt: state.ldtr, gdt: state.gdtr, idt: state.idtr }
+  return Object.hasOwn(tables, name) ? { ...tables[name] } : undefined
 }

@@ -1,10 +1,10 @@
 /** What a person asks of a machine that stands still, in QEMU's words: `info registers`, `x/8xw 0x7c00`, `x/10i $eip`. */
 
-import { cpuDump } from '../cpu/cpu-dump.js'
+import { cpuDump, fpuDump } from '../cpu/cpu-dump.js'
 import type { TableState } from '../cpu/engine.js'
 import type { MachineReport } from '../report.js'
 import { codeBits, disassemble, LONGEST_INSTRUCTION } from './disassembly.js'
-import { presentPages, readLinear, translate } from './linear-memory.js'
+import { presentPages, readLinear, translate, USER, WRITABLE } from './linear-memory.js'
 import type { MachineDebugger } from './machine-debugger.js'
 import type { MachineParts } from './machine-parts.js'
 import {
@@ -39,6 +39,9 @@ export interface Command<M = Monitored> {
   run(machine: M, cpu: number, parameters: string): string
 }
 
+/** A command's parameter, or the CPU that is looked at. */
+const cpuNumber = (text: string, cpu: number) => (/^\d{1,4}$/.test(text) ? Number(text) : cpu)
+
 /** Of something that only some machines show. */
 const ofParts = (show: (parts: MachineParts, cpu: number, parameters: string) => string): Command['run'] => {
   return (machine, cpu, parameters) => {
@@ -47,6 +50,7 @@ const ofParts = (show: (parts: MachineParts, cpu: number, parameters: string) =>
   }
 }
 
+const CR0_PG = 1n << 31n
 const MOST_LINES = 200
 const MOST_PAGES = 2000
 /** Bytes at most that `x` shows. */
@@ -55,22 +59,41 @@ const MOST_SHOWN = 4096
 const COMMANDS: readonly Command[] = [
   {
     names: ['info registers'],
-    parameters: '[-a]',
+    parameters: '[-a | CPU]',
     help: "the CPU's registers, with -a those of all CPUs",
     run: ({ target }, cpu, parameters) => {
-      const cpus = parameters === '-a' ? Array.from({ length: target.cpus }, (_, i) => i) : [cpu]
-      return cpus.map((one) => `\nCPU#${one}\n${cpuDump(target.state(one))}`).join('')
+      const cpus = parameters === '-a' ? Array.from({ length: target.cpus }, (_, i) => i) : [cpuNumber(parameters, cpu)]
+      return cpus
+        .map((one) => {
+          if (one >= target.cpus) return `there is no CPU ${one}; 'info cpus' lists them\n`
+          const state = target.state(one)
+          return `\nCPU#${one}\n${cpuDump(state)}${fpuDump(state)}`
+        })
+        .join('')
     },
   },
   { names: ['info cpus'], help: 'where each CPU is', run: ({ target }, cpu) => cpuLines(target, cpu) },
-  { names: ['info mem'], help: 'what the page tables map, by ranges', run: ({ target }, cpu) => mappings(target, cpu) },
-  { names: ['info tlb'], help: 'each page that the page tables map', run: ({ target }, cpu) => pageLines(target, cpu) },
+  {
+    names: ['info mem'],
+    help: 'what the page tables map, by ranges with equal rights: u user, r, w',
+    run: ({ target }, cpu) => mappings(target, cpu),
+  },
+  {
+    names: ['info tlb'],
+    help: 'each page that the page tables map, with the bits of its entry',
+    run: ({ target }, cpu) => pageLines(target, cpu),
+  },
   {
     names: ['info pic'],
     help: 'the interrupt controllers',
     run: ofParts((parts) => ioApicLines(parts) + picLines(parts)),
   },
-  { names: ['info apic', 'info lapic'], help: "the CPU's local APIC", run: ofParts(apicLines) },
+  {
+    names: ['info lapic', 'info apic'],
+    parameters: '[CPU]',
+    help: "the CPU's local APIC",
+    run: ofParts((parts, cpu, parameters) => apicLines(parts, cpuNumber(parameters, cpu))),
+  },
   { names: ['info ioapic'], help: 'the I/O APIC', run: ofParts(ioApicLines) },
   { names: ['info irq'], help: "levels of the devices' interrupt lines, and whose they are", run: ofParts(irqLines) },
   { names: ['info pci'], help: 'PCI functions with their places and BARs', run: ofParts(pciLines) },
@@ -170,9 +193,10 @@ const helpLine = ({ names, parameters = '', help }: Pick<Command, 'names' | 'par
 const EXAMINE =
   'x/FMT ADDRESS               memory by linear address, xp/FMT by physical: a count, x d u o c i, b h w g\n'
 
-/** All commands, with those that somebody has beside. */
-export function monitorHelp(more: readonly Pick<Command, 'names' | 'parameters' | 'help'>[] = []): string {
-  return `${[...COMMANDS, ...more].map(helpLine).sort().join('')}${EXAMINE}`
+/** All commands, with those that somebody has beside. @param begins Those alone that begin so. */
+export function monitorHelp(more: readonly Pick<Command, 'names' | 'parameters' | 'help'>[], begins = ''): string {
+  const shown = [...COMMANDS, ...more].filter(({ names }) => names.some((name) => name.startsWith(begins)))
+  return `${shown.map(helpLine).sort().join('')}${begins === '' || /^xp?$/.test(begins) ? EXAMINE : ''}`
 }
 
 /** Names of all commands. */
@@ -207,7 +231,8 @@ export function carryOut<M>(
   return undefined
 }
 
-function resultOf(target: MachineDebugger, cpu: number, text: string): bigint {
+/** Of an expression. Throws an ExpressionError. */
+export function resultOf(target: MachineDebugger, cpu: number, text: string): bigint {
   return evaluate(text, { state: target.state(cpu), addressOf: (symbol) => target.symbols.addressOf(symbol) })
 }
 
@@ -317,39 +342,49 @@ function cpuLines(target: MachineDebugger, cpu: number): string {
   }).join('')
 }
 
-/** Ranges of pages that follow one another in both memories. The table's absent parts are passed over by whole entries. */
+/** Ranges of pages with equal rights that follow one another, as QEMU has them. */
 function mappings(target: MachineDebugger, cpu: number): string {
   const state = target.state(cpu)
-  if (!(state.cr0 & (1n << 31n))) return 'paging is off\n'
+  if (!(state.cr0 & CR0_PG)) return 'PG disabled\n'
   const lines: string[] = []
-  let range: { linear: bigint; physical: bigint; length: bigint } | undefined
+  const sixteen = (value: bigint) => BigInt.asUintN(64, value).toString(16).padStart(16, '0')
+  let range: { linear: bigint; length: bigint; rights: bigint } | undefined
   const end = () => {
-    if (range && lines.length < MOST_LINES) {
-      const [from, to] = [range.linear, range.linear + range.length].map((one) => one.toString(16).padStart(16, '0'))
-      lines.push(`${from}-${to} -> ${range.physical.toString(16).padStart(13, '0')}\n`)
-    }
-    range = undefined
+    if (!range) return
+    const { linear, length, rights } = range
+    const may = `${rights & USER ? 'u' : '-'}r${rights & WRITABLE ? 'w' : '-'}`
+    lines.push(`${sixteen(linear)}-${sixteen(linear + length)} ${sixteen(length)} ${may}\n`)
   }
-  for (const { linear, physical, length } of presentPages(state, target.physical)) {
-    const follows = range && linear === range.linear + range.length && physical === range.physical + range.length
-    if (range && follows) range.length += length
+  for (const { linear, length, rights } of presentPages(state, target.physical)) {
+    if (range && linear === range.linear + range.length && rights === range.rights) range.length += length
     else {
       end()
-      if (lines.length >= MOST_LINES) return `${lines.join('')}and more\n`
-      range = { linear, physical, length }
+      if (lines.length >= MOST_PAGES) return `${lines.join('')}and more\n`
+      range = { linear, length, rights }
     }
   }
   end()
   return lines.join('') || 'nothing is mapped\n'
 }
 
+/** Of an entry of a page table, as `info tlb` shows them (QEMU, target/i386/monitor.c). */
+const ENTRY_BITS: readonly (readonly [letter: string, bit: bigint])[] = [
+  ...[['X', 1n << 63n] as const, ['G', 1n << 8n] as const, ['P', 1n << 7n] as const, ['D', 1n << 6n] as const],
+  ...[['A', 1n << 5n] as const, ['C', 1n << 4n] as const, ['T', 1n << 3n] as const],
+  ...[['U', USER] as const, ['W', WRITABLE] as const],
+]
+
 function pageLines(target: MachineDebugger, cpu: number): string {
   const state = target.state(cpu)
-  if (!(state.cr0 & (1n << 31n))) return 'paging is off\n'
+  if (!(state.cr0 & CR0_PG)) return 'PG disabled\n'
   const lines: string[] = []
-  for (const { linear, physical } of presentPages(state, target.physical)) {
+  for (const { linear, physical, length, entry } of presentPages(state, target.physical)) {
     if (lines.length >= MOST_PAGES) return `${lines.join('')}and more\n`
-    lines.push(`${linear.toString(16).padStart(16, '0')}: ${physical.toString(16).padStart(16, '0')}\n`)
+    // Of a page of 4 KiB the bit that says how large it is means something else.
+    const bits = ENTRY_BITS.map(([letter, bit]) => (entry & bit && (letter !== 'P' || length > 4096n) ? letter : '-'))
+    lines.push(
+      `${linear.toString(16).padStart(16, '0')}: ${physical.toString(16).padStart(16, '0')} ${bits.join('')}\n`,
+    )
   }
   return lines.join('') || 'nothing is mapped\n'
 }

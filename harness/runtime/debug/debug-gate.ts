@@ -3,6 +3,7 @@
  * debugger lets go, and guest time stands still meanwhile. Steps are made here as well, and ways back; a machine that was
  * gone back is here until it is in its present again, so that whoever runs it never sees the past.
  */
+import type { Breakpoint } from '../../../machine/cpu/engine.js'
 import type { DebugStop } from '../../../machine/debug/debug-target.js'
 import { GdbSession, type Resume } from '../../../machine/debug/gdb/session.js'
 import type { MachineDebugger } from '../../../machine/debug/machine-debugger.js'
@@ -32,6 +33,8 @@ export class DebugGate {
   /** It is not to go on before a debugger has let it. */
   private waits = false
   private stands = false
+  /** The monitor's breakpoint that it stands at. */
+  private marked: Breakpoint | undefined
   /** Why there is no history. */
   private why: string | undefined
   private readonly sleeper = new Int32Array(new SharedArrayBuffer(4))
@@ -121,6 +124,11 @@ export class DebugGate {
     const found = target.takeStop()
     if (!found && !this.wanted && !this.history?.inPast) return this.forget()
     this.wanted = false
+    // A monitor's own: nobody else is told, and `cont` lets it go on.
+    if (!this.session && found?.why === 'breakpoint' && target.marks.includes(found.hit)) {
+      this.waits = true
+      this.marked = found.hit
+    }
     return this.stand(target, found ?? { why: 'interrupt', cpu: target.current }, poll)
   }
 
@@ -143,7 +151,12 @@ export class DebugGate {
       return this.standUntil(target, why, poll, end)
     } finally {
       this.stands = false
+      this.marked = undefined
     }
+  }
+
+  get stoppedFor(): Breakpoint | undefined {
+    return this.marked
   }
 
   private standUntil(

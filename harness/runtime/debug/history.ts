@@ -271,8 +271,9 @@ export class History {
         const stop = this.target.takeStop()
         if (stop?.why !== 'breakpoint') continue
         const place = this.place()
+        const { kind } = stop.hit
         // Behind its access there: in front of it is one instruction before.
-        if (stop.hit.kind !== 'execute') last = { place: place.instructions - 1, stop }
+        if (kind !== 'execute' && kind !== 'interrupt') last = { place: place.instructions - 1, stop }
         else if (place.instructions < end.instructions) last = { place, stop }
       }
     } finally {

@@ -1,4 +1,6 @@
 /** A monitor in the machine's thread: looks at the machine, and acts on it as a person would, in QEMU's words. */
+import type { Breakpoint } from '../../../machine/cpu/engine.js'
+import { BreakpointError, describePoint, isEvent, parsePoint } from '../../../machine/debug/break-points.js'
 import { LOG_ITEMS, LogError, logHelp } from '../../../machine/debug/machine-log.js'
 import {
   type Command,
@@ -7,7 +9,9 @@ import {
   monitor,
   monitorHelp,
   monitorNames,
+  resultOf,
 } from '../../../machine/debug/monitor.js'
+import { ExpressionError } from '../../../machine/debug/monitor-expression.js'
 import type { State } from '../../../machine/device.js'
 import type { InputEvent } from '../../../machine/input.js'
 import type { Machine } from '../../../machine/machine.js'
@@ -28,6 +32,8 @@ export interface MonitorHands {
   /** False: a debugger holds it. */
   resume(): boolean
   isPaused(): boolean
+  /** The monitor's breakpoint that it stands at. */
+  stoppedFor(): Breakpoint | undefined
   history(): string
   /** Files of a state are to be open from now on, or need not be any more; or the machine goes on from it. */
   files(what: 'kept' | 'forgotten' | 'stood-on', files: readonly number[]): void
@@ -43,8 +49,14 @@ interface Kept {
 /** Snapshots that one machine keeps by name. */
 const MOST_SNAPSHOTS = 32
 const MOST_KEYS = 16
+const MOST_POINTS = 256
 const COMMANDS: readonly Command<LiveMonitor>[] = [
-  { names: ['help', '?'], help: 'this list', run: () => monitorHelp(COMMANDS) },
+  {
+    names: ['help', '?'],
+    parameters: '[COMMAND]',
+    help: 'this list, or what of it begins so',
+    run: (_own, _cpu, text) => monitorHelp(COMMANDS, text),
+  },
   { names: ['info status'], help: 'whether the machine runs', run: (own) => own.status() },
   { names: ['info snapshots'], help: 'what savevm has kept', run: (own) => own.snapshots() },
   { names: ['info history'], help: 'how far a debugger can go back', run: (own) => `${own.hands.history()}\n` },
@@ -63,6 +75,30 @@ const COMMANDS: readonly Command<LiveMonitor>[] = [
     names: ['system_powerdown'],
     help: 'the power button',
     run: (own) => own.quiet(() => own.hands.input({ kind: 'power-button' })),
+  },
+  {
+    names: ['break', 'b'],
+    parameters: '[KIND] WHERE [LENGTH]',
+    help: 'stops there: execute, write, read, access; interrupt 14, in 0x60, out 0x64, rdmsr, wrmsr 0xc0000080',
+    run: (own, cpu, text) => own.breakAt(text, cpu),
+  },
+  { names: ['info breakpoints'], help: "the monitor's own, by number", run: (own) => own.breakpoints() },
+  {
+    names: ['delete'],
+    parameters: '[NUMBER]',
+    help: "one of the monitor's breakpoints, or all",
+    run: (own, _cpu, text) => own.deletePoint(text),
+  },
+  {
+    names: ['nmi'],
+    help: 'an interrupt that cannot be masked, for every CPU',
+    run: (own) => own.quiet(() => own.hands.input({ kind: 'nmi' })),
+  },
+  {
+    names: ['cpu'],
+    parameters: 'CPU',
+    help: 'which CPU is looked at from now on',
+    run: (own, _cpu, text) => own.choose(text),
   },
   {
     names: ['sendkey'],
@@ -100,6 +136,8 @@ const COMMANDS: readonly Command<LiveMonitor>[] = [
 
 export class LiveMonitor {
   private readonly kept = new Map<string, Kept>()
+  /** The CPU that is looked at where nobody says which. */
+  private chosen = 0
 
   constructor(
     private readonly machine: Machine,
@@ -107,12 +145,13 @@ export class LiveMonitor {
   ) {}
 
   /** The answer to a line, with its end; nothing where all is well and there is nothing to say. */
-  answer(line: string, cpu = 0): string {
+  answer(line: string, asked?: number): string {
     const { machine } = this
     const target = machine.debugTarget
     const text = line.trim().replace(/\s+/g, ' ')
     if (text === '') return ''
     if (!target) return 'this machine cannot be looked at\n'
+    const cpu = asked ?? this.chosen
     if (!(cpu >= 0 && cpu < target.cpus)) return `there is no CPU ${cpu}\n`
     const looked: Monitored = {
       target,
@@ -123,12 +162,48 @@ export class LiveMonitor {
       port: (address, size, value) => this.port(address, size, value),
     }
     try {
+      if (text === 'info') return monitorHelp(COMMANDS, text)
       return carryOut(COMMANDS, this, text, cpu) ?? monitor(looked, text, cpu) ?? unknown(text)
     } catch (error) {
-      if (error instanceof SnapshotError || error instanceof LogError || error instanceof MonitorError)
-        return `${error.message}\n`
+      if (ONE_SENTENCE.some((kind) => error instanceof kind)) return `${(error as Error).message}\n`
       throw error
     }
+  }
+
+  choose(text: string): string {
+    const { cpus } = this.machine.debugTarget ?? { cpus: 1 }
+    if (!/^\d{1,4}$/.test(text) || Number(text) >= cpus)
+      return `cpu wants a number from 0 to ${cpus - 1}; 'info cpus' lists them\n`
+    this.chosen = Number(text)
+    return ''
+  }
+
+  breakAt(text: string, cpu: number): string {
+    const target = this.machine.debugTarget
+    if (!target?.stops) return 'breakpoints need the soft engine; give --engine soft\n'
+    if (target.marks.length >= MOST_POINTS) return `there are ${MOST_POINTS} breakpoints; forget one by delete\n`
+    const point = parsePoint(text, (where) => resultOf(target, cpu, where))
+    target.marks = [...target.marks, point]
+    return `breakpoint ${target.marks.length}: ${this.shown(point)}\n`
+  }
+
+  private shown(point: Breakpoint): string {
+    return describePoint(point) + (isEvent(point) ? '' : (this.machine.debugTarget?.nameOf(point.address) ?? ''))
+  }
+
+  breakpoints(): string {
+    const marks = this.machine.debugTarget?.marks ?? []
+    return marks.map((point, i) => `${i + 1}: ${this.shown(point)}\n`).join('') || 'there are none; break makes one\n'
+  }
+
+  deletePoint(text: string): string {
+    const target = this.machine.debugTarget
+    if (!target) return ''
+    const number = Number(text)
+    if (text !== '' && !(Number.isInteger(number) && number >= 1 && number <= target.marks.length))
+      return `there is no breakpoint ${text}; 'info breakpoints' lists them\n`
+    target.marks = text === '' ? [] : target.marks.filter((_, i) => i !== number - 1)
+    return ''
   }
 
   quiet(act: () => void): string {
@@ -137,7 +212,9 @@ export class LiveMonitor {
   }
 
   status(): string {
-    return `VM status: ${this.hands.isPaused() ? 'paused' : 'running'}\n`
+    const why = this.hands.stoppedFor()
+    const shown = why && ` (${this.shown(why)})`
+    return `VM status: ${this.hands.isPaused() ? `paused${shown ?? ''}` : 'running'}\n`
   }
 
   private port(address: number, size: 1 | 2 | 4, value?: number): number {
@@ -235,6 +312,8 @@ export class LiveMonitor {
 
 /** What a person asked for and cannot have; one sentence. */
 class MonitorError extends Error {}
+
+const ONE_SENTENCE = [SnapshotError, LogError, MonitorError, BreakpointError, ExpressionError]
 
 function unknown(text: string): string {
   const names = [...COMMANDS.flatMap(({ names }) => names), ...monitorNames()]

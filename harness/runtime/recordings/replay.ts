@@ -112,7 +112,7 @@ const Input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('key'), code: z.string().max(64), down: z.boolean() }),
   z.object({ kind: z.literal('mouse'), dx: Counts, dy: Counts, dz: Counts, buttons: z.int().min(0).max(31) }),
   z.object({ kind: z.literal('serial'), port: z.int().min(0).max(3), bytes: Bytes }),
-  z.object({ kind: z.enum(['power-button', 'reset']) }),
+  z.object({ kind: z.enum(['power-button', 'reset', 'nmi']) }),
   z.object({ kind: z.literal('link'), nic: z.string().max(64), up: z.boolean() }),
   z.object({ kind: z.literal('frame'), from: Member, bytes: Bytes.max(LONGEST_FRAME), time: At.at }),
   z.object({ kind: z.literal('cut'), members: z.array(Member).max(MOST_MEMBERS) }),

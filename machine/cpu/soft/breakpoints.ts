@@ -2,7 +2,7 @@
  * A debugger's breakpoints: the core asks here where it comes to an instruction that may have one, and behind accesses to
  * pages with watchpoints (`core/system/debug.ts`). All others run at their full speed, compiled.
  */
-import type { Breakpoint } from '../engine.js'
+import { type Breakpoint, EVENT_KINDS, type EventKind } from '../engine.js'
 
 export interface BreakpointCore {
   watchOffset(offset: number): void
@@ -21,6 +21,8 @@ const WRITE = 1
 export class Breakpoints {
   private readonly instructions = new Map<bigint, Breakpoint>()
   private data: Breakpoint[] = []
+  private events: Breakpoint[] = []
+  private happened: Breakpoint | undefined
   /** The last stop in front of an instruction, and the count then: it goes on from there. */
   private stoppedAt: { linear: bigint; count: number } | undefined
   private last: Breakpoint | undefined
@@ -36,7 +38,8 @@ export class Breakpoints {
       this.instructions.set(one.address, one)
       this.core.watchOffset(Number(one.address & (PAGE - 1n)))
     }
-    this.data = breakpoints.filter(({ kind }) => kind !== 'execute')
+    this.events = breakpoints.filter(isEvent)
+    this.data = breakpoints.filter((one) => one.kind !== 'execute' && !isEvent(one))
     const pages = new Set(this.data.flatMap(pagesOf))
     this.core.watchNoPage()
     for (const [i, page] of [...pages].slice(0, MOST_WATCHED_PAGES).entries()) this.core.watchPage(page, i === 0)
@@ -62,6 +65,28 @@ export class Breakpoints {
   /** Time has gone back: the machine stops there again. */
   forgetStop(): void {
     this.stoppedAt = undefined
+    this.happened = undefined
+  }
+
+  /** Whether it stops for events of such a kind. */
+  wants(kind: EventKind): boolean {
+    return this.events.some((one) => one.kind === kind)
+  }
+
+  /** Whether the machine is to stop behind what happens now: of several events of one instruction for the first. */
+  stopsFor(kind: EventKind, number: number, count = 1): boolean {
+    if (this.events.length === 0 || this.happened) return false
+    this.happened = this.events.find(
+      (one) => one.kind === kind && number < Number(one.address) + one.length && Number(one.address) < number + count,
+    )
+    return this.happened !== undefined
+  }
+
+  /** What it is to stop for, once. */
+  takeEvent(): Breakpoint | undefined {
+    const { happened } = this
+    this.happened = undefined
+    return happened
   }
 
   stopsBehind(linear: bigint, size: number, kind: number): boolean {
@@ -75,6 +100,10 @@ export class Breakpoints {
     if (found) this.last = found
     return found !== undefined
   }
+}
+
+function isEvent({ kind }: Breakpoint): boolean {
+  return (EVENT_KINDS as readonly string[]).includes(kind)
 }
 
 function pagesOf({ address, length }: Breakpoint): bigint[] {

@@ -314,3 +314,4 @@ export const TOLD_INTERRUPT = 1
 export const TOLD_HANDLER = 2
 export const TOLD_CR3 = 4
 export const TOLD_PAGE = 8
+export const TOLD_MSR = 16

@@ -15,6 +15,7 @@ import type {
   Engine,
   EngineEvents,
   EngineTime,
+  EventKind,
   Exit,
   Fault,
   MemoryRegion,
@@ -122,10 +123,12 @@ export class SoftEngine implements Engine {
       },
       portRead: (port: number, size: 1 | 2 | 4) => {
         this.count()
+        this.event('in', port, size)
         return board.portRead(port, size)
       },
       portWrite: (port: number, value: number, size: 1 | 2 | 4) => {
         this.count()
+        this.event('out', port, size)
         board.portWrite(port, value >>> 0, size)
       },
       mmioRead: (address: number, size: 1 | 2 | 4) => {
@@ -206,6 +209,8 @@ export class SoftEngine implements Engine {
       first = false
       const reason = this.events?.executed ? this.runOne(this.events) : this.runCore()
       this.countTurn()
+      const event = this.breakpoints.takeEvent()
+      if (event && reason !== at.EXIT_SHUTDOWN) return { reason: 'breakpoint', hit: event }
       switch (reason) {
         case at.EXIT_HALT:
           if (this.cpus === 1) return { reason: 'halt' }
@@ -255,11 +260,18 @@ export class SoftEngine implements Engine {
 
   private told(what: number, value: bigint, more: number): void {
     const { events } = this
-    if (what === at.TOLD_INTERRUPT) {
+    if (what === at.TOLD_MSR) this.event(more ? 'wrmsr' : 'rdmsr', Number(value))
+    else if (what === at.TOLD_INTERRUPT) {
+      this.event('interrupt', Number(value))
       const error = more & 2 ? more >>> 16 : undefined
       events?.interrupt?.(Number(value), (more & 1) !== 0, error)
     } else if (what === at.TOLD_HANDLER) events?.before?.(this.codeAddress())
     else events?.translation?.(what === at.TOLD_CR3 ? 'cr3' : 'page', BigInt.asUintN(64, value))
+  }
+
+  /** Comes back to the run loop behind it, where a debugger wants to stop there. */
+  private event(kind: EventKind, number: number, count?: number): void {
+    if (this.breakpoints.stopsFor(kind, number, count)) this.core.raiseAttention(at.ATTN_STOP)
   }
 
   private runCore(): number {
@@ -333,14 +345,21 @@ export class SoftEngine implements Engine {
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
     this.breakpoints.set(breakpoints)
+    this.askToBeTold()
   }
 
   setEvents(events: EngineEvents | undefined): void {
     this.events = events
+    this.askToBeTold()
+  }
+
+  private askToBeTold(): void {
+    const { events, breakpoints } = this
     this.core.tellHost(
-      (events?.interrupt ? at.TOLD_INTERRUPT : 0) |
+      (events?.interrupt || breakpoints.wants('interrupt') ? at.TOLD_INTERRUPT : 0) |
         (events?.before ? at.TOLD_HANDLER : 0) |
-        (events?.translation ? at.TOLD_CR3 | at.TOLD_PAGE : 0),
+        (events?.translation ? at.TOLD_CR3 | at.TOLD_PAGE : 0) |
+        (breakpoints.wants('rdmsr') || breakpoints.wants('wrmsr') ? at.TOLD_MSR : 0),
     )
   }
 

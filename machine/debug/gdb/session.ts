@@ -4,9 +4,17 @@
  * Source: Debugging with GDB, appendix E "GDB Remote Serial Protocol", E.2 "Packets" and E.3 "Stop Reply Packets".
  */
 import type { Breakpoint, CpuState } from '../../cpu/engine.js'
+import { describePoint, isEvent } from '../break-points.js'
 import type { DebugStop, DebugTarget } from '../debug-target.js'
 import { LONGEST_PACKET, PacketReader, packet, type Received } from './packets.js'
-import { type Register, registersOf, registerText, registerValue, targetXml } from './target-description.js'
+import {
+  descriptionFor,
+  type Register,
+  registersOf,
+  registerText,
+  registerValue,
+  targetXml,
+} from './target-description.js'
 
 /** What the machine is to do next. */
 export type Resume = { kind: 'continue' | 'back' } | { kind: 'step' | 'step-back'; cpu: number }
@@ -49,8 +57,9 @@ export class GdbSession {
     /** Whether the machine can be gone back. */
     private readonly goesBack = false,
   ) {
-    this.registers = registersOf(target.long)
-    this.description = targetXml(this.registers, target.long)
+    const description = descriptionFor(target.long, target.state(0))
+    this.registers = registersOf(description)
+    this.description = targetXml(this.registers, description)
   }
 
   /** What the debugger wants next, once; undefined while it wants the machine to stand. */
@@ -71,6 +80,8 @@ export class GdbSession {
     this.general = reason.cpu
     this.states.clear()
     if (!this.running) return
+    // gdb has no word of its own for these.
+    if (reason.why === 'breakpoint' && isEvent(reason.hit)) this.say(describePoint(reason.hit))
     this.running = false
     this.reply(this.stopReply())
   }
@@ -325,9 +336,9 @@ export class GdbSession {
     if (why === 'interrupt') return `T${signal(SIGINT)}${thread}`
     if (why === 'exit') return `T${signal(SIGSEGV)}${thread}`
     if (why === 'begin') return `T${signal(SIGTRAP)}${thread}replaylog:begin;`
-    const words = { execute: 'hwbreak', write: 'watch', read: 'rwatch', access: 'awatch' }
+    const words: { [kind: string]: string } = { execute: 'hwbreak', write: 'watch', read: 'rwatch', access: 'awatch' }
     const where = hit && hit.kind !== 'execute' ? hit.address.toString(16) : ''
-    return `T${signal(SIGTRAP)}${thread}${hit ? `${words[hit.kind]}:${where};` : ''}`
+    return `T${signal(SIGTRAP)}${thread}${hit && !isEvent(hit) ? `${words[hit.kind]}:${where};` : ''}`
   }
 
   // CPUs are threads, from 1 on ------------------------------------------------------------------------------------------

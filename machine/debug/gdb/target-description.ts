@@ -1,7 +1,9 @@
 /**
  * The registers as gdb is told of them: their names, widths and order in the packets `g` and `G`, one row each, and the
  * XML that says so. The description stays the same while a guest goes from real mode to 64-bit code: a CPU that has long
- * mode always shows the registers of it, so that no packet changes its length.
+ * mode always shows the registers of it, so that no packet changes its length. gdb takes a description only where it has all
+ * registers of the architecture that gdb is set to, by its file or by `set architecture`, and of that gdb says nothing: so
+ * the one for a CPU that is not in long mode yet has the registers of i386 as well, and names no architecture.
  * Source: Debugging with GDB, G.5.15 "i386 Features"; fields of FXSAVE: Intel SDM vol. 1, table 10-2.
  */
 import type { CpuState } from '../../cpu/engine.js'
@@ -32,10 +34,25 @@ const GPR_SHORT = ['eax', 'ecx', 'edx', 'ebx', 'esp', 'ebp', 'esi', 'edi']
 const [ES, CS, SS, DS, FS, GS] = [0, 1, 2, 3, 4, 5]
 const IA32_KERNEL_GS_BASE = 0xc0000102
 
+/** What is told of a CPU: `both` is one with long mode for a gdb that may be set to i8086, i386 or i386:x86-64. */
+export type Description = 'i386' | 'i386:x86-64' | 'both'
+
+const CR0_PE = 1n
+const EFER_LMA = 0x400n
+
 /** @param long The CPU has long mode. */
-export function registersOf(long: boolean): Register[] {
+export function descriptionFor(long: boolean, { cr0, efer }: Pick<CpuState, 'cr0' | 'efer'>): Description {
+  if (!long) return 'i386'
+  return cr0 & CR0_PE && efer & EFER_LMA ? 'i386:x86-64' : 'both'
+}
+
+export function registersOf(description: Description): Register[] {
+  const long = description !== 'i386'
+
   const wide = long ? 64 : 32
-  const pointer = (type: 'code_ptr' | 'data_ptr') => ({ bits: wide, type })
+  const both = description === 'both'
+  // gdb's pointers are as wide as the architecture that it is set to says, and packets may not change their length.
+  const pointer = (type: 'code_ptr' | 'data_ptr') => ({ bits: wide, type: both ? `int${wide}` : type })
   return [
     ...(long ? GPR_LONG : GPR_SHORT).map((name, i) => {
       const place = long ? GPR_PLACES_LONG[i] : i
@@ -86,12 +103,32 @@ export function registersOf(long: boolean): Register[] {
         write: (state, value) => writeBytes(state.ymmHigh, at, 16, value),
       }
     }),
-    ...(long ? [base('fs_base', FS, SEGMENTS), base('gs_base', GS, SEGMENTS)] : []),
-    ...systemRegisters(long, wide),
+    ...(long && !both ? [base('fs_base', FS, SEGMENTS), base('gs_base', GS, SEGMENTS)] : []),
+    ...systemRegisters(description, wide),
+    ...(both ? shortRegisters() : []),
   ]
 }
 
-function systemRegisters(long: boolean, bits: number): Register[] {
+/** Lower halves. Written, they are zero-extended, as 32-bit instructions do it. */
+function shortRegisters(): Register[] {
+  const kind = { bits: 32, type: 'int32' }
+  const rip: Register = {
+    ...{ name: 'eip', ...kind, feature: CORE },
+    read: (state) => BigInt.asUintN(32, state.rip),
+    write: (state, value) => {
+      state.rip = value
+    },
+  }
+  const short = GPR_SHORT.map((name, place): Register => {
+    const whole = gpr(name, place, kind)
+    return { ...whole, read: (state) => BigInt.asUintN(32, whole.read(state)) }
+  })
+  return [...short, rip]
+}
+
+function systemRegisters(description: Description, bits: number): Register[] {
+  const long = description !== 'i386'
+  const pointer = description === 'both' ? `int${bits}` : 'data_ptr'
   const control = (name: 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'cr8' | 'efer', type = `int${bits}`): Register => ({
     ...{ name, bits, type, feature: SYSTEM },
     read: (state) => state[name],
@@ -101,7 +138,7 @@ function systemRegisters(long: boolean, bits: number): Register[] {
   })
   const table = (name: 'gdtr' | 'idtr'): Register[] => [
     {
-      ...{ name: `${name.slice(0, 3)}_base`, bits, type: 'data_ptr', feature: SYSTEM },
+      ...{ name: `${name.slice(0, 3)}_base`, bits, type: pointer, feature: SYSTEM },
       read: (state) => state[name].base,
       write: (state, value) => {
         state[name].base = value
@@ -127,7 +164,9 @@ function systemRegisters(long: boolean, bits: number): Register[] {
             },
           },
         ]
-      : [base('fs_base', FS, SYSTEM, bits), base('gs_base', GS, SYSTEM, bits)]),
+      : []),
+    // Of the 64 bits' own feature, which gdb takes for i386 badly.
+    ...(description === 'i386:x86-64' ? [] : [base('fs_base', FS, SYSTEM, bits), base('gs_base', GS, SYSTEM, bits)]),
     ...[control('cr0'), control('cr2'), control('cr3'), control('cr4')],
     ...(long ? [control('cr8'), control('efer')] : []),
     ...[...table('gdtr'), ...table('idtr')],
@@ -298,7 +337,7 @@ const TYPES: { [feature: string]: string } = {
 }
 
 /** The target description: annex `target.xml` of `qXfer:features:read`. */
-export function targetXml(registers: readonly Register[], long: boolean): string {
+export function targetXml(registers: readonly Register[], description: Description): string {
   const features = [...new Set(registers.map(({ feature }) => feature))]
   const parts = features.map((feature) => {
     const lines = registers
@@ -309,7 +348,8 @@ export function targetXml(registers: readonly Register[], long: boolean): string
       )
     return `<feature name="${feature}">${TYPES[feature] ?? ''}${lines.join('')}</feature>`
   })
-  return `<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0"><architecture>${long ? 'i386:x86-64' : 'i386'}</architecture>${parts.join('')}</target>`
+  const architecture = description === 'both' ? '' : `<architecture>${description}</architecture>`
+  return `<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0">${architecture}${parts.join('')}</target>`
 }
 
 /** A register's bytes as packets have them: hexadecimal, lowest byte first. */

@@ -35,11 +35,14 @@ test.skipIf(!haveGdb || noFirmware !== undefined)(
     let said = ''
     const ended = await debugged(async (port) => {
       said = await gdb(port, [
-        ...['p/x $cs', 'hbreak *0x7c00', 'continue', 'p/x $rip', 'stepi', 'p/x $rip', 'x/2xb 0x7dfe'],
+        ...['set osabi none', 'set architecture i8086', 'x/i $cs_base + $eip', 'p/x $cs', 'hbreak *0x7c00', 'continue'],
+        ...['set architecture i386:x86-64', 'p/x $rip', 'stepi', 'p/x $rip', 'x/2xb 0x7dfe'],
         ...['delete', 'set var *(char*)0x600 = 65', 'p/c *(char*)0x600', 'info threads', 'monitor when', 'detach'],
       ])
     }, '--paused')
-    expect(said).toMatch(/\$1 = 0xf000[\s\S]*Breakpoint 1, [\s\S]*\$2 = 0x7c00[\s\S]*\$3 = 0x7c02/)
+    expect(said).toMatch(
+      /0xfffffff0:\tljmp +\$0xf000,\$0xe05b\n\$1 = 0xf000[\s\S]*Breakpoint 1, [\s\S]*\$2 = 0x7c00[\s\S]*\$3 = 0x7c02/,
+    )
     expect(said).toMatch(/0x55\s+0xaa[\s\S]*65 'A'[\s\S]*CPU#0 \[running\][\s\S]*\d s, \d+ instructions/)
     expect(ended).toMatchObject({ code: 0 })
   },
@@ -57,14 +60,20 @@ test.skipIf(!haveGdb || !haveCompiler || noFirmware !== undefined)(
       onOutput: (text) => {
         const port = /target remote 127\.0\.0\.1:(\d+)/.exec(text)?.[1]
         if (port === undefined) return
-        used ??= gdb(Number(port), [
-          ...[`file ${kernel}`, 'hbreak kmain', 'continue', 'continue', 'echo [crash]\\n', 'backtrace 1'],
-          ...['watch table.limit', 'reverse-continue', 'echo [found]\\n', 'p table.limit', 'p ticks', 'backtrace 3'],
-          ...['stepi', 'p table.limit', 'reverse-stepi', 'p table.limit', 'delete', 'break on_timer'],
-          ...['reverse-continue', 'echo [tick]\\n', 'p ticks', 'reverse-continue', 'p ticks', 'reverse-finish'],
-          ...['delete', 'watch table.limit', 'reverse-continue', 'echo [begin]\\n', 'p ticks'],
-          ...['delete', 'continue', 'echo [again]\\n', 'p table.limit', 'monitor info history', 'detach'],
-        ]).then((text) => {
+        used ??= gdb(
+          Number(port),
+          [
+            ...['hbreak kmain', 'continue', 'continue', 'echo [crash]\\n', 'backtrace 1'],
+            ...['watch table.limit', 'reverse-continue', 'echo [found]\\n', 'p table.limit', 'p ticks', 'backtrace 3'],
+            ...['stepi', 'p table.limit', 'reverse-stepi', 'p table.limit', 'delete', 'break on_timer'],
+            ...['reverse-continue', 'echo [tick]\\n', 'p ticks', 'reverse-continue', 'p ticks', 'reverse-finish'],
+            ...['delete', 'watch table.limit', 'reverse-continue', 'echo [begin]\\n', 'p ticks'],
+            ...['delete', 'monitor break interrupt 32', 'reverse-stepi', 'continue', 'echo [interrupt]\\n', 'x/i $pc'],
+            ...['continue', 'p ticks', 'reverse-continue', 'p ticks', 'x/i $pc', 'monitor delete 1'],
+            ...['delete', 'continue', 'echo [again]\\n', 'p table.limit', 'monitor info history', 'detach'],
+          ],
+          `file ${kernel}`,
+        ).then((text) => {
           said = text
         })
       },
@@ -75,7 +84,9 @@ test.skipIf(!haveGdb || !haveCompiler || noFirmware !== undefined)(
     expect(said).toMatch(/\[found\]\n\$1 = 1000\n\$2 = 7\n#0 .*remember [\s\S]*\$3 = 3\n[\s\S]*\$4 = 1000/)
     expect(said).toMatch(/\[tick\]\n\$5 = 6\n[\s\S]*\$6 = 5\n/)
     expect(said).toMatch(/reverse-execution history[\s\S]*\[begin\]\n\$7 = 0\n/)
-    expect(said).toMatch(/\[again\]\n\$8 = 3\n/)
+    expect(said).toMatch(/interrupt 32\n[\s\S]*SIGTRAP[\s\S]*\[interrupt\]\n=> 0x[\da-f]+ <timer_entry>:\tpusha/)
+    expect(said).toMatch(/\$8 = 1\n[\s\S]*\$9 = 0\n=> 0x[\da-f]+ <timer_entry>:\tpusha/)
+    expect(said).toMatch(/\[again\]\n\$10 = 3\n/)
     expect(ended.stderr).toContain('triple fault')
   },
   120_000,

@@ -3,7 +3,7 @@ import type { Breakpoint } from '../../../../machine/cpu/engine.js'
 import type { DebugTarget } from '../../../../machine/debug/debug-target.js'
 import { packet } from '../../../../machine/debug/gdb/packets.js'
 import { GdbSession } from '../../../../machine/debug/gdb/session.js'
-import { registersOf } from '../../../../machine/debug/gdb/target-description.js'
+import { descriptionFor, registersOf } from '../../../../machine/debug/gdb/target-description.js'
 import { Random } from '../../../random.js'
 import { BareCpu } from '../../cpu/driver.js'
 
@@ -59,15 +59,15 @@ test('says what it can, in pieces, and stops acknowledging when it is asked to',
   let xml = ''
   for (let piece = 'm'; piece.startsWith('m'); xml += piece.slice(1))
     piece = answerTo(`qXfer:features:read:target.xml:${xml.length.toString(16)},400`) ?? ''
-  expect(xml).toMatch(/^<\?xml.*<architecture>i386:x86-64<\/architecture>.*<\/target>$/)
-  expect(xml.match(/<reg /g)).toHaveLength(registersOf(true).length)
+  expect(xml).toMatch(/^<\?xml.*<target version="1.0"><feature .*<\/target>$/)
+  expect(xml.match(/<reg /g)).toHaveLength(registersOf('both').length)
   expect(ask('QStartNoAckMode')).toBe(`+${Buffer.from(packet('OK')).toString()}`)
   expect(ask('qC')).toBe(Buffer.from(packet('QC1')).toString())
 })
 
 describe('registers', () => {
   test('stand in the order of the description, and keep their length in every mode', () => {
-    const all = registersOf(true)
+    const all = registersOf('both')
     const digits = all.reduce((sum, { bits }) => sum + bits / 4, 0)
     expect(answerTo('g')).toHaveLength(digits)
     const state = CPU.state
@@ -81,6 +81,19 @@ describe('registers', () => {
         .slice(0, 18)
         .join(' '),
     ).toBe('rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip eflags')
+  })
+
+  test('are those of every architecture that gdb may be set to before the CPU is in long mode', () => {
+    const names = (description: Parameters<typeof registersOf>[0]) => registersOf(description).map(({ name }) => name)
+    expect(names('both')).toEqual(expect.arrayContaining(names('i386')))
+    expect(names('both')).toEqual(expect.arrayContaining(names('i386:x86-64')))
+    // Types whose width gdb's architecture decides would change the packets' length.
+    expect(registersOf('both').filter(({ type }) => type.endsWith('_ptr'))).toEqual([])
+    for (const { bits, type } of registersOf('both'))
+      expect(/^int\d+$/.test(type) ? type : `int${bits}`).toBe(`int${bits}`)
+    expect(descriptionFor(true, { cr0: 1n, efer: 0x500n })).toBe('i386:x86-64')
+    expect(descriptionFor(true, { cr0: 1n, efer: 0n })).toBe('both')
+    expect(descriptionFor(false, { cr0: 1n, efer: 0n })).toBe('i386')
   })
 
   test('are written one by one and all together', () => {

@@ -11,6 +11,7 @@ import { asksOutside } from '../memory/kept-memory'
 import { setGpr } from '../execute/operand'
 import { instructionCount, nextIp, stall } from '../execute/progress'
 import { setSegmentBounds } from './segment'
+import { tell, TOLD_MSR } from './told'
 import {
   CPL, CR0, CR0_PG, CR4, CR4_PCE, CR4_TSD, EFER, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EX_GP, FS, GS,
   MSR_AREA, RAX, RCX, RDX, RIP, SEG_BASE, STALLED, TSC_OFFSET, TSC_SKIPPED,
@@ -330,6 +331,7 @@ export function rdmsr(op: usize): void {
   const value = readMsr(load<u32>(RCX))
   setGpr<u32>(RAX, <u32>value)
   setGpr<u32>(RDX, <u32>(value >> 32))
+  tell(TOLD_MSR, load<u32>(RCX), 0)
 }
 
 /** 0F 30. */
@@ -337,6 +339,7 @@ export function wrmsr(op: usize): void {
   ring0()
   writeMsr(load<u32>(RCX), (<u64>load<u32>(RDX) << 32) | load<u32>(RAX))
   store<u64>(RIP, nextIp(op))
+  tell(TOLD_MSR, load<u32>(RCX), 1)
 }
 
 /** 0F 31. */

@@ -10,6 +10,9 @@ export const TOLD_CR3: u32 = 4
 /** INVLPG and the like of a page. */
 export const TOLD_PAGE: u32 = 8
 
+/** RDMSR or WRMSR (1) was executed: which MSR. */
+export const TOLD_MSR: u32 = 16
+
 let wanted: u32 = 0
 
 /** Host side: TOLD_ bits. */
