@@ -8,6 +8,8 @@ const DIRECTORY = 0x20000
 const TABLE = 0x21000
 /** No memory. */
 const DEVICE = 0x800000
+/** After so many entries a block is compiled. */
+const COMPILED = 5
 
 interface Setting {
   code: readonly number[]
@@ -17,19 +19,22 @@ interface Setting {
   /** Code 1 MiB above PROGRAM, and at PROGRAM. */
   above?: readonly number[]
   below?: readonly number[]
+  /** What else lies in memory, by its address. */
+  also?: { [address: number]: readonly number[] }
 }
 
 /** Runs 32-bit code up to HLT in slices of so many instructions: EAX, and what was read from the device. */
-function run({ code, at = PROGRAM, paging = false, gpr = {}, above, below }: Setting, slice: number) {
+function run({ code, at = PROGRAM, paging = false, gpr = {}, above, below, also = {} }: Setting, slice: number) {
   const reads: number[] = []
-  const cpu = new BareCpu(undefined, {
+  const board = {
     // Port 92h alone is there: address line 20.
-    portWrite: (_port, value) => cpu.engine.setA20((value & 2) !== 0),
-    mmioRead: (address, size) => {
+    portWrite: (_port: number, value: number) => cpu.engine.setA20((value & 2) !== 0),
+    mmioRead: (address: number, size: number) => {
       reads.push(address)
       return [...code.slice(address - DEVICE, address - DEVICE + size)].reduceRight((sum, byte) => sum * 256 + byte, 0)
     },
-  })
+  }
+  const cpu: BareCpu = new BareCpu(undefined, board, undefined, COMPILED)
   if (at === PROGRAM) cpu.ram.set(code, PROGRAM)
   if (above) cpu.ram.set(above, 0x100000 + PROGRAM)
   if (below) cpu.ram.set(below, PROGRAM)
@@ -38,6 +43,7 @@ function run({ code, at = PROGRAM, paging = false, gpr = {}, above, below }: Set
   for (let page = 0; page < 1024; page++) ram.setUint32(TABLE + page * 4, (page << 12) | 7, true)
   // A directory's entry whose table lies where no memory is.
   ram.setUint32(DIRECTORY + 4, DEVICE | 7, true)
+  for (const [address, bytes] of Object.entries(also)) cpu.ram.set(bytes, Number(address))
   const flat = { selector: 0x10, base: 0n, limit: 0xffffffff, access: 0xc093 }
   const { engine } = cpu
   engine.setState({
@@ -95,6 +101,88 @@ test('the instruction behind a port write that closes the A20 gate is fetched th
   const closed = [...code.slice(0, 4), 0x40, 0xf4]
   for (const slice of [1, 2, 3, 7, 1000])
     expect(run({ code, at: 0x100000 + PROGRAM, above: code, below: closed }, slice).eax).toBe(1)
+})
+
+describe('an instruction that reaches into the next page', () => {
+  const NEXT = PROGRAM + 0x1000
+  const OTHER = PROGRAM + 0x2000
+  const NEXT_PTE = TABLE + (NEXT >> 12) * 4
+  const low = (value: number) => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24]
+  /** mov eax, ??????01h: its upper bytes, and a RET, lie in the next page. */
+  const crossing = { [NEXT - 2]: [0xb8, 1], [NEXT]: [0, 0, 0, 0xc3], [OTHER]: [2, 0, 0, 0xc3] }
+  const TIMES = 100
+
+  /** EDX is the sum of what the instruction left in EAX, which `between` follows each time. */
+  const repeated = (between: readonly number[], also: Setting['also'] = crossing): Setting => {
+    const call = [0xe8, ...low(NEXT - 2 - (PROGRAM + 12))]
+    const head = [0x31, 0xd2, 0xb9, ...low(TIMES), ...call, 0x01, 0xc2, ...between, 0x49]
+    // jnz to the call; mov eax, edx; hlt
+    const code = [...head, 0x0f, 0x85, ...low(7 - (head.length + 6)), 0x89, 0xd0, 0xf4]
+    return { code, paging: true, gpr: { 4: 0x8000 }, also }
+  }
+  const sum = (upper: (i: number) => number) =>
+    Array.from({ length: TIMES }, (_, i) => 1 + 256 * upper(i)).reduce((all, one) => (all + one) >>> 0, 0)
+  const invlpg = [0x0f, 0x01, 0x3d, ...low(NEXT)]
+
+  test('is decoded anew where its bytes there are written', () => {
+    const setting = repeated([0xfe, 0x05, ...low(NEXT)])
+    const whole = run(setting, 1e6)
+    expect(whole.eax >>> 0).toBe(sum((i) => i & 0xff))
+    for (const slice of SLICES) expect(run(setting, slice)).toEqual(whole)
+  })
+
+  test('is that of the page that is there now', () => {
+    // xor byte [pte + 1], 30h: from NEXT to OTHER, and back.
+    const setting = repeated([0x80, 0x35, ...low(NEXT_PTE + 1), 0x30, ...invlpg])
+    const whole = run(setting, 1e6)
+    expect(whole.eax >>> 0).toBe(sum((i) => (i & 1 ? 2 : 0)))
+    for (const slice of SLICES) expect(run(setting, slice)).toEqual(whole)
+  })
+
+  test('is what it was as long as the old translation is kept', () => {
+    const setting = repeated([0x80, 0x35, ...low(NEXT_PTE + 1), 0x30])
+    const whole = run(setting, 1e6)
+    expect(whole.eax >>> 0).toBe(sum(() => 0))
+    for (const slice of SLICES) expect(run(setting, slice)).toEqual(whole)
+  })
+
+  test('sets the accessed bit of the page behind once for each translation', () => {
+    // and byte [pte], ~20h; mov ebx, [pte]; and ebx, 20h; add edx, ebx
+    const looks = [...[0x80, 0x25, ...low(NEXT_PTE), 0xdf, 0x8b, 0x1d, ...low(NEXT_PTE), 0x83, 0xe3, 0x20, 0x01, 0xda]]
+    const kept = repeated([...looks])
+    expect(run(kept, 1e6).eax >>> 0).toBe(sum(() => 0))
+    // The look comes behind the walk where the translation was dropped before the instruction.
+    const dropped = repeated([
+      0x8b,
+      0x1d,
+      ...low(NEXT_PTE),
+      0x83,
+      0xe3,
+      0x20,
+      0x01,
+      0xda,
+      0x80,
+      0x25,
+      ...low(NEXT_PTE),
+      0xdf,
+      ...invlpg,
+    ])
+    const whole = run(dropped, 1e6)
+    expect(whole.eax >>> 0).toBe((sum(() => 0) + 0x20 * TIMES) >>> 0)
+    for (const slice of SLICES) expect(run(dropped, slice)).toEqual(whole)
+  })
+
+  test('faults where that page is gone', () => {
+    // The tenth time there is no page: without an IDT that is the end.
+    const setting = repeated([0x81, 0xf9, ...low(TIMES - 9), 0x75, 14, 0x80, 0x25, ...low(NEXT_PTE), 0xfe, ...invlpg])
+    for (const slice of [...SLICES, 1e6]) expect(() => run(setting, slice)).toThrow(/shutdown|triple/)
+  })
+
+  test('may have all its bytes in one physical page, which is shown twice', () => {
+    // Its upper bytes are the program's first; behind them stand inc ebx; hlt.
+    const also = { ...crossing, [PROGRAM]: [0x31, 0xd2, 0xb9, 0x43, 0xf4], [NEXT_PTE]: low(PROGRAM | 7) }
+    expect(run({ code: [], at: NEXT - 2, paging: true, also }, 1000).eax).toBe(0xb9d23101)
+  })
 })
 
 describe('INVLPG', () => {

@@ -3,14 +3,14 @@
  * bytes they were made from are written (`code-map.ts`).
  */
 import {
-  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_HEAT, BLOCK_LINEAR,
-  BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS, BLOCK_ROOM, BLOCK_WATCHED, CODE_MAP_BYTES, NEVER_HOT, codeMap, forgetLeft,
-  hashSlot, markCode, takeLeft,
+  BLOCK_BYTES, BLOCK_COUNT, BLOCK_DROPPED, BLOCK_HASH_NEXT, BLOCK_HEADER, BLOCK_HEADS, BLOCK_HEAT, BLOCK_LED, BLOCK_LINEAR,
+  BLOCK_MODE, BLOCK_PAGE_NEXT, BLOCK_PHYS, BLOCK_ROOM, BLOCK_SOUGHT, BLOCK_TAIL, CODE_MAP_BYTES, NEVER_HOT, SOUGHT_CROSSES,
+  SOUGHT_WATCHED, codeMap, forgetLeft, hashSlot, markCode, takeLeft,
 } from './code-map'
 import { forgetSeen, settle } from './coverage'
 import { faulted } from '../system/aftermath'
 import { checkInstructionBreakpoint, isWatched } from '../system/debug'
-import { MAX_OPS, decodeBlock } from './decode'
+import { MAX_OPS, crossed, decodeBlock, secondPhys } from './decode'
 import { refuse } from '../system/fault'
 import { REFUSED_CANONICAL, REFUSED_LIMIT } from '../system/fault-log'
 import { fetchAddress } from './fetch'
@@ -59,6 +59,21 @@ export let poolGeneration: u32 = 0
   return load<u32>(block, BLOCK_MODE) == load<u32>(MODE) && fits(block, ip) ? block : 0
 }
 
+/** Linear address of the page behind that of `linear`. */
+@inline function nextPage(linear: u64): u64 {
+  const next = (linear | 0xfff) + 1
+  return load<u32>(MODE) & MODE_CODE64 ? next : next & 0xffffffff
+}
+
+/** Whether the page into which the instruction of `block` reaches is where it was; the fetch from it may have `faulted`. */
+function goesOn(block: usize, linear: u64): bool {
+  const sought = load<u32>(block, BLOCK_SOUGHT)
+  if (!(sought & SOUGHT_CROSSES)) return true
+  const next = nextPage(linear)
+  if (load<u32>(MODE) & MODE_CODE64 && nonCanonical(next)) return false
+  return fetchAddress(next) == <u64>(sought & ~0xfff) && !faulted
+}
+
 /** Raises #GP where no instruction can begin: the end of CS comes before what its pages say. */
 function checkFetch(ip: u64): void {
   const mode = load<u32>(MODE)
@@ -91,22 +106,27 @@ export function findBlock(): usize {
   // Mostly the page is where it was before translations were forgotten.
   if (load<u64>(slot) == linear) block = load<u32>(slot, 8)
   if (!block || !isBlock(block, phys, mode, ip)) block = load<u32>(hashSlot(phys))
-  while (block && !isBlock(block, phys, mode, ip)) block = load<u32>(block, BLOCK_HASH_NEXT)
+  while (block && !(isBlock(block, phys, mode, ip) && goesOn(block, linear))) {
+    if (faulted) return noBlock()
+    block = load<u32>(block, BLOCK_HASH_NEXT)
+  }
   if (!block) {
     settle()
-    if (pool + LARGEST + CODE_MAP_BYTES > codeMaps) dropEverything()
+    if (pool + LARGEST + BLOCK_HEADER + 2 * CODE_MAP_BYTES > codeMaps) dropEverything()
     block = pool
     const cached = decodeBlock(block, linear, phys)
     if (faulted) return noBlock()
-    // An instruction that crosses a page, and code whose bytes change untold, is decoded afresh each time.
+    // Code whose bytes change untold is decoded afresh each time.
     if (!cached) return block
     block = place(block, phys)
-    store<u32>(block, watched ? 1 : 0, BLOCK_WATCHED)
-    if (watched && !load<u32>(COVERAGE)) store<u32>(block, NEVER_HOT, BLOCK_HEAT)
+    const sought = (watched ? SOUGHT_WATCHED : 0) | (crossed ? <u32>secondPhys | SOUGHT_CROSSES : 0)
+    store<u32>(block, sought, BLOCK_SOUGHT)
+    if (sought && !load<u32>(COVERAGE)) store<u32>(block, NEVER_HOT, BLOCK_HEAT)
     enterBlock(block, phys)
+    if (crossed) enterTail(block, <u32>phys, <u32>secondPhys)
   } else if (load<u32>(COVERAGE) && !(mode & MODE_USER) && load<u64>(block, BLOCK_LINEAR) != linear) forgetSeen(block)
-  if (watched) return block
   store<u64>(block, linear, BLOCK_LINEAR)
+  if (watched || load<u32>(block, BLOCK_SOUGHT)) return block
   store<u64>(slot, linear)
   store<u32>(slot, <u32>block, 8)
   store<u32>(slot, tlbGeneration, 12)
@@ -133,6 +153,29 @@ function enterBlock(block: usize, phys: u64): void {
   const head = hashSlot(phys)
   store<u32>(block, load<u32>(head), BLOCK_HASH_NEXT)
   store<u32>(head, <u32>block)
+  enterInPage(block, phys)
+}
+
+/** What of `block`, which begins at `phys`, lies in the page `second` is told there: where it is written, the block goes. */
+function enterTail(block: usize, phys: u32, second: u32): void {
+  const bytes = (phys & 0xfff) + load<u32>(block, BLOCK_BYTES) - 0x1000
+  let tail = <usize>load<u32>(PAGE_BLOCKS + (<usize>(second >> 12) << 2))
+  while (tail) {
+    const known = load<u32>(tail, BLOCK_MODE) == BLOCK_TAIL && load<u32>(tail, BLOCK_LED) == phys
+    if (known && load<u32>(tail, BLOCK_BYTES) == bytes) return
+    tail = load<u32>(tail, BLOCK_PAGE_NEXT)
+  }
+  tail = pool
+  pool += BLOCK_HEADER
+  memory.fill(tail, 0, BLOCK_HEADER)
+  store<u64>(tail, second, BLOCK_PHYS)
+  store<u32>(tail, BLOCK_TAIL, BLOCK_MODE)
+  store<u32>(tail, bytes, BLOCK_BYTES)
+  store<u32>(tail, phys, BLOCK_LED)
+  enterInPage(tail, second)
+}
+
+function enterInPage(block: usize, phys: u64): void {
   const page = <usize>(<u32>phys >> 12)
   store<u32>(block, load<u32>(PAGE_BLOCKS + (page << 2)), BLOCK_PAGE_NEXT)
   store<u32>(PAGE_BLOCKS + (page << 2), <u32>block)
@@ -144,7 +187,7 @@ function enterBlock(block: usize, phys: u64): void {
     store<u32>(PAGE_CODE_MAP + (page << 2), <u32>map)
   }
   const start = <u32>phys & 0xfff
-  markCode(map, start, start + load<u32>(block, BLOCK_BYTES))
+  markCode(map, start, min<u32>(start + load<u32>(block, BLOCK_BYTES), 0x1000))
   const entry = physMap(phys)
   if (!(entry & PAGE_CODE)) {
     store<u32>(PHYS_MAP + (page << 2), entry | PAGE_CODE)

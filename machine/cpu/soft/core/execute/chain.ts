@@ -4,7 +4,7 @@
  */
 import { cachedBlock, codeLinear, findBlock, poolGeneration } from './blocks'
 import {
-  BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_LED, BLOCK_MODE, BLOCK_WATCHED,
+  BLOCK_COUNT, BLOCK_DROPPED, BLOCK_FETCHED, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_LED, BLOCK_MODE, BLOCK_SOUGHT,
 } from './code-map'
 import { askForCompilation, hasRegion, runRegion } from './compiled'
 import { cutEntry, entered, noteEntry } from './coverage'
@@ -204,6 +204,6 @@ export function checkTarget(target: u64): void {
   endOps()
   if (endsFirst()) return 0
   const block = findBlock()
-  if (kept && generation == poolGeneration && load<u32>(block, BLOCK_MODE) == mode && !load<u32>(block, BLOCK_WATCHED)) store<u32>(op + slot, <u32>block)
+  if (kept && generation == poolGeneration && load<u32>(block, BLOCK_MODE) == mode && !load<u32>(block, BLOCK_SOUGHT)) store<u32>(op + slot, <u32>block)
   return enter(block, target)
 }

@@ -20,8 +20,15 @@ export const NEVER_HOT: u32 = 0x7fffffff
 export const BLOCK_JIT: usize = 32
 export const BLOCK_ENTRY: usize = 36
 export const BLOCK_HEADER: usize = 2 * OP_SIZE
-/** u32: 1 where its first instruction may have a breakpoint: it is found by findBlock() alone, which looks. */
-export const BLOCK_WATCHED: usize = 40
+/**
+ * u32: SOUGHT_* bits where it is found by findBlock() alone, which looks at more than where it begins. Bits 31:12 are the
+ * physical page that its instruction reaches into.
+ */
+export const BLOCK_SOUGHT: usize = 40
+/** Its first instruction may have a breakpoint. */
+export const SOUGHT_WATCHED: u32 = 1
+/** It is one instruction that crosses into another page. */
+export const SOUGHT_CROSSES: u32 = 2
 /** u32: ops that there is room for. */
 export const BLOCK_ROOM: usize = 44
 /** u64: linear address where it was found last; u32: the block that its indirect branch led to last, or 0. Hints for the JIT alone. */
@@ -31,6 +38,8 @@ export const BLOCK_LED: usize = 56
 export const BLOCK_SEEN: usize = 60
 
 export const BLOCK_DROPPED: u32 = 0xffffffff
+/** No block, but the bytes of one that lie in this page: BLOCK_LED is the physical address of that one. */
+export const BLOCK_TAIL: u32 = 0xfffffffd
 /** In its place, from the first: what was fetched is not memory. A device may answer otherwise each time, and counts. */
 export const BLOCK_FETCHED: u32 = 0xfffffffe
 export const BLOCK_HEADS: u32 = 0x10000
@@ -127,13 +136,16 @@ export function dropCode(phys: u32, size: u32): void {
     const start = load<u32>(block, BLOCK_PHYS)
     const bytes = load<u32>(block, BLOCK_BYTES)
     if (phys < start + bytes && phys + size > start) {
-      store<u32>(block, BLOCK_DROPPED, BLOCK_MODE)
-      forgetRegion(block, page)
-      unhash(block)
       store<u32>(previous, <u32>next)
-      store<u32>(leftSlot(start), <u32>block)
+      if (load<u32>(block, BLOCK_MODE) == BLOCK_TAIL) dropCode(load<u32>(block, BLOCK_LED), 1)
+      else {
+        forgetRegion(block, page)
+        unhash(block)
+        store<u32>(leftSlot(start), <u32>block)
+      }
+      store<u32>(block, BLOCK_DROPPED, BLOCK_MODE)
       from = min<u32>(from, start & 0xfff)
-      to = max<u32>(to, (start & 0xfff) + bytes)
+      to = max<u32>(to, min<u32>((start & 0xfff) + bytes, 0x1000))
     } else previous = block + BLOCK_PAGE_NEXT
     block = next
   }

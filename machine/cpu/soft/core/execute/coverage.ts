@@ -4,7 +4,7 @@
  * executed whole keep a heat of 0, which leads their entries here, and are not compiled; all others run as ever.
  */
 import {
-  BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, BLOCK_SEEN, BLOCK_WATCHED, NEVER_HOT,
+  BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, BLOCK_SEEN, BLOCK_SOUGHT, NEVER_HOT,
 } from './code-map'
 import { executed } from '../host'
 import { OP_NEXT, OP_SIZE } from './op'
@@ -46,7 +46,7 @@ function commit(ops: u32): void {
   executed(enteredAt, <u32>load<u16>(block + BLOCK_HEADER + <usize>(ops - 1) * OP_SIZE, OP_NEXT))
   if (ops < load<u32>(block, BLOCK_COUNT)) return
   const threshold = load<u32>(JIT_THRESHOLD)
-  store<u32>(block, threshold && !load<u32>(block, BLOCK_WATCHED) ? threshold : NEVER_HOT, BLOCK_HEAT)
+  store<u32>(block, threshold && !load<u32>(block, BLOCK_SOUGHT) ? threshold : NEVER_HOT, BLOCK_HEAT)
 }
 
 /** Where the block is found at another address than before: there, nothing of it has been executed. */

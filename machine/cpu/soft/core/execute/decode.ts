@@ -93,8 +93,9 @@ let inFirstPage: u32 = 0
 let firstOfBlock: bool = false
 /** The instruction needs bytes of the next page but is not first in its block: decoding stops in front of it. */
 let stopped: bool = false
-let secondPhys: u64 = 0
-let crossed: bool = false
+/** The block that was decoded last is one instruction that reaches into the page at `secondPhys`. */
+export let crossed: bool = false
+export let secondPhys: u64 = 0
 
 function nextByte(): u32 {
   if (stopped) return 0
@@ -195,8 +196,9 @@ export function decodeBlock(block: usize, linear: u64, phys: u64): bool {
   store<u64>(block, 0, BLOCK_JIT)
   store<u32>(block, 0, BLOCK_LED)
   store<u32>(block, 0, BLOCK_SEEN)
-  const keep = keepable && !crossed
-  const memory = entry != 0 && (!crossed || physMap(secondPhys) != 0)
+  const second = crossed ? physMap(secondPhys) : entry
+  const memory = entry != 0 && second != 0
+  const keep = keepable && second != 0 && !(second & PAGE_SHARED) && !(crossed && secondPhys == physPage)
   store<u32>(block, keep ? mode : memory ? BLOCK_DROPPED : BLOCK_FETCHED, BLOCK_MODE)
   return keep
 }
