@@ -92,9 +92,20 @@ export interface MachineControl {
   watchdog(name: string, action: 'reset' | 'poweroff' | 'pause'): void
 }
 
-/** Keeps the options' types: `export const isaDebugExit = deviceType({ … })`. */
-export function deviceType<S extends z.ZodObject>(type: DeviceType<S>): DeviceType {
-  return type as unknown as DeviceType
+/**
+ * A type's row: `export const isaDebugExit = deviceType({ … })`. Its options are made when somebody asks: all types'
+ * together take longer than the rest of a machine's start.
+ */
+export function deviceType<S extends z.ZodObject>(
+  type: Omit<DeviceType<S>, 'options'> & { options: () => S },
+): DeviceType {
+  let options: S | undefined
+  return Object.defineProperty({ ...type } as object, 'options', {
+    get() {
+      options ??= type.options()
+      return options
+    },
+  }) as DeviceType
 }
 
 const asNumber = (value: unknown) =>

@@ -103,12 +103,13 @@ export const cirrusVga = deviceType({
   title: 'Cirrus Logic CL-GD5446',
   category: 'Display',
   bus: 'pci',
-  options: z.strictObject({
-    vgamem_mb: integerOption(2, 4)
-      .refine((size) => size !== 3, 'it has 2 or 4')
-      .default(4)
-      .describe('video memory, MiB, 2 or 4'),
-  }),
+  options: () =>
+    z.strictObject({
+      vgamem_mb: integerOption(2, 4)
+        .refine((size) => size !== 3, 'it has 2 or 4')
+        .default(4)
+        .describe('video memory, MiB, 2 or 4'),
+    }),
   rom: ROM,
   memory: ({ vgamem_mb }) => vgamem_mb << 20,
   create(slot: Slot, { vgamem_mb }) {

@@ -12,9 +12,10 @@ export const vga = deviceType({
   title: 'VGA with the Bochs VBE extensions',
   category: 'Display',
   bus: 'pci',
-  options: z.strictObject({
-    vgamem_mb: integerOption(1, 16).default(16).describe('video memory, MiB, a power of two'),
-  }),
+  options: () =>
+    z.strictObject({
+      vgamem_mb: integerOption(1, 16).default(16).describe('video memory, MiB, a power of two'),
+    }),
   memory: ({ vgamem_mb }) => vgamem_mb << 20,
   create(slot: Slot, { vgamem_mb }) {
     const vram = slot.allocate('VGA memory', vgamem_mb << 20)

@@ -25,13 +25,13 @@ export function networkCardType<S extends z.ZodRawShape>(description: {
   /** iPXE's for it. */
   rom: string
   /** Beside those of every card. */
-  options?: S
+  options?: () => S
   create(slot: Slot, given: CardParts, options: z.output<z.ZodObject<S>>): { card: Device; pci: PciFunction }
 }): DeviceType {
   const { type, title, rom, options } = description
-  const schema: z.ZodObject = z.strictObject({ mac: macOption(), romfile: romFileOption(), ...options })
   return deviceType({
-    ...{ type, title, category: 'Network', bus: 'pci', options: schema, rom },
+    ...{ type, title, category: 'Network', bus: 'pci', rom },
+    options: (): z.ZodObject => z.strictObject({ mac: macOption(), romfile: romFileOption(), ...options?.() }),
     memory: () => CARD_ROM_SIZE,
     create(slot, chosen) {
       const given = {

@@ -44,7 +44,7 @@ export const isaDebugcon = deviceType({
   title: 'a port that prints what is written to it',
   category: 'Serial',
   bus: 'isa',
-  options: z.strictObject({ iobase: portOption().default(0xe9).describe('the port') }),
+  options: () => z.strictObject({ iobase: portOption().default(0xe9).describe('the port') }),
   create(slot, { iobase }) {
     const backend = slot.backend<CharBackend>('char')
     return new DebugConsole({ base: iobase, output: (byte) => backend?.send(byte) })

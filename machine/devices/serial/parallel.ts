@@ -146,10 +146,11 @@ export const isaParallel = deviceType({
   title: 'parallel port with a printer that is always ready',
   category: 'Serial',
   bus: 'isa',
-  options: z.strictObject({
-    iobase: portOption().default(0x378).describe('first port'),
-    irq: integerOption(0, 15).default(7).describe('ISA interrupt'),
-  }),
+  options: () =>
+    z.strictObject({
+      iobase: portOption().default(0x378).describe('first port'),
+      irq: integerOption(0, 15).default(7).describe('ISA interrupt'),
+    }),
   legacyPorts: [{ name: 'LPT1', base: 0x378, count: 8 }],
   create(slot, { iobase, irq }) {
     const backend = slot.backend<CharBackend>('char')

@@ -439,11 +439,12 @@ export const isaSerial = deviceType({
   title: 'serial port, a 16550A',
   category: 'Serial',
   bus: 'isa',
-  options: z.strictObject({
-    index: integerOption(0, 3).default(0).describe('0 to 3 for COM1 to COM4: gives port and interrupt'),
-    iobase: portOption().optional().describe('first port, in place of that of the index'),
-    irq: integerOption(0, 15).optional().describe('ISA interrupt, in place of that of the index'),
-  }),
+  options: () =>
+    z.strictObject({
+      index: integerOption(0, 3).default(0).describe('0 to 3 for COM1 to COM4: gives port and interrupt'),
+      iobase: portOption().optional().describe('first port, in place of that of the index'),
+      irq: integerOption(0, 15).optional().describe('ISA interrupt, in place of that of the index'),
+    }),
   legacyPorts: PORTS.map((base, i) => ({ name: `COM${i + 1}`, base, count: 8 })),
   create(slot, { index, iobase = PORTS[index], irq = IRQS[index] }) {
     const backend = slot.backend<CharBackend>('char')

@@ -135,6 +135,6 @@ export const ahci = deviceType({
   title: 'AHCI controller with six ports, Intel ICH9',
   category: 'Storage',
   bus: 'pci',
-  options: z.strictObject({}),
+  options: () => z.strictObject({}),
   create: (slot) => new Ahci(slot, slot.bus<SataBus>('sata')),
 })

@@ -640,14 +640,15 @@ export const ideHd = deviceType({
   title: 'IDE disk',
   category: 'Storage',
   bus: 'ide',
-  options: z.strictObject({
-    unit: integerOption(0, 5).describe(
-      '0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave; on a sata bus the port, 0 to 5',
-    ),
-    bus: z.enum(['ide', 'sata']).default('ide').describe('ide, or sata for a port of ahci'),
-    drive: z.string().max(64).describe('the disk in it: disk0 is the first one'),
-    serial: z.string().max(20).optional().describe('serial number'),
-  }),
+  options: () =>
+    z.strictObject({
+      unit: integerOption(0, 5).describe(
+        '0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave; on a sata bus the port, 0 to 5',
+      ),
+      bus: z.enum(['ide', 'sata']).default('ide').describe('ide, or sata for a port of ahci'),
+      drive: z.string().max(64).describe('the disk in it: disk0 is the first one'),
+      serial: z.string().max(20).optional().describe('serial number'),
+    }),
   create(slot, { unit, bus, drive, serial }) {
     const medium = diskNamed(slot, drive)
     slot.bus<IdeBus>(bus).attach(unit, new AtaDisk({ medium, serial: serial ?? serialOf(drive) }))

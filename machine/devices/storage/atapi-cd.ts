@@ -693,9 +693,10 @@ export const ideCd = deviceType({
   title: 'IDE CD-ROM drive',
   category: 'Storage',
   bus: 'ide',
-  options: z.strictObject({
-    unit: integerOption(0, 3).describe('0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave'),
-  }),
+  options: () =>
+    z.strictObject({
+      unit: integerOption(0, 3).describe('0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave'),
+    }),
   create(slot, { unit }) {
     slot.bus<IdeBus>('ide').attach(unit, new AtapiCd({ medium: slot.backend<BlockDevice>('block') }))
     return undefined

@@ -624,7 +624,7 @@ export const isaFdc = deviceType({
   title: 'floppy disk controller, an 82077AA',
   category: 'Storage',
   bus: 'isa',
-  options: z.strictObject({}),
+  options: () => z.strictObject({}),
   create: (slot) =>
     new Fdc82077({
       clock: slot.clock,

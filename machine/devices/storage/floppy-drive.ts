@@ -146,13 +146,14 @@ export const floppy = deviceType({
   title: 'floppy disk drive',
   category: 'Storage',
   bus: 'floppy',
-  options: z.strictObject({
-    unit: integerOption(0, 3).default(0).describe('0 for A: to 3'),
-    'drive-type': z
-      .enum(['360K', '1.2M', '720K', '1.44M', '2.88M'])
-      .optional()
-      .describe('default: one that takes the medium'),
-  }),
+  options: () =>
+    z.strictObject({
+      unit: integerOption(0, 3).default(0).describe('0 for A: to 3'),
+      'drive-type': z
+        .enum(['360K', '1.2M', '720K', '1.44M', '2.88M'])
+        .optional()
+        .describe('default: one that takes the medium'),
+    }),
   create(slot, { unit, 'drive-type': type }) {
     slot.bus<FloppyBus>('floppy').attach(unit, new FloppyDrive({ type, medium: slot.backend<BlockDevice>('block') }))
     return undefined

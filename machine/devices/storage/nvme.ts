@@ -604,9 +604,10 @@ export const nvme = deviceType({
   title: 'NVMe disk',
   category: 'Storage',
   bus: 'pci',
-  options: z.strictObject({
-    drive: z.string().max(64).describe('the disk in it: disk0 is the first one of --disk'),
-    serial: z.string().max(20).optional().describe('serial number'),
-  }),
+  options: () =>
+    z.strictObject({
+      drive: z.string().max(64).describe('the disk in it: disk0 is the first one of --disk'),
+      serial: z.string().max(20).optional().describe('serial number'),
+    }),
   create: (slot, { drive, serial }) => new Nvme(slot, diskNamed(slot, drive), serial ?? serialOf(drive)),
 })

@@ -412,12 +412,13 @@ export const scsiHd = deviceType({
   title: 'SCSI disk, on virtio-scsi-pci',
   category: 'Storage',
   bus: 'scsi',
-  options: z.strictObject({
-    drive: z.string().max(64).describe('the disk in it: disk0 is the first one'),
-    'scsi-id': integerOption(0, 255).optional().describe('its target, 0 to 255 (default: the next that is free)'),
-    lun: integerOption(0, 255).default(0).describe('its logical unit, 0 to 255'),
-    serial: z.string().max(20).optional().describe('serial number'),
-  }),
+  options: () =>
+    z.strictObject({
+      drive: z.string().max(64).describe('the disk in it: disk0 is the first one'),
+      'scsi-id': integerOption(0, 255).optional().describe('its target, 0 to 255 (default: the next that is free)'),
+      lun: integerOption(0, 255).default(0).describe('its logical unit, 0 to 255'),
+      serial: z.string().max(20).optional().describe('serial number'),
+    }),
   create(slot, { drive, 'scsi-id': id, lun, serial }) {
     const { units } = slot.bus<ScsiBus>('scsi')
     const isTaken = (n: number) => units.some(({ target, lun: other }) => target === n && other === lun)

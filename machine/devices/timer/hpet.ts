@@ -442,7 +442,7 @@ export const hpet = deviceType({
   title: 'high precision event timer',
   category: 'Misc',
   bus: 'system',
-  options: z.strictObject({}),
+  options: () => z.strictObject({}),
   create(slot) {
     const timers = slot.bus<LegacyTimers>('legacy-timers')
     timers.hpet = new Hpet({

@@ -418,10 +418,10 @@ class Writer {
 export const virtio9p = virtioPciType({
   ...{ type: 'virtio-9p-pci', title: 'folder of the host, for reading (9p)', category: 'Storage' },
   ...{ id: 9, transitionalId: 0x1009, classCode: 0x000200, queues: [128] },
-  options: {
+  options: () => ({
     path: z.string().min(1).max(4096).describe('the folder'),
     mount_tag: z.string().min(1).max(32).describe('by which the guest mounts it'),
-  },
+  }),
   create: (host, { path, mount_tag: tag }, slot) => {
     const folder = slot.backend<SharedFolder>('folder', path)
     if (!folder) throw new DeviceError(`the device ${slot.name}: the folder ${JSON.stringify(path)} is not shared here`)

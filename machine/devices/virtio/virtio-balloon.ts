@@ -79,9 +79,9 @@ export class VirtioBalloon implements VirtioDevice {
 export const virtioBalloon = virtioPciType({
   ...{ type: 'virtio-balloon-pci', title: 'virtio balloon: the guest gives memory back', category: 'Misc' },
   ...{ id: 5, transitionalId: 0x1002, classCode: 0x00ff00, queues: [128, 128] },
-  options: {
+  options: () => ({
     take: integerOption(0, 3072).default(0).describe('MiB that the guest is asked for'),
-  },
+  }),
   create: (host, { take }, slot) => {
     const control = slot.bus<MachineControl>('machine')
     return new VirtioBalloon(host, (take << 20) / PAGE, (address, length) => control.giveBack(address, length))

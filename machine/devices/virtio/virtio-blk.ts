@@ -199,9 +199,9 @@ export class VirtioBlk implements VirtioDevice {
 export const virtioBlk = virtioPciType({
   ...{ type: 'virtio-blk-pci', title: 'virtio disk', category: 'Storage' },
   ...{ id: 2, transitionalId: 0x1001, classCode: 0x010000, queues: [256] },
-  options: {
+  options: () => ({
     drive: z.string().max(64).describe('the disk in it: disk0 is the first one of --disk'),
     serial: z.string().max(ID_LENGTH).default('').describe('serial number'),
-  },
+  }),
   create: (host, { drive, serial }, slot) => new VirtioBlk(host, diskNamed(slot, drive), serial),
 })

@@ -426,7 +426,7 @@ function insertChecksum(frame: Uint8Array, start: number, offset: number): void 
 export const virtioNet = virtioPciType({
   ...{ type: 'virtio-net-pci', title: 'virtio network card', category: 'Network' },
   ...{ id: 1, transitionalId: 0x1000, classCode: 0x020000, queues: [256, 256, 64] },
-  options: { mac: macOption() },
+  options: () => ({ mac: macOption() }),
   rom: 'efi-virtio.rom',
   create: (host, { mac }, slot) => new VirtioNet(host, slot.backend<NetworkPort>('net'), macBytes(mac)),
 })

@@ -573,24 +573,25 @@ export function virtioPciType<S extends z.ZodRawShape>(
   description: Identity & {
     title: string
     category: DeviceCategory
-    options: S
+    options: () => S
     create: (host: VirtioHost, options: z.output<z.ZodObject<S>>, slot: Slot) => VirtioDevice
     /** iPXE's for it. */
     rom?: string
   },
 ): DeviceType {
   const { type, title, category, options, rom } = description
-  const schema: z.ZodObject = z
-    .strictObject({
-      ...options,
-      ...(rom !== undefined && { romfile: romFileOption() }),
-      'disable-legacy': flagOption().default(false).describe('without the interface of virtio 0.9'),
-      'disable-modern': flagOption().default(false).describe('without the interface of virtio 1'),
-    })
-    .refine((chosen: { [option: string]: unknown }) => !(chosen['disable-legacy'] && chosen['disable-modern']), {
-      path: ['disable-modern'],
-      message: 'the device would have no interface at all',
-    })
+  const schema = (): z.ZodObject =>
+    z
+      .strictObject({
+        ...options(),
+        ...(rom !== undefined && { romfile: romFileOption() }),
+        'disable-legacy': flagOption().default(false).describe('without the interface of virtio 0.9'),
+        'disable-modern': flagOption().default(false).describe('without the interface of virtio 1'),
+      })
+      .refine((chosen: { [option: string]: unknown }) => !(chosen['disable-legacy'] && chosen['disable-modern']), {
+        path: ['disable-modern'],
+        message: 'the device would have no interface at all',
+      })
   return deviceType({
     ...{ type, title, category, bus: 'pci', options: schema, rom },
     memory: () => (rom === undefined ? 0 : CARD_ROM_SIZE),

@@ -58,6 +58,6 @@ export class VirtioRng implements VirtioDevice {
 export const virtioRng = virtioPciType({
   ...{ type: 'virtio-rng-pci', title: 'virtio source of random numbers, seeded', category: 'Misc' },
   ...{ id: 4, transitionalId: 0x1005, classCode: 0x00ff00, queues: [8] },
-  options: { seed: integerOption(0, 0xffff_ffff).default(1).describe('where its numbers begin') },
+  options: () => ({ seed: integerOption(0, 0xffff_ffff).default(1).describe('where its numbers begin') }),
   create: (host, { seed }) => new VirtioRng(host, seed),
 })

@@ -221,7 +221,7 @@ function placeOf(bytes: Uint8Array): Place | undefined {
 export const virtioScsi = virtioPciType({
   ...{ type: 'virtio-scsi-pci', title: 'virtio SCSI host adapter, for scsi-hd', category: 'Storage' },
   ...{ id: 8, transitionalId: 0x1004, classCode: 0x010000, queues: [256, 256, 256] },
-  options: {},
+  options: () => ({}),
   create(host, _, slot) {
     const bus = slot.bus<ScsiBus>('scsi')
     if (bus.adapter !== undefined)

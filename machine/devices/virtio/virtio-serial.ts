@@ -213,20 +213,21 @@ export const virtioSerial = virtioPciType({
     category: 'Serial',
   },
   ...{ id: 3, transitionalId: 0x1003, classCode: 0x078000, queues: Array(2 + 2 * MOST_PORTS).fill(128) },
-  options: {},
+  options: () => ({}),
   create: (host, _, slot) => new VirtioSerial(host, slot.bus<SerialBus>('virtio-serial')),
 })
 
 function portType(type: string, title: string, isConsole: boolean) {
   return deviceType({
     ...{ type, title, category: 'Serial', bus: 'virtio-serial' },
-    options: z.strictObject({
-      name: z.string().max(200).default('').describe('by which the guest finds it, as org.example.0'),
-      line: z
-        .enum(['COM1', 'COM2', 'COM3', 'COM4'])
-        .optional()
-        .describe('the serial line of the host’s that it has in place of that UART'),
-    }),
+    options: () =>
+      z.strictObject({
+        name: z.string().max(200).default('').describe('by which the guest finds it, as org.example.0'),
+        line: z
+          .enum(['COM1', 'COM2', 'COM3', 'COM4'])
+          .optional()
+          .describe('the serial line of the host’s that it has in place of that UART'),
+      }),
     create(slot, { name, line }) {
       const { ports } = slot.bus<SerialBus>('virtio-serial')
       if (ports.length >= MOST_PORTS)

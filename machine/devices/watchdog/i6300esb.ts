@@ -172,7 +172,7 @@ export const i6300esb = deviceType({
   title: 'Intel 6300ESB watchdog',
   category: 'Misc',
   bus: 'pci',
-  options: z.strictObject({ action: watchdogActionOption() }),
+  options: () => z.strictObject({ action: watchdogActionOption() }),
   create(slot, { action }) {
     const pci = slot.pci({
       ...{ vendorId: 0x8086, deviceId: 0x25ab, classCode: 0x088000, interruptPin: 1 },

@@ -54,7 +54,7 @@ export const ib700 = deviceType({
   title: 'iBASE 700 watchdog',
   category: 'Misc',
   bus: 'isa',
-  options: z.strictObject({ action: watchdogActionOption() }),
+  options: () => z.strictObject({ action: watchdogActionOption() }),
   create: (slot, { action }) =>
     new Ib700({ name: slot.name, clock: slot.clock, expired: watchdogExpiry(slot, action) }),
 })

@@ -47,10 +47,11 @@ export const isaDebugExit = deviceType({
   title: 'a port whose writes end the machine',
   category: 'Misc',
   bus: 'isa',
-  options: z.strictObject({
-    iobase: portOption().default(0x501).describe('first port'),
-    iosize: integerOption(1, 8).default(2).describe('number of ports'),
-  }),
+  options: () =>
+    z.strictObject({
+      iobase: portOption().default(0x501).describe('first port'),
+      iosize: integerOption(1, 8).default(2).describe('number of ports'),
+    }),
   create: (slot, { iobase, iosize }) =>
     new IsaDebugExit({
       name: slot.name,

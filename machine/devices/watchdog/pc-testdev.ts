@@ -101,6 +101,6 @@ export const pcTestdev = deviceType({
   title: 'interrupt lines and storage for kernels that test the machine itself',
   category: 'Misc',
   bus: 'isa',
-  options: z.strictObject({}),
+  options: () => z.strictObject({}),
   create: (slot) => new PcTestdev({ irq: (n) => slot.irq(String(n), n) }),
 })

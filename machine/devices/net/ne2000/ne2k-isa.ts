@@ -10,11 +10,12 @@ export const ne2kIsa = deviceType({
   title: 'NE2000 Ethernet card',
   category: 'Network',
   bus: 'isa',
-  options: z.strictObject({
-    iobase: portOption().default(0x300).describe('first of its 32 ports'),
-    irq: integerOption(3, 15).default(9).describe('ISA interrupt'),
-    mac: macOption(),
-  }),
+  options: () =>
+    z.strictObject({
+      iobase: portOption().default(0x300).describe('first of its 32 ports'),
+      irq: integerOption(3, 15).default(9).describe('ISA interrupt'),
+      mac: macOption(),
+    }),
   legacyPorts: [{ name: 'NE2000', base: 0x300, count: NE2000_PORTS }],
   create: (slot, { iobase, irq, mac }) =>
     new Ne2000({

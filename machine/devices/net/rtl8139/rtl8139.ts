@@ -520,7 +520,7 @@ export class Rtl8139 implements Device {
 
 export const rtl8139 = networkCardType({
   ...{ type: 'rtl8139', title: 'Realtek RTL8139C+ Fast Ethernet', rom: 'efi-rtl8139.rom' },
-  options: { plus: flagOption().default(true).describe('the C+ mode; off: an RTL8139C') },
+  options: () => ({ plus: flagOption().default(true).describe('the C+ mode; off: an RTL8139C') }),
   create(slot, given, { plus }) {
     const pci = slot.pci({
       ...{ vendorId: 0x10ec, deviceId: 0x8139, revision: plus ? 0x20 : 0x10 },
