@@ -12,6 +12,7 @@ const SOURCES = [
   'system/fault-log',
   'execute/code-map',
   'integer/flags',
+  'integer/parked-flags',
   'host',
   'system/told',
 ]

@@ -308,6 +308,13 @@ export const CODE_MAP_BYTES = 520
 export const ARITH_FLAGS = 0x8d5
 export const AUX_KEEP = 0xc0000008
 
+// core/integer/parked-flags.ts
+export const PARKED_ADD = 0
+export const PARKED_SUB = 16
+export const PARKED_SET = 32
+export const PARKED_STEP_SHIFT = 8
+export const PARKED_FIRST = 255
+
 // core/host.ts
 export const WARN_UNKNOWN_MSR = 1
 export const WARN_UNKNOWN_OPCODE = 2

@@ -19,6 +19,7 @@ export { dropEverything } from './execute/blocks'
 export { dropRange } from './execute/code-map'
 export { msrStorage, readTsc, writeTsc } from './system/msr'
 export { getFlags, setFlags } from './integer/flags'
+export { settleFlags } from './integer/parked-flags'
 export { resetCpu } from './system/reset'
 export { setSegmentBounds } from './system/segment'
 export { flushAllTlbs, updateMode }

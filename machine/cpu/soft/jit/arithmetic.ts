@@ -1,7 +1,7 @@
 /** ADD to XOR, CMP, TEST, INC, DEC, NOT and NEG. */
 import * as at from '../layout.js'
 import { type Emit, type Emitter, type Emitters, pushOperand, REG, RM, type Source } from './emitter.js'
-import type { Flags } from './flags.js'
+import type { Flags } from './flag-values.js'
 import type { Action, Op } from './ops.js'
 import { OP } from './wasm.js'
 

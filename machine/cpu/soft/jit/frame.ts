@@ -16,7 +16,7 @@ const END = 3
 
 /** Imported functions and globals by their place. */
 export const IMPORTS = {
-  functions: ['executeOp', 'storePlace', 'executeLast', 'enterRegion'],
+  functions: ['executeOp', 'storePlace', 'executeLast', 'settleFlags', 'enterRegion'],
   globals: ['tlbRead', 'tlbWrite', 'tlbGeneration'],
 } as const
 const TLB_READ = 0
@@ -25,7 +25,8 @@ const TLB_GENERATION = 2
 const EXECUTE_OP = 0
 const STORE_PLACE = 1
 const EXECUTE_LAST = 2
-const ENTER_REGION = 3
+const SETTLE_FLAGS = 3
+const ENTER_REGION = 4
 /** A region is left after so many instructions at the latest: only then can V8 put better code in its place. */
 const LONGEST = 0x200000n
 
@@ -62,6 +63,8 @@ export class Frame {
   /** Offset in CS of the page's first byte, in an address' type. */
   readonly page: number
   readonly target: number
+  /** Flags that are in no memory yet, as `core/integer/parked-flags.ts` has them; 0 on entry. */
+  readonly parked: { readonly flags: number; readonly a: number; readonly b: number; readonly stepped: number }
   private readonly opLocal: number
   private readonly blockLocal: number
   private readonly tlb: readonly [number, number]
@@ -83,6 +86,8 @@ export class Frame {
     this.word = this.long ? I64 : I32
     this.page = this.long ? PAGE_IP : this.code.local(I32)
     this.target = this.code.local(this.word)
+    const { code, word } = this
+    this.parked = { flags: code.local(I32), a: code.local(word), b: code.local(word), stepped: code.local(word) }
     this.opLocal = this.code.local(I32)
     this.blockLocal = this.code.local(I32)
     this.tlb = [this.code.local(I32), this.code.local(I32)]
@@ -328,8 +333,27 @@ export class Frame {
 
   // ---- ways out ----
 
-  /** Writes the flags of the present moment to memory; the emitter of flags sets it. */
+  /** Writes the flags of the present moment to memory, and parks them; the emitter of flags sets both. */
   flagsOut: () => void = () => {}
+  park: () => void = () => {}
+
+  /** What is parked goes to memory. */
+  settleFlags(): void {
+    const { code, parked } = this
+    code.get(parked.flags).if()
+    code.get(parked.flags)
+    for (const local of [parked.a, parked.b, parked.stepped]) {
+      code.get(local)
+      if (!this.long) code.op(OP.i64ExtendU)
+    }
+    code.call(SETTLE_FLAGS)
+    this.nothingParked()
+    code.end()
+  }
+
+  nothingParked(): void {
+    this.code.i32(0).set(this.parked.flags)
+  }
 
   /** Pops a condition: where it holds, the interpreter takes over in front of the present op. */
   handOverIf(): void {
@@ -343,7 +367,7 @@ export class Frame {
   }
 
   private leaveAt(op: number, label: string): void {
-    this.flagsOut()
+    this.park()
     this.code.i32(op).set(this.opLocal).i32(this.block.address).set(this.blockLocal).br(label)
   }
 
@@ -423,12 +447,14 @@ export class Frame {
     inside()
     code.end()
     // out: in front of the block at `target`.
+    this.settleFlags()
     this.spill()
     this.storeCount()
     this.storeIp(at.RIP, () => code.get(this.target))
     code.i32(0).op(OP.return)
     code.end()
     // side: the interpreter goes on with an op.
+    this.settleFlags()
     this.spill()
     this.storeCount()
     this.storeAt(STORE.i32, at.JIT_BLOCK, () => code.get(this.blockLocal))
@@ -436,6 +462,7 @@ export class Frame {
     code.get(this.opLocal).op(OP.return)
     code.end()
     // last: the interpreter executes a block's last op.
+    this.settleFlags()
     this.spill()
     this.storeCount()
     this.storeBlockIp()

@@ -26,6 +26,7 @@ export interface JitCore {
   executeOp(op: number, block: number): number
   executeLast(op: number, block: number, needs: number): number
   storePlace(linear: bigint, size: number): number
+  settleFlags(parked: number, a: bigint, b: bigint, stepped: bigint): void
   dropEverything(): void
 }
 
@@ -67,6 +68,7 @@ const IMPORT_TYPES: readonly FunctionType[] = [
   { parameters: [I32, I32], results: [I32] },
   { parameters: [I64, I32], results: [I32] },
   { parameters: [I32, I32, I32], results: [I32] },
+  { parameters: [I32, I64, I64, I64], results: [] },
   ENTER_TYPE,
 ]
 
@@ -96,7 +98,7 @@ export class Jit {
   ) {
     this.view = new DataView(memory.buffer)
     // An older core, which BOOTWRIGHT_CORE may name, knows of no compiled code.
-    this.able = core.executeLast !== undefined
+    this.able = core.settleFlags !== undefined
     this.generation = core.poolGeneration?.value
     this.view.setUint32(at.JIT_THRESHOLD, this.able ? threshold : 0, true)
   }
@@ -144,9 +146,19 @@ export class Jit {
       type: 0,
     })
     const { core, memory, table } = this
-    const { executeOp, storePlace, executeLast, tlbRead, tlbWrite, tlbGeneration } = core
+    const { executeOp, storePlace, executeLast, settleFlags, tlbRead, tlbWrite, tlbGeneration } = core
     const { exports } = new WebAssembly.Instance(hinted(bytes), {
-      env: { memory, executeOp, storePlace, executeLast, enterRegion: table.enter, tlbRead, tlbWrite, tlbGeneration },
+      env: {
+        memory,
+        executeOp,
+        storePlace,
+        executeLast,
+        settleFlags,
+        enterRegion: table.enter,
+        tlbRead,
+        tlbWrite,
+        tlbGeneration,
+      },
     })
     const first = table.free
     for (const i of bodies.keys()) table.add(exports[i])

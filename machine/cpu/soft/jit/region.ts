@@ -8,7 +8,7 @@
  */
 import * as at from '../layout.js'
 import { Emitter } from './emitter.js'
-import { emit, flagsUnseen } from './emitters.js'
+import { emit, flagsAsked, flagsUnseen } from './emitters.js'
 import { LOADS_SEGMENT, lastAction, pageOf, successors } from './flow.js'
 import { type CodePage, Frame, type RegionMode } from './frame.js'
 import type { Block, Op } from './ops.js'
@@ -146,7 +146,7 @@ class Region {
     const { frame, emitter } = this
     const block = this.blocks[number]
     frame.block = block
-    emitter.flags.reset()
+    emitter.flags.reset(flagsAsked(block.ops))
     emitter.checked.clear()
     for (const [i, op] of block.ops.entries()) {
       frame.op = op
@@ -163,7 +163,7 @@ class Region {
       emitter.flagsDead = flagsUnseen(block.ops.slice(i + 1))
       if (!emit(emitter, op)) {
         frame.call()
-        emitter.flags.reset()
+        emitter.flags.reset(true)
         if (LOADS_SEGMENT.has(op.action.name)) frame.checkSegments(block.offset + op.next, block.ops[i + 1]?.address)
       }
     }
@@ -196,7 +196,7 @@ class Region {
       frame.ipOf(this.blocks[to].end - 1)
       frame.loadAt(LOAD.i32, at.CS + at.SEG_LIMIT)
       code.op(OP.i32GtU).unlikely().if()
-      emitter.flags.write()
+      emitter.flags.park()
       frame.ipOf(offset)
       code.set(frame.target).br('out').end()
     }
@@ -231,14 +231,15 @@ class Region {
   private pay(to: number, aim: () => void): void {
     const { frame, emitter } = this
     const { code } = frame
-    const { length: count } = this.blocks[to].ops
-    code.get(frame.left).i32(count).op(OP.i32Sub).tee(frame.left).i32(0).op(OP.i32LtS)
+    const { ops } = this.blocks[to]
+    code.get(frame.left).i32(ops.length).op(OP.i32Sub).tee(frame.left).i32(0).op(OP.i32LtS)
     code.unlikely().if()
-    code.get(frame.left).i32(count).op(OP.i32Add).set(frame.left)
-    emitter.flags.write()
+    code.get(frame.left).i32(ops.length).op(OP.i32Add).set(frame.left)
+    emitter.flags.park()
     aim()
     code.br('out').end()
-    if (!flagsUnseen(this.blocks[to].ops)) emitter.flags.write()
+    if (flagsAsked(ops)) emitter.flags.write()
+    else if (!flagsUnseen(ops)) emitter.flags.park()
   }
 
   /** An indirect branch to `target`, a local: to one of the blocks of `likely` without leaving, or wherever it leads. */
@@ -314,8 +315,7 @@ class Region {
       return
     }
     // Forward: past the outermost loop that begins behind here.
-    const loops = this.spans.filter(({ first, last }) => first <= to && to <= last && first > from)
-    const outer = loops[0]
+    const outer = this.spans.find(({ first, last }) => first <= to && to <= last && first > from)
     if (!outer) {
       code.br(`block${to}`)
       return

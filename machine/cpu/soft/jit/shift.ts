@@ -171,7 +171,7 @@ function shiftByCl(e: Emitter, op: Op, action: Action): unknown {
     code.set(overflow)
     e.flags.write({ kind: 'set', size, r, carry, overflow })
     code.end()
-  } else e.flags.reset()
+  } else e.flags.reset(false)
   code.get(r)
   frame.set(op.rm, size)
   return

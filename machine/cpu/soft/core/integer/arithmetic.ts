@@ -17,7 +17,7 @@ import { LAZY_AUX, LAZY_RESULT, RAX } from '../state'
   return (<u32>(<u64>c >> 32) & 0xc0000000) | (<u32>c & 8)
 }
 
-@inline function flagsAdd<T>(a: T, b: T, r: T): void {
+@inline export function flagsAdd<T>(a: T, b: T, r: T): void {
   store<i64>(LAZY_RESULT, extend<T>(r))
   store<u32>(LAZY_AUX, carries<T>(<T>((a & b) | ((a | b) & ~r))))
 }
@@ -141,7 +141,7 @@ export const XOR: i32 = 6
 }
 
 /** INC and DEC leave CF alone. */
-@inline function incDec<T>(a: T, dec: bool): T {
+@inline export function incDec<T>(a: T, dec: bool): T {
   const carry = getCF()
   let r: T
   if (dec) {
