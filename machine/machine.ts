@@ -149,10 +149,11 @@ export interface Machine {
   /** Finds out as it runs on what `isStuck` tells then. */
   suspectStuck(): void
   /**
-   * When that was asked, the CPU went round a loop that changes nothing, with interrupts disabled: only a device that
-   * writes to memory could end it. On the soft engine; the answer is a function of the guest alone.
+   * What the guest is stuck in, in words: since that was asked, the CPU went round a loop that changes nothing, or waited,
+   * and no interrupt can come: only a device that writes to memory could end it. On the soft engine; the answer is a
+   * function of the guest alone.
    */
-  isStuck(): boolean
+  isStuck(): string | undefined
   /** From now on it departs from the plain run by this plan. On the soft engine. Throws a UsageError. */
   explore?(plan: ExplorationPlan): void
   /** The departures that came; undefined where it is not explored. */

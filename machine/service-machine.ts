@@ -81,8 +81,8 @@ class ServiceMachine implements Machine {
 
   suspectStuck(): void {}
 
-  isStuck(): boolean {
-    return false
+  isStuck(): undefined {
+    return undefined
   }
 
   insert(): void {}

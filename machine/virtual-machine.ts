@@ -119,6 +119,7 @@ export class VirtualMachine implements Machine, Stateful {
   private accesses = 0
   private accessesBefore = 0
   private hasWorked = false
+  private instructionsBefore = 0
   /** What is in the drives. */
   private readonly media = new Map<DriveId, BlockDevice>()
   private readonly shapeBase: Pick<MachineShape, 'cpu' | 'ram'>
@@ -455,13 +456,29 @@ export class VirtualMachine implements Machine, Stateful {
   suspectStuck(): void {
     this.hasWorked = this.accesses !== this.accessesBefore
     this.accessesBefore = this.accesses
+    this.instructionsBefore = this.cpu.instructions()
     this.cpu.askForLoop?.()
   }
 
-  isStuck(): boolean {
+  isStuck(): string | undefined {
     // Who polls for frames goes round a loop, too, and asks its card for the next one when one has come.
-    const isAtWork = this.hasWorked || this.accesses !== this.accessesBefore
-    return this.cpu.foundLoop?.() === true && !this.cpu.interruptsEnabled() && !isAtWork
+    if (this.hasWorked || this.accesses !== this.accessesBefore) return undefined
+    const { cpu } = this
+    const loops = cpu.foundLoop?.() === true
+    const waits = !loops && this.haltsAll()
+    if (!loops && !waits) return undefined
+    if (!cpu.interruptsEnabled())
+      return loops ? 'its CPU goes round a loop that nothing can end, with interrupts disabled' : undefined
+    const silence = this.board.silence()
+    if (!silence) return undefined
+    return `its CPU ${waits ? 'waits in HLT' : 'goes round a loop'} for an interrupt that cannot come: ${silence}`
+  }
+
+  /** Since that was asked, no CPU has executed anything. */
+  private haltsAll(): boolean {
+    const { cpu } = this
+    if (cpu.kind !== 'soft' || cpu.instructions() !== this.instructionsBefore || this.asleep) return false
+    return Array.from({ length: cpu.cpus }, (_, i) => cpu.getState(i).halted).every(Boolean)
   }
 
   explore(plan: ExplorationPlan): void {

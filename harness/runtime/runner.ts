@@ -61,8 +61,6 @@ const HOST_SLICE_MS = 50
 /** And while it has to do with the real world, ns of the guest's time. */
 const OUTSIDE_SLICE = 1e6
 
-const HANGS = 'the guest hangs: its CPU goes round a loop that nothing can end, with interrupts disabled,'
-
 /** What the thread around the runner is told, and what it may say, between two slices of guest time. */
 export interface RunnerHooks extends OutputHooks {
   onProgress?: (progress: Progress) => void
@@ -492,8 +490,9 @@ export class Runner {
     if (this.watch?.atFrame()) return true
     const verdict = this.endsOnPanic && panics.verdict(machine.now())
     if (verdict) throw new StepFailed('failed', 'panic', `${verdict} ${this.whileWhat()}`.trim())
-    if (this.hang.atFrame() && this.endsOnHang)
-      throw new StepFailed('failed', 'hang', `${HANGS} ${this.whileWhat()}`.trim())
+    const stuck = this.hang.atFrame()
+    if (stuck && this.endsOnHang)
+      throw new StepFailed('failed', 'hang', `the guest hangs: ${stuck}, ${this.whileWhat()}`.trim())
     return false
   }
 

@@ -63,6 +63,8 @@ export interface Board {
   /** Changes a medium. Throws an Error where it does not fit, or there is no such drive. */
   insert(drive: RemovableDrive, medium: BlockDevice | undefined): void
   readonly power: BoardPower
+  /** Why no device's interrupt can reach a CPU any more, in words; undefined where one can. */
+  silence(): string | undefined
   readonly pci: PciBus
   /** The devices' interrupt lines. */
   readonly irqs: IrqRouter

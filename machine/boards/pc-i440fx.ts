@@ -42,6 +42,9 @@ import type { Board, Chassis } from './board.js'
 import { describeToFirmware } from './firmware-handover.js'
 import { absentPorts, plugIn, type Wiring } from './plug.js'
 
+/** Types of devices that reset a guest that does nothing. */
+const WATCHDOGS = ['ib700', 'i6300esb']
+
 /** Guest time of a switch of the A20 gate: about what the host takes to follow. */
 const A20_NS = 1e3
 
@@ -347,6 +350,12 @@ export function pcI440fx(chassis: Chassis): Board {
         else cd.eject()
       } else if (medium) fdc?.insert(floppyUnit(drive), medium)
       else fdc?.eject(floppyUnit(drive))
+    },
+    silence() {
+      // A watchdog ends what interrupts do not.
+      if (plugged.some(({ type }) => WATCHDOGS.includes(type))) return undefined
+      const bySome = pci.functions().some((one) => one.pci.sendsMessages)
+      return ioApic.isSilent && apics.every((each) => each.isSilent) && !bySome ? pic.silence : undefined
     },
     power: {
       button: () => pm.powerButton(),

@@ -244,6 +244,11 @@ export class PciFunction {
     this.msi = new Msi(this, (address, data) => this.send(address, data))
   }
 
+  /** It interrupts by messages, past the interrupt controllers' inputs. */
+  get sendsMessages(): boolean {
+    return this.msi?.enabled === true || this.msix?.enabled === true
+  }
+
   private send(address: number, data: number): void {
     if (this.busMaster) this.message?.(address, data)
   }

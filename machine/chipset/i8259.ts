@@ -67,7 +67,7 @@ class I8259 {
   private readIsr = false
   private poll = false
   private specialMask = false
-  private specialFullyNested = false
+  specialFullyNested = false
   private autoEoi = false
   private rotateOnAutoEoi = false
 
@@ -209,6 +209,17 @@ class I8259 {
     return rank
   }
 
+  /** Inputs of these that could interrupt: not masked, and not held back by what is in service. */
+  open(inputs: number): number {
+    const inService = this.specialMask ? this.isr & ~this.imr : this.isr
+    let found = 0
+    for (let i = 0; i < 8; i++) {
+      const bit = 1 << i
+      if (inputs & bit & ~this.imr && this.rank(bit) < this.rank(inService)) found |= bit
+    }
+    return found
+  }
+
   private update(): void {
     this.setInt(this.pending() !== NONE)
   }
@@ -250,6 +261,9 @@ export interface I8259Options {
 }
 
 const PAIR: StateTable = { master: part(), slave: part() }
+
+/** Of the master's inputs all but the slave's. */
+const NOT_CASCADE = ~(1 << CASCADE) & 0xff
 
 export class I8259Pair implements Device {
   readonly name = 'isa-i8259'
@@ -300,6 +314,18 @@ export class I8259Pair implements Device {
     ]
   }
 
+  /** Why no input can interrupt any more, in words; undefined where one can. */
+  get silence(): string | undefined {
+    const { master, slave } = this
+    if (master.open(NOT_CASCADE) || (slave.open(0xff) && (master.open(0xff) || master.specialFullyNested)))
+      return undefined
+    const masked = (master.imr & NOT_CASCADE) === NOT_CASCADE && (slave.imr === 0xff || master.imr === 0xff)
+    const served = master.isr || slave.isr
+    if (masked || !served) return 'the 8259s mask all of theirs'
+    const irq = master.isr & NOT_CASCADE ? first(master.isr & NOT_CASCADE) : 8 + first(slave.isr)
+    return `IRQ ${irq} is in service at the 8259, whose handler sent no end of interrupt (EOI), and holds the others back`
+  }
+
   /** The input of ISA interrupt 0 to 15; one function for the machine's life. */
   line(irq: number): IrqLine {
     return this.lines[irq]
@@ -336,3 +362,5 @@ export class I8259Pair implements Device {
     this.intr(this.master.int)
   }
 }
+
+const first = (bits: number) => 31 - Math.clz32(bits & -bits)

@@ -112,6 +112,11 @@ export class IoApic implements Device, EoiTarget {
     return { low: this.low[pin], high: this.high[pin] }
   }
 
+  /** Every pin is masked. */
+  get isSilent(): boolean {
+    return this.low.every((entry) => (entry & MASKED) !== 0)
+  }
+
   private setPin(pin: number, level: boolean): void {
     const bit = 1 << pin
     const rising = level && !(this.lines & bit)

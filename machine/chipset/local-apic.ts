@@ -169,6 +169,11 @@ export class LocalApic implements Device, ApicTarget {
     this.powerOn()
   }
 
+  /** Its timer is masked, and nothing waits in it. */
+  get isSilent(): boolean {
+    return (this.lvt[0] & LVT_MASKED) !== 0 && this.irr.every((word) => word === 0)
+  }
+
   // Interrupts in --------------------------------------------------------------------------------------------------
 
   /** The LINT0 pin: INTR of the 8259s. A bound function. */

@@ -28,7 +28,7 @@ export interface FakeOptions {
   /** What the guest does with a key. */
   onKey?: (machine: FakeMachine, event: KeyEvent) => MachineExit | undefined
   /** It goes round a loop for ever. */
-  isStuck?: (machine: FakeMachine) => boolean
+  isStuck?: (machine: FakeMachine) => string | undefined
   onSerialInput?: (machine: FakeMachine, text: string) => void
   /** Host time that 1 ms of guest time takes, in ms. */
   hostPerGuest?: number
@@ -150,8 +150,8 @@ export class FakeMachine implements Machine {
 
   suspectStuck(): void {}
 
-  isStuck(): boolean {
-    return this.options.isStuck?.(this) ?? false
+  isStuck(): string | undefined {
+    return this.options.isStuck?.(this)
   }
 
   requests(): [] {

@@ -1,6 +1,6 @@
 /**
- * Watches for guests that hang for good: they go round a loop that changes nothing, with interrupts disabled, as where a
- * lock is taken twice. Looked at at whole half seconds of guest time, so that the verdict comes at the same frame in every run.
+ * Watches for guests that hang for good: they go round a loop that changes nothing, as where a lock is taken twice, or wait in
+ * HLT, and interrupts are disabled or held back by the interrupt controllers. Looked at at whole half seconds of guest time, so that the verdict comes at the same frame in every run.
  */
 import type { Machine } from '../../../machine/machine.js'
 
@@ -13,14 +13,16 @@ export class HangWatch {
   private next = 0
   private asked = false
   private found = 0
+  private why: string | undefined
 
   constructor(private readonly machine: Pick<Machine, 'now' | 'suspectStuck' | 'isStuck'>) {}
 
-  /** At a frame. True: nothing more is to be expected of the guest. */
-  atFrame(): boolean {
+  /** At a frame. What the guest is stuck in, in words: nothing more is to be expected of it. */
+  atFrame(): string | undefined {
     const now = this.machine.now()
     if (this.asked) {
-      this.found = this.machine.isStuck() ? this.found + 1 : 0
+      this.why = this.machine.isStuck()
+      this.found = this.why === undefined ? 0 : this.found + 1
       this.asked = false
     }
     if (now >= this.next || this.next > now + INTERVAL) {
@@ -28,7 +30,7 @@ export class HangWatch {
       this.machine.suspectStuck()
       this.asked = true
     }
-    return this.found >= ENOUGH
+    return this.found >= ENOUGH ? this.why : undefined
   }
 
   /** Something came from outside, or the machine is another one. */

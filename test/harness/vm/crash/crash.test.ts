@@ -11,7 +11,15 @@ import { compiledKernel, haveCompiler } from '../../../compiled-kernel.js'
 import { noFirmware } from '../../../firmware-here.js'
 
 const SOURCE = join(import.meta.dirname, 'kernel.c')
-const MODES = ['WILD_POINTER', 'LOCK_TWICE', 'PANIC', 'STACK_OVERRUN', 'LOCK_IN_INTERRUPT'] as const
+const MODES = [
+  'WILD_POINTER',
+  'LOCK_TWICE',
+  'PANIC',
+  'STACK_OVERRUN',
+  'LOCK_IN_INTERRUPT',
+  'NO_END_OF_INTERRUPT',
+  'ALL_MASKED',
+] as const
 type Mode = (typeof MODES)[number]
 const haveGdb = spawnSync('gdb', ['--version']).status === 0
 let vm: Vm | undefined
@@ -50,6 +58,20 @@ describe.skipIf(!haveCompiler || noFirmware)('a failure says where the guest was
     const { instructions } = failed.result
     await vm?.close()
     expect((await failure('LOCK_TWICE', '-O0')).failed.result.instructions).toBe(instructions)
+  })
+
+  test('an interrupt that cannot come is a hang, and why it cannot', async () => {
+    const { failed } = await failure('NO_END_OF_INTERRUPT', '-O0')
+    expect(failed.result.exit.reason).toBe('hang')
+    expect(failed.sentence).toMatch(
+      /its CPU waits in HLT for an interrupt that cannot come: IRQ 0 is in service .* \(EOI\), and holds the others back, .*in idle/,
+    )
+    expect(failed.result.guestTimeNs).toBeLessThan(4e9)
+    await vm?.close()
+    const masked = await failure('ALL_MASKED', '-O0')
+    expect(masked.failed.sentence).toMatch(
+      /goes round a loop for an interrupt that cannot come: the 8259s mask all of theirs, .* in busy/,
+    )
   })
 
   test('and without frame pointers', async () => {

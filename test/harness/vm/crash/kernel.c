@@ -4,7 +4,7 @@ typedef unsigned short u16;
 typedef unsigned char u8;
 
 #define NOINLINE __attribute__((noinline))
-enum { WILD_POINTER, LOCK_TWICE, PANIC, STACK_OVERRUN, LOCK_IN_INTERRUPT };
+enum { WILD_POINTER, LOCK_TWICE, PANIC, STACK_OVERRUN, LOCK_IN_INTERRUPT, NO_END_OF_INTERRUPT, ALL_MASKED };
 
 static void outb(u16 port, u8 value) { __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
 static void outw(u16 port, u16 value) { __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port)); }
@@ -65,6 +65,7 @@ NOINLINE int descend(int depth) {
 }
 
 void on_timer(void) {
+  if (MODE == NO_END_OF_INTERRUPT) return;
   outb(0x20, 0x20);
   take_twice();
 }
@@ -91,6 +92,10 @@ NOINLINE void busy(void) {
   for (;;) __asm__ volatile("nop");
 }
 
+NOINLINE void idle(void) {
+  for (;;) __asm__ volatile("hlt");
+}
+
 void kmain(void) {
   puts("kernel begins\n");
   map_all_but_guard();
@@ -100,6 +105,15 @@ void kmain(void) {
   if (MODE == STACK_OVERRUN) puts(descend(0) ? "yes" : "no");
   if (MODE == LOCK_IN_INTERRUPT) {
     enable_timer();
+    busy();
+  }
+  if (MODE == NO_END_OF_INTERRUPT) {
+    enable_timer();
+    idle();
+  }
+  if (MODE == ALL_MASKED) {
+    enable_timer();
+    outb(0x21, 0xff);
     busy();
   }
 }

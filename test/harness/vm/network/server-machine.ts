@@ -260,8 +260,8 @@ class ServerMachine implements Machine {
   insert(): void {}
   close(): void {}
 
-  isStuck(): boolean {
-    return false
+  isStuck(): undefined {
+    return undefined
   }
 
   requests() {
