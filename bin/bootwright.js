@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // Starts the bootwright command. In a checkout the command is built when it is missing or older than its sources, so
 // that `npx bootwright …` always runs what is there; BOOTWRIGHT_NO_BUILD=1 runs what was built last.
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import * as module from 'node:module'
 import { dirname, join } from 'node:path'
@@ -9,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bundle = join(root, 'dist/bundle')
-const main = join(bundle, 'main.js')
+const main = join(bundle, 'main.cjs')
 const build = join(root, 'scripts/build.js')
 const INFRASTRUCTURE = 3
 
@@ -27,10 +26,17 @@ if (existsSync(build) && !existsSync(join(root, 'node_modules')))
 // From Node 22 on what it has compiled is kept.
 module.enableCompileCache?.()
 
+const require = module.createRequire(import.meta.url)
+/** One of the parts of the bundle. */
+const partOf = (name) => require(join(bundle, 'load.cjs'))(name)
+
 const args = process.argv.slice(2)
 // The machine's thread loads meanwhile, if there is to be one. Where it cannot, main.js says why.
-const begun = await import(pathToFileURL(join(bundle, 'begin.js')).href).catch(() => undefined)
-begun?.begin(args)
+let begun
+try {
+  begun = partOf('begin.cjs')
+  begun.begin(args)
+} catch {}
 
 // A package from the registry has no build script and is built already.
 if (existsSync(build) && process.env.BOOTWRIGHT_NO_BUILD !== '1') {
@@ -39,12 +45,14 @@ if (existsSync(build) && process.env.BOOTWRIGHT_NO_BUILD !== '1') {
     // A build of long ago had nothing to take back.
     begun?.takeBack?.()
     process.stderr.write('bootwright: building what has changed\n')
+    const { spawnSync } = await import('node:child_process')
     // Standard output belongs to the command; what the build says matters only when it fails.
     const built = spawnSync(process.execPath, [build, '--if-stale'], { cwd: root, encoding: 'utf8' })
     if (built.status !== 0) {
       process.stderr.write(`${built.stdout}${built.stderr}`)
       fail(`the build failed; 'npm run build' in ${root} says why`)
     }
+    for (const path of Object.keys(require.cache)) if (path.startsWith(bundle)) delete require.cache[path]
   }
 }
 if (!existsSync(main)) fail(`${main} is missing; run 'npm run build' in ${root}`)
@@ -53,8 +61,7 @@ if (process.env.BOOTWRIGHT_DEBUG === '1') process.setSourceMapsEnabled(true)
 
 let code = INFRASTRUCTURE
 try {
-  const command = await import(pathToFileURL(main).href)
-  code = await command.main(args)
+  code = await partOf('main.cjs').main(args)
 } catch (error) {
   process.stderr.write(`bootwright: cannot start: ${String(error?.message ?? error).split('\n')[0]}\n`)
   if (process.env.BOOTWRIGHT_DEBUG === '1') process.stderr.write(`${error?.stack}\n`)

@@ -1,11 +1,13 @@
 // What loads at a start, in few files: each of the hundreds in dist/ costs Node as long as all that is in it. The command
 // and the library share their parts in dist/bundle/, so that a guest that imports 'bootwright' gets the command's own
 // classes; the machine's thread is one file with V8's compiled code, for `harness/runtime/bundled-worker.ts`.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MessageChannel, Worker } from 'node:worker_threads'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -23,6 +25,10 @@ const ENTRIES = {
   vitest: 'harness/vitest/index.js',
   reporter: 'harness/vitest/reporter.js',
 }
+
+/** What begins a machine's thread, and what else each run needs. */
+const FIRST = ['harness/cli/begin.js']
+const AT_ONCE = ['harness/cli/main.js', 'harness/cli/verbs/run.js']
 
 /** Files find others beside themselves, wherever they are bundled: each has its own `ownPlace`. */
 function ownPlaces(folder) {
@@ -77,26 +83,116 @@ function licences(inputs) {
 
 const writeLicences = (file, { inputs }) => writeFileSync(file, licences(inputs).join('\n\n'))
 
+/** Vitest is no CommonJS module: what imports it hands it in. */
+const VITEST = `globalThis[Symbol.for('bootwright.vitest')]`
+const EXTERNAL = [
+  // With native parts, a user's own, large and seldom needed, without a file of its licence, or what the queue's library
+  // uses where it is there.
+  ...['koffi', 'sharp', 'tsx', 'vitest', 'ssh2', 'tesseract.js', '@xterm/headless', 'xz-decompress', 'undici'],
+  ...['msgpackr-extract', 'pg', 'redis', 'bullmq-otel', '@valkey/valkey-glide'],
+]
+
+/** A part as a CommonJS module that has the others by `partOfBundle`. */
+async function asCommonJs({ path, text }) {
+  const name = basename(path)
+  const loads = text.replace(/\bimport\("\.\/([^"/]+\.cjs)"\)/g, 'Promise.resolve().then(()=>partOfBundle("$1"))')
+  const { code, map } = await transform(loads, {
+    ...{
+      format: 'cjs',
+      platform: 'node',
+      target: 'node20',
+      charset: 'ascii',
+      sourcemap: true,
+      sourcefile: `${name}.mjs`,
+    },
+    ...{ minifyWhitespace: true, minifySyntax: true },
+  })
+  const own = code
+    .replace(/\brequire\("\.\/([^"/]+\.cjs)"\)/g, 'partOfBundle("$1")')
+    .replace(/\brequire\("vitest"\)/g, VITEST)
+  return { name, code: own, map }
+}
+
+/** By itself, and as one of those that lie together: what it is called with is the same. */
+const PLACE = `const bundlePlace=require('node:url').pathToFileURL(__filename).href;`
+const alone = ({ name, code }) =>
+  `const partOfBundle=require('./load.cjs');${PLACE}\n${code}//# sourceMappingURL=${name}.map\n`
+const inside = ({ name, code }) =>
+  `${JSON.stringify(name)}:function(exports,require,module,__filename,__dirname,partOfBundle){${PLACE}\n${code}}`
+
+/** What users import is an ES module. */
+function facade(name, names) {
+  const vitest = name === 'vitest' ? `import * as vitest from 'vitest';${VITEST}=vitest;` : ''
+  const values = names.map((one) => `export ${one === 'default' ? 'default ' : `const ${one}=`}part.${one};`).join('')
+  return `import{createRequire}from'node:module';${vitest}const part=createRequire(import.meta.url)('./load.cjs')('${name}.cjs');${values}\n`
+}
+
+/** Those that a part loads before anything else of it is done. */
+function closure(outputs, path, found = new Set()) {
+  if (found.has(path)) return found
+  found.add(path)
+  for (const one of outputs[path].imports)
+    if (one.kind === 'import-statement' && !one.external) closure(outputs, one.path, found)
+  return found
+}
+
 async function bundleShared() {
-  rmSync(shared, { recursive: true, force: true })
-  const { metafile } = await build({
+  const { metafile, outputFiles } = await build({
     ...common,
+    sourcemap: 'inline',
     entryPoints: Object.fromEntries(Object.entries(ENTRIES).map(([name, path]) => [name, join(dist, path)])),
     outdir: shared,
+    outExtension: { '.js': '.cjs' },
+    write: false,
     splitting: true,
     format: 'esm',
     plugins: [ownPlaces(shared), onlyEnglish],
-    // With native parts, a user's own, large and seldom needed, without a file of its licence, or what the queue's library
-    // uses where it is there.
-    external: [
-      ...['koffi', 'sharp', 'tsx', 'vitest', 'ssh2', 'tesseract.js', '@xterm/headless', 'xz-decompress', 'undici'],
-      ...['msgpackr-extract', 'pg', 'redis', 'bullmq-otel', '@valkey/valkey-glide'],
-    ],
-    banner: {
-      js: `import { createRequire as requireOf } from 'node:module';const bundlePlace = import.meta.url, require = requireOf(bundlePlace);`,
-    },
+    external: EXTERNAL,
   })
+  const parts = await Promise.all(outputFiles.map(asCommonJs))
+  rmSync(shared, { recursive: true, force: true })
+  mkdirSync(shared, { recursive: true })
+  for (const part of parts) {
+    writeFileSync(join(shared, part.name), alone(part))
+    writeFileSync(join(shared, `${part.name}.map`), part.map)
+  }
+  const { outputs } = metafile
+  const ofEntry = (entry) => Object.keys(outputs).find((path) => outputs[path].entryPoint === `dist/${entry}`)
+  for (const [name, entry] of Object.entries(ENTRIES))
+    writeFileSync(join(shared, `${name}.js`), facade(name, outputs[ofEntry(entry)].exports))
+  const names = (entries) =>
+    entries.flatMap((entry) => [...closure(outputs, ofEntry(entry))]).map((path) => basename(path))
+  const first = names(FIRST)
+  const needed = new Set(names(AT_ONCE))
+  const together = parts.filter(({ name }) => needed.has(name) && !first.includes(name)).map(inside)
+  const load = readFileSync(join(root, 'scripts/bundle-load.cjs'), 'utf8')
+  writeFileSync(join(shared, 'load.cjs'), `const BEGUN_WITH = ${JSON.stringify(first)}\n${load}`)
+  writeFileSync(join(shared, 'together.cjs'), `({${together.join(',\n')}})`)
   writeLicences(join(shared, 'LICENSES.txt'), metafile)
+}
+
+/** A run, so that V8 compiles what a run needs; it ends early where there is no firmware, which a build does not fetch. */
+async function keepCommandCompiled() {
+  const { findFirmware } = await import(pathToFileURL(join(dist, 'machine/firmware/find-firmware.js')).href)
+  const folder = mkdtempSync(join(tmpdir(), 'bootwright-build-'))
+  const floppy = join(folder, 'empty.img')
+  writeFileSync(floppy, new Uint8Array(1440 << 10))
+  const args = ['run', '--engine', 'soft', '--floppy', floppy, '--debugcon', join(folder, 'log'), '--until-time', '1ms']
+  const run = `
+    const load = require(${JSON.stringify(join(shared, 'load.cjs'))})
+    load('begin.cjs').begin(['run'])
+    load('main.cjs').main(${JSON.stringify(args)}).then(() => {
+      require('node:fs').writeFileSync(${JSON.stringify(join(shared, 'together.cjs.v8'))}, load.script.createCachedData())
+      process.exit(0)
+    })`
+  const env = { ...process.env, BOOTWRIGHT_DEBUG: '' }
+  try {
+    findFirmware()
+  } catch {
+    env.BOOTWRIGHT_FIRMWARE = folder
+  }
+  spawnSync(process.execPath, ['--eval', run], { stdio: 'ignore', timeout: 60_000, env })
+  rmSync(folder, { recursive: true })
 }
 
 async function bundleThread() {
@@ -143,4 +239,5 @@ async function keepCompiled() {
 await Promise.all([bundleShared(), bundleThread()])
 // Threads begin without it, later.
 await keepCompiled().catch((error) => console.error(`The machine's thread is not compiled ahead: ${error.message}`))
+await keepCommandCompiled()
 process.exit(0)
