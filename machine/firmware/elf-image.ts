@@ -30,20 +30,15 @@ export function isElf(image: Uint8Array): boolean {
 
 /**
  * @param what Begins the sentences: `The Multiboot kernel`.
- * @param classes Which ones may be loaded.
  * Throws a BootImageError.
  */
-export function readElfImage(image: Uint8Array, what: string, classes: '32' | '32 and 64'): ElfImage {
+export function readElfImage(image: Uint8Array, what: string): ElfImage {
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength)
   const long = image[4] === CLASS_64
-  if (long && classes === '32')
-    throw new BootImageError(`${what} is a 64-bit ELF file; Multiboot 1 loads 32-bit ones (elf32-i386).`)
   const machine = view.getUint16(18, true)
-  const isRight = image[5] === LITTLE_ENDIAN && (machine === EM_386 || (machine === EM_X86_64 && classes !== '32'))
+  const isRight = image[5] === LITTLE_ENDIAN && (machine === EM_386 || machine === EM_X86_64)
   if ((image[4] !== CLASS_32 && !long) || !isRight)
-    throw new BootImageError(
-      `${what} is an ELF file for another processor than the ${classes === '32' ? 'i386' : 'i386 or x86-64'}.`,
-    )
+    throw new BootImageError(`${what} is an ELF file for another processor than the i386 or x86-64.`)
   if (long && image.length < 64) throw new BootImageError(`${what}'s ELF file is cut short.`)
   const word = (at: number): number => (long ? Number(view.getBigUint64(at, true)) : view.getUint32(at, true))
   const start = word(24)

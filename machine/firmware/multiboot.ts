@@ -75,7 +75,7 @@ export function planMultiboot(options: KernelToBoot): BootPlan {
     throw new BootImageError('The Multiboot kernel is no ELF file and gives no load addresses in its header.')
   const { segments, entry } = header.addresses
     ? loadByAddresses(image, header.offset, header.addresses, 'The Multiboot kernel')
-    : readElfImage(image, 'The Multiboot kernel', '32')
+    : readElfImage(image, 'The Multiboot kernel')
 
   const placed = placeModules(segments, modules, lowMemory, 'The Multiboot kernel')
   const { info, strings } = bootInformation(options, placed)

@@ -93,7 +93,7 @@ export function findMultiboot2Header(image: Uint8Array): number | undefined {
 export function planMultiboot2(options: KernelToBoot): BootPlan {
   const { image, modules = [], lowMemory } = options
   const header = readHeader(image)
-  const elf = isElf(image) ? readElfImage(image, WHAT, '32 and 64') : undefined
+  const elf = isElf(image) ? readElfImage(image, WHAT) : undefined
   const loaded = load(image, header, elf)
   const { segments, entry, base } = header.relocatable
     ? relocated(loaded, header.relocatable, lowMemory, roomBehind(modules, image, elf))

@@ -26,7 +26,7 @@ const BLOCK_END = 0x10000
 export function pvhEntry(image: Uint8Array): number | undefined {
   if (!isElf(image)) return undefined
   try {
-    return entryOf(readElfImage(image, WHAT, '32 and 64').notes)
+    return entryOf(readElfImage(image, WHAT).notes)
   } catch (error) {
     if (error instanceof BootImageError) return undefined
     throw error
@@ -35,7 +35,7 @@ export function pvhEntry(image: Uint8Array): number | undefined {
 
 /** Lays a kernel and its modules out in memory. Throws a BootImageError for what cannot be booted. */
 export function planPvh({ image, append = '', modules = [], lowMemory }: KernelToBoot): BootPlan {
-  const { segments, notes } = readElfImage(image, WHAT, '32 and 64')
+  const { segments, notes } = readElfImage(image, WHAT)
   const entry = entryOf(notes)
   if (entry === undefined) throw new BootImageError(`${WHAT} has no note of Xen's with its entry point.`)
   const placed = placeModules(segments, modules, lowMemory, WHAT)

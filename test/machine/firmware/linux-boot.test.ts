@@ -19,7 +19,7 @@ describe('the setup header', () => {
     expect(parse(makeElf([{ virtual: 0, physical: 0x100000, data: new Uint8Array(99) }], 0))).toThrow(
       /it is an ELF file/,
     )
-    expect(parse(Uint8Array.of(0x1f, 0x8b, 8, 0))).toThrow(/gzip-compressed/)
+    expect(parse(Uint8Array.of(0x1f, 0x8b, 8, 0))).toThrow(/gzip-compressed data, to be unpacked first/)
     expect(parse(new Uint8Array(4096).fill(0x41))).toThrow(/no 'HdrS' setup header/)
     const bootSector = new Uint8Array(4096)
     bootSector.set([0x55, 0xaa], 0x1fe)

@@ -115,9 +115,6 @@ describe('a Multiboot kernel', () => {
       /ELF file without one/,
     )
     expect(plan(elf(0x20))).toThrow(/requires features \(flags 0x20\)/)
-    const long = elf()
-    long[4] = 2
-    expect(plan(long)).toThrow(/64-bit ELF/)
     const arm = elf()
     arm[18] = 40
     expect(plan(arm)).toThrow(/another processor/)
@@ -128,6 +125,25 @@ describe('a Multiboot kernel', () => {
     expect(() => planMultiboot({ image: elf(), modules: [{ data: new Uint8Array(31 * MIB) }], lowMemory })).toThrow(
       /at least 34 MiB of memory/,
     )
+  })
+
+  test('a 64-bit ELF file is loaded and entered in 32-bit code, as GRUB does it', () => {
+    const image = new Uint8Array(512)
+    const view = new DataView(image.buffer)
+    image.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
+    view.setUint16(16, 2, true)
+    view.setUint16(18, 62, true)
+    view.setBigUint64(24, 0xffffffff80100010n, true)
+    view.setBigUint64(32, 64n, true)
+    view.setUint16(54, 56, true)
+    view.setUint16(56, 1, true)
+    view.setUint32(64, 1, true)
+    for (const [i, value] of [0x100n, 0xffffffff80100000n, 0x100000n, 0x100n, 0x5000n].entries())
+      view.setBigUint64(72 + 8 * i, value, true)
+    for (const [i, value] of [0x1badb002, 3, -(0x1badb002 + 3)].entries()) view.setUint32(0x100 + 4 * i, value, true)
+    const { entry, segments } = planMultiboot({ image, lowMemory })
+    expect(entry).toMatchObject({ mode: 'protected', address: 0x100010, eax: 0x2badb002 })
+    expect(segments[1]).toMatchObject({ address: 0x100000, size: 0x5000 })
   })
 
   test('a 64-bit ELF file with address fields is taken as 32-bit code', () => {
