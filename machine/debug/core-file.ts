@@ -76,7 +76,9 @@ function segments(state: CpuState, machine: Dumped, ram: readonly { address: num
     offset += BigInt(size)
   }
   const loads: Load[] = []
-  for (const { linear, physical, length } of state.cr0 & CR0_PG ? presentPages(state, machine.physical) : []) {
+  for (const page of state.cr0 & CR0_PG ? presentPages(state, machine.physical) : []) {
+    if (!page) break
+    const { linear, physical, length } = page
     const place = places.find(({ address, end }) => physical >= address && physical < end)
     if (!place) continue
     const size = physical + length > place.end ? place.end - physical : length

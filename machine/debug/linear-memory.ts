@@ -124,14 +124,26 @@ export function writeLinear(linear: bigint, bytes: Uint8Array, paging: Paging, m
   return at
 }
 
-/** All that the page tables map, by pages, upward. The table's absent parts are passed over by whole entries. */
+/** As many entries as 32-bit tables have. A guest's tables may point to one another, and so map nothing 2^36 times. */
+const MOST_ENTRIES = 1 << 20
+
+/**
+ * All that the page tables map, by pages, upward. The table's absent parts are passed over by whole entries. undefined, at
+ * last, where there may be more.
+ */
 export function* presentPages(
   paging: Paging,
   memory: PhysicalView,
-): Generator<{ linear: bigint; physical: bigint; length: bigint; rights: bigint; entry: bigint }> {
+  most = MOST_ENTRIES,
+): Generator<{ linear: bigint; physical: bigint; length: bigint; rights: bigint; entry: bigint } | undefined> {
   const isLong = (paging.efer & EFER_LMA) !== 0n
   const top = isLong ? 1n << 48n : 1n << 32n
+  let looked = 0
   for (let linear = 0n; linear < top; ) {
+    if (++looked > most) {
+      yield undefined
+      return
+    }
     const canonical = isLong && linear >> 47n ? linear | (0xffffn << 48n) : linear
     const place = translate(canonical, paging, memory)
     if (place.absent) {

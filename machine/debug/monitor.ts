@@ -355,7 +355,12 @@ function mappings(target: MachineDebugger, cpu: number): string {
     const may = `${rights & USER ? 'u' : '-'}r${rights & WRITABLE ? 'w' : '-'}`
     lines.push(`${sixteen(linear)}-${sixteen(linear + length)} ${sixteen(length)} ${may}\n`)
   }
-  for (const { linear, length, rights } of presentPages(state, target.physical)) {
+  for (const page of presentPages(state, target.physical)) {
+    if (!page) {
+      end()
+      return `${lines.join('')}and more, perhaps\n`
+    }
+    const { linear, length, rights } = page
     if (range && linear === range.linear + range.length && rights === range.rights) range.length += length
     else {
       end()
@@ -378,7 +383,9 @@ function pageLines(target: MachineDebugger, cpu: number): string {
   const state = target.state(cpu)
   if (!(state.cr0 & CR0_PG)) return 'PG disabled\n'
   const lines: string[] = []
-  for (const { linear, physical, length, entry } of presentPages(state, target.physical)) {
+  for (const page of presentPages(state, target.physical)) {
+    if (!page) return `${lines.join('')}and more, perhaps\n`
+    const { linear, physical, length, entry } = page
     if (lines.length >= MOST_PAGES) return `${lines.join('')}and more\n`
     // Of a page of 4 KiB the bit that says how large it is means something else.
     const bits = ENTRY_BITS.map(([letter, bit]) => (entry & bit && (letter !== 'P' || length > 4096n) ? letter : '-'))

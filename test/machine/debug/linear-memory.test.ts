@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { type PhysicalView, readLinear, translate, writeLinear } from '../../../machine/debug/linear-memory.js'
+import {
+  type PhysicalView,
+  presentPages,
+  readLinear,
+  translate,
+  writeLinear,
+} from '../../../machine/debug/linear-memory.js'
 
 const RAM = 0x40000
 
@@ -82,4 +88,23 @@ test('reading and writing go from page to page, and end where nothing is', () =>
 test('tables that point beyond memory are absent', () => {
   const { view } = ram({ 4096: 0xffff_f007n }, 4)
   expect(translate(0n, { ...off, cr0: PG, cr3: 0x1000n }, view)).toMatchObject({ absent: true })
+})
+
+describe('all pages', () => {
+  const paging = { ...off, cr0: PG, cr3: 0x1000n, cr4: 1n << 5n, efer: 1n << 10n }
+
+  test('are told upward, those of the upper half with their sign', () => {
+    const { view } = ram({ 4096: 0x2003n, [0x1000 + 511 * 8]: 0x2003n, 8192: 0x3003n, 12288: 0x20_0083n }, 8)
+    expect([...presentPages(paging, view)]).toMatchObject([
+      { linear: 0n, physical: 0x20_0000n, length: 0x20_0000n },
+      { linear: 0xffffff8000000000n, physical: 0x20_0000n, length: 0x20_0000n },
+    ])
+  })
+
+  test('are not looked for without end in tables that lead to one another and map nothing', () => {
+    const entries: { [address: number]: bigint } = {}
+    for (const table of [0x1000, 0x2000, 0x3000])
+      for (let i = 0; i < 512; i++) entries[table + i * 8] = BigInt(table + 0x1000) | 3n
+    expect([...presentPages(paging, ram(entries, 8).view, 5000)]).toEqual([undefined])
+  })
 })
