@@ -119,6 +119,8 @@ export class AhciPort implements IdeHost {
   private moved = 0
   private packetSent = false
   private isPumping = false
+  /** A command has ended in an error: the others wait until the driver has stopped the port (6.2.2). */
+  private isHeld = false
 
   constructor(
     private readonly host: PortHost,
@@ -135,10 +137,15 @@ export class AhciPort implements IdeHost {
     this.connect()
   }
 
+  loaded(): void {
+    this.isHeld = this.slot < 0 && this.issued !== 0 && this.drive !== undefined
+  }
+
   /** The drive says that it is there (COMRESET, 10.4.2). */
   private connect(): void {
     this.slot = -1
     this.issued = 0
+    this.isHeld = false
     if (!this.drive) return
     this.drive.hardReset()
     this.errors |= ERROR_EXCHANGED
@@ -177,7 +184,7 @@ export class AhciPort implements IdeHost {
       case PXSERR:
         return this.errors >>> 0
       case PXCI:
-        return this.issued >>> 0
+        return this.issued
       default:
         return 0
     }
@@ -224,7 +231,7 @@ export class AhciPort implements IdeHost {
         return
       case PXCI:
         if (!(this.command & CMD_START)) return
-        this.issued |= value
+        this.issued = (this.issued | value) >>> 0
         this.next()
     }
   }
@@ -236,12 +243,13 @@ export class AhciPort implements IdeHost {
       // What the drive has in hand comes to nothing (3.3.7).
       this.issued = 0
       this.slot = -1
+      this.isHeld = false
     }
     if (!(before & CMD_START) && value & CMD_START) this.next()
   }
 
   private next(): void {
-    while (this.slot < 0 && this.issued !== 0 && this.drive) {
+    while (this.slot < 0 && this.issued !== 0 && !this.isHeld && this.drive) {
       // One after the other, the lowest first.
       this.begin(31 - Math.clz32(this.issued & -this.issued), this.drive)
     }
@@ -320,6 +328,7 @@ export class AhciPort implements IdeHost {
     this.slot = -1
     // After an error the driver looks at which it was, and begins anew.
     if (drive.status & 1) {
+      this.isHeld = this.issued !== 0
       this.host.changed()
       return
     }
@@ -329,7 +338,7 @@ export class AhciPort implements IdeHost {
   }
 
   private clear(slot: number): void {
-    this.issued &= ~(1 << slot)
+    this.issued = (this.issued & ~(1 << slot)) >>> 0
   }
 
   private registers(drive: IdeDrive, type: number): Uint8Array {
