@@ -120,8 +120,9 @@ describe.each(CARDS)('$type $options with $modules', ({ type, options, modules, 
       until('all done', 200)
       expect(serial()).toMatch(/inet addr:10\.0\.2\.15/)
       expect(serial()).toContain(createHash('md5').update(file).digest('hex'))
+      // Of virtio's, a packet is as many segments as the LAN had at once.
       // A ring that is full for a while drops frames, and TCP sends them again.
-      expect(serial()).toMatch(/RX packets:\d{4} errors:0 dropped:\d+ overruns:0 frame:0/)
+      expect(serial()).toMatch(/RX packets:\d+ errors:0 dropped:\d+ overruns:0 frame:0[^]*RX bytes:3\d{6} /)
     } finally {
       if (process.env.BOOTWRIGHT_SHOW) console.log(serial())
       machine.close()

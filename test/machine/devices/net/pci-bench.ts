@@ -86,9 +86,13 @@ export class PciCard {
   }
 
   peek(address: number, length: number): number[] {
+    return [...this.bytes(address, length)]
+  }
+
+  bytes(address: number, length: number): Uint8Array {
     const into = new Uint8Array(length)
     this.fixture.memory.read(address, into)
-    return [...into]
+    return into
   }
 
   poke(address: number, bytes: ArrayLike<number>): void {
@@ -120,7 +124,7 @@ export class PciCard {
 
   /** On a bench with the same RAM. */
   load(saved: State, from: PciCard): void {
-    this.poke(0, from.peek(0, RAM))
+    this.poke(0, from.bytes(0, RAM))
     this.level = from.level
     loadState(this.fixture.pci, saved.pci as State)
     loadState(this.device, saved.device as State)
