@@ -318,7 +318,7 @@ const fuzzer: Fuzzer = {
   name: 'cards',
   title: 'disk controllers and network cards answer drivers that lie',
   unit: 'steps',
-  dose: 60,
+  dose: 30,
   async run(random, { size, count }) {
     const kind = random.pick(KINDS)
     const steps = kind.start(random)
