@@ -234,7 +234,8 @@ export function whatItIs(data: Uint8Array): string {
   if (data.length === 0) return 'it is empty'
   if (data[0] === 0x7f && hasText(data, 1, 'ELF'))
     return "it is an ELF file with no header of Multiboot 1 or 2 and no PVH note of Xen's; it may be cut short"
-  if (data[0] === 0x1f && data[1] === 0x8b) return 'it is gzip-compressed data, to be unpacked first (gunzip -k FILE.gz)'
+  if (data[0] === 0x1f && data[1] === 0x8b)
+    return 'it is gzip-compressed data, to be unpacked first (gunzip -k FILE.gz)'
   if (hasText(data, 0, 'MZ')) return 'it is an EFI or DOS program without a Linux setup header'
   if (hasText(data, 0x8001, 'CD001')) return 'it is a CD image'
   if (hasText(data, 0, 'QFI')) return 'it is a qcow2 disk image'
