@@ -44,6 +44,7 @@ import { GuestMemory } from './state/guest-memory.js'
 import { checkShape, loadOrder, type MachineShape, type MachineState } from './state/machine-state.js'
 import { SnapshotError } from './state/snapshot-error.js'
 import { part, saveState, takeState } from './state/state-table.js'
+import { StuckGuest } from './stuck-guest.js'
 import { describeUnexpected, isUnexpected } from './unexpected.js'
 import { Warnings } from './warnings.js'
 
@@ -115,11 +116,9 @@ export class VirtualMachine implements Machine, Stateful {
   private readonly portLog = new PortLog()
   /** What is told as it runs; nothing, unless somebody wants it. */
   readonly log: MachineLog
-  /** The CPUs', to ports and devices' memory; when `suspectStuck` was called last; and whether there were any before that. */
+  /** The CPUs', to ports and devices' memory. */
   private accesses = 0
-  private accessesBefore = 0
-  private hasWorked = false
-  private instructionsBefore = 0
+  private readonly stuck: StuckGuest
   /** What is in the drives. */
   private readonly media = new Map<DriveId, BlockDevice>()
   private readonly shapeBase: Pick<MachineShape, 'cpu' | 'ram'>
@@ -148,6 +147,7 @@ export class VirtualMachine implements Machine, Stateful {
     this.engineReason = reason
     this.shapeBase = { cpu: options.cpu ?? DEFAULT_CPU, ram: options.memory }
     this.cpu = engine
+    this.stuck = new StuckGuest(engine, () => this.board.silence())
     this.clock = clock
     this.ports = ports
     this.memory = memory
@@ -454,31 +454,11 @@ export class VirtualMachine implements Machine, Stateful {
   }
 
   suspectStuck(): void {
-    this.hasWorked = this.accesses !== this.accessesBefore
-    this.accessesBefore = this.accesses
-    this.instructionsBefore = this.cpu.instructions()
-    this.cpu.askForLoop?.()
+    this.stuck.suspect(this.accesses)
   }
 
   isStuck(): string | undefined {
-    // Who polls for frames goes round a loop, too, and asks its card for the next one when one has come.
-    if (this.hasWorked || this.accesses !== this.accessesBefore) return undefined
-    const { cpu } = this
-    const loops = cpu.foundLoop?.() === true
-    const waits = !loops && this.haltsAll()
-    if (!loops && !waits) return undefined
-    if (!cpu.interruptsEnabled())
-      return loops ? 'its CPU goes round a loop that nothing can end, with interrupts disabled' : undefined
-    const silence = this.board.silence()
-    if (!silence) return undefined
-    return `its CPU ${waits ? 'waits in HLT' : 'goes round a loop'} for an interrupt that cannot come: ${silence}`
-  }
-
-  /** Since that was asked, no CPU has executed anything. */
-  private haltsAll(): boolean {
-    const { cpu } = this
-    if (cpu.kind !== 'soft' || cpu.instructions() !== this.instructionsBefore || this.asleep) return false
-    return Array.from({ length: cpu.cpus }, (_, i) => cpu.getState(i).halted).every(Boolean)
+    return this.asleep ? undefined : this.stuck.why(this.accesses)
   }
 
   explore(plan: ExplorationPlan): void {

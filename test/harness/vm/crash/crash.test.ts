@@ -19,6 +19,7 @@ const MODES = [
   'LOCK_IN_INTERRUPT',
   'NO_END_OF_INTERRUPT',
   'ALL_MASKED',
+  'FAULT_FOR_EVER',
 ] as const
 type Mode = (typeof MODES)[number]
 const haveGdb = spawnSync('gdb', ['--version']).status === 0
@@ -72,6 +73,14 @@ describe.skipIf(!haveCompiler || noFirmware)('a failure says where the guest was
     expect(masked.failed.sentence).toMatch(
       /goes round a loop for an interrupt that cannot come: the 8259s mask all of theirs, .* in busy/,
     )
+  })
+
+  test('a fault to which its handler goes back is a hang', async () => {
+    const { failed, calls } = await failure('FAULT_FOR_EVER', '-O0')
+    expect(failed.sentence).toMatch(
+      /hangs: its CPU takes the same exception over and over: exception 14, CR2 0xdeadbeec, at 8:0x\w+, to which/,
+    )
+    expect(calls).toContain('fill')
   })
 
   test('and without frame pointers', async () => {

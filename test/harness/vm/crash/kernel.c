@@ -4,7 +4,7 @@ typedef unsigned short u16;
 typedef unsigned char u8;
 
 #define NOINLINE __attribute__((noinline))
-enum { WILD_POINTER, LOCK_TWICE, PANIC, STACK_OVERRUN, LOCK_IN_INTERRUPT, NO_END_OF_INTERRUPT, ALL_MASKED };
+enum { WILD_POINTER, LOCK_TWICE, PANIC, STACK_OVERRUN, LOCK_IN_INTERRUPT, NO_END_OF_INTERRUPT, ALL_MASKED, FAULT_FOR_EVER };
 
 static void outb(u16 port, u8 value) { __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
 static void outw(u16 port, u16 value) { __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port)); }
@@ -73,6 +73,13 @@ void on_timer(void) {
 extern void timer_entry(void);
 __asm__("timer_entry: pusha\n call on_timer\n popa\n iret");
 
+NOINLINE void on_fault(void) {
+  for (volatile int i = 0; i < 5; i++);
+}
+
+extern void fault_entry(void);
+__asm__("fault_entry: pusha\n call on_fault\n popa\n add $4, %esp\n iret");
+
 static void enable_timer(void) {
   struct pointer tables = {sizeof gdt - 1, (u32)gdt};
   __asm__ volatile("lgdt %0; ljmp $8, $1f; 1: mov $16, %%eax; mov %%eax, %%ds; mov %%eax, %%es; mov %%eax, %%ss" ::"m"(tables)
@@ -110,6 +117,13 @@ void kmain(void) {
   if (MODE == NO_END_OF_INTERRUPT) {
     enable_timer();
     idle();
+  }
+  if (MODE == FAULT_FOR_EVER) {
+    enable_timer();
+    __asm__ volatile("cli");
+    u32 entry = (u32)fault_entry;
+    idt[14].low = entry, idt[14].selector = 8, idt[14].type = 0x8e00, idt[14].high = entry >> 16;
+    puts(fill((u32 *)0xdeadbeec) ? "yes" : "no");
   }
   if (MODE == ALL_MASKED) {
     enable_timer();
