@@ -2,7 +2,7 @@
 // was made from, and what loads at a start in few files.
 // With --if-stale nothing is done when dist/ is newer than every source.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -41,7 +41,18 @@ const bundle = () => node([join(root, 'scripts/bundle.js')])
 
 /** All but the core, within seconds. Returns whether it went well; what is wrong has been printed. */
 export function compile() {
-  return compileTypeScript() && bundle()
+  const started = new Date()
+  if (!compileTypeScript() || !bundle()) return false
+  // Where the core is old, who builds next has something left to do.
+  if (!isCoreStale()) stamp(started)
+  return true
+}
+
+/** Whatever is older than this is in dist/. */
+function stamp(started) {
+  mkdirSync(dirname(STAMP), { recursive: true })
+  writeFileSync(STAMP, `${started.toISOString()}\n`)
+  utimesSync(STAMP, started, started)
 }
 
 function builtCore() {
@@ -61,8 +72,7 @@ export function build() {
   const core = !isCoreStale() || builtCore()
   // It makes a machine.
   if (!compiled || !core || !bundle()) return false
-  mkdirSync(dirname(STAMP), { recursive: true })
-  writeFileSync(STAMP, `${started.toISOString()}\n`)
+  stamp(started)
   return true
 }
 

@@ -53,7 +53,6 @@ export function describeToFirmware(
       'Modules are for Multiboot and PVH kernels, and this kernel is none; give Linux an initrd.',
     )
   const append = kernel?.append
-  const acpi = devices.flatMap((device) => device.acpi?.() ?? [])
   const uefi = isFirmwareVolume(options.firmware.bios)
   configureFirmware({
     fwCfg,
@@ -61,11 +60,14 @@ export function describeToFirmware(
     cpus,
     bootOrder: order,
     bootMenu: options.bootMenu,
-    acpi: {
-      isa: acpi.filter(({ scope }) => scope === 'isa').map(({ aml }) => aml),
-      pci: acpi.filter(({ scope }) => scope === 'pci').map(({ aml }) => aml),
-      hpet: devices.some((device) => device instanceof Hpet),
-      uefi,
+    acpi: () => {
+      const acpi = devices.flatMap((device) => device.acpi?.() ?? [])
+      return {
+        isa: acpi.filter(({ scope }) => scope === 'isa').map(({ aml }) => aml),
+        pci: acpi.filter(({ scope }) => scope === 'pci').map(({ aml }) => aml),
+        hpet: devices.some((device) => device instanceof Hpet),
+        uefi,
+      }
     },
     pmBase: () => pm.base,
     files: uefi ? { [OVMF_WINDOW_ABOVE_4_GIB]: new TextEncoder().encode('0') } : {},

@@ -16,7 +16,14 @@ import {
 import type { KernelToBoot } from './kernel-layout.js'
 import { planKernel } from './kernel-protocol.js'
 import { type LinuxBootOptions, type LinuxBootPlan, planLinuxBoot } from './linux-boot.js'
-import { type AcpiOptions, buildAcpiFiles, SEABIOS_PM_BASE, TABLES_FILE } from './tables/acpi-tables.js'
+import {
+  ACPI_FILES,
+  type AcpiFiles,
+  type AcpiOptions,
+  buildAcpiFiles,
+  SEABIOS_PM_BASE,
+  TABLES_FILE,
+} from './tables/acpi-tables.js'
 import { type E820Entry, e820Table, encodeE820, type MemoryLayout, memoryLayout } from './tables/e820.js'
 import { buildSmbiosFiles, type SmbiosOptions } from './tables/smbios-tables.js'
 
@@ -34,7 +41,7 @@ export interface FirmwareOptions {
   /** Lines for SeaBIOS's `bootorder`, in its notation (`/pci@i0cf8/ide@1,1/drive@0/disk@0`), first one first. */
   readonly bootDevices?: readonly string[]
   /** Which devices the DSDT describes; `false` for a machine without ACPI. */
-  readonly acpi?: Partial<Omit<AcpiOptions, 'cpus' | 'lowMemory' | 'pmBase'>> | false
+  readonly acpi?: (() => Partial<Omit<AcpiOptions, 'cpus' | 'lowMemory' | 'pmBase'>>) | false
   /** I/O port where power management is mapped by now; undefined where it is nowhere. The tables say so when they are read. */
   readonly pmBase?: () => number | undefined
   readonly smbios?: Omit<SmbiosOptions, 'cpus' | 'memory'>
@@ -76,7 +83,9 @@ export function configureFirmware(options: FirmwareOptions): FirmwareConfigurati
   addLegacyItems(fwCfg, options)
   fwCfg.addFile('etc/e820', encodeE820(e820Table(memory, options.reserved)))
   if (options.acpi !== false) {
-    addAcpiFiles(fwCfg, { isa: [], pci: [], ...options.acpi, cpus, lowMemory: memory.low }, options.pmBase)
+    const { acpi } = options
+    const describe = () => ({ isa: [], pci: [], ...acpi?.(), cpus, lowMemory: memory.low })
+    addAcpiFiles(fwCfg, describe, options.pmBase)
     // S0 to S5: bit 7 is "supported", the low bits are SLP_TYP, as the DSDT has it.
     fwCfg.addFile('etc/system-states', Uint8Array.of(0x80, 0, 0, 0x81, 0x82, 0x80))
   }
@@ -100,17 +109,24 @@ export function configureFirmware(options: FirmwareOptions): FirmwareConfigurati
   return { memory, cmos, boot }
 }
 
-/** The tables are those of the moment at which the firmware reads them: it has mapped power management before. */
-function addAcpiFiles(fwCfg: FwCfg, options: AcpiOptions, pmBase: FirmwareOptions['pmBase']): void {
-  const { [TABLES_FILE]: data, ...others } = buildAcpiFiles(options)
-  let made = { base: SEABIOS_PM_BASE, tables: data }
-  const select = () => {
-    const base = pmBase?.() ?? SEABIOS_PM_BASE
-    if (base !== made.base) made = { base, tables: buildAcpiFiles({ ...options, pmBase: base })[TABLES_FILE] }
-    return made.tables
+/**
+ * The tables are made when the firmware asks for them, since a machine that goes on from a state never does, and are those
+ * of the moment at which it reads them: it has mapped power management before.
+ */
+function addAcpiFiles(fwCfg: FwCfg, describe: () => AcpiOptions, pmBase: FirmwareOptions['pmBase']): void {
+  const byBase = new Map<number, AcpiFiles>()
+  const files = (base: number) => {
+    const made = byBase.get(base) ?? buildAcpiFiles({ ...describe(), pmBase: base })
+    byBase.set(base, made)
+    return made
   }
-  fwCfg.addFile(TABLES_FILE, { data, select })
-  addFiles(fwCfg, others)
+  for (const name of ACPI_FILES) {
+    const data = () => files(SEABIOS_PM_BASE)[name]
+    fwCfg.addFile(
+      name,
+      name === TABLES_FILE ? { data, select: () => files(pmBase?.() ?? SEABIOS_PM_BASE)[name] } : { data },
+    )
+  }
 }
 
 function planBoot(options: FirmwareOptions, lowMemory: number): BootPlan | LinuxBootPlan | undefined {

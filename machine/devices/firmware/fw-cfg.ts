@@ -84,8 +84,8 @@ export type FwCfgContents = Uint8Array | readonly Uint8Array[]
 
 /** A file that is made when the guest selects it, or that the guest may write. */
 export interface FwCfgSource {
-  /** Contents at first; default empty. */
-  readonly data?: FwCfgContents
+  /** Contents at first, or what makes them when the guest first asks for them or their size; default empty. */
+  readonly data?: FwCfgContents | (() => FwCfgContents)
   /** Called when the guest selects the item; what it returns replaces the contents. */
   select?(): FwCfgContents | undefined
   /** Makes the item writable through DMA. Called after `length` bytes at `offset` of `data` have changed. */
@@ -101,20 +101,38 @@ export interface FwCfgFile {
 }
 
 class Item {
-  parts: readonly Uint8Array[] = []
-  length = 0
+  private contents: readonly Uint8Array[] | undefined
 
   constructor(
     readonly name: string,
     readonly source: FwCfgSource,
   ) {
-    // A writable item owns its bytes: the guest's writes must not reach the caller's array.
-    this.set(source.write ? [join(source.data ?? [])] : (source.data ?? []))
+    if (typeof source.data !== 'function') this.parts = this.first()
+  }
+
+  get parts(): readonly Uint8Array[] {
+    this.contents ??= this.first()
+    return this.contents
+  }
+
+  set parts(parts: readonly Uint8Array[]) {
+    this.contents = parts
+  }
+
+  get length(): number {
+    return this.parts.reduce((sum, part) => sum + part.length, 0)
   }
 
   set(contents: FwCfgContents): void {
     this.parts = contents instanceof Uint8Array ? [contents] : contents
-    this.length = this.parts.reduce((sum, part) => sum + part.length, 0)
+  }
+
+  private first(): readonly Uint8Array[] {
+    const { data = [], write } = this.source
+    const made = typeof data === 'function' ? data() : data
+    // A writable item owns its bytes: the guest's writes must not reach the caller's array.
+    if (write) return [join(made)]
+    return made instanceof Uint8Array ? [made] : made
   }
 
   byteAt(offset: number): number {

@@ -29,6 +29,8 @@ export interface AcpiFiles {
 
 export const TABLES_FILE = 'etc/acpi/tables'
 export const RSDP_FILE = 'etc/acpi/rsdp'
+/** In the order in which the directory has them. */
+export const ACPI_FILES = [TABLES_FILE, RSDP_FILE, 'etc/table-loader'] as const
 
 /** PIIX4 power management, where SeaBIOS maps it when it is given tables; OVMF has another place. */
 export const SEABIOS_PM_BASE = 0x600

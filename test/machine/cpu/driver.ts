@@ -3,22 +3,33 @@
  * installed.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { CpuBoard, CpuState, Exit } from '../../../machine/cpu/engine.js'
 import { ARENA_GUEST } from '../../../machine/cpu/soft/layout.js'
 import { NS_PER_INSTRUCTION, SoftEngine } from '../../../machine/cpu/soft/soft-engine.js'
 
 export const haveNasm = spawnSync('nasm', ['-v']).status === 0
 
+/** What has been assembled is kept: a process as large as that of the tests takes long to start another one. */
+const KEPT = fileURLToPath(new URL('../../../node_modules/.cache/bootwright-nasm/', import.meta.url))
+
 /** Assembles nasm source to a flat binary. */
 export function assemble(source: string): Uint8Array {
-  const folder = mkdtempSync(join(tmpdir(), 'bootwright-nasm-'))
+  const kept = join(KEPT, createHash('sha256').update(source).digest('hex'))
+  try {
+    return new Uint8Array(readFileSync(kept))
+  } catch {
+    mkdirSync(KEPT, { recursive: true })
+  }
+  const folder = mkdtempSync(join(KEPT, 'new-'))
   try {
     writeFileSync(join(folder, 'a.asm'), source)
     execFileSync('nasm', ['-f', 'bin', '-o', join(folder, 'a.bin'), join(folder, 'a.asm')], { stdio: 'pipe' })
-    return new Uint8Array(readFileSync(join(folder, 'a.bin')))
+    renameSync(join(folder, 'a.bin'), kept)
+    return new Uint8Array(readFileSync(kept))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -57,6 +57,20 @@ describe('the firmware configuration', () => {
     expect(tables()).toEqual(first)
   })
 
+  test('the tables are made when a guest asks for them, or for their size, and once', () => {
+    let asked = 0
+    const acpi = () => {
+      asked++
+      return {}
+    }
+    const { fwCfg, names } = configure({ acpi })
+    expect(asked).toBe(0)
+    expect(names()).toContain('etc/acpi/tables')
+    expect(fwCfg.contents('etc/table-loader')).not.toHaveLength(0)
+    expect(fwCfg.contents('etc/acpi/tables')).not.toHaveLength(0)
+    expect(asked).toBe(1)
+  })
+
   test('UEFI firmware is told that PCI has no addresses above 4 GiB', () => {
     const files = (mark: string): string => {
       const { bios, vgaBios } = firmware()
