@@ -28,6 +28,9 @@ export interface PortMapping {
 }
 
 class Slot implements PortMapping {
+  /** In the bus's list of who answers. */
+  number = 0
+
   constructor(
     readonly name: string,
     readonly owner: string,
@@ -50,8 +53,9 @@ function hex(port: number): string {
 }
 
 export class PortBus {
-  /** Owner of each port. */
-  private readonly table: (Slot | undefined)[] = new Array(PORTS).fill(undefined)
+  /** The number of who answers at each port, 0 for nobody: what no device touches takes the host no memory. */
+  private readonly table = new Uint16Array(PORTS)
+  private readonly numbered: (Slot | undefined)[] = [undefined]
   /** Fixed ranges, then overlays, each in the order they came: a later one lies above an earlier one. */
   private slots: Slot[] = []
   private readonly unhandledReads = new Uint32Array(PORTS)
@@ -97,6 +101,9 @@ export class PortBus {
   unmap(mapping: PortMapping): void {
     this.slots = this.slots.filter((slot) => slot !== mapping)
     this.repaint(mapping.base, mapping.base + mapping.count)
+    const { number } = mapping as Slot
+    if (number > 0) this.numbered[number] = undefined
+    ;(mapping as Slot).number = 0
   }
 
   /** Says that these ports belong to hardware that this machine knowingly lacks: accesses are reported by its name. */
@@ -113,15 +120,15 @@ export class PortBus {
 
   /** Of the range that answers at a port, or of the absent device that it belongs to. */
   nameOf(port: number): string | undefined {
-    return this.table[port]?.name ?? this.absentName(port)
+    return this.answering(port)?.name ?? this.absentName(port)
   }
 
   /** Returns an unsigned value of `size` bytes. Ports wrap at 64 Ki as the address lines do. */
   read(port: number, size: AccessSize): number {
-    const slot = this.table[port]
+    const slot = this.answering(port)
     if (slot !== undefined) {
       if (size === 1) return slot.window.read(port - slot.base, 1) & 0xff
-      if (size <= slot.width && this.table[(port + size - 1) & 0xffff] === slot && port + size <= slot.end) {
+      if (size <= slot.width && this.answering((port + size - 1) & 0xffff) === slot && port + size <= slot.end) {
         const value = slot.window.read(port - slot.base, size)
         return size === 4 ? value >>> 0 : value & 0xffff
       }
@@ -137,13 +144,13 @@ export class PortBus {
   }
 
   write(port: number, value: number, size: AccessSize): void {
-    const slot = this.table[port]
+    const slot = this.answering(port)
     if (slot !== undefined) {
       if (size === 1) {
         slot.window.write(port - slot.base, value & 0xff, 1)
         return
       }
-      if (size <= slot.width && this.table[(port + size - 1) & 0xffff] === slot && port + size <= slot.end) {
+      if (size <= slot.width && this.answering((port + size - 1) & 0xffff) === slot && port + size <= slot.end) {
         slot.window.write(port - slot.base, size === 4 ? value >>> 0 : value & 0xffff, size)
         return
       }
@@ -190,7 +197,7 @@ export class PortBus {
   }
 
   private isUnassigned(port: number, size: AccessSize): boolean {
-    for (let i = 1; i < size; i++) if (this.table[(port + i) & 0xffff] !== undefined) return false
+    for (let i = 1; i < size; i++) if (this.table[(port + i) & 0xffff] !== 0) return false
     return true
   }
 
@@ -203,7 +210,14 @@ export class PortBus {
     throw new Error(`ports ${hex(slot.base)}+${slot.count} (${slot.owner}: ${slot.name}) are outside the 64 Ki`)
   }
 
+  private answering(port: number): Slot | undefined {
+    return this.numbered[this.table[port]]
+  }
+
   private insert(slot: Slot): void {
+    const free = this.numbered.indexOf(undefined, 1)
+    slot.number = free < 0 ? this.numbered.length : free
+    this.numbered[slot.number] = slot
     if (slot.overlay) this.slots.push(slot)
     else {
       const firstOverlay = this.slots.findIndex((s) => s.overlay)
@@ -213,11 +227,11 @@ export class PortBus {
   }
 
   private repaint(from: number, to: number): void {
-    this.table.fill(undefined, from, to)
+    this.table.fill(0, from, to)
     for (const slot of this.slots) {
       const start = Math.max(from, slot.base)
       const end = Math.min(to, slot.end)
-      if (start < end) this.table.fill(slot, start, end)
+      if (start < end) this.table.fill(slot.number, start, end)
     }
   }
 }
