@@ -37,6 +37,8 @@ export const PANICS: readonly Panic[] = [
   kernel('Fatal trap \\d+: .*while in kernel mode'),
   // Xen
   kernel('(\\(XEN\\) )+Panic on CPU \\d+'),
+  // GNU Mach says in which file
+  kernel('panic \\S+:\\d+: \\S'),
   // Haiku, Redox, MINIX, and many a kernel of one's own
   kernel('PANIC: \\S'),
   kernel('(\\W*)KERNEL PANIC\\b', 'i'),

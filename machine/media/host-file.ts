@@ -1,8 +1,9 @@
 /** A file of the host's under an image: locked, read with zeros behind its end, grown by writes; its errors are the medium's. */
-import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
 import { MediumError } from './block-device.js'
 import { ImageError } from './image-error.js'
 import { lockImage } from './image-lock.js'
+import { checkRegular, UnreadableFile } from './regular-file.js'
 
 export class HostFile {
   readonly writable: boolean
@@ -15,21 +16,24 @@ export class HostFile {
   private isDirty = false
 
   /**
-   * Opens `path`, for reading only unless `write` is set, and locks it. Throws Node's own error when that fails, or an
-   * ImageLockedError: `openMedium` turns them into sentences for people.
+   * Opens `path`, for reading only unless `write` is set, and locks it. Throws Node's own error when that fails, an
+   * ImageError for what is no file, or an ImageLockedError: `openMedium` turns them into sentences for people.
    */
   constructor(
     readonly path: string,
     options: { write?: boolean } = {},
   ) {
     this.writable = options.write ?? false
-    this.fd = openSync(path, this.writable ? 'r+' : 'r')
+    // A pipe that an image names, and nobody writes to, would not open otherwise.
+    this.fd = openSync(path, (this.writable ? constants.O_RDWR : constants.O_RDONLY) | (constants.O_NONBLOCK ?? 0))
     try {
-      this.size = fstatSync(this.fd).size
+      const stats = fstatSync(this.fd)
+      checkRegular(stats)
+      this.size = stats.size
       lockImage(this.fd, path, { write: this.writable })
     } catch (error) {
       closeSync(this.fd)
-      throw error
+      throw error instanceof UnreadableFile ? new ImageError(error.message) : error
     }
   }
 

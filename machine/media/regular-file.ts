@@ -2,7 +2,7 @@
  * Files that somebody names, opened so that none of them can hang or fill the host: a pipe or a device is refused, and so
  * is what is longer than the caller expects.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
 
 /** The message goes on behind the file's name: `is a directory; name the file in it`. */
 export class UnreadableFile extends Error {
@@ -39,8 +39,18 @@ export function openRegular(path: string): { fd: number; size: number } {
     throw unreadable(error)
   }
   const stats = fstatSync(fd)
-  if (stats.isFile()) return { fd, size: stats.size }
-  closeSync(fd)
+  try {
+    checkRegular(stats)
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+  return { fd, size: stats.size }
+}
+
+/** Throws an UnreadableFile for what is no file. */
+export function checkRegular(stats: Stats): void {
+  if (stats.isFile()) return
   if (stats.isDirectory()) throw unreadable({ code: 'EISDIR', message: '' })
   if (stats.isFIFO()) throw new UnreadableFile('is a pipe; save it to a file first')
   throw new UnreadableFile('is a device of this host, not a file; copy it to a file first')

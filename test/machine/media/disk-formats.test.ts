@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { filesOfImage } from '../../../machine/media/disk-format.js'
 import { openMedium } from '../../../machine/media/open-medium.js'
+import { newQcow2 } from '../../../machine/media/qcow2/create.js'
 import { haveQemuImg, randomNumbers, runSequence } from './qcow2-sequences.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-formats-'))
@@ -118,6 +119,22 @@ describe.skipIf(!haveQemuImg)('images that qemu-img made', () => {
     await new Promise((resolve) => other.once('exit', resolve))
     openMedium(at('locked.qcow2'), { as: 'disk', write: true }).device.close()
   })
+})
+
+test.skipIf(process.platform !== 'linux')('an image over what is no file is refused, and does not wait for it', () => {
+  execFileSync('mkfifo', [at('pipe')])
+  for (const [behind, what] of [
+    ['pipe', 'is a pipe'],
+    ['/dev/zero', 'is a device of this host'],
+    ['.', 'is a directory'],
+  ]) {
+    writeFileSync(at('over.qcow2'), newQcow2({ size: 1 << 20, backingFile: behind, backingFormat: 'raw' }))
+    expect(() => openMedium(at('over.qcow2'), { as: 'disk' })).toThrow(
+      new RegExp(`over\\.qcow2" has a backing file, ".*", that ${what}`),
+    )
+  }
+  writeFileSync(at('over.vmdk'), '# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\nRW 8 FLAT "pipe" 0\n')
+  expect(() => openMedium(at('over.vmdk'), { as: 'disk' })).toThrow(/is a pipe/)
 })
 
 test('a guest does not turn its raw disk into an image with a backing file', () => {
