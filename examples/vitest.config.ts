@@ -1,0 +1,2 @@
+/** Its tests by themselves: `cd examples`, and the command there. */
+export default { root: import.meta.dirname }
