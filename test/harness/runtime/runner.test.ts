@@ -427,13 +427,10 @@ describe('a guest that says it cannot go on', () => {
     expect(machine.now() / 1e9).toBeCloseTo(3, 1)
   })
 
-  test.each(['panic: no init', 'panic ../kern/bootstrap.c:181: bootstrap_create: No bootstrap code loaded'])(
-    'on the screen, too: %s',
-    (line) => {
-      const { result } = run([show(100, line)], [until(serial('login:'), 300e9)])
-      expect(result.error?.startsWith(`the guest panicked: "${line}" before `)).toBe(true)
-    },
-  )
+  test.each(['panic: no init', 'panic k.c:18: f: no'])('on the screen, too: %s', (line) => {
+    const { result } = run([show(100, line)], [until(serial('login:'), 300e9)])
+    expect(result.error).toContain(`the guest panicked: "${line}" before `)
+  })
 
   test('is of no account where that is waited for, or what comes after it', () => {
     const happenings = [
