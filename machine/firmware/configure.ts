@@ -25,7 +25,7 @@ import {
   TABLES_FILE,
 } from './tables/acpi-tables.js'
 import { type E820Entry, e820Table, encodeE820, type MemoryLayout, memoryLayout } from './tables/e820.js'
-import { buildSmbiosFiles, type SmbiosOptions } from './tables/smbios-tables.js'
+import { buildSmbiosFiles, SMBIOS_FILES, type SmbiosOptions } from './tables/smbios-tables.js'
 
 export interface FirmwareOptions {
   readonly fwCfg: FwCfg
@@ -89,7 +89,10 @@ export function configureFirmware(options: FirmwareOptions): FirmwareConfigurati
     // S0 to S5: bit 7 is "supported", the low bits are SLP_TYP, as the DSDT has it.
     fwCfg.addFile('etc/system-states', Uint8Array.of(0x80, 0, 0, 0x81, 0x82, 0x80))
   }
-  addFiles(fwCfg, { ...buildSmbiosFiles({ ...options.smbios, cpus, memory }) })
+  const smbios = once(() => buildSmbiosFiles({ ...options.smbios, cpus, memory }))
+  // What is wrong with what was asked for is told at once.
+  if (options.smbios) smbios()
+  for (const name of SMBIOS_FILES) fwCfg.addFile(name, { data: () => smbios()[name] })
 
   if (options.bootMenu?.waitMs !== undefined)
     fwCfg.addIntegerFile('etc/boot-menu-wait', Math.max(0, Math.round(options.bootMenu.waitMs)), 4)
@@ -172,6 +175,14 @@ function addLinuxItems(fwCfg: FwCfg, boot: LinuxBootPlan): void {
   fwCfg.addInteger(FW_CFG.INITRD_ADDR, initrd?.address ?? 0, 4)
   fwCfg.addInteger(FW_CFG.INITRD_SIZE, initrd?.data.length ?? 0, 4)
   if (initrd) fwCfg.addItem(FW_CFG.INITRD_DATA, initrd.data)
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
 }
 
 function addFiles(fwCfg: FwCfg, files: { readonly [file: string]: Uint8Array }): void {

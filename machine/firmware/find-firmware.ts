@@ -183,7 +183,15 @@ function find(
       broken ??= `${path} cannot be read`
       continue
     }
-    if (isIt(image)) return { path, version: firmwareVersion(image) }
+    const found = image
+    // Few ask for it, and it takes longer than all else here.
+    if (isIt(found))
+      return {
+        path,
+        get version() {
+          return firmwareVersion(found)
+        },
+      }
     broken ??= `${path} is not ${what}`
   }
   const own = host.env.BOOTWRIGHT_FIRMWARE

@@ -27,6 +27,9 @@ export interface SmbiosFiles {
   readonly 'etc/smbios/smbios-tables': Uint8Array
 }
 
+/** In the order in which the directory has them. */
+export const SMBIOS_FILES = ['etc/smbios/smbios-anchor', 'etc/smbios/smbios-tables'] as const
+
 const MIB = 2 ** 20
 /** A memory device (DIMM) holds 16 GiB at most. */
 const DIMM_BYTES = 16 * 1024 * MIB
