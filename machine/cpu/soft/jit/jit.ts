@@ -209,7 +209,11 @@ export class Jit {
     const watches = view.getUint32(at.COVERAGE, true) !== 0
     for (let b = view.getUint32(at.PAGE_BLOCKS + page * 4, true); b; b = view.getUint32(b + at.BLOCK_PAGE_NEXT, true)) {
       const isKnown = !watches || view.getUint32(b + at.BLOCK_SEEN, true) === view.getUint32(b + at.BLOCK_COUNT, true)
-      if (isKnown && view.getUint32(b + at.BLOCK_MODE, true) === mode && !view.getUint32(b + at.BLOCK_SOUGHT, true))
+      if (
+        isKnown &&
+        view.getUint32(b + at.BLOCK_MODE, true) === mode &&
+        !(view.getUint32(b + at.BLOCK_SOUGHT, true) & at.SOUGHT_WATCHED)
+      )
         decoded.set(view.getUint32(b + at.BLOCK_PHYS, true) & 0xfff, b)
     }
     return decoded

@@ -89,6 +89,8 @@ export interface Block {
   /** Of its first byte in its page, and of the byte behind it. */
   readonly offset: number
   readonly end: number
+  /** It is one instruction that reaches into the next page. */
+  readonly crosses: boolean
   readonly ops: readonly Op[]
 }
 
@@ -118,13 +120,15 @@ export function readBlock(view: DataView, address: number): Block {
     })
   }
   const linear = view.getBigUint64(address + at.BLOCK_LINEAR, true)
+  const end = offset + view.getUint32(address + at.BLOCK_BYTES, true)
   return {
     address,
     phys,
     page: phys >>> 12,
     linear,
     offset,
-    end: offset + view.getUint32(address + at.BLOCK_BYTES, true),
+    end,
+    crosses: end > 0x1000,
     ops,
   }
 }

@@ -183,7 +183,7 @@ class Region {
     const { frame, emitter } = this
     const { code } = frame
     const to = this.find(this.blocks[from], offset)
-    if (to === undefined || this.blocks[to].page !== this.blocks[from].page) {
+    if (to === undefined || this.blocks[to].page !== this.blocks[from].page || this.blocks[to].crosses) {
       frame.ipOf(offset)
       code.set(frame.target)
       if (to !== undefined) this.cross(to, from, around)
@@ -207,7 +207,7 @@ class Region {
     this.jump(to, from, around)
   }
 
-  /** To a block of another page, if that is where the target leads now. */
+  /** To a block that reaches into another page or is of one, if that is where the target leads now. */
   private cross(to: number, from: number, around: readonly Span[]): void {
     const { frame } = this
     const block = this.blocks[to]

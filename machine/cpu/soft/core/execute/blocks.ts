@@ -121,12 +121,12 @@ export function findBlock(): usize {
     block = place(block, phys)
     const sought = (watched ? SOUGHT_WATCHED : 0) | (crossed ? <u32>secondPhys | SOUGHT_CROSSES : 0)
     store<u32>(block, sought, BLOCK_SOUGHT)
-    if (sought && !load<u32>(COVERAGE)) store<u32>(block, NEVER_HOT, BLOCK_HEAT)
+    if (watched && !load<u32>(COVERAGE)) store<u32>(block, NEVER_HOT, BLOCK_HEAT)
     enterBlock(block, phys)
     if (crossed) enterTail(block, <u32>phys, <u32>secondPhys)
   } else if (load<u32>(COVERAGE) && !(mode & MODE_USER) && load<u64>(block, BLOCK_LINEAR) != linear) forgetSeen(block)
   store<u64>(block, linear, BLOCK_LINEAR)
-  if (watched || load<u32>(block, BLOCK_SOUGHT)) return block
+  if (watched) return block
   store<u64>(slot, linear)
   store<u32>(slot, <u32>block, 8)
   store<u32>(slot, tlbGeneration, 12)

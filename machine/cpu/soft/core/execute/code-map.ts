@@ -21,13 +21,13 @@ export const BLOCK_JIT: usize = 32
 export const BLOCK_ENTRY: usize = 36
 export const BLOCK_HEADER: usize = 2 * OP_SIZE
 /**
- * u32: SOUGHT_* bits where it is found by findBlock() alone, which looks at more than where it begins. Bits 31:12 are the
- * physical page that its instruction reaches into.
+ * u32: SOUGHT_* bits where no link leads to it, because more is looked at than where it begins. Bits 31:12 are the physical
+ * page that its instruction reaches into.
  */
 export const BLOCK_SOUGHT: usize = 40
-/** Its first instruction may have a breakpoint. */
+/** Its first instruction may have a breakpoint: findBlock() alone finds it. */
 export const SOUGHT_WATCHED: u32 = 1
-/** It is one instruction that crosses into another page. */
+/** It is one instruction that crosses into another page, whose translation findBlock() and the jump cache know of. */
 export const SOUGHT_CROSSES: u32 = 2
 /** u32: ops that there is room for. */
 export const BLOCK_ROOM: usize = 44

@@ -13,6 +13,8 @@ import { bankNumber, noteLarge, tlbGeneration } from '../memory/tlb'
 const SLOTS: u64 = 8192
 const SLOT_BITS: u64 = 13
 const SLOT_SHIFT: usize = 4
+/** Bytes. */
+const LONGEST_INSTRUCTION: u64 = 15
 /** More pages than these, and all are forgotten, with the jump cache. */
 const MOST: u32 = 4096
 // Of a slot: u64 linear page and these bits, u32 number of the physical page, u32 generation: another one than the CPU's
@@ -61,6 +63,11 @@ export function fetchAddress(linear: u64): u64 {
   return phys
 }
 
+@inline function forgetSlot(linear: u64): void {
+  const slot = jumpSlot(linear)
+  if (load<u64>(slot) == linear) store<u32>(slot, 0, 12)
+}
+
 /** The page of `linear` is walked to anew. */
 export function forgetFetch(linear: u64): void {
   const bySupervisor = fetchSlot(fetchTag(linear, false))
@@ -72,6 +79,11 @@ export function forgetFetch(linear: u64): void {
   const page = linear >> 12
   const first = JUMP_CACHE + (jumpSlot(linear) - JUMP_CACHE & ~(JUMP_CACHE_SIZE / 2 - 1))
   for (let at = first; at < first + JUMP_CACHE_SIZE / 2; at += 16) if (load<u64>(at) >> 12 == page) store<u32>(at, 0, 12)
+  // Instructions of the page before that reach into this one.
+  for (let before: u64 = 1; before < LONGEST_INSTRUCTION; before++) {
+    forgetSlot((page << 12) - before)
+    forgetSlot(((page << 12) - before) & 0xffffffff)
+  }
 }
 
 export function forgetFetches(): void {
