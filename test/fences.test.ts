@@ -1,4 +1,6 @@
-import { dirname } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { check, checkTree, circles, importsOf, LONG, longFiles, missingRooms, unfenced, WHY } from './fences.js'
@@ -74,4 +76,13 @@ test('every form of import is seen', () => {
     "type F = import('./f.js').F",
   ].join('\n')
   expect(importsOf(text).map(({ path }) => path)).toEqual(['./a.js', './b.js', './c.js', './d.js', './e.js', './f.js'])
+})
+
+test('nothing is kept that no person has written: no file of more than 256 KiB', () => {
+  const { status, stdout } = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
+  if (status !== 0) return
+  const large = stdout
+    .split('\0')
+    .filter((path) => path && (statSync(join(root, path), { throwIfNoEntry: false })?.size ?? 0) > 256 << 10)
+  expect(large).toEqual([])
 })
