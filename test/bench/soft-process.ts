@@ -7,6 +7,7 @@ import type * as PcModule from '../../machine/create-machine.js'
 import { findFirmware } from '../../machine/firmware/find-firmware.js'
 import type { Machine, MachineOptions } from '../../machine/machine.js'
 import { MemoryMedium } from '../../machine/media/memory.js'
+import type * as OverlayModule from '../../machine/media/overlay.js'
 import { cpuClock } from './cpu-clock.js'
 import {
   type BootJob,
@@ -21,9 +22,10 @@ import {
 } from './guest-job.js'
 import { MarkWatch, type Measurement } from './marks.js'
 
-const { createMachine } = (await import(
-  new URL('../../dist/machine/create-machine.js', import.meta.url).href
-)) as typeof PcModule
+const built = async <Module>(path: string) =>
+  (await import(new URL(`../../dist/machine/${path}`, import.meta.url).href)) as Module
+const { createMachine } = await built<typeof PcModule>('create-machine.js')
+const { Overlay } = await built<typeof OverlayModule>('media/overlay.js')
 
 /** Guest ns between looks at the host's clock or the screen. */
 const SLICE = 10e6
@@ -34,7 +36,7 @@ function machineOptions(job: GuestJob): MachineOptions {
   return {
     engine: 'soft',
     memory: job.memory << 20,
-    floppies: job.floppy ? [new MemoryMedium(read(job.floppy))] : [],
+    floppies: job.floppy ? [new Overlay(new MemoryMedium(read(job.floppy)))] : [],
     disks: [],
     kernel: job.kernel
       ? {
