@@ -117,7 +117,8 @@ async function runBoot(job: BootJob): Promise<BootTime> {
   if (job.breakpoint) arm(machine)
   if (job.idle !== undefined) {
     start = performance.now()
-    runUntil(machine.now() + job.idle * 1e9)
+    // In pieces, as the harness runs a guest.
+    for (const end = machine.now() + job.idle * 1e9; machine.now() < end; ) runUntil(machine.now() + SLICE)
   }
   return { seconds: (performance.now() - start) / 1000, instructions: machine.instructions() }
 }
