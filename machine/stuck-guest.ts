@@ -48,7 +48,8 @@ export class StuckGuest {
     return `its CPU ${waits ? 'waits in HLT' : 'goes round a loop'} for an interrupt that cannot come: ${silence}`
   }
 
-  private forget(): undefined {
+  /** It went on, or the machine is at another moment. */
+  forget(): undefined {
     this.looked.clear()
     this.cameBack = false
   }

@@ -621,6 +621,7 @@ export class VirtualMachine implements Machine, Stateful {
     this.clock.load(state.clock)
     takeState(this, state.machine)
     this.portLog.forget()
+    this.stuck.forget()
   }
 
   shape(): MachineShape {

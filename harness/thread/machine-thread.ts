@@ -38,8 +38,10 @@ import type {
 import type { Look, RunResult, Script } from '../protocol/script.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
 import { InfrastructureError, VmError } from './errors.js'
+import { HeldFiles } from './held-files.js'
 import { LastWords } from './last-words.js'
-import { keepSnapshot, partsOf, releaseFiles, retainFiles, type Snapshot } from './snapshot.js'
+import { losePatience } from './patience.js'
+import { keepSnapshot, partsOf, type Snapshot } from './snapshot.js'
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
 import { endThread, takeThread } from './worker-thread.js'
@@ -81,15 +83,10 @@ interface Run {
   patience?: NodeJS.Timeout
 }
 
-/** How long a closed machine may take to end by itself before its thread is ended, ms: longer than the patience below. */
+/** How long a closed machine may take to end by itself before its thread is ended, ms: longer than a script's patience. */
 const GRACE = 5000
-/**
- * So many ticks of so many ms a script may outlast its time-out or a stop: less than a second. On a host that is too busy
- * to tick, or to let this process have half of a CPU meanwhile, it may be as many as the last says.
- */
-const PATIENCE = 9
-const TICK = 100
-const MOST_TICKS = 40
+/** What becomes of files by what the thread says of them. */
+const FILES = { kept: 'keep', forgotten: 'forget', 'stood-on': 'standOn' } as const
 /** The longest that a timer of the host's takes, ms. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
@@ -116,10 +113,7 @@ export class VmThread {
   private failure: Error | undefined
   /** Of its forks, which are not recorded. */
   private readonly config: MachineConfig
-  /** What the machine's memory and its media's changes stand on. */
-  private files: readonly number[] = []
-  /** Of states that the machine's monitor keeps. */
-  private readonly keptFiles: (readonly number[])[] = []
+  private readonly files = new HeldFiles()
   private dropSpares: (() => void) | undefined
   /** undefined: its guest has none. */
   private readonly wayOut: WayOut | undefined
@@ -185,9 +179,7 @@ export class VmThread {
     this.ended = new Promise((resolve) => {
       this.worker.once('exit', () => {
         this.fail(new InfrastructureError("the machine's thread has ended"))
-        releaseFiles(this.files)
-        this.files = []
-        for (const files of this.keptFiles.splice(0)) releaseFiles(files)
+        this.files.releaseAll()
         this.dropSpares?.()
         this.wayOut?.close()
         resolve()
@@ -241,7 +233,7 @@ export class VmThread {
     before.then(() => {
       run.started = performance.now()
       const limit = script.hostTimeoutMs ?? Number.POSITIVE_INFINITY
-      if (!isOver() && limit <= LONGEST_TIMER) run.timer = setTimeout(() => this.losePatience(run, 'timeout'), limit)
+      if (!isOver() && limit <= LONGEST_TIMER) run.timer = setTimeout(() => this.expectEnd(run, 'timeout'), limit)
     })
     try {
       return await reply
@@ -257,17 +249,8 @@ export class VmThread {
   }
 
   /** Its end was asked for: it comes soon, or by force. */
-  private losePatience(run: Run, outcome: 'timeout' | 'interrupted'): void {
-    let left = PATIENCE
-    let ticks = 0
-    let before = process.cpuUsage()
-    run.patience ??= setInterval(() => {
-      const { user, system } = process.cpuUsage(before)
-      before = process.cpuUsage()
-      if (user + system >= (TICK * 1000) / 2) left--
-      if (left === 0) this.giveUp(run, outcome, "a fault of Bootwright's own; please report it")
-      else if (++ticks === MOST_TICKS) this.giveUp(run, outcome, 'this host or its disks are too busy')
-    }, TICK)
+  private expectEnd(run: Run, outcome: 'timeout' | 'interrupted'): void {
+    run.patience ??= losePatience((why) => this.giveUp(run, outcome, why))
   }
 
   private giveUp({ id, script, started }: Run, outcome: 'timeout' | 'interrupted', why: string): void {
@@ -381,7 +364,7 @@ export class VmThread {
    */
   async snapshot(): Promise<Snapshot> {
     const parts = await this.ask<SnapshotParts>({ method: 'snapshot' })
-    this.standOn(filesOf(parts.state))
+    this.files.standOn(filesOf(parts.state))
     return keepSnapshot(parts, this.wantSpares(parts.config))
   }
 
@@ -389,11 +372,10 @@ export class VmThread {
   async restore(snapshot: Snapshot): Promise<void> {
     const parts = partsOf(snapshot)
     const files = filesOf(parts.state)
-    retainFiles(files)
-    this.files = [...this.files, ...files]
+    this.files.add(files)
     await this.ask({ method: 'restore', parts })
     this.wayOut?.reset()
-    this.standOn(files)
+    this.files.standOn(files)
   }
 
   /** Has threads ready for forks, for as long as this machine lives; a snapshot does it too, without waiting. */
@@ -443,13 +425,6 @@ export class VmThread {
     return () => spares.release(key)
   }
 
-  /** They stay open as long as the machine needs them. */
-  private standOn(files: readonly number[]): void {
-    retainFiles(files)
-    releaseFiles(this.files)
-    this.files = files
-  }
-
   /** @internal Saves and loads once, so that V8 has compiled what a fork needs when it comes. */
   async rehearse(): Promise<void> {
     const parts = await this.ask<SnapshotParts>({ method: 'snapshot' })
@@ -467,7 +442,7 @@ export class VmThread {
   stop(): void {
     this.tell({ kind: 'stop', id: this.lastRun })
     const run = this.runs.get(this.lastRun)
-    if (run) this.losePatience(run, 'interrupted')
+    if (run) this.expectEnd(run, 'interrupted')
   }
 
   /** What a person does while a script runs; makes the result one that another run need not give. */
@@ -583,23 +558,12 @@ export class VmThread {
         options.onTrace?.(message.event)
         break
       case 'files':
-        this.ownFiles(message.what, message.files)
+        this.files[FILES[message.what]](message.files)
         break
       case 'progress':
         this.lastWords.onProgress(message)
         options.onProgress?.(message)
         break
-    }
-  }
-
-  private ownFiles(what: 'kept' | 'forgotten' | 'stood-on', files: readonly number[]): void {
-    if (what === 'stood-on') this.standOn(files)
-    else if (what === 'kept') {
-      retainFiles(files)
-      this.keptFiles.push(files)
-    } else {
-      const at = this.keptFiles.findIndex((one) => String(one) === String(files))
-      if (at >= 0) releaseFiles(this.keptFiles.splice(at, 1)[0])
     }
   }
 

@@ -279,7 +279,6 @@ export function absolute(config: MachineConfig): MachineConfig {
   }
 }
 
-/** A folder that a guest shares is named as seen from here. */
 /** A boot ROM that is a file of the user's, and not one of a package. */
 function absoluteRom<T extends Pick<DeviceSpec, 'options'>>(device: T): T {
   const { romfile } = device.options ?? {}
@@ -287,6 +286,7 @@ function absoluteRom<T extends Pick<DeviceSpec, 'options'>>(device: T): T {
   return { ...device, options: { ...device.options, romfile: resolve(romfile) } }
 }
 
+/** A folder that a guest shares is named as seen from here. */
 function absoluteDevice(device: DeviceSpec): DeviceSpec {
   if (device.type !== 'virtio-9p-pci') return absoluteRom(device)
   return { ...device, options: { ...device.options, path: resolve(String(device.options?.path)) } }

@@ -107,6 +107,11 @@ export const EVENT_KINDS = ['interrupt', 'in', 'out', 'rdmsr', 'wrmsr'] as const
 
 export type EventKind = (typeof EVENT_KINDS)[number]
 
+/** Whether it is about what a CPU does, and not about a place in memory. */
+export function isEvent({ kind }: Breakpoint): boolean {
+  return (EVENT_KINDS as readonly string[]).includes(kind)
+}
+
 /** What an engine tells as it executes, between two instructions or inside one; whoever hears it may look at the CPU's state. */
 export interface EngineEvents {
   /** An interrupt or an exception is about to be delivered: the CPU is still where it came. */

@@ -1,6 +1,5 @@
 /** A monitor in the machine's thread: looks at the machine, and acts on it as a person would, in QEMU's words. */
-import type { Breakpoint } from '../../../machine/cpu/engine.js'
-import { BreakpointError, describePoint, isEvent, parsePoint } from '../../../machine/debug/break-points.js'
+import { type Breakpoint, isEvent } from '../../../machine/cpu/engine.js'
 import { LOG_ITEMS, LogError, logHelp } from '../../../machine/debug/machine-log.js'
 import {
   type Command,
@@ -11,6 +10,7 @@ import {
   monitorNames,
   resultOf,
 } from '../../../machine/debug/monitor.js'
+import { BreakpointError, describePoint, parsePoint } from '../../../machine/debug/monitor-breakpoints.js'
 import { ExpressionError } from '../../../machine/debug/monitor-expression.js'
 import type { State } from '../../../machine/device.js'
 import type { InputEvent } from '../../../machine/input.js'

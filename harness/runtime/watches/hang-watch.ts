@@ -1,6 +1,6 @@
 /**
- * Watches for guests that hang for good: they go round a loop that changes nothing, as where a lock is taken twice, or wait in
- * HLT, and interrupts are disabled or held back by the interrupt controllers. Looked at at whole half seconds of guest time, so that the verdict comes at the same frame in every run.
+ * Watches for guests that hang for good (`machine/stuck-guest.ts` knows when). It looks at whole half seconds of guest time,
+ * so that the verdict comes at the same frame in every run.
  */
 import type { Machine } from '../../../machine/machine.js'
 

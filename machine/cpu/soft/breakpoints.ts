@@ -2,7 +2,7 @@
  * A debugger's breakpoints: the core asks here where it comes to an instruction that may have one, and behind accesses to
  * pages with watchpoints (`core/system/debug.ts`). All others run at their full speed, compiled.
  */
-import { type Breakpoint, EVENT_KINDS, type EventKind } from '../engine.js'
+import { type Breakpoint, type EventKind, isEvent } from '../engine.js'
 
 export interface BreakpointCore {
   watchOffset(offset: number): void
@@ -100,10 +100,6 @@ export class Breakpoints {
     if (found) this.last = found
     return found !== undefined
   }
-}
-
-function isEvent({ kind }: Breakpoint): boolean {
-  return (EVENT_KINDS as readonly string[]).includes(kind)
 }
 
 function pagesOf({ address, length }: Breakpoint): bigint[] {

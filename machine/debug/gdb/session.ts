@@ -3,9 +3,9 @@
  * machine asks `resumed` and tells `stopped()`.
  * Source: Debugging with GDB, appendix E "GDB Remote Serial Protocol", E.2 "Packets" and E.3 "Stop Reply Packets".
  */
-import type { Breakpoint, CpuState } from '../../cpu/engine.js'
-import { describePoint, isEvent } from '../break-points.js'
+import { type Breakpoint, type CpuState, isEvent } from '../../cpu/engine.js'
 import type { DebugStop, DebugTarget } from '../debug-target.js'
+import { describePoint } from '../monitor-breakpoints.js'
 import { LONGEST_PACKET, PacketReader, packet, type Received } from './packets.js'
 import {
   descriptionFor,

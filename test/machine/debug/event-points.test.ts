@@ -3,22 +3,13 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openSymbols } from '../../../harness/config/symbol-files.js'
 import type { Breakpoint } from '../../../machine/cpu/engine.js'
-import { createMachine } from '../../../machine/create-machine.js'
-import { findFirmware } from '../../../machine/firmware/find-firmware.js'
 import { compiledKernel, haveCompiler } from '../../compiled-kernel.js'
 import { noFirmware } from '../../firmware-here.js'
+import { debuggedKernel, resultOf } from './debugged-kernel.js'
 
 /** The machine's hash at its end, and where the CPU was at each stop. */
 function run(kernel: string, points: readonly Breakpoint[]) {
-  const { bios, vgaBios } = findFirmware()
-  const machine = createMachine({
-    engine: 'soft',
-    memory: 16 << 20,
-    floppies: [],
-    disks: [],
-    firmware: { bios: readFileSync(bios.path), vgaBios: readFileSync(vgaBios.path) },
-    kernel: { image: readFileSync(kernel), name: 'kernel' },
-  })
+  const machine = debuggedKernel(kernel)
   const target = machine.debugTarget
   const { file } = openSymbols([], readFileSync(kernel))[0]
   const start = file.symbols.find(({ name }) => name === 'kmain')?.address as bigint
@@ -36,9 +27,7 @@ function run(kernel: string, points: readonly Breakpoint[]) {
     const code = Buffer.from(target.read(0, rip - 2n, 4)).toString('hex')
     stops.push({ kind: stop.hit.kind, code })
   }
-  const result = { reason: exit.reason, instructions: machine.instructions(), hash: machine.fingerprint() }
-  machine.close()
-  return { result, stops }
+  return { result: resultOf(machine, exit), stops }
 }
 
 test.skipIf(!haveCompiler || noFirmware)(

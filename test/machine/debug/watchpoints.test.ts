@@ -1,23 +1,13 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Breakpoint } from '../../../machine/cpu/engine.js'
-import { createMachine } from '../../../machine/create-machine.js'
-import { findFirmware } from '../../../machine/firmware/find-firmware.js'
 import { compiledKernel, haveCompiler } from '../../compiled-kernel.js'
 import { noFirmware } from '../../firmware-here.js'
+import { debuggedKernel, resultOf } from './debugged-kernel.js'
 
 /** The machine's hash at the end, and how often it stopped on the way. */
 function run(kernel: string, breakpoints: readonly Breakpoint[], forgets = false) {
-  const { bios, vgaBios } = findFirmware()
-  const machine = createMachine({
-    engine: 'soft',
-    memory: 16 << 20,
-    floppies: [],
-    disks: [],
-    firmware: { bios: readFileSync(bios.path), vgaBios: readFileSync(vgaBios.path) },
-    kernel: { image: readFileSync(kernel), name: 'kernel' },
-  })
+  const machine = debuggedKernel(kernel)
   let stops = 0
   let exit: ReturnType<typeof machine.run>
   for (let turn = 0; !exit && machine.now() < 2e9; turn++) {
@@ -27,9 +17,7 @@ function run(kernel: string, breakpoints: readonly Breakpoint[], forgets = false
     exit = machine.run(machine.now() + (machine.now() < 60e6 ? 1e6 : 3000))
     if (machine.debugTarget?.takeStop()) stops++
   }
-  const result = { reason: exit?.reason, instructions: machine.instructions(), hash: machine.fingerprint() }
-  machine.close()
-  return { result, stops }
+  return { result: resultOf(machine, exit), stops }
 }
 
 test.skipIf(!haveCompiler || noFirmware)(

@@ -23,10 +23,6 @@ const MOST_BYTES = 4096
 /** What cannot be a breakpoint; one sentence. */
 export class BreakpointError extends Error {}
 
-export function isEvent({ kind }: Breakpoint): boolean {
-  return (EVENT_KINDS as readonly string[]).includes(kind)
-}
-
 /** Throws a BreakpointError. @param resultOf A number or a symbol's address. */
 export function parsePoint(text: string, resultOf: (text: string) => bigint): Breakpoint {
   const words = text.split(' ')
