@@ -69,7 +69,7 @@ export const SavedRunner = z.object({
   resets: Count,
   hostInput: z.boolean(),
   unclaimed: Exit.nullish(),
-  screens: z.object({ seen: Seen.nullable(), seenBeforeReset: Seen.nullable() }),
+  screens: z.object({ seen: z.union([z.literal('shown'), Seen]).nullable(), seenBeforeReset: Seen.nullable() }),
   firmware: json(
     z.tuple([z.array(UnhandledAccess).max(4096).nullable(), z.array(UnhandledAccess).max(4096)]),
   ).optional(),

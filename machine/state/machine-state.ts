@@ -6,6 +6,8 @@ import type { MemoryImage } from './memory-image.js'
 import { SnapshotError } from './snapshot-error.js'
 
 export interface MachineState {
+  /** Made by a machine of this process: unlike one that was read from outside, it need not be checked. */
+  isOwn?: true
   shape: MachineShape
   time: EngineTime
   cpus: CpuState[]

@@ -14,6 +14,9 @@ import type { Look } from '../../protocol/script.js'
 
 type Seen = Pick<Look, 'mode' | 'text' | 'cells'>
 
+/** A screen in a snapshot; `shown` is what the display itself shows then. */
+type Kept = Seen | 'shown' | null
+
 export class WatchedScreen {
   private reader: GlyphReader | undefined
   /** What was read off the last picture, by area. */
@@ -98,17 +101,20 @@ export class WatchedScreen {
     return wasReset && isBlank(now) ? (this.seenBeforeReset ?? now) : now
   }
 
+  /** What the display shows itself is left out: its thousands of cells are looked at again sooner than they are copied. */
   save(): State {
-    const { seen, seenBeforeReset } = this
-    return { seen: seen ?? null, seenBeforeReset: seenBeforeReset ?? null } as unknown as State
+    const isShown = this.seenGeneration === this.display.generation()
+    const seen: Kept = isShown ? 'shown' : (this.seen ?? null)
+    return { seen, seenBeforeReset: this.seenBeforeReset ?? null } as unknown as State
   }
 
+  /** To be called when the machine has its own state. */
   load(state: State): void {
-    const screens = state as unknown as { [name: string]: Seen | null }
-    this.seen = screens.seen ?? undefined
-    this.seenBeforeReset = screens.seenBeforeReset ?? undefined
+    const screens = state as unknown as { seen: Kept; seenBeforeReset: Seen | null }
     this.seenGeneration = -1
     this.readGeneration = -1
+    this.seen = screens.seen === 'shown' ? this.fresh() : (screens.seen ?? undefined)
+    this.seenBeforeReset = screens.seenBeforeReset ?? undefined
   }
 }
 

@@ -414,7 +414,7 @@ describe('a machine that is saved goes on in another as it would have itself', (
       ['clock', (state) => Object.assign(state, { clock: null })],
     ]
     for (const [where, spoil] of spoiled) {
-      const state = structuredClone(saved)
+      const state: MachineState = { ...structuredClone(saved), isOwn: undefined }
       spoil(state)
       expect(() => machine.pc.load(state), where).toThrow(`the snapshot is damaged at ${where}: it should be`)
     }
