@@ -187,6 +187,7 @@ export class Runner {
     let end: StepFailed | undefined
     this.runs = true
     this.display.passed()
+    this.screen.begin()
     this.tracer?.begin(script.title)
     for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
       try {

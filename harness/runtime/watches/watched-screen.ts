@@ -25,6 +25,8 @@ export class WatchedScreen {
   /** The screen at the last frame that was looked at. */
   private seen: Seen | undefined
   private seenGeneration = -1
+  /** What a snapshot's screen showed has not been looked at yet. */
+  private isUnseen = false
   /** The same, of the moment when the machine last reset itself, which blanks the screen before anyone can look. */
   private seenBeforeReset: Seen | undefined
 
@@ -43,6 +45,7 @@ export class WatchedScreen {
     const cells = display.text()
     this.seenGeneration = generation
     this.seen = { mode, cells, text: cells && screenText(cells) }
+    this.isUnseen = false
     return this.seen
   }
 
@@ -89,6 +92,11 @@ export class WatchedScreen {
     return this.reader
   }
 
+  /** The guest runs on: what a snapshot's screen showed has to be looked at before. Forks do not wait for it. */
+  begin(): void {
+    if (this.isUnseen) this.fresh()
+  }
+
   /** The machine was reset: what the last frame showed is kept. */
   keepLast(): void {
     this.seenBeforeReset = this.seen
@@ -103,17 +111,17 @@ export class WatchedScreen {
 
   /** What the display shows itself is left out: its thousands of cells are looked at again sooner than they are copied. */
   save(): State {
-    const isShown = this.seenGeneration === this.display.generation()
+    const isShown = this.isUnseen || this.seenGeneration === this.display.generation()
     const seen: Kept = isShown ? 'shown' : (this.seen ?? null)
     return { seen, seenBeforeReset: this.seenBeforeReset ?? null } as unknown as State
   }
 
-  /** To be called when the machine has its own state. */
   load(state: State): void {
     const screens = state as unknown as { seen: Kept; seenBeforeReset: Seen | null }
     this.seenGeneration = -1
     this.readGeneration = -1
-    this.seen = screens.seen === 'shown' ? this.fresh() : (screens.seen ?? undefined)
+    this.isUnseen = screens.seen === 'shown'
+    this.seen = screens.seen === 'shown' ? undefined : (screens.seen ?? undefined)
     this.seenBeforeReset = screens.seenBeforeReset ?? undefined
   }
 }
