@@ -4,7 +4,7 @@ import type { Backtrace, MachineReport, UnhandledAccess } from '../../machine/re
 import { printableJson } from '../../reports/printable.js'
 import type { EndReason, RunResult } from '../protocol/script.js'
 import { qemuStatus } from '../words/exit-words.js'
-import { type RegisterFields, registerFields } from '../words/register-fields.js'
+import { type RegisterFields, registerFieldsOfEach } from '../words/register-fields.js'
 import { complaint, EXIT } from './errors.js'
 
 /** The object that `--json` prints. Its fields are kept from version to version; new ones may come. */
@@ -55,8 +55,13 @@ export interface RunJson {
   faults?: MachineReport['faults']
   /** Where each CPU is and how it came there, the innermost function first; with names where there are symbols. */
   backtraces?: Backtrace[]
-  /** As they were at the end, by their names in small letters: numbers in hexadecimal, segments by their parts. */
+  /**
+   * The bootstrap processor's as they were at the end, by their names in small letters: numbers in hexadecimal, segments
+   * by their parts.
+   */
   registers?: RegisterFields
+  /** Those of each CPU, where there are several. */
+  cpus?: RegisterFields[]
   screenshot?: string
   /** A person's input came in, so another run need not go the same way. */
   hostInput?: boolean
@@ -99,6 +104,7 @@ export const RUN_JSON = { format: 'bootwright-exit', version: 1 } as const
 
 export function runJson(result: RunResult, engine: Engine, screenshot: string | undefined): RunJson {
   const { mode, exit } = result
+  const cpus = registerFieldsOfEach(result.registers)
   return {
     ...RUN_JSON,
     outcome: result.outcome === 'interrupted' ? 'error' : result.outcome,
@@ -133,7 +139,8 @@ export function runJson(result: RunResult, engine: Engine, screenshot: string | 
     lastIo: result.lastIo.map((access) => ({ ...access, port: hex(access.port), value: hex(access.value) })),
     faults: result.faults,
     backtraces: result.backtraces,
-    registers: registerFields(result.registers),
+    registers: cpus[0] ?? {},
+    ...(cpus.length > 1 && { cpus }),
     ...(screenshot !== undefined && { screenshot }),
     ...(result.hostInput && { hostInput: true }),
   }

@@ -3,6 +3,7 @@
  * guest is a file that exports one as its default; it is found by path, the project's own and a user's alike.
  */
 
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { extname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -223,6 +224,8 @@ function guestFile(nameOrPath: string): string {
     if (existsSync(nameOrPath))
       throw new GuestError(`there is no guest '${nameOrPath}'; did you mean './${nameOrPath}'?`)
     const near = nearest(nameOrPath, guestNames())
+    if (!near && nameOrPath.includes('.'))
+      throw new GuestError(`there is no file and no guest '${nameOrPath}'; check the path`)
     throw new GuestError(
       `there is no guest '${nameOrPath}'; ${near ? `did you mean '${near}'? ` : ''}` +
         `guests are ${guestNames().join(', ')}, or the path of a guest.js`,
@@ -271,7 +274,8 @@ function unloadable(file: string, error: unknown): GuestError {
   if ((error as NodeJS.ErrnoException | undefined)?.code === 'EACCES')
     return new GuestError(`${file} may not be read by this user; make it readable (chmod u+r)`)
   const { message = String(error), stack = '' } = error instanceof Error ? error : {}
-  return new GuestError(`${placeOf(stack) ?? file} cannot be loaded: ${message.split('\n')[0]}`)
+  const place = placeOf(stack) ?? (error instanceof SyntaxError ? placeOfSyntaxError(file) : undefined) ?? file
+  return new GuestError(`${place} cannot be loaded: ${message.split('\n')[0]}`)
 }
 
 /** The file and line that a stack begins with: of the guest, or of what it imports. */
@@ -280,6 +284,12 @@ function placeOf(stack: string): string | undefined {
   if (!place) return undefined
   const [, file, line] = place
   return `${file.startsWith('file:') ? fileURLToPath(file.split('?')[0]) : file}:${line}`
+}
+
+/** Node tells where an ES module breaks off only as it prints the error. */
+function placeOfSyntaxError(file: string): string | undefined {
+  const { stderr } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8' })
+  return stderr.startsWith(file) ? placeOf(stderr.split('\n')[0]) : undefined
 }
 
 /** What is typed and waited for to reach a level. */

@@ -1,4 +1,4 @@
-/** A CPU's registers as fields, of the text that `machine/cpu/registers.ts` writes of them. */
+/** CPUs' registers as fields, of the text that `machine/cpu/registers.ts` writes of them. */
 
 /** `0x` and as many digits as the register has. */
 type Value = string
@@ -15,13 +15,19 @@ export interface RegisterFields {
   [name: string]: Value | boolean | SegmentFields | { base: Value; limit: Value }
 }
 
-const SEGMENT = /^(\w\w) ?=([0-9a-f]+) base=([0-9a-f]+) limit=([0-9a-f]+) access=([0-9a-f]+)/i
+const SEGMENT = /^(LDT|\w\w) ?=([0-9a-f]+) base=([0-9a-f]+) limit=([0-9a-f]+) access=([0-9a-f]+)/i
 const TABLE = /\b(GDT|IDT)=([0-9a-f]+):([0-9a-f]+)/gi
 const REGISTER = /\b([A-Z][A-Z0-9]*) *=([0-9a-f]+)\b(?!:)/gi
 
-export function registerFields(text: string | undefined): RegisterFields {
+/** Of each CPU of a machine, the bootstrap processor's first. */
+export function registerFieldsOfEach(text: string | undefined): RegisterFields[] {
+  return (text ?? '').split(/^CPU \d+:$/m).flatMap((one) => (one.trim() ? [registerFields(one)] : []))
+}
+
+/** Of one CPU. */
+export function registerFields(text: string): RegisterFields {
   const fields: RegisterFields = {}
-  for (const line of (text ?? '').split('\n').map((one) => one.trim())) {
+  for (const line of text.split('\n').map((one) => one.trim())) {
     const segment = SEGMENT.exec(line)
     if (segment) {
       const [, name, ...parts] = segment

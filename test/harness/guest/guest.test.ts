@@ -107,6 +107,7 @@ describe('loading', () => {
 
   test('an unknown name is told with the nearest one', async () => {
     await expect(loadGuest('fredos')).rejects.toThrow(/no guest 'fredos'; did you mean 'freedos'\?/)
+    await expect(loadGuest('kernel.elf')).rejects.toThrow("there is no file and no guest 'kernel.elf'; check the path")
   })
 
   test('a file by its path, JavaScript or TypeScript, and a folder with one', async () => {
@@ -144,6 +145,10 @@ describe('loading', () => {
     // By Node alone: vitest transforms what it loads.
     const said = execFileSync(process.execPath, ['-e', command], { encoding: 'utf8' })
     expect(said).toContain(`cjs.js is an ES module in a CommonJS project; call it ${join(folder, 'cjs.mjs')}, or say`)
+    const broken = join(folder, 'broken.mjs')
+    writeFileSync(broken, 'const a = 1\nconst b = = 2\n')
+    const place = execFileSync(process.execPath, ['-e', command.replace(join(folder, 'cjs.js'), broken)])
+    expect(place.toString()).toBe(`${broken}:2 cannot be loaded: Unexpected token '='\n`)
     mkdirSync(join(folder, 'my-dos'))
     const bare = execFileSync(
       process.execPath,
