@@ -10,6 +10,8 @@ const { constants, Script } = require('node:vm')
 
 const TOGETHER = join(__dirname, 'together.cjs')
 const COMPILED = `${TOGETHER}.v8`
+// V8 keeps in its code what the file was called where it was compiled, which is another folder than a user's.
+const NAME = '/node_modules/bootwright/dist/bundle/together.cjs'
 const loaded = new Map()
 let functions = process.env.BOOTWRIGHT_DEBUG === '1' ? {} : undefined
 
@@ -29,7 +31,7 @@ function together() {
   const text = read(TOGETHER, 'latin1')
   if (text === undefined) return {}
   load.script = new Script(text, {
-    filename: TOGETHER,
+    filename: NAME,
     cachedData: read(COMPILED),
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })

@@ -85,6 +85,12 @@ const writeLicences = (file, { inputs }) => writeFileSync(file, licences(inputs)
 
 /** Vitest is no CommonJS module: what imports it hands it in. */
 const VITEST = `globalThis[Symbol.for('bootwright.vitest')]`
+/** Words are as long as those in whose place they are put, so that the maps stay true. */
+const PLACES = [
+  [/\brequire\("\.\/([^"/]+\.cjs)"\)/g, 'partNamed("$1")'],
+  [/\bimport\("\.\/([^"/]+\.cjs)"\)/g, 'partSoon("$1")'],
+  [/\brequire\("vitest"\)/g, '(vitestGivenHere)'],
+]
 const EXTERNAL = [
   // With native parts, a user's own, large and seldom needed, without a file of its licence, or what the queue's library
   // uses where it is there.
@@ -92,11 +98,10 @@ const EXTERNAL = [
   ...['msgpackr-extract', 'pg', 'redis', 'bullmq-otel', '@valkey/valkey-glide'],
 ]
 
-/** A part as a CommonJS module that has the others by `partOfBundle`. */
+/** A part as a CommonJS module that has the others by `partNamed`, or `partSoon` as a promise. */
 async function asCommonJs({ path, text }) {
   const name = basename(path)
-  const loads = text.replace(/\bimport\("\.\/([^"/]+\.cjs)"\)/g, 'Promise.resolve().then(()=>partOfBundle("$1"))')
-  const { code, map } = await transform(loads, {
+  const { code, map } = await transform(text, {
     ...{
       format: 'cjs',
       platform: 'node',
@@ -107,18 +112,19 @@ async function asCommonJs({ path, text }) {
     },
     ...{ minifyWhitespace: true, minifySyntax: true },
   })
-  const own = code
-    .replace(/\brequire\("\.\/([^"/]+\.cjs)"\)/g, 'partOfBundle("$1")')
-    .replace(/\brequire\("vitest"\)/g, VITEST)
-  return { name, code: own, map }
+  const own = PLACES.reduce((before, [word, other]) => before.replace(word, other), code)
+  // What is in front of the code is a line.
+  return { name, code: own, map: JSON.stringify({ ...JSON.parse(map), mappings: `;${JSON.parse(map).mappings}` }) }
 }
 
 /** By itself, and as one of those that lie together: what it is called with is the same. */
-const PLACE = `const bundlePlace=require('node:url').pathToFileURL(__filename).href;`
+const PLACE =
+  "const bundlePlace=require('node:url').pathToFileURL(__filename).href;" +
+  `const partSoon=(name)=>Promise.resolve().then(()=>partNamed(name)),vitestGivenHere=${VITEST};`
 const alone = ({ name, code }) =>
-  `const partOfBundle=require('./load.cjs');${PLACE}\n${code}//# sourceMappingURL=${name}.map\n`
+  `const partNamed=require('./load.cjs');${PLACE}\n${code}//# sourceMappingURL=${name}.map\n`
 const inside = ({ name, code }) =>
-  `${JSON.stringify(name)}:function(exports,require,module,__filename,__dirname,partOfBundle){${PLACE}\n${code}}`
+  `${JSON.stringify(name)}:function(exports,require,module,__filename,__dirname,partNamed){${PLACE}\n${code}}`
 
 /** What users import is an ES module. */
 function facade(name, names) {

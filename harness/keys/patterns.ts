@@ -1,8 +1,13 @@
 /** Patterns as a test author writes them, and as the plain data that crosses threads. */
 import type { Pattern } from './boot-command.js'
 
-/** A string stands for itself. */
+/**
+ * A string stands for itself.
+ * @throws TypeError of anything else, as JavaScript may give it
+ */
 export function toPattern(expression: RegExp | string): Pattern {
+  if (typeof expression !== 'string' && !(expression instanceof RegExp))
+    throw new TypeError(`${String(expression)} is no pattern; give a regular expression, or text as a string`)
   if (typeof expression !== 'string') return { source: expression.source, flags: expression.flags }
   return { source: escapePattern(expression), flags: '' }
 }

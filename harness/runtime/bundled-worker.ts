@@ -12,8 +12,11 @@ import { constants, Script } from 'node:vm'
 export const BUNDLE = fileURLToPath(new URL('worker.bundle.cjs', import.meta.url))
 export const COMPILED = `${BUNDLE}.v8`
 
+/** In stacks: V8 keeps in its code what the file was called where it was compiled, which is another folder than a user's. */
+const NAME = '/node_modules/bootwright/dist/harness/runtime/worker.bundle.cjs'
+
 export const script = new Script(`(function (require, __filename, __dirname) {${readFileSync(BUNDLE, 'latin1')}\n})`, {
-  filename: BUNDLE,
+  filename: NAME,
   cachedData: compiledBefore(),
   importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 })

@@ -39,7 +39,7 @@ export function awaited(matcher: string, run: Matcher): Matcher {
       atEndOfTest(this, driver)
     }
     return new WatchedPromise((resolve, reject) => {
-      run.call(this, received, ...rest).then(resolve, reject)
+      run.call(this, received, ...rest).then(resolve, (error) => reject(at(asked.site, error)))
     }).watchedBy(asked)
   }
 }

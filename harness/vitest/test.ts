@@ -5,6 +5,7 @@ import { printable } from '../../reports/printable.js'
 import { Explorer } from '../explore/explorer.js'
 import { PAUSE_VARIABLE, pause as pauseAt, personOfTest } from '../live/pause.js'
 import { type Stage, StageError, watchStages } from '../stages/stage.js'
+import { usersStack } from '../vm/call-site.js'
 import { type LaunchOptions, launch } from '../vm/launch.js'
 import type { Vm } from '../vm/vm.js'
 import { clearTestOutput, outputFolder } from './baselines.js'
@@ -182,7 +183,9 @@ function fullName(task: TestContext['task']): string {
 async function tell(task: TestContext['task'], vm: Vm): Promise<void> {
   const { result, meta } = task
   if (result?.state === 'pass' && (result.retryCount ?? 0) > 0) meta.flaky = true
-  const error = result?.state === 'fail' ? result.errors?.at(-1) : undefined
+  const errors = result?.state === 'fail' ? (result.errors ?? []) : []
+  for (const one of errors) one.stack &&= usersStack(one.stack)
+  const error = errors.at(-1)
   if (error) error.message = await vm.driver.withEvidence(error.message)
 }
 

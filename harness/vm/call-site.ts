@@ -12,8 +12,8 @@ const HERE = (
 )
   .map((path) => new URL(path, import.meta.url))
   .flatMap((url) => [url.href, fileURLToPath(url)])
-/** Nor do those of what runs the tests. */
-const OTHERS = /node:internal|[/\\]node_modules[/\\](@?vitest|chai)[/\\]/
+/** Nor do those of JavaScript itself, of what runs the tests, and of ours by the name that the bundles have in stacks. */
+const OTHERS = /node:internal|[/\\]node_modules[/\\](@?vitest|chai|bootwright)[/\\]|\(<anonymous>\)$/
 /** Calls inside the harness lie between the machine and the user's line. */
 const DEPTH = 50
 
@@ -51,6 +51,13 @@ export async function asked<T>(action: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw at(site, error)
   }
+}
+
+/** A stack without frames of ours, where the user's own are in it. */
+export function usersStack(stack: string): string {
+  const frames = usersFrames(stack)
+  const begin = stack.search(/^\s+at /m)
+  return frames.length === 0 || begin < 0 ? stack : stack.slice(0, begin) + frames.join('\n')
 }
 
 function usersFrames(stack: string): string[] {

@@ -56,6 +56,8 @@ export class SerialLine {
 
   /** Sends text, as UTF-8, or bytes; the guest takes them when it runs on. A terminal's Enter is `\r`. */
   async write(data: string | Uint8Array): Promise<void> {
+    if (typeof data !== 'string' && !(data instanceof Uint8Array))
+      throw new TypeError(`${String(data)} cannot be sent over a serial line; give text, or bytes as a Uint8Array`)
     const text = typeof data === 'string' ? data : new TextDecoder().decode(data)
     const { guestTimeNs } = await this.driver.run([{ kind: 'serial-input', port: this.port, text: data }])
     this.events.push({ timeNs: guestTimeNs, kind: 'i', text })

@@ -51,6 +51,18 @@ from('poll', async ({ vm }) => {
 from('exit', async ({ vm }) => {
   await expect(vm).toExit({}, soon) // exit
 })
+from('key', async ({ vm }) => {
+  await vm.keyboard.press('Contrl+C') // key
+})
+from('needle', async ({ vm }) => {
+  await expect(vm.screen).toMatchNeedle('nothing', soon) // needle
+})
+from('no pattern', async ({ vm }) => {
+  await vm.serial.waitFor(5 as never) // no pattern
+})
+from('no bytes', async ({ vm }) => {
+  await vm.serial.write(5 as never) // no bytes
+})
 from('forgotten', async ({ vm }) => {
   expect(vm.screen).toHaveText('never', soon) // forgotten
 })
@@ -122,9 +134,18 @@ describe('a stage that fails', () => {
 })
 
 describe('what fails names the line of the test, and no line of ours', () => {
-  test.each(['waitFor', 'bootCommand', 'shell', 'power', 'poll', 'exit'])('%s', (title) => {
-    expect(frames(title)[0]).toContain(`some.test.ts:${lineOf(title)}`)
-    expect(frames(title).filter((line) => line.includes('bootwright/'))).toEqual([])
+  test.each(['waitFor', 'bootCommand', 'shell', 'power', 'poll', 'exit', 'key', 'needle', 'no pattern', 'no bytes'])(
+    '%s',
+    (title) => {
+      expect(frames(title)[0]).toContain(`some.test.ts:${lineOf(title)}`)
+      expect(frames(title).filter((line) => !line.includes('some.test.ts'))).toEqual([])
+    },
+  )
+
+  test('what JavaScript may give by mistake is a sentence', () => {
+    const first = (title: string) => named(title).errors[0].message.split('\n')[0]
+    expect(first('no pattern')).toBe('5 is no pattern; give a regular expression, or text as a string')
+    expect(first('no bytes')).toBe('5 cannot be sent over a serial line; give text, or bytes as a Uint8Array')
   })
 
   test('nor an expression of ours', () => {
