@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** What `import … from 'bootwright'` gives: machines to drive, guests and their conditions, and what both stand on. */
 export { cacheFolder } from '../machine/firmware/find-firmware.js'
 export type { RemovableDrive } from '../machine/media/drive-id.js'

@@ -1,5 +1,5 @@
 /** The package as npm makes it, in an empty folder: without tests, with its sources in the maps, and it runs. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,5 +56,21 @@ describe('the package', () => {
     const program = "import { launch, text } from 'bootwright'; console.log(typeof launch, text('x').kind)"
     expect(run(['--input-type=module', '-e', program])).toBe('function text\n')
     expect(readdirSync(join(home, 'guests')).length).toBeGreaterThan(10)
+  })
+
+  test('its types are whole in a strict project that has no types of Node', () => {
+    symlinkSync(join(root, 'node_modules/vitest'), join(modules, 'vitest'))
+    writeFileSync(
+      join(folder, 'some.test.ts'),
+      `import { launch } from 'bootwright'
+import { expect, stage, test } from 'bootwright/vitest'
+const booted = stage('booted', { floppy: 'a.img' }, async (vm) => { await vm.serial.waitFor('x') })
+test.from(booted)('goes on', async ({ vm }) => { await expect(vm.screen).toHaveText('y') })
+await (await launch({ floppy: 'a.img' })).close()
+`,
+    )
+    const options = ['--strict', '--noEmit', '--target', 'es2022', '--module', 'nodenext', '--types', '']
+    const { stdout } = spawnSync(join(root, 'node_modules/.bin/tsc'), [...options, 'some.test.ts'], { cwd: folder })
+    expect(stdout.toString()).toBe('')
   })
 })

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** What `import … from 'bootwright/vitest'` gives: vitest, with machines. */
 export { afterAll, afterEach, beforeAll, beforeEach, describe, vi } from 'vitest'
 export { defineGuest } from '../guest/guest.js'
