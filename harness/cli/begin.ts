@@ -1,5 +1,5 @@
 /** What a process of the command's does first: before the command itself is loaded, which takes longer than this. */
-import { beginThread, endBegun } from '../thread/worker-thread.js'
+import { beginThread, endWaiting } from '../thread/worker-thread.js'
 
 /** These make a machine in a thread, unless their options are wrong. */
 const WITH_MACHINE = ['run', 'codegen']
@@ -11,5 +11,5 @@ export function begin(args: readonly string[]): void {
 
 /** It was of another build. */
 export function takeBack(): void {
-  endBegun()
+  endWaiting()
 }

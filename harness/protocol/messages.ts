@@ -47,7 +47,7 @@ export interface ThreadData {
   door: Int32Array
 }
 
-/** The first message to the worker. */
+/** The first message to the worker, and the next one after a machine was closed. */
 export interface WorkerStart {
   config: MachineConfig
   /** URL of a module whose `createMachine` makes the machine; tests put another one in. */
@@ -85,7 +85,9 @@ export interface Counts {
 
 export type Command =
   | { method: 'run'; script: Script }
-  | { method: 'look' | 'departures' | 'frame' | 'snapshot' | 'requests' | 'close' }
+  | { method: 'look' | 'departures' | 'frame' | 'snapshot' | 'requests' }
+  /** `stay`: the thread waits for another machine. */
+  | { method: 'close'; stay: boolean }
   /** Of the test's connections with the guest. `isChance`: what is said on them is not the same in another run. */
   | { method: 'outside'; event: OutsideInput; isChance?: boolean }
   | { method: 'read'; area?: Area }

@@ -13,6 +13,8 @@ import { Answer, type Task, type WorkerCard, Working, whyNot } from './queue-dat
 
 /** How often it is looked what has become of tasks, ms; events tell most of it sooner. */
 const LOOK_EVERY = 1000
+/** At so many tasks at a time. */
+const LOOK_AT = 100
 /** A queue that has been away for so long is given up, ms. */
 const LONGEST_ABSENCE = 600_000
 /** For saying goodbye to a queue that may be away, ms. */
@@ -63,6 +65,8 @@ export class QueueRun {
   private readonly told = new Set<string>()
   private count = 0
   private looking = false
+  /** How many tasks have been looked at. */
+  private looked = 0
   private lostAt: number | undefined
   private cancelled = false
 
@@ -218,10 +222,14 @@ export class QueueRun {
     try {
       const workers = await this.workers()
       const now = Date.now()
+      const all = [...this.entries.values()]
+      const isAble = ({ task }: Entry) => workers.some((card) => whyNot(card, task) === undefined)
+      for (const entry of all) if (isAble(entry)) entry.able = now
+      const from = this.looked % Math.max(1, all.length)
+      const some = [...all, ...all].slice(from, from + Math.min(LOOK_AT, all.length))
+      this.looked += some.length
       await Promise.all(
-        [...this.entries.values()].map(async (entry) => {
-          const able = workers.some((card) => whyNot(card, entry.task) === undefined)
-          if (able) entry.able = now
+        some.map(async (entry) => {
           const state = await this.queue.getJobState(entry.id)
           if (entry.done) return
           if (state === 'unknown') await this.put(entry)
@@ -229,7 +237,7 @@ export class QueueRun {
             await this.completed(entry.id, (await this.queue.getJob(entry.id))?.returnvalue)
           else if (state === 'failed')
             await this.failed(entry.id, (await this.queue.getJob(entry.id))?.failedReason ?? 'it failed')
-          else if (!able && now - entry.able > this.options.waitMs)
+          else if (now - entry.able > this.options.waitMs)
             await this.finish(entry, { unable: nobody(entry.task, workers) })
         }),
       )

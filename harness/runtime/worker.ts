@@ -1,6 +1,7 @@
 /**
- * The thread of one machine: makes it, runs its scripts, and tells what comes out of it. `machine-thread.ts` is the other
- * end. While a script runs the thread is busy, and only the control port is looked at.
+ * The thread of a machine: makes it, runs its scripts, and tells what comes out of it; one machine at a time, since another
+ * may come when it was closed. `machine-thread.ts` is the other end. While a script runs the thread is busy, and only the
+ * control port is looked at.
  */
 import { once } from 'node:events'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
@@ -38,7 +39,7 @@ let control: MessagePort
 /** The request whose script runs. */
 let running = 0
 let gate: DebugGate
-const outside = new OutsideGate()
+let outside: OutsideGate
 let monitor: LiveMonitor
 /** undefined: it has its network for itself. */
 let lockstep: Lockstep | undefined
@@ -51,9 +52,20 @@ async function main(): Promise<void> {
   goThrough((workerData as ThreadData).door)
   // Loaded, it waits for the options, and has time for what locks of images will want.
   loadLibc()
-  const [message] = (await once(host, 'message')) as [WorkerStart]
+  for (let stays = true; stays; ) {
+    const [message] = (await once(host, 'message')) as [WorkerStart]
+    stays = await serve(message)
+  }
+  host.close()
+}
+
+/** One machine, from when it is made until it was closed. Resolves with whether another one may come. */
+async function serve(message: WorkerStart): Promise<boolean> {
   start = message
   control = start.control as MessagePort
+  running = 0
+  awaited = undefined
+  outside = new OutsideGate()
   if (start.core) useCore(start.core)
   const { machineModule } = start
   const { createMachine } = (
@@ -128,12 +140,17 @@ async function main(): Promise<void> {
   const { engine, engineReason } = runner.machine
   tell({ kind: 'ready', engine, engineReason })
 
-  host.on('message', (request: Request) => {
-    answer(runner, opened, request)
-    if (request.method !== 'close') return
-    opened.close()
-    control.close()
-    host.close()
+  return new Promise((done) => {
+    const take = (request: Request) => {
+      if (request.method === 'close') {
+        host.off('message', take)
+        opened.close()
+        control.close()
+        done(request.stay)
+      }
+      answer(runner, opened, request)
+    }
+    host.on('message', take)
   })
 }
 

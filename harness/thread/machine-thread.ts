@@ -44,7 +44,7 @@ import { losePatience } from './patience.js'
 import { keepSnapshot, partsOf, type Snapshot } from './snapshot.js'
 import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
-import { endThread, takeThread } from './worker-thread.js'
+import { endThread, leaveThread, takeThread } from './worker-thread.js'
 
 export interface VmEvents {
   onSerial?: (port: number, bytes: Uint8Array, guestTimeNs: number) => void
@@ -110,6 +110,12 @@ export class VmThread {
   private readonly askedMeanwhile = new Map<number, Request>()
   private ready: Ready = { engine: 'soft', engineReason: '' }
   private readonly ended: Promise<void>
+  /** Lets go what the machine held, since it is no more. */
+  private readonly gone: () => void
+  private isGone = false
+  private closing: Promise<void> | undefined
+  /** It takes nothing more. */
+  private isClosed = false
   private failure: Error | undefined
   /** Of its forks, which are not recorded. */
   private readonly config: MachineConfig
@@ -174,17 +180,25 @@ export class VmThread {
     const start: WorkerStart = { config, machineModule, core, control: port2 }
     this.worker = takeThread(machineModule !== undefined)
     this.worker.postMessage(start, [port2])
-    this.worker.on('message', (message: WorkerMessage) => this.receive(message))
-    this.worker.on('error', (error) => this.fail(error))
+    const ears = {
+      message: (message: WorkerMessage) => this.receive(message),
+      error: (error: Error) => this.fail(error),
+      exit: () => this.gone(),
+    }
+    let ended!: () => void
     this.ended = new Promise((resolve) => {
-      this.worker.once('exit', () => {
-        this.fail(new InfrastructureError("the machine's thread has ended"))
-        this.files.releaseAll()
-        this.dropSpares?.()
-        this.wayOut?.close()
-        resolve()
-      })
+      ended = resolve
     })
+    this.gone = () => {
+      for (const [event, ear] of Object.entries(ears)) this.worker.off(event, ear)
+      this.isGone = true
+      this.fail(new InfrastructureError("the machine's thread has ended"))
+      this.files.releaseAll()
+      this.dropSpares?.()
+      this.wayOut?.close()
+      ended()
+    }
+    for (const [event, ear] of Object.entries(ears)) this.worker.on(event, ear)
   }
 
   /** Ports of the host's that lead to the guest. */
@@ -243,7 +257,7 @@ export class VmThread {
       clearInterval(run.patience)
       this.running--
       // The script may have ended before it saw them; a second answer is not heard.
-      for (const request of this.askedMeanwhile.values()) this.worker.postMessage(request)
+      for (const request of this.askedMeanwhile.values()) this.post(request)
       this.askedMeanwhile.clear()
     }
   }
@@ -461,18 +475,35 @@ export class VmThread {
     return this.serialSent
   }
 
-  /** Ends the machine and its thread; one that does not come back is ended by force. Never rejects. */
-  async close(): Promise<void> {
+  /**
+   * Ends the machine; its thread waits for another one then, or ends too, by force where it does not come back. Never
+   * rejects.
+   */
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  private async end(): Promise<void> {
     this.stop()
     if (this.config.coverage?.length) await this.keepCoverage()
-    this.ask({ method: 'close' }).catch(() => {})
+    // What another engine has of the host's goes with its thread.
+    const stay = this.engine === 'soft' && this.options.machineModule === undefined
+    const reply = this.ask<void>({ method: 'close', stay })
+    this.isClosed = true
+    const closed = reply.then(
+      () => stay || this.ended.then(() => false),
+      () => false,
+    )
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, GRACE)
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, GRACE, false)
     })
-    await Promise.race([this.ended, late])
+    const stays = await Promise.race([closed, late])
     clearTimeout(timer)
-    await this.terminate()
+    if (!stays || this.failure || !leaveThread(this.worker)) return this.terminate()
+    this.control.close()
+    this.gone()
   }
 
   /** What was executed is written down. Someone who closes a machine that is lost has been told of that. */
@@ -487,10 +518,10 @@ export class VmThread {
     }
   }
 
-  /** At once; a script that runs then is rejected. */
+  /** At once, its thread, too; a script that runs then is rejected. */
   async terminate(): Promise<void> {
     this.control.close()
-    await endThread(this.worker)
+    if (!this.isGone) await endThread(this.worker)
   }
 
   private tell(message: ControlMessage): void {
@@ -501,9 +532,13 @@ export class VmThread {
     const id = this.nextId++
     if (command.method === 'run') this.lastRun = id
     const reply = this.wait<T>(id)
-    const request: Request = { ...command, id }
-    this.worker.postMessage(request)
+    this.post({ ...command, id })
     return reply
+  }
+
+  /** The thread may be another machine's by then. */
+  private post(request: Request): void {
+    if (!this.isClosed) this.worker.postMessage(request)
   }
 
   private askMeanwhile<T>(command: Command): Promise<T> {
@@ -516,6 +551,7 @@ export class VmThread {
 
   private wait<T>(id: number): Promise<T> {
     if (this.failure) return Promise.reject(this.failure)
+    if (this.isClosed) return Promise.reject(new InfrastructureError('the machine was closed'))
     return new Promise<T>((resolve, reject) => {
       this.waiting.set(id, { resolve, reject })
     })

@@ -12,66 +12,100 @@ import { closeDoor, newDoor } from '../../machine/host/native-code.js'
 import type { ThreadData } from '../protocol/messages.js'
 import { InfrastructureError } from './errors.js'
 
-/** Those that have not ended, each with where it may be kept from ending. */
-const doors = new Map<Worker, Int32Array>()
-let begun: Worker | undefined
+/** More are not kept. */
+const MOST_WAITING = 2
+
+/** Those that have not ended: where each may be kept from ending, and what it was made with and does not see change. */
+const threads = new Map<Worker, { door: Int32Array; madeWith: string }>()
+/** Those that wait for a machine: begun early, or left by a machine that was closed. */
+const waiting = new Set<Worker>()
 
 /** Begins a thread for the next machine. What is wrong with it is told to whoever asks for it. */
 export function beginThread(): void {
   try {
-    begun ??= newThread()
+    if (waiting.size === 0) keep(newThread())
   } catch {
     return
   }
-  begun.unref()
-  begun.on('error', forget).on('exit', forget)
 }
 
 /**
- * The thread that has been begun, or a new one. It makes its machine when it is sent a `WorkerStart`.
+ * A thread whose machine was closed waits for the next one, for which V8 has all code compiled. False where it is not
+ * wanted and is to be ended.
+ */
+export function leaveThread(worker: Worker): boolean {
+  if (waiting.size >= MOST_WAITING || !threads.has(worker)) return false
+  keep(worker)
+  return true
+}
+
+/**
+ * A thread that waits, or a new one. It makes its machine when it is sent a `WorkerStart`.
  * @param inParts As its many files: where its stacks or parts of it are wanted.
  * @throws InfrastructureError where it has not been built.
  */
 export function takeThread(inParts: boolean): Worker {
-  const worker = begun
-  if (!worker || inParts) return newThread(inParts)
-  forget()
-  worker.removeListener('error', forget).removeListener('exit', forget)
-  worker.ref()
-  return worker
+  if (inParts) return newThread(inParts)
+  for (const worker of waiting) {
+    release(worker)
+    worker.ref()
+    if (threads.get(worker)?.madeWith === circumstances()) return worker
+    void endThread(worker)
+  }
+  return newThread()
 }
 
-/** Ends it, where nobody has taken it. */
-export function endBegun(): void {
-  if (begun) void endThread(begun)
-  forget()
+/** Ends those that nobody has taken. */
+export function endWaiting(): void {
+  for (const worker of waiting) {
+    release(worker)
+    void endThread(worker)
+  }
 }
 
 /** Ends a thread, whatever it does. Resolves when it has ended. */
 export async function endThread(worker: Worker): Promise<void> {
-  const door = doors.get(worker)
+  const door = threads.get(worker)?.door
   if (door) closeDoor(door)
   await worker.terminate()
 }
 
-function forget(): void {
-  begun = undefined
+function keep(worker: Worker): void {
+  waiting.add(worker)
+  worker.unref()
+  worker.on('error', forgetEnded).on('exit', forgetEnded)
+}
+
+function release(worker: Worker): void {
+  waiting.delete(worker)
+  worker.off('error', forgetEnded).off('exit', forgetEnded)
+}
+
+/** A thread that waits has ended. */
+function forgetEnded(): void {
+  for (const worker of waiting) if (!threads.has(worker)) waiting.delete(worker)
 }
 
 function newThread(inParts = false): Worker {
   const workerData: ThreadData = { door: newDoor() }
   const worker = new Worker(workerFile(inParts), { execArgv: [], workerData })
-  if (doors.size === 0) process.on('exit', closeDoors)
-  doors.set(worker, workerData.door)
+  if (threads.size === 0) process.on('exit', closeDoors)
+  threads.set(worker, { door: workerData.door, madeWith: circumstances() })
   return worker.once('exit', () => {
-    doors.delete(worker)
-    if (doors.size === 0) process.off('exit', closeDoors)
+    threads.delete(worker)
+    if (threads.size === 0) process.off('exit', closeDoors)
   })
+}
+
+/** A thread has the environment and the build of when it was made. */
+function circumstances(): string {
+  const file = workerFile(false)
+  return JSON.stringify([file, statSync(file).mtimeMs, process.env])
 }
 
 /** A process that ends, ends its threads. */
 function closeDoors(): void {
-  for (const door of doors.values()) closeDoor(door)
+  for (const { door } of threads.values()) closeDoor(door)
 }
 
 function workerFile(inParts: boolean): string {

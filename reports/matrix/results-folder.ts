@@ -10,7 +10,7 @@ import { writeOutputFile } from '../../machine/host/output-file.js'
 import { makeFolder } from '../make-folder.js'
 import { copyPicture, mapScreenshots, withPicturePaths } from '../screenshots.js'
 import { cellId, type MatrixResult, parseMatrix, ResultFormatError } from './matrix-result.js'
-import { Measurement, measurementKey, measurementsOf, parseMeasurement } from './measurement.js'
+import { Measurement, measurementKey, measurementsOf, parseMeasurement, rowsOf } from './measurement.js'
 
 const RESULTS = 'results'
 
@@ -96,18 +96,28 @@ export function addMeasurement(measurement: Measurement, folder: string): void {
   if (!existsSync(path)) writeOutputFile(path, text)
 }
 
-/** Puts what other folders have into this one. Returns how many measurements there are, and what could not be read. */
-export function mergeResults(folders: readonly string[], into: string): { measured: number; damaged: string[] } {
+/**
+ * Puts what other folders have into this one. Returns how many measurements there are, what could not be read, and what
+ * the folders' pages say of guests that nobody has measured, the latest counts.
+ */
+export function mergeResults(
+  folders: readonly string[],
+  into: string,
+): { measured: number; damaged: string[]; rows: MatrixResult | undefined } {
   let measured = 0
   const damaged: string[] = []
+  const pages: MatrixResult[] = []
   for (const folder of folders) {
     const found = readResults(folder)
     damaged.push(...found.damaged)
+    if (found.matrix) pages.push(found.matrix)
     for (const measurement of found.measurements) {
       const cell = mapScreenshots(measurement.cell, (shot) => copyPicture(shot, folder, into)) as Measurement['cell']
       addMeasurement({ ...measurement, cell }, into)
       measured++
     }
   }
-  return { measured, damaged }
+  pages.sort((a, b) => Date.parse(a.run.date) - Date.parse(b.run.date))
+  const rows = pages.reduce<MatrixResult | undefined>((before, now) => rowsOf(before, now), undefined)
+  return { measured, damaged, rows }
 }

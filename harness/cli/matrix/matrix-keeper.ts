@@ -21,6 +21,8 @@ import { EXIT } from '../errors.js'
 
 /** Pages that take longer are written once, in the end, ms. */
 const SLOW = 1000
+/** Between two times that pages are written, so many times as long as that takes: guests want the processors, too. */
+const REST = 10
 /** Between two looks at how guests get on, ms. */
 const EVERY = 2000
 /** How long an interrupted run waits for its pages, ms. */
@@ -57,16 +59,18 @@ export function keeper(frame: MatrixFrame, folder: string): Keeper {
   }
   let busy: Promise<unknown> | undefined
   let tookMs = 0
+  let writtenAt = 0
   const running = new Set<RunningGuest>()
   const pages = async (last = false) => {
     const begin = performance.now()
     const written = await writePages(result(), folder, last ? [] : [...running])
-    tookMs = performance.now() - begin
+    writtenAt = performance.now()
+    tookMs = writtenAt - begin
     return written
   }
   let late: NodeJS.Timeout | undefined
   const show = () => {
-    if (busy || tookMs > SLOW) return
+    if (busy || tookMs > SLOW || performance.now() < writtenAt + REST * tookMs) return
     // What goes wrong here goes wrong in the end, too, and is told there.
     busy = pages()
       .catch(() => {})
@@ -129,7 +133,7 @@ const shown = (path: string) => relative('', path) || path
 
 /**
  * The pages of all that is known in a folder, by whatever run; one process at a time.
- * @param now What the caller has found, for guests that were not booted; undefined where it booted none.
+ * @param now What the caller has found, for guests that were not booted; undefined where it knows of none.
  * @param running Guests that are being booted.
  * @returns The path of the page.
  */

@@ -100,8 +100,10 @@ async function withoutBooting(
     throw new UsageError('names of guests are for booting; leave them out with --no-boot, --merge and --since')
   for (const folder of flags.merge ?? [])
     if (!existsSync(folder)) throw new UsageError(`there is no folder '${folder}' to merge; name folders of matrices`)
+  let rows: MatrixResult | undefined
   if (flags.merge) {
-    const { measured, damaged } = mergeResults(flags.merge, flags.out)
+    const { measured, damaged, ...merged } = mergeResults(flags.merge, flags.out)
+    rows = merged.rows
     for (const words of damaged) process.stderr.write(`bootwright: ${words}\n`)
     console.log(`${measured} measurements of ${flags.merge.length} folders are in ${flags.out}`)
   }
@@ -110,7 +112,7 @@ async function withoutBooting(
     tellChanges(changesSince(measurements, flags.since), `since ${flags.since}`, flags.out)
     return EXIT.ok
   }
-  console.log(`The matrix is in ${await writePages(undefined, flags.out)}`)
+  console.log(`The matrix is in ${await writePages(rows, flags.out)}`)
   if (flags.site !== undefined) console.log(putSite(flags.out, flags.site))
   return baseline ? gate(baseline, latest(measurements), flags) : EXIT.ok
 }

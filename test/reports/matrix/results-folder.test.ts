@@ -130,7 +130,7 @@ test('folders put together have what each has, once', () => {
   addMeasurement(measured('freedos', MONDAY), a)
   addMeasurement(measured('freedos', MONDAY), b)
   addMeasurement(measured('broken', TUESDAY), b)
-  expect(mergeResults([a, b], all)).toEqual({ measured: 3, damaged: [] })
+  expect(mergeResults([a, b], all)).toEqual({ measured: 3, damaged: [], rows: undefined })
   mergeResults([b, a], all)
   const { measurements } = readResults(all)
   expect(measurements.map(({ cell }) => cell.guest)).toEqual(['broken', 'freedos'])

@@ -117,6 +117,23 @@ describe('bootwright matrix', () => {
       expect(await matrix('--no-boot', '--strict', '--out', a, '--baseline', a)).toBe(0)
     })
 
+    test('folders that are merged keep the rows of guests that nobody has measured, and what each wants', async () => {
+      const [a, b, all] = ['a', 'b', 'all'].map((name) => join(folder, name))
+      expect(await matrix('freedos', 'elks', '--allow-missing', '--out', a)).toBe(4)
+      expect(await matrix('kolibri', '--allow-missing', '--out', b)).toBe(4)
+      put(b, before)
+      expect(await matrix('--merge', a, b, '--out', all)).toBe(0)
+      const { guests, cells } = parseMatrix(JSON.parse(readFileSync(join(all, 'matrix.json'), 'utf8')))
+      expect(guests.map(({ name }) => name).sort()).toEqual(['broken', 'elks', 'freedos', 'kolibri'])
+      const standing = cells.map(({ guest, status, reason }) => [guest, status, status === 'skipped' && reason])
+      expect(standing.sort()).toEqual([
+        ['broken', 'failed', false],
+        ['elks', 'skipped', expect.stringMatching(/elks-fd1440\.img is needed/)],
+        ['freedos', 'passed', false],
+        ['kolibri', 'skipped', expect.stringMatching(/kolibri\.img is needed/)],
+      ])
+    })
+
     test.each<[string[], RegExp]>([
       [['--baseline', '/nowhere'], /--baseline '\/nowhere' is not there/],
       [['--baseline', '/proc/version'], /--baseline '\/proc\/version' is no JSON/],
