@@ -1,6 +1,6 @@
 /** Levels that several guests share. */
 
-import { all, graphics, type Level, still, text } from 'bootwright'
+import { all, exit, graphics, type Level, still, text } from 'bootwright'
 
 export const firmware: Level = {
   name: 'firmware',
@@ -60,3 +60,12 @@ export const anaconda: Level = {
   until: text(/anaconda|installer/i),
   timeout: '30m',
 }
+
+/** An installation by answers: the machine is reset when it is through, and boots from its disk. */
+export const installed = (timeout: string, keys?: string): Level => ({
+  name: 'installed',
+  title: 'it is installed, and reset',
+  ...(keys && { keys }),
+  until: exit('reset'),
+  timeout,
+})

@@ -1,22 +1,28 @@
 import { defineGuest, image, text } from 'bootwright'
-import { firmware } from '../levels.js'
+import { answerDiskette } from '../answers.js'
+import { desktop, firmware, installed } from '../levels.js'
+import { winnt } from '../windows.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
   name: 'windows-2000',
-  title: 'Windows 2000',
+  title: 'Windows 2000, installs itself by a WINNT.SIF',
   family: 'Windows',
   licence: 'LicenseRef-Microsoft',
-  machine: { memory: 128, cdrom: image('win2000*.iso', { maker: 'a CD of one’s own' }) },
+  machine: {
+    memory: 128,
+    boot: 'order=cd',
+    cdrom: image('win2000*.iso', { maker: 'a CD of one’s own; its key is BOOTWRIGHT_WINDOWS_KEY' }),
+    floppies: [answerDiskette('windows-2000', winnt())],
+    disks: [{ size: '4G' }],
+  },
   levels: [
     firmware,
-    {
-      name: 'installer',
-      title: 'Setup asks what to do',
-      until: text(/Windows 2000.*Setup[\s\S]*ENTER/),
-      timeout: '30m',
-    },
+    { name: 'installer', title: 'Setup loads its files', until: text(/Windows.*Setup|Setup is/), timeout: '30m' },
+    { ...installed('2h'), name: 'files', title: 'its files are copied, and it is reset' },
+    installed('4h'),
+    desktop('2h'),
   ],
-  hostTimeout: '60m',
-  heavy: 'boots a whole installer',
+  hostTimeout: '10h',
+  heavy: 'installs a whole system',
 })

@@ -1,14 +1,28 @@
 import { defineGuest, graphics, image } from 'bootwright'
-import { firmware, setup } from '../levels.js'
+import { answerDiskette } from '../answers.js'
+import { desktop, firmware, installed, setup } from '../levels.js'
+import { autounattend } from '../windows.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
   name: 'windows-server',
-  title: 'Windows Server',
+  title: 'Windows Server, installs itself by an Autounattend.xml',
   family: 'Windows',
   licence: 'LicenseRef-Microsoft',
-  machine: { memory: 2048, cdrom: image('*SERVER_EVAL*.iso', { maker: 'Microsoft’s evaluation image' }) },
-  levels: [firmware, { name: 'loader', title: 'it loads its files', until: graphics(), timeout: '10m' }, setup('30m')],
-  hostTimeout: '60m',
-  heavy: 'boots a whole installer',
+  machine: {
+    memory: 2048,
+    boot: 'order=cd',
+    cdrom: image('*SERVER_EVAL*.iso', { maker: 'Microsoft’s evaluation image' }),
+    floppies: [answerDiskette('windows-server', autounattend('bios'))],
+    disks: [{ size: '32G' }],
+  },
+  levels: [
+    firmware,
+    { name: 'loader', title: 'it loads its files', until: graphics(), timeout: '10m' },
+    setup('30m'),
+    installed('6h'),
+    desktop('4h'),
+  ],
+  hostTimeout: '24h',
+  heavy: 'installs a whole system',
 })

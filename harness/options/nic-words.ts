@@ -249,7 +249,7 @@ function parseUserNet(text: string, where: string): UserNet | undefined {
   const kind = first.replace(/^type=/, '')
   if (kind === 'none') return undefined
   const wrong = (what: string) => new OptionError(`${where} ${text}: ${what}`)
-  if (kind !== 'user' && kind !== 'lan') throw wrong(NO_SUCH_NET)
+  if (kind !== 'user' && kind !== 'lan') throw wrong(`there is no net '${kind}'; ${NO_SUCH_NET}`)
   const net: UserNet = { net: [`net=${kind}`], card: [] }
   let isRestricted = false
   for (const part of parts) {

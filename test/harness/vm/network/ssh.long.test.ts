@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { launch } from '../../../../harness/vm/launch.js'
+import { network } from '../../../../harness/vm/network/shared-network.js'
 import type { Vm } from '../../../../harness/vm/vm.js'
 import { PASSWORD, serverGuest } from '../../../guests/server-guest.js'
 
@@ -102,3 +103,36 @@ test.skipIf(!bare)('files go by the shell where the server has no SFTP', async (
     await vm.close()
   }
 })
+
+test.skipIf(!guest)(
+  'machines on one network are each let into, ask each other, lose a cable, and go on in a fork of all of them',
+  async () => {
+    const lan = network({ latency: '1ms' })
+    try {
+      const machines = await Promise.all([0, 1].map(() => launch({ ...machine, ...guest, network: lan })))
+      const login = { user: 'root', password: PASSWORD, timeout: '5m' }
+      const [one, two] = await Promise.all(machines.map((vm) => vm.ssh(login)))
+      const address = "ifconfig eth0 | sed -n 's/.*inet addr:\\([0-9.]*\\).*/\\1/p'"
+      const [here, there] = await Promise.all([one, two].map(async (ssh) => (await ssh.run(address)).stdout.trim()))
+      expect([here, there].sort()).toEqual(['10.0.2.15', '10.0.2.16'])
+      const ask = `wget -q -T 3 -O - http://${there}/`
+      expect(await one.run(ask)).toMatchObject({ code: 0, stdout: 'served by busybox\n' })
+      await machines[1].network.link(false)
+      expect((await one.run(ask)).code).not.toBe(0)
+      await machines[1].network.link(true)
+      expect(await one.run(`sleep 5; ${ask}`)).toMatchObject({ code: 0 })
+      await one.run('echo one > /tmp/who')
+      await two.run('echo two > /tmp/who')
+      const fork = await lan.fork()
+      await two.run('rm /tmp/who')
+      for (const [i, who] of ['one', 'two'].entries()) {
+        const ssh = await fork.machines[i].ssh(login)
+        expect(await ssh.run('cat /tmp/who')).toMatchObject({ code: 0, stdout: `${who}\n` })
+        if (i === 0) expect((await ssh.run(ask)).stdout).toBe('served by busybox\n')
+      }
+      await fork.close()
+    } finally {
+      await lan.close()
+    }
+  },
+)
