@@ -364,6 +364,9 @@ export class VirtualMachine implements Machine, Stateful {
         case 'breakpoint':
           this.debugTarget.noteStop({ why: 'breakpoint', cpu: cpu.current, hit: stop.hit })
           return undefined
+        case 'step':
+          this.debugTarget.noteStop({ why: 'step', cpu: cpu.current })
+          return undefined
         case 'failure':
           this.over = { reason: 'failure', detail: `${stop.detail}\n${this.registers()}` }
           return this.over
@@ -505,7 +508,9 @@ export class VirtualMachine implements Machine, Stateful {
       })),
       media: [...this.media].map(([drive, { size, readOnly }]) => ({ drive, size, readOnly })),
       irqs: irqs.assertedSources,
-      nics: this.nics.map(({ id, type }) => ({ id, type })),
+      nics: this.nics.map(({ id, type, mac, net }) => {
+        return { id, type, mac, net, up: this.network?.port(id)?.link ?? false }
+      }),
     }
   }
 

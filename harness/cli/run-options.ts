@@ -104,11 +104,10 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   const isAsked = monitors.monitor !== undefined || monitors.qmp !== undefined
   // A monitor can let it go as well.
   const gdb = parseGdb(isAsked && flags.gdb === undefined ? {} : flags)
-  if (gdb && given.engine === 'kvm')
-    throw new UsageError('--gdb needs the soft engine, which can stop at any instruction; leave out --engine kvm')
   if (gdb && flags.record !== undefined)
     throw new UsageError('--record keeps all that comes from outside, which of a debugger it cannot; leave out --gdb')
-  if (gdb) machine.engine = 'soft'
+  // KVM stops at what the processor can stop at, and goes nowhere back: only where it was asked for.
+  if (gdb && given.engine !== 'kvm') machine.engine = 'soft'
   const atTerminal = monitors.monitor === 'stdio' ? '--monitor' : monitors.qmp === 'stdio' ? '--qmp' : undefined
   if (atTerminal && (flags.serial === 'stdio' || flags.json))
     throw new UsageError(

@@ -135,6 +135,7 @@ async function serve(message: WorkerStart): Promise<boolean> {
     resume: () => gate.resume(),
     isPaused: () => gate.isPaused || !runner.isRunning,
     history: () => gate.describeHistory(),
+    media: { config, opened },
     files: (what, files) => tell({ kind: 'files', what, files }),
   })
   const { engine, engineReason } = runner.machine

@@ -212,20 +212,20 @@ export class Vm {
     return this.cpu(0).backtrace()
   }
 
-  /** Waits until a CPU is about to execute the instruction there. On the soft engine; it changes no count. */
+  /** Waits until a CPU is about to execute the instruction there. It changes no count. On KVM four places, and more in RAM. */
   async breakAt(where: Where, options?: TimeoutOptions): Promise<void> {
     await this.driver.until({ kind: 'reach', where: whereText(where) }, options)
   }
 
   /**
    * Waits until a CPU takes an interrupt or exception of that vector, and stops in front of its handler; or until it has
-   * executed IN, OUT, RDMSR or WRMSR with that port or MSR. On the soft engine.
+   * executed IN, OUT, RDMSR or WRMSR with that port or MSR. KVM knows of ports alone.
    */
   async breakOn(event: EventKind, number: number, options?: TimeoutOptions): Promise<void> {
     await this.driver.until({ kind: 'reach', where: whereText(number), access: event }, options)
   }
 
-  /** Waits until a CPU touches memory there, and stops behind the access. On the soft engine. */
+  /** Waits until a CPU touches memory there, and stops behind the access. KVM watches 32 bytes at most, and not for reads alone. */
   async watch(where: Where, options: WatchOptions = {}): Promise<void> {
     const { access = 'write', length = 1, ...timeouts } = options
     await this.driver.until({ kind: 'reach', where: whereText(where), access, length }, timeouts)

@@ -61,6 +61,8 @@ export type Exit =
   | { reason: 'shutdown'; detail: string }
   /** A debugger's breakpoint, in front of its instruction or behind its access or event. */
   | { reason: 'breakpoint'; hit: Breakpoint }
+  /** The instruction that `step()` asked for was executed. */
+  | { reason: 'step' }
   /** The engine cannot go on (KVM: emulation failure, internal error); `detail` says what and where. */
   | { reason: 'failure'; detail: string }
 
@@ -139,6 +141,13 @@ export interface Engine {
   skipTo(ns: number): void
   /** What it is to stop at from now on, in place of what was said before. Absent where it cannot. */
   setBreakpoints?(breakpoints: readonly Breakpoint[]): void
+  /** Why it cannot stop at all of these, in one sentence; undefined where it can. Absent where it always can. */
+  refusal?(breakpoints: readonly Breakpoint[]): string | undefined
+  /**
+   * The next `run()` executes one instruction and comes back with `step`; a halted CPU waits for what wakes it first.
+   * Absent where a run of a nanosecond does that. False takes it back.
+   */
+  step?(wanted: boolean): void
   /** What it is to tell from now on. Absent where it cannot. */
   setEvents?(events: EngineEvents | undefined): void
   /** The last exceptions, the last one last; none where the engine does not see them (KVM). */

@@ -26,4 +26,6 @@ export interface DebugTarget {
   write(cpu: number, linear: bigint, bytes: Uint8Array): number
   /** All of them, in place of those from before. */
   setBreakpoints(breakpoints: readonly Breakpoint[]): void
+  /** Why it cannot stop at this one as well; one sentence. */
+  refusal(more: Breakpoint): string | undefined
 }

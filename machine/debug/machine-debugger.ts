@@ -210,9 +210,17 @@ export class MachineDebugger implements DebugTarget {
     return found
   }
 
-  /** Whether it can stop at breakpoints. */
-  get stops(): boolean {
-    return this.engine.setBreakpoints !== undefined
+  /** Why it cannot stop at this one beside those that it has; one sentence. */
+  refusal(...more: readonly Breakpoint[]): string | undefined {
+    const { engine } = this
+    if (!engine.setBreakpoints) return 'this engine has no breakpoints; take the soft engine'
+    return engine.refusal?.([...this.points, ...more])
+  }
+
+  /** The next run is one instruction long, or is not after all. False where a run of a nanosecond is. */
+  step(wanted = true): boolean {
+    this.engine.step?.(wanted)
+    return this.engine.step !== undefined
   }
 
   /** The machine's run loop tells why the engine came back. */

@@ -13,5 +13,5 @@ export interface MachineParts {
   /** Sources of each interrupt whose level is high. */
   irqs: readonly (readonly string[])[]
   /** Network cards, and whether their cables are plugged in. */
-  nics: { id: string; type: string }[]
+  nics: { id: string; type: string; mac: string; net: string; up: boolean }[]
 }

@@ -96,15 +96,12 @@ export function pciLines({ pci }: MachineParts): string {
     .join('')
 }
 
-export function blockLines({ media }: MachineParts): string {
-  return (
-    media.map(({ drive, size, readOnly }) => `${drive}: ${size} bytes${readOnly ? ' (read-only)' : ''}\n`).join('') ||
-    'the drives are empty\n'
-  )
-}
-
 export function networkLines({ nics }: MachineParts): string {
-  return nics.map(({ id, type }) => `${id}: type=nic,model=${type}\n`).join('') || 'there is no network card\n'
+  const lines = nics.map(
+    ({ id, type, mac, net, up }) =>
+      `${id}: type=nic,model=${type},macaddr=${mac}${up ? '' : ',link=off'}\n \\ ${net}\n`,
+  )
+  return lines.join('') || 'there is no network card\n'
 }
 
 /** Memory and ports, the topmost first. */

@@ -9,7 +9,6 @@ import type { MachineDebugger } from './machine-debugger.js'
 import type { MachineParts } from './machine-parts.js'
 import {
   apicLines,
-  blockLines,
   deviceLines,
   ioApicLines,
   irqLines,
@@ -97,8 +96,11 @@ const COMMANDS: readonly Command[] = [
   { names: ['info ioapic'], help: 'the I/O APIC', run: ofParts(ioApicLines) },
   { names: ['info irq'], help: "levels of the devices' interrupt lines, and whose they are", run: ofParts(irqLines) },
   { names: ['info pci'], help: 'PCI functions with their places and BARs', run: ofParts(pciLines) },
-  { names: ['info block'], help: 'what is in the drives', run: ofParts(blockLines) },
-  { names: ['info network'], help: 'network cards', run: ofParts(networkLines) },
+  {
+    names: ['info network'],
+    help: 'network cards, their addresses, and whether their cables are in',
+    run: ofParts(networkLines),
+  },
   { names: ['info mtree'], help: 'what is at addresses and ports', run: ofParts(treeLines) },
   {
     names: ['info devices', 'info qdm'],

@@ -56,7 +56,10 @@ export function runCommand(): Command {
     .option('--ui', 'a live view in the browser, on this host alone; its address is printed')
     .option('--ui-port <n>', "the live view's port (default: any that is free)")
     .option('--vnc <display>', 'a live view for VNC viewers: :1 for port 5901 of this host, or 0.0.0.0:1,password=FILE')
-    .option('--gdb <port>', "a server for gdb's 'target remote', on this host alone: :1234 (soft engine)")
+    .option(
+      '--gdb <port>',
+      "a server for gdb's 'target remote', on this host alone: :1234 (soft engine, unless --engine kvm)",
+    )
     .option('--paused', 'the machine stands still until the debugger or the monitor lets it begin')
     .option('--monitor <where>', "QEMU's monitor: stdio, unix:PATH or :PORT, for 'bootwright monitor' as well")
     .option('--qmp <where>', 'the same as JSON for programs, as QMP has it: unix:PATH or :PORT')

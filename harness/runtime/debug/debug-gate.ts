@@ -220,7 +220,7 @@ export class DebugGate {
         return history ? this.found(history.backOne(resume.cpu, asks), resume.cpu) : { goOn: true }
       case 'step':
         // Behind its end there is nothing to step into.
-        return exit && !wasPast ? { goOn: true, exit } : this.step(target, resume.cpu)
+        return exit && !wasPast ? { goOn: true, exit } : this.step(target, resume.cpu, asks)
       case 'continue':
         return wasPast ? this.throughPast(target, asks) : { goOn: true, exit }
     }
@@ -246,11 +246,12 @@ export class DebugGate {
   }
 
   /** One instruction of one CPU; the others have their turns as ever. */
-  private step(target: MachineDebugger, cpu: number): Done {
+  private step(target: MachineDebugger, cpu: number, asks: () => boolean): Done {
     const { machine } = this
     const limit = machine.now() + LONGEST_STEP
     const place = () => target.state(cpu).rip
     const from = place()
+    if (target.step()) return this.stepped(target, limit, asks)
     while (machine.now() < limit) {
       const before = machine.instructions()
       // A CPU that waits has nothing to step until its next timer.
@@ -262,5 +263,19 @@ export class DebugGate {
       if (executed || place() !== from) break
     }
     return { stop: { why: 'step', cpu } }
+  }
+
+  /** Where the engine makes the step; a CPU in HLT waits for what wakes it. */
+  private stepped(target: MachineDebugger, limit: number, asks: () => boolean): Done {
+    const { machine } = this
+    while (machine.now() < limit) {
+      const exit = machine.run(machine.now() + SLICE, performance.now() + HOST_SLICE)
+      if (exit) return { goOn: true, exit }
+      const stop = target.takeStop()
+      if (stop) return { stop }
+      if (asks()) break
+    }
+    target.step(false)
+    return { stop: { why: 'interrupt', cpu: target.current } }
   }
 }

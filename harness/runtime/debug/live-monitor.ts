@@ -1,6 +1,7 @@
 /** A monitor in the machine's thread: looks at the machine, and acts on it as a person would, in QEMU's words. */
 import { type Breakpoint, isEvent } from '../../../machine/cpu/engine.js'
 import { LOG_ITEMS, LogError, logHelp } from '../../../machine/debug/machine-log.js'
+import type { MachineParts } from '../../../machine/debug/machine-parts.js'
 import {
   type Command,
   carryOut,
@@ -20,6 +21,7 @@ import { SnapshotError } from '../../../machine/state/snapshot-error.js'
 import { itemsOf } from '../../config/log-file.js'
 import { keyCode } from '../../keys/keys.js'
 import { nearest } from '../../words/nearest.js'
+import { blockLines, change, eject, type MonitoredMedia, setLink } from './monitor-media.js'
 
 /** What it may do beside. */
 export interface MonitorHands {
@@ -35,6 +37,8 @@ export interface MonitorHands {
   /** The monitor's breakpoint that it stands at. */
   stoppedFor(): Breakpoint | undefined
   history(): string
+  /** What is in the drives, and what changes it. */
+  media: MonitoredMedia
   /** Files of a state are to be open from now on, or need not be any more; or the machine goes on from it. */
   files(what: 'kept' | 'forgotten' | 'stood-on', files: readonly number[]): void
 }
@@ -60,6 +64,29 @@ const COMMANDS: readonly Command<LiveMonitor>[] = [
   { names: ['info status'], help: 'whether the machine runs', run: (own) => own.status() },
   { names: ['info snapshots'], help: 'what savevm has kept', run: (own) => own.snapshots() },
   { names: ['info history'], help: 'how far a debugger can go back', run: (own) => `${own.hands.history()}\n` },
+  {
+    names: ['info block'],
+    help: 'the drives and the files in them',
+    run: (own) => own.withParts((parts) => blockLines(own.hands.media, parts)),
+  },
+  {
+    names: ['eject'],
+    parameters: '[-f] DRIVE',
+    help: 'takes out what is in a drive; with -f though the guest has locked it',
+    run: (own, _cpu, text) => own.withParts((parts) => eject(own.hands.media, parts, text)),
+  },
+  {
+    names: ['change'],
+    parameters: '[-f] DRIVE FILE',
+    help: 'puts another medium into a drive, as in change cdrom disc2.iso',
+    run: (own, _cpu, text) => own.withParts((parts) => change(own.hands.media, parts, text)),
+  },
+  {
+    names: ['set_link'],
+    parameters: 'CARD on|off',
+    help: "plugs a network card's cable in or pulls it out",
+    run: (own, _cpu, text) => setLink(own.hands.media, text),
+  },
   { names: ['stop', 's'], help: 'the machine stands still', run: (own) => own.quiet(() => own.hands.pause()) },
   {
     names: ['cont', 'c'],
@@ -170,6 +197,11 @@ export class LiveMonitor {
     }
   }
 
+  withParts(answer: (parts: MachineParts) => string): string {
+    const parts = this.machine.parts?.()
+    return parts ? answer(parts) : 'this machine cannot be looked at\n'
+  }
+
   choose(text: string): string {
     const { cpus } = this.machine.debugTarget ?? { cpus: 1 }
     if (!/^\d{1,4}$/.test(text) || Number(text) >= cpus)
@@ -180,9 +212,11 @@ export class LiveMonitor {
 
   breakAt(text: string, cpu: number): string {
     const target = this.machine.debugTarget
-    if (!target?.stops) return 'breakpoints need the soft engine; give --engine soft\n'
+    if (!target) return ''
     if (target.marks.length >= MOST_POINTS) return `there are ${MOST_POINTS} breakpoints; forget one by delete\n`
     const point = parsePoint(text, (where) => resultOf(target, cpu, where))
+    const why = target.refusal(point)
+    if (why) return `${why}\n`
     target.marks = [...target.marks, point]
     return `breakpoint ${target.marks.length}: ${this.shown(point)}\n`
   }

@@ -63,10 +63,10 @@ export class StopPoints {
   /** Throws a DebugError. */
   watch({ where, access, length = 1 }: ReachCondition): Watch {
     const { target } = this
-    if (!target?.stops)
-      throw new DebugError("a wait for an instruction or for memory needs the soft engine; launch with engine: 'soft'")
+    if (!target) throw new DebugError('a wait for an instruction or for memory needs a machine of its own')
     const point = (): Breakpoint => ({ kind: access ?? 'execute', address: addressOf(where, target), length })
-    point()
+    const why = target.refusal(point())
+    if (why) throw new DebugError(why)
     const watch = new ReachWatch(point, () => this.place())
     this.watches.push(watch)
     this.place()

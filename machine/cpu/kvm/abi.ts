@@ -31,6 +31,7 @@ export const KVM_GET_REGS = ior(0x81, 144)
 export const KVM_SET_REGS = iow(0x82, 144)
 export const KVM_GET_SREGS = ior(0x83, 312)
 export const KVM_SET_SREGS = iow(0x84, 312)
+export const KVM_TRANSLATE = iowr(0x85, 24)
 export const KVM_INTERRUPT = iow(0x86, 4)
 export const KVM_GET_MSRS = iowr(0x88, 8)
 export const KVM_SET_MSRS = iow(0x89, 8)
@@ -39,6 +40,7 @@ export const KVM_GET_FPU = ior(0x8c, 416)
 export const KVM_SET_FPU = iow(0x8d, 416)
 export const KVM_SET_CPUID2 = iow(0x90, 8)
 export const KVM_NMI = io(0x9a)
+export const KVM_SET_GUEST_DEBUG = iow(0x9b, 72)
 export const KVM_GET_VCPU_EVENTS = ior(0x9f, 64)
 export const KVM_SET_VCPU_EVENTS = iow(0xa0, 64)
 export const KVM_GET_DEBUGREGS = ior(0xa1, 128)
@@ -55,6 +57,7 @@ export const KVM_GET_DEVICE_ATTR = iow(0xe2, 24)
 export const CAP_NR_MEMSLOTS = 10
 export const CAP_COALESCED_MMIO = 15
 export const CAP_USER_NMI = 22
+export const CAP_SET_GUEST_DEBUG = 23
 export const CAP_XSAVE = 55
 export const CAP_XCRS = 56
 export const CAP_GET_TSC_KHZ = 61
@@ -99,6 +102,12 @@ export const INTERNAL_NDATA = RUN_EXIT + 4
 export const INTERNAL_DATA = RUN_EXIT + 8
 
 export const FAIL_ENTRY_REASON = RUN_EXIT
+
+// struct kvm_debug_exit_arch
+export const DEBUG_EXCEPTION = RUN_EXIT
+/** Linear. */
+export const DEBUG_PC = RUN_EXIT + 8
+export const DEBUG_DR6 = RUN_EXIT + 16
 
 // ---- exit reasons ----
 export const EXIT_IO = 2
@@ -167,3 +176,22 @@ export const RING_LAST = 4
 export const RING_ENTRIES = 8
 /** phys_addr u64, len u32, pio u32, data[8]. */
 export const RING_ENTRY_SIZE = 24
+
+// ---- struct kvm_guest_debug: control, and DR0 to DR7 as they are to count ----
+export const GUEST_DEBUG_SIZE = 72
+export const GUEST_DEBUG_REGISTERS = 8
+export const GUESTDBG_ENABLE = 1
+export const GUESTDBG_SINGLESTEP = 2
+export const GUESTDBG_USE_SW_BP = 0x10000
+export const GUESTDBG_USE_HW_BP = 0x20000
+export const GUESTDBG_INJECT_DB = 0x40000
+export const GUESTDBG_INJECT_BP = 0x80000
+
+// ---- struct kvm_debugregs: DR0 to DR3, DR6, DR7, flags ----
+export const DEBUGREGS_SIZE = 128
+export const DEBUGREGS_DR6 = 32
+
+// ---- struct kvm_translation ----
+export const TRANSLATION_SIZE = 24
+export const TRANSLATION_PHYSICAL = 8
+export const TRANSLATION_VALID = 16

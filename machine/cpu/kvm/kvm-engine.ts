@@ -9,13 +9,14 @@
 
 import { EINTR, libc, Struct } from '../../host/libc.js'
 import { SnapshotError } from '../../state/snapshot-error.js'
-import type { CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion } from '../engine.js'
+import type { Breakpoint, CpuBoard, CpuState, Engine, EngineTime, Exit, Fault, MemoryRegion } from '../engine.js'
 import * as abi from './abi.js'
 import { KvmError } from './access.js'
 import { Alarm } from './alarm.js'
 import { BusExits } from './bus-exits.js'
 import { CoalescedWrites } from './coalesced-writes.js'
 import { cpuSignature, missingFeatures } from './cpuid.js'
+import { GuestDebug } from './guest-debug.js'
 import { HostClock } from './host-clock.js'
 import { MemorySlots } from './memory-slots.js'
 import { probeKvm } from './probe.js'
@@ -28,6 +29,9 @@ import { type KvmVcpu, KvmVm } from './vm.js'
 const IA32_APIC_BASE = 0x1b
 const APIC_BASE_AT_RESET = 0xfee00900n
 const RFLAGS_IF = 0x200n
+const EFER_LMA = 0x400n
+const CS = 1
+const ACCESS_L = 1 << 13
 
 /** Longest stretch inside run() and skipTo() in ns. */
 const LONGEST_RUN = 1e9
@@ -49,6 +53,7 @@ const SOFT_SLICE = 10_000
 
 const BUDGET: Exit = { reason: 'budget' }
 const HALT: Exit = { reason: 'halt' }
+const STEP: Exit = { reason: 'step' }
 
 export class KvmEngine implements Engine {
   readonly kind = 'kvm'
@@ -70,6 +75,7 @@ export class KvmEngine implements Engine {
   private readonly bus: BusExits
   private readonly coalesced: CoalescedWrites
   private readonly rescue: Rescue
+  private readonly debug: GuestDebug
   private readonly vector = new Struct(4)
   private readonly signature: number
   /** KVM does not say when it could deliver an interrupt. */
@@ -94,6 +100,10 @@ export class KvmEngine implements Engine {
   /** KVM was given an interrupt and has not run since. */
   private injecting = false
   private rescueLength = FIRST_RESCUE
+  /** The instruction in front of which it stopped last: it goes on from there. */
+  private stoppedAt: bigint | undefined
+  /** What a debugger waits for has come; told when the access that may be under way is complete. */
+  private debugDue: Exit | undefined
   /** What the board was last told. */
   private cr8 = 0
   private apicBaseLow = 0
@@ -128,6 +138,12 @@ export class KvmEngine implements Engine {
     this.state = new VcpuState(this.vcpu, this.vm)
     this.tsc = new TimeStampCounter(this.vcpu, this.state)
     this.rescue = new Rescue(arena, board)
+    this.debug = new GuestDebug(
+      this.vcpu,
+      new Uint8Array(arena.buffer),
+      () => this.slots.current(),
+      this.vm.extension(abi.CAP_SET_GUEST_DEBUG) > 0,
+    )
     this.write(resetState(this.signature, this.state.msrsAtReset()), false)
     this.built = true
   }
@@ -143,8 +159,10 @@ export class KvmEngine implements Engine {
     this.alarmSet = false
     this.running = true
     try {
+      if (this.stoppedAt !== undefined) this.leaveBreakpoint(this.stoppedAt)
       return this.loop()
     } finally {
+      this.debug.disarm()
       this.coalesced.drain()
       this.running = false
       this.clock.stop()
@@ -152,13 +170,14 @@ export class KvmEngine implements Engine {
   }
 
   private loop(): Exit {
-    const { page } = this
+    const { page, debug } = this
     while (true) {
       if (this.inString) {
         this.access('port')
         if (this.late()) return BUDGET
       }
       if (this.resetRequested) this.performReset()
+      if (this.debugDue && !this.inString) return this.tellDebugger()
       if (this.stopRequested) {
         this.stopRequested = false
         return BUDGET
@@ -171,9 +190,15 @@ export class KvmEngine implements Engine {
         if (exit) return exit
         continue
       }
+      if (this.halted && debug.stepping) {
+        const exit = this.stepOutOfHalt()
+        if (exit) return exit
+        continue
+      }
       this.halted = false
-      this.deliver()
-      if (this.lookForWindow && this.interrupt && !this.injecting) {
+      // An interrupt would take the step's trap flag with it.
+      if (!debug.stepping) this.deliver()
+      if (this.lookForWindow && this.interrupt && !this.injecting && !debug.stepping) {
         const exit = this.findWindow()
         if (exit) return exit
         if (this.interrupt) {
@@ -186,6 +211,7 @@ export class KvmEngine implements Engine {
         this.alarm.set(left)
         this.alarmSet = true
       }
+      debug.arm()
       const errno = this.enter()
       if (errno !== 0) {
         if (errno !== EINTR) return this.failure(`KVM_RUN failed, errno ${errno}`)
@@ -205,6 +231,11 @@ export class KvmEngine implements Engine {
           break
         case abi.EXIT_HLT:
           this.halted = true
+          // The instruction is done, and KVM says nothing of its step.
+          this.stepDone()
+          break
+        case abi.EXIT_DEBUG:
+          this.debugExit()
           break
         case abi.EXIT_IRQ_WINDOW_OPEN:
         case abi.EXIT_SET_TPR:
@@ -277,8 +308,10 @@ export class KvmEngine implements Engine {
 
   private access(what: 'port' | 'mmio'): void {
     this.unfinished = true
-    if (what === 'port') this.inString = !this.bus.port(this.running ? this.late : undefined)
-    else this.bus.mmio(this.slots.a20Enabled)
+    if (what === 'port') {
+      this.debugDue ??= this.debug.portHit()
+      this.inString = !this.bus.port(this.running ? this.late : undefined)
+    } else this.bus.mmio(this.slots.a20Enabled)
   }
 
   /** RDMSR and WRMSR of what KVM does not know: #GP, as on the soft engine. */
@@ -298,8 +331,65 @@ export class KvmEngine implements Engine {
     const refusal = this.rescue.refusal()
     if (refusal) return this.failure(`KVM: ${what} ${where}; ${refusal}`)
     this.rescues++
+    if (this.debug.stepping) return this.stepSoft(before, injected)
     const exit = this.runSoft(before, injected, this.rescueLength)
     this.rescueLength = Math.min(this.rescueLength * 2, LONGEST_RESCUE)
+    return exit
+  }
+
+  // ---- a debugger's places ----
+
+  setBreakpoints(points: readonly Breakpoint[]): void {
+    this.debug.set(points)
+  }
+
+  refusal(points: readonly Breakpoint[]): string | undefined {
+    return this.debug.refusal(points)
+  }
+
+  step(wanted: boolean): void {
+    this.debug.stepping = wanted ? 'asked' : undefined
+  }
+
+  /** It stands at a breakpoint, and goes on behind it, if nobody has moved it meanwhile. */
+  private leaveBreakpoint(linear: bigint): void {
+    const { debug } = this
+    this.stoppedAt = undefined
+    if (debug.stepping || !debug.all.some(({ kind, address }) => kind === 'execute' && address === linear)) return
+    if (linearAddress(this.read().state) === linear) debug.stepping = 'over'
+  }
+
+  /** KVM_EXIT_DEBUG. */
+  private debugExit(): void {
+    const found = this.debug.take()
+    if (found === 'guest') this.debug.giveBack()
+    else this.debugDue ??= found
+  }
+
+  private stepDone(): void {
+    if (this.debug.stepDone() === 'asked') this.debugDue ??= STEP
+  }
+
+  private tellDebugger(): Exit {
+    this.finishAccess()
+    const exit = this.debugDue as Exit
+    this.debugDue = undefined
+    if (exit.reason === 'breakpoint' && exit.hit.kind === 'execute') this.stoppedAt = exit.hit.address
+    return exit
+  }
+
+  /** What wakes a halted CPU comes to it, and one instruction: with KVM's trap flag it would run on to the IRET. */
+  private stepOutOfHalt(): Exit | undefined {
+    this.finishAccess()
+    const { state, injected } = this.read()
+    const refusal = this.rescue.refusal()
+    if (refusal) return this.failure(`a step out of a halt: ${refusal}`)
+    return this.stepSoft(state, injected)
+  }
+
+  private stepSoft(before: CpuState, injected: number | undefined): Exit | undefined {
+    const exit = this.runSoft(before, injected, 1)
+    if (!exit) this.stepDone()
     return exit
   }
 
@@ -316,8 +406,13 @@ export class KvmEngine implements Engine {
     instructions: number,
     how: { smi?: boolean; untilInterrupt?: boolean } = {},
   ): Exit | undefined {
-    const { slots } = this
-    const pins = { ...how, memory: slots.current(), a20: slots.a20Enabled, injected }
+    const { slots, debug } = this
+    debug.disarm()
+    const here = linearAddress(before)
+    const points = debug.stepping
+      ? debug.all.filter(({ kind, address }) => kind !== 'execute' || address !== here)
+      : debug.all
+    const pins = { ...how, memory: slots.current(), a20: slots.a20Enabled, injected, points }
     const { state, exit, undelivered } = this.rescue.run(before, instructions, pins)
     try {
       this.write(state, true)
@@ -332,6 +427,10 @@ export class KvmEngine implements Engine {
       )
     }
     if (undelivered !== undefined) this.inject(undelivered)
+    if (exit.reason === 'breakpoint') {
+      debug.stepping = undefined
+      this.debugDue = exit
+    }
     return exit.reason === 'shutdown' || exit.reason === 'failure' ? exit : undefined
   }
 
@@ -455,7 +554,9 @@ export class KvmEngine implements Engine {
   }
 
   /** KVM sees memory as it is; the soft engine drops its decoded code at every rescue. */
-  memoryChanged(): void {}
+  memoryChanged(offset: number, length: number): void {
+    this.debug.memoryChanged(offset, length)
+  }
 
   // ---- state ----
 
@@ -478,6 +579,7 @@ export class KvmEngine implements Engine {
           `snapshot with the CPU max,${missing.map((name) => `-${name}`).join(',')}`,
       )
     this.finishAccess()
+    this.debugDue = undefined
     if (state.smbase !== undefined) this.rescue.smbase = state.smbase
     if (state.pending) {
       this.nmiPending = state.pending.nmi
@@ -540,6 +642,7 @@ export class KvmEngine implements Engine {
       const reason = page.getUint32(abi.RUN_EXIT_REASON, true)
       if (reason === abi.EXIT_IO) this.access('port')
       else if (reason === abi.EXIT_MMIO) this.access('mmio')
+      else if (reason === abi.EXIT_DEBUG) this.debugExit()
     }
   }
 
@@ -551,4 +654,10 @@ export class KvmEngine implements Engine {
     this.vm.close()
     this.rescue.close()
   }
+}
+
+/** Of the instruction that is next. */
+function linearAddress({ rip, efer, segments }: CpuState): bigint {
+  const { base, access } = segments[CS]
+  return efer & EFER_LMA && access & ACCESS_L ? rip : (base + rip) & 0xffffffffn
 }

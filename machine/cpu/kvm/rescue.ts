@@ -6,7 +6,7 @@
  * where KVM does not, and to bring an interrupt that KVM has taken but not delivered to the guest before the state is
  * read.
  */
-import type { CpuBoard, CpuState, Exit, MemoryRegion } from '../engine.js'
+import type { Breakpoint, CpuBoard, CpuState, Exit, MemoryRegion } from '../engine.js'
 import { NS_PER_INSTRUCTION, SoftEngine } from '../soft/soft-engine.js'
 
 const SMBASE_AT_RESET = 0x30000
@@ -25,6 +25,8 @@ interface Pins {
   smi?: boolean
   /** Come back as soon as an interrupt was taken. */
   untilInterrupt?: boolean
+  /** A debugger's. */
+  points: readonly Breakpoint[]
 }
 
 export class Rescue {
@@ -37,6 +39,7 @@ export class Rescue {
   /** An interrupt that was acknowledged already. */
   private vector: number | undefined
   private untilInterrupt = false
+  private hasPoints = false
   /** Where the state is saved in system management mode. */
   smbase: number | undefined = SMBASE_AT_RESET
 
@@ -89,6 +92,8 @@ export class Rescue {
     if (this.regions !== pins.memory) this.load(pins.memory)
     soft.setA20(pins.a20)
     soft.setState({ ...state, smbase: this.smbase })
+    if (pins.points.length > 0 || this.hasPoints) soft.setBreakpoints(pins.points)
+    this.hasPoints = pins.points.length > 0
     this.vector = pins.injected
     this.untilInterrupt = pins.untilInterrupt === true
     soft.setInterrupt(this.interrupt || pins.injected !== undefined)

@@ -281,7 +281,10 @@ export class GdbSession {
     const key = `${type},${address},${length}`
     if (insert) {
       if (this.breakpoints.size >= MOST_BREAKPOINTS) return EINVAL
-      this.breakpoints.set(key, { kind, address, length: kind === 'execute' ? 1 : Math.max(1, Number(length)) })
+      const wanted: Breakpoint = { kind, address, length: kind === 'execute' ? 1 : Math.max(1, Number(length)) }
+      const why = this.breakpoints.has(key) ? undefined : this.target.refusal(wanted)
+      if (why) return `E.${why}`
+      this.breakpoints.set(key, wanted)
     } else this.breakpoints.delete(key)
     this.target.setBreakpoints([...this.breakpoints.values()])
     return 'OK'
@@ -362,11 +365,11 @@ export class GdbSession {
     const [name, ...rest] = text.split(/[:,]/)
     switch (name) {
       case 'Supported':
-        return `PacketSize=${LONGEST_PACKET.toString(16)};qXfer:features:read+;vContSupported+;QStartNoAckMode+;hwbreak+${this.goesBack ? ';ReverseStep+;ReverseContinue+' : ''}`
+        return `PacketSize=${LONGEST_PACKET.toString(16)};qXfer:features:read+;qXfer:memory-map:read+;vContSupported+;QStartNoAckMode+;hwbreak+${this.goesBack ? ';ReverseStep+;ReverseContinue+' : ''}`
       case 'Xfer':
-        return rest[0] === 'features' && rest[1] === 'read' && rest[2] === 'target.xml'
-          ? part(this.description, rest[3], rest[4])
-          : ''
+        if (rest[1] !== 'read') return ''
+        if (rest[0] === 'features' && rest[2] === 'target.xml') return part(this.description, rest[3], rest[4])
+        return rest[0] === 'memory-map' && rest[2] === '' ? part(memoryMap(this.target.long), rest[3], rest[4]) : ''
       case 'fThreadInfo':
         return `m${Array.from({ length: this.target.cpus }, (_, i) => (i + 1).toString(16)).join(',')}`
       case 'sThreadInfo':
@@ -401,4 +404,17 @@ function part(document: string, offset: string, length: string): string {
   if (from === undefined || count === undefined) return EINVAL
   const piece = document.slice(Number(from), Number(from) + Math.min(Number(count), MOST_BYTES))
   return (Number(from) + piece.length >= document.length ? 'l' : 'm') + piece
+}
+
+/**
+ * gdb's addresses are linear ones, and it asks for the map once: page tables may show RAM, ROM and devices anywhere later, so
+ * each address may be touched, and a touch of what is not there is answered then. A length of 2^64 is no number to gdb.
+ * Source: Debugging with GDB, E.15 "Memory Map Format".
+ */
+function memoryMap(long: boolean): string {
+  const [half, halves] = long
+    ? ['0x8000000000000000', ['0x0', '0x8000000000000000']]
+    : ['0x80000000', ['0x0', '0x80000000']]
+  const regions = halves.map((start) => `<memory type="ram" start="${start}" length="${half}"/>`)
+  return `<?xml version="1.0"?><!DOCTYPE memory-map PUBLIC "+//IDN gnu.org//DTD GDB Memory Map V1.0//EN" "http://sourceware.org/gdb/gdb-memory-map.dtd"><memory-map>${regions.join('')}</memory-map>`
 }

@@ -112,7 +112,6 @@ test.skipIf(noFirmware !== undefined)(
 test.each([
   [['--paused'], '--paused waits for a debugger to let the machine begin; add --gdb :1234'],
   [['--gdb', 'x'], "--gdb 'x' is no port; give :1234"],
-  [['--gdb', ':1234', '--engine', 'kvm'], '--gdb needs the soft engine'],
   [['--gdb', ':1234', '--record', join(folder, 'r.jsonl')], '--record keeps all that comes from outside'],
 ])('%j is refused in a sentence', async (args, sentence) => {
   const ended = await bootwright(['run', '--floppy', floppy, ...args])

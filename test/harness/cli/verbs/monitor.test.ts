@@ -13,6 +13,8 @@ const folder = mkdtempSync(join(tmpdir(), 'bootwright-monitor-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const floppy = join(folder, 'echo.img')
 writeFileSync(floppy, programFloppy('echo'))
+const other = join(folder, 'other.img')
+writeFileSync(other, programFloppy('echo'))
 const socket = join(folder, 'monitor.sock')
 const json = join(folder, 'qmp.sock')
 const serial = join(folder, 'serial.txt')
@@ -88,7 +90,48 @@ test.skipIf(noFirmware !== undefined)(
       expect(tree[0]).toMatch(/address-space: memory\n[\s\S]*address-space: I\/O\n[\s\S]*\(i\/o\): 8259 master/)
       expect(tree[1]).toMatch(/Bus {2}0, device {3}0, function 0:\n {4}Host bridge: PCI device 8086:1237\n/)
       expect(tree[2]).toMatch(/^dev: i8042, id "i8042"\n {2}\w+/)
-      expect(tree[4]).toContain('floppy0: 737280 bytes')
+      expect(tree[4]).toMatch(/^floppy0: \/\S+ \(737280 bytes\)\n {4}Removable device\n/)
+      const media = await talk(
+        socket,
+        [
+          'info network',
+          'set_link net0 off',
+          'info network',
+          'set_link nic7 on',
+          'set_link net0 maybe',
+          `change a ${other}`,
+          'info block',
+          'eject floppy0',
+          'eject floppy0',
+          'info block',
+          'eject disk0',
+          'eject cdrmo',
+          'change floppy0 /nowhere/x.img',
+          `change cdrom ${other}`,
+        ],
+        PROMPT,
+      )
+      expect(media.slice(0, 3)).toEqual([
+        expect.stringMatching(/^net0: type=nic,model=e1000,macaddr=52:54:00:[\da-f:]{8}\n \\ lan\n$/),
+        '',
+        expect.stringContaining(',link=off\n'),
+      ])
+      expect(media.slice(3, 6)).toEqual([
+        "Error: there is no network card 'nic7'; there are net0\n",
+        'set_link wants a card and on or off, as in set_link net0 off\n',
+        '',
+      ])
+      expect(media[6]).toContain(`floppy0: ${other} (737280 bytes)\n`)
+      expect(media[6]).toMatch(/^disk0: an empty disk \(1048576 bytes\)$/m)
+      expect(media[6]).toContain('cdrom: [not inserted]\n    Removable device: not locked, tray closed\n')
+      expect(media.slice(7, 9)).toEqual(['', ''])
+      expect(media[9]).toContain('floppy0: [not inserted]\n')
+      expect(media.slice(10)).toEqual([
+        "Error: Device 'disk0' is not removable\n",
+        "Error: Device 'cdrmo' not found; did you mean 'cdrom'?\n",
+        expect.stringMatching(/^Error: floppy "\/nowhere\/x.img"/),
+        expect.stringMatching(/^Error: cdrom ".*" is neither ISO 9660 nor UDF/),
+      ])
       const ask = (execute: string, more = {}) => JSON.stringify({ execute, ...more })
       const replies = await talk(
         json,
@@ -116,6 +159,10 @@ test.skipIf(noFirmware !== undefined)(
         'run',
         '--floppy',
         floppy,
+        '--drive',
+        'size=1M',
+        '--nic',
+        'e1000',
         '--monitor',
         `unix:${socket}`,
         '-qmp',

@@ -32,6 +32,7 @@ const target: DebugTarget = {
   setBreakpoints: (all) => {
     breakpoints = all
   },
+  refusal: ({ kind }) => (kind === 'read' ? 'not for reads alone' : undefined),
 }
 
 function ask(text: string): string {
@@ -52,6 +53,20 @@ beforeEach(() => {
     (line, cpu) => `${line} on ${cpu}\n`,
   )
   session.stopped({ why: 'interrupt', cpu: 0 })
+})
+
+test('all addresses are memory in the map, and may be watched as the machine can', () => {
+  expect(answerTo('qSupported')).toContain('qXfer:memory-map:read+')
+  const map = answerTo('qXfer:memory-map:read::0,fff') ?? ''
+  expect(map).toMatch(/^l<\?xml/)
+  expect(map.match(/<memory [^>]*>/g)).toEqual([
+    '<memory type="ram" start="0x0" length="0x8000000000000000"/>',
+    '<memory type="ram" start="0x8000000000000000" length="0x8000000000000000"/>',
+  ])
+  expect(answerTo('qXfer:memory-map:read:x:0,fff')).toBe('')
+  expect(answerTo('Z3,1000,4')).toBe('E.not for reads alone')
+  expect(breakpoints).toEqual([])
+  expect(answerTo('Z2,1000,4')).toBe('OK')
 })
 
 test('says what it can, in pieces, and stops acknowledging when it is asked to', () => {
