@@ -219,3 +219,11 @@ export function spoilt(frame: Uint8Array, random: Random): Uint8Array {
       return frame
   }
 }
+
+/** Those before a failure, as a person can read them. */
+export function lastOf(frames: readonly Uint8Array[]): string {
+  return frames
+    .slice(-20)
+    .map((frame) => Buffer.from(frame).toString('hex'))
+    .join('\n')
+}

@@ -6,7 +6,7 @@
 import { TCP } from '../../machine/network/lan/datagram.js'
 import { saveState } from '../../machine/state/state-table.js'
 import { filesOf, Peer } from '../machine/network/lan/peer.js'
-import { farSegment, fromOutside, spoilt, whole } from './frames.js'
+import { farSegment, fromOutside, lastOf, spoilt, whole } from './frames.js'
 import { type Fuzzer, FuzzFailure } from './fuzzer.js'
 import { sizeOfState } from './state-size.js'
 
@@ -34,11 +34,11 @@ const fuzzer: Fuzzer = {
     const isOpen = random.chance(2)
     const world = isOpen ? { ...contents, wayOut: () => true } : contents
     const peer = new Peer(world)
-    const sent: string[] = []
+    const sent: Uint8Array[] = []
     let heard = 0
     let copy: Peer | undefined
     const fail = (what: string): never => {
-      throw new FuzzFailure(what, sent.slice(-20).join('\n'))
+      throw new FuzzFailure(what, lastOf(sent))
     }
     const middle = (FRAMES * size) >> 1
     for (let n = 0; n < FRAMES * size; n++) {
@@ -46,7 +46,7 @@ const fuzzer: Fuzzer = {
       const frame = spoilt(made, random).slice(0, 1518)
       const event = isOpen && random.chance(3) ? fromOutside(random) : undefined
       const pause = random.pick([0, 0, 0, 1e6, 300e6, 70e9])
-      sent.push(Buffer.from(frame).toString('hex'))
+      sent.push(frame)
       if (n === middle) copy = peer.copy(world)
       for (const one of copy ? [peer, copy] : [peer]) {
         one.heard.length = n < middle ? 0 : one.heard.length

@@ -19,7 +19,7 @@ import type { OutsideInput } from '../../machine/network/outside.js'
 import { saveState } from '../../machine/state/state-table.js'
 import { ipFrame, LAN_MAC, MAC, Peer } from '../machine/network/lan/peer.js'
 import type { Random } from '../random.js'
-import { echo, fragment, GUEST, spoilt, whole } from './frames.js'
+import { echo, fragment, GUEST, lastOf, spoilt, whole } from './frames.js'
 import { type Fuzzer, FuzzFailure } from './fuzzer.js'
 import { sizeOfState } from './state-size.js'
 
@@ -180,9 +180,9 @@ const fuzzer: Fuzzer = {
     const host = new LyingHost(random)
     const said: OutsideInput[] = []
     const way = new WayOut([{}], { say: (event) => said.push(event), datagramSeen() {} }, host)
-    const sent: string[] = []
+    const sent: Uint8Array[] = []
     const check = (isRight: boolean, what: string) => {
-      if (!isRight) throw new FuzzFailure(what, sent.slice(-20).join('\n'))
+      if (!isRight) throw new FuzzFailure(what, lastOf(sent))
     }
     const exchange = () => {
       for (const event of said.splice(0)) {
@@ -196,7 +196,7 @@ const fuzzer: Fuzzer = {
         let frame = random.below(4) === 0 ? whole(random, random.u32()) : outwards(random)
         if (frame[12] === 8 && frame[13] === 0 && random.below(6) === 0) frame = fragment(frame, random)
         frame = spoilt(frame, random).slice(0, 1518)
-        sent.push(Buffer.from(frame).toString('hex'))
+        sent.push(frame)
         peer.frame(frame)
         peer.clock.advance(random.pick([0, 0, 0, 0, 1e6, 300e6, 70e9]))
         peer.heard.length = 0

@@ -485,7 +485,7 @@ describe('cards in QEMU’s words', () => {
     ])
   })
   test.each([
-    [['-nic', 'tap,ifname=t0'], '-nic tap,ifname=t0: cards are plugged into'],
+    [['-nic', 'tap,ifname=t0'], "-nic tap,ifname=t0: there is no net 'tap'; cards are plugged into"],
     [['-nic', 'user,model=ne2k_isa,guestfwd=udp::22-cmd:x'], 'is not of TCP, and nothing else can be'],
     [['-nic', 'user,net=192.168.76.0/24'], 'net cannot be changed: the LAN is 10.0.2.0/24'],
     [['-netdev', 'user,id=a'], 'no card is connected to it'],
