@@ -8,7 +8,7 @@ import { deflate, inflate } from 'node:zlib'
 import type { Frame } from '../../machine/devices/display/display.js'
 import { TRACE_VERSION, type Trace, type TraceEvent } from '../../reports/trace.js'
 import { encodePng } from '../picture/screenshot.js'
-import { encodeVideo } from '../picture/video.js'
+import { encodeShown } from '../picture/video.js'
 import type { TraceInput } from '../protocol/messages.js'
 
 const pack = promisify<Uint8Array, { level: number }, Uint8Array>(deflate)
@@ -16,17 +16,41 @@ const unpack = promisify<Uint8Array, Uint8Array>(inflate)
 
 /** How long a video shows its last screen, ns. */
 const LAST_NS = 1e9
+/** What a guest that shows and says without end may take. */
+const MOST = {
+  /** Bytes of pictures, deflated: of more each second one goes. */
+  pictures: 96 << 20,
+  /** Bytes of those that are not deflated yet: further ones are left out. */
+  waiting: 256 << 20,
+  /** Characters that came over serial lines: the oldest go. */
+  serial: 16 << 20,
+}
 
 export interface TraceSink {
   event(event: TraceInput): void
 }
 
+interface PackedFrame {
+  width: number
+  height: number
+  packed: Promise<Uint8Array>
+  /** Bytes, as soon as it is deflated. */
+  size: number
+}
+
 export class TraceRecorder implements TraceSink {
   private readonly started = performance.now()
   private readonly date = new Date()
-  private readonly events: TraceEvent[] = []
+  private events: TraceEvent[] = []
   /** Deflated at once: most traces are thrown away, and a picture has megabytes. */
-  private readonly frames = new Map<string, { width: number; height: number; packed: Promise<Uint8Array> }>()
+  private readonly frames = new Map<string, PackedFrame>()
+  /** Bytes of pictures that are deflated, and of those that are not yet. */
+  private size = 0
+  private waitingSize = 0
+  /** Of the screens that come one in so many is kept. */
+  private every = 1
+  private screens = 0
+  private serialSize = 0
   private readonly decoders: InstanceType<typeof TextDecoder>[] = []
   private waiting: { title: string; guestTimeNs: number; hostMs: number } | undefined
   private lastScreen = ''
@@ -34,6 +58,7 @@ export class TraceRecorder implements TraceSink {
   constructor(
     private readonly title: string,
     private readonly engine: string,
+    private readonly most = MOST,
   ) {}
 
   event(event: TraceInput): void {
@@ -46,7 +71,11 @@ export class TraceRecorder implements TraceSink {
       case 'serial': {
         this.decoders[event.port] ??= new TextDecoder()
         const text = this.decoders[event.port].decode(event.bytes, { stream: true })
-        if (text !== '') this.events.push({ kind: 'serial', guestTimeNs, hostMs, port: event.port, text })
+        if (text === '') break
+        this.events.push({ kind: 'serial', guestTimeNs, hostMs, port: event.port, text })
+        this.serialSize += text.length
+        // Not at each byte more, which would take long.
+        if (this.serialSize > 2 * this.most.serial) this.forgetSerial()
         break
       }
       case 'wait':
@@ -67,6 +96,7 @@ export class TraceRecorder implements TraceSink {
 
   /** The trace so far. Pictures are encoded now, not while the test runs. */
   async finish(status?: 'passed' | 'failed'): Promise<Trace> {
+    await this.deflated()
     const screens: Trace['screens'] = {}
     for (const hash of this.frames.keys()) {
       const frame = await this.frame(hash)
@@ -85,24 +115,27 @@ export class TraceRecorder implements TraceSink {
    * @param most Of many screens so many are shown, evenly spread.
    */
   async video(most = 150): Promise<Uint8Array | undefined> {
+    await this.deflated()
     const shown = this.events.filter((event) => event.kind === 'screen')
     const every = Math.ceil(shown.length / most)
     const kept = shown.filter((_, i) => i % every === 0 || i === shown.length - 1)
     if (kept.length === 0) return undefined
     const end = Math.max(...this.events.map(({ guestTimeNs }) => guestTimeNs)) + LAST_NS
-    const frames = kept.map(async ({ screen, guestTimeNs }, i) => ({
-      frame: await this.frame(screen),
+    const frames = kept.map(({ screen, guestTimeNs }, i) => ({
+      ...(this.frames.get(screen) as PackedFrame),
       ms: ((kept[i + 1]?.guestTimeNs ?? end) - guestTimeNs) / 1e6,
+      data: async () => (await this.frame(screen)).data,
     }))
-    return encodeVideo(await Promise.all(frames))
+    return encodeShown(frames)
+  }
+
+  /** From then on no picture goes. */
+  private async deflated(): Promise<void> {
+    await Promise.all([...this.frames.values()].map(({ packed }) => packed))
   }
 
   private async frame(hash: string): Promise<Frame> {
-    const { width, height, packed } = this.frames.get(hash) as {
-      width: number
-      height: number
-      packed: Promise<Buffer>
-    }
+    const { width, height, packed } = this.frames.get(hash) as PackedFrame
     return { width, height, data: await unpack(await packed) }
   }
 
@@ -112,7 +145,48 @@ export class TraceRecorder implements TraceSink {
     const hash = createHash('sha256').update(`${width}x${height} `).update(data).digest('hex').slice(0, 20)
     if (hash === this.lastScreen) return
     this.lastScreen = hash
-    if (!this.frames.has(hash)) this.frames.set(hash, { width, height, packed: pack(data, { level: 1 }) })
+    if (!this.frames.has(hash)) {
+      if (++this.screens % this.every !== 0 || this.waitingSize > this.most.waiting) return
+      this.keep(hash, frame)
+    }
     this.events.push({ kind: 'screen', ...at, screen: hash, ...(text !== undefined && { text }) })
+  }
+
+  private keep(hash: string, { width, height, data }: Frame): void {
+    this.waitingSize += data.length
+    const packed = pack(data, { level: 1 })
+    const kept: PackedFrame = { width, height, packed, size: 0 }
+    this.frames.set(hash, kept)
+    void packed.then(({ length }) => {
+      this.waitingSize -= data.length
+      if (this.frames.get(hash) !== kept) return
+      kept.size = length
+      this.size += length
+      while (this.size > this.most.pictures && this.frames.size > 2) this.thin()
+    })
+  }
+
+  /** Each second picture goes; the last one stays. */
+  private thin(): void {
+    const last = this.events.findLastIndex(({ kind }) => kind === 'screen')
+    let screens = 0
+    this.events = this.events.filter(({ kind }, i) => kind !== 'screen' || i === last || screens++ % 2 === 0)
+    const kept = new Set(this.events.flatMap((event) => (event.kind === 'screen' ? [event.screen] : [])))
+    for (const [hash, { size }] of this.frames) {
+      if (kept.has(hash)) continue
+      this.frames.delete(hash)
+      this.size -= size
+    }
+    this.every *= 2
+  }
+
+  private forgetSerial(): void {
+    let over = this.serialSize - this.most.serial
+    this.events = this.events.filter((event) => {
+      if (event.kind !== 'serial' || over <= 0) return true
+      over -= event.text.length
+      this.serialSize -= event.text.length
+      return false
+    })
   }
 }

@@ -1,6 +1,6 @@
 import sharp from 'sharp'
 import { expect, test } from 'vitest'
-import { encodeVideo } from '../../../harness/picture/video.js'
+import { encodeShown, encodeVideo } from '../../../harness/picture/video.js'
 import { screen } from '../needles/screens.js'
 
 test('a video has every frame for its time, to the pixel, smaller ones in the corner', async () => {
@@ -26,4 +26,21 @@ test('a video has every frame for its time, to the pixel, smaller ones in the co
 
 test('there is no video of nothing', async () => {
   await expect(encodeVideo([])).rejects.toThrow('no picture')
+})
+
+test('of more than a video can hold some frames are left out, and of a vast screen some pixels', async () => {
+  const most = { ofOne: 6000, ofAll: 30_000 }
+  const shown = (width: number, height: number, value: number) => ({
+    ...{ width, height, ms: 10 },
+    data: () => new Uint8Array(width * height * 4).fill(value),
+  })
+  const frames = Array.from({ length: 30 }, (_, i) => shown(40, 50, i))
+  const many = sharp(await encodeShown(frames, most), { animated: true })
+  expect(await many.metadata()).toMatchObject({ width: 40, pageHeight: 50, pages: 15, delay: Array(15).fill(20) })
+  const pixels = await many.removeAlpha().raw().toBuffer()
+  expect(Array.from({ length: 15 }, (_, i) => pixels[i * 40 * 50 * 3])).toEqual(
+    Array.from({ length: 15 }, (_, i) => 2 * i + 1),
+  )
+  const vast = await encodeShown([shown(300, 10, 1), shown(10, 500, 2)], most)
+  expect(await sharp(vast, { animated: true }).metadata()).toMatchObject({ width: 60, pageHeight: 100, pages: 2 })
 })

@@ -76,3 +76,50 @@ describe('a trace', () => {
     expect(trace.events.find(({ kind }) => kind === 'condition')).toMatchObject({ outcome: 'failed' })
   })
 })
+
+describe('a guest that shows and says without end', () => {
+  const most = { pictures: 96 << 10, waiting: 256 << 10, serial: 16 << 10 }
+  const noise = (seed: number, size: number) => {
+    const data = new Uint8Array(size * size * 4)
+    for (let i = 0, x = seed + 1; i < data.length; i++) {
+      x = (Math.imul(x, 1664525) + 1013904223) >>> 0
+      data[i] = x >>> 24
+    }
+    return { width: size, height: size, data }
+  }
+
+  test('leaves its pictures thinned out, the first and the latest among them', async () => {
+    const recorder = new TraceRecorder('noise', 'soft', most)
+    const pictures = 300
+    for (let i = 0; i < pictures; i++) {
+      recorder.event({ kind: 'screen', guestTimeNs: i * 1e9, frame: noise(i, 32) })
+      // Not quicker than they are deflated.
+      if (i % 4 === 3) await recorder.video(1)
+    }
+    const { screens, events } = parseTrace(JSON.parse(JSON.stringify(await recorder.finish())))
+    const at = events.map(({ guestTimeNs }) => guestTimeNs / 1e9)
+    expect(at[0]).toBe(0)
+    expect(at.at(-1)).toBeGreaterThan(pictures - 40)
+    // Each has 4 KiB that do not deflate.
+    expect([at.length > 10, at.length <= 24]).toEqual([true, true])
+    expect(Object.keys(screens)).toHaveLength(at.length)
+    expect(events.every((event) => event.kind === 'screen' && screens[event.screen])).toBe(true)
+  })
+
+  test('leaves out what comes quicker than it can be kept', async () => {
+    const recorder = new TraceRecorder('noise', 'soft', most)
+    for (let i = 0; i < 300; i++) recorder.event({ kind: 'screen', guestTimeNs: i, frame: noise(i, 128) })
+    expect((await recorder.finish()).events.length).toBeLessThanOrEqual(6)
+  })
+
+  test('leaves the latest of what it said', async () => {
+    const recorder = new TraceRecorder('flood', 'soft', most)
+    const bytes = new Uint8Array(1 << 10).fill(0x61)
+    for (let i = 0; i < 100; i++) recorder.event({ kind: 'serial', guestTimeNs: i, port: 0, bytes })
+    recorder.event({ kind: 'serial', guestTimeNs: 100, port: 0, bytes: Buffer.from('the end') })
+    const { events } = await recorder.finish()
+    const text = events.map((event) => (event.kind === 'serial' ? event.text : '')).join('')
+    expect([text.length > 15 << 10, text.length < 33 << 10]).toEqual([true, true])
+    expect(text.endsWith('the end')).toBe(true)
+  })
+})
