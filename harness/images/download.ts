@@ -176,6 +176,13 @@ function headerOf(headers: Response['headers'], name: string): string | undefine
   return Array.isArray(value) ? value[0] : value
 }
 
+/** Who may have been spoken with. */
+function partners(url: string): string {
+  const name = new URL(url).protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
+  const hasProxy = process.env[name] || process.env[name.toLowerCase()]
+  return hasProxy ? `its host, or the proxy that ${name} names,` : 'its host'
+}
+
 function told(url: string, error: unknown, file: string, stallMs: number): unknown {
   if (error instanceof HostError) return error
   const { code = '', message } = error as NodeJS.ErrnoException
@@ -193,7 +200,7 @@ function told(url: string, error: unknown, file: string, stallMs: number): unkno
   const why: { readonly [code: string]: string } = {
     ENOTFOUND: 'its host is not known; is there a network, or a proxy to be named in HTTPS_PROXY?',
     EAI_AGAIN: 'its host cannot be looked up; is there a network, or a proxy to be named in HTTPS_PROXY?',
-    ECONNREFUSED: 'its host refuses the connection',
+    ECONNREFUSED: `${partners(url)} refuses the connection`,
   }
   return new DownloadError(`${url} cannot be fetched: ${why[code] ?? message.split('\n')[0]}`)
 }

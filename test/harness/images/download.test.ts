@@ -20,6 +20,7 @@ import { downloaded, fetchImage } from '../../../harness/images/download.js'
 import { findInFolder } from '../../../harness/images/find-in-folder.js'
 import { readLock } from '../../../harness/images/lock-file.js'
 import { inProcess } from '../cli/in-process.js'
+import { freePort } from '../queue/redis-here.js'
 
 const IMAGE = Buffer.from('an image of an operating system '.repeat(10_000))
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
@@ -199,6 +200,15 @@ describe('a download', () => {
     const { path } = await fetchImage({ url: 'http://nowhere.example/os.img' })
     expect(['proxy', IMAGE.toString()]).toContain(readFileSync(path, 'utf8'))
   })
+
+  test('goes past a proxy where NO_PROXY says so; one that is not there is named', async () => {
+    answers['/os.img'] = gives(IMAGE)
+    const url = `${base}/os.img`
+    vi.stubEnv('http_proxy', `http://127.0.0.1:${await freePort()}`)
+    await expect(fetchImage({ url })).rejects.toThrow(/its host, or the proxy that HTTP_PROXY names, refuses/)
+    vi.stubEnv('no_proxy', '127.0.0.1')
+    expect((await fetchImage({ url })).sha256).toBe(sha256(IMAGE))
+  })
 })
 
 describe('in a folder an image is found', () => {
@@ -224,6 +234,59 @@ describe('in a folder an image is found', () => {
 })
 
 describe('bootwright images', () => {
+  test('tells of each that cannot be had in one sentence, fetches the others, and goes on where it broke off', async () => {
+    answers['/os.img'] = gives(IMAGE)
+    answers['/wrong.img'] = gives(Buffer.from('another'))
+    answers['/full.img'] = gives(Buffer.alloc(4 << 20))
+    answers['/short.img'] = (_, response) => {
+      response.writeHead(200, { 'content-length': IMAGE.length, etag: '"1"' })
+      response.write(IMAGE.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 50))
+    }
+    const part = join(folder, 'cache/images/partial', sha256(Buffer.from(`${base}/full.img`)).slice(0, 32))
+    mkdirSync(dirname(part), { recursive: true })
+    symlinkSync('/dev/full', part)
+    const guest = (name: string, url: string, more = {}) => {
+      const path = join(folder, `${name}.mjs`)
+      const machine = { floppies: [{ kind: 'download', url, ...more }] }
+      const levels = [{ name: 'end', title: 'x', until: { kind: 'exit' } }]
+      const definition = { name, title: name, family: 'test', licence: 'MIT', machine, levels }
+      writeFileSync(path, `export default ${JSON.stringify(definition)}`)
+      return path
+    }
+    const nobody = `http://127.0.0.1:${await freePort()}/os.img`
+    const guests = [
+      guest('gone', `${base}/gone.img`),
+      guest('wrong', `${base}/wrong.img`, { sha256: '0'.repeat(64) }),
+      guest('full', `${base}/full.img`),
+      guest('short', `${base}/short.img`),
+      guest('nobody', nobody),
+      guest('good', `${base}/os.img`),
+    ]
+    const { code, stdout, stderr } = await inProcess(['images', 'get', ...guests])
+    expect(code).toBe(3)
+    const lines = stderr.trim().split('\n')
+    const messages = [
+      /gone\.img cannot be fetched: there is no such file \(status 404\)/,
+      /wrong\.img gives a file with SHA-256 .* and the guest's definition says 0000/,
+      /no space left.*partial|partial.*(full|no space)/i,
+      /short\.img .*the connection broke off; get it again, and it goes on from there/,
+      /its host refuses the connection/,
+    ]
+    expect(lines).toHaveLength(messages.length)
+    for (const [i, message] of messages.entries()) expect(lines[i]).toMatch(message)
+    expect(stdout.match(/^✓ /gm)).toHaveLength(1)
+    expect(Object.keys(readLock())).toEqual([`${base}/os.img`])
+    expect(stored()).toEqual([sha256(IMAGE)])
+    answers['/short.img'] = (request, response) => {
+      const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+      response.writeHead(from ? 206 : 200, { 'content-length': IMAGE.length - from, etag: '"1"' })
+      response.end(IMAGE.subarray(from))
+    }
+    asked = []
+    expect(await inProcess(['images', 'get', ...guests.slice(3, 4)])).toMatchObject({ code: 0, stderr: '' })
+    expect(asked).toEqual([{ url: '/short.img', range: expect.stringMatching(/^bytes=[1-9]\d*-$/) }])
+  })
+
   test('gets, lists, verifies and collects', async () => {
     answers['/os.img'] = gives(IMAGE)
     const guest = join(folder, 'guest.mjs')
