@@ -67,7 +67,7 @@ function historyTable(history: readonly Measurement[]): Html {
   return html`<article><div class="head"><h2>History</h2></div><div class="scroll"><table class="plain"><thead><tr><th scope="col">Date</th><th scope="col">Engine</th><th scope="col">Reached</th><th scope="col">Commit</th><th scope="col">Host</th><th scope="col">Screen</th></tr></thead><tbody>${history.map(
     ({ cell, run }) => {
       const picture = cell.levels.findLast((level) => level.evidence?.screenshot?.path)?.evidence?.screenshot?.path
-      return html`<tr><td>${minute(cell.measured)}</td><td>${cell.engine}</td><td class="state">${reached(cell, false)}</td><td>${run.bootwright.commit ?? run.bootwright.version}</td><td>${run.host.cpu}</td><td>${picture !== undefined && html`<a class="shot text" href="${ROOT}${encodeURI(picture)}">screen</a>`}</td></tr>\n`
+      return html`<tr><td>${minute(cell.measured)}</td><td>${cell.engine}</td><td><span class="state">${reached(cell, false)}</span></td><td>${run.bootwright.commit ?? run.bootwright.version}</td><td>${run.host.cpu}</td><td>${picture !== undefined && html`<a class="shot text" href="${ROOT}${encodeURI(picture)}">screen</a>`}</td></tr>\n`
     },
   )}</tbody></table></div></article>`
 }
