@@ -2,7 +2,7 @@
  * The matrix by four workers, each a process: the same results as without them, whoever is killed in mid-run. With real
  * guests where their media are here.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -31,6 +31,20 @@ const REAL = [
   'freedos',
   'elks',
 ]
+
+/** What they have taken of the processors: proc(5), utime and stime in ticks of 10 ms. 0 where the host does not say. */
+function cpuSeconds(workers: readonly WorkerHere[]): number {
+  const ticks = workers.map(({ pid }) => {
+    const path = `/proc/${pid}/stat`
+    const fields = existsSync(path)
+      ? readFileSync(path, 'latin1')
+          .replace(/^.*\) /, '')
+          .split(' ')
+      : []
+    return Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+  })
+  return ticks.reduce((sum, one) => sum + one, 0) / 100
+}
 
 describe.skipIf(noRedis ?? noFirmware)(`four workers${redisNote}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'workers-'))
@@ -140,14 +154,15 @@ describe.skipIf(noRedis ?? noFirmware)(`four workers${redisNote}`, () => {
   test(`${MANY} small guests go through, once each`, { timeout: 60 * MINUTES }, async () => {
     const guests = Array.from({ length: MANY }, (_, i) => quick(`small-${i}`))
     await begin(guests)
-    const started = performance.now()
+    const [started, before] = [performance.now(), cpuSeconds(workers)]
     const { code, stderr } = await matrix(guests, 'many', ...atQueue())
-    const seconds = (performance.now() - started) / 1000
+    const [seconds, cpu] = [(performance.now() - started) / 1000, cpuSeconds(workers) - before]
     expect(code, stderr).toBe(0)
     expect(new Set(guestsOf('many')).size).toBe(MANY)
     expect(guestsOf('many')).toHaveLength(MANY)
     console.log(
-      `${MANY} guests by ${WORKERS} workers in ${seconds.toFixed(0)} s: ${(MANY / seconds).toFixed(1)} a second`,
+      `${MANY} guests by ${WORKERS} workers in ${seconds.toFixed(0)} s: ${(MANY / seconds).toFixed(1)} a second, ` +
+        `${((cpu / MANY) * 1000).toFixed(0)} ms of the workers' CPU each`,
     )
   })
 
