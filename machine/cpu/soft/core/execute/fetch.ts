@@ -8,7 +8,7 @@ import { jumpSlot } from './blocks'
 import { faulted } from '../system/aftermath'
 import { ACCESS_EXECUTE, ACCESS_USER, translate } from '../memory/page-walk'
 import { CPL, FETCHED_PAGES, JUMP_CACHE, JUMP_CACHE_SIZE } from '../state'
-import { bankNumber, noteLarge, tlbGeneration } from '../memory/tlb'
+import { bankNumber, isCurrent, noteFetch, noteLarge, tlbGeneration } from '../memory/tlb'
 
 const SLOTS: u64 = 8192
 const SLOT_BITS: u64 = 13
@@ -50,6 +50,7 @@ export function fetchAddress(linear: u64): u64 {
   const phys = translate(linear, user ? ACCESS_EXECUTE | ACCESS_USER : ACCESS_EXECUTE)
   if (faulted) return 0
   noteLarge(linear)
+  noteFetch(user)
   if (!load<u64>(slot)) {
     if (pages == MOST) {
       forgetFetches()
@@ -72,7 +73,7 @@ export function fetchAddress(linear: u64): u64 {
 export function forgetFetch(linear: u64): void {
   const bySupervisor = fetchSlot(fetchTag(linear, false))
   const byUser = fetchSlot(fetchTag(linear, true))
-  if (load<u32>(bySupervisor, 12) != tlbGeneration && load<u32>(byUser, 12) != tlbGeneration) return
+  if (!isCurrent(load<u32>(bySupervisor, 12), false) && !isCurrent(load<u32>(byUser, 12), true)) return
   store<u32>(bySupervisor, 0, 12)
   store<u32>(byUser, 0, 12)
   // Addresses of a page stand in one half of the jump cache.

@@ -28,17 +28,27 @@ export let tlbReadSuper: usize = TLB_BANKS + TLB_READ_SUPER
 export let tlbWriteSuper: usize = TLB_BANKS + TLB_WRITE_SUPER
 /** Something may have been entered in the TLBs of a lifted SMAP: most guests never do. */
 let liftedUsed: bool = true
-/** Changes with every flush and every CPU: what remembers a translation elsewhere (the jump cache) compares it. */
+/**
+ * What remembers where code is (the jump cache) compares it: it is another one with every flush, every CPU, and for the user and
+ * the supervisor, whose code mostly stays where it is when CR3 is loaded.
+ */
 export let tlbGeneration: u32 = 1
+let userGeneration: u32 = 1
+let supervisorGeneration: u32 = 1
 let lastGeneration: u32 = 1
+/** The supervisor has fetched from a page that is not global, in its present generation. */
+let supervisorIsLocal: bool = true
 
-// What a bank keeps while another CPU has its turn: its generation, and BANK_ bits. u32 each.
-const BANK_NOTES: usize = memory.data(<i32>TLB_BANK_COUNT * 8)
-const NOTE_BITS: usize = 4
+// What a bank keeps while another CPU has its turn, u32 each: BANK_ bits, and its generations.
+const BANK_NOTES: usize = memory.data(<i32>TLB_BANK_COUNT * 16)
+const NOTES_SHIFT: usize = 4
+const NOTE_USER_GENERATION: usize = 4
+const NOTE_SUPERVISOR_GENERATION: usize = 8
 const BANK_LIFTED_USED: u32 = 1
 /** What its CPU is to do before its next instruction: flushTlb(), tagCode(). */
 const BANK_FLUSH: u32 = 2
 const BANK_TAG_CODE: u32 = 4
+const BANK_SUPERVISOR_IS_LOCAL: u32 = 8
 
 // Large pages are entered in pieces of 4 KiB. Which ones were, since a CPU's last flush, is a bit each of a small map, which
 // may be another's as well: INVLPG of such a page is to forget all its pieces, wherever they are.
@@ -68,7 +78,8 @@ function mayBeLarge(linear: u64, bits: u64): bool {
   return ((load<u8>(LARGE_MAPS + <usize>bankNumber * LARGE_MAP_BYTES + <usize>(bit >> 3)) >> <u8>(bit & 7)) & 1) != 0
 }
 
-// Which entries were filled since a CPU's last flush, in any of its TLBs, while they are few: a flush empties no others.
+// Which entries were filled since a CPU's last load of CR3, in any of its TLBs and not globally, while they are few: such a
+// load looks at no others.
 const MOST_FILLED: u32 = 256
 /** Their numbers, u16 each. */
 const FILLED: usize = memory.data(<i32>TLB_BANK_COUNT * 512)
@@ -134,7 +145,9 @@ export function hideTlbs(): void {
 
 /** To be called whenever CPL, EFLAGS.AC or CR4.SMAP changes; CR0.AM changes at CPL 0 only. */
 export function privilegeChanged(): void {
-  if (load<u32>(CPL) == 3) {
+  const isUser = load<u32>(CPL) == 3
+  tlbGeneration = isUser ? userGeneration : supervisorGeneration
+  if (isUser) {
     // While alignment is checked the user's TLBs stay empty, however the check was switched on.
     if (userUsed && alignmentChecked()) {
       memory.fill(bank + TLB_READ_USER, 0xff, 0x4000)
@@ -153,7 +166,7 @@ export function privilegeChanged(): void {
 }
 
 @inline function notesOf(cpuBank: usize): usize {
-  return BANK_NOTES + (((cpuBank - TLB_BANKS) / TLB_BANK_SIZE) << 3)
+  return BANK_NOTES + (((cpuBank - TLB_BANKS) / TLB_BANK_SIZE) << NOTES_SHIFT)
 }
 
 /** Once: what lies in the banks means nothing yet. */
@@ -166,9 +179,10 @@ export function initializeTlbs(): void {
 /** CPU `cpu` executes from now on, with TLBs of its own. `privilegeChanged()` is to follow. */
 export function selectTlb(cpu: u32): void {
   const old = notesOf(bank)
-  store<u32>(old, tlbGeneration)
   // What is to be done for others was noted while this one executed; its own it did at once.
-  store<u32>(old, liftedUsed ? BANK_LIFTED_USED : 0, NOTE_BITS)
+  store<u32>(old, (liftedUsed ? BANK_LIFTED_USED : 0) | (supervisorIsLocal ? BANK_SUPERVISOR_IS_LOCAL : 0))
+  store<u32>(old, userGeneration, NOTE_USER_GENERATION)
+  store<u32>(old, supervisorGeneration, NOTE_SUPERVISOR_GENERATION)
   store<u32>(LARGE_SIZES + (<usize>bankNumber << 2), largeSizes)
   store<u32>(FILLED_COUNTS + (<usize>bankNumber << 2), filled)
   bank = TLB_BANKS + <usize>cpu * TLB_BANK_SIZE
@@ -178,9 +192,11 @@ export function selectTlb(cpu: u32): void {
   tlbReadSuper = bank + TLB_READ_SUPER
   tlbWriteSuper = bank + TLB_WRITE_SUPER
   const notes = notesOf(bank)
-  tlbGeneration = load<u32>(notes)
-  const bits = load<u32>(notes, NOTE_BITS)
+  userGeneration = load<u32>(notes, NOTE_USER_GENERATION)
+  supervisorGeneration = load<u32>(notes, NOTE_SUPERVISOR_GENERATION)
+  const bits = load<u32>(notes)
   liftedUsed = (bits & BANK_LIFTED_USED) != 0
+  supervisorIsLocal = (bits & BANK_SUPERVISOR_IS_LOCAL) != 0
   userUsed = globalUsed = true
   if (bits & BANK_FLUSH) flushTlb()
   else if (bits & BANK_TAG_CODE) tagCode()
@@ -189,7 +205,7 @@ export function selectTlb(cpu: u32): void {
 /** All CPUs but the executing one have something to do when their turn comes. */
 function noteForOthers(bits: u32): void {
   for (let i: u32 = 0; i < TLB_BANK_COUNT; i++) {
-    const notes = BANK_NOTES + (<usize>i << 3) + NOTE_BITS
+    const notes = BANK_NOTES + (<usize>i << NOTES_SHIFT)
     store<u32>(notes, load<u32>(notes) | bits)
   }
 }
@@ -219,7 +235,7 @@ function emptyAll(entry: usize): void {
 
 /** Forgets every translation of this CPU: CR0.PG/WP, CR4 paging bits, EFER.NXE changed. */
 export function flushTlb(): void {
-  if (filled > MOST_FILLED) {
+  if (globalUsed || filled > MOST_FILLED) {
     memory.fill(bank, 0xff, 0x10000)
     if (liftedUsed) memory.fill(bank + TLB_READ_LIFTED, 0xff, 0x8000)
   } else for (let n: u32 = 0; n < filled; n++) emptyAll(filledEntry(n))
@@ -228,30 +244,42 @@ export function flushTlb(): void {
   memory.fill(LARGE_MAPS + <usize>bankNumber * LARGE_MAP_BYTES, 0, LARGE_MAP_BYTES)
   largeSizes = 0
   // Never another CPU's, whose addresses mean something else.
-  tlbGeneration = ++lastGeneration
+  userGeneration = ++lastGeneration
+  renewSupervisor()
 }
 
-/** Empties an entry of one TLB that no load of CR3 leaves alone; whether there is one that it does. */
-@inline function emptyLocal(entry: usize, table: usize): bool {
-  if (load<u64>(entry + table) == u64.MAX_VALUE) return false
-  if (load<u32>(entry + table, 12) & GLOBAL) return true
-  empty(entry, table)
-  return false
+/** No code of the supervisor's is known any longer. */
+function renewSupervisor(): void {
+  supervisorGeneration = ++lastGeneration
+  supervisorIsLocal = false
+  tlbGeneration = load<u32>(CPL) == 3 ? userGeneration : supervisorGeneration
 }
 
-function emptyAllLocal(entry: usize): bool {
-  let left = emptyLocal(entry, TLB_READ_SUPER)
-  left = emptyLocal(entry, TLB_READ_USER) || left
-  left = emptyLocal(entry, TLB_WRITE_SUPER) || left
-  left = emptyLocal(entry, TLB_WRITE_USER) || left
-  left = emptyLocal(entry, TLB_READ_LIFTED) || left
-  return emptyLocal(entry, TLB_WRITE_LIFTED) || left
+/** The executing code's privilege level fetches from the page that was walked to just now. */
+@inline export function noteFetch(user: bool): void {
+  if (!user && !walkedGlobal) supervisorIsLocal = true
 }
 
-/**
- * CR3 was loaded: translations of global pages stay (Intel SDM vol. 3, 4.10.2.4). But for those of fetches, whose page is
- * walked to again.
- */
+/** Whether what was known of the page is still so, by the generation that was noted then. */
+@inline export function isCurrent(generation: u32, user: bool): bool {
+  return generation == (user ? userGeneration : supervisorGeneration)
+}
+
+/** Empties an entry of one TLB that no load of CR3 leaves alone. */
+@inline function emptyLocal(entry: usize, table: usize): void {
+  if (!(load<u32>(entry + table, 12) & GLOBAL)) empty(entry, table)
+}
+
+function emptyAllLocal(entry: usize): void {
+  emptyLocal(entry, TLB_READ_SUPER)
+  emptyLocal(entry, TLB_READ_USER)
+  emptyLocal(entry, TLB_WRITE_SUPER)
+  emptyLocal(entry, TLB_WRITE_USER)
+  emptyLocal(entry, TLB_READ_LIFTED)
+  emptyLocal(entry, TLB_WRITE_LIFTED)
+}
+
+/** CR3 was loaded: translations of global pages stay (Intel SDM vol. 3, 4.10.2.4). */
 export function flushLocal(): void {
   if (!(load<u32>(CR4) & CR4_PGE) || !globalUsed) {
     flushTlb()
@@ -259,12 +287,11 @@ export function flushLocal(): void {
   }
   const every = filled > MOST_FILLED
   const count: u32 = every ? <u32>TLB_ENTRIES : filled
+  for (let n: u32 = 0; n < count; n++) emptyAllLocal(every ? bank + (<usize>n << TLB_ENTRY_SHIFT) : filledEntry(n))
   filled = 0
-  for (let n: u32 = 0; n < count; n++) {
-    const entry = every ? bank + (<usize>n << TLB_ENTRY_SHIFT) : filledEntry(n)
-    if (emptyAllLocal(entry)) noteFilled(entry - bank)
-  }
-  tlbGeneration = ++lastGeneration
+  userGeneration = ++lastGeneration
+  if (supervisorIsLocal) renewSupervisor()
+  else if (load<u32>(CPL) == 3) tlbGeneration = userGeneration
 }
 
 /**
@@ -374,9 +401,9 @@ export function translateAndFill(linear: u64, access: u32): u64 {
   const addend = (entry & 0xfffff000) - <u32>page
   const lifted = !(access & (ACCESS_USER | ACCESS_IMPLICIT)) && smapLifted()
   if (lifted) liftedUsed = true
-  noteFilled(i)
   const global: u32 = walkedGlobal ? GLOBAL : 0
   if (global) globalUsed = true
+  else noteFilled(i)
   const read = bank + (user ? TLB_READ_USER : lifted ? TLB_READ_LIFTED : TLB_READ_SUPER) + i
   store<u64>(read, tag)
   store<u32>(read, addend, 8)
