@@ -1,9 +1,11 @@
 /** Where blocks lead. */
 import type { Action, Block, Op } from './ops.js'
-import { isOnce } from './string.js'
 
 /** Handlers after which what the region relies on may no longer hold. */
 export const LOADS_SEGMENT = new Set(['mov_S_E', 'pop_seg', 'load_far'])
+
+/** What ends its block though the next instruction mostly follows: more than the next one may be another than before. */
+const GOES_ON = /^(movs|cmps|stos|lods|scas|pop_ss|mov_SS_E|popf|sti|ins|outs|lmsw|invlpg|clts|mov_[CD]_R|wrmsr|mwait|xsetbv|invpcid)$/
 
 export function lastAction(block: Block): Action {
   return (block.ops.at(-1) as Op).action
@@ -23,7 +25,7 @@ export function successors(block: Block): number[] {
     case 'plain':
       return LOADS_SEGMENT.has(op.action.name) ? [] : [next]
     case 'end':
-      return isOnce(op) ? [next] : []
+      return GOES_ON.test(op.action.name) ? [next] : []
     default:
       if (/^(jcc|loop|jcxz)$/.test(op.action.name)) return [taken, next]
       // What returns from a call comes back behind it.

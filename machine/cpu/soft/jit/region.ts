@@ -151,9 +151,7 @@ class Region {
     for (const [i, op] of block.ops.entries()) {
       frame.op = op
       if (op.action.ending === 'end' && !isOnce(op)) {
-        // Repeated string instructions are as quick from the interpreter's loop.
-        if (op.flags & (at.OPF_REP | at.OPF_REPNE)) frame.handOver()
-        else frame.last()
+        frame.last()
         return
       }
       if (op.action.ending === 'jump') {

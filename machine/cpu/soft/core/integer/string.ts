@@ -93,7 +93,9 @@ function bulk<T>(op: usize, kind: i32, mask: u64, most: u64): u64 {
   } else if (sizeof<T>() == 1) memory.fill(d, load<u8>(RAX), <usize>bytes)
   else {
     const v = load<T>(RAX)
-    for (let i: usize = 0; i < <usize>bytes; i += sizeof<T>()) store<T>(d + i, v)
+    // Mostly zeros, or another byte all over.
+    if (rotr<T>(v, 8) == v) memory.fill(d, <u8>v, <usize>bytes)
+    else for (let i: usize = 0; i < <usize>bytes; i += sizeof<T>()) store<T>(d + i, v)
   }
   setIndex(RDI, mask, di + bytes)
   return n
