@@ -5,7 +5,8 @@ import type { Action, Block, Op } from './ops.js'
 export const LOADS_SEGMENT = new Set(['mov_S_E', 'pop_seg', 'load_far'])
 
 /** What ends its block though the next instruction mostly follows: more than the next one may be another than before. */
-const GOES_ON = /^(movs|cmps|stos|lods|scas|pop_ss|mov_SS_E|popf|sti|ins|outs|lmsw|invlpg|clts|mov_[CD]_R|wrmsr|mwait|xsetbv|invpcid)$/
+const GOES_ON =
+  /^(movs|cmps|stos|lods|scas|pop_ss|mov_SS_E|popf|sti|ins|outs|lmsw|invlpg|clts|mov_[CD]_R|wrmsr|mwait|xsetbv|invpcid)$/
 
 export function lastAction(block: Block): Action {
   return (block.ops.at(-1) as Op).action

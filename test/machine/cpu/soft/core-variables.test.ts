@@ -40,14 +40,15 @@ const REVIEWED: { [why: string]: string } = {
   'only when the next trial is': 'patience waits',
   'what a trial is to tell, and told: no instruction looks at it': 'asking inLoop',
   'set where a page is entered, cleared by flushTlb()': 'largeSizes filled',
-  'only ever too careful: true asks for a flush that may not be needed': 'liftedUsed userUsed globalUsed',
+  'only ever too careful: true asks for a flush that may not be needed':
+    'liftedUsed userUsed globalUsed supervisorIsLocal',
   'set by the host between runs, and by writes of debug registers, which raise before': 'watchedPages watching wanted',
   'set by every knowsWatched() that finds the page': 'watchedPhys',
   'what coverage has still to tell: cut where a fault is raised, and told by whatever executes next':
     'entered enteredOps enteredAt',
   'what comes behind a fault: run() ends it first': 'faulted countLeft ipLeft sizeLeft',
   'counted down to a look at the clock': 'looksIn',
-  'only ever counted up': 'tlbGeneration lastGeneration count',
+  'only ever counted up, or one of them': 'tlbGeneration userGeneration supervisorGeneration lastGeneration count',
 }
 
 test('every variable of a module of the core was looked at for what an unwound fault leaves in it', () => {

@@ -64,3 +64,48 @@ describe.skipIf(!haveNasm)('a load of CR3', () => {
     expect(runProtected(program(GLOBAL, true, `${loadCr3}\n${flush}`)).out).toEqual(NEW)
   })
 })
+
+/** The same of code: the page at 400000h, where a function is, is moved to another one that differs. */
+const codeProgram = (flags: number, flush: string) => `
+      mov edi, 0x20000
+      mov dword [edi], 0x000183
+      mov dword [edi + 4], 0x21003
+      mov dword [0x21000], 0x200003 | ${flags}
+      mov dword [0x200000], 0x111111b8
+      mov dword [0x200004], 0x0000c311
+      mov dword [0x201000], 0x222222b8
+      mov dword [0x201004], 0x0000c322
+      mov eax, cr4
+      or eax, 0x90
+      mov cr4, eax
+      mov eax, 0x20000
+      mov cr3, eax
+      mov eax, cr0
+      or eax, 0x80000000
+      mov cr0, eax
+      mov esi, 0x400000
+      call esi
+      mov ebx, eax
+      mov dword [0x21000], 0x201003 | ${flags}
+      ${flush}
+      call esi
+      mov edx, eax
+      emit ebx
+      emit edx`
+
+describe.skipIf(!haveNasm)('code in a page that is moved, after a load of CR3', () => {
+  test.each([
+    ['is as it was where its page is global', GLOBAL, loadCr3, 0x11111111],
+    ['again and again', GLOBAL, `${loadCr3}\n${loadCr3}`, 0x11111111],
+    ['is found where the page is now, if that is not global', 0, loadCr3, 0x22222222],
+    ['and after INVLPG, if it is', GLOBAL, `${loadCr3}\ninvlpg [0x400000]`, 0x22222222],
+    [
+      'and after a change of CR4.PGE',
+      GLOBAL,
+      'mov eax, cr4\nxor eax, 0x80\nmov cr4, eax\nxor eax, 0x80\nmov cr4, eax',
+      0x22222222,
+    ],
+  ])('%s', (_, flags, flush, expected) => {
+    expect(runProtected(codeProgram(flags, flush)).out).toEqual([0x11111111, expected])
+  })
+})
