@@ -15,11 +15,24 @@ export function chooseEncoding(numbers: readonly number[]): Encoding {
   return PREFERRED.find((encoding) => numbers.includes(ENCODINGS[encoding])) ?? 'raw'
 }
 
+/** Of ZRLE, pixels each way. */
 const TILE = 64
+/** Pixels that are encoded in one go: those of a full HD screen, some tenths of a second. */
+const MAX_AT_ONCE = 1 << 21
 const MAX_PALETTE = 16
 // Subencodings of ZRLE; 2 to 16 is a packed palette of so many colours.
 const RAW_TILE = 0
 const SOLID_TILE = 1
+
+/** A vast area in pieces: between them the process sees to the run, to other viewers and to its clock. */
+export function bands(area: Area): Area[] {
+  const rows = Math.max(TILE, Math.floor(MAX_AT_ONCE / area.width / TILE) * TILE)
+  return Array.from({ length: Math.ceil(area.height / rows) }, (_, i) => ({
+    ...area,
+    y: area.y + i * rows,
+    height: Math.min(rows, area.height - i * rows),
+  }))
+}
 
 /** Encodes for one viewer: the compressed streams go on from rectangle to rectangle. */
 export class RectangleEncoder {

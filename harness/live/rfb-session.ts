@@ -3,13 +3,14 @@
  * a TCP socket for plain VNC, a WebSocket for noVNC.
  */
 import { randomBytes } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { LivePicture } from '../protocol/messages.js'
 import { ByteReader, ConnectionEnded } from './byte-reader.js'
 import { changedAreas } from './changed-areas.js'
 import type { LiveMachine, LiveScreen } from './live-machine.js'
-import { chooseEncoding, ENCODINGS, type Encoding, RectangleEncoder } from './rfb-encodings.js'
+import { bands, chooseEncoding, ENCODINGS, type Encoding, RectangleEncoder } from './rfb-encodings.js'
 import { codeOfScanCode, KeysymKeys } from './rfb-keys.js'
 import { COLOUR_MAP, PixelWriter, readPixelFormat, SERVER_FORMAT, writePixelFormat } from './rfb-pixels.js'
 import { CHALLENGE_LENGTH, isRightResponse } from './vnc-auth.js'
@@ -302,9 +303,11 @@ export class RfbSession {
     if (rectangles.length + areas.length === 0) return undefined
     // What is asked for while this is encoded is the next one.
     this.wanted = undefined
-    for (const area of areas) {
+    for (const area of areas.flatMap(bands)) {
+      if (this.ended) break
       const pixels = await this.encoder.encode(encoding, frame, area, writer)
       rectangles.push([header(area, ENCODINGS[encoding]), ...pixels])
+      await setImmediate()
     }
     return [Buffer.from([FRAMEBUFFER_UPDATE, 0]), u16(rectangles.length), ...rectangles.flat()]
   }

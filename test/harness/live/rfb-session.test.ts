@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { LiveScreen } from '../../../harness/live/live-machine.js'
+import { bands } from '../../../harness/live/rfb-encodings.js'
 import { RfbSession } from '../../../harness/live/rfb-session.js'
 import { vncResponse } from '../../../harness/live/vnc-auth.js'
 import { VncServer } from '../../../harness/live/vnc-server.js'
@@ -144,6 +145,20 @@ describe('pictures', () => {
       expect(client.pixels[0] >>> 0).toBe(expected)
       expect(new Set(client.pixels).size).toBe(1)
     }
+  })
+
+  test('a vast screen is sent in pieces, so that nothing else waits for long', () => {
+    expect(bands({ x: 3, y: 7, width: 16_000, height: 300 })).toEqual([
+      { x: 3, y: 7, width: 16_000, height: 128 },
+      { x: 3, y: 135, width: 16_000, height: 128 },
+      { x: 3, y: 263, width: 16_000, height: 44 },
+    ])
+    for (const [width, height] of [
+      [1920, 1080],
+      [640, 480],
+      [1, 16_383],
+    ])
+      expect(bands({ x: 0, y: 0, width, height })).toEqual([{ x: 0, y: 0, width, height }])
   })
 
   test('only what has changed is sent, when it has', async () => {
