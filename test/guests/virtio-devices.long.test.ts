@@ -169,6 +169,31 @@ test.skipIf(!haveLinux)('virtio-9p-pci, virtio-serial-pci and virtio-balloon-pci
   }
 })
 
+test.skipIf(!haveLinux)('what the guest puts into its balloon, the host has back', () => {
+  const modules = [
+    ...['virtio', 'virtio_ring', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci', 'virtio_balloon'],
+  ]
+  const commands = [
+    'mount -t tmpfs none /mnt || { mkdir /mnt; mount -t tmpfs none /mnt; }',
+    // Memory that the guest has used, and has no use for any more.
+    'dd if=/dev/urandom of=/mnt/noise bs=1M count=80; rm /mnt/noise; echo it was used',
+    ...modules.map((module) => `insmod /${module}.ko`),
+    'sleep 3',
+  ]
+  const { machine, until } = bootLinux(modules, commands.join('\n'), {
+    devices: [{ type: 'virtio-balloon-pci', options: { take: 96 } }],
+  })
+  try {
+    const held = () => process.memoryUsage().rss / MIB
+    until('it was used', 200)
+    const before = held()
+    until('all done', 200)
+    expect(before - held()).toBeGreaterThan(60)
+  } finally {
+    machine.close()
+  }
+})
+
 test.skipIf(!haveLinux)('ahci', () => {
   const medium = new MemoryMedium(8 * MIB)
   for (let i = 0; i < medium.size; i += 4) new DataView(medium.data.buffer).setUint32(i, Math.imul(i, 2654435761), true)
