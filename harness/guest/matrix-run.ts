@@ -260,8 +260,10 @@ export function thisHost(): MatrixResult['run']['host'] {
 export function withoutLocalPaths(text: string, guest: Guest | undefined): string {
   const own = guest ? allMedia(guest).flatMap((medium) => (medium.kind === 'file' ? [medium.path] : [])) : []
   const files = own.map((path): [string, string] => [path, basename(path)])
+  const images = process.env.BOOTWRIGHT_IMAGES
   const folders: [string | undefined, string][] = [
-    [process.env.BOOTWRIGHT_IMAGES, 'BOOTWRIGHT_IMAGES'],
+    [images && `${images}, the folder that BOOTWRIGHT_IMAGES names`, 'the folder that BOOTWRIGHT_IMAGES names'],
+    [images, 'BOOTWRIGHT_IMAGES'],
     [process.cwd(), '.'],
     [homedir(), '~'],
   ]

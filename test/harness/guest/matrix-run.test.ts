@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { defineGuest, type Guest, type Level } from '../../../harness/guest/guest.js'
 import { file } from '../../../harness/guest/guest-media.js'
-import { inParallel, matrixResult, runCell } from '../../../harness/guest/matrix-run.js'
+import { inParallel, matrixResult, runCell, withoutLocalPaths } from '../../../harness/guest/matrix-run.js'
 import { any, exit, serial, text } from '../../../harness/vm/conditions.js'
 import { BIOS_FILE, VGA_BIOS_FILE } from '../../../machine/firmware/find-firmware.js'
 import { parseMatrix } from '../../../reports/matrix/matrix-result.js'
@@ -112,6 +112,14 @@ describe('a cell', () => {
     const run = runCell(guest([hello]), { engine: 'kvm', machineModule: `${fake}?scenario=no-engine` })
     await expect(run).rejects.toThrow('The engine is not to be had; use another.')
   })
+})
+
+test('reasons tell others no folder of this host', () => {
+  vi.stubEnv('BOOTWRIGHT_IMAGES', '/media/mine')
+  const words = 'os.img is not in /media/mine, the folder that BOOTWRIGHT_IMAGES names'
+  expect(withoutLocalPaths(words, undefined)).toBe('os.img is not in the folder that BOOTWRIGHT_IMAGES names')
+  expect(withoutLocalPaths('/media/mine/os.img is empty', undefined)).toBe('BOOTWRIGHT_IMAGES/os.img is empty')
+  vi.stubEnv('BOOTWRIGHT_IMAGES', undefined)
 })
 
 test('a result around cells is one that can be read back', async () => {
