@@ -100,12 +100,14 @@ async function runWithLines(jobs: readonly Job[], run: RunJob, limit: number): P
   return inParallel(
     jobs.map((job) => async () => {
       let asked = ''
-      const lines = progressLines((line) =>
-        process.stderr.write(`${printable(`bootwright: ${job.title}: ${asked}? ${line}`)}\n`),
-      )
+      const begin = () =>
+        progressLines((line) => process.stderr.write(`${printable(`bootwright: ${job.title}: ${asked}? ${line}`)}\n`))
+      // From when it is booted: it may have waited for its worker.
+      let lines: ReturnType<typeof begin> | undefined
       const cell = await run(job, {
         progress(level, progress, where) {
           asked = where === undefined ? level.name : `on ${where}: ${level.name}`
+          lines ??= begin()
           lines.show(progress)
         },
         note: () => {},
