@@ -43,8 +43,12 @@ class MortalFile extends HostFile {
 
   override write(offset: number, from: Uint8Array): void {
     if (this.left <= 0) throw new Died()
-    const before = this.bytes(offset, from.length)
-    this.unsynced.push({ offset, bytes: from.slice(), before, sizeBefore: this.size })
+    // A sector is kept or lost as a whole, with all that was written into it before.
+    const start = offset - (offset % SECTOR)
+    const before = this.bytes(start, Math.ceil((offset + from.length) / SECTOR) * SECTOR - start)
+    const bytes = before.slice()
+    bytes.set(from, offset - start)
+    this.unsynced.push({ offset: start, bytes, before, sizeBefore: this.size })
     const isLast = --this.left === 0
     super.write(offset, isLast ? from.subarray(0, this.torn(offset, from.length)) : from)
     if (!isLast) return
