@@ -213,7 +213,10 @@ export function openMachine(
       cdrom: cdrom && open(cdrom, 'cdrom'),
       disks: diskDevices,
       kernel: image,
-      symbols: [...openCovered(coverage), ...openSymbols(symbols, image?.image)],
+      symbols: [
+        ...openCovered(coverage),
+        ...openSymbols(symbols, kernel && image && { path: kernel.path, image: image.image }),
+      ],
       ...(coverage.length > 0 && { coverage: true }),
       firmware: readFirmware(firmware),
       ...((network || way) && { network: { ...networkContents(network ?? {}), ask, ...way } }),

@@ -19,7 +19,10 @@ export interface SymbolsConfig {
 const DEBUG_FOLDER = '/usr/lib/debug'
 
 /** Those that were named, and what the kernel's own file has. Throws a SymbolError or a MediaError. */
-export function openSymbols(files: readonly SymbolsConfig[], kernel: Uint8Array | undefined): PlacedFile[] {
+export function openSymbols(
+  files: readonly SymbolsConfig[],
+  kernel: { path: string; image: Uint8Array } | undefined,
+): PlacedFile[] {
   const named = files.flatMap(({ path, at }) => {
     const file = withFile(path, (bytes) => readSymbols(bytes, (elf) => splitDebug(path, elf)))
     return inPlaces({ file }, at)
@@ -69,10 +72,10 @@ function contentsHash({ size, read }: SymbolBytes): string {
 }
 
 /** A kernel that is started by its own ELF file brings them along; one that was stripped is nobody's fault. */
-function kernelSymbols(image: Uint8Array): PlacedFile | undefined {
+function kernelSymbols({ path, image }: { path: string; image: Uint8Array }): PlacedFile | undefined {
   if (!isElf(image)) return undefined
   try {
-    return { file: readSymbols(inMemory('the kernel', image)) }
+    return { file: readSymbols(inMemory('the kernel', image), (elf) => splitDebug(path, elf)) }
   } catch (error) {
     if (error instanceof SymbolError) return undefined
     throw error

@@ -493,7 +493,11 @@ export class Runner {
     if (verdict) throw new StepFailed('failed', 'panic', `${verdict} ${this.whileWhat()}`.trim())
     const stuck = this.hang.atFrame()
     if (stuck && this.endsOnHang)
-      throw new StepFailed('failed', 'hang', `the guest hangs: ${stuck}, ${this.whileWhat()}`.trim())
+      throw new StepFailed(
+        'failed',
+        'hang',
+        [`the guest hangs: ${stuck}`, this.whileWhat()].filter((part) => part !== '').join(', '),
+      )
     return false
   }
 

@@ -21,6 +21,8 @@ export interface ExploreOptions {
 export const EXPLORE_VARIABLE = 'BOOTWRIGHT_EXPLORE'
 
 const Asked = z.object({
+  /** Tests were asked for by their names. */
+  named: z.boolean().optional(),
   seeds: z.string().optional(),
   jobs: z.number().optional(),
   /** A seed's file, to be run again. */

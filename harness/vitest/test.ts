@@ -106,7 +106,7 @@ function create(stage: Stage | undefined): VmTest {
   ) as typeof api
   return Object.assign(askedToExplore() ? exploringAll(whole, stage) : whole, {
     step,
-    explore: exploring(whole, stage),
+    explore: exploring(whole, stage, true),
     use(options: UseOptions) {
       whole.override('launchOptions', options)
     },
@@ -120,12 +120,19 @@ function create(stage: Stage | undefined): VmTest {
 
 type Body = (context: { vm: Vm }) => unknown
 
-function exploring(api: TestAPI<VmFixtures>, stage: Stage | undefined) {
+/** Tests that say themselves that they are explored, by their titles. */
+const meant = new Set<string>()
+
+function exploring(api: TestAPI<VmFixtures>, stage: Stage | undefined, isMeant: boolean) {
   return (name: string, optionsOrBody: ExploreOptions | Body, last?: Body) => {
+    if (isMeant) meant.add(name)
     const options = typeof optionsOrBody === 'function' ? {} : optionsOrBody
     const body = typeof optionsOrBody === 'function' ? optionsOrBody : (last as Body)
     // biome-ignore lint/suspicious/noExplicitAny: as above
-    ;(api as any)(name, async ({ task, launchOptions }: any) => {
+    ;(api as any)(name, async ({ task, launchOptions, skip }: any) => {
+      // Where some of a file's tests are meant for it, the others are asked for by their names alone.
+      if (!isMeant && !askedToExplore()?.named && testsOf(task.file).some((one) => meant.has(one)))
+        skip('the file has tests of test.explore; -t NAME explores this one')
       const { trace: _, video: __, pause: ___, ...own } = launchOptions
       const place = { file: task.file.filepath, name: fullName(task) }
       const settings = { outputFolder: outputFolder(place.file, place.name), ...own, ...(!stage && { engine: 'soft' }) }
@@ -147,9 +154,17 @@ function exploring(api: TestAPI<VmFixtures>, stage: Stage | undefined) {
   }
 }
 
+interface Tasks {
+  tasks: readonly ({ name: string } & Partial<Tasks>)[]
+}
+
+function testsOf({ tasks }: Tasks): string[] {
+  return tasks.flatMap(({ name, tasks: own }) => (own ? testsOf({ tasks: own }) : [name]))
+}
+
 /** `bootwright explore`: each test with a machine is explored, and the others are left out. */
 function exploringAll(api: TestAPI<VmFixtures>, stage: Stage | undefined): TestAPI<VmFixtures> {
-  const explore = exploring(api, stage)
+  const explore = exploring(api, stage, false)
   return new Proxy(api, {
     apply(target, self, args: unknown[]) {
       const body = args.find((one) => typeof one === 'function') as Body | undefined

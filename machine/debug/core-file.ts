@@ -25,6 +25,11 @@ const READ_WRITE_EXECUTE = 7
 /** e_phnum has 16 bits. */
 const MOST_SEGMENTS = 60_000
 const PIECE = 1 << 20
+const PAGE = 0x1000
+const VMCOREINFO = 'VMCOREINFO'
+/** Three words, and the name in whole words. */
+const NOTE_HEAD = 24
+const LONGEST_VMCOREINFO = 8192
 const CR0_PG = 1n << 31n
 const EFER_LMA = 1n << 10n
 const KERNEL_GS_BASE = 0xc0000102
@@ -44,8 +49,9 @@ export function* coreFile(machine: Dumped): Generator<Uint8Array> {
   for (const [cpu, state] of states.entries())
     notes.note('CORE', NT_PRSTATUS, wide ? status64(state, cpu) : status32(state, cpu))
   for (const state of states) notes.note('QEMU', 0, qemuState(state))
-
   const ram = machine.ram()
+  const linux = vmcoreinfo(machine.physical, ram)
+  if (linux) notes.note(VMCOREINFO, 0, linux)
   const loads = segments(states[0], machine, ram)
   const [headerSize, entrySize] = wide ? [64, 56] : [52, 32]
   const notesAt = headerSize + entrySize * (loads.length + 1)
@@ -65,6 +71,28 @@ export function* coreFile(machine: Dumped): Generator<Uint8Array> {
       // What is no memory any more keeps its place.
       if (bytes.length < length) yield new Uint8Array(length - bytes.length)
     }
+}
+
+/**
+ * What a Linux kernel says of itself (its release, where it is, the layout of its structures), without which drgn takes no
+ * core for a kernel's. It has it in memory as the very note, at the beginning of pages of their own (kernel/crash_core.c).
+ */
+function vmcoreinfo(memory: PhysicalView, ram: readonly { address: number; size: number }[]): Uint8Array | undefined {
+  for (const { address, size } of ram)
+    for (let at = 0; at < size; at += PIECE) {
+      const piece = memory.bytes(address + at, Math.min(PIECE, size - at))
+      const view = new DataView(piece.buffer, piece.byteOffset, piece.length)
+      for (let page = 0; page + NOTE_HEAD <= piece.length; page += PAGE) {
+        if (view.getUint32(page, true) !== VMCOREINFO.length + 1 || view.getUint32(page + 8, true) !== 0) continue
+        const length = view.getUint32(page + 4, true)
+        if (length > LONGEST_VMCOREINFO) continue
+        const note = Buffer.from(memory.bytes(address + at + page, NOTE_HEAD + length))
+        const text = note.subarray(NOTE_HEAD)
+        if (note.toString('latin1', 12, 13 + VMCOREINFO.length) === `${VMCOREINFO}\0` && text.includes('OSRELEASE='))
+          return text
+      }
+    }
+  return undefined
 }
 
 /** What the page tables of CPU 0 map of RAM, and RAM itself behind it. */

@@ -53,8 +53,8 @@ export function bisectTimeCommand(): Command {
 }
 
 const HELP = `
-Each test that takes a machine is run once as it is, and then by each seed, on forks of the machine that it begins with. A
-failure is shrunk to the fewest departures from the plain run and kept in __seeds__/ beside the test, where test.explore
+The tests of test.explore, or where a file has none each test that takes a machine, are run once as they are, and then by each
+seed, on forks of the machine that they begin with; -t explores any test. A failure is shrunk to the fewest departures from the plain run and kept in __seeds__/ beside the test, where test.explore
 tries it first from then on.
 
 Exit codes: 0 no seed failed, 1 one did, or the plain run, 2 wrong options, 3 the host lacks something, 4 there were no
@@ -68,7 +68,7 @@ async function run(files: readonly string[], flags: ExploreFlags, asked: () => A
   try {
     const name = flags.testNamePattern ?? (flags.seed === undefined ? undefined : escaped(readSeed(flags.seed).test))
     const args = [...files, '--testTimeout=0', ...(name === undefined ? [] : ['-t', name])]
-    return await runVitest(args, { [EXPLORE_VARIABLE]: JSON.stringify(asked()) })
+    return await runVitest(args, { [EXPLORE_VARIABLE]: JSON.stringify({ ...asked(), named: name !== undefined }) })
   } catch (error) {
     return complain(error)
   }

@@ -1,5 +1,6 @@
 /** Names and source lines for a guest's addresses, from all files that were given. */
 import type { ExecutedCode } from '../../cpu/executed-code.js'
+import { demangle } from './demangle.js'
 import type { ModulePlace, Segment, SymbolEntry, SymbolFile } from './symbol-file.js'
 
 /** Behind a symbol without a size, nothing is said to be of it any more. */
@@ -24,6 +25,8 @@ export interface Line {
 class Placed {
   private readonly byAddress: SymbolEntry[]
   private readonly byName = new Map<string, SymbolEntry>()
+  /** Made when somebody asks for a name that no file has. */
+  private byShown: ReadonlyMap<string, SymbolEntry> | undefined
 
   /** @param slide What is added to the file's addresses; undefined: whoever knows the guest finds it. */
   constructor(
@@ -41,8 +44,18 @@ class Placed {
     }
   }
 
+  /** As the linker has it, or as it is shown. */
   named(name: string): SymbolEntry | undefined {
-    return this.byName.get(name)
+    return this.byName.get(name) ?? this.shown.get(name)
+  }
+
+  private get shown(): ReadonlyMap<string, SymbolEntry> {
+    this.byShown ??= new Map(
+      [...this.byName.values()].flatMap((one) =>
+        one.name.startsWith('_Z') ? [[demangle(one.name), one] as const] : [],
+      ),
+    )
+    return this.byShown
   }
 
   names(): Iterable<string> {
@@ -163,7 +176,7 @@ export class Symbols {
       const symbol = file.find(linked)
       if (!symbol) continue
       const offset = linked - symbol.address
-      return { symbol: symbol.name, offset: Number(offset), start: address - offset }
+      return { symbol: demangle(symbol.name), offset: Number(offset), start: address - offset }
     }
     return undefined
   }

@@ -11,7 +11,7 @@ import { debuggedKernel, resultOf } from './debugged-kernel.js'
 function run(kernel: string, points: readonly Breakpoint[]) {
   const machine = debuggedKernel(kernel)
   const target = machine.debugTarget
-  const { file } = openSymbols([], readFileSync(kernel))[0]
+  const { file } = openSymbols([], { path: kernel, image: readFileSync(kernel) })[0]
   const start = file.symbols.find(({ name }) => name === 'kmain')?.address as bigint
   // The firmware speaks with the same ports: it comes to its end first.
   target?.setBreakpoints([{ kind: 'execute', address: start, length: 1 }])
