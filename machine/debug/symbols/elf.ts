@@ -162,6 +162,10 @@ export class ElfFile {
     return this.sections.some(({ type, size }) => type === SHT_SYMTAB && size > (this.wide ? 24 : 16))
   }
 
+  get hasLines(): boolean {
+    return this.sections.some(({ name }) => name === '.debug_line' || name === '.zdebug_line')
+  }
+
   get splitDebug(): SplitDebug {
     const link = this.section('.gnu_debuglink')
     const name = link && textAt(link, 0)

@@ -19,7 +19,7 @@ export function readSymbols(bytes: SymbolBytes, findSplit?: FindSplit): SymbolFi
 }
 
 function readElf(elf: ElfFile, findSplit: FindSplit | undefined): SymbolFile {
-  const split = elf.hasSymbols ? undefined : findSplit?.(elf)
+  const split = elf.hasSymbols && elf.hasLines ? undefined : findSplit?.(elf)
   if (!split) return elf.read()
   const debug = new ElfFile(split).read()
   // Of what is split off, the segments may have no place in the file, but they have their addresses.

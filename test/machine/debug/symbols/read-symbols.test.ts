@@ -78,6 +78,8 @@ describe('an ELF file', () => {
     })
     const stripped = made('os', madeElf([], [link(crc32(debug))]))
     expect(new Symbols(openSymbols([{ path: stripped }], undefined)).addressOf('main')).toBe(0x100100n)
+    const lineless = made('lineless', madeElf(FUNCTIONS, [link(crc32(debug))]))
+    expect(new Symbols(openSymbols([{ path: lineless }], undefined)).lineAt(0x100108n), 'lines alone').toBeDefined()
     const other = made('other', madeElf([], [link(1)]))
     const [own] = openSymbols([], { path: stripped, image: readFileSync(stripped) })
     expect(new Symbols([own]).addressOf('main'), 'of a kernel that is started').toBe(0x100100n)
