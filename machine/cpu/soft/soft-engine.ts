@@ -249,6 +249,8 @@ export class SoftEngine implements Engine {
     core.shortenEnd(core.elapsed() + 1)
     const exit = this.runCore()
     if (core.retired() > retired) executed?.()
+    // What is told takes longer than what is executed.
+    this.count()
     return exit
   }
 

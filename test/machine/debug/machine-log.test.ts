@@ -7,7 +7,7 @@ import { findFirmware } from '../../../machine/firmware/find-firmware.js'
 import { MemoryMedium } from '../../../machine/media/memory.js'
 import { Overlay } from '../../../machine/media/overlay.js'
 import { noFirmware } from '../../firmware-here.js'
-import { assemble, haveNasm } from '../cpu/driver.js'
+import { assemble, BareCpu, haveNasm } from '../cpu/driver.js'
 
 /** Into protected mode; an interrupt, an access to nothing, a page fault, and a triple fault. */
 const PROGRAM = `
@@ -146,4 +146,21 @@ test('words that are none are refused in a sentence', () => {
   ])
   expect([...itemsOf('all')]).toHaveLength(logHelp().split('\n').length - 2)
   expect([...itemsOf('int,reset,nochain')]).toEqual(['int', 'cpu_reset'])
+})
+
+test('an engine whose instructions are told one at a time looks at the host’s clock between them', () => {
+  const cpu = new BareCpu(1 << 20)
+  cpu.boot(Uint8Array.of(0xeb, 0xfe))
+  let told = 0
+  const slow = () => {
+    const end = performance.now() + 0.5
+    while (performance.now() < end);
+    told++
+  }
+  cpu.engine.setEvents({ executed: slow })
+  const began = performance.now()
+  cpu.engine.run(cpu.engine.now() + 1e6, began + 50)
+  expect(told).toBeGreaterThan(0)
+  // A hundred thousand instructions would take 50 s.
+  expect(told).toBeLessThan(1000)
 })
