@@ -2,7 +2,7 @@
  * All that a machine has to tell of its guest, as one object: failures on the terminal, `--json`, traces, the matrix and
  * saved sessions take it from here. The schema is what checks it where it comes from a file.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { PortAccess } from './bus/port-log.js'
 import type { Fault } from './cpu/engine.js'
 import type { Warning } from './warnings.js'

@@ -2,7 +2,7 @@
  * A run of tests as plain data: what `run.json` holds and every report is made from. Files that belong to a test lie
  * beside it and are named by path; in memory, and in a page, a file may carry its bytes.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { ResultFormatError } from './matrix/matrix-result.js'
 import { schemaWords } from './schema-words.js'
 

@@ -1,5 +1,5 @@
 /** What a schema says of data that does not fit it, in a sentence for the person who wrote the data. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The nearest of the names to one that is none of them; undefined where none is near. */
 export type Nearest = (name: string, names: readonly string[]) => string | undefined

@@ -2,7 +2,7 @@
  * A trace as plain data: what a test did with a machine and what the machine showed, in order. Guest time and host time
  * of every event; each screen once, by its hash.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { ResultFormatError } from './matrix/matrix-result.js'
 import { schemaWords } from './schema-words.js'
 

@@ -2,7 +2,7 @@
  * A machine as files name it: snapshots and recordings. What may do something to the host is not taken from a file:
  * that images are written and input is recorded is said by whoever starts the machine.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { SavedMedium } from '../options/machine-spec.js'
 import { savedShape } from '../options/read-options.js'
 

@@ -2,7 +2,7 @@
  * What a snapshot file says beside the machine: how far the script's runner was (`runtime/runner.ts`), and what the
  * machine's holder knew of it (`vm/snapshots.ts`). Anybody may have written the file.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { UnhandledAccess } from '../../machine/report.js'
 
 const Count = z.int().min(0)

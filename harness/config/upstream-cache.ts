@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { cacheFolder } from '../../machine/firmware/find-firmware.js'
 import type { FileTree } from '../../machine/network/contents.js'
 import { servedFiles } from './served-files.js'

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { ExecutedPart } from '../../machine/debug/symbols/symbols.js'
 import { UsageError } from '../../machine/errors.js'
 import { writeOutputFile } from '../../machine/host/output-file.js'

@@ -1,7 +1,7 @@
 /** A failure that was found, as a file: the departures from the plain run that make a test fail, and how and where it failed. */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { UsageError } from '../../machine/errors.js'
 import type { Departure } from '../../machine/exploration.js'
 import { writeOutputFile } from '../../machine/host/output-file.js'

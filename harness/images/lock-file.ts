@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { UsageError } from '../../machine/errors.js'
 import { writeOutputFile } from '../../machine/host/output-file.js'
 

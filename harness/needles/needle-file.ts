@@ -6,7 +6,7 @@
 
 import { closeSync, readSync } from 'node:fs'
 import { basename } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { UsageError } from '../../machine/errors.js'
 import { openRegular, readRegular, type UnreadableFile, unreadable } from '../../machine/media/regular-file.js'
 import { schemaWords } from '../../reports/schema-words.js'

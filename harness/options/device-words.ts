@@ -1,5 +1,5 @@
 /** QEMU's `-device` and `-vga` in words: `isa-debug-exit,iobase=0x501,id=exit`. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { DEVICE_TYPES, type DeviceSpec, deviceTypeNamed } from '../../machine/devices/catalogue.js'
 import { nearest } from '../words/nearest.js'
 import { OptionError } from './option-error.js'

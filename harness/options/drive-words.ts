@@ -2,7 +2,7 @@
  * QEMU's `-drive`: an image, or an empty disk, and the drive that it is in: `file=disk.img,if=virtio,readonly=on`,
  * `size=8G,if=ide,index=1`.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseByteSize } from '../units/memory-size.js'
 import { nearest } from '../words/nearest.js'
 import { commaParts } from './device-words.js'

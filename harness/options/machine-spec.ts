@@ -4,7 +4,7 @@
  * recordings, stages' keys and the matrix read this table; a new option is a row here and a field of `MachineConfig`.
  * The file is longer than others, because it is one table, a row an option.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { CpuModelError, parseCpu } from '../../machine/cpu/models.js'
 import type { DeviceSpec } from '../../machine/devices/catalogue.js'
 import { MAX_CPUS } from '../../machine/machine.js'

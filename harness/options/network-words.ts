@@ -1,5 +1,5 @@
 /** What the LAN serves, in words: `--http /preseed.cfg=preseed.cfg`, `--tftp FOLDER,bootfile=F`, and `network` of `launch()`. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { NetworkConfig, ServedConfig } from '../config/machine-config.js'
 import { nearest } from '../words/nearest.js'
 import { commaParts } from './device-words.js'

@@ -2,7 +2,7 @@
  * Network cards in words: `e1000,net=lan,mac=52:54:00:12:34:56,pcap=F`, and QEMU's ways to say the same, `-nic`, `-netdev`
  * with `-device`, and the old `-net`. What is no word of these is an option of the card's own type.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { DEVICE_TYPES } from '../../machine/devices/catalogue.js'
 import type { NicConfig } from '../config/machine-config.js'
 import { nearest } from '../words/nearest.js'

@@ -1,5 +1,5 @@
 /** What the surfaces do with the table of options: the command line, `launch()`, guests, snapshots, stages, the matrix. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { schemaWords } from '../../reports/schema-words.js'
 import type { KernelConfig, MachineConfig } from '../config/machine-config.js'
 import { nearest } from '../words/nearest.js'

@@ -1,5 +1,5 @@
 /** `--symbols vmlinux`, `efi-app.efi@0x7e4a5000`: a file, and where the guest has its first byte. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { SymbolsConfig } from '../config/symbol-files.js'
 import { OptionError } from './option-error.js'
 

@@ -3,7 +3,7 @@
  * `restrict=on`, and `allow=127.0.0.1:8080`.
  */
 import { isIP, isIPv6 } from 'node:net'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ipv4, isGroup, isNeighbour, isOwn } from '../../machine/network/lan/addresses.js'
 import type { AllowRule, ForwardConfig, GuestForwardConfig, UserNetConfig } from '../config/way-out.js'
 import { OptionError } from './option-error.js'

@@ -2,7 +2,7 @@
  * What a run and its workers say to each other through a queue: plain data, checked at both ends, since whoever reaches the
  * queue can write into it. A task names what a worker has itself; no path and no program comes with it.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 const Text = z.string().max(1000)
 const Id = z.string().regex(/^[\w.-]{1,100}$/)

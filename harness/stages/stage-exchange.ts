@@ -10,7 +10,7 @@ import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { HostError, UsageError } from '../../machine/errors.js'
 import { type KeptStage, keptStages, parseStageName } from './kept-stages.js'
 

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Explorer, type Found, firstLine } from '../explore/explorer.js'
 import { parseSeeds, readSeed, type SeedRange, writeSeed } from '../explore/seed-file.js'
 import { slug } from './baselines.js'

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { MatcherState } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { writeOutputFile } from '../../machine/host/output-file.js'
 import { Measured } from '../vm/measure.js'
 import { updateMode } from './baselines.js'

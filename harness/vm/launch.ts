@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { withModules } from '../config/boot-modules.js'
 import { driveDevices } from '../config/drive-devices.js'
 import { type LogWords, readLog } from '../config/log-file.js'

@@ -2,7 +2,7 @@
  * What a type of device says of itself, and what it is handed when one is plugged in. The catalogue (`catalogue.ts`) has a
  * row a type, named as QEMU names it; the command line, `launch()`, `bootwright devices` and the board read it.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { PciFunction, PciFunctionOptions } from '../bus/pci-function.js'
 import type { DmaChannel } from '../chipset/i8237.js'
 import type { Clock } from '../clock.js'

@@ -1,5 +1,5 @@
 /** Expansion ROMs (PCI Firmware Specification 3.0, 5.1): firmware's files behind a function's register. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { PciFunction } from '../bus/pci-function.js'
 import { DeviceError, type Slot } from './device-type.js'
 

@@ -1,5 +1,5 @@
 /** The last runs of each test: how it went, and whether it goes both ways. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { countTests, type RunResult, type TestResult, TestStatus } from '../run-result.js'
 
 export const HISTORY_VERSION = 1

@@ -3,7 +3,7 @@
  * `matrix.json` is this, with screenshots by path; in memory a screenshot carries its PNG.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { UsageError } from '../../machine/errors.js'
 import { MachineReport } from '../../machine/report.js'
 import { schemaWords } from '../schema-words.js'

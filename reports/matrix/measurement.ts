@@ -2,7 +2,7 @@
  * What became of one guest on one engine and machine in one run: a file each, which nothing ever writes again. The matrix
  * is what they say together.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { schemaWords } from '../schema-words.js'
 import { Cell, Column, GuestRow, MATRIX_VERSION, MatrixResult, ResultFormatError } from './matrix-result.js'
 

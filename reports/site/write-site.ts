@@ -1,7 +1,7 @@
 /** The site: static files that open from a disk as from any web server, in a folder of their own. */
 import { copyFileSync, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { writeOutputFile } from '../../machine/host/output-file.js'
 import { makeFolder } from '../make-folder.js'
 import { type Badge, COLOURS, renderBadge } from '../matrix/badge.js'

@@ -1,5 +1,5 @@
 /** The matrix by workers at a queue: guests are tasks, and cells are put together from what workers send. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { Cell, LevelResult } from '../../../reports/matrix/matrix-result.js'
 import { count } from '../../../reports/words.js'
 import type { Level } from '../../guest/guest.js'

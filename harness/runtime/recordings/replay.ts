@@ -1,6 +1,6 @@
 /** The same run again: a machine that is given what a recording says, at the very instructions at which it came. */
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { createMachine } from '../../../machine/create-machine.js'
 import type { Machine } from '../../../machine/machine.js'
 import { driveWords, REMOVABLE_DRIVES } from '../../../machine/media/drive-id.js'

@@ -1,5 +1,5 @@
 /** QEMU's `cirrus-vga`: the CL-GD5446 on the PCI bus, 1013:00B8: its VGA, and what its two base addresses lead to. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { AccessSize, MmioRange, PortRange } from '../../device.js'
 import { deviceType, integerOption, type Slot } from '../device-type.js'
 import { setOptionRom } from '../option-rom.js'

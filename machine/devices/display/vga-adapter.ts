@@ -1,5 +1,5 @@
 /** QEMU's `VGA`: the standard adapter on the PCI bus, 1234:1111 (QEMU's docs/specs/standard-vga.txt). */
-import { z } from 'zod'
+import * as z from 'zod'
 import { deviceType, integerOption, type Slot } from '../device-type.js'
 import { setOptionRom } from '../option-rom.js'
 import { Vga } from './vga.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** `52:54:00:12:34:56`, of a station and not of a group. */
 export const macOption = () =>

@@ -1,5 +1,5 @@
 /** What the rows of PCI network cards share: an address, iPXE's ROM, the network behind them, registers in ports and in memory. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { PciFunction } from '../../bus/pci-function.js'
 import type { Clock } from '../../clock.js'
 import type { AccessSize, Device, Warn } from '../../device.js'

@@ -3,7 +3,7 @@
  * at 0xe9 Bochs's "port E9 hack". Reading returns E9, by which firmware finds out that it is there.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Device, PortRange, StateTable } from '../../device.js'
 import { type CharBackend, deviceType, portOption } from '../device-type.js'
 

@@ -5,7 +5,7 @@
  * status (as QEMU's `isa-parallel`), so it needs no clock.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { AcpiDevice, Device, IrqLine, PortRange, StateTable } from '../../device.js'
 import { isaDevice } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'

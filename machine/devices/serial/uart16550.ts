@@ -11,7 +11,7 @@
  * The file is longer than others, because transmitter, receiver and interrupts share its few registers.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Clock, Timer } from '../../clock.js'
 import type { AcpiDevice, Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'
 import { isaDevice } from '../../firmware/tables/acpi-device.js'

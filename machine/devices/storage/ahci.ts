@@ -2,7 +2,7 @@
  * QEMU's `ahci`, an Intel ICH9 controller (82801I data sheet, chapter 15) with six ports: Serial ATA AHCI 1.3.1. A port drives
  * the same disks and CD drives as an IDE channel does, by command lists in memory, without native command queuing.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { PciFunction } from '../../bus/pci-function.js'
 import type { AccessSize, Device, StateTable } from '../../device.js'
 import { list, u32 } from '../../state/fields.js'

@@ -5,7 +5,7 @@
  * The file is longer than others, because it has the whole command set of a disk.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { count, flag, integer, lba, same, u8, u16 } from '../../state/fields.js'

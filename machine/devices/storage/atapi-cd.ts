@@ -5,7 +5,7 @@
  * The file is longer than others, because it has the whole command set of a CD drive.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { bytes, count, flag, integer, lba, same, u8 } from '../../state/fields.js'

@@ -7,7 +7,7 @@
  * The file is longer than others, because it has every command of the controller but for the transfers.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { DmaChannel } from '../../chipset/i8237.js'
 import type { Clock, Timer } from '../../clock.js'
 import type { AcpiDevice, Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'

@@ -3,7 +3,7 @@
  * line; the controller does the rest.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { StateTable } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'
 import { FLOPPY_SECTOR_SIZE, type FloppyGeometry, floppyGeometry } from '../../media/floppy-geometry.js'

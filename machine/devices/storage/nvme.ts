@@ -3,7 +3,7 @@
  * order in which their queues are looked at, one queue after the other; how long that takes is told to the clock.
  * The file is longer than others, because it has the registers and both command sets, whose commands are a few lines each.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { PciFunction } from '../../bus/pci-function.js'
 import type { Timer } from '../../clock.js'
 import type { AccessSize, Device, StateTable } from '../../device.js'

@@ -3,7 +3,7 @@
  * (T10 1799-D), as far as drivers of the last twenty years ask for them. A command is carried out at once: what it takes of
  * guest time is its host adapter's matter.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Stateful, StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { count, flag, same } from '../../state/fields.js'

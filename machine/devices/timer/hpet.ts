@@ -9,7 +9,7 @@
  * The file is longer than others, because counter and comparators are one chip.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Clock, Timer } from '../../clock.js'
 import type { AcpiDevice, Device, IrqLine, MmioRange, StateTable, Warn } from '../../device.js'
 import { PRESENT } from '../../firmware/tables/acpi-device.js'

@@ -3,7 +3,7 @@
  * Documentation/filesystems/9p.rst and diod's protocol.md have them), for reading. A guest sees no time and no number of the
  * host's, so that it is the same wherever the folder lies.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Stateful, StateTable } from '../../device.js'
 import {
   EACCES,

@@ -1,5 +1,5 @@
 /** QEMU's `virtio-blk-pci`: the block device of Virtual I/O Device 1.2, 5.2, over a medium. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Timer } from '../../clock.js'
 import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'

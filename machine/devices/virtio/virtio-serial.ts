@@ -2,7 +2,7 @@
  * QEMU's `virtio-serial-pci` with `virtconsole` and `virtserialport`: the console device of Virtual I/O Device 1.2, 5.3, with
  * several ports, each a pair of queues, and a pair of queues on which ports are told of and opened.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { StateTable } from '../../device.js'
 import { bytes as byteField, flag, list } from '../../state/fields.js'
 import { parts } from '../../state/state-table.js'

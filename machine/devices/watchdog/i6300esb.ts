@@ -2,7 +2,7 @@
  * The watchdog of Intel's 6300ESB I/O controller hub, QEMU's `i6300esb`, 8086:25ab (data sheet 300641, chapter 16). It counts
  * down twice: the first stage may interrupt, the second one pulls WDT_TOUT#.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { PciFunction } from '../../bus/pci-function.js'
 import type { Clock, Timer } from '../../clock.js'
 import type { AccessSize, Device, IrqLine, MmioRange, StateTable } from '../../device.js'

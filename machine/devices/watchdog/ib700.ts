@@ -2,7 +2,7 @@
  * iBASE IB700's watchdog, QEMU's `ib700`: two ports. A write to 443h starts it, or starts it anew, with a time from the lower
  * four bits; one to 441h stops it.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Clock, Timer } from '../../clock.js'
 import type { Device, PortRange, StateTable } from '../../device.js'
 import { timer } from '../../state/fields.js'

@@ -3,7 +3,7 @@
  * is never 0. Hobby kernels' test runners live on it. Its ports by default are QEMU's; the board has one more at F4h.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Device, PortRange, StateTable } from '../../device.js'
 import { deviceType, integerOption, type MachineControl, portOption } from '../device-type.js'
 

@@ -9,7 +9,7 @@
  *   FF000000h     64 KiB of storage, as MMIO
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { AccessSize, Device, IrqLine, MmioRange, PortRange, StateTable } from '../../device.js'
 import { bytes, u8 } from '../../state/fields.js'
 import { deviceType } from '../device-type.js'

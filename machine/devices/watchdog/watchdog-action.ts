@@ -1,5 +1,5 @@
 /** What happens when a watchdog was not fed in time, in QEMU's words (`-watchdog-action`). */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { MachineControl, Slot } from '../device-type.js'
 
 /** `pause`: the run ends, and the machine goes on when it is run on. `none`: it is warned of, no more. */

@@ -1,5 +1,5 @@
 /** Novell's NE2000 on the ISA bus, QEMU's `ne2k_isa`, from 300h on. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { NetworkPort } from '../../../network/port.js'
 import { deviceType, integerOption, portOption } from '../../device-type.js'
 import { macBytes, macOption } from '../mac-option.js'
