@@ -1,4 +1,4 @@
-import { defineGuest, packageFile, serial } from 'bootwright'
+import { all, defineGuest, packageFile, serial, still } from 'bootwright'
 import { efiDisk, ovmf, UEFI } from '../efi.js'
 
 const loader = packageFile('refind', '/usr/share/refind/refind/refind_x64.efi', { unpackOnly: true })
@@ -17,14 +17,14 @@ export default defineGuest({
     {
       name: 'menu',
       title: 'its main menu',
-      until: serial(/rEFInd - Main Menu[\s\S]*Esc or Backspace to refresh/),
+      until: all(serial(/rEFInd - Main Menu[\s\S]*Esc or Backspace to refresh/), still('500ms')),
       timeout: '5m',
     },
     {
       name: 'keyboard',
       title: 'About rEFInd opens',
       keys: '<wait1><down><enter>',
-      until: serial(/Press Enter to return|rEFInd - About/),
+      until: all(serial(/Press Enter to return|rEFInd - About/), still('500ms')),
     },
   ],
 })
