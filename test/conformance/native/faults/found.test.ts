@@ -117,3 +117,10 @@ test.each([
     dp: 0x4321,
   })
 })
+
+test.each([
+  ['MASKMOVQ', [0x0f, 0xf7, 0xc1], 0x7ffffffffffdn],
+  ['MASKMOVDQU', [0x66, 0x0f, 0xf7, 0xc1], 0x7ffffffffff5n],
+])('all of the operand of %s is to be canonical, before a page of it is looked at', (_name, code, rdi) => {
+  expect(run(64, code, TF, { [RDI]: rdi })).toMatchObject({ trap: 13, rip: 0 })
+})

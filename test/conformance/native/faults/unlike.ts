@@ -218,6 +218,10 @@ const AMD: readonly [string, Difference][] = [
     (e, _c, h, s) => legacy(1, 0x35)(e, 64) && h.trap === UD && s.trap === GP,
   ],
   [
+    'LOCK with MOV to and from CR0: AMD has CR8 there (APM vol. 3, AltMovCr8), so #GP in ring 3; #UD by the SDM',
+    (e, _c, h, s) => e.lock && legacy(1, 0x20, 0x22)(e, 64) && h.trap === GP && s.trap === UD,
+  ],
+  [
     '0F 0D with a register: #UD on AMD, a NOP on Intel',
     (e, _c, h) => legacy(1, 0x0d)(e, 64) && isRegister(e) && h.trap === UD,
   ],

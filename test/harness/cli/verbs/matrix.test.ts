@@ -6,7 +6,7 @@ import { main } from '../../../../harness/cli/main.js'
 import { shardOf } from '../../../../harness/cli/matrix/matrix-gates.js'
 import * as guests from '../../../../harness/guest/guest.js'
 import { parseMatrix } from '../../../../reports/matrix/matrix-result.js'
-import { measurementsOf } from '../../../../reports/matrix/measurement.js'
+import { byDate, measurementsOf } from '../../../../reports/matrix/measurement.js'
 import { addMeasurement, readResults } from '../../../../reports/matrix/results-folder.js'
 import { writeMatrix } from '../../../../reports/matrix/write-matrix.js'
 import { sampleMatrix } from '../../../reports/sample.js'
@@ -176,7 +176,7 @@ describe('bootwright matrix', () => {
     })
     expect(await matrix(path, '--out', flaky, '--baseline', good, '--flaky', '3')).toBe(0)
     expect(said.match(/Once more/g)).toHaveLength(1)
-    expect(readResults(flaky).measurements.map(({ cell }) => cell.status)).toEqual(['failed', 'passed'])
+    expect(byDate(readResults(flaky).measurements).map(({ cell }) => cell.status)).toEqual(['failed', 'passed'])
     rmSync(floppy)
     expect(await matrix(path, '--out', flaky, '--baseline', good, '--strict')).toBe(1)
     expect(said).toContain('not booted: Turn on soft: was booted before and not now')

@@ -4,9 +4,9 @@
  */
 import { raiseNoError } from '../system/fault'
 import { lanes, shiftLanes } from './lanes'
-import { checkWrite, readEa, write, writeEa } from '../memory/memory'
+import { checkWrite, linearOf, readEa, write, writeEa } from '../memory/memory'
 import { OP_ADDRESS_SHIFT, OP_IMM, OP_REG, OP_RM, opSeg } from '../execute/op'
-import { CR0, CR0_EM, CR0_TS, EX_NM, EX_UD, FPU_STATUS, FPU_TAGS, FPU_TOP, RDI } from '../state'
+import { CR0, CR0_EM, CR0_TS, EX_NM, EX_UD, FLAT, FPU_STATUS, FPU_TAGS, FPU_TOP, RDI } from '../state'
 import { SW_ES, pendingException } from '../x87/x87-state'
 
 /** What every MMX instruction asks first. */
@@ -182,6 +182,8 @@ export function maskmovq(op: usize): void {
   checkMmx()
   const at = maskedAddress(op)
   const mask = load<u64>(load<u16>(op, OP_RM))
+  // In 64-bit code all of the operand must be canonical, whatever the mask.
+  if (opSeg(op) >= FLAT) linearOf(opSeg(op), at, 8, true)
   checkMasked(op, at, mask)
   maskedStore(op, at, load<u64>(destination(op)), mask)
   enterMmx()
