@@ -25,7 +25,8 @@ interface V86 {
   add_listener(event: string, listener: (value: number) => void): void
   get_instruction_counter(): number
   keyboard_send_scancodes(codes: number[]): void
-  screen_adapter: { get_text_screen(): string[] }
+  /** Not there at once. */
+  screen_adapter?: { get_text_screen(): string[] }
 }
 
 async function start(job: GuestJob): Promise<V86> {
@@ -81,7 +82,8 @@ async function runBoot(job: BootJob): Promise<BootTime> {
     }
     const steps = new ScreenSteps(job, () => emulator.keyboard_send_scancodes(ENTER))
     setInterval(() => {
-      const rows = emulator.screen_adapter.get_text_screen()
+      const rows = emulator.screen_adapter?.get_text_screen()
+      if (!rows) return
       const codes = rows.flatMap((row) => [...row.padEnd(80).slice(0, 80)].map((letter) => letter.charCodeAt(0)))
       if (steps.look(screenText(codes, 80))) finish()
     }, LOOK_INTERVAL)
