@@ -1,6 +1,26 @@
 /** Answers of Windows Setup, in each of its formats. None has a product key: it is the user's, by BOOTWRIGHT_WINDOWS_KEY. */
+import { graphics, type Level, text } from 'bootwright'
 import { answers } from '../fixtures/answers.js'
 import { PASSWORD } from './answers.js'
+import { desktop, firmware, installed, setup } from './levels.js'
+
+/** Of 2000 and XP, from their CDs. */
+export const textSetup: Level[] = [
+  firmware,
+  { name: 'installer', title: 'Setup loads its files', until: text(/Windows.*Setup|Setup is/), timeout: '30m' },
+  { ...installed('2h'), name: 'files', title: 'its files are copied, and it is reset' },
+  installed('4h'),
+  desktop('2h'),
+]
+
+/** Of those since Vista, by the BIOS. */
+export const graphicalSetup: Level[] = [
+  firmware,
+  { name: 'loader', title: 'it loads its files', until: graphics(), timeout: '10m' },
+  setup('30m'),
+  installed('6h'),
+  desktop('4h'),
+]
 
 /** Without one, Setup of Windows 98 to XP asks for it. */
 const key = process.env.BOOTWRIGHT_WINDOWS_KEY ?? ''

@@ -1,7 +1,6 @@
-import { defineGuest, graphics, image } from 'bootwright'
+import { defineGuest, image } from 'bootwright'
 import { answerDiskette } from '../answers.js'
-import { desktop, firmware, installed, setup } from '../levels.js'
-import { autounattend } from '../windows.js'
+import { autounattend, graphicalSetup } from '../windows.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -16,13 +15,7 @@ export default defineGuest({
     floppies: [answerDiskette('windows-10', autounattend('bios'))],
     disks: [{ size: '32G' }],
   },
-  levels: [
-    firmware,
-    { name: 'loader', title: 'it loads its files', until: graphics(), timeout: '10m' },
-    setup('30m'),
-    installed('6h'),
-    desktop('4h'),
-  ],
+  levels: graphicalSetup,
   hostTimeout: '24h',
   heavy: 'installs a whole system',
 })

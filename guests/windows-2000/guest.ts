@@ -1,7 +1,6 @@
-import { defineGuest, image, text } from 'bootwright'
+import { defineGuest, image } from 'bootwright'
 import { answerDiskette } from '../answers.js'
-import { desktop, firmware, installed } from '../levels.js'
-import { winnt } from '../windows.js'
+import { textSetup, winnt } from '../windows.js'
 
 // Nobody has booted it here yet: the levels are what its makers describe.
 export default defineGuest({
@@ -16,13 +15,7 @@ export default defineGuest({
     floppies: [answerDiskette('windows-2000', winnt())],
     disks: [{ size: '4G' }],
   },
-  levels: [
-    firmware,
-    { name: 'installer', title: 'Setup loads its files', until: text(/Windows.*Setup|Setup is/), timeout: '30m' },
-    { ...installed('2h'), name: 'files', title: 'its files are copied, and it is reset' },
-    installed('4h'),
-    desktop('2h'),
-  ],
+  levels: textSetup,
   hostTimeout: '10h',
   heavy: 'installs a whole system',
 })

@@ -212,7 +212,7 @@ export class LiveMonitor {
 
   breakAt(text: string, cpu: number): string {
     const target = this.machine.debugTarget
-    if (!target) return ''
+    if (!target) return 'this machine cannot be looked at\n'
     if (target.marks.length >= MOST_POINTS) return `there are ${MOST_POINTS} breakpoints; forget one by delete\n`
     const point = parsePoint(text, (where) => resultOf(target, cpu, where))
     const why = target.refusal(point)

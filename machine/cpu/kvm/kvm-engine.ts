@@ -3,7 +3,8 @@
  *
  * The interrupt controllers are the project's own: INTR reaches the guest by KVM_INTERRUPT at a moment when the CPU
  * takes it, HLT comes back as an exit. `loop()` is the engine; what each exit asks for is below it. What KVM cannot
- * execute goes to `rescue.ts`, guest time is in `host-clock.ts`, what ends KVM_RUN at a deadline in `alarm.ts`.
+ * execute goes to `rescue.ts`, what a debugger stops at is in `guest-debug.ts`, guest time in `host-clock.ts`, what ends KVM_RUN
+ * at a deadline in `alarm.ts`.
  * The file is longer than others, because each exit of KVM_RUN is told in it.
  */
 

@@ -5,6 +5,17 @@ import { runProtected } from './protected.js'
 
 const GLOBAL = 0x100
 
+/** With pages of 4 MiB, and global ones. */
+const pagingOn = (pge: boolean) => `
+      mov eax, cr4
+      or eax, 0x10 | ${pge ? 0x80 : 0}
+      mov cr4, eax
+      mov eax, 0x20000
+      mov cr3, eax
+      mov eax, cr0
+      or eax, 0x80000000
+      mov cr0, eax`
+
 /** The page at 400000h is moved from 200000h to 201000h, and what of `flush` comes behind is what it takes to see that. */
 const program = (flags: number, pge: boolean, flush: string, touch = '') => `
       mov edi, 0x20000
@@ -19,14 +30,7 @@ const program = (flags: number, pge: boolean, flush: string, touch = '') => `
       loop fill
       mov dword [0x200000], 0x11111111
       mov dword [0x201000], 0x22222222
-      mov eax, cr4
-      or eax, 0x10 | ${pge ? 0x80 : 0}
-      mov cr4, eax
-      mov eax, 0x20000
-      mov cr3, eax
-      mov eax, cr0
-      or eax, 0x80000000
-      mov cr0, eax
+      ${pagingOn(pge)}
       mov ecx, [0x400000]
       mov [0x400004], ecx
       ${touch}
@@ -75,14 +79,7 @@ const codeProgram = (flags: number, flush: string) => `
       mov dword [0x200004], 0x0000c311
       mov dword [0x201000], 0x222222b8
       mov dword [0x201004], 0x0000c322
-      mov eax, cr4
-      or eax, 0x90
-      mov cr4, eax
-      mov eax, 0x20000
-      mov cr3, eax
-      mov eax, cr0
-      or eax, 0x80000000
-      mov cr0, eax
+      ${pagingOn(true)}
       mov esi, 0x400000
       call esi
       mov ebx, eax
