@@ -8,7 +8,8 @@
 import { Struct } from '../../host/libc.js'
 import type { Breakpoint, Exit, MemoryRegion } from '../engine.js'
 import * as abi from './abi.js'
-import { control, type Plan, planned, refusal, type Watched } from './debug-registers.js'
+import type { DebugProbe } from './debug-probe.js'
+import { control, DEBUG_REGISTERS, type Plan, planned, refusal, type Watched } from './debug-registers.js'
 import type { KvmVcpu } from './vm.js'
 
 const BP = 3
@@ -46,7 +47,18 @@ export class GuestDebug {
     private readonly regions: () => readonly MemoryRegion[],
     /** KVM_CAP_SET_GUEST_DEBUG. */
     private readonly able: boolean,
+    /** What of it this host's KVM does; asked for when a debugger wants something. */
+    private readonly does: () => DebugProbe,
   ) {}
+
+  /** The soft engine executes in KVM's place: KVM would run past a place, or a step. */
+  get isSoft(): boolean {
+    if (this.step && !this.does().steps) return true
+    if (this.points.length === 0) return false
+    const instructions = this.points.filter(({ kind }) => kind === 'execute').length
+    const data = this.points.some(({ kind }) => kind === 'write' || kind === 'access')
+    return (data && !this.does().data) || (instructions > DEBUG_REGISTERS && !this.does().patches)
+  }
 
   refusal(points: readonly Breakpoint[]): string | undefined {
     if (points.length === 0) return undefined

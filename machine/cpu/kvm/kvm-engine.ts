@@ -17,11 +17,12 @@ import { Alarm } from './alarm.js'
 import { BusExits } from './bus-exits.js'
 import { CoalescedWrites } from './coalesced-writes.js'
 import { cpuSignature, missingFeatures } from './cpuid.js'
+import { probeDebug } from './debug-probe.js'
 import { GuestDebug } from './guest-debug.js'
 import { HostClock } from './host-clock.js'
 import { MemorySlots } from './memory-slots.js'
 import { probeKvm } from './probe.js'
-import { Rescue } from './rescue.js'
+import { type Pins, Rescue } from './rescue.js'
 import { initState, resetState } from './reset-state.js'
 import { TimeStampCounter } from './time-stamp-counter.js'
 import { VcpuState } from './vcpu-state.js'
@@ -144,6 +145,7 @@ export class KvmEngine implements Engine {
       new Uint8Array(arena.buffer),
       () => this.slots.current(),
       this.vm.extension(abi.CAP_SET_GUEST_DEBUG) > 0,
+      probeDebug,
     )
     this.write(resetState(this.signature, this.state.msrsAtReset()), false)
     this.built = true
@@ -191,9 +193,10 @@ export class KvmEngine implements Engine {
         if (exit) return exit
         continue
       }
-      if (this.halted && debug.stepping) {
-        const exit = this.stepOutOfHalt()
+      if (debug.isSoft || (this.halted && debug.stepping)) {
+        const exit = this.debugSoft()
         if (exit) return exit
+        if (this.late()) return BUDGET
         continue
       }
       this.halted = false
@@ -379,17 +382,23 @@ export class KvmEngine implements Engine {
     return exit
   }
 
-  /** What wakes a halted CPU comes to it, and one instruction: with KVM's trap flag it would run on to the IRET. */
-  private stepOutOfHalt(): Exit | undefined {
+  /**
+   * What KVM here would run past. Where a CPU is stepped out of a halt, what wakes it comes to it; with KVM's trap flag it
+   * would run on to the IRET. Else a step lets no interrupt in.
+   */
+  private debugSoft(): Exit | undefined {
     this.finishAccess()
     const { state, injected } = this.read()
     const refusal = this.rescue.refusal()
-    if (refusal) return this.failure(`a step out of a halt: ${refusal}`)
-    return this.stepSoft(state, injected)
+    if (refusal) return this.failure(`a debugger on this host's KVM: ${refusal}`)
+    if (this.debug.stepping) return this.stepSoft(state, injected)
+    const nmi = this.nmiPending
+    this.nmiPending = false
+    return this.runSoft(state, injected, SOFT_SLICE, { nmi })
   }
 
   private stepSoft(before: CpuState, injected: number | undefined): Exit | undefined {
-    const exit = this.runSoft(before, injected, 1)
+    const exit = this.runSoft(before, injected, 1, { holdInterrupt: !this.halted })
     if (!exit) this.stepDone()
     return exit
   }
@@ -405,7 +414,7 @@ export class KvmEngine implements Engine {
     before: CpuState,
     injected: number | undefined,
     instructions: number,
-    how: { smi?: boolean; untilInterrupt?: boolean } = {},
+    how: Omit<Pins, 'memory' | 'a20' | 'injected' | 'points'> = {},
   ): Exit | undefined {
     const { slots, debug } = this
     debug.disarm()

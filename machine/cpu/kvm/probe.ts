@@ -66,7 +66,7 @@ const DB = 17
 const L = 19
 const G = 20
 
-interface Mode {
+export interface Mode {
   name: string
   program: number[]
   cr0: bigint
@@ -76,7 +76,7 @@ interface Mode {
   bits: 16 | 32 | 64
 }
 
-const MODES: Mode[] = [
+export const MODES: readonly Mode[] = [
   { name: 'real mode', program: LOOP_16, cr0: CR0_ET, cr3: 0, cr4: 0n, efer: 0n, bits: 16 },
   {
     name: '32-bit paged mode',
@@ -184,7 +184,7 @@ function runAWhile(vcpu: KvmVcpu, alarm: Alarm): { ended?: string; time: number 
 }
 
 /** Makes a machine that is about to run `mode.program`, and takes it apart again. */
-function withMachine<T>(mode: Mode, use: (vcpu: KvmVcpu, alarm: Alarm) => T): T {
+export function withMachine<T>(mode: Mode, use: (vcpu: KvmVcpu, alarm: Alarm) => T): T {
   const c = libc()
   const memory = c.mmap(0, MEMORY, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
   if (memory === MAP_FAILED) throw new KvmError('mmap', c.errno())

@@ -18,11 +18,14 @@ export interface Rescued {
   undelivered: number | undefined
 }
 
-interface Pins {
+export interface Pins {
   memory: readonly MemoryRegion[]
   a20: boolean
   injected?: number
   smi?: boolean
+  nmi?: boolean
+  /** INTR is not looked at, but for `injected`. */
+  holdInterrupt?: boolean
   /** Come back as soon as an interrupt was taken. */
   untilInterrupt?: boolean
   /** A debugger's. */
@@ -39,6 +42,7 @@ export class Rescue {
   /** An interrupt that was acknowledged already. */
   private vector: number | undefined
   private untilInterrupt = false
+  private held = false
   private hasPoints = false
   /** Where the state is saved in system management mode. */
   smbase: number | undefined = SMBASE_AT_RESET
@@ -65,7 +69,7 @@ export class Rescue {
   /** The board's INTR pin; like the rest up to `stop`, called from inside `run` too. */
   setInterrupt(level: boolean): void {
     this.interrupt = level
-    if (this.executing) this.soft?.setInterrupt(level || this.vector !== undefined)
+    if (this.executing) this.soft?.setInterrupt((level && !this.held) || this.vector !== undefined)
   }
 
   setMemory(regions: readonly MemoryRegion[]): void {
@@ -96,8 +100,10 @@ export class Rescue {
     this.hasPoints = pins.points.length > 0
     this.vector = pins.injected
     this.untilInterrupt = pins.untilInterrupt === true
-    soft.setInterrupt(this.interrupt || pins.injected !== undefined)
+    this.held = pins.holdInterrupt === true
+    soft.setInterrupt((this.interrupt && !this.held) || pins.injected !== undefined)
     if (pins.smi) soft.smi()
+    if (pins.nmi) soft.nmi()
     this.executing = true
     try {
       const exit = soft.run(soft.now() + instructions * NS_PER_INSTRUCTION)
@@ -144,7 +150,7 @@ export class Rescue {
     const injected = this.vector
     if (injected === undefined) return this.board.acknowledgeInterrupt()
     this.vector = undefined
-    this.soft?.setInterrupt(this.interrupt)
+    this.soft?.setInterrupt(this.interrupt && !this.held)
     return injected
   }
 }

@@ -74,7 +74,7 @@ describe.skipIf(noKoffi)(`KVM_SET_GUEST_DEBUG${noKoffi ? ` (skipped: ${noKoffi})
     readonly told: string[] = []
     dr6 = 0n
 
-    constructor(able = true) {
+    constructor(able = true, does = { data: true, patches: true, steps: true }) {
       const call = (name: string, _request: number, argument: number): number => {
         const view = new DataView(libc().view(argument, abi.DEBUGREGS_SIZE))
         if (name === 'KVM_TRANSLATE') this.translate(new DataView(libc().view(argument, abi.TRANSLATION_SIZE)))
@@ -83,7 +83,13 @@ describe.skipIf(noKoffi)(`KVM_SET_GUEST_DEBUG${noKoffi ? ` (skipped: ${noKoffi})
         if (name === 'KVM_SET_DEBUGREGS') this.dr6 = view.getBigUint64(abi.DEBUGREGS_DR6, true)
         return 0
       }
-      this.debug = new GuestDebug({ call, page: this.page }, this.arena, () => REGIONS, able)
+      this.debug = new GuestDebug(
+        { call, page: this.page },
+        this.arena,
+        () => REGIONS,
+        able,
+        () => does,
+      )
     }
 
     private translate(view: DataView): void {
@@ -205,6 +211,30 @@ describe.skipIf(noKoffi)(`KVM_SET_GUEST_DEBUG${noKoffi ? ` (skipped: ${noKoffi})
     expect(kernel.exit(3, 0x33)).toBe('guest')
     kernel.debug.giveBack()
     expect(kernel.told.at(-1)).toBe('a0001 10 0 0 0 602')
+  })
+
+  test.each([
+    ['data', [point('write', 0x1000, 4)], at(1, 2, 3, 4)],
+    ['patches', at(1, 2, 3, 4, 5), [...at(1, 2), point('access', 0x1000)]],
+  ] as const)('where KVM does not tell of %s the soft engine executes', (what, without, within) => {
+    const kernel = new Kernel(true, { data: true, patches: true, steps: true, [what]: false })
+    const able = new Kernel()
+    for (const [points, isSoft] of [
+      [without, true],
+      [within, false],
+    ] as const) {
+      kernel.debug.set(points)
+      able.debug.set(points)
+      expect([kernel.debug.isSoft, able.debug.isSoft]).toEqual([isSoft, false])
+    }
+  })
+
+  test('where KVM does not tell of all steps the soft engine steps', () => {
+    const kernel = new Kernel(true, { data: true, patches: true, steps: false })
+    kernel.debug.set(at(1))
+    expect(kernel.debug.isSoft).toBe(false)
+    kernel.debug.stepping = 'over'
+    expect(kernel.debug.isSoft).toBe(true)
   })
 
   test('a kernel without the capability says so, and steps nothing', () => {
