@@ -24,6 +24,14 @@ export interface Pattern {
 }
 
 export type MouseButton = 'left' | 'middle' | 'right'
+const BUTTONS: readonly string[] = ['left', 'middle', 'right'] satisfies MouseButton[]
+
+/** A button as somebody names it, who may not have had it checked. Throws a TypeError. */
+export function checkedButton(button: MouseButton = 'left'): MouseButton {
+  if (!BUTTONS.includes(button))
+    throw new TypeError(`the mouse has no button '${button}'; there are ${BUTTONS.join(', ')}`)
+  return button
+}
 
 export type BootStep =
   /** A key goes down or up and stays so. */
@@ -47,7 +55,6 @@ export interface BootCommandOptions {
 }
 
 const SECOND_NS = 1e9
-const BUTTONS: readonly string[] = ['left', 'middle', 'right']
 /** Flags that a pattern may have; `g` and `y` would give it a memory. */
 const FLAGS = /^[imsu]*$/
 

@@ -13,7 +13,7 @@ import type { VmThread } from '../thread/machine-thread.js'
 import { parseDuration } from '../units/durations.js'
 import { evidence, pictureWords } from '../words/evidence.js'
 import { asked } from './call-site.js'
-import { failureOf, MachineClosedError, TimeoutError } from './errors.js'
+import { failureOf, InterruptedError, MachineClosedError, TimeoutError } from './errors.js'
 
 /** A number is seconds. */
 export type Duration = string | number
@@ -197,9 +197,21 @@ export class VmDriver {
   }
 
   private exclusively<T>(action: () => Promise<T>): Promise<T> {
-    const turn = this.tail.then(() => {
-      if (this.closedBy !== undefined) throw new MachineClosedError(`the machine ${this.closedBy}; launch another one`)
-      return action()
+    const wasClosed = this.closedBy !== undefined
+    const turn = this.tail.then(async () => {
+      if (this.closedBy === undefined) {
+        try {
+          return await action()
+        } catch (error) {
+          // Whoever closed the machine did not wait for this.
+          if (this.closedBy === undefined || !(error instanceof InterruptedError)) throw error
+        }
+      }
+      throw new MachineClosedError(
+        wasClosed
+          ? `the machine ${this.closedBy}; launch another one`
+          : `the machine ${this.closedBy} before what this line asked for was done: write 'await' in front of it`,
+      )
     })
     this.tail = turn.catch(() => {})
     return turn

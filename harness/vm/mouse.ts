@@ -2,7 +2,7 @@
  * `vm.mouse`: a PS/2 mouse, which knows only movements. Places on the screen are reached by watching the pointer, so
  * the guest must show one there.
  */
-import type { MouseButton } from '../keys/boot-command.js'
+import { checkedButton, type MouseButton } from '../keys/boot-command.js'
 import type { Step } from '../protocol/script.js'
 import type { TimeoutOptions, VmDriver } from './driver.js'
 
@@ -39,15 +39,15 @@ export class Mouse {
 
   /** Where the pointer is. */
   async down(options: ClickOptions = {}): Promise<void> {
-    await this.driver.run([{ kind: 'mouse-button', button: options.button ?? 'left', down: true }], options)
+    await this.driver.run([{ kind: 'mouse-button', button: checkedButton(options.button), down: true }], options)
   }
 
   async up(options: ClickOptions = {}): Promise<void> {
-    await this.driver.run([{ kind: 'mouse-button', button: options.button ?? 'left', down: false }], options)
+    await this.driver.run([{ kind: 'mouse-button', button: checkedButton(options.button), down: false }], options)
   }
 
   async drag(from: Point, to: Point, options: ClickOptions = {}): Promise<void> {
-    const button = options.button ?? 'left'
+    const button = checkedButton(options.button)
     const steps: Step[] = [
       { kind: 'mouse-to', ...from },
       { kind: 'mouse-button', button, down: true },
@@ -63,7 +63,7 @@ export class Mouse {
   }
 
   private async press(x: number, y: number, count: number, options: ClickOptions): Promise<void> {
-    const button = options.button ?? 'left'
+    const button = checkedButton(options.button)
     await this.driver.run(
       [
         { kind: 'mouse-to', x, y },

@@ -1,5 +1,6 @@
 /** A needle on the screen, by its name or a tag, to be waited for or clicked on. */
 import type { Frame } from '../../machine/devices/display/display.js'
+import { checkedButton } from '../keys/boot-command.js'
 import { bestMatch, type NeedleMatch } from '../needles/match.js'
 import type { Needle } from '../needles/needle.js'
 import { NeedleError } from '../needles/needle-file.js'
@@ -45,8 +46,9 @@ export class NeedleLocator {
 
   /** On the needle's click point, or the middle of its last area. */
   async click(options: ClickOptions & { id?: string } = {}): Promise<void> {
+    const { id } = options
+    const button = checkedButton(options.button)
     const { clickPoints, needle } = await this.waitFor(options)
-    const { id, button = 'left' } = options
     const at = id === undefined ? clickPoints.at(-1) : clickPoints.find((point) => point.id === id)
     if (!at) throw new NeedleError(`the needle '${needle}' has no click point '${id}'`)
     await this.screen.driver.run(

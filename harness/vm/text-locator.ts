@@ -1,5 +1,5 @@
 /** Text somewhere on the screen, to be waited for, clicked on, or asked where it is. */
-import type { Pattern } from '../keys/boot-command.js'
+import { checkedButton, type Pattern } from '../keys/boot-command.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { Condition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
@@ -55,7 +55,7 @@ export class TextLocator {
     const { region, pattern } = this
     const steps: Step[] = [
       { kind: 'until', condition: region.shows(pattern) },
-      { kind: 'click-text', pattern, area: region.area, button: options.button, count },
+      { kind: 'click-text', pattern, area: region.area, button: checkedButton(options.button), count },
     ]
     await region.driver.run(steps, options)
   }

@@ -114,6 +114,15 @@ export function isEvent({ kind }: Breakpoint): boolean {
   return (EVENT_KINDS as readonly string[]).includes(kind)
 }
 
+/** Where the CPU is, without asking for all of its state. */
+export interface CodePlace {
+  linear: bigint
+  /** Of CS. */
+  base: bigint
+  rip: bigint
+  rflags: number
+}
+
 /** What an engine tells as it executes, between two instructions or inside one; whoever hears it may look at the CPU's state. */
 export interface EngineEvents {
   /** An interrupt or an exception is about to be delivered: the CPU is still where it came. */
@@ -121,7 +130,7 @@ export interface EngineEvents {
   /** CR3 was loaded, or a page's translation was forgotten. */
   translation?(what: 'cr3' | 'page', value: bigint): void
   /** The CPU is in front of an instruction; the last word counts, as an interrupt may come between. One at a time then. */
-  before?(linear: bigint): void
+  before?(place: CodePlace): void
   /** It was executed. */
   executed?(): void
 }

@@ -4,7 +4,7 @@
  * Source of the lines: QEMU 7.2, target/i386/tcg/seg_helper.c, target/i386/cpu-dump.c, trace-events.
  */
 import { cplOf, cpuDump } from '../cpu/cpu-dump.js'
-import type { CpuState, EngineEvents } from '../cpu/engine.js'
+import type { CodePlace, CpuState, EngineEvents } from '../cpu/engine.js'
 import { UsageError } from '../errors.js'
 
 /** Items with what they tell; the first name is ours, others are QEMU's or what hands are used to. */
@@ -115,7 +115,7 @@ export class MachineLog {
   private interrupts = 0
   private readonly shown = new Set<bigint>()
   /** The instruction that is about to be executed. */
-  private next: { linear: bigint; state: CpuState } | undefined
+  private next: { place: CodePlace; state: CpuState | undefined } | undefined
   /** Told when something was switched on or off. */
   onChange: (() => void) | undefined
   /** While it is true nothing is told: the machine does again what it has done. */
@@ -149,7 +149,7 @@ export class MachineLog {
         translation: (what, value) =>
           this.line(what === 'cr3' ? `CR3 update: CR3=${hex(value, 16)}` : `INVLPG: addr=${hex(value, 16)}`),
       }),
-      ...(steps && { before: (linear) => this.before(linear), executed: () => this.executed() }),
+      ...(steps && { before: (place) => this.before(place), executed: () => this.executed() }),
     }
   }
 
@@ -184,17 +184,18 @@ export class MachineLog {
     )
   }
 
-  private before(linear: bigint): void {
+  private before(place: CodePlace): void {
     this.next = undefined
     const { machine } = this
-    if (!machine || !this.within(linear) || this.isMuted()) return
-    this.next = { linear, state: machine.state() }
+    if (!machine || !this.within(place.linear) || this.isMuted()) return
+    // All of the registers cost more than the instruction and its line.
+    this.next = { place, state: this.has('cpu') ? machine.state() : undefined }
   }
 
   private executed(): void {
     const { next, machine } = this
     if (!next || !machine) return
-    const { linear, state } = next
+    const { linear, base, rip, rflags } = next.place
     const name = machine.nameOf(linear)
     if (this.has('in_asm') && !this.shown.has(linear) && this.shown.size < MOST_SHOWN) {
       this.shown.add(linear)
@@ -205,9 +206,9 @@ export class MachineLog {
     }
     if (this.has('exec'))
       this.line(
-        `Trace ${machine.current()}: ${machine.instructions() - 1} [${hex(state.segments[1].base, 8)}/${hex(state.rip, 16)}/${hex(state.rflags, 8)}]${name}`,
+        `Trace ${machine.current()}: ${machine.instructions() - 1} [${hex(base, 8)}/${hex(rip, 16)}/${hex(rflags, 8)}]${name}`,
       )
-    if (this.has('cpu')) this.line(cpuDump(state).trimEnd())
+    if (next.state) this.line(cpuDump(next.state).trimEnd())
   }
 
   // What the machine tells ------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ export function measurementsOf(matrix: MatrixResult): Measurement[] {
 
 /** By its date, for one that was given none. */
 export function runId(date: string): string {
-  return date.replace(/[-:]|\.\d+/g, '')
+  return date.replace(/[-:.]/g, '')
 }
 
 /** Guest, engine and devices: of what has the same key the later one counts. */

@@ -10,6 +10,7 @@ import type { State } from '../../device.js'
 import type { Exploration } from '../../exploration.js'
 import type {
   Breakpoint,
+  CodePlace,
   CpuBoard,
   CpuState,
   Engine,
@@ -245,7 +246,7 @@ export class SoftEngine implements Engine {
   private runOne({ before, executed }: EngineEvents): number {
     const { core } = this
     const retired = core.retired()
-    before?.(this.codeAddress())
+    before?.(this.codePlace())
     core.shortenEnd(core.elapsed() + 1)
     const exit = this.runCore()
     if (core.retired() > retired) executed?.()
@@ -254,10 +255,13 @@ export class SoftEngine implements Engine {
     return exit
   }
 
-  private codeAddress(): bigint {
+  private codePlace(): CodePlace {
     const { view } = this
-    const linear = view.getBigUint64(CS + at.SEG_BASE, true) + view.getBigUint64(at.RIP, true)
-    return view.getBigUint64(at.EFER, true) & EFER_LMA ? BigInt.asUintN(64, linear) : linear & 0xffffffffn
+    const base = view.getBigUint64(CS + at.SEG_BASE, true)
+    const rip = view.getBigUint64(at.RIP, true)
+    const linear =
+      view.getBigUint64(at.EFER, true) & EFER_LMA ? BigInt.asUintN(64, base + rip) : (base + rip) & 0xffffffffn
+    return { linear, base, rip, rflags: this.core.getFlags() >>> 0 }
   }
 
   private told(what: number, value: bigint, more: number): void {
@@ -267,7 +271,7 @@ export class SoftEngine implements Engine {
       this.event('interrupt', Number(value))
       const error = more & 2 ? more >>> 16 : undefined
       events?.interrupt?.(Number(value), (more & 1) !== 0, error)
-    } else if (what === at.TOLD_HANDLER) events?.before?.(this.codeAddress())
+    } else if (what === at.TOLD_HANDLER) events?.before?.(this.codePlace())
     else events?.translation?.(what === at.TOLD_CR3 ? 'cr3' : 'page', BigInt.asUintN(64, value))
   }
 

@@ -234,6 +234,32 @@ describe('the guest’s end', () => {
     await expect(vm.screen.text()).rejects.toThrow(MachineClosedError)
     await expect(vm.screen.text()).rejects.toThrow('the machine was switched off; launch another one')
   })
+
+  test('before what was asked for was done, for want of an await', async () => {
+    const vm = await start('idle')
+    const asked = [vm.serial.waitFor(/never/), vm.screen.waitForStill()]
+    const told = Promise.allSettled(asked)
+    await vm.close()
+    expect((await told).map((one) => one.status === 'rejected' && `${one.reason.name}: ${one.reason.message}`)).toEqual(
+      asked.map(
+        () =>
+          "MachineClosedError: the machine was closed before what this line asked for was done: write 'await' in front of it",
+      ),
+    )
+  })
+
+  test('a mouse has three buttons', async () => {
+    const vm = await start('idle')
+    const button = 'foo' as 'left'
+    const sentence = "the mouse has no button 'foo'; there are left, middle, right"
+    for (const click of [
+      () => vm.mouse.click(1, 1, { button }),
+      () => vm.mouse.down({ button }),
+      () => vm.mouse.drag({ x: 0, y: 0 }, { x: 1, y: 1 }, { button }),
+      () => vm.screen.getByText('x').click({ button }),
+    ])
+      await expect(click()).rejects.toThrow(sentence)
+  })
 })
 
 describe('time-outs', () => {

@@ -164,3 +164,19 @@ test('an engine whose instructions are told one at a time looks at the host’s 
   // A hundred thousand instructions would take 50 s.
   expect(told).toBeLessThan(1000)
 })
+
+test('a line of exec asks for no registers beyond those that it shows', () => {
+  const lines: string[] = []
+  const log = new MachineLog((text) => lines.push(text))
+  log.attach({
+    ...{ current: () => 0, instructions: () => 8, nameOf: () => ' <kmain>', read: () => new Uint8Array() },
+    state: () => {
+      throw new Error('all of the state')
+    },
+  })
+  log.set(new Set(['exec']))
+  const events = log.engineEvents()
+  events?.before?.({ linear: 0x107c00n, base: 0x100000n, rip: 0x7c00n, rflags: 2 })
+  events?.executed?.()
+  expect(lines).toEqual(['Trace 0: 7 [00100000/0000000000007c00/00000002] <kmain>\n'])
+})
