@@ -66,7 +66,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   },
   // Results carry what a machine has to tell.
   reports: { code: ['machine/errors', 'machine/host/output-file', 'machine/report'] },
-  fixtures: { code: ['machine/media', 'machine/errors'] },
+  fixtures: { code: ['machine/media', 'machine/host', 'machine/errors'] },
   // index.ts, what a test author imports.
   harness: { code: EVERYTHING_BELOW },
   'harness/units': { code: [] },

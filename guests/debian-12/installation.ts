@@ -3,10 +3,11 @@
  * the preseed and all packages come from the LAN as well, and after the reset the disk is the first that boots.
  */
 
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheFolder, exit, findMedium, type GuestDefinition, text } from 'bootwright'
 import { kernelRelease } from '../../fixtures/linux-image.js'
+import { writeWhole } from '../../fixtures/whole-file.js'
 import { type DebianArch, debianFiles } from '../debian-12.js'
 import { firmware } from '../levels.js'
 import { preseed } from './preseed.js'
@@ -65,8 +66,8 @@ export function debianInstallation(
       const release = kernelRelease(kernel)
       await mkdir(file('tftp'), { recursive: true })
       await debianRepository(arch, release, folder, progress)
-      await writeFile(file('linux'), kernel)
-      await writeFile(file('initrd.gz'), await readFile(await findMedium(initrd)))
+      await writeWhole(file('linux'), kernel)
+      await writeWhole(file('initrd.gz'), await readFile(await findMedium(initrd)))
       const answers = {
         suite: SUITE,
         kernel: installedKernel(arch, release),
@@ -74,8 +75,8 @@ export function debianInstallation(
         append: CONSOLES,
         rootPassword: ROOT_PASSWORD,
       }
-      await writeFile(file('preseed.cfg'), preseed(answers))
-      await writeFile(file('tftp/boot.ipxe'), SCRIPT)
+      await writeWhole(file('preseed.cfg'), preseed(answers))
+      await writeWhole(file('tftp/boot.ipxe'), SCRIPT)
     },
     levels: [
       firmware,

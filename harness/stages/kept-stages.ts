@@ -1,7 +1,7 @@
 /** The stages that are kept, for who looks after them: which there are, and their removal. */
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { isHeld } from './stage-store.js'
+import { isHeld } from '../../machine/host/lock-file.js'
 
 export interface KeptStage {
   /** As in its file's name. */

@@ -7,12 +7,13 @@
 import { existsSync } from 'node:fs'
 import { rm, utimes } from 'node:fs/promises'
 import { errorKind } from '../../machine/errors.js'
+import { withLock } from '../../machine/host/lock-file.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { at } from '../vm/call-site.js'
 import { type LaunchOptions, launch, machineConfig, vmSettings, withGuest } from '../vm/launch.js'
 import type { VmSnapshot } from '../vm/snapshots.js'
 import { Vm } from '../vm/vm.js'
-import { stageFile, stageKey, withLock } from './stage-store.js'
+import { stageFile, stageKey } from './stage-store.js'
 
 export interface StageOptions extends LaunchOptions {
   /** The stage that this one goes on from; the machine is that one's then. */

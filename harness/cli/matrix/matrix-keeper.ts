@@ -1,6 +1,7 @@
 /** What a run of the matrix keeps: each guest's measurement as soon as it is there, and the pages of all that is known. */
 import { randomUUID } from 'node:crypto'
 import { join, relative } from 'node:path'
+import { withLock } from '../../../machine/host/lock-file.js'
 import { type Change, compareMatrix } from '../../../reports/matrix/compare-matrix.js'
 import type { RunningGuest } from '../../../reports/matrix/matrix-html.js'
 import type { Cell, LevelResult, MatrixResult } from '../../../reports/matrix/matrix-result.js'
@@ -16,7 +17,6 @@ import { addMeasurement, type ResultsFolder, readResults } from '../../../report
 import { writeMatrix } from '../../../reports/matrix/write-matrix.js'
 import { summary } from '../../../reports/words.js'
 import { type MatrixFrame, matrixResult } from '../../guest/matrix-run.js'
-import { withLock } from '../../stages/stage-store.js'
 import { EXIT } from '../errors.js'
 
 /** Pages that take longer are written once, in the end, ms. */

@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { stageKey, withLock } from '../../../harness/stages/stage-store.js'
+import { stageKey } from '../../../harness/stages/stage-store.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-store-'))
 const image = (name: string, fill: number) => {
@@ -42,50 +42,4 @@ describe('the key of a stage', () => {
   ])('changes with %s', async (_, changes, config) => {
     expect(await key(changes, config)).not.toBe(await key())
   })
-})
-
-describe('the lock', () => {
-  test('lets one in at a time', async () => {
-    const file = join(folder, 'locked.snapshot')
-    let inside = 0
-    let most = 0
-    const enter = () =>
-      withLock(file, async () => {
-        most = Math.max(most, ++inside)
-        await new Promise((resolve) => setTimeout(resolve, 20))
-        inside--
-      })
-    await Promise.all([enter(), enter(), enter()])
-    expect(most).toBe(1)
-  })
-
-  test('of a process that is gone is broken', async () => {
-    const file = join(folder, 'stale.snapshot')
-    writeFileSync(`${file}.lock`, '999999999')
-    expect(await withLock(file, async () => 'in')).toBe('in')
-  })
-
-  test('of a process that ended while it wrote it is broken', async () => {
-    const file = join(folder, 'empty.snapshot')
-    writeFileSync(`${file}.lock`, '')
-    expect(await withLock(file, async () => 'in')).toBe('in')
-  })
-
-  test('is taken over by one alone, and leaves nothing behind', async () => {
-    for (let round = 0; round < 10; round++) {
-      const file = join(folder, `many-${round}.snapshot`)
-      writeFileSync(`${file}.lock`, '999999999')
-      let inside = 0
-      let most = 0
-      const enter = () =>
-        withLock(file, async () => {
-          most = Math.max(most, ++inside)
-          await new Promise((resolve) => setTimeout(resolve, 1))
-          inside--
-        })
-      await Promise.all(Array.from({ length: 4 }, enter))
-      expect(most).toBe(1)
-      expect(readdirSync(folder).filter((name) => name.startsWith(`many-${round}`))).toEqual([])
-    }
-  }, 60_000)
 })
