@@ -1,5 +1,6 @@
 /** The formats of disk images, a row each, by QEMU's names: how one is known, and how it is opened. */
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import type { BlockDevice } from './block-device.js'
 import { VDI_SIGNATURE, VdiImage } from './formats/vdi.js'
 import { isVhdFooter, VHD_COOKIE, VhdImage } from './formats/vhd.js'
@@ -21,14 +22,17 @@ export interface DiskFormat {
   readonly title: string
   readonly isWritten: boolean
   probe(head: Uint8Array, tail: Uint8Array): boolean
-  /** Throws an ImageError, or what opening a file of its throws. `depth`: of backing files. */
-  open(file: HostFile, depth: number): BlockDevice
+  /** Throws an ImageError, or what opening a file of its throws. `before`: paths of the images that it is behind. */
+  open(file: HostFile, before?: readonly string[]): BlockDevice
   /** Other files that it is made of, by their names in it. */
   others?(file: HostFile): { name: string; format?: string }[]
 }
 
-/** Of backing files; deeper ones are a ring. */
+/** Of backing files. */
 const DEEPEST = 64
+
+/** Of a whole chain of backing files; not said once more by each of them. */
+class ChainError extends ImageError {}
 
 const text = (bytes: Uint8Array, length: number) => Buffer.from(bytes.subarray(0, length)).toString('latin1')
 
@@ -36,8 +40,10 @@ export const DISK_FORMATS: readonly DiskFormat[] = [
   {
     ...{ name: 'qcow2', title: 'qcow2', isWritten: true },
     probe: isQcow2,
-    open: (file, depth) =>
-      new Qcow2Image(file, (name, format) => openOther(beside(file.path, name), formatNamed(format), depth + 1)),
+    open: (file, before = []) =>
+      new Qcow2Image(file, (name, format) =>
+        openOther(beside(file.path, name), formatNamed(format), [...before, realpathSync(file.path)]),
+      ),
     others(file) {
       const { backingFile: name, backingFormat: format } = readHeader(file)
       return name === undefined ? [] : [{ name, format }]
@@ -92,14 +98,20 @@ export function probeFile(file: HostFile): DiskFormat {
 }
 
 /** A backing file: read alone, and what its bytes say where nobody says its format. */
-function openOther(path: string, format: DiskFormat | undefined, depth: number): BlockDevice {
-  if (depth > DEEPEST) throw new ImageError('has a chain of backing files that does not end')
+function openOther(path: string, format: DiskFormat | undefined, before: readonly string[]): BlockDevice {
+  if (before.length > DEEPEST)
+    throw new ChainError(`has more than ${DEEPEST} backing files behind one another; join some by 'qemu-img commit'`)
   let file: HostFile | undefined
   try {
     file = new HostFile(path)
-    return (format ?? probeFile(file)).open(file, depth)
+    if (before.includes(realpathSync(path)))
+      throw new ChainError(
+        `has backing files that lead in a circle, back to ${JSON.stringify(path)}; rebase one of them`,
+      )
+    return (format ?? probeFile(file)).open(file, before)
   } catch (error) {
     file?.close()
+    if (error instanceof ChainError) throw error
     if (error instanceof ImageError)
       throw new ImageError(`has a backing file, ${JSON.stringify(path)}, that ${error.message}`)
     throw new ImageError(
@@ -116,29 +128,44 @@ function beside(path: string, name: string): string {
   return isAbsolute(plain) ? plain : join(dirname(path), plain)
 }
 
-/** A descriptor names what lies beside it; another one would read what its maker likes. */
+/**
+ * A descriptor names what lies beside it; another one would read what its maker likes, by a link that came along, too. Whose
+ * descriptor is a link itself has the others where that leads, or links to there.
+ */
 function inFolderOf(path: string, name: string): string {
-  if (/[/\\]/.test(name) || name === '..')
-    throw new ImageError(`has an extent in another folder, ${JSON.stringify(name)}; put it beside its descriptor`)
-  return join(dirname(path), name)
+  const elsewhere = () =>
+    new ImageError(`has an extent in another folder, ${JSON.stringify(name)}; put it beside its descriptor`)
+  if (/[/\\]/.test(name) || name === '..') throw elsewhere()
+  const extent = join(dirname(path), name)
+  if (dirname(realOf(extent)) !== dirname(realOf(path))) throw elsewhere()
+  return extent
+}
+
+/** Of one that is not there, itself: opening it says so. */
+function realOf(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return join(realpathSync(dirname(path)), basename(path))
+  }
 }
 
 /** Paths of all files that an image is made of, itself first. Throws what opening it throws. */
 export function filesOfImage(path: string, format?: string): string[] {
-  const files: string[] = []
-  const add = (one: string, named: string | undefined) => {
+  const files = new Set<string>()
+  const add = (one: string, named: string | undefined, depth: number) => {
     const whole = resolve(one)
-    if (files.includes(whole) || files.length > DEEPEST) return
-    files.push(whole)
+    if (files.has(whole) || depth > DEEPEST) return
+    files.add(whole)
     const file = new HostFile(whole)
     try {
       const kind = formatNamed(named) ?? probeFile(file)
       for (const other of kind.others?.(file) ?? [])
-        add(kind.name === 'qcow2' ? beside(whole, other.name) : inFolderOf(whole, other.name), other.format)
+        add(kind.name === 'qcow2' ? beside(whole, other.name) : inFolderOf(whole, other.name), other.format, depth + 1)
     } finally {
       file.close()
     }
   }
-  add(path, format)
-  return files
+  add(path, format, 0)
+  return [...files]
 }

@@ -97,7 +97,7 @@ function openImage(
       `${what} is a ${format.title} image, and those are only read here; leave out "write", or convert it: ` +
         `bootwright image convert -O qcow2 ${JSON.stringify(file.path)} disk.qcow2`,
     )
-  const device = format.open(file, 0)
+  const device = format.open(file)
   if (device.size === 0 || device.size > LARGEST)
     throw new MediaError(`${what} is an image of a disk of ${bytes(device.size)}; disks have up to 2 TiB here`)
   if (as === 'disk') return { format, device, geometry: undefined, warning: undefined }

@@ -158,6 +158,8 @@ class JoinedExtents implements BlockDevice {
   readonly size: number
   private readonly extents: Extent[] = []
   private readonly files: HostFile[]
+  /** By their names: several extents may be of one. */
+  private readonly named = new Map<string, HostFile>()
 
   constructor(descriptor: HostFile, open: OpenExtent) {
     this.files = [descriptor]
@@ -189,10 +191,12 @@ class JoinedExtents implements BlockDevice {
     size: number,
     open: OpenExtent,
   ): Extent['read'] {
-    if (!['FLAT', 'VMFS', 'SPARSE'].includes(kind) || name === undefined)
+    if (!['FLAT', 'VMFS', 'SPARSE'].includes(kind))
       throw new ImageError(`is a VMDK descriptor with an extent of the kind ${kind}, which is not read here`)
-    const file = open(name)
-    this.files.push(file)
+    if (name === undefined) throw new ImageError(`is a VMDK descriptor with an extent (${kind}) that names no file`)
+    const file = this.named.get(name) ?? open(name)
+    if (!this.named.has(name)) this.files.push(file)
+    this.named.set(name, file)
     if (kind === 'SPARSE') {
       const extent = new SparseExtent(file)
       return (at, into) => extent.read(at, into)

@@ -32,6 +32,9 @@ interface Uses {
   findings: string[]
 }
 
+/** More references to one cluster are not told apart: no image has so many snapshots. */
+const MOST_USES = 0xffff
+
 /** Counts, without changing anything. Throws an ImageError. */
 export function checkQcow2(file: HostFile, header = readHeader(file)): Qcow2Check {
   const refcounts = new Refcounts(file, header)
@@ -73,7 +76,7 @@ function countUses(file: HostFile, header: Qcow2Header, refcounts: Refcounts): U
   const clusters = Math.ceil(file.size / size)
   if (clusters > MOST_CLUSTERS) throw new ImageError(`has ${clusters} clusters, more than are looked at here`)
   const uses: Uses = { counts: new Uint16Array(clusters), allocated: 0, compressed: 0, corruptions: 0, findings: [] }
-  const use = (offset: number, length: number, what: string) => {
+  const use = (offset: number, length: number, what: string, times = 1) => {
     if (offset % size !== 0 && what !== 'compressed data') {
       uses.corruptions++
       note(uses.findings, `ERROR ${what} at 0x${offset.toString(16)} is not at a cluster's beginning`)
@@ -81,7 +84,7 @@ function countUses(file: HostFile, header: Qcow2Header, refcounts: Refcounts): U
     }
     const end = Math.ceil((offset + length) / size)
     for (let cluster = Math.floor(offset / size); cluster < end; cluster++) {
-      if (cluster < clusters) uses.counts[cluster]++
+      if (cluster < clusters) uses.counts[cluster] = Math.min(MOST_USES, uses.counts[cluster] + times)
       else if (what !== 'compressed data' || cluster === Math.floor(offset / size)) {
         uses.corruptions++
         note(uses.findings, `ERROR ${what} at 0x${offset.toString(16)} is behind the end of the file`)
@@ -95,37 +98,53 @@ function countUses(file: HostFile, header: Qcow2Header, refcounts: Refcounts): U
     { offset: header.l1Offset, entries: header.l1Entries, isActive: true },
     ...snapshots(file, header, use),
   ]
+  // Each has clusters of its own: those that share them, or lie behind the end, would never be walked through.
+  if (tables.reduce((sum, { entries }) => sum + entries * 8, 0) > Math.max(file.size, header.l1Entries * 8))
+    throw new ImageError('is a damaged qcow2 image: the L1 tables of its snapshots are larger than its file')
+  const references = new Map<number, References>()
   for (const { offset, entries, isActive } of tables) {
     if (entries === 0) continue
     use(offset, entries * 8, 'an L1 table')
     const l1 = new DataView(file.bytes(offset, entries * 8).buffer)
     for (let i = 0; i < entries; i++) {
       const l2 = offsetAt(l1, 8 * i)
-      if (l2 !== 0) countTable(file, header, l2, isActive, use, uses)
+      if (l2 === 0) continue
+      const to = references.get(l2) ?? { active: 0, all: 0 }
+      if (isActive) to.active++
+      to.all++
+      references.set(l2, to)
     }
   }
+  for (const [l2, to] of references) countTable(file, header, l2, to, use, uses)
   return uses
+}
+
+/** How many entries of L1 tables refer to an L2 table: of the disk's own, and of those of its snapshots as well. */
+interface References {
+  active: number
+  all: number
 }
 
 function countTable(
   file: HostFile,
   header: Qcow2Header,
   offset: number,
-  isActive: boolean,
-  use: (offset: number, length: number, what: string) => void,
+  { active, all }: References,
+  use: (offset: number, length: number, what: string, times: number) => void,
   uses: Uses,
 ): void {
   const size = 2 ** header.clusterBits
-  use(offset, size, 'an L2 table')
+  use(offset, size, 'an L2 table', all)
+  if (offset % size !== 0 || offset >= file.size) return
   const view = new DataView(file.bytes(offset, size).buffer)
   for (let at = 0; at < size; at += 8) {
     const mapping = mappingAt(view, at, header)
     if (mapping.kind === 'none') continue
     if (mapping.kind === 'compressed') {
-      use(mapping.offset, mapping.length, 'compressed data')
-      if (isActive) uses.compressed++
-    } else if (mapping.offset !== undefined) use(mapping.offset, size, 'data')
-    if (isActive && (mapping.kind !== 'zero' || mapping.offset !== undefined)) uses.allocated++
+      use(mapping.offset, mapping.length, 'compressed data', all)
+      uses.compressed += active
+    } else if (mapping.offset !== undefined) use(mapping.offset, size, 'data', all)
+    if (mapping.kind !== 'zero' || mapping.offset !== undefined) uses.allocated += active
   }
 }
 

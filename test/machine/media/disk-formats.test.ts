@@ -1,11 +1,13 @@
 /** Images as qemu-img makes them: read as it reads them, written so that it finds them sound, locked as it locks them. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { filesOfImage } from '../../../machine/media/disk-format.js'
+import { HostFile } from '../../../machine/media/host-file.js'
 import { openMedium } from '../../../machine/media/open-medium.js'
+import { checkQcow2 } from '../../../machine/media/qcow2/check.js'
 import { newQcow2 } from '../../../machine/media/qcow2/create.js'
 import { haveQemuImg, randomNumbers, runSequence } from './qcow2-sequences.js'
 
@@ -81,7 +83,7 @@ describe.skipIf(!haveQemuImg)('images that qemu-img made', () => {
     expect(spawnSync('qemu-img', ['check', at('top.qcow2')]).status).toBe(0)
     expect(filesOfImage(at('top.qcow2'))).toEqual(['top', 'middle', 'base'].map((name) => at(`${name}.qcow2`)))
     image('rebase', '-u', '-b', at('top.qcow2'), '-F', 'qcow2', at('base.qcow2'))
-    expect(() => openMedium(at('top.qcow2'), { as: 'disk' })).toThrow('has a chain of backing files that does not end')
+    expect(() => openMedium(at('top.qcow2'), { as: 'disk' })).toThrow('has backing files that lead in a circle')
   })
 
   test.each([
@@ -159,4 +161,98 @@ test('a descriptor names no file elsewhere', () => {
   const extent = 'RW 8 FLAT "/etc/passwd" 0\n'
   writeFileSync(at('bad.vmdk'), `# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\n${extent}`)
   expect(() => openMedium(at('bad.vmdk'), { as: 'disk' })).toThrow('has an extent in another folder, "/etc/passwd"')
+})
+
+const descriptor = (extents: string) => `# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\n${extents}`
+
+test('nor by a link that came along with it; but whose own file is a link has its extents where that leads', () => {
+  mkdirSync(at('elsewhere'))
+  writeFileSync(at('elsewhere/secret'), new Uint8Array(4096).fill(0x5a))
+  symlinkSync(at('elsewhere/secret'), at('link.img'))
+  writeFileSync(at('link.vmdk'), descriptor('RW 8 FLAT "link.img" 0\n'))
+  expect(() => openMedium(at('link.vmdk'), { as: 'disk' })).toThrow('has an extent in another folder, "link.img"')
+  writeFileSync(at('elsewhere/disk.vmdk'), descriptor('RW 8 FLAT "secret" 0\n'))
+  symlinkSync(at('elsewhere/secret'), at('secret'))
+  symlinkSync(at('elsewhere/disk.vmdk'), at('disk.vmdk'))
+  expect(whole(at('disk.vmdk'))).toHaveLength(4096)
+})
+
+test('a descriptor with 20,000 extents of one file opens it once; 70 files of a disk are all told', () => {
+  writeFileSync(at('sector.img'), new Uint8Array(512).fill(7))
+  writeFileSync(at('many.vmdk'), descriptor('RW 1 FLAT "sector.img" 0\n'.repeat(20_000)))
+  const began = performance.now()
+  const { device } = openMedium(at('many.vmdk'), { as: 'disk' })
+  expect(device.size).toBe(20_000 * 512)
+  device.close()
+  // Some tenths of a second; with a lock for each extent, a minute.
+  expect(performance.now() - began).toBeLessThan(10_000)
+  const names = Array.from({ length: 70 }, (_, n) => `part-${n}.img`)
+  for (const name of names) writeFileSync(at(name), new Uint8Array(512))
+  writeFileSync(at('split.vmdk'), descriptor(names.map((name) => `RW 1 FLAT "${name}" 0\n`).join('')))
+  expect(filesOfImage(at('split.vmdk'))).toHaveLength(71)
+})
+
+test('backing files in a circle, and too many behind one another, are told in a sentence', () => {
+  const over = (name: string, backingFile: string) =>
+    writeFileSync(at(name), newQcow2({ size: 1 << 20, backingFile, backingFormat: 'qcow2' }))
+  over('a.qcow2', 'b.qcow2')
+  over('b.qcow2', 'c.qcow2')
+  symlinkSync('a.qcow2', at('c.qcow2'))
+  expect(() => openMedium(at('a.qcow2'), { as: 'disk' })).toThrow(
+    `disk "${at('a.qcow2')}" has backing files that lead in a circle, back to "${at('c.qcow2')}"; rebase one of them`,
+  )
+  for (let n = 0; n < 66; n++) over(`deep-${n}.qcow2`, `deep-${n + 1}.qcow2`)
+  expect(() => openMedium(at('deep-0.qcow2'), { as: 'disk' })).toThrow(
+    `disk "${at('deep-0.qcow2')}" has more than 64 backing files behind one another; join some by 'qemu-img commit'`,
+  )
+})
+
+describe('an image whose tables are made to be walked through without end', () => {
+  const CLUSTER = 1 << 16
+  const L2 = 1 << 30
+
+  /** An L1 table of many entries, each of which leads where `lead` says. */
+  function wide(name: string, lead: (entry: number) => number): string {
+    const entries = 1 << 18
+    const bytes = newQcow2({ size: CLUSTER })
+    const view = new DataView(bytes.buffer)
+    view.setUint32(36, entries)
+    view.setBigUint64(40, BigInt(1 << 20))
+    view.setBigUint64(72, 1n)
+    const l1 = new DataView(new ArrayBuffer(entries * 8))
+    for (let i = 0; i < entries; i++) l1.setBigUint64(8 * i, BigInt(lead(i)) | (1n << 63n))
+    const image = Buffer.alloc((1 << 20) + entries * 8)
+    image.set(bytes)
+    image.set(new Uint8Array(l1.buffer), 1 << 20)
+    writeFileSync(at(name), image)
+    return at(name)
+  }
+
+  const check = (path: string) => {
+    const file = new HostFile(path)
+    try {
+      return checkQcow2(file)
+    } finally {
+      file.close()
+    }
+  }
+
+  test('is checked with each of them looked at once', { timeout: 10_000 }, () => {
+    expect(check(wide('one-l2.qcow2', () => 4 * CLUSTER)).corruptions).toBeGreaterThan(0)
+    expect(check(wide('behind-the-end.qcow2', (i) => L2 + i * CLUSTER)).corruptions).toBeGreaterThan(0)
+    // And so is one that says that its counts are to be made anew before it is written.
+    expect(() => openMedium(at('one-l2.qcow2'), { as: 'disk', write: true }).device.close()).not.toThrow()
+  })
+
+  test('and snapshots whose tables lie over one another are refused', () => {
+    const bytes = newQcow2({ size: CLUSTER })
+    const view = new DataView(bytes.buffer)
+    view.setUint32(60, 1000)
+    view.setBigUint64(64, BigInt(4 * CLUSTER))
+    const snapshot = new Uint8Array(40)
+    new DataView(snapshot.buffer).setUint32(8, (32 << 20) / 8)
+    writeFileSync(at('snapshots.qcow2'), Buffer.concat([bytes, ...Array.from({ length: 1000 }, () => snapshot)]))
+    truncateSync(at('snapshots.qcow2'), 33 << 20)
+    expect(() => check(at('snapshots.qcow2'))).toThrow('the L1 tables of its snapshots are larger than its file')
+  })
 })
