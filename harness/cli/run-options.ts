@@ -174,8 +174,8 @@ const DEFAULTS: MachineConfig = { engine: 'auto', memory: DEFAULT_MEMORY, floppi
 /** The machine's options as `launch()` takes them; with `--write`, media are written that may be. */
 function machineValues(flags: RunFlags): FlagValues {
   const { floppy, cdrom, disks, ...values } = inWords(() => flagValues(flags))
-  const medium = <M extends { path?: string }>({ readonly, ...rest }: Typed<M>) =>
-    (flags.write && !readonly && rest.path !== undefined ? { ...rest, write: true } : rest) as M
+  const medium = <M extends { path?: string }>({ isKept, ...rest }: Typed<M>) =>
+    (flags.write && !isKept && rest.path !== undefined ? { ...rest, write: true } : rest) as M
   return {
     ...values,
     ...(floppy && { floppy: [floppy].flat().map(medium) }),

@@ -34,7 +34,12 @@ export function driveDevices({ disks = [], cdrom, devices = [] }: Drives): Devic
     const options = { drive, ...(serial !== undefined && { serial }) }
     if (bus === 'ahci')
       own.push({ type: 'ide-hd', id: drive, options: { ...options, bus: 'sata', unit: index ?? sata++ } })
-    else if (bus === 'scsi') own.push({ type: 'scsi-hd', id: drive, options })
+    else if (bus === 'scsi')
+      own.push({
+        type: 'scsi-hd',
+        id: drive,
+        options: { ...options, ...(index !== undefined && { 'scsi-id': index }) },
+      })
     else if (bus === 'virtio') own.push({ type: 'virtio-blk-pci', options })
     else if (bus === 'ide')
       own.push({ type: 'ide-hd', id: drive, options: { ...options, unit: index ?? ide.free(name) } })

@@ -160,7 +160,7 @@ export function openMachine(
   const opened: { device: BlockDevice; name: string }[] = []
   const open = (medium: MediumConfig, as: MediumKind): BlockDevice => {
     const { device } = openMedium(medium.path, {
-      ...{ as, write: medium.write, format: medium.format },
+      ...{ as, write: medium.write, readonly: medium.readonly, format: medium.format },
       overlayLimit: config.overlayLimit,
     })
     opened.push({ device, name: JSON.stringify(medium.path) })

@@ -30,15 +30,24 @@ export interface DriveWords {
   /** Place on the bus: of floppies A: and B:, of IDE primary master and slave, secondary master and slave. */
   index: number | undefined
   id: string | undefined
-  /** Not written, whatever `--write` says. */
+  /** What the guest writes to it goes not to the image, whatever `--write` says. */
+  isKept: boolean
+  /** And the guest finds it write-protected; ATA has no such disks. */
   readonly: boolean
   format: ImageFormat | undefined
   serial: string | undefined
 }
 
 /** Of QEMU's, those that a guest sees something of, and those that are the host's own matter. */
-const PARTS = ['file', 'if', 'index', 'media', 'readonly', 'format', 'id', 'size', 'serial']
-const HOST_ONLY = ['cache', 'aio', 'discard', 'detect-zeroes', 'snapshot', 'werror', 'rerror', 'bus', 'unit']
+const PARTS = ['file', 'if', 'index', 'bus', 'unit', 'media', 'readonly', 'snapshot', 'format', 'id', 'size', 'serial']
+const HOST_ONLY: { readonly [name: string]: readonly string[] } = {
+  cache: ['none', 'writeback', 'writethrough', 'directsync', 'unsafe'],
+  aio: ['threads', 'native', 'io_uring'],
+  discard: ['ignore', 'off', 'unmap', 'on'],
+  'detect-zeroes': ['off', 'on', 'unmap'],
+  werror: ['ignore', 'stop', 'report', 'enospc'],
+  rerror: ['ignore', 'stop', 'report'],
+}
 
 const MOST_INDEX: { readonly [bus in Bus]: number } = {
   ide: IDE_PLACES - 1,
@@ -49,6 +58,9 @@ const MOST_INDEX: { readonly [bus in Bus]: number } = {
   none: 31,
 }
 
+/** An index is so many times the bus, and the unit. */
+const UNITS: { readonly [bus in Bus]: number } = { ide: 2, floppy: 2, ahci: 1, virtio: 32, scsi: 32, none: 32 }
+
 /** @throws OptionError */
 export function parseDrive(text: string, where: string): DriveWords {
   const wrong = (what: string) => new OptionError(`${where} ${text}${what}`)
@@ -56,7 +68,7 @@ export function parseDrive(text: string, where: string): DriveWords {
   for (const part of commaParts(text)) {
     const [name, value] = part.split(/=(.*)/s, 2)
     if (value === undefined) throw wrong(`: '${part}' has no value; the image is file=PATH`)
-    if (!PARTS.includes(name) && !HOST_ONLY.includes(name)) {
+    if (!PARTS.includes(name) && !HOST_ONLY[name]) {
       const near = nearest(name, PARTS)
       throw wrong(`: there is no '${name}'; ${near ? `did you mean '${near}'?` : `it takes ${PARTS.join(', ')}`}`)
     }
@@ -76,19 +88,30 @@ export function parseDrive(text: string, where: string): DriveWords {
   const bus = choice('if', BUSES, `drives here are ${oneOf(BUSES)}`) ?? 'ide'
   const media = choice('media', ['disk', 'cdrom'], 'media is disk or cdrom') ?? 'disk'
   const readonly = choice('readonly', ['on', 'off'], 'readonly is on or off') === 'on'
+  const snapshot = choice('snapshot', ['on', 'off'], 'snapshot is on or off') === 'on'
+  for (const [name, values] of Object.entries(HOST_ONLY)) choice(name, values, `${name} is ${oneOf(values)}`)
   const format = choice('format', IMAGE_FORMATS, `image formats here are ${oneOf(IMAGE_FORMATS)}`)
   const kind = bus === 'floppy' ? 'floppy' : media
   if (kind === 'cdrom' && bus !== 'ide') throw wrong(': the CD drive here is an IDE one; leave out if=')
   if (kind !== 'disk' && sizeText !== undefined) throw wrong(': only a disk can be empty; give a file=')
   if (bus === 'none' && id === undefined) throw wrong(': a device finds it by its id; add id=NAME')
-  const written = given.get('index')
+  const place = (name: string, most: number): number | undefined => {
+    const written = given.get(name)
+    if (written === undefined) return undefined
+    if (/^\d{1,2}$/.test(written) && Number(written) <= most) return Number(written)
+    throw wrong(`: ${name} is 0 to ${most} on ${bus}, not ${written}`)
+  }
   const most = MOST_INDEX[bus]
-  if (written !== undefined && !(/^\d{1,2}$/.test(written) && Number(written) <= most))
-    throw wrong(`: index is 0 to ${most} on ${bus}, not ${written}`)
+  const index = place('index', most)
+  const [onBus, unit] = [place('bus', Math.floor(most / UNITS[bus])), place('unit', UNITS[bus] - 1)]
+  const isByUnit = onBus !== undefined || unit !== undefined
+  if (index !== undefined && isByUnit) throw wrong(': index says what bus and unit say; leave out one of them')
   return {
-    ...{ kind, path: path || undefined, bus, id, readonly, format, serial: given.get('serial') },
+    ...{ kind, path: path || undefined, bus, id, format, serial: given.get('serial') },
+    isKept: readonly || snapshot,
+    readonly: readonly && bus !== 'ide' && bus !== 'ahci',
     size: sizeText === undefined ? undefined : readDiskSize(sizeText, `${where} size`),
-    index: written === undefined ? undefined : Number(written),
+    index: isByUnit ? (onBus ?? 0) * UNITS[bus] + (unit ?? 0) : index,
   }
 }
 
@@ -116,14 +139,14 @@ export function readDiskSize(size: string | number, where: string): number {
 export const DISK_PLACE = {
   if: z.enum(DISK_BUSES).optional().describe(oneOf(DISK_BUSES)),
   id: z.string().max(64).optional().describe('a name'),
-  index: z.int().min(0).max(5).optional().describe('a place on IDE, 0 to 3, or on AHCI, 0 to 5'),
+  index: z.int().min(0).max(31).optional().describe('a place on IDE, 0 to 3, AHCI, 0 to 5, or SCSI, 0 to 31'),
   serial: z.string().max(20).optional().describe('a serial number of up to 20 characters'),
 }
 export const CD_PLACE = { index: DISK_PLACE.index }
 export const IMAGE_FORMAT = z.enum(IMAGE_FORMATS).optional().describe(oneOf(IMAGE_FORMATS))
 export const DISK_SIZE = z.union([z.string(), z.number()]).describe("a size, as in '8G'")
 
-export type Typed<M> = M & { readonly?: true }
+export type Typed<M> = M & { isKept?: true }
 interface Placed {
   floppy?: Typed<MediumConfig>[]
   cdrom?: CdConfig
@@ -155,8 +178,13 @@ function inPlaces<D extends DriveWords>(disks: readonly D[]): D[] {
   return [...disks].sort((a, b) => (a.bus === b.bus ? (a.index ?? last) - (b.index ?? last) : 0))
 }
 
-function medium({ path, readonly, format }: DriveWords): Typed<MediumConfig> {
-  return { path: path as string, ...(format && { format }), ...(readonly && { readonly: true as const }) }
+function medium({ path, isKept, readonly, format }: DriveWords): Typed<MediumConfig> {
+  return {
+    path: path as string,
+    ...(format && { format }),
+    ...(readonly && { readonly }),
+    ...(isKept && { isKept: true as const }),
+  }
 }
 
 function cd({ path, index }: DriveWords): CdConfig {
@@ -169,7 +197,7 @@ function disk(words: DriveWords): Typed<DiskConfig> {
     ...(size === undefined ? medium(words) : { size }),
     ...(bus !== 'ide' && bus !== 'floppy' && { if: bus }),
     ...(id !== undefined && { id }),
-    ...((bus === 'ide' || bus === 'ahci') && index !== undefined && { index }),
+    ...((bus === 'ide' || bus === 'ahci' || bus === 'scsi') && index !== undefined && { index }),
     ...(serial !== undefined && { serial }),
   }
 }

@@ -139,7 +139,7 @@ const Path = z
   .refine((path) => !path.includes('\0'), 'a path cannot hold a zero byte')
 const Text = z.string().max(1 << 20)
 /** `write` is left out: a file does not say what is to be written. */
-export const SavedMedium = z.object({ path: Path, format: IMAGE_FORMAT })
+export const SavedMedium = z.object({ path: Path, format: IMAGE_FORMAT, readonly: z.boolean().optional() })
 const SavedDisk = z.union([
   SavedMedium.extend(DISK_PLACE),
   z.object({ size: z.int().min(512).max(LARGEST_DISK), ...DISK_PLACE }),
@@ -179,7 +179,8 @@ export const MACHINE_OPTIONS: MachineTable = {
     },
     snapshot: 'may change',
     saved: { floppies: z.array(SavedMedium).max(MAX_FLOPPIES) },
-    stageKey: () => undefined,
+    stageKey: ({ floppies = [] }) =>
+      floppies.some(({ readonly }) => readonly) ? floppies.map(({ readonly = false }) => readonly) : undefined,
   },
   cdrom: {
     flag: { long: '--cdrom', value: '<file>', help: 'ISO image', qemu: { cdrom: same } },

@@ -15,6 +15,8 @@ export interface MediumConfig {
   path: string
   /** The guest's writes go to the file. By default they go to an overlay that ends with the machine. */
   write?: boolean
+  /** The guest finds it write-protected: a floppy, or a disk that is no ATA one. */
+  readonly?: boolean
   /** The image's; by default what its first bytes say. */
   format?: ImageFormat
 }
@@ -32,7 +34,7 @@ export interface DiskPlace {
   if?: (typeof DISK_BUSES)[number]
   /** What devices call it; its DriveId does always. */
   id?: string
-  /** On IDE, 0 to 3. */
+  /** On IDE, 0 to 3, AHCI, 0 to 5, or SCSI, 0 to 31. */
   index?: number
   serial?: string
 }

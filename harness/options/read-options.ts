@@ -23,7 +23,7 @@ import { OptionError } from './option-error.js'
 export const DRIVE_FLAG = {
   long: '--drive',
   value: '<drive>',
-  help: 'a drive: file=FILE, or size=8G for an empty disk, and after commas if=ide, virtio, ahci, floppy or none, index=N, media=cdrom, readonly=on, id=ID, format=, serial=',
+  help: 'a drive: file=FILE, or size=8G for an empty disk, and after commas if=ide, virtio, scsi, ahci, floppy or none, index=N (or bus=N,unit=N), media=cdrom, readonly=on, snapshot=on, id=ID, format=, serial=',
   many: true,
   qemu: { drive: (value: string) => value },
 } as const satisfies Flag

@@ -281,7 +281,12 @@ async function media(name: string, sources: unknown): Promise<DiskConfig | DiskC
 }
 
 const A_MEDIUM = "a path, or as in { path: 'disk.img', write: true }"
-const Image = z.strictObject({ path: z.string(), write: z.boolean().optional(), format: IMAGE_FORMAT })
+const Image = z.strictObject({
+  path: z.string(),
+  write: z.boolean().optional(),
+  readonly: z.boolean().optional(),
+  format: IMAGE_FORMAT,
+})
 const GuestImage = z.looseObject({ kind: z.enum(['image', 'package', 'file', 'built']) })
 const Source = z.union([z.string(), Image, GuestImage]).describe(A_MEDIUM)
 const SOURCES = {

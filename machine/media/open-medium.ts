@@ -27,9 +27,9 @@ export interface OpenMedium {
   readonly path: string
   readonly as: MediumKind
   readonly format: DiskFormat['name']
-  /** What the drive is given: the overlay, or the file itself for a CD and where `write` was asked. */
+  /** What the drive is given: the overlay, or the file itself for a CD and where `write` or `readonly` was asked. */
   readonly device: BlockDevice
-  /** Holds what the guest changed; undefined for a CD and where `write` was asked. */
+  /** Holds what the guest changed; undefined for a CD and where `write` or `readonly` was asked. */
   readonly overlay: Overlay | undefined
   /** Floppies only. */
   readonly geometry: FloppyGeometry | undefined
@@ -48,14 +48,21 @@ const CD_SECTOR = 2048
 
 /**
  * Opens the image at `path` for a drive. Without `write`, the guest's writes go to an overlay in memory and the file is
- * never changed. Throws a `MediaError`.
+ * never changed; with `readonly` there are none. Throws a `MediaError`.
  */
 export function openMedium(
   path: string,
-  options: { as: MediumKind; write?: boolean; overlayLimit?: number; format?: DiskFormat['name'] },
+  options: {
+    as: MediumKind
+    write?: boolean
+    readonly?: boolean
+    overlayLimit?: number
+    format?: DiskFormat['name']
+  },
 ): OpenMedium {
-  const { as, write = false } = options
+  const { as, write = false, readonly = false } = options
   const what = `${as} ${JSON.stringify(path)}`
+  if (write && readonly) throw new MediaError(`${what}: what is read-only cannot be written; leave out one of both`)
   if (write && as === 'cdrom') throw new MediaError(`${what}: a CD cannot be written; leave out "write"`)
   checkFileType(statOrRefuse(path, what), what)
   let file: HostFile
@@ -69,7 +76,8 @@ export function openMedium(
     checkSize(file.size, what)
     const { format, device, geometry, warning } = openImage(file, options, what)
     base = device
-    const overlay = write || as === 'cdrom' ? undefined : new Overlay(device, { limit: options.overlayLimit })
+    const overlay =
+      write || readonly || as === 'cdrom' ? undefined : new Overlay(device, { limit: options.overlayLimit })
     return { path, as, format: format.name, device: overlay ?? device, overlay, geometry, warning }
   } catch (error) {
     if (base) base.close()

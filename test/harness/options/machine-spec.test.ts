@@ -522,6 +522,38 @@ describe('--drive', () => {
     expect(cd).toEqual({ path: 'd' })
     expect(machine('file=a,,b.img').disks).toEqual([{ path: 'a,b.img', write: true }])
   })
+  test('write-protects what can be, and keeps an image from being written', () => {
+    const { disks, floppies } = machine(
+      'file=a,if=virtio,readonly=on',
+      'file=b,if=scsi,readonly=on',
+      'file=c,if=ahci,readonly=on',
+      'file=d,if=virtio,snapshot=on',
+      'file=e,if=virtio,snapshot=off,readonly=off',
+      'file=f,if=floppy,readonly=on',
+    )
+    expect(disks).toEqual([
+      { path: 'a', if: 'virtio', readonly: true },
+      { path: 'b', if: 'scsi', readonly: true },
+      { path: 'c', if: 'ahci' },
+      { path: 'd', if: 'virtio' },
+      { path: 'e', if: 'virtio', write: true },
+    ])
+    expect(floppies).toEqual([{ path: 'f', readonly: true }])
+  })
+  test('has places by bus and unit, as by index', () => {
+    const { disks, floppies } = machine(
+      'file=a,bus=1,unit=1',
+      'file=b,unit=1',
+      'file=c,if=ahci,bus=4',
+      'file=d,if=scsi,bus=0,unit=3',
+      'file=f,if=floppy,unit=0',
+    )
+    expect(disks?.map((disk) => disk.index)).toEqual([1, 3, 4, 3])
+    expect(floppies).toHaveLength(1)
+    expect(driveDevices({ disks: disks?.slice(3) })[0]).toEqual({
+      ...{ type: 'scsi-hd', id: 'disk0', options: { drive: 'disk0', 'scsi-id': 3 } },
+    })
+  })
   test.each([
     ['if=ide', 'names no image; add file=PATH, or size=8G for an empty disk'],
     ['file=a,size=1G', 'an image has its own size'],
@@ -537,6 +569,12 @@ describe('--drive', () => {
     ['file=a,media=cdrom,if=virtio', 'the CD drive here is an IDE one'],
     ['file=a,if=floppy,index=2', 'index is 0 to 1 on floppy, not 2'],
     ['file=a,readonly=yes', 'readonly is on or off, not yes'],
+    ['file=a,snapshot=1', 'snapshot is on or off, not 1'],
+    ['file=a,cache=of', 'cache is none, writeback, writethrough, directsync or unsafe, not of'],
+    ['file=a,bus=2', 'bus is 0 to 1 on ide, not 2'],
+    ['file=a,unit=2', 'unit is 0 to 1 on ide, not 2'],
+    ['file=a,if=ahci,bus=0,unit=1', 'unit is 0 to 0 on ahci, not 1'],
+    ['file=a,index=1,unit=0', 'index says what bus and unit say; leave out one of them'],
     ['a.img', "'a.img' has no value; the image is file=PATH"],
   ])('%s is refused', (drive, sentence) => {
     expect(() => machine(drive)).toThrow(sentence)

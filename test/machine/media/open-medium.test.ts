@@ -72,6 +72,18 @@ describe('opening a medium', () => {
     expect(readFileSync(path)[0]).toBe(5)
   })
 
+  test('is read-only to the guest when asked, without an overlay', () => {
+    const path = join(folder, 'protected.img')
+    writeFileSync(path, new Uint8Array(1024))
+    const { device, overlay } = openMedium(path, { as: 'disk', readonly: true })
+    expect([device.readOnly, overlay]).toEqual([true, undefined])
+    expect(() => device.write(0, new Uint8Array(512))).toThrow('open for reading only')
+    device.close()
+    expect(() => openMedium(path, { as: 'disk', readonly: true, write: true })).toThrow(
+      'what is read-only cannot be written; leave out one of both',
+    )
+  })
+
   test('writes to the file when asked', () => {
     const path = file('b.img', new Uint8Array(1024))
     const { device, overlay } = openMedium(path, { as: 'disk', write: true })
