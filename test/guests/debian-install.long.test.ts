@@ -1,6 +1,7 @@
 /**
  * Debian 12 installs itself, unattended, from its netboot installer and a repository in the LAN, onto an empty virtio disk,
- * and is used from the stages that it leaves. Says what it cost. A second installation gives the same, to the bit of the disk.
+ * and is used from the stages that it leaves. Says what it cost. A second installation gives the same, to the bit of the disk,
+ * and a third goes onto an IDE disk.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -133,6 +134,28 @@ describe.skipIf(!isHere)('Debian 12, installed unattended', () => {
     expect(times).toHaveLength(5)
     // The median: a host that does other things as well makes one or two wait.
     expect(times.sort((a, b) => a - b)[2]).toBeLessThan(1000)
+  })
+})
+
+describe.skipIf(!isHere)('Debian 12, installed onto an IDE disk', () => {
+  const ide = debianStages(debian, 'debian-12-ide', { disks: [{ size: '4G', if: 'ide' }] })
+  for (const reached of ['base', 'kernel', 'installed', 'login'] as const)
+    test(`reaches its stage '${reached}'`, { timeout: 3 * HOURS }, async () => {
+      await install(ide[reached], `Debian 12 on an IDE disk, ${reached}`)
+    })
+
+  test('runs from it by DMA, and is switched off', { timeout: 3 * HOURS }, async () => {
+    const vm = await ide.login.fork()
+    try {
+      const root = await shell(vm)
+      expect(await root.run('findmnt -no SOURCE,FSTYPE /')).toMatchObject({ stdout: '/dev/sda1 ext4\n' })
+      expect((await root.run('cat /sys/class/ata_device/dev*.0/dma_mode')).stdout).toContain('XFER_MW_DMA_2')
+      expect((await root.run('systemctl --failed --no-legend')).stdout).toBe('')
+      await root.run('systemctl poweroff --no-block')
+      await expect(vm).toExit({ reason: 'poweroff' })
+    } finally {
+      await vm.close()
+    }
   })
 })
 

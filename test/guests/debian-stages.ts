@@ -1,6 +1,6 @@
 /** Debian 12 as its own installer installs it, in stages: what fails in one is tried again from the one before. */
 import type { Guest } from '../../harness/guest/guest.js'
-import { expect, type Stage, stage } from '../../harness/vitest/index.js'
+import { expect, type Stage, type StageOptions, stage } from '../../harness/vitest/index.js'
 
 const limits = { timeout: '3h', hostTimeout: '3h' } as const
 
@@ -15,9 +15,12 @@ export interface DebianStages {
   login: Stage
 }
 
-/** @param name Of these stages; others of the same guest are made by themselves. */
-export function debianStages(guest: Guest, name: string): DebianStages {
-  const base = stage(`${name}-base`, { guest, engine: 'soft', ...limits }, async (vm) => {
+/**
+ * @param name Of these stages; others of the same guest are made by themselves.
+ * @param machine What it has otherwise than the guest says.
+ */
+export function debianStages(guest: Guest, name: string, machine: StageOptions = {}): DebianStages {
+  const base = stage(`${name}-base`, { guest, engine: 'soft', ...limits, ...machine }, async (vm) => {
     await expect(vm.screen).toHaveText('Installing the base system')
   })
   const kernel = stage(`${name}-kernel`, { from: base, ...limits }, async (vm) => {

@@ -22,7 +22,17 @@ export interface Linux {
   until(text: string, seconds: number): void
 }
 
-/** `commands` run as init with busybox's applets at hand; `insmod NAME` finds the modules that are named here. */
+/** What it needs is loaded first, in the order that this kernel's modules name: others depend on one another otherwise. */
+const INSMOD = [
+  'insmod() { name=$(basename $1 .ko)',
+  '  [ -e /needed/$name ] || { busybox insmod "$@"; return; }',
+  '  shift; for needed in $(cat /needed/$name); do',
+  '    grep -q "^$(echo $needed | tr - _) " /proc/modules && continue',
+  '    if [ $needed = $name ]; then busybox insmod /$needed.ko "$@"; else busybox insmod /$needed.ko; fi',
+  '  done; }',
+].join('\n')
+
+/** `commands` run as init with busybox's applets at hand; `insmod /NAME.ko` finds the modules that are named here. */
 export function bootLinux(
   modules: string[],
   commands: string,
@@ -34,16 +44,27 @@ export function bootLinux(
   const version = readdirSync(join(root, 'lib/modules'))[0]
   const tree = join(root, 'lib/modules', version, 'kernel')
   const paths = readdirSync(tree, { recursive: true }) as string[]
+  const found = new Map<string, Buffer>()
   const moduleFile = (name: string) => {
     const path = paths.find((one) => one.endsWith(`/${name}.ko`))
     if (!path) throw new Error(`the kernel has no module ${name}`)
-    return readFileSync(join(tree, path))
+    const data = found.get(name) ?? readFileSync(join(tree, path))
+    found.set(name, data)
+    return data
   }
+  /** All that it needs, what is needed first, and itself. */
+  const needed = (name: string): string[] => {
+    const [, names] = /\0depends=([^\0]*)\0/.exec(moduleFile(name).toString('latin1')) as RegExpExecArray
+    return [...new Set([...names.split(',').filter(Boolean).flatMap(needed), name])]
+  }
+  const order = new Map(modules.map((name) => [name, needed(name)]))
   const initrd = buildInitramfs([
     ...['bin', 'dev', 'proc', 'sys'].map((path) => ({ path })),
     { path: 'bin/busybox', data: readFileSync(join(root, 'bin/busybox')), executable: true },
     ...files,
-    ...modules.map((name) => ({ path: `${name}.ko`, data: moduleFile(name) })),
+    { path: 'needed' },
+    ...[...order].map(([name, names]) => ({ path: `needed/${name}`, data: Buffer.from(names.join(' ')) })),
+    ...[...found].map(([name, data]) => ({ path: `${name}.ko`, data })),
     {
       path: 'init',
       executable: true,
@@ -51,6 +72,7 @@ export function bootLinux(
         '#!/bin/busybox sh',
         '/bin/busybox --install -s /bin',
         'export PATH=/bin; mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev',
+        INSMOD,
         commands,
         'echo all done; sleep 1000000',
       ].join('\n'),
