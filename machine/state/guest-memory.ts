@@ -39,6 +39,10 @@ export class GuestMemory {
   private readonly pages: number
   /** What the memory held when it was last captured or restored. */
   private base: MemoryImage | undefined
+  /** All layers of the base are mapped, the lowest one whole: behind a page that is not there is what they hold, or zeros. */
+  private showsBase = false
+  /** A 1 for each page that a layer of the base has, once somebody asks. */
+  private heldByBase: Uint8Array | undefined
   private readonly mapping: boolean
 
   /**
@@ -75,9 +79,9 @@ export class GuestMemory {
       const layer = makeLayer(fewerRuns(runs), bytes, this.mapping)
       layers = flat ? [layer] : [...layers, layer]
       if (this.mapping) this.map(layer, layers.length === 1)
+      this.showsBase = this.mapping && (layers.length === 1 || this.showsBase)
     }
-    this.base = { size: bytes.length, layers }
-    return this.base
+    return this.goOnFrom({ size: bytes.length, layers })
   }
 
   /**
@@ -90,16 +94,29 @@ export class GuestMemory {
     const { buffer } = this.arena
     mmap(addressOf(buffer), buffer.byteLength, PROT_READ_WRITE, MAP_FIXED_ANONYMOUS, -1, 0)
     this.base = undefined
+    this.heldByBase = undefined
+  }
+
+  private goOnFrom(image: MemoryImage): MemoryImage {
+    this.base = image
+    this.heldByBase = undefined
+    return image
   }
 
   /**
-   * These pages are all zeros, and the host may have their memory. Where a layer shows through behind them they stay as they
-   * are: what is under a page that is not there is the layer's.
+   * These pages are all zeros, and the host may have their memory. Those that a layer has stay as they are: what is under a
+   * page that is not there would be the layer's.
    */
   giveBack(offset: number, length: number): void {
-    if (!this.mapping || this.base || offset % PAGE !== 0 || length % PAGE !== 0) return
+    if (!this.mapping || offset % PAGE !== 0 || length % PAGE !== 0) return
+    const { base } = this
+    if (base && !this.showsBase) return
+    this.heldByBase ??= marked(base?.layers ?? [], this.pages)
     const { madvise, addressOf } = libc()
-    madvise(addressOf(this.arena.buffer) + this.offset + offset, length, MADV_DONTNEED)
+    const start = addressOf(this.arena.buffer) + this.offset
+    const end = (offset + length) / PAGE
+    for (let page = offset / PAGE; page < end; page++)
+      if (this.heldByBase[page] === 0) madvise(start + page * PAGE, PAGE, MADV_DONTNEED)
   }
 
   /** Pages with something in them, in ascending order. */
@@ -116,7 +133,8 @@ export class GuestMemory {
     const mappable = this.mapping && image.layers.length > 0 && image.layers.every(({ fd }) => fd !== undefined)
     if (mappable) for (const [i, layer] of image.layers.entries()) this.map(layer, i === 0)
     else this.copyIn(image)
-    this.base = image
+    this.showsBase = mappable
+    this.goOnFrom(image)
   }
 
   private copyIn(image: MemoryImage): void {

@@ -80,7 +80,9 @@ export const virtioBalloon = virtioPciType({
   ...{ type: 'virtio-balloon-pci', title: 'virtio balloon: the guest gives memory back', category: 'Misc' },
   ...{ id: 5, transitionalId: 0x1002, classCode: 0x00ff00, queues: [128, 128] },
   options: () => ({
-    take: integerOption(0, 3072).default(0).describe('MiB that the guest is asked for'),
+    take: integerOption(0, 3072)
+      .default(0)
+      .describe('MiB that the guest is asked for; what a snapshot or fork has of it stays in memory'),
   }),
   create: (host, { take }, slot) => {
     const control = slot.bus<MachineControl>('machine')

@@ -98,6 +98,34 @@ describe.each([
     expect(second.layers.slice(0, -1)).toEqual(first.layers)
   })
 
+  test('pages that the guest has no use for are the host’s again, but those that an image has', () => {
+    const { bytes, guest } = memory(mapping)
+    const at = (page: number) => bytes.subarray(page * PAGE, (page + 1) * PAGE)
+    const giveBack = (page: number) => {
+      at(page).fill(0)
+      guest.giveBack(page * PAGE, PAGE)
+    }
+    for (const page of [1, 2, 3]) at(page).fill(page)
+    giveBack(1)
+    expect(visited(guest)).toEqual([2, 3])
+    const before = capture(guest)
+    for (const page of [500, 501]) at(page).fill(5)
+    giveBack(2)
+    giveBack(500)
+    expect(notZero(bytes)).toEqual([3, 501])
+    const after = capture(guest)
+    // Page 2 changed, and is in it as zeros; page 500 is as it was.
+    if (mapping) expect(after.layers.at(-1)?.runs).toEqual(Uint32Array.of(2, 1, 501, 1))
+    guest.restore(before)
+    expect(notZero(bytes)).toEqual([2, 3])
+    giveBack(3)
+    guest.restore(after)
+    expect(notZero(bytes)).toEqual([3, 501])
+    const other = memory(mapping)
+    other.guest.restore(after)
+    expect(notZero(other.bytes)).toEqual([3, 501])
+  })
+
   test('refuses an image of another size', () => {
     const { guest } = memory(mapping)
     expect(() => guest.restore({ size: PAGE, layers: [] })).toThrow(/does not fit/)
