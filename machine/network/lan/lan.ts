@@ -112,7 +112,7 @@ export class Lan implements Stateful {
     this.ipv4 = new Ipv4(new Reassembly(clock))
     this.ipv6 = new Ipv6(new Reassembly(clock))
     const server = new HttpServer(contents)
-    const http = { clock, log: this.log, server, now: () => this.seconds }
+    const http = { clock, log: this.log, server, now: () => this.seconds, kept: () => this.keptByHttp }
     const send = (datagram: Outgoing) => this.send(datagram)
     const longestFor = (mac: Uint8Array) => port.longestFor?.(mac) ?? LONGEST_FRAME
     this.tcp = new TcpEndPoint(clock, send, longestFor, {
@@ -134,6 +134,10 @@ export class Lan implements Stateful {
   /** Guest time, since 1970. */
   private get seconds(): number {
     return this.epoch + this.clock.now() / 1e9
+  }
+
+  private get keptByHttp(): number {
+    return this.tcp.open.reduce((sum, { application }) => sum + (application as HttpSession).kept, 0)
   }
 
   /** What comes from the world outside. */

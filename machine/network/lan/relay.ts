@@ -2,12 +2,10 @@
 import type { StateTable } from '../../device.js'
 import { count, integer } from '../../state/fields.js'
 import { type OutsideEvent, STREAM_CREDIT } from '../outside.js'
-import { RECEIVE_WINDOW, type TcpApplication, type TcpConnection } from './tcp/tcp-connection.js'
+import { RECEIVE_WINDOW, SMALL_WINDOW, type TcpApplication, type TcpConnection } from './tcp/tcp-connection.js'
 
 /** Bytes of which the guest has more are told together. */
 const TOLD_AT_ONCE = 16 << 10
-/** The guest may have seen a window smaller than this, and wait. */
-const SMALL_WINDOW = RECEIVE_WINDOW >> 1
 
 export interface RelayHost {
   tell(event: OutsideEvent): void

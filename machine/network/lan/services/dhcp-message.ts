@@ -51,7 +51,7 @@ export interface DhcpMessage {
 export function readDhcp(data: Uint8Array): DhcpMessage | undefined {
   const isRequest = data.length >= FIXED && data[0] === BOOT_REQUEST && data[1] === 1 && data[2] === 6
   if (!isRequest) return undefined
-  const options = new Map<number, Uint8Array>()
+  const pieces = new Map<number, Uint8Array[]>()
   if (sameBytes(data.subarray(FIXED, FIXED + 4), COOKIE)) {
     for (let at = FIXED + 4; at < data.length && data[at] !== END; ) {
       if (data[at] === PAD) {
@@ -61,8 +61,10 @@ export function readDhcp(data: Uint8Array): DhcpMessage | undefined {
       const length = data[at + 1] ?? 0
       if (at + 2 + length > data.length) return undefined
       // What is given in several pieces is one (RFC 3396).
-      const before = options.get(data[at]) ?? new Uint8Array()
-      options.set(data[at], Uint8Array.from([...before, ...data.subarray(at + 2, at + 2 + length)]))
+      const before = pieces.get(data[at])
+      const piece = data.slice(at + 2, at + 2 + length)
+      if (before) before.push(piece)
+      else pieces.set(data[at], [piece])
       at += 2 + length
     }
   }
@@ -73,7 +75,7 @@ export function readDhcp(data: Uint8Array): DhcpMessage | undefined {
     client: data.slice(12, 16),
     mac: data.slice(28, 34),
     relay: data.slice(24, 28),
-    options,
+    options: new Map([...pieces].map(([code, parts]) => [code, parts.length === 1 ? parts[0] : Buffer.concat(parts)])),
   }
 }
 

@@ -5,7 +5,7 @@ import { bytes, count, flag, text } from '../../../state/fields.js'
 import { part } from '../../../state/state-table.js'
 import type { Content } from '../../contents.js'
 import { addressText } from '../addresses.js'
-import type { TcpApplication, TcpConnection } from '../tcp/tcp-connection.js'
+import { SMALL_WINDOW, type TcpApplication, type TcpConnection } from '../tcp/tcp-connection.js'
 import { BadRequest, type HttpRequest, RequestReader } from './http-request.js'
 import { type HttpServer, headOf, LARGEST_BODY, LONGEST_PATH, plainAnswer, type Served } from './http-server.js'
 import type { RequestLog } from './request-log.js'
@@ -13,6 +13,11 @@ import type { RequestLog } from './request-log.js'
 const LONGEST_REST = LARGEST_BODY + 4096
 /** Read of a file at a time. */
 const PIECE = 64 << 10
+/** Of bodies and answers, for all clients together: who asks for more is told to come again. */
+const MOST_KEPT = 128 << 20
+/** What is no more than this is not worth counting. */
+const SMALL = 64 << 10
+const TOO_MUCH = 'too much is being sent to others; ask again later'
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 
 export interface HttpHost {
@@ -21,6 +26,8 @@ export interface HttpHost {
   readonly server: HttpServer
   /** Seconds since 1970. */
   now(): number
+  /** What all sessions keep, bytes. */
+  kept(): number
 }
 
 export class HttpSession implements TcpApplication {
@@ -61,11 +68,24 @@ export class HttpSession implements TcpApplication {
     private readonly host: HttpHost,
   ) {}
 
+  /** Requests behind the one that is answered: no more come than a window holds. */
+  get held(): number {
+    return this.reader.unread
+  }
+
+  /** Bytes of a request and of an answer that are kept. */
+  get kept(): number {
+    return this.reader.held + this.rest.length
+  }
+
   received(data: Uint8Array): void {
     if (this.isLast) return
     try {
+      const before = this.reader.held
       this.reader.add(data)
       this.proceed()
+      const isLarger = Math.floor(this.reader.held / SMALL) > Math.floor(before / SMALL)
+      if (isLarger && this.host.kept() > MOST_KEPT) throw new BadRequest(503, TOO_MUCH)
     } catch (error) {
       this.refuse(error)
     }
@@ -95,6 +115,12 @@ export class HttpSession implements TcpApplication {
 
   /** Answers what has come, as far as one answer is through. */
   private proceed(): void {
+    const before = this.held
+    this.answerAll()
+    if (before > SMALL_WINDOW && this.held <= SMALL_WINDOW) this.connection.announceWindow()
+  }
+
+  private answerAll(): void {
     while (!this.isAnswering && !this.isLast) {
       const request = this.reader.next()
       if (request === 'continue' && !this.isAsked) {
@@ -115,7 +141,10 @@ export class HttpSession implements TcpApplication {
     this.request = host.log.add(host.clock.now(), 'http', from, `${method} ${target}`).number
     const connectionWords = (headers.get('connection') ?? '').toLowerCase()
     const isKept = minor === 1 ? !connectionWords.includes('close') : connectionWords.includes('keep-alive')
-    this.begin(host.server.answer(request, this.request), method === 'HEAD', isKept, minor === 0)
+    const answer = host.server.answer(request, this.request)
+    const { body } = answer
+    const isTooMuch = body instanceof Uint8Array && body.length > SMALL && host.kept() + body.length > MOST_KEPT
+    this.begin(isTooMuch ? plainAnswer(503, TOO_MUCH) : answer, method === 'HEAD', isKept, minor === 0)
   }
 
   private refuse(error: unknown): void {
@@ -162,7 +191,7 @@ export class HttpSession implements TcpApplication {
     for (let { room } = connection; room > 0 && this.isAnswering; { room } = connection) {
       if (this.rest.length > 0) {
         const piece = this.rest.subarray(0, room)
-        this.rest = this.rest.subarray(piece.length)
+        this.rest = withoutFirst(this.rest, piece.length)
         this.sent += piece.length
         connection.write(piece)
       } else if (this.offset < this.end) {
@@ -196,4 +225,10 @@ export class HttpSession implements TcpApplication {
     this.content?.close()
     this.content = undefined
   }
+}
+
+/** What is left of an answer, in no more than twice the memory. */
+function withoutFirst(bytes: Uint8Array, count: number): Uint8Array {
+  const rest = bytes.subarray(count)
+  return rest.buffer.byteLength > 2 * Math.max(rest.length, SMALL) ? rest.slice() : rest
 }

@@ -1,4 +1,7 @@
 /** Bytes that come in at one end and leave at the other, with no more memory than they need. */
+import type { Field } from '../../../device.js'
+import { bytes } from '../../../state/fields.js'
+
 const SMALLEST = 4096
 
 /** The room of a queue that became empty, for the next one that needs such: what is in it is never read. */
@@ -54,5 +57,18 @@ export class ByteQueue {
     moved.set(this.bytes.subarray(this.start, this.start + this.length))
     this.bytes = moved
     this.start = 0
+  }
+}
+
+/** The field of a queue of at most so many bytes. */
+export function byteQueue(most: number): Field {
+  return {
+    ...bytes(0, most),
+    save: (present) => (present as ByteQueue).view(0, most).slice(),
+    load(saved) {
+      const queue = new ByteQueue()
+      queue.append(saved as Uint8Array)
+      return queue
+    },
   }
 }

@@ -6,12 +6,12 @@
  * Longer than others of its kind: a connection's variables are used by all of it, as in RFC 9293 3.10.
  */
 import type { Clock } from '../../../clock.js'
-import type { Field, Stateful, StateTable } from '../../../device.js'
+import type { Stateful, StateTable } from '../../../device.js'
 import { bytes, count, flag, integer, list, time, u16, u32 } from '../../../state/fields.js'
 import { part } from '../../../state/state-table.js'
 import type { Address } from '../addresses.js'
 import { MTU } from '../ethernet.js'
-import { ByteQueue } from './byte-queue.js'
+import { ByteQueue, byteQueue } from './byte-queue.js'
 import { OutOfOrder } from './out-of-order.js'
 import { RetransmissionTimeout } from './retransmission.js'
 import { ACK, after, FIN, lengthOf, PSH, RST, type Segment, SYN } from './tcp-segment.js'
@@ -25,6 +25,8 @@ export type TcpState = (typeof STATES)[number]
 
 /** Less what the application holds. */
 export const RECEIVE_WINDOW = 65535
+/** The other end may have seen a window smaller than this, and wait. */
+export const SMALL_WINDOW = RECEIVE_WINDOW >> 1
 export const SEND_BUFFER = 128 << 10
 const DEFAULT_MSS = 536
 const LEAST_MSS = 64
@@ -67,15 +69,6 @@ export interface TcpHost {
   application(connection: TcpConnection): TcpApplication
 }
 
-const QUEUED: Field = {
-  ...bytes(0, SEND_BUFFER),
-  save: (present) => (present as ByteQueue).view(0, SEND_BUFFER).slice(),
-  load(saved) {
-    const queue = new ByteQueue()
-    queue.append(saved as Uint8Array)
-    return queue
-  },
-}
 const ADDRESS = bytes(4, 16)
 const NEVER = -1
 
@@ -87,7 +80,7 @@ export class TcpConnection implements Stateful {
     ...{ mac: bytes(6), localAddress: ADDRESS, localPort: u16, remoteAddress: ADDRESS, remotePort: u16 },
     ...{ place: integer(0, STATES.length - 1), unacknowledged: u32, next: u32, highest: u32, initial: u32 },
     ...{ window: integer(0, 2 ** 30), windowSequence: u32, windowAcknowledgment: u32, mss: u16 },
-    ...{ scale: integer(0, 14), isScaled: flag, canSack: flag, queue: QUEUED, finQueued: flag },
+    ...{ scale: integer(0, 14), isScaled: flag, canSack: flag, queue: byteQueue(SEND_BUFFER), finQueued: flag },
     ...{ congestion: integer(0, 2 ** 31), threshold: integer(0, 2 ** 31), duplicates: count, isRecovering: flag },
     ...{ recover: u32, resent: u32, sacked: list(list(u32, 2), 0, MOST_SACKED), timed: time, timedSequence: u32 },
     ...{ received: u32, outOfOrder: part(), finSequence: u32, hasFin: flag, finTaken: flag },

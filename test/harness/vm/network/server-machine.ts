@@ -112,7 +112,7 @@ class Station implements Stateful {
     const server = new HttpServer({
       http: { '/hello': { kind: 'bytes', body: Buffer.from('welcome\n') }, '/large': { kind: 'bytes', body: LARGE } },
     })
-    const http = { clock, log: new RequestLog(), server, now: () => 1767225600 }
+    const http = { clock, log: new RequestLog(), server, now: () => 1767225600, kept: () => 0 }
     const send = (datagram: Outgoing) => this.send(datagram)
     this.tcp = new TcpEndPoint(clock, send, () => LONGEST_FRAME, {
       ...{ most: 100, listens: (port: number) => port === 80 || port === 7 },

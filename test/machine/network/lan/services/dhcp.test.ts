@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { ipv4 } from '../../../../../machine/network/lan/addresses.js'
+import { readDhcp } from '../../../../../machine/network/lan/services/dhcp-message.js'
 import { Peer } from '../peer.js'
 
 interface Asked {
@@ -154,4 +155,13 @@ test('when all addresses are taken nobody gets one, until offers are over', () =
   peer.clock.advance(60e9)
   ask(peer, { type: DISCOVER, mac: 250 })
   expect(told(peer)?.address).toBe('10.0.2.15')
+})
+
+test('a message with twenty thousand pieces of one option is read at once', () => {
+  const data = new Uint8Array(65_500)
+  data.set([1, 1, 6, 0, 1, 2, 3, 4])
+  data.set([0x52, 0x54, 0, 0x12, 0x34, 0x56], 28)
+  data.set([99, 130, 83, 99, 53, 1, DISCOVER], 236)
+  for (let at = 243; at + 3 < data.length; at += 3) data.set([60, 1, 0x61], at)
+  for (let i = 0; i < 50; i++) expect(readDhcp(data)?.options.get(60)?.length).toBe(21_752)
 })

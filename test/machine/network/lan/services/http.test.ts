@@ -186,6 +186,57 @@ test.each([
   expect(client.answer().status).toBe(status)
 })
 
+test('requests that nobody waits for answers of close the window, and none is lost', () => {
+  const peer = new Peer(contents)
+  peer.tcp({ sequence: 0, flags: SYN, mss: 1460 })
+  const start = peer.segments()[0].sequence + 1
+  const text = Buffer.from(get('/files/big') + get('/words').repeat(4000))
+  let sequence = 1
+  let acknowledgment = start
+  let window = 65535
+  // As much as it takes, with a window of its own that is closed.
+  for (let at = 0; at < text.length && window > 0; ) {
+    const data = text.subarray(at, at + Math.min(1400, window))
+    peer.tcp({ sequence, acknowledgment, flags: ACK, window: 0, data })
+    at += data.length
+    sequence += data.length
+    window = peer.segments().at(-1)?.window ?? 0
+  }
+  expect(sequence).toBeLessThan(70_000)
+  const requests = () => peer.lan.log.list().length
+  expect(requests()).toBe(1)
+  // It reads: answers come, and the window opens.
+  for (let rounds = 0; rounds < 20_000 && window < 60_000; rounds++) {
+    peer.tcp({ sequence, acknowledgment, flags: ACK, window: 65535 })
+    for (const segment of peer.segments()) {
+      if (segment.sequence === acknowledgment) acknowledgment = (acknowledgment + segment.data.length) >>> 0
+      window = segment.window
+    }
+  }
+  expect(window).toBeGreaterThan(60_000)
+  expect(requests()).toBeGreaterThan(900)
+})
+
+test('clients that ask for large answers and read none are told to come again, and others are served', () => {
+  const large = Buffer.alloc(16 << 20)
+  const peer = new Peer({
+    http: { '/large': { kind: 'function', name: '/large' }, '/small': { kind: 'function', name: '/small' } },
+    ask: (name) => ({ status: 200, headers: {}, body: name === '/large' ? large : Buffer.from('small') }),
+  })
+  const request = Buffer.from(get('/large'))
+  const answers: Uint8Array[] = []
+  for (let from = 20_000; from < 20_012; from++) {
+    peer.tcp({ from, sequence: 0, flags: SYN, mss: 1460 })
+    const [{ sequence }] = peer.segments()
+    peer.tcp({ from, sequence: 1, acknowledgment: sequence + 1, flags: ACK, window: 100, data: request })
+    answers.push(...peer.segments().map(({ data }) => data))
+  }
+  const statuses = answers.filter(({ length }) => length > 0).map((data) => Buffer.from(data).toString('latin1', 9, 12))
+  expect(statuses.filter((status) => status === '200').length).toBeLessThanOrEqual(8)
+  expect(statuses).toContain('503')
+  expect(new Client(peer).send(get('/small')).answer().body.toString()).toBe('small')
+})
+
 test('folders: an index, a listing, and the slash that is missing', () => {
   const client = new Client(new Peer(contents)).send(get('/files/') + get('/files/sub/'))
   expect(client.answer().body.toString()).toContain('<li><a href="big">big</a></li>')
