@@ -46,9 +46,7 @@ test.skipIf(!guest)('10 MB come through a way out, and a port of the host’s le
     while (text === undefined) await vm.wait('100ms')
     expect(text).toBe('served by busybox\n')
 
-    await vm.serial[0].write(
-      'wget -q -O - http://10.0.2.2:1/ || echo refused-$?; nslookup localhost; echo asked\n',
-    )
+    await vm.serial[0].write('wget -q -O - http://10.0.2.2:1/ || echo refused-$?; nslookup localhost; echo asked\n')
     await vm.serial[0].waitFor('\nasked')
     expect(vm.serial[0].text()).toContain('refused-1')
     const questions = (await vm.network.requests()).map(({ protocol, what }) => `${protocol} ${what}`)
