@@ -1,17 +1,18 @@
 /**
  * Stages between hosts: copied to and from a folder, or a server that takes GET and PUT. Their names hold the hash of all
  * that they depend on, so that what has a name already is the same. A server cannot be asked what it has; a file
- * `stages.json` beside them says it.
+ * `stages.json` beside them says it, and what their contents are. A folder has it, too: any server may show it to others.
  */
 
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs'
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
 import { HostError, UsageError } from '../../machine/errors.js'
+import { withLock } from '../../machine/host/lock-file.js'
 import { type KeptStage, keptStages, parseStageName } from './kept-stages.js'
 
 /** What a stage is where it comes from or goes to. */
@@ -19,6 +20,8 @@ export type StoredStage = Pick<KeptStage, 'name' | 'key' | 'bytes'> & { file: st
 
 export interface StageStore {
   list(): Promise<StoredStage[]>
+  /** Throws where nobody ever put a stage there. */
+  check(): Promise<void>
   /** Copies a file of this host there. */
   put(stage: KeptStage): Promise<void>
   /** Copies one to a path of this host, where it appears whole. */
@@ -35,6 +38,15 @@ export function stageStore(place: string): StageStore {
   return /^https?:\/\//i.test(place) ? new Server(place) : new Folder(place)
 }
 
+const INDEX = 'stages.json'
+const Index = z.object({
+  stages: z
+    .array(z.object({ file: z.string(), bytes: z.number().int().nonnegative(), sha256: z.string() }))
+    .max(100_000),
+})
+type Indexed = z.output<typeof Index>['stages'][number]
+const indexText = (stages: readonly Indexed[]) => JSON.stringify({ stages }, undefined, 2)
+
 class Folder implements StageStore {
   constructor(private readonly path: string) {}
 
@@ -44,24 +56,49 @@ class Folder implements StageStore {
     return keptStages(this.path)
   }
 
-  async put({ file }: KeptStage): Promise<void> {
-    await mkdir(this.path, { recursive: true })
-    const to = join(this.path, basename(file))
-    await whole(to, (part) => copyFile(file, part))
+  async check(): Promise<void> {
+    if (!existsSync(this.path)) throw new UsageError(`there is no folder '${this.path}'; check the path`)
   }
 
-  get({ file }: StoredStage, path: string): Promise<void> {
-    return whole(path, (part) => copyFile(file, part))
+  /** What pushes wrote of those that are there still. */
+  private async indexed(): Promise<Indexed[]> {
+    const text = await readFile(join(this.path, INDEX), 'utf8').catch(() => undefined)
+    if (text === undefined) return []
+    const read = Index.safeParse(parsed(text))
+    if (!read.success)
+      throw new StageStoreError(`${join(this.path, INDEX)} is no list of stages; remove it, or name another place`)
+    return read.data.stages.filter(({ file }) => existsSync(join(this.path, basename(file))))
+  }
+
+  async put({ file, bytes }: KeptStage): Promise<void> {
+    await mkdir(this.path, { recursive: true })
+    const name = basename(file)
+    const sha256 = await hashOf(file)
+    await whole(join(this.path, name), (part) => copyFile(file, part))
+    const index = join(this.path, INDEX)
+    await withLock(index, async () => {
+      const others = (await this.indexed()).filter((one) => one.file !== name)
+      await whole(index, (part) => writeFile(part, indexText([...others, { file: name, bytes, sha256 }])))
+    })
+  }
+
+  async get({ file }: StoredStage, path: string): Promise<void> {
+    const expected = (await this.indexed()).find((one) => one.file === basename(file))?.sha256
+    await whole(path, async (part) => {
+      await copyFile(file, part)
+      if (expected !== undefined && (await hashOf(part)) !== expected)
+        throw new StageStoreError(`${file} is not what ${INDEX} says: its contents differ; remove it and push it again`)
+    })
   }
 }
 
-const INDEX = 'stages.json'
-const Index = z.object({
-  stages: z
-    .array(z.object({ file: z.string(), bytes: z.number().int().nonnegative(), sha256: z.string() }))
-    .max(100_000),
-})
-type Indexed = z.output<typeof Index>['stages'][number]
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 class Server implements StageStore {
   private readonly base: URL
@@ -89,6 +126,11 @@ class Server implements StageStore {
     })
   }
 
+  async check(): Promise<void> {
+    if ((await this.ask('GET', INDEX)).status === 404)
+      throw new StageStoreError(`${this.base} has no ${INDEX}: no stage was ever pushed there; check the address`)
+  }
+
   private async indexed(): Promise<Indexed[]> {
     if (this.index) return this.index
     const response = await this.ask('GET', INDEX)
@@ -106,7 +148,7 @@ class Server implements StageStore {
     await this.ask('PUT', name, Readable.toWeb(createReadStream(file)) as ReadableStream, bytes)
     const others = (await this.indexed()).filter((one) => one.file !== name)
     this.index = [...others, { file: name, bytes, sha256 }]
-    const text = JSON.stringify({ stages: this.index }, undefined, 2)
+    const text = indexText(this.index)
     await this.ask('PUT', INDEX, text, Buffer.byteLength(text))
   }
 

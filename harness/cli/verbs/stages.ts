@@ -133,6 +133,7 @@ async function pushTo(place: string, names: readonly string[]): Promise<void> {
 async function pullFrom(place: string, names: readonly string[]): Promise<void> {
   const store = stageStore(place)
   const folder = stagesFolder()
+  await store.check()
   const all = await store.list()
   const fits = (name: string) => (stage: StoredStage) =>
     stage.name === name || (name.length >= 4 && stage.key.startsWith(name))

@@ -41,7 +41,29 @@ describe('by a folder', () => {
     expect(here('other')).toEqual([INSTALLED, PROMPT])
   })
 
+  test('what was damaged there is refused, and leaves nothing', async () => {
+    await stages('one', 'push', shared)
+    writeFileSync(join(shared, PROMPT), 'p'.repeat((1 << 19) - 1))
+    const { code, stderr } = await stages('other', 'pull', shared, 'prompt')
+    expect([code, stderr]).toEqual([
+      3,
+      `bootwright: ${join(shared, PROMPT)} is not what stages.json says: its contents differ; remove it and push it again\n`,
+    ])
+    expect(here('other')).toEqual([])
+    writeFileSync(join(shared, 'stages.json'), '{')
+    expect((await stages('other', 'pull', shared)).stderr).toContain('stages.json is no list of stages')
+  })
+
+  test('two pushes at once are both told of', async () => {
+    await Promise.all([stages('one', 'push', shared, 'installed'), stages('one', 'push', shared, 'prompt')])
+    const { stages: told } = JSON.parse(readFileSync(join(shared, 'stages.json'), 'utf8'))
+    expect(told.map(({ file }: { file: string }) => file).sort()).toEqual([INSTALLED, PROMPT])
+    expect(readdirSync(shared).sort()).toEqual([INSTALLED, PROMPT, 'stages.json'])
+  })
+
   test('a stage that is not there, and a place that is a file, are each one sentence', async () => {
+    const none = await stages('other', 'pull', shared)
+    expect([none.code, none.stderr]).toEqual([2, `bootwright: there is no folder '${shared}'; check the path\n`])
     mkdirSync(shared)
     const wrong = await stages('other', 'pull', shared, 'promt')
     expect([wrong.code, wrong.stderr]).toEqual([2, `bootwright: there is no stage 'promt' in ${shared}\n`])
@@ -80,6 +102,19 @@ describe('by a server', () => {
     expect([...files.keys()].sort()).toEqual([`/stages/${INSTALLED}`, `/stages/${PROMPT}`, '/stages/stages.json'])
     expect((await stages('other', 'pull', place, 'installed')).code).toBe(0)
     expect(readFileSync(join(cacheOf('other'), 'stages', INSTALLED), 'latin1')).toBe('i'.repeat(1 << 20))
+  })
+
+  test('a folder that was pushed to can be shown by any server', async () => {
+    const shared = cacheOf('shared')
+    await stages('one', 'push', shared)
+    for (const name of readdirSync(shared)) files.set(`/stages/${name}`, readFileSync(join(shared, name)))
+    expect((await stages('other', 'pull', place)).code).toBe(0)
+    expect(here('other')).toEqual([INSTALLED, PROMPT])
+  })
+
+  test('one that nothing was ever pushed to is told', async () => {
+    const { code, stderr } = await stages('other', 'pull', place)
+    expect([code, stderr]).toEqual([3, expect.stringContaining('has no stages.json: no stage was ever pushed there')])
   })
 
   test('what was changed there is refused, and leaves nothing', async () => {
