@@ -154,6 +154,8 @@ export interface Machine {
    * function of the guest alone.
    */
   isStuck(): string | undefined
+  /** Whose stack is where nothing is, in words: what is pushed there is gone. At this moment, which may pass. */
+  lostStack?(): string | undefined
   /** From now on it departs from the plain run by this plan. On the soft engine. Throws a UsageError. */
   explore?(plan: ExplorationPlan): void
   /** The departures that came; undefined where it is not explored. */

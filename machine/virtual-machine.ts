@@ -464,6 +464,14 @@ export class VirtualMachine implements Machine, Stateful {
     return this.asleep ? undefined : this.stuck.why(this.accesses)
   }
 
+  lostStack(): string | undefined {
+    for (let cpu = 0; cpu < this.cpu.cpus; cpu++) {
+      const lost = this.debugTarget.lostStack(cpu)
+      if (lost !== undefined) return `the stack of ${this.cpu.cpus > 1 ? `CPU ${cpu}` : 'its CPU'} has overrun: ${lost}`
+    }
+    return undefined
+  }
+
   explore(plan: ExplorationPlan): void {
     const { cpu } = this
     if (!cpu.explore)

@@ -71,6 +71,10 @@ export abstract class WrappedMachine implements Machine {
     return this.machine.isStuck()
   }
 
+  lostStack() {
+    return this.machine.lostStack?.()
+  }
+
   requests() {
     return this.machine.requests()
   }

@@ -178,6 +178,12 @@ export class MemoryMap implements PhysicalMemory {
     return this.flat.regions
   }
 
+  /** Neither memory nor a device answers there. */
+  isUnassigned(address: number): boolean {
+    const { read, write } = this.find(address)
+    return read === undefined && write === undefined
+  }
+
   /** Layers as they stand, topmost first, for the machine's report. */
   describe(): { name: string; kind: string; base: number; size: number; reads: boolean; writes: boolean }[] {
     return [...this.layers]

@@ -4,13 +4,21 @@ import type { Breakpoint, CpuState, Engine, Fault, MemoryRegion } from '../cpu/e
 import type { Backtrace, MachineReport } from '../report.js'
 import { backtrace, placeOf } from './backtrace.js'
 import type { DebugStop, DebugTarget } from './debug-target.js'
-import { type PhysicalView, readLinear, writeLinear } from './linear-memory.js'
+import { type PhysicalView, readLinear, translate, writeLinear } from './linear-memory.js'
 import { findModules } from './linux-modules.js'
 import { linuxOffset } from './linux-offset.js'
 import { type ExecutedPart, type PlacedFile, Symbols } from './symbols/symbols.js'
 
 /** Of guest time, between two looks for kernel modules. */
 const BETWEEN_LOOKS_NS = 10e6
+
+const CR0_PE = 1n
+const EFER_LMA = 1n << 10n
+const [CS, SS] = [1, 2]
+const RSP = 4
+/** Of a segment: L, and D or B. */
+const ACCESS_L = 1 << 13
+const ACCESS_DB = 1 << 14
 
 export class MachineDebugger implements DebugTarget {
   /** RAM and ROM as the CPUs see them. */
@@ -196,6 +204,19 @@ export class MachineDebugger implements DebugTarget {
     const written = this.physical.store(address, own)
     this.changed(() => this.physical.store(address, own))
     return written
+  }
+
+  /** The stack pointer of a CPU in protected mode, in words, where the next push would go to neither memory nor a device. */
+  lostStack(cpu: number): string | undefined {
+    const state = this.state(cpu)
+    if (!(state.cr0 & CR0_PE) || state.halted) return undefined
+    const { base, access } = state.segments[SS]
+    const is64 = (state.efer & EFER_LMA) !== 0n && (state.segments[CS].access & ACCESS_L) !== 0
+    const pointer = is64 ? state.gpr[RSP] : BigInt.asUintN(access & ACCESS_DB ? 32 : 16, state.gpr[RSP])
+    const top = is64 ? pointer - 8n : BigInt.asUintN(32, base + pointer - 4n)
+    const place = translate(BigInt.asUintN(64, top), state, this.physical)
+    if (place.absent || !this.memory.isUnassigned(place.physical)) return undefined
+    return `there is no memory at ${is64 ? 'RSP' : 'ESP'}=${pointer.toString(16)}`
   }
 
   /** RAM, by physical address, upward; stretches that follow one another are one. */

@@ -1,5 +1,6 @@
 /**
- * Watches for guests that hang for good (`machine/stuck-guest.ts` knows when). It looks at whole half seconds of guest time,
+ * Watches for guests that hang for good (`machine/stuck-guest.ts` knows when), or whose stack has grown out of all memory,
+ * where no return leads back. It looks at whole half seconds of guest time,
  * so that the verdict comes at the same frame in every run.
  */
 import type { Machine } from '../../../machine/machine.js'
@@ -8,17 +9,23 @@ import type { Machine } from '../../../machine/machine.js'
 const INTERVAL = 0.5e9
 /** Looks in a row that found it so, after one when it had still worked: a device that writes to memory may end such a loop. */
 const ENOUGH = 2
+/** Frames in a row at which a stack was lost: a kernel may use its stack pointer for something else for a moment. */
+const LOST_FRAMES = 3
 
 export class HangWatch {
   private next = 0
   private asked = false
   private found = 0
   private why: string | undefined
+  private lost = 0
 
-  constructor(private readonly machine: Pick<Machine, 'now' | 'suspectStuck' | 'isStuck'>) {}
+  constructor(private readonly machine: Pick<Machine, 'now' | 'suspectStuck' | 'isStuck' | 'lostStack'>) {}
 
   /** At a frame. What the guest is stuck in, in words: nothing more is to be expected of it. */
   atFrame(): string | undefined {
+    const lost = this.machine.lostStack?.()
+    this.lost = lost === undefined ? 0 : this.lost + 1
+    if (this.lost >= LOST_FRAMES) return lost
     const now = this.machine.now()
     if (this.asked) {
       this.why = this.machine.isStuck()
@@ -36,6 +43,7 @@ export class HangWatch {
   /** Something came from outside, or the machine is another one. */
   forget(): void {
     this.found = 0
+    this.lost = 0
     this.asked = false
   }
 }

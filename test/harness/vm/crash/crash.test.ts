@@ -20,6 +20,7 @@ const MODES = [
   'NO_END_OF_INTERRUPT',
   'ALL_MASKED',
   'FAULT_FOR_EVER',
+  'NO_GUARD',
 ] as const
 type Mode = (typeof MODES)[number]
 const haveGdb = spawnSync('gdb', ['--version']).status === 0
@@ -73,6 +74,14 @@ describe.skipIf(!haveCompiler || noFirmware)('a failure says where the guest was
     expect(masked.failed.sentence).toMatch(
       /goes round a loop for an interrupt that cannot come: the 8259s mask all of theirs, .* in busy/,
     )
+  })
+
+  test('a stack that grows through all memory, which no page guards, is a hang', async () => {
+    const { failed } = await failure('NO_GUARD', '-O0')
+    expect(failed.sentence).toMatch(
+      /^the guest hangs: the stack of its CPU has overrun: there is no memory at ESP=\w+, before .*; in descend\+0x\w+ \(kernel\.c:\d+\)$/,
+    )
+    expect(failed.result.guestTimeNs).toBeLessThan(1e9)
   })
 
   test('a fault to which its handler goes back is a hang', async () => {

@@ -4,7 +4,7 @@ typedef unsigned short u16;
 typedef unsigned char u8;
 
 #define NOINLINE __attribute__((noinline))
-enum { WILD_POINTER, LOCK_TWICE, PANIC, STACK_OVERRUN, LOCK_IN_INTERRUPT, NO_END_OF_INTERRUPT, ALL_MASKED, FAULT_FOR_EVER };
+enum { WILD_POINTER, LOCK_TWICE, PANIC, STACK_OVERRUN, LOCK_IN_INTERRUPT, NO_END_OF_INTERRUPT, ALL_MASKED, FAULT_FOR_EVER, NO_GUARD };
 
 static void outb(u16 port, u8 value) { __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
 static void outw(u16 port, u16 value) { __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port)); }
@@ -105,6 +105,7 @@ NOINLINE void idle(void) {
 
 void kmain(void) {
   puts("kernel begins\n");
+  if (MODE == NO_GUARD) __asm__ volatile("mov $0x90000, %%esp; push $0; call descend" ::: "memory");
   map_all_but_guard();
   if (MODE == WILD_POINTER) puts(fill((u32 *)0xdeadbeec) ? "yes" : "no");
   if (MODE == LOCK_TWICE) take_twice();
