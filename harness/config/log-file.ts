@@ -108,7 +108,7 @@ export class LogFile {
       if (this.file) this.file.write(bytes)
       else writeSync(STDERR, bytes)
     } catch (error) {
-      this.failure ??= (error as Error).message
+      this.fail(error)
     }
   }
 
@@ -117,8 +117,14 @@ export class LogFile {
     try {
       this.file?.finish()
     } catch (error) {
-      this.failure ??= (error as Error).message
+      this.fail(error)
     }
+  }
+
+  private fail(error: unknown): void {
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = code === 'ENOSPC' ? 'the disk is full' : message
+    this.failure ??= `the log ends early: ${why}; make room, or name another file`
   }
 
   private add(text: string): void {

@@ -1,6 +1,7 @@
 /** Where monitors connect: a socket in the file system, or a port of this host; lines for people, JSON for programs. */
-import { chmodSync, lstatSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
+import { dirname, resolve } from 'node:path'
 import { answerQmp, type MonitorConsole, QMP_GREETING } from './monitor-console.js'
 import { listen, ViewError } from './vnc-server.js'
 
@@ -95,6 +96,12 @@ export async function converse(
   over()
 }
 
+/** Node says EACCES for all. */
+function whyNot(path: string, { code }: NodeJS.ErrnoException): string {
+  const folder = dirname(resolve(path))
+  return existsSync(folder) ? String(code) : `there is no folder '${folder}'`
+}
+
 /** Nobody else of this host gets in. What a machine that was killed has left is replaced. */
 async function listenAt(server: Server, path: string, option: string): Promise<void> {
   try {
@@ -104,7 +111,9 @@ async function listenAt(server: Server, path: string, option: string): Promise<v
   }
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new ViewError(`${option}: there can be no socket at '${path}' (${error.code}); name another path`)),
+      reject(
+        new ViewError(`${option}: there can be no socket at '${path}' (${whyNot(path, error)}); name another path`),
+      ),
     )
     server.listen(path, () => resolve())
   })

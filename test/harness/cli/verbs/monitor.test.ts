@@ -194,7 +194,10 @@ test.each([
   ],
   [['run', '--floppy', floppy, '--monitor', 'stdio', '--serial', 'stdio'], '--serial stdio both want standard output'],
   [['run', '--floppy', floppy, '--monitor', 'stdio', '--qmp', 'stdio'], '--monitor and --qmp are both stdio'],
-  [['run', '--floppy', floppy, '--monitor', 'unix:/nowhere/m'], "--monitor: there can be no socket at '/nowhere/m' (E"],
+  [
+    ['run', '--floppy', floppy, '--monitor', 'unix:/nowhere/m'],
+    "--monitor: there can be no socket at '/nowhere/m' (there is no folder '/nowhere'); name another path",
+  ],
   [['monitor', `unix:${join(folder, 'none')}`, 'help'], 'nobody answers at unix:'],
 ])('%j is refused in a sentence', async (args, sentence) => {
   const ended = await inProcess(args)
