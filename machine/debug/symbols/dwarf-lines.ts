@@ -45,6 +45,13 @@ const DW_FORM = {
 const MOST_PROGRAMS = 1_000_000
 /** Of names in one program's header. */
 const MOST_FILES = 100_000
+const MOST_SEQUENCES = 4_000_000
+/** Bytes of a program: it is run for each address that is asked for, and a compiled file's has some 100 KiB. */
+const LONGEST_PROGRAM = 16 << 20
+/** Bytes of programs that are run for one address. */
+const MOST_RUN = 32 << 20
+/** Statements that begin at one address. */
+const MOST_AT_ONCE = 256
 
 /** What is wrong with a program's bytes: it counts as none. */
 class Malformed extends Error {}
@@ -98,10 +105,10 @@ class Cursor {
   }
 
   text(): string {
-    const text = textAt(this.bytes.subarray(0, this.end), this.at)
-    const end = this.bytes.indexOf(0, this.at)
-    if (end < 0 || end >= this.end) throw new Malformed()
-    this.at = end + 1
+    const length = this.bytes.subarray(this.at, this.end).indexOf(0)
+    if (length < 0) throw new Malformed()
+    const text = textAt(this.bytes, this.at)
+    this.at += length + 1
     return text
   }
 }
@@ -111,12 +118,19 @@ type Row = (base: bigint, offset: number, file: number, line: number, isEnd: boo
 
 interface Header {
   program: Cursor
+  /** Folders and files begin here. */
+  names: Cursor
+  wide: boolean
   minimum: number
   defaultIsStatement: boolean
   lineBase: number
   lineRange: number
   opcodeBase: number
   operands: number[]
+  version: number
+}
+
+interface Names {
   /** By number, from 1 on before version 5, from 0 on in it. */
   files: { path: string; folder: number }[]
   folders: string[]
@@ -154,9 +168,14 @@ export class LineTable {
       if (this.sequences[middle].low <= address) from = middle + 1
       else to = middle
     }
-    for (let i = from - 1; i >= 0 && i > from - 64; i--) {
+    const run = new Set<number>()
+    let bytes = 0
+    for (let i = from - 1; i >= 0 && i > from - 64 && bytes < MOST_RUN; i--) {
       const { high, program } = this.sequences[i]
-      if (address >= high) continue
+      if (address >= high || run.has(program)) continue
+      run.add(program)
+      const { at, end } = (this.programs ?? [])[program]
+      bytes += end - at
       const line = this.lineIn(program, address)
       if (line) return line
     }
@@ -175,7 +194,7 @@ export class LineTable {
       } else if (length >= 0xfffffff0) break
       const end = cursor.at + length
       if (length === 0 || end > this.table.length) break
-      programs.push({ at: cursor.at, end, wide })
+      if (length <= LONGEST_PROGRAM) programs.push({ at: cursor.at, end, wide })
       at = end
     }
     this.programs = programs
@@ -186,7 +205,7 @@ export class LineTable {
         low ??= base + BigInt(offset)
         if (!isEnd) return
         const high = base + BigInt(offset)
-        if (high > low) this.sequences.push({ low, high, program })
+        if (high > low && this.sequences.length < MOST_SEQUENCES) this.sequences.push({ low, high, program })
         low = undefined
       })
     }
@@ -211,13 +230,14 @@ export class LineTable {
           begun = []
         }
         const isKnown = begun.some((one) => one.file === file && one.line === line)
-        if (isStatement && line > 0 && !isEnd && !isKnown) begun.push({ address, file, line })
         if (isEnd) begun = []
+        else if (isStatement && line > 0 && !isKnown && begun.length < MOST_AT_ONCE) begun.push({ address, file, line })
       })
-      if (!header) continue
+      const read = header && this.names(header)
+      if (!read) continue
       const names = new Map<number, string>()
       for (const { low, high, file, line } of found) {
-        const name = names.get(file) ?? pathOf(header, file)
+        const name = names.get(file) ?? pathOf(read, file)
         names.set(file, name)
         tell(low, high, name, line)
       }
@@ -232,7 +252,8 @@ export class LineTable {
       if (before && before.address <= wanted && wanted < address && before.line > 0) found = before
       before = isEnd ? undefined : { address, file, line }
     })
-    return found && header && { file: nameOf(header, found.file), line: found.line }
+    const names = found && header && this.names(header)
+    return found && names && { file: nameOf(names, found.file), line: found.line }
   }
 
   /** Runs a line number program, and tells each row of its matrix. */
@@ -265,15 +286,24 @@ export class LineTable {
     const opcodeBase = cursor.u8()
     if (lineRange === 0 || opcodeBase === 0) throw new Malformed()
     const operands = Array.from({ length: opcodeBase - 1 }, () => cursor.u8())
-    const names = version >= 5 ? this.names(cursor, wide) : oldNames(cursor)
     return {
-      ...{ version, minimum, defaultIsStatement, lineBase, lineRange, opcodeBase, operands, ...names },
+      ...{ version, wide, minimum, defaultIsStatement, lineBase, lineRange, opcodeBase, operands, names: cursor },
       program: new Cursor(this.table, start, end),
     }
   }
 
+  /** Asked for where a row was found: programs are run more often than their files are named. */
+  private names({ names, version, wide }: Header): Names | undefined {
+    try {
+      return { version, ...(version >= 5 ? this.newNames(names, wide) : oldNames(names)) }
+    } catch (error) {
+      if (error instanceof Malformed) return undefined
+      throw error
+    }
+  }
+
   /** Version 5, 6.2.4, items 13 to 20. */
-  private names(cursor: Cursor, wide: boolean): Pick<Header, 'files' | 'folders'> {
+  private newNames(cursor: Cursor, wide: boolean): Pick<Names, 'files' | 'folders'> {
     const list = () => {
       const format = Array.from({ length: cursor.u8() }, () => [Number(cursor.uleb()), Number(cursor.uleb())])
       const count = Number(cursor.uleb())
@@ -323,13 +353,14 @@ export class LineTable {
 }
 
 /** Version 4, 6.2.4, items 11 and 12. */
-function oldNames(cursor: Cursor): Pick<Header, 'files' | 'folders'> {
+function oldNames(cursor: Cursor): Pick<Names, 'files' | 'folders'> {
   // The folder that the compiler was run in is 0; only .debug_info says which.
   const folders = ['']
-  for (let name = cursor.text(); name !== ''; name = cursor.text()) folders.push(name)
+  for (let name = cursor.text(); name !== ''; name = cursor.text())
+    if (folders.push(name) > MOST_FILES) throw new Malformed()
   const files = [{ path: '', folder: 0 }]
   for (let path = cursor.text(); path !== ''; path = cursor.text()) {
-    files.push({ path, folder: Number(cursor.uleb()) })
+    if (files.push({ path, folder: Number(cursor.uleb()) }) > MOST_FILES) throw new Malformed()
     cursor.uleb()
     cursor.uleb()
   }
@@ -404,7 +435,7 @@ function rows(header: Header, row: Row): void {
 }
 
 /** With the folder that the compiler was run in, from version 5 on. */
-function pathOf({ files, folders, version }: Header, file: number): string {
+function pathOf({ files, folders, version }: Names, file: number): string {
   const found = files[file] ?? files[version >= 5 ? 0 : 1]
   if (!found) return '?'
   const parts = [found.path]
@@ -414,7 +445,7 @@ function pathOf({ files, folders, version }: Header, file: number): string {
   return cleanName(parts.join('/'))
 }
 
-function nameOf({ files, folders, version }: Header, file: number): string {
+function nameOf({ files, folders, version }: Names, file: number): string {
   const found = files[file] ?? files[version >= 5 ? 0 : 1]
   if (!found) return '?'
   const folder = folders[found.folder] ?? ''

@@ -43,6 +43,10 @@ const STT = { notype: 0, object: 1, func: 2, gnuIfunc: 10 }
 const STB_LOCAL = 0
 const NT_GNU_BUILD_ID = 3
 const LONGEST_NOTE = 4096
+/** Bytes of a symbol's name that are looked at. */
+const LONGEST_NAME = 1024
+/** Bytes of a row of the tables of sections and segments. */
+const LARGEST_ENTRY = 1024
 
 interface Section {
   name: string
@@ -92,7 +96,7 @@ export class ElfFile {
 
   private readTable(offset: number, entry: number, count: number, smallest: number): DataView[] {
     if (count === 0) return []
-    if (entry < smallest || offset + entry * count > this.bytes.size)
+    if (entry < smallest || entry > LARGEST_ENTRY || offset + entry * count > this.bytes.size)
       throw new SymbolError(`${this.bytes.name} is cut short: its ELF tables lie beyond its end; copy it again`)
     const table = this.bytes.read(offset, entry * count)
     return Array.from({ length: count }, (_, i) => viewOf(table.subarray(i * entry, (i + 1) * entry)))
@@ -257,7 +261,7 @@ export class ElfFile {
       // Constants of assemblers and linkers are no addresses.
       const start = base(section)
       if (!isNamed || section === SHN_UNDEF || section === SHN_ABS || start === undefined) continue
-      const name = cleanName(textAt(texts, view.getUint32(at, true)))
+      const name = cleanName(textAt(texts, view.getUint32(at, true), LONGEST_NAME))
       if (name === '') continue
       const value = wide ? view.getBigUint64(at + 8, true) : BigInt(view.getUint32(at + 4, true))
       const address = start + value

@@ -67,6 +67,6 @@ export interface SymbolFile {
 }
 
 /** Of symbols, which no kernel comes near. */
-export const MOST_SYMBOLS = 4_000_000
+export const MOST_SYMBOLS = 2_000_000
 /** Of a section that is read into memory. */
 export const LARGEST_SECTION = 512 << 20
