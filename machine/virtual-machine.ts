@@ -502,7 +502,7 @@ export class VirtualMachine implements Machine, Stateful {
   }
 
   parts(): MachineParts {
-    const { types, devices, irqs } = this.board
+    const { types, devices, irqs, tray } = this.board
     const pci = this.board.pci.functions()
     return {
       devices: devices.map((device) => ({ name: device.name, type: types[device.name], state: saveState(device) })),
@@ -515,6 +515,7 @@ export class VirtualMachine implements Machine, Stateful {
         config,
       })),
       media: [...this.media].map(([drive, { size, readOnly }]) => ({ drive, size, readOnly })),
+      tray: tray && { locked: tray.locked, trayOpen: tray.trayOpen },
       irqs: irqs.assertedSources,
       nics: this.nics.map(({ id, type, mac, net }) => {
         return { id, type, mac, net, up: this.network?.port(id)?.link ?? false }

@@ -62,6 +62,8 @@ export interface Board {
   readonly i8042: I8042
   /** Changes a medium. Throws an Error where it does not fit, or there is no such drive. */
   insert(drive: RemovableDrive, medium: BlockDevice | undefined): void
+  /** The tray of the CD drive, where there is one. */
+  readonly tray: { readonly locked: boolean; readonly trayOpen: boolean } | undefined
   readonly power: BoardPower
   /** Why no device's interrupt can reach a CPU any more, in words; undefined where one can. */
   silence(): string | undefined

@@ -343,6 +343,7 @@ export function pcI440fx(chassis: Chassis): Board {
     keyboard,
     mouse,
     i8042,
+    tray: cd,
     insert(drive, medium) {
       if (drive === 'cdrom') {
         if (!cd) throw new DeviceError('the machine has no CD drive: a disk is in its place; give that another bus')

@@ -10,6 +10,8 @@ export interface MachineParts {
   pci: { device: number; function: number; name: string; config: Uint8Array }[]
   /** What is in the drives. */
   media: { drive: string; size: number; readOnly: boolean }[]
+  /** Of the CD drive; undefined where there is none. */
+  tray: { locked: boolean; trayOpen: boolean } | undefined
   /** Sources of each interrupt whose level is high. */
   irqs: readonly (readonly string[])[]
   /** Network cards, and whether their cables are plugged in. */

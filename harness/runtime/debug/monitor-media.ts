@@ -1,7 +1,6 @@
 /** A monitor's hand at drives and cables: `info block`, `eject`, `change`, `set_link`, in QEMU's words. */
 import { resolve } from 'node:path'
 import type { MachineParts } from '../../../machine/debug/machine-parts.js'
-import type { State } from '../../../machine/device.js'
 import { REMOVABLE_DRIVES, type RemovableDrive } from '../../../machine/media/drive-id.js'
 import { MediaError } from '../../../machine/media/open-medium.js'
 import type { MachineConfig, OpenedMachine } from '../../config/machine-config.js'
@@ -21,38 +20,26 @@ const isRemovable = (name: string): name is RemovableDrive => (REMOVABLE_DRIVES 
 const error = (text: string): string => `Error: ${text}\n`
 
 /** The drives with their files. */
-export function blockLines({ config, opened }: MonitoredMedia, { media, devices }: MachineParts): string {
+export function blockLines({ config, opened }: MonitoredMedia, { media, tray }: MachineParts): string {
   const paths = new Map<string, string | undefined>([
     ...REMOVABLE_DRIVES.map((drive) => [drive, opened.media[drive]?.path] as const),
     ...(config.disks ?? []).map((disk, i) => [`disk${i}`, disk.path] as const),
   ])
   const ids = (config.disks ?? []).map(({ id }, i) => [`disk${i}`, id] as const)
   const empty = REMOVABLE_DRIVES.filter(
-    (drive) => !media.some((one) => one.drive === drive) && (drive !== 'cdrom' || cdState(devices) !== undefined),
+    (drive) => !media.some((one) => one.drive === drive) && (drive !== 'cdrom' || tray !== undefined),
   )
   const filled = media.map(({ drive, size, readOnly }) => {
     const id = ids.find(([name]) => name === drive)?.[1]
     const what = `${paths.get(drive) ?? 'an empty disk'} (${size} bytes${readOnly ? ', read-only' : ''})`
-    return `${drive}${id === undefined ? '' : ` (${id})`}: ${what}\n${isRemovable(drive) ? trayLine(drive, devices) : ''}`
+    return `${drive}${id === undefined ? '' : ` (${id})`}: ${what}\n${isRemovable(drive) ? trayLine(drive, tray) : ''}`
   })
-  return [...filled, ...empty.map((drive) => `${drive}: [not inserted]\n${trayLine(drive, devices)}`)].join('\n')
+  return [...filled, ...empty.map((drive) => `${drive}: [not inserted]\n${trayLine(drive, tray)}`)].join('\n')
 }
 
-function trayLine(drive: RemovableDrive, devices: MachineParts['devices']): string {
+function trayLine(drive: RemovableDrive, tray: MachineParts['tray']): string {
   if (drive !== 'cdrom') return '    Removable device\n'
-  const cd = cdState(devices)
-  return `    Removable device: ${cd?.locked ? '' : 'not '}locked, tray ${cd?.trayOpen ? 'open' : 'closed'}\n`
-}
-
-/** The CD drive's; undefined where there is none. */
-function cdState(devices: MachineParts['devices']): { locked: boolean; trayOpen: boolean } | undefined {
-  const within = (value: unknown): State | undefined => {
-    if (Array.isArray(value)) return value.map(within).find((one) => one !== undefined)
-    if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined
-    return 'trayOpen' in value ? (value as State) : within(Object.values(value))
-  }
-  const found = within(devices.find(({ name }) => name === 'ide')?.state)
-  return found && { locked: found.locked === true, trayOpen: found.trayOpen === true }
+  return `    Removable device: ${tray?.locked ? '' : 'not '}locked, tray ${tray?.trayOpen ? 'open' : 'closed'}\n`
 }
 
 /** Takes out what is in a drive. @param text `[-f] DRIVE`. */
@@ -71,7 +58,7 @@ export function change(held: MonitoredMedia, parts: MachineParts, text: string):
 
 function onDrive(
   { config }: MonitoredMedia,
-  { devices }: MachineParts,
+  { tray }: MachineParts,
   name: string,
   force: boolean,
   act: (drive: RemovableDrive) => void,
@@ -85,7 +72,7 @@ function onDrive(
       `Device '${name}' not found${near ? `; did you mean '${near}'?` : `; there are ${REMOVABLE_DRIVES.join(', ')}`}`,
     )
   }
-  if (known === 'cdrom' && cdState(devices)?.locked && !force)
+  if (known === 'cdrom' && tray?.locked && !force)
     return error(`Device '${name}' is locked by the guest; have the guest eject it, or say -f`)
   try {
     act(known)

@@ -340,11 +340,14 @@ const TYPES: { [feature: string]: string } = {
 export function targetXml(registers: readonly Register[], description: Description): string {
   const features = [...new Set(registers.map(({ feature }) => feature))]
   const parts = features.map((feature) => {
+    // Without a group `info registers` shows those that gdb's architecture of the moment does not know.
+    const group = feature === SSE || feature === AVX ? ' group="vector"' : ''
     const lines = registers
       .map((register, number) => ({ ...register, number }))
       .filter((register) => register.feature === feature)
       .map(
-        ({ name, bits, type, number }) => `<reg name="${name}" bitsize="${bits}" type="${type}" regnum="${number}"/>`,
+        ({ name, bits, type, number }) =>
+          `<reg name="${name}" bitsize="${bits}" type="${type}" regnum="${number}"${group}/>`,
       )
     return `<feature name="${feature}">${TYPES[feature] ?? ''}${lines.join('')}</feature>`
   })

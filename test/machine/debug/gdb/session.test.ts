@@ -203,3 +203,15 @@ test('5,000 malformed packets are answered or refused', () => {
   session.stopped({ why: 'step', cpu: 0 })
   expect(answerTo('qfThreadInfo')).toBe('m1,2')
 })
+
+test('vector registers are in a group of their own, which info registers leaves out', () => {
+  let description = ''
+  for (let at = 0; ; at += 0x800) {
+    const piece = answerTo(`qXfer:features:read:target.xml:${at.toString(16)},800`) ?? 'l'
+    description += piece.slice(1)
+    if (piece[0] === 'l') break
+  }
+  const grouped = [...description.matchAll(/<reg name="(\w+)"[^>]*group="vector"/g)].map(([, name]) => name)
+  expect(grouped).toEqual(expect.arrayContaining(['xmm0', 'xmm15', 'ymm15h', 'mxcsr']))
+  expect(grouped.every((name) => /^(xmm|ymm|mxcsr)/.test(name))).toBe(true)
+})
