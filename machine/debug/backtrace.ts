@@ -193,12 +193,14 @@ class Stack {
     const code = this.read(pc - BigInt(LONGEST_CALL), LONGEST_CALL)
     if (code.length < LONGEST_CALL) return false
     if (code[LONGEST_CALL - 5] === 0xe8) return true
-    // FF /2: the register, memory by it, with a displacement, with a SIB byte.
+    // 9A ptr16:32, through a call gate among others.
+    if (this.word === 4 && code[LONGEST_CALL - 7] === 0x9a) return true
+    // FF /2, and /3 of far ones: the register, memory by it, with a displacement, with a SIB byte.
     for (let length = 2; length <= 7; length++) {
       const [opcode, modrm] = [code[LONGEST_CALL - length], code[LONGEST_CALL - length + 1]]
       if (
         opcode === 0xff &&
-        (modrm & 0x38) === 0x10 &&
+        ((modrm & 0x38) === 0x10 || ((modrm & 0x38) === 0x18 && modrm < 0xc0)) &&
         modrmBytes(modrm, code[LONGEST_CALL - length + 2]) === length - 1
       )
         return true
