@@ -3,6 +3,7 @@
  * is asked for, and nothing of them is kept but where each has its code, for tables of large kernels have millions of rows.
  * Specification: DWARF Debugging Information Format, version 5, 6.2 "Line Number Information"; version 4, 6.2, for 2 to 4.
  */
+import { Cursor, Malformed } from './dwarf-cursor.js'
 import { cleanName, textAt } from './file-text.js'
 
 export interface SourceLine {
@@ -52,66 +53,6 @@ const LONGEST_PROGRAM = 16 << 20
 const MOST_RUN = 32 << 20
 /** Statements that begin at one address. */
 const MOST_AT_ONCE = 256
-
-/** What is wrong with a program's bytes: it counts as none. */
-class Malformed extends Error {}
-
-class Cursor {
-  private readonly view: DataView
-
-  constructor(
-    private readonly bytes: Uint8Array,
-    public at: number,
-    readonly end: number,
-  ) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  }
-
-  private take(count: number): number {
-    const { at } = this
-    if (count > this.end - at) throw new Malformed()
-    this.at += count
-    return at
-  }
-
-  u8 = () => this.bytes[this.take(1)]
-  i8 = () => this.view.getInt8(this.take(1))
-  u16 = () => this.view.getUint16(this.take(2), true)
-  u32 = () => this.view.getUint32(this.take(4), true)
-  u64 = () => this.view.getBigUint64(this.take(8), true)
-  skip = (count: number) => {
-    this.take(count)
-  }
-  offset = (wide: boolean) => (wide ? Number(this.u64()) : this.u32())
-
-  uleb(): bigint {
-    let value = 0n
-    for (let shift = 0n; ; shift += 7n) {
-      const byte = this.u8()
-      if (shift < 64n) value |= BigInt(byte & 0x7f) << shift
-      if (!(byte & 0x80)) return BigInt.asUintN(64, value)
-    }
-  }
-
-  sleb(): number {
-    let value = 0n
-    let shift = 0n
-    for (;;) {
-      const byte = this.u8()
-      if (shift < 64n) value |= BigInt(byte & 0x7f) << shift
-      shift += 7n
-      if (!(byte & 0x80)) return Number(BigInt.asIntN(Number(shift < 64n ? shift : 64n), value))
-    }
-  }
-
-  text(): string {
-    const length = this.bytes.subarray(this.at, this.end).indexOf(0)
-    if (length < 0) throw new Malformed()
-    const text = textAt(this.bytes, this.at)
-    this.at += length + 1
-    return text
-  }
-}
 
 /** A row of the matrix: its address is `base` + `offset`, the second a number because most of all work is to add to it. */
 type Row = (base: bigint, offset: number, file: number, line: number, isEnd: boolean, isStatement: boolean) => void
