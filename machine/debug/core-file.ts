@@ -52,7 +52,7 @@ export function* coreFile(machine: Dumped): Generator<Uint8Array> {
   const ram = machine.ram()
   const linux = vmcoreinfo(machine.physical, ram)
   if (linux) notes.note(VMCOREINFO, 0, linux)
-  const loads = segments(states[0], machine, ram)
+  const loads = segments(kernelTables(linux, states[0]), machine, ram)
   const [headerSize, entrySize] = wide ? [64, 56] : [52, 32]
   const notesAt = headerSize + entrySize * (loads.length + 1)
   const start = BigInt(notesAt + notes.length)
@@ -93,6 +93,19 @@ function vmcoreinfo(memory: PhysicalView, ram: readonly { address: number; size:
       }
     }
   return undefined
+}
+
+/** Where x86-64's Linux is linked to, before phys_base (arch/x86/include/asm/page_64_types.h). */
+const START_KERNEL_MAP = 0xffffffff80000000n
+
+/** The CPU with the page tables of Linux itself, as it may be in a process, whose own leave the kernel out (PTI). */
+function kernelTables(linux: Uint8Array | undefined, state: CpuState): CpuState {
+  if (!linux || !(state.efer & EFER_LMA)) return state
+  const text = Buffer.from(linux).toString('latin1')
+  const top = /^SYMBOL\(swapper_pg_dir\)=([\da-f]{1,16})$/m.exec(text)?.[1]
+  const base = /^NUMBER\(phys_base\)=(-?\d{1,18})$/m.exec(text)?.[1]
+  if (top === undefined || base === undefined) return state
+  return { ...state, cr3: BigInt.asUintN(52, BigInt(`0x${top}`) - START_KERNEL_MAP + BigInt(base)) }
 }
 
 /** What the page tables of CPU 0 map of RAM, and RAM itself behind it. */

@@ -54,3 +54,24 @@ test('a core has what a Linux kernel says of itself, and nothing that only looks
   place(33, 'OSRELEASE=6.1.0\nKERNELOFFSET=1e00000\n')
   expect(notes(dumped()).at(-1)).toEqual(['VMCOREINFO', 'OSRELEASE=6.1.0\nKERNELOFFSET=1e00000\n'])
 })
+
+test('a core of Linux has what its own page tables map, though a process is executed, whose tables leave the kernel out', () => {
+  CPU.boot(Uint8Array.of(0xf4))
+  // Tables at 50000h map 2 MiB at ffffffff80000000h; those in CR3 map nothing.
+  const view = new DataView(CPU.ram.buffer, CPU.ram.byteOffset, CPU.ram.length)
+  view.setBigUint64(0x50000 + 511 * 8, 0x51003n, true)
+  view.setBigUint64(0x51000 + 510 * 8, 0x52003n, true)
+  view.setBigUint64(0x52000, 0x83n, true)
+  place(33, 'OSRELEASE=6.1.0\nSYMBOL(swapper_pg_dir)=ffffffff80150000\nNUMBER(phys_base)=-1048576\n')
+  const state = { ...CPU.state, cr0: 0x80000011n, cr3: 0x60000n, cr4: 0x20n, efer: 0x500n }
+  const bytes = (address: number, length: number) => CPU.ram.subarray(address, address + length)
+  const file = Buffer.concat([
+    ...coreFile({
+      ...{ cpus: 1, state: () => state, ram: () => [{ address: 0, size: CPU.ram.length }] },
+      physical: { bytes, store: () => 0 },
+    }),
+  ])
+  const count = file.readUInt16LE(56)
+  const loads = Array.from({ length: count }, (_, i) => file.readBigUInt64LE(64 + i * 56 + 16).toString(16))
+  expect(loads).toEqual(['0', 'ffffffff80000000', '0'])
+})
