@@ -177,12 +177,18 @@ class Server implements StageStore {
   }
 }
 
+const FULL = ['ENOSPC', 'EDQUOT']
+
 /** A file appears with all that is in it, or not at all. */
 async function whole(path: string, write: (part: string) => Promise<void>): Promise<void> {
   const part = `${path}.${randomUUID()}`
   try {
     await write(part)
     await rename(part, path)
+  } catch (error) {
+    // Copying names where it comes from, which is not what is full.
+    if (FULL.includes((error as NodeJS.ErrnoException).code ?? '')) (error as NodeJS.ErrnoException).path = path
+    throw error
   } finally {
     await rm(part, { force: true })
   }

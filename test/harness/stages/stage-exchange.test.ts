@@ -1,4 +1,6 @@
 /** Stages copied between hosts, as a person does it: by a folder, and by a server of the test's own. */
+
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -52,6 +54,23 @@ describe('by a folder', () => {
     expect(here('other')).toEqual([])
     writeFileSync(join(shared, 'stages.json'), '{')
     expect((await stages('other', 'pull', shared)).stderr).toContain('stages.json is no list of stages')
+  })
+
+  test('where there is no room, that place is named, and nothing is left', async ({ skip }) => {
+    const full = join(root, 'full')
+    mkdirSync(full)
+    // A file system of its own, where this user may mount one.
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', full]).status !== 0) skip()
+    try {
+      const { code, stderr } = await stages('one', 'push', full, 'installed')
+      expect([code, stderr]).toEqual([
+        3,
+        `bootwright: ${join(full, INSTALLED)}: the disk is full; make room and run it again\n`,
+      ])
+      expect(readdirSync(full)).toEqual([])
+    } finally {
+      spawnSync('umount', ['-l', full])
+    }
   })
 
   test('two pushes at once are both told of', async () => {
