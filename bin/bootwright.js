@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 // Starts the bootwright command. In a checkout the command is built when it is missing or older than its sources, so
 // that `npx bootwright …` always runs what is there; BOOTWRIGHT_NO_BUILD=1 runs what was built last.
-import { existsSync } from 'node:fs'
-import * as module from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+// A CommonJS module, as package.json beside it says: Node's loader of ES modules takes a third of Node's own start.
+'use strict'
+const { existsSync } = require('node:fs')
+const module_ = require('node:module')
+const { dirname, join } = require('node:path')
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const root = dirname(__dirname)
 const bundle = join(root, 'dist/bundle')
 const main = join(bundle, 'main.cjs')
 const build = join(root, 'scripts/build.js')
@@ -24,9 +25,8 @@ if (existsSync(build) && !existsSync(join(root, 'node_modules')))
   fail(`the npm packages are missing; run 'npm install' in ${root}`)
 
 // From Node 22 on what it has compiled is kept.
-module.enableCompileCache?.()
+module_.enableCompileCache?.()
 
-const require = module.createRequire(import.meta.url)
 /** One of the parts of the bundle. */
 const partOf = (name) => require(join(bundle, 'load.cjs'))(name)
 
@@ -39,31 +39,31 @@ try {
 } catch {}
 
 // A package from the registry has no build script and is built already.
-if (existsSync(build) && process.env.BOOTWRIGHT_NO_BUILD !== '1') {
-  const { isStale } = await import(pathToFileURL(join(root, 'scripts/stale.js')).href)
-  if (isStale()) {
-    // A build of long ago had nothing to take back.
-    begun?.takeBack?.()
-    process.stderr.write('bootwright: building what has changed\n')
-    const { spawnSync } = await import('node:child_process')
-    // Standard output belongs to the command; what the build says matters only when it fails.
-    const built = spawnSync(process.execPath, [build, '--if-stale'], { cwd: root, encoding: 'utf8' })
-    if (built.status !== 0) {
-      process.stderr.write(`${built.stdout}${built.stderr}`)
-      fail(`the build failed; 'npm run build' in ${root} says why`)
-    }
-    for (const path of Object.keys(require.cache)) if (path.startsWith(bundle)) delete require.cache[path]
+if (existsSync(build) && process.env.BOOTWRIGHT_NO_BUILD !== '1' && require('../scripts/stale.cjs').isStale()) {
+  // A build of long ago had nothing to take back.
+  begun?.takeBack?.()
+  process.stderr.write('bootwright: building what has changed\n')
+  // Standard output belongs to the command; what the build says matters only when it fails.
+  const { spawnSync } = require('node:child_process')
+  const built = spawnSync(process.execPath, [build, '--if-stale'], { cwd: root, encoding: 'utf8' })
+  if (built.status !== 0) {
+    process.stderr.write(`${built.stdout}${built.stderr}`)
+    fail(`the build failed; 'npm run build' in ${root} says why`)
   }
+  for (const path of Object.keys(require.cache)) if (path.startsWith(bundle)) delete require.cache[path]
 }
 if (!existsSync(main)) fail(`${main} is missing; run 'npm run build' in ${root}`)
 
 if (process.env.BOOTWRIGHT_DEBUG === '1') process.setSourceMapsEnabled(true)
 
-let code = INFRASTRUCTURE
-try {
-  code = await partOf('main.cjs').main(args)
-} catch (error) {
-  process.stderr.write(`bootwright: cannot start: ${String(error?.message ?? error).split('\n')[0]}\n`)
-  if (process.env.BOOTWRIGHT_DEBUG === '1') process.stderr.write(`${error?.stack}\n`)
+async function run() {
+  try {
+    return await partOf('main.cjs').main(args)
+  } catch (error) {
+    process.stderr.write(`bootwright: cannot start: ${String(error?.message ?? error).split('\n')[0]}\n`)
+    if (process.env.BOOTWRIGHT_DEBUG === '1') process.stderr.write(`${error?.stack}\n`)
+    return INFRASTRUCTURE
+  }
 }
-process.exit(code)
+
+run().then((code) => process.exit(code))

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildCore, CORE, isCoreStale } from './build-core.js'
 import { writeLayout } from './generate-layout.js'
-import { isStale, STAMP } from './stale.js'
+import { isStale, STAMP } from './stale.cjs'
 
 export { CORE, isCoreStale, isStale }
 

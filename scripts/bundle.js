@@ -1,6 +1,6 @@
 // What loads at a start, in few files: each of the hundreds in dist/ costs Node as long as all that is in it. The command
 // and the library share their parts in dist/bundle/, so that a guest that imports 'bootwright' gets the command's own
-// classes; the machine's thread is one file with V8's compiled code, for `harness/runtime/bundled-worker.ts`.
+// classes; the machine's thread is one file. Both lie beside what V8 compiled of them.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,13 +8,14 @@ import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { build, transform } from 'esbuild'
+import { schemasWhenAsked } from './bundle-schemas.js'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
 const runtime = join(dist, 'harness/runtime')
 const shared = join(dist, 'bundle')
 const THREAD = join(runtime, 'worker.bundle.cjs')
-const COMPILED = `${THREAD}.v8`
+const THREAD_ENTRY = join(runtime, 'bundled-worker.cjs')
 
 /** What package.json exports, and the command. */
 const ENTRIES = {
@@ -28,7 +29,7 @@ const ENTRIES = {
 
 /** What begins a machine's thread, and what else each run needs. */
 const FIRST = ['harness/cli/begin.js']
-const AT_ONCE = ['harness/cli/main.js', 'harness/cli/verbs/run.js']
+const AT_ONCE = ['main', 'verbs/run', 'qemu-options', 'run-options'].map((name) => `harness/cli/${name}.js`)
 
 /** Files find others beside themselves, wherever they are bundled: each has its own `ownPlace`. */
 function ownPlaces(folder) {
@@ -52,6 +53,18 @@ const onlyEnglish = {
     onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
       contents: `export { default as en } from './en.js'`,
     }))
+  },
+}
+
+/** The JIT's table is what the opcodes' rows make, and these are longer in making it than a run's first code takes. */
+const madeTable = {
+  name: 'made table',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]cpu[\\/]soft[\\/]opcode-table\.js$/ }, async ({ path }) => {
+      const { handlerTable } = await import(pathToFileURL(path).href)
+      const table = JSON.stringify(JSON.stringify(handlerTable()))
+      return { contents: `let table; export const handlerTable = () => (table ??= JSON.parse(${table}))` }
+    })
   },
 }
 
@@ -118,13 +131,20 @@ async function asCommonJs({ path, text }) {
 }
 
 /** By itself, and as one of those that lie together: what it is called with is the same. */
-const PLACE =
-  "const bundlePlace=require('node:url').pathToFileURL(__filename).href;" +
-  `const partSoon=(name)=>Promise.resolve().then(()=>partNamed(name)),vitestGivenHere=${VITEST};`
+const WORDS = {
+  bundlePlace: "require('node:url').pathToFileURL(__filename).href",
+  partSoon: '(name)=>Promise.resolve().then(()=>partNamed(name))',
+  vitestGivenHere: VITEST,
+}
+const words = (code) =>
+  Object.entries(WORDS)
+    .filter(([word]) => code.includes(word))
+    .map(([word, meaning]) => `const ${word}=${meaning};`)
+    .join('')
 const alone = ({ name, code }) =>
-  `const partNamed=require('./load.cjs');${PLACE}\n${code}//# sourceMappingURL=${name}.map\n`
+  `const partNamed=require('./load.cjs');${words(code)}\n${code}//# sourceMappingURL=${name}.map\n`
 const inside = ({ name, code }) =>
-  `${JSON.stringify(name)}:function(exports,require,module,__filename,__dirname,partNamed){${PLACE}\n${code}}`
+  `${JSON.stringify(name)}:function(exports,require,module,__filename,__dirname,partNamed){${words(code)}\n${code}}`
 
 /** What users import is an ES module. */
 function facade(name, names) {
@@ -142,6 +162,13 @@ function closure(outputs, path, found = new Set()) {
   return found
 }
 
+/** What begins a process or a thread, as one file. */
+const writeLoader = (script, outfile, before = '') =>
+  build({
+    ...{ entryPoints: [join(root, 'scripts', script)], outfile, banner: { js: before } },
+    ...{ bundle: true, platform: 'node', target: 'node20', format: 'cjs', logLevel: 'warning' },
+  })
+
 async function bundleShared() {
   const { metafile, outputFiles } = await build({
     ...common,
@@ -152,7 +179,7 @@ async function bundleShared() {
     write: false,
     splitting: true,
     format: 'esm',
-    plugins: [ownPlaces(shared), onlyEnglish],
+    plugins: [ownPlaces(shared), onlyEnglish, schemasWhenAsked],
     external: EXTERNAL,
   })
   const parts = await Promise.all(outputFiles.map(asCommonJs))
@@ -171,18 +198,32 @@ async function bundleShared() {
   const first = names(FIRST)
   const needed = new Set(names(AT_ONCE))
   const together = parts.filter(({ name }) => needed.has(name) && !first.includes(name)).map(inside)
-  const load = readFileSync(join(root, 'scripts/bundle-load.cjs'), 'utf8')
-  writeFileSync(join(shared, 'load.cjs'), `const BEGUN_WITH = ${JSON.stringify(first)}\n${load}`)
-  writeFileSync(join(shared, 'together.cjs'), `({${together.join(',\n')}})`)
+  const firstParts = parts.filter(({ name }) => first.includes(name)).map(inside)
+  await writeLoader('bundle-load.cjs', join(shared, 'load.cjs'), `'use strict';const FIRST={${firstParts.join(',\n')}}`)
+  writeFileSync(join(shared, 'together.cjs'), `'use strict';({${together.join(',\n')}})`)
   writeLicences(join(shared, 'LICENSES.txt'), metafile)
 }
 
-/** A run, so that V8 compiles what a run needs; it ends early where there is no firmware, which a build does not fetch. */
-async function keepCommandCompiled() {
-  const { findFirmware } = await import(pathToFileURL(join(dist, 'machine/firmware/find-firmware.js')).href)
-  const folder = mkdtempSync(join(tmpdir(), 'bootwright-build-'))
+/** What a run needs: a floppy, and firmware, or in place of what a build does not fetch a BIOS that says a byte and halts. */
+async function givenForRun(folder) {
   const floppy = join(folder, 'empty.img')
   writeFileSync(floppy, new Uint8Array(1440 << 10))
+  try {
+    const { findFirmware } = await import(pathToFileURL(join(dist, 'machine/firmware/find-firmware.js')).href)
+    const { bios, vgaBios } = findFirmware()
+    return { floppy, bios: bios.path, vgaBios: vgaBios.path }
+  } catch {
+    const bios = join(folder, 'bios.bin')
+    const image = new Uint8Array(64 << 10)
+    // At FFFFFFF0h: mov dx,402h; out dx,al; cli; hlt.
+    image.set([0xba, 0x02, 0x04, 0xee, 0xfa, 0xf4], image.length - 16)
+    writeFileSync(bios, image)
+    return { floppy, bios, vgaBios: bios }
+  }
+}
+
+/** A run, so that V8 compiles what a run needs. */
+async function keepCommandCompiled({ floppy, bios }, folder) {
   const args = ['run', '--engine', 'soft', '--floppy', floppy, '--debugcon', join(folder, 'log'), '--until-time', '1ms']
   const run = `
     const load = require(${JSON.stringify(join(shared, 'load.cjs'))})
@@ -192,13 +233,9 @@ async function keepCommandCompiled() {
       process.exit(0)
     })`
   const env = { ...process.env, BOOTWRIGHT_DEBUG: '' }
-  try {
-    findFirmware()
-  } catch {
-    env.BOOTWRIGHT_FIRMWARE = folder
-  }
+  // Where there is none, it ends early: it is not to be fetched.
+  if (dirname(bios) === folder) env.BOOTWRIGHT_FIRMWARE = folder
   spawnSync(process.execPath, ['--eval', run], { stdio: 'ignore', timeout: 60_000, env })
-  rmSync(folder, { recursive: true })
 }
 
 async function bundleThread() {
@@ -207,43 +244,66 @@ async function bundleThread() {
     entryPoints: [join(runtime, 'worker.js')],
     outfile: THREAD,
     format: 'cjs',
-    plugins: [ownPlaces(runtime), onlyEnglish],
+    plugins: [ownPlaces(runtime), onlyEnglish, schemasWhenAsked, madeTable],
     external: ['koffi', 'sharp'],
-    banner: { js: `const bundlePlace = require('node:url').pathToFileURL(__filename).href;` },
+    banner: {
+      js: `(function (require, __filename, __dirname) {'use strict';const bundlePlace = require('node:url').pathToFileURL(__filename).href;`,
+    },
+    footer: { js: '})' },
   })
+  await writeLoader('bundle-thread.cjs', THREAD_ENTRY)
   writeLicences(`${THREAD}.LICENSES.txt`, metafile)
 }
 
-/** What V8 compiled until a machine was made; without firmware here, until that was missed. */
-async function keepCompiled() {
-  rmSync(COMPILED, { force: true })
+/** And of the machine's thread, until the firmware's first words have come out of it. */
+async function keepThreadCompiled({ floppy, bios, vgaBios }) {
   const { port1: control, port2 } = new MessageChannel()
   const { port1: asked, port2: asking } = new MessageChannel()
   const begin = `
     const { once } = require('node:events')
-    const { workerData: { url, asking } } = require('node:worker_threads')
-    import(url).then(async ({ script }) => {
-      await once(asking, 'message')
+    const { workerData: { file, asking } } = require('node:worker_threads')
+    const { script } = require(file)
+    once(asking, 'message').then(() => {
       asking.postMessage(script.createCachedData())
       asking.close()
     })`
-  const workerData = { url: pathToFileURL(join(runtime, 'bundled-worker.js')).href, asking }
+  const workerData = { file: THREAD_ENTRY, asking }
   const worker = new Worker(begin, { eval: true, workerData, transferList: [asking] })
-  worker.postMessage({ config: { engine: 'soft' }, control: port2 }, [port2])
+  const config = {
+    engine: 'soft',
+    memory: 128 << 20,
+    floppies: [{ path: floppy }],
+    disks: [],
+    firmware: { bios, vgaBios },
+  }
+  worker.postMessage({ config, control: port2 }, [port2])
   const compiled = await new Promise((resolve, reject) => {
     worker.on('error', reject)
-    worker.on('exit', () => reject(new Error('the thread ended before it had made a machine')))
-    // It is ready, or says what is missing.
-    worker.once('message', () => asked.postMessage('now'))
+    worker.on('exit', () => reject(new Error('the thread ended before its machine had run')))
+    worker.on('message', ({ kind, error }) => {
+      if (kind === 'ready')
+        worker.postMessage({ id: 1, method: 'run', script: { steps: [{ kind: 'until-time', ns: 1e6 }] } })
+      if (kind === 'reply') asked.postMessage('now')
+      if (kind === 'error') reject(error)
+    })
     asked.on('message', resolve)
   })
-  writeFileSync(COMPILED, compiled)
+  writeFileSync(`${THREAD}.v8`, compiled)
   control.close()
   await worker.terminate()
 }
 
+rmSync(`${THREAD}.v8`, { force: true })
 await Promise.all([bundleShared(), bundleThread()])
-// Threads begin without it, later.
-await keepCompiled().catch((error) => console.error(`The machine's thread is not compiled ahead: ${error.message}`))
-await keepCommandCompiled()
+const folder = mkdtempSync(join(tmpdir(), 'bootwright-build-'))
+try {
+  const given = await givenForRun(folder)
+  // Threads begin without it, later.
+  await keepThreadCompiled(given).catch((error) =>
+    console.error(`The machine's thread is not compiled ahead: ${error.message}`),
+  )
+  await keepCommandCompiled(given, folder)
+} finally {
+  rmSync(folder, { recursive: true })
+}
 process.exit(0)

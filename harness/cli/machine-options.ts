@@ -69,7 +69,7 @@ function checkWrite({ write, machine }: RunRequest): void {
 /** Here rather than in the machine's thread alone, so that a wrong path is told at once and before firmware is sought. */
 function checkMedia({ floppies = [], cdrom, disks = [], devices, kernel, network }: MachineConfig): void {
   const check = ({ path, write, readonly, format }: MediumConfig, as: MediumKind) => {
-    const { device, warning } = openMedium(path, { as, write, readonly, format })
+    const { device, warning } = openMedium(path, { as, write, readonly, format, briefly: true })
     if (warning !== undefined) process.stderr.write(`bootwright: ${warning}\n`)
     device.close()
   }

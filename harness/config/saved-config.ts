@@ -3,7 +3,7 @@
  * that images are written and input is recorded is said by whoever starts the machine.
  */
 import * as z from 'zod'
-import { SavedMedium } from '../options/machine-spec.js'
+import { Path, SavedMedium } from '../options/machine-spec.js'
 import { savedShape } from '../options/read-options.js'
 
 /** `record` is left out. */
@@ -20,7 +20,7 @@ export const SavedInputs = z
   .array(
     z.object({
       what: z.string().max(64),
-      path: SavedMedium.shape.path,
+      path: Path,
       size: z.number().min(0),
       sha256: z.string().regex(/^[\da-f]{64}$/),
     }),

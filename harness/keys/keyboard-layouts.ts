@@ -83,14 +83,22 @@ function build(rows: Rows): Layout {
   return layout
 }
 
-const layouts = new Map<LayoutName, Layout>(layoutNames.map((name) => [name, build(ROWS[name])]))
+const layouts = new Map<LayoutName, Layout>()
+
+/** undefined: there is none of that name. Built when it is first asked for, since few are. */
+function layoutOf(name: LayoutName): Layout | undefined {
+  if (!Object.hasOwn(ROWS, name)) return undefined
+  const layout = layouts.get(name) ?? build(ROWS[name])
+  layouts.set(name, layout)
+  return layout
+}
 
 /**
  * The strokes that type one character: one, or with an accent that the layout has as a dead key, two.
  * @throws Error with one sentence that names the character and the layout.
  */
 export function strokesFor(character: string, layoutName: LayoutName): readonly KeyStroke[] {
-  const layout = layouts.get(layoutName)
+  const layout = layoutOf(layoutName)
   if (!layout) throw unknownLayout(layoutName)
   const strokes = layout.get(character.normalize('NFC')) ?? withDeadKey(layout, character)
   if (strokes) return strokes
@@ -101,7 +109,7 @@ export function strokesFor(character: string, layoutName: LayoutName): readonly 
 
 /** The characters that a layout types without those that a dead key and a letter make. */
 export function typeable(layout: LayoutName): string[] {
-  return [...(layouts.get(layout)?.keys() ?? [])].filter((character) => !(character in DEAD_KEYS))
+  return [...(layoutOf(layout)?.keys() ?? [])].filter((character) => !(character in DEAD_KEYS))
 }
 
 function withDeadKey(layout: Layout, character: string): readonly KeyStroke[] | undefined {

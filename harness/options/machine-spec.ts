@@ -132,7 +132,7 @@ const SAID_BY_HASH = ['path', 'write']
 type MachineTable = { readonly [name in keyof MachineValues]-?: MachineOption<NonNullable<MachineValues[name]>> }
 
 const same = (value: string) => value
-const Path = z
+export const Path = z
   .string()
   .min(1)
   .max(4096)

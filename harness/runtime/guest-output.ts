@@ -9,6 +9,8 @@ export interface OutputHooks {
 export class GuestOutput {
   private readonly lines: number[][]
   private readonly debug: number[] = []
+  /** The debug console has said something: its first byte, a guest's first sign of life, is handed on at once. */
+  private lives = false
 
   constructor(
     ports: number,
@@ -22,7 +24,9 @@ export class GuestOutput {
   }
 
   debugByte(byte: number): void {
-    this.debug.push(byte)
+    if (this.lives) this.debug.push(byte)
+    else this.hooks.onDebug?.(Uint8Array.of(byte))
+    this.lives = true
   }
 
   flush(guestTimeNs: number): void {

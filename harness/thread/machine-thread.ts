@@ -17,7 +17,6 @@ import type { LoggedRequest } from '../../machine/network/lan/services/request-l
 import type { OutsideEvent, OutsideInput } from '../../machine/network/outside.js'
 import { filesOf } from '../../machine/state/machine-state.js'
 import { forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
-import { writeRecord } from '../coverage/coverage-records.js'
 import { withHostAddresses } from '../outside/host-addresses.js'
 import { type Forwarded, type MachineSide, WayOut } from '../outside/way-out.js'
 import type { Area } from '../picture/compare-pictures.js'
@@ -42,7 +41,6 @@ import { HeldFiles } from './held-files.js'
 import { LastWords } from './last-words.js'
 import { losePatience } from './patience.js'
 import { keepSnapshot, partsOf, type Snapshot } from './snapshot.js'
-import { readSnapshot, snapshotConfig } from './snapshot-files.js'
 import { Spares } from './stand-by-threads.js'
 import { endThread, leaveThread, takeThread } from './worker-thread.js'
 
@@ -149,6 +147,7 @@ export class VmThread {
    * that are in other places now, or another engine. Rejects with a SnapshotError.
    */
   static async open(file: string, config: MachineConfig = {}, options: VmThreadOptions = {}): Promise<Opened> {
+    const { readSnapshot, snapshotConfig } = await import('./snapshot-files.js')
     const here = await snapshotConfig(file, config)
     const thread = await VmThread.start(here.config, options)
     try {
@@ -511,6 +510,7 @@ export class VmThread {
     const parts = await this.askDebug({ what: 'executed', cpu: 0 }).catch(() => undefined)
     if (!parts) return
     try {
+      const { writeRecord } = await import('../coverage/coverage-records.js')
       writeRecord(parts as ExecutedPart[])
     } catch (error) {
       // A close does not fail; what was to be kept is missing all the same.

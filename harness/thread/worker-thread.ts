@@ -117,7 +117,7 @@ function workerFile(inParts: boolean): string {
   // Written by each compilation that changed something; a package has none.
   const compiled = changed('.tsbuildinfo') ?? 0
   const isNew = (changed('harness/runtime/worker.bundle.cjs') ?? -1) >= compiled
-  return isNew ? join(folder, 'harness/runtime/bundled-worker.js') : file
+  return isNew ? join(folder, 'harness/runtime/bundled-worker.cjs') : file
 }
 
 /** A file of dist/, by its path there. */

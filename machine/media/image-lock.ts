@@ -4,7 +4,7 @@
  * looks whether somebody holds what it must not. So two of us, or QEMU and us, see each other, in one process, too, and
  * a lock ends with its file descriptor, whatever way its process ends.
  */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { fstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { EINTR, libc, Struct } from '../host/libc.js'
 
 const F_OFD_GETLK = 36
@@ -34,9 +34,13 @@ export class ImageLockedError extends Error {
   }
 }
 
-/** Does nothing where the host or the file system has no such locks. Throws an ImageLockedError. */
-export function lockImage(fd: number, path: string, options: { write: boolean }): void {
-  if (process.platform !== 'linux') return
+/**
+ * Does nothing where the host or the file system has no such locks. Throws an ImageLockedError.
+ *
+ * @param options `briefly`: it is closed again at once, so that others' locks matter and its own do not.
+ */
+export function lockImage(fd: number, path: string, options: { write: boolean; briefly?: boolean }): void {
+  if (process.platform !== 'linux' || (options.briefly && !hasLocks(fd))) return
   let locks: FileLocks
   try {
     locks = new FileLocks(fd)
@@ -49,6 +53,15 @@ export function lockImage(fd: number, path: string, options: { write: boolean })
   if (![...used.map((n) => USED + n), ...notShared.map((n) => NOT_SHARED + n)].every((byte) => locks.take(byte))) return
   const taken = used.some((n) => locks.isTaken(NOT_SHARED + n)) || notShared.some((n) => locks.isTaken(USED + n))
   if (taken) throw new ImageLockedError(path, holderOf(path, fd), locks.isTaken(USED + WRITE))
+}
+
+/** Whether anybody may have a lock on the file: the kernel's list is quicker to read than koffi to load. */
+function hasLocks(fd: number): boolean {
+  try {
+    return readFileSync('/proc/locks', 'latin1').includes(`:${fstatSync(fd).ino} `)
+  } catch {
+    return true
+  }
 }
 
 class FileLocks {

@@ -3,13 +3,10 @@ import { basename } from 'node:path'
 import { Command } from 'commander'
 import { logHelp } from '../../../machine/debug/machine-log.js'
 import { printable } from '../../../reports/printable.js'
-import { GdbServer } from '../../live/gdb-server.js'
-import { pause, personOfCommand } from '../../live/pause.js'
-import { ThreadMachine } from '../../live/thread-machine.js'
+import type { GdbServer } from '../../live/gdb-server.js'
 import type { RunResult } from '../../protocol/script.js'
 import { type VmEvents, VmThread } from '../../thread/machine-thread.js'
 import { partsOf } from '../../thread/snapshot.js'
-import { writeSnapshot } from '../../thread/snapshot-files.js'
 import { answerBy } from '../../vm/network/network.js'
 import { upstreamFunctions } from '../../vm/network/upstream.js'
 import { evidence } from '../../words/evidence.js'
@@ -18,11 +15,11 @@ import { complain, EXIT } from '../errors.js'
 import { gdbAddress } from '../gdb-options.js'
 import { paragraphs } from '../help.js'
 import { machineOptions, prepareMachine } from '../machine-options.js'
-import { Monitors } from '../monitors.js'
+import type { Monitors } from '../monitors.js'
 import { openSink, type Sink, streamSink } from '../outputs.js'
 import { type Act, DEFAULT_TIMEOUT, parseRun, type RunFlags, type RunRequest } from '../run-options.js'
 import { errorJson, exitCodeOf, printJson, RUN_JSON, type RunJson, runJson, summary } from '../run-report.js'
-import { Views } from '../views.js'
+import type { Views } from '../views.js'
 
 /** Bytes for COM1 that may wait for the guest; standard input waits then, and a page is told. */
 const SERIAL_BACKLOG = 256 << 10
@@ -148,12 +145,12 @@ async function runMachine(request: RunRequest): Promise<number> {
     if (request.paused) vm.debug({ kind: 'gdb-wait' })
     gdb = await openGdb(request, vm)
     const running = vm
-    monitors = await Monitors.open(request.monitors, running, async (address) => {
+    monitors = await openMonitors(request, running, async (address) => {
       if (gdb) return `gdb: target remote ${gdb.host}:${gdb.port} is there already`
       gdb = await openGdb({ ...request, gdb: gdbAddress(address) }, running)
       return `gdb: target remote ${gdb?.host}:${gdb?.port}`
     })
-    views?.monitor(monitors.console)
+    if (monitors) views?.monitor(monitors.console)
     const result = await vm.run({
       steps: request.steps,
       hostTimeoutMs: request.timeoutMs,
@@ -166,7 +163,7 @@ async function runMachine(request: RunRequest): Promise<number> {
     const { screenshot } = request
     const pictured = screenshot !== undefined && !result.lost && (await takeScreenshot(vm, result, screenshot))
     if (request.saveSnapshot !== undefined && !result.lost) await saveSnapshot(vm, request.saveSnapshot)
-    if (monitors.hasQuit && result.outcome === 'interrupted') {
+    if (monitors?.hasQuit && result.outcome === 'interrupted') {
       process.stderr.write("bootwright: the machine was ended by the monitor's quit\n")
       return EXIT.ok
     }
@@ -191,6 +188,7 @@ async function runMachine(request: RunRequest): Promise<number> {
 async function hold({ guest }: RunRequest, vm: VmThread): Promise<void> {
   const what = guest === undefined ? 'the run' : `the run of '${guest}'`
   const tell = (text: string) => process.stderr.write(`${printable(text)}\n`)
+  const { pause, personOfCommand } = await import('../../live/pause.js')
   await pause(vm, what, personOfCommand(process.env, process.stdin), tell)
 }
 
@@ -203,6 +201,7 @@ async function start({ snapshot, machine }: RunRequest, told: VmEvents): Promise
 }
 
 async function saveSnapshot(vm: VmThread, file: string): Promise<void> {
+  const { writeSnapshot } = await import('../../thread/snapshot-files.js')
   const snapshot = await vm.snapshot()
   try {
     await writeSnapshot(partsOf(snapshot), file)
@@ -213,6 +212,8 @@ async function saveSnapshot(vm: VmThread, file: string): Promise<void> {
 
 async function openViews({ views, guest }: RunRequest, vm: VmThread): Promise<Views | undefined> {
   if (views.uiPort === undefined && views.vnc === undefined) return undefined
+  const { Views } = await import('../views.js')
+  const { ThreadMachine } = await import('../../live/thread-machine.js')
   const title = guest === undefined ? 'Bootwright' : `${basename(guest)} – Bootwright`
   return Views.open(views, new ThreadMachine(vm, title), {
     onSerial: (bytes) => {
@@ -225,11 +226,23 @@ async function openViews({ views, guest }: RunRequest, vm: VmThread): Promise<Vi
 
 async function openGdb({ gdb }: RunRequest, vm: VmThread): Promise<GdbServer | undefined> {
   if (!gdb) return undefined
+  const { GdbServer } = await import('../../live/gdb-server.js')
   const server = await GdbServer.open(gdb, vm)
   const host = gdb.host.includes(':') ? `[${gdb.host}]` : gdb.host
   const waits = gdb.paused ? '; the machine waits for it' : ''
   process.stderr.write(`gdb: target remote ${host}:${server.port}${waits}\n`)
   return server
+}
+
+/** A page has one, too. */
+async function openMonitors(
+  { monitors, views }: RunRequest,
+  vm: VmThread,
+  gdbServer: (address: string) => Promise<string>,
+): Promise<Monitors | undefined> {
+  if (!monitors.monitor && !monitors.qmp && views.uiPort === undefined) return undefined
+  const { Monitors } = await import('../monitors.js')
+  return Monitors.open(monitors, vm, gdbServer)
 }
 
 function openSinks(request: RunRequest): { serial?: Sink; debugcon?: Sink } {

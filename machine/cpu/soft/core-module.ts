@@ -1,10 +1,10 @@
 /** The core's WebAssembly: where it is, and compiled once for all machines. */
 import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 let compiled: WebAssembly.Module | undefined
+let compiling: Promise<WebAssembly.Module> | undefined
 
 /** The core's module, compiled once in a thread, or in another thread and handed in by `useCore`. */
 export function coreModule(): WebAssembly.Module {
@@ -25,11 +25,16 @@ export function useCore(module: WebAssembly.Module): void {
   compiled = module
 }
 
-/** Rejects where there is no core. */
+/** The same, beside what this thread does; whoever wants it soon asks early. Rejects where there is no core. */
 export async function compileCore(): Promise<WebAssembly.Module> {
-  const module = compiled ?? (await WebAssembly.compile(await readFile(coreFile())))
-  compiled = module
-  return module
+  if (compiled) return compiled
+  compiling ??= WebAssembly.compile(readFileSync(coreFile()))
+  try {
+    compiled = await compiling
+    return compiled
+  } finally {
+    compiling = undefined
+  }
 }
 
 /**

@@ -12,8 +12,7 @@ test('V8 takes the code of the machine’s thread that was compiled when it was 
     const { readFileSync } = require('node:fs')
     const { Script } = require('node:vm')
     const file = ${JSON.stringify(`${DIST}worker.bundle.cjs`)}
-    const source = '(function (require, __filename, __dirname) {' + readFileSync(file, 'latin1') + '\\n})'
-    const { cachedDataRejected } = new Script(source, { filename: file, cachedData: readFileSync(file + '.v8') })
+    const { cachedDataRejected } = new Script(readFileSync(file, 'latin1'), { filename: file, cachedData: readFileSync(file + '.v8') })
     process.stdout.write(String(cachedDataRejected))`
   expect(execFileSync(process.execPath, ['-e', asks], { encoding: 'utf8' })).toBe('false')
 })

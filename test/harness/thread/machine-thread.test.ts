@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import type { Progress } from '../../../harness/protocol/messages.js'
@@ -24,12 +25,12 @@ function start(scenario: string, options: VmThreadOptions = {}, config = {}): Pr
 const exit: Step = { kind: 'until', condition: { kind: 'exit' } }
 
 test('the thread begins with code that V8 compiled when it was built', async () => {
-  const url = new URL('../../../dist/harness/runtime/bundled-worker.js', import.meta.url).href
+  const file = fileURLToPath(new URL('../../../dist/harness/runtime/bundled-worker.cjs', import.meta.url))
   // Its machine cannot be made, and it closes its port.
   const config = { firmware: { bios: join(folder, 'none') } }
-  const begin = `import(${JSON.stringify(url)}).then(({ script }) => {
-    require('node:worker_threads').workerData.taken[0] = script.cachedDataRejected === false ? 1 : 0
-  })`
+  const begin = `
+    const { script } = require(${JSON.stringify(file)})
+    require('node:worker_threads').workerData.taken[0] = script.cachedDataRejected === false ? 1 : 0`
   const taken = new Uint8Array(new SharedArrayBuffer(1))
   const { port1, port2: control } = new MessageChannel()
   const worker = new Worker(begin, { eval: true, workerData: { taken }, execArgv: [] })

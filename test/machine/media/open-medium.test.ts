@@ -325,6 +325,20 @@ describe.skipIf(process.platform !== 'linux')('locks', () => {
     open(path, true).close()
   })
 
+  test('an image that is opened briefly is refused where others have it, and is nobody else’s hindrance', () => {
+    const path = file('brief.img', '', 1024)
+    const brief = (write: boolean) => openMedium(path, { as: 'disk', write, briefly: true }).device
+    const mine = brief(false)
+    const writer = open(path, true)
+    expect(() => brief(false)).toThrow(/is being written by this bootwright itself/)
+    writer.close()
+    const reader = open(path, false)
+    expect(() => brief(true)).toThrow(/is being read by this bootwright itself/)
+    brief(false).close()
+    reader.close()
+    mine.close()
+  })
+
   test('a refused image is not locked', () => {
     const path = file('again.img', '', 1024)
     const reader = open(path, false)

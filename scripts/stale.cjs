@@ -1,11 +1,11 @@
 // Whether dist/ is older than its sources. Each start of the command in a checkout asks, so this loads nothing else.
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+'use strict'
+const { existsSync, readdirSync, statSync } = require('node:fs')
+const { dirname, join } = require('node:path')
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const root = dirname(__dirname)
 /** Written when a build has come to its end. */
-export const STAMP = join(root, 'dist/.built')
+const STAMP = join(root, 'dist/.built')
 const CORE = join(root, 'dist/machine/cpu/soft/core.wasm')
 const ROOMS = ['machine', 'reports', 'fixtures', 'harness', 'guests']
 const FILES = ['tsconfig.json', 'tsconfig.build.json', 'package.json']
@@ -13,7 +13,7 @@ const SOURCE = /\.(ts|js|css|json)$/
 /** What builds generate does not count. */
 const LEFT_OUT = new Set(['generated', 'node_modules'])
 
-export function isStale() {
+function isStale() {
   const built = statSync(STAMP, { throwIfNoEntry: false })?.mtimeMs
   if (built === undefined || !existsSync(CORE)) return true
   const isNewer = (path) => (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > built
@@ -25,3 +25,5 @@ export function isStale() {
     })
   return FILES.some((file) => isNewer(join(root, file))) || ROOMS.some((room) => hasNewer(join(root, room)))
 }
+
+module.exports = { isStale, STAMP }
