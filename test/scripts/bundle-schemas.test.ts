@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 import { expect, test } from 'vitest'
-// @ts-expect-error A script of the build's, plain JavaScript.
-import { schemasWhenAsked } from '../../scripts/bundle-schemas.js'
+
+const SCRIPT = new URL('../../scripts/bundle-schemas.js', import.meta.url).href
+const { schemasWhenAsked } = (await import(SCRIPT)) as { schemasWhenAsked: Plugin }
 
 const SCHEMAS = `
   import * as z from 'zod'
