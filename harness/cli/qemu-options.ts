@@ -2,7 +2,7 @@
  * QEMU's own options for what `run` and `codegen` have as well, so that what its users' hands know works:
  * `bootwright run -hda disk.img -cdrom install.iso -boot d -m 512 -nographic`.
  */
-import { nicFromQemu, oldNicFromQemu } from '../options/nic-words.js'
+import { nicFromQemu, oldNicFromQemu, type QemuNic } from '../options/nic-words.js'
 import { FLAGS } from '../options/read-options.js'
 import { UsageError } from './errors.js'
 import { GDB_PORT } from './gdb-options.js'
@@ -64,6 +64,7 @@ const REFUSED: { readonly [name: string]: string } = {
   ...{ mon: NO_MONITOR, 'qmp-pretty': NO_MONITOR },
   ...{ dtb: LINUX_ALONE, shim: LINUX_ALONE },
   blockdev: 'give the image by -drive file=PATH, --disk, --cdrom or --floppy',
+  object: "a card's frames are kept by its pcap=FILE, as in --nic e1000,pcap=FILE; of other objects leave it out",
   chardev: '--serial takes a file or stdio',
   parallel: 'what a guest prints is not kept; leave it out',
   'no-shutdown': "a guest's power-off ends the run; --screenshot keeps its last picture, --save-snapshot the machine",
@@ -120,8 +121,8 @@ function refused(option: string, instead: string): never {
   throw new UsageError(`-${option} is QEMU's; ${instead}`)
 }
 
-function card(words: string | undefined): string[] {
-  return words === undefined ? [] : ['--nic', words]
+function card({ nic, tftp }: QemuNic): string[] {
+  return [...(nic === undefined ? [] : ['--nic', nic]), ...(tftp === undefined ? [] : ['--tftp', tftp])]
 }
 
 function nothing(): string[] {

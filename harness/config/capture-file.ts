@@ -1,10 +1,16 @@
 /** A card's frames in a file, in the order of their times on the cable. */
+import { HostError } from '../../machine/errors.js'
 import { OutputFile, UnwritableFile } from '../../machine/host/output-file.js'
 import { MediaError } from '../../machine/media/open-medium.js'
 import { pcapHeader, pcapRecord } from '../../machine/network/pcap.js'
 
 /** Then no more is written, bytes. */
 const LARGEST = 2 ** 30
+
+/** The host has no room for it, or another trouble; one sentence. */
+export class CaptureError extends HostError {
+  override readonly name = 'CaptureError'
+}
 
 export class CaptureFile {
   /** Frames that are not on the cable yet. */
@@ -21,7 +27,7 @@ export class CaptureFile {
     this.write(pcapHeader())
   }
 
-  /** @param epoch Guest time 0, in seconds since 1970. Throws a MediaError where it cannot be written. */
+  /** @param epoch Guest time 0, in seconds since 1970. Throws a MediaError where its path is wrong, a CaptureError where the host cannot write it. */
   static open(path: string, epoch: number): CaptureFile {
     let capture: CaptureFile
     try {
@@ -33,7 +39,7 @@ export class CaptureFile {
     const { failure } = capture
     if (failure === undefined) return capture
     capture.file.drop()
-    throw new MediaError(`the capture ${JSON.stringify(path)} cannot be written (${failure}); name another file`)
+    throw new CaptureError(`the capture ${JSON.stringify(path)} cannot be written (${failure}); name another file`)
   }
 
   /** `now` is when it is told: frames that come later are not earlier on the cable than that. */

@@ -73,7 +73,8 @@ export function readDevice(words: DeviceWords, where: string): DeviceSpec {
       : names.length > 0
         ? `options are ${names.join(', ')}`
         : 'it has none'
-    throw new OptionError(`${what}: ${spec.type} has no option '${option}'; ${there}`)
+    const why = option === 'bootindex' ? '--boot says what is booted first, as in --boot n' : there
+    throw new OptionError(`${what}: ${spec.type} has no option '${option}'; ${why}`)
   }
   const parsed = type.options.safeParse(spec.options ?? {})
   if (parsed.success) return spec

@@ -229,7 +229,14 @@ export function cardOfDevice(device: DeviceWords, where: string): NicWords | und
 const isOn = (word: string) => ['on', 'y', 'yes'].includes(word)
 
 /** Of user networks in QEMU: what the LAN is anyway, or what a guest sees nothing of. */
-const AS_HERE = ['ipv4', 'ipv6', 'hostname', 'smb', 'smbserver', 'vectors']
+const AS_HERE = ['ipv4', 'ipv6', 'hostname', 'vectors']
+/** What QEMU's user network serves and the LAN serves otherwise. */
+const ELSEWHERE: { readonly [name: string]: string } = {
+  ...Object.fromEntries(
+    ['smb', 'smbserver'].map((name) => [name, 'no server here speaks SMB; serve files by --http or --tftp']),
+  ),
+  'tftp-server-name': 'the server is the gateway, 10.0.2.2; leave it out',
+}
 /** These would be other addresses than the LAN's. */
 const ADDRESSES =
   'net host ipv6-net ipv6-prefix ipv6-prefixlen ipv6-host dhcpstart dns ipv6-dns dnssearch domainname'.split(' ')
@@ -241,6 +248,14 @@ interface UserNet {
   net: string[]
   /** For the card: mac, and what is its type's own. */
   card: string[]
+  /** As `--tftp` takes it. */
+  tftp?: string
+}
+
+/** A card as `--nic` takes it, and what else was said with it. */
+export interface QemuNic {
+  nic?: string
+  tftp?: string
 }
 
 /** `user,model=e1000,mac=…`. Throws an OptionError. */
@@ -248,13 +263,19 @@ function parseUserNet(text: string, where: string): UserNet | undefined {
   const [first, ...parts] = commaParts(text)
   const kind = first.replace(/^type=/, '')
   if (kind === 'none') return undefined
+  if (kind === 'help' || text.endsWith('model=help'))
+    throw new OptionError(`${where} ${text}: 'bootwright devices' lists the cards`)
   const wrong = (what: string) => new OptionError(`${where} ${text}: ${what}`)
   if (kind !== 'user' && kind !== 'lan') throw wrong(`there is no net '${kind}'; ${NO_SUCH_NET}`)
   const net: UserNet = { net: [`net=${kind}`], card: [] }
   let isRestricted = false
+  let [folder, bootFile]: (string | undefined)[] = []
   for (const part of parts) {
     const [name, value = ''] = part.split(/=(.*)/s, 2)
     if (name === 'id') net.id = value
+    else if (name === 'tftp') folder = value
+    else if (name === 'bootfile') bootFile = value
+    else if (Object.hasOwn(ELSEWHERE, name)) throw wrong(`${name} is not taken: ${ELSEWHERE[name]}`)
     else if (name === 'model') net.model = value
     else if (name === 'restrict') isRestricted = isOn(value)
     else if (['hostfwd', 'guestfwd', 'allow'].includes(name)) net.net.push(part)
@@ -264,6 +285,8 @@ function parseUserNet(text: string, where: string): UserNet | undefined {
       )
     else if (!AS_HERE.includes(name)) net.card.push(part)
   }
+  if (bootFile !== undefined && !folder) throw wrong('bootfile names a file of tftp=FOLDER; add that')
+  if (folder !== undefined) net.tftp = joined([folder, ...(bootFile === undefined ? [] : [`bootfile=${bootFile}`])])
   // What lets nothing out, and nothing in, is the machine's own LAN.
   if (isRestricted && net.net.length === 1) net.net = []
   else if (isRestricted) net.net.push('restrict=on')
@@ -274,31 +297,37 @@ const DEFAULT_MODEL = 'e1000'
 const joined = (parts: readonly string[]) => parts.map((part) => part.replaceAll(',', ',,')).join(',')
 
 /**
- * QEMU's `-nic user,model=e1000` as `--nic` takes it; undefined for none.
+ * QEMU's `-nic user,model=e1000` as `--nic` takes it; nothing for none.
  * @throws OptionError
  */
-export function nicFromQemu(text: string, where: string): string | undefined {
+export function nicFromQemu(text: string, where: string): QemuNic {
   // This command's own words begin with a card.
-  if (isCard(text.split(',')[0])) return text
+  if (isCard(text.split(',')[0])) return { nic: text }
   const net = parseUserNet(text, where)
-  if (!net) return undefined
-  const { model = DEFAULT_MODEL, id, card } = net
-  return joined([model, ...(id === undefined ? [] : [`id=${id}`]), ...net.net, ...card])
+  if (!net) return {}
+  const { model = DEFAULT_MODEL, id, card, tftp } = net
+  const nic = joined([model, ...(id === undefined ? [] : [`id=${id}`]), ...net.net, ...card])
+  return { nic, ...(tftp !== undefined && { tftp }) }
 }
 
 /**
  * QEMU's old `-net nic,model=…`; its other half, `-net user`, is what such a card has anyway.
  * @throws OptionError
  */
-export function oldNicFromQemu(text: string, where: string): string | undefined {
+export function oldNicFromQemu(text: string, where: string): QemuNic {
   const [kind, ...parts] = commaParts(text)
   if (kind !== 'nic') {
-    parseUserNet(text, where)
-    return undefined
+    const { net = [], card = [], tftp } = parseUserNet(text, where) ?? {}
+    const rule = [...net.slice(1), ...card][0]
+    if (rule !== undefined)
+      throw new OptionError(
+        `${where} ${text}: '${rule.split('=')[0]}' is said of a card; write -nic ${text},model=e1000`,
+      )
+    return tftp === undefined ? {} : { tftp }
   }
   const known = new Map(parts.map((part) => part.split(/=(.*)/s, 2) as [string, string]))
   const mac = known.get('macaddr')
-  return joined([known.get('model') ?? DEFAULT_MODEL, ...(mac === undefined ? [] : [`mac=${mac}`])])
+  return { nic: joined([known.get('model') ?? DEFAULT_MODEL, ...(mac === undefined ? [] : [`mac=${mac}`])]) }
 }
 
 /**
@@ -309,8 +338,9 @@ export function joinNetdevs(
   netdevs: readonly string[],
   devices: readonly string[],
   where: string,
-): { nics: string[]; devices: string[] } {
+): { nics: string[]; devices: string[]; tftp?: string } {
   const nets = new Map<string, { text: string; used: boolean; words: string[] }>()
+  let tftp: string | undefined
   for (const text of netdevs) {
     const [kind] = commaParts(text)
     const id = commaParts(text)
@@ -320,6 +350,7 @@ export function joinNetdevs(
     if (net && net.card.length > 0)
       throw new OptionError(`${where} ${text}: there is no '${net.card[0].split('=')[0]}'; leave it out`)
     if (!id) throw new OptionError(`${where} ${text} has no id; write ${kind},id=n0, and netdev=n0 of the card`)
+    if (net?.tftp !== undefined) tftp = net.tftp
     if (nets.has(id)) throw new OptionError(`${where}: two have the id '${id}'; give one another`)
     nets.set(id, { text, used: false, words: net?.net ?? ['net=none'] })
   }
@@ -342,5 +373,5 @@ export function joinNetdevs(
     throw new OptionError(
       `${where} ${unused.text}: no card is connected to it; add --device TYPE,netdev=ID, or write --nic TYPE alone`,
     )
-  return { nics, devices: rest }
+  return { nics, devices: rest, ...(tftp !== undefined && { tftp }) }
 }

@@ -86,16 +86,17 @@ export function flagValues(flags: Flags): FlagValues {
     const value = typedValue(option, typed as string | string[], flagName(name))
     if (value !== undefined) values[name] = value
   }
-  const tftp = flags.tftp as string | undefined
-  if (values.network !== undefined || tftp !== undefined)
-    values.network = networkOfFlags(values.network as string[] | undefined, tftp)
+  let tftp = flags.tftp as string | undefined
   const netdevs = (flags.netdev ?? []) as string[]
   if (netdevs.length > 0) {
-    const { nics, devices } = joinNetdevs(netdevs, (values.devices ?? []) as string[], NETDEV_FLAG.long)
+    const { nics, devices, tftp: joined } = joinNetdevs(netdevs, (values.devices ?? []) as string[], NETDEV_FLAG.long)
     values.nic = [...((values.nic ?? []) as string[]), ...nics]
     if (devices.length > 0) values.devices = devices
     else delete values.devices
+    tftp ??= joined
   }
+  if (values.network !== undefined || tftp !== undefined)
+    values.network = networkOfFlags(values.network as string[] | undefined, tftp)
   const drives = ((flags.drive ?? []) as string[]).map((text) => ({ ...parseDrive(text, '--drive'), text }))
   const { floppy, cdrom, disks } = values as {
     floppy?: MediumConfig[]

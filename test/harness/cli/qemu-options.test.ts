@@ -28,6 +28,8 @@ test.each([
   ['-monitor stdio -qmp unix:q,server', '--monitor stdio --qmp unix:q,server'],
   ['-s -S -hda disk.img', '--gdb :1234 --paused --disk disk.img'],
   ['-d int,cpu_reset -D q.log -dfilter 1+2', '--log int,cpu_reset --log-file q.log --log-range 1+2'],
+  ['-nic user,model=rtl8139,tftp=boot,bootfile=/pxelinux.0', '--nic rtl8139,net=user --tftp boot,bootfile=/pxelinux.0'],
+  ['-net nic,macaddr=52:54:00:00:00:01 -net user,tftp=boot', '--nic e1000,mac=52:54:00:00:00:01 --tftp boot'],
   ['-gdb tcp::4321 -fda a.img', '--gdb tcp::4321 --floppy a.img'],
 ])('%s', (qemu, own) => {
   expect(ours(qemu)).toBe(own)
@@ -42,6 +44,11 @@ test.each([
   ['-machine q35', '-machine q35 is nothing that this machine has'],
   ['-pflash OVMF.fd', '--bios FILE is another BIOS'],
   ['-nic tap', "into that with a way out by the host's sockets (user)"],
+  ['-nic user,bootfile=x', 'bootfile names a file of tftp=FOLDER; add that'],
+  ['-nic user,smb=/tmp', 'smb is not taken: no server here speaks SMB'],
+  ['-nic model=help', "'bootwright devices' lists the cards"],
+  ['-net user,hostfwd=tcp::2222-:22', "'hostfwd' is said of a card; write -nic user,hostfwd=tcp::2222-:22,model=e1000"],
+  ['-object filter-dump,id=f,netdev=n,file=f', 'as in --nic e1000,pcap=FILE'],
   ['-trace x', '--log help lists what there is'],
   ['-mon x', '--monitor unix:PATH is a monitor'],
   ['-display gtk', '--ui shows the screen in the browser'],

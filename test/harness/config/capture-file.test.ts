@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { CaptureFile } from '../../../harness/config/capture-file.js'
+import { HostError } from '../../../machine/errors.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-capture-'))
 const made = (first: number) => Uint8Array.from({ length: 60 }, (_, i) => (i === 0 ? first : 0))
@@ -33,4 +34,6 @@ test('a path that cannot be written is said in a sentence', () => {
     `the capture ${JSON.stringify(folder)} is a directory; name a file in it`,
   )
   expect(() => CaptureFile.open('/dev/full', 0)).toThrow(/^the capture "\/dev\/full" cannot be written \(.*ENOSPC/)
+  // Of the host, and so another exit code than that of a path that is wrong.
+  expect(() => CaptureFile.open('/dev/full', 0)).toThrow(HostError)
 })

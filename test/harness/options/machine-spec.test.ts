@@ -476,6 +476,13 @@ describe('cards in QEMU’s words', () => {
       ],
     })
   })
+  test('tell what is served by TFTP', () => {
+    const served = { tftp: folder, bootFiles: { bios: '/pxelinux.0' } }
+    const words = `user,id=u,tftp=${folder},bootfile=/pxelinux.0`
+    const network = (...args: string[]) => request(fromQemu(args, () => false)).machine.network
+    expect(network('-netdev', words, '-device', 'ne2k_isa,netdev=u')).toMatchObject(served)
+    expect(network('-nic', `${words},model=ne2k_isa`)).toMatchObject(served)
+  })
   test('addresses count past those that are given', () => {
     const given = ['-nic', 'ne2k_isa,mac=52:54:00:12:34:56', '-nic', 'ne2k_isa,id=net0', '-nic', 'ne2k_isa']
     expect(nics(...given)?.map(({ id, mac }) => `${id} ${mac}`)).toEqual([
@@ -489,6 +496,10 @@ describe('cards in QEMU’s words', () => {
     [['-nic', 'user,model=ne2k_isa,guestfwd=udp::22-cmd:x'], 'is not of TCP, and nothing else can be'],
     [['-nic', 'user,net=192.168.76.0/24'], 'net cannot be changed: the LAN is 10.0.2.0/24'],
     [['-netdev', 'user,id=a'], 'no card is connected to it'],
+    [
+      ['-netdev', 'user,id=a', '-device', 'e1000,netdev=a,bootindex=1'],
+      '--boot says what is booted first, as in --boot n',
+    ],
     [['-netdev', 'user', '-device', 'ne2k_isa,netdev=a'], 'has no id; write user,id=n0'],
     [
       ['-netdev', 'user,id=a', '-device', 'ne2k_isa,netdev=a', '-device', 'ne2k_isa,netdev=a'],
