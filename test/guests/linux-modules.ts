@@ -14,6 +14,13 @@ const root = process.env.BOOTWRIGHT_LINUX
 
 export const haveLinux = root !== undefined
 
+/** Whether the kernel has these modules: one for amd64 has none for cards of ISA. */
+export function haveModules(names: readonly string[]): boolean {
+  if (root === undefined) return false
+  const files = readdirSync(join(root, 'lib/modules'), { recursive: true }) as string[]
+  return names.every((name) => files.some((file) => file.endsWith(`/${name}.ko`)))
+}
+
 export interface Linux {
   machine: Machine
   /** All that came by COM1. */

@@ -87,6 +87,8 @@ async function loadSsh2(load: Load): Promise<Ssh2> {
 
 // --------------------------------------------------------------------------------------------------------------------
 
+/** What a command may say, bytes: all of it is kept. */
+const MOST_OUTPUT = 64 << 20
 /** Guest time between two tries while the guest's server is not there, s. */
 const AGAIN = 1
 
@@ -181,6 +183,12 @@ export class SshSession {
     let channel: Channel | undefined
     let end: { code?: number; signal?: string; failed?: string } | undefined
     let isClosed = false
+    let size = 0
+    const isTooLong = () => size > MOST_OUTPUT
+    const keep = (pieces: Uint8Array[]) => (piece: Uint8Array) => {
+      size += piece.length
+      if (!isTooLong()) pieces.push(piece)
+    }
     client.exec(command, (error, opened) => {
       if (error) {
         end = { failed: sentence(error) }
@@ -188,8 +196,8 @@ export class SshSession {
         return
       }
       channel = opened
-      opened.on('data', (piece: Uint8Array) => stdout.push(piece))
-      opened.stderr.on('data', (piece: Uint8Array) => stderr.push(piece))
+      opened.on('data', keep(stdout))
+      opened.stderr.on('data', keep(stderr))
       opened.on('exit', (code: number | null, signal?: string) => {
         end = { ...(code !== null && { code }), ...(signal && { signal: String(signal).replace(/^SIG/, '') }) }
       })
@@ -199,10 +207,16 @@ export class SshSession {
       opened.end(stdin)
     })
     try {
-      await this.until(() => isClosed, `the end of the command ${quoted(command)}`, options)
+      await this.until(() => isClosed || isTooLong(), `the end of the command ${quoted(command)}`, options)
     } catch (error) {
       if (error instanceof TimeoutError) channel?.close()
       throw error
+    }
+    if (isTooLong()) {
+      channel?.close()
+      throw new SshError(
+        `${quoted(command)} said more than ${MOST_OUTPUT >> 20} MiB; have it write to a file, and copy that by copyFrom()`,
+      )
     }
     if (!end) throw this.lost(`while ${quoted(command)} ran`)
     if (end.failed !== undefined) throw new SshError(`the guest does not run ${quoted(command)}: ${end.failed}`)
