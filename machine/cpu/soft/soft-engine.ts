@@ -119,6 +119,7 @@ export class SoftEngine implements Engine {
     const regions = new RegionTable()
     const host = {
       enterRegion: regions.enter,
+      enterLongRegion: regions.enterLong,
       unwind: () => {
         throw UNWIND
       },

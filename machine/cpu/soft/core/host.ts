@@ -26,8 +26,17 @@
 @external("host", "told") export declare function told(what: u32, value: u64, more: u32): void
 /** The instructions in `bytes` bytes from this linear address on have been executed for the first time, or since code was decoded anew. */
 @external("host", "executed") export declare function executed(linear: u64, bytes: u32): void
-/** Enters the region that stands at `index` of the table of regions; the rest is as in `runRegion()`. */
-@external("host", "enterRegion") export declare function enterRegion(entry: u32, page: u64, left: i32, end: u64, index: u32): usize
+/** Enters the region that stands at `index` of the table of regions, with all registers; the rest is as in `runRegion()`. */
+@external("host", "enterRegion") export declare function enterRegion(
+  entry: u32, page: u64, left: i32, end: u64, index: u32, tlb: usize,
+  r0: u32, r1: u32, r2: u32, r3: u32, r4: u32, r5: u32, r6: u32, r7: u32,
+): usize
+/** The same for 64-bit code. */
+@external("host", "enterLongRegion") export declare function enterLongRegion(
+  entry: u32, page: u64, left: i32, end: u64, index: u32, tlb: usize,
+  r0: u64, r1: u64, r2: u64, r3: u64, r4: u64, r5: u64, r6: u64, r7: u64,
+  r8: u64, r9: u64, r10: u64, r11: u64, r12: u64, r13: u64, r14: u64, r15: u64,
+): usize
 /** Blocks wait in JIT_QUEUE to be compiled. */
 @external("host", "compile") export declare function compile(): void
 /** Many exceptions were taken, which may have taken the host long. */

@@ -35,14 +35,16 @@ export const TLB_BANKS: usize = 0x1100000
 export const TLB_BANK_SIZE: usize = 0x18000
 /** As many as MAX_CPUS of `machine/machine.ts`. */
 export const TLB_BANK_COUNT: u32 = 32
-// The TLBs of a bank: 1,024 entries of 16 bytes (u64 tag, u64 addend) each.
+// The TLBs of a bank: 1,024 entries of 16 bytes (u64 tag, u64 addend) each. One for writes lies TLB_WRITES behind that for reads:
+// compiled code knows one place for both.
+export const TLB_WRITES: usize = 0x4000
 export const TLB_READ_SUPER: usize = 0
-export const TLB_READ_USER: usize = 0x4000
-export const TLB_WRITE_SUPER: usize = 0x8000
-export const TLB_WRITE_USER: usize = 0xc000
+export const TLB_WRITE_SUPER: usize = TLB_READ_SUPER + TLB_WRITES
+export const TLB_READ_USER: usize = 0x8000
+export const TLB_WRITE_USER: usize = TLB_READ_USER + TLB_WRITES
 /** The supervisor's while SMAP is lifted by EFLAGS.AC. */
 export const TLB_READ_LIFTED: usize = 0x10000
-export const TLB_WRITE_LIFTED: usize = 0x14000
+export const TLB_WRITE_LIFTED: usize = TLB_READ_LIFTED + TLB_WRITES
 /** Decoded blocks from the start upwards, maps of pages' code from the end downwards. */
 export const CODE_POOL: usize = 0x1400000
 export const CODE_POOL_END: usize = 0x5000000

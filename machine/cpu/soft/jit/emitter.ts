@@ -17,6 +17,9 @@ export interface Emitters {
   readonly [name: string]: Emit
 }
 
+/** RSP's number. */
+const STACK = 4
+
 export class Emitter {
   readonly flags: LazyFlags
   /** Nobody sees the flags that the present op leaves. */
@@ -47,8 +50,7 @@ export class Emitter {
       frame.get(op.rm, size)
       return
     }
-    frame.offset(op, away)
-    frame.loadFrom(frame.place(op.segment, size, false), size)
+    frame.loadFrom(frame.operand(op, size, false, away), size)
   }
 
   /** Pops a value of 8 or 16 bits into its local zero-extended; others as they are. */
@@ -108,8 +110,7 @@ export class Emitter {
     const { code, frame } = this
     const value = frame.temp('value', frame.typeOf(size))
     if (memory) {
-      frame.offset(op, away)
-      const place = frame.place(op.segment, size, true)
+      const place = frame.operand(op, size, true, away)
       frame.loadFrom(place, size)
       code.set(value)
       const result = change(value)
@@ -129,7 +130,7 @@ export class Emitter {
   private stackOffset(change: number): number {
     const { code, frame } = this
     const sp = frame.temp('sp', frame.word)
-    frame.whole(4)
+    frame.whole(STACK)
     if (change) {
       frame.wordConst(change)
       frame.wordAdd()
@@ -146,11 +147,11 @@ export class Emitter {
   private setSp(sp: number): void {
     const { code, frame } = this
     if (!frame.flat) {
-      frame.whole(4)
+      frame.whole(STACK)
       frame.loadAt(LOAD.i32, at.SP_MASK)
       code.i32(-1).op(OP.i32Xor, OP.i32And).get(sp).op(OP.i32Or)
     } else code.get(sp)
-    frame.setWhole(4)
+    frame.setWhole(STACK)
   }
 
   private get stackSegment(): number {
@@ -159,22 +160,33 @@ export class Emitter {
 
   push(size: number, value: () => void): void {
     const { code, frame } = this
+    const near = frame.near(STACK, -size, size, true)
+    if (near) {
+      frame.storeTo(near, size, value)
+      this.addSp(-size)
+      return
+    }
     const sp = this.stackOffset(-size)
     code.get(sp)
     const place = frame.place(this.stackSegment, size, true, 'stack')
     frame.storeTo(place, size, value)
-    this.setSp(sp)
+    frame.plus(STACK, -size, () => this.setSp(sp))
   }
 
   /** Pushes the stack's top; `addSp` is to follow. */
   peek(size: number): void {
     const { code, frame } = this
+    const near = frame.near(STACK, 0, size, false)
+    if (near) {
+      frame.loadFrom(near, size)
+      return
+    }
     code.get(this.stackOffset(0))
     frame.loadFrom(frame.place(this.stackSegment, size, false, 'stack'), size)
   }
 
   addSp(bytes: number): void {
-    this.setSp(this.stackOffset(bytes))
+    this.frame.plus(STACK, bytes, () => this.setSp(this.stackOffset(bytes)))
   }
 
   /** RSP to the value of a local plus `bytes`. */

@@ -5,28 +5,43 @@
  */
 import * as at from '../layout.js'
 import type { Block, Op } from './ops.js'
-import { Code, I32, I64, LOAD, OP, STORE, type ValueType } from './wasm.js'
+import { baseOf, type Reaches } from './reach.js'
+import { Code, type FunctionType, I32, I64, LOAD, OP, STORE, type ValueType } from './wasm.js'
 
-/** Parameters of every region: number of the entry, offset in CS of the page's first byte, budget, count at its end. */
-export const PARAMETERS: readonly ValueType[] = [I32, I64, I32, I64]
+/**
+ * Parameters of a region, in 64-bit code or in other code: number of the entry, offset in CS of the page's first byte, budget, count
+ * at its end, number of the region, the TLBs, and the general registers. So what a region does not touch goes on to the next one
+ * without being moved: V8 hands over all but the first five in places on the stack that stay where they are.
+ */
+function typeOfRegions(registers: number, word: ValueType): FunctionType {
+  return { parameters: [I32, I64, I32, I64, I32, I32, ...new Array<ValueType>(registers).fill(word)], results: [I32] }
+}
+/** By their numbers. */
+export const REGION_TYPES = [typeOfRegions(8, I32), typeOfRegions(16, I64)] as const
+/** Numbers of their types in each module. */
+export const REGION_TYPE = 0
+export const LONG_REGION_TYPE = 1
 const ENTRY = 0
 const PAGE_IP = 1
 const LEFT = 2
 const END = 3
+export const INDEX = 4
+const TLB = 5
+const REGISTERS = 6
 
 /** Imported functions and globals by their place. */
 export const IMPORTS = {
-  functions: ['executeOp', 'storePlace', 'executeLast', 'settleFlags', 'enterRegion'],
-  globals: ['tlbRead', 'tlbWrite', 'tlbGeneration'],
+  functions: ['executeOp', 'storePlace', 'executeLast', 'settleFlags', 'enterRegion', 'enterLongRegion'],
+  globals: ['tlbRead', 'tlbGeneration'],
 } as const
 const TLB_READ = 0
-const TLB_WRITE = 1
-const TLB_GENERATION = 2
+const TLB_GENERATION = 1
 const EXECUTE_OP = 0
 const STORE_PLACE = 1
 const EXECUTE_LAST = 2
 const SETTLE_FLAGS = 3
 const ENTER_REGION = 4
+const ENTER_LONG_REGION = 5
 /** A region is left after so many instructions at the latest: only then can V8 put better code in its place. */
 const LONGEST = 0x200000n
 
@@ -43,8 +58,20 @@ export interface CodePage {
   readonly version: number
 }
 
+/** Where an access goes: to the address in a local, or so many bytes on. */
+export type Place = number | { readonly local: number; readonly plus: number }
+
+/** What was looked up: bytes around a value that was in a register, which are in one page. `local` is where the first one is. */
+interface Span {
+  readonly value: number
+  readonly first: number
+  readonly end: number
+  readonly write: boolean
+  readonly local: number
+}
+
 export class Frame {
-  readonly code = new Code(PARAMETERS.length)
+  readonly code: Code
   readonly long: boolean
   readonly flat: boolean
   readonly limited: boolean
@@ -52,9 +79,6 @@ export class Frame {
   readonly needs: number
   /** The type of addresses and of registers in locals. */
   readonly word: ValueType
-  /** The general registers that the region reads or writes, and those that it writes; known when all is written. */
-  private readonly used = new Set<number>()
-  private readonly written = new Set<number>()
   /** The op and the block that are being compiled. */
   op!: Op
   block!: Block
@@ -67,9 +91,17 @@ export class Frame {
   readonly parked: { readonly flags: number; readonly a: number; readonly b: number; readonly stepped: number }
   private readonly opLocal: number
   private readonly blockLocal: number
-  private readonly tlb: readonly [number, number]
-  private readonly registers = new Map<number, number>()
+  private readonly registers: number
   private readonly temps = new Map<string, number>()
+  /** Which value is in each register, by a number that no other value of the region has, and what was added to it. */
+  private readonly contents: { readonly value: number; readonly plus: number }[]
+  private values = 0
+  private spans: Span[] = []
+  private reaches: Reaches | undefined
+  /** How deep the present block is in others: what is looked up deeper may not have been looked up behind. */
+  private depth = 0
+  /** The op's number in its block. */
+  number = 0
 
   /**
    * @param index where in the function table the region will be.
@@ -84,14 +116,15 @@ export class Frame {
     this.limited = (mode.mode & at.MODE_CS_LIMIT) !== 0
     this.flat = this.long || (mode.needs & at.FLAT_SEGMENTS) !== 0
     this.word = this.long ? I64 : I32
+    this.registers = this.long ? 16 : 8
+    this.code = new Code(REGISTERS + this.registers)
+    this.contents = Array.from({ length: this.registers }, () => this.newValue())
     this.page = this.long ? PAGE_IP : this.code.local(I32)
     this.target = this.code.local(this.word)
     const { code, word } = this
     this.parked = { flags: code.local(I32), a: code.local(word), b: code.local(word), stepped: code.local(word) }
     this.opLocal = this.code.local(I32)
     this.blockLocal = this.code.local(I32)
-    this.tlb = [this.code.local(I32), this.code.local(I32)]
-    for (let n = 0; n < (this.long ? 16 : 8); n++) this.registers.set(n, this.code.local(this.word))
   }
 
   /** A local for a value that no op but this one, and no other use of the name, needs. */
@@ -124,19 +157,25 @@ export class Frame {
 
   // ---- registers ----
 
-  private registerLocal(n: number, write: boolean): number {
-    this.used.add(n)
-    if (write) this.written.add(n)
-    return this.registers.get(n) as number
-  }
-
   /** Pushes a whole register, in an address' type. */
   whole(n: number): void {
-    this.code.get(this.registerLocal(n, false))
+    this.code.get(REGISTERS + n)
   }
 
   setWhole(n: number): void {
-    this.code.set(this.registerLocal(n, true))
+    this.contents[n] = this.newValue()
+    this.code.set(REGISTERS + n)
+  }
+
+  private newValue() {
+    return { value: this.values++, plus: 0 }
+  }
+
+  /** What is in register `n` after the next `setWhole`: what is there now, and `plus` bytes on. */
+  plus(n: number, bytes: number, set: () => void): void {
+    const { value, plus } = this.contents[n]
+    set()
+    this.contents[n] = { value, plus: plus + bytes }
   }
 
   /** Pushes a register: 8 and 16 bits are zero-extended to 32, 64 bits are an i64. */
@@ -156,7 +195,8 @@ export class Frame {
   set(address: number, size: number): void {
     const n = (address - at.GPR) >> 3
     const { code, long } = this
-    const local = this.registerLocal(n, true)
+    const local = REGISTERS + n
+    this.contents[n] = this.newValue()
     if (size === 4 && long) code.op(OP.i64ExtendU)
     if (size < 4) {
       const high = ((address - at.GPR) & 7) !== 0
@@ -170,33 +210,19 @@ export class Frame {
     code.set(local)
   }
 
-  /** Writes the registers back that the region changes. */
-  private spill(code = this.code): void {
-    for (const n of this.written) {
-      const local = this.registers.get(n) as number
-      code
-        .i32(0)
-        .get(local)
-        .memory(this.long ? STORE.i64 : STORE.i32, at.GPR + n * 8)
+  /** Writes the registers to where the interpreter has them. */
+  private spill(): void {
+    for (let n = 0; n < this.registers; n++) {
+      this.storeAt(this.long ? STORE.i64 : STORE.i32, at.GPR + n * 8, () => this.whole(n))
     }
   }
 
-  private reload(code: Code): void {
-    for (const n of this.used) {
-      code
-        .i32(0)
-        .memory(this.long ? LOAD.i64 : LOAD.i32, at.GPR + n * 8)
-        .set(this.registers.get(n) as number)
+  private reload(): void {
+    for (let n = 0; n < this.registers; n++) {
+      this.loadAt(this.long ? LOAD.i64 : LOAD.i32, at.GPR + n * 8)
+      this.setWhole(n)
     }
-    code.global(TLB_READ).set(this.tlb[0]).global(TLB_WRITE).set(this.tlb[1])
-  }
-
-  /** What stands in front of all: everything in its local. */
-  prologue(): Code {
-    const head = new Code(PARAMETERS.length)
-    this.reload(head)
-    if (!this.long) head.get(PAGE_IP).op(OP.i32Wrap).set(this.page)
-    return head
+    this.code.global(TLB_READ).set(TLB)
   }
 
   // ---- addresses ----
@@ -284,15 +310,9 @@ export class Frame {
       if (long) code.op(OP.i32Wrap)
     }
     low()
-    code
-      .i32(8)
-      .op(OP.i32ShrU)
-      .i32(0x3ff0)
-      .op(OP.i32And)
-      .get(this.tlb[write ? 1 : 0])
-      .op(OP.i32Add)
-      .tee(entry)
-    code.memory(long ? LOAD.i64 : LOAD.i32)
+    code.i32(8).op(OP.i32ShrU).i32(0x3ff0).op(OP.i32And).get(TLB).op(OP.i32Add).tee(entry)
+    const table = write ? at.TLB_WRITES : 0
+    code.memory(long ? LOAD.i64 : LOAD.i32, table)
     code.get(linear)
     if (size > 1) {
       this.wordConst(size - 1)
@@ -308,22 +328,79 @@ export class Frame {
       code.op(OP.else)
     } else this.handOverIf()
     low()
-    code.get(entry).memory(LOAD.i32, 8).op(OP.i32Add).set(place)
+    code
+      .get(entry)
+      .memory(LOAD.i32, table + 8)
+      .op(OP.i32Add)
+      .set(place)
     if (write) code.end()
     return place
   }
 
-  /** Loads `size` bytes: 8 and 16 bits are zero-extended. */
-  loadFrom(place: number, size: number): void {
-    const opcode = size === 1 ? LOAD.u8 : size === 2 ? LOAD.u16 : size === 4 ? LOAD.i32 : LOAD.i64
-    this.code.get(place).memory(opcode)
+  /** The present block begins; `reaches` says what it may touch. */
+  begin(block: Block, reaches: Reaches): void {
+    this.block = block
+    this.reaches = reaches
+    this.depth = this.code.depth
+    for (let n = 0; n < this.registers; n++) this.contents[n] = this.newValue()
+    this.forgetSpans()
   }
 
-  storeTo(place: number, size: number, value: () => void): void {
+  /** Translations may be others from here on. */
+  private forgetSpans(): void {
+    this.spans = []
+  }
+
+  /** The place of the present op's operand in memory; `away` pushes what is added to its address. */
+  operand(op: Op, size: number, write: boolean, away?: () => void): Place {
+    const base = away || !isFlatData(op.segment) ? -1 : baseOf(op, this.long ? 8 : 4)
+    const found = base < 0 ? undefined : this.near(base, op.displacement, size, write)
+    if (found) return found
+    this.offset(op, away)
+    return this.place(op.segment, size, write)
+  }
+
+  /**
+   * The place of `size` bytes at what is in register `base` and `displacement` bytes on, found together with what lies around it and
+   * is touched later in the block; undefined where that is not for this kind of code.
+   */
+  near(base: number, displacement: number, size: number, write: boolean): Place | undefined {
+    if (!this.flat || this.code.depth !== this.depth) return undefined
+    const { value, plus } = this.contents[base]
+    const start = plus + displacement
+    const known = this.spans.find(
+      (span) => span.value === value && span.first <= start && start + size <= span.end && (span.write || !write),
+    )
+    if (known) return { local: known.local, plus: start - known.first }
+    const reach = this.reaches?.of(this.number, base)
+    if (!reach || (write && !reach.write)) return undefined
+    const first = start + reach.first
+    const end = start + Math.max(reach.end, size)
+    if (end - first === size) return undefined
+    this.whole(base)
+    if (first !== plus) {
+      this.wordConst(first - plus)
+      this.wordAdd()
+    }
+    const segment = this.long ? at.FLAT : at.DS
+    const local = this.place(segment, end - first, reach.write, `span${this.spans.length}`)
+    this.spans.push({ value, first, end, write: reach.write, local })
+    return { local, plus: start - first }
+  }
+
+  /** Loads `size` bytes: 8 and 16 bits are zero-extended. */
+  loadFrom(place: Place, size: number): void {
+    const { local, plus } = partsOf(place)
+    const opcode = size === 1 ? LOAD.u8 : size === 2 ? LOAD.u16 : size === 4 ? LOAD.i32 : LOAD.i64
+    this.code.get(local).memory(opcode, plus)
+  }
+
+  storeTo(place: Place, size: number, value: () => void): void {
+    const { local, plus } = partsOf(place)
     const opcode = size === 1 ? STORE.u8 : size === 2 ? STORE.u16 : size === 4 ? STORE.i32 : STORE.i64
-    this.code.get(place)
+    this.code.get(local)
     value()
-    this.code.memory(opcode)
+    this.code.memory(opcode, plus)
   }
 
   /** Stores 4 or 8 bytes at an address of the core's. */
@@ -375,8 +452,7 @@ export class Frame {
   call(): void {
     const { code } = this
     this.flagsOut()
-    // Which registers there are is known at the end.
-    code.later((late) => this.spill(late))
+    this.spill()
     this.storeCount()
     this.storeAt(STORE.i64, at.REG_BLOCK_IP, () => {
       this.ipOf(this.block.offset)
@@ -384,7 +460,8 @@ export class Frame {
     })
     code.i32(this.op.address).i32(this.block.address).call(EXECUTE_OP).op(OP.i32Eqz)
     code.unlikely().if().i32(0).op(OP.return).end()
-    code.later((late) => this.reload(late))
+    this.reload()
+    this.forgetSpans()
     this.budget()
   }
 
@@ -443,8 +520,18 @@ export class Frame {
   /** The labels that everything else is inside of; `inside` writes it. */
   wrap(inside: () => void): void {
     const { code } = this
-    code.loop('all').block('leave').block('last').block('side').block('out')
+    if (!this.long) code.get(PAGE_IP).op(OP.i32Wrap).set(this.page)
+    code.block('leave').block('last').block('side').block('out').block('again')
     inside()
+    code.end()
+    // again: in this region, at `entry`, which is paid for.
+    this.settleFlags()
+    this.enter(
+      () => code.get(ENTRY),
+      () => this.pushPage(),
+      () => code.get(LEFT),
+      () => code.i32(this.index),
+    )
     code.end()
     // out: in front of the block at `target`.
     this.settleFlags()
@@ -468,14 +555,13 @@ export class Frame {
     this.storeBlockIp()
     code.get(this.opLocal).get(this.blockLocal).i32(this.needs).call(EXECUTE_LAST).op(OP.i32Eqz)
     code.unlikely().if().i32(0).op(OP.return).end()
-    this.reload(code)
+    this.reload()
     this.budget()
     this.loadAt(this.long ? LOAD.i64 : LOAD.i32, at.RIP)
     code.set(this.target)
     code.end()
     // leave: on to the block at `target`, in another region where the jump cache knows one.
     this.leave()
-    code.end().op(OP.unreachable)
   }
 
   /** Finds the slot of the jump cache where `target` belongs: leaves it and the linear address, as i64, in locals. */
@@ -523,6 +609,24 @@ export class Frame {
     this.code.op(this.long ? OP.i64Sub : OP.i32Sub).set(this.page)
   }
 
+  /** Goes on in a region; all registers go along. */
+  private enter(entry: () => void, page: () => void, left: () => void, index: () => void): void {
+    const { code } = this
+    entry()
+    page()
+    left()
+    code.get(END)
+    index()
+    code.get(TLB)
+    for (let n = 0; n < this.registers; n++) this.whole(n)
+    code.returnCall(this.long ? ENTER_LONG_REGION : ENTER_REGION)
+  }
+
+  private pushPage(): void {
+    this.code.get(this.page)
+    if (!this.long) this.code.op(OP.i64ExtendU)
+  }
+
   private leave(): void {
     const { code, long } = this
     const next = this.temp('next', I32)
@@ -564,26 +668,25 @@ export class Frame {
       if (!long) code.op(OP.i64ExtendU)
       code.get(next).memory(LOAD.i32, at.BLOCK_PHYS).i32(0xfff).op(OP.i32And, OP.i64ExtendU, OP.i64Sub)
     }
-    // Within this region nothing need be written back.
-    code.get(next).memory(LOAD.i32, at.BLOCK_JIT).i32(this.index).op(OP.i32Eq).if()
-    page()
-    if (!long) code.op(OP.i32Wrap)
-    code.set(this.page)
-    code.get(left).set(LEFT)
-    code.get(next).memory(LOAD.u16, at.BLOCK_ENTRY).set(ENTRY)
-    code.br('all').end()
-    this.spill()
-    code.get(next).memory(LOAD.u16, at.BLOCK_ENTRY)
-    page()
-    code.get(left).get(END)
-    code.get(next).memory(LOAD.i32, at.BLOCK_JIT)
-    code.returnCall(ENTER_REGION)
+    this.enter(
+      () => code.get(next).memory(LOAD.u16, at.BLOCK_ENTRY),
+      page,
+      () => code.get(left),
+      () => code.get(next).memory(LOAD.i32, at.BLOCK_JIT),
+    )
     code.end()
     this.spill()
     this.storeCount()
     this.storeIp(at.RIP, () => code.get(this.target))
     code.i32(0).op(OP.return)
   }
+}
+
+const partsOf = (place: Place) => (typeof place === 'number' ? { local: place, plus: 0 } : place)
+
+/** Segments that are flat where DS, ES and SS are. */
+function isFlatData(segment: number): boolean {
+  return segment === at.FLAT || segment === at.FLAT_SS || segment === at.DS || segment === at.ES || segment === at.SS
 }
 
 /** In the upper half of BLOCK_ENTRY: what must hold for a block's region to be entered; never 0. */

@@ -6,10 +6,18 @@ import { setFlagsFromString } from 'node:v8'
 import * as at from '../layout.js'
 import { handlerTable } from '../opcode-table.js'
 import { leadsAnywhere, pageOf, successors } from './flow.js'
-import { type CodePage, IMPORTS, type RegionMode, regionKey } from './frame.js'
+import {
+  type CodePage,
+  IMPORTS,
+  LONG_REGION_TYPE,
+  REGION_TYPE,
+  REGION_TYPES,
+  type RegionMode,
+  regionKey,
+} from './frame.js'
 import { type Block, readBlock } from './ops.js'
 import { type Beside, compileRegion } from './region.js'
-import { ENTER_TYPE, REGION_TYPE, type RegionTable } from './region-table.js'
+import type { RegionTable } from './region-table.js'
 import { type Body, type FunctionType, I32, I64, moduleBytes } from './wasm.js'
 
 interface Global {
@@ -19,7 +27,6 @@ interface Global {
 /** The core's exports that compiled code works with. */
 export interface JitCore {
   readonly tlbRead: Global
-  readonly tlbWrite: Global
   readonly tlbGeneration: Global
   readonly poolGeneration: Global
   readonly TABLE_HASH: Global
@@ -63,14 +70,16 @@ function hinted(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   }
 }
 
-/** Of the functions in IMPORTS, in their order. */
-const IMPORT_TYPES: readonly FunctionType[] = [
+/** Of a module's functions: first those of regions. */
+const TYPES: readonly FunctionType[] = [
+  ...REGION_TYPES,
   { parameters: [I32, I32], results: [I32] },
   { parameters: [I64, I32], results: [I32] },
   { parameters: [I32, I32, I32], results: [I32] },
   { parameters: [I32, I64, I64, I64], results: [] },
-  ENTER_TYPE,
 ]
+/** Of the functions in IMPORTS, in their order. */
+const IMPORTED_TYPES = [2, 3, 4, 5, REGION_TYPE, LONG_REGION_TYPE]
 
 /** `BOOTWRIGHT_JIT`: `off`, or after how many entries a block is compiled. */
 export function jitThreshold(value = process.env.BOOTWRIGHT_JIT): number {
@@ -138,15 +147,14 @@ export class Jit {
     }
     if (!bodies.length) return
     const bytes = moduleBytes({
-      types: [REGION_TYPE, ...IMPORT_TYPES],
-      functions: IMPORTS.functions.map((name, i) => ({ name, type: 1 + i })),
+      types: TYPES,
+      functions: IMPORTS.functions.map((name, i) => ({ name, type: IMPORTED_TYPES[i] })),
       globals: IMPORTS.globals.map((name) => ({ name, type: I32 })),
       memory: true,
       bodies,
-      type: 0,
     })
     const { core, memory, table } = this
-    const { executeOp, storePlace, executeLast, settleFlags, tlbRead, tlbWrite, tlbGeneration } = core
+    const { executeOp, storePlace, executeLast, settleFlags, tlbRead, tlbGeneration } = core
     const { exports } = new WebAssembly.Instance(hinted(bytes), {
       env: {
         memory,
@@ -155,8 +163,8 @@ export class Jit {
         executeLast,
         settleFlags,
         enterRegion: table.enter,
+        enterLongRegion: table.enterLong,
         tlbRead,
-        tlbWrite,
         tlbGeneration,
       },
     })

@@ -7,8 +7,7 @@ export const moves: Emitters = {
   mov_E_G: (e, op, { size, memory }) => {
     const { frame } = e
     if (memory) {
-      frame.offset(op)
-      frame.storeTo(frame.place(op.segment, size, true), size, () => frame.get(op.reg, size))
+      frame.storeTo(frame.operand(op, size, true), size, () => frame.get(op.reg, size))
       return
     }
     frame.get(op.reg, size)
@@ -21,8 +20,7 @@ export const moves: Emitters = {
   mov_E_I: (e, op, { size, memory }) => {
     const { frame } = e
     if (memory) {
-      frame.offset(op)
-      frame.storeTo(frame.place(op.segment, size, true), size, () => e.constant(op.immediate, size))
+      frame.storeTo(frame.operand(op, size, true), size, () => e.constant(op.immediate, size))
       return
     }
     e.constant(op.immediate, size)
@@ -104,8 +102,7 @@ export const moves: Emitters = {
     e.flags.condition(Number(constants[0]))
     code.set(value)
     if (memory) {
-      frame.offset(op)
-      frame.storeTo(frame.place(op.segment, 1, true), 1, () => code.get(value))
+      frame.storeTo(frame.operand(op, 1, true), 1, () => code.get(value))
       return
     }
     code.get(value)

@@ -2,12 +2,8 @@
  * The table of regions. Only one small function uses it: the core and the regions enter regions through that one. V8 keeps a copy
  * of a table for each module that imports it, which for hundreds of modules would be most of what they take.
  */
-import { PARAMETERS } from './frame.js'
-import { Code, type FunctionType, I32, moduleBytes } from './wasm.js'
-
-export const REGION_TYPE: FunctionType = { parameters: PARAMETERS, results: [I32] }
-/** A region's parameters, and where it stands in the table. */
-export const ENTER_TYPE: FunctionType = { parameters: [...PARAMETERS, I32], results: [I32] }
+import { INDEX, REGION_TYPES } from './frame.js'
+import { Code, moduleBytes } from './wasm.js'
 
 // Node's types have no more of WebAssembly than a memory and modules.
 interface Table {
@@ -23,26 +19,32 @@ const STEP = 256
 
 let compiled: WebAssembly.Module | undefined
 
+/** For each type of regions a function that goes on in the region whose number it is given. */
 function enterModule(): WebAssembly.Module {
-  const code = new Code(ENTER_TYPE.parameters.length)
-  for (let i = 0; i < ENTER_TYPE.parameters.length; i++) code.get(i)
-  code.returnCallIndirect(0)
-  const body = code.body(new Code(0))
+  const bodies = REGION_TYPES.map(({ parameters }, type) => {
+    const code = new Code(parameters.length)
+    for (let i = 0; i < parameters.length; i++) code.get(i)
+    code.get(INDEX).returnCallIndirect(type)
+    return code.body(type)
+  })
   compiled ??= new WebAssembly.Module(
-    moduleBytes({ types: [REGION_TYPE, ENTER_TYPE], functions: [], globals: [], table: true, bodies: [body], type: 1 }),
+    moduleBytes({ types: REGION_TYPES, functions: [], globals: [], table: true, bodies }),
   )
   return compiled
 }
 
 export class RegionTable {
   private readonly table = new Table({ element: 'anyfunc', initial: STEP })
-  /** What calls the region at an index; of ENTER_TYPE. */
+  /** What enters regions of the two REGION_TYPES. */
   readonly enter: unknown
+  readonly enterLong: unknown
   /** The first index that is free; none is 0. */
   free = 1
 
   constructor() {
-    this.enter = new WebAssembly.Instance(enterModule(), { env: { table: this.table } }).exports['0']
+    const { exports } = new WebAssembly.Instance(enterModule(), { env: { table: this.table } })
+    this.enter = exports['0']
+    this.enterLong = exports['1']
   }
 
   add(region: unknown): void {

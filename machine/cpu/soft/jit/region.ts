@@ -10,9 +10,10 @@ import * as at from '../layout.js'
 import { Emitter } from './emitter.js'
 import { emit, flagsAsked, flagsUnseen } from './emitters.js'
 import { LOADS_SEGMENT, lastAction, pageOf, successors } from './flow.js'
-import { type CodePage, Frame, type RegionMode } from './frame.js'
+import { type CodePage, Frame, LONG_REGION_TYPE, REGION_TYPE, type RegionMode } from './frame.js'
 import type { Block, Op } from './ops.js'
 import { perfectHash } from './perfect-hash.js'
+import { Reaches } from './reach.js'
 import { isOnce } from './string.js'
 import { type Body, I32, I64, LOAD, OP } from './wasm.js'
 
@@ -91,7 +92,7 @@ class Region {
       this.range(0, this.blocks.length - 1, [])
       frame.code.op(OP.unreachable)
     })
-    return frame.code.body(frame.prologue())
+    return frame.code.body(frame.long ? LONG_REGION_TYPE : REGION_TYPE)
   }
 
   /** Loops by their first blocks, nested: one that would reach out of the one around it is cut there. */
@@ -145,11 +146,12 @@ class Region {
   private block(number: number, around: readonly Span[]): void {
     const { frame, emitter } = this
     const block = this.blocks[number]
-    frame.block = block
+    frame.begin(block, new Reaches(block, frame.long ? 8 : 4))
     emitter.flags.reset(flagsAsked(block.ops))
     emitter.checked.clear()
     for (const [i, op] of block.ops.entries()) {
       frame.op = op
+      frame.number = i
       if (op.action.ending === 'end' && !isOnce(op)) {
         frame.last()
         return
@@ -309,7 +311,7 @@ class Region {
       // Back: to the first block of a loop around, or into its midst through the table at its start.
       const loop = [...around].reverse().find(({ first, last }) => first <= to && to <= last)
       code.i32(loop && loop.first === to ? NONE : to).set(entry)
-      code.br(loop ? `loop${loop.first}` : 'all')
+      code.br(loop ? `loop${loop.first}` : 'again')
       return
     }
     // Forward: past the outermost loop that begins behind here.

@@ -104,8 +104,6 @@ export class Code {
   length = 0
   private readonly labels: string[] = []
   private readonly types: ValueType[] = []
-  /** Places at which something is written when all the rest is known. */
-  private readonly holes: { at: number; write: (late: Code) => void }[] = []
   private readonly hints: Hint[] = []
 
   /** `parameters` locals are there already. */
@@ -117,11 +115,6 @@ export class Code {
 
   get locals(): readonly ValueType[] {
     return this.types
-  }
-
-  /** Leaves a place for what `write` writes at the end; it may have no branches out of itself. */
-  later(write: (late: Code) => void): void {
-    this.holes.push({ at: this.length, write })
   }
 
   /** The `if` or br_if that comes next seldom branches. */
@@ -305,13 +298,13 @@ export class Code {
 
   br(label: string): this {
     this.byte(0x0c)
-    this.unsigned(this.depth(label))
+    this.unsigned(this.out(label))
     return this
   }
 
   brIf(label: string): this {
     this.byte(0x0d)
-    this.unsigned(this.depth(label))
+    this.unsigned(this.out(label))
     return this
   }
 
@@ -319,60 +312,39 @@ export class Code {
   brTable(labels: readonly string[]): this {
     this.byte(0x0e)
     this.unsigned(labels.length - 1)
-    for (const label of labels) this.unsigned(this.depth(label))
+    for (const label of labels) this.unsigned(this.out(label))
     return this
   }
 
-  private depth(label: string): number {
+  /** Labels that what comes next is inside of. */
+  get depth(): number {
+    return this.labels.length
+  }
+
+  private out(label: string): number {
     const at = this.labels.lastIndexOf(label)
     if (at < 0) throw new Error(`no label ${label}`)
     return this.labels.length - 1 - at
   }
 
-  /** The body as the code section has it: locals, then `head`, then what was written here, then an end. */
-  body(head: Code): Body {
+  /** The body as the code section has it: locals, then what was written here, then an end. `type` is the function's. */
+  body(type: number): Body {
     const out = new Code(0)
     const runs: [ValueType, number][] = []
-    for (const type of this.types) {
+    for (const local of this.types) {
       const last = runs.at(-1)
-      if (last?.[0] === type) last[1]++
-      else runs.push([type, 1])
+      if (last?.[0] === local) last[1]++
+      else runs.push([local, 1])
     }
     out.unsigned(runs.length)
-    for (const [type, count] of runs) {
+    for (const [local, count] of runs) {
       out.unsigned(count)
-      out.byte(type)
+      out.byte(local)
     }
-    const parts = [out.bytes, head.bytes]
-    let length = out.length + head.length
-    const hints: Hint[] = []
-    let hint = 0
-    let from = 0
-    const take = (to: number) => {
-      for (; hint < this.hints.length && this.hints[hint].at < to; hint++) {
-        const { at, likely } = this.hints[hint]
-        hints.push({ at: length + at - from, likely })
-      }
-      parts.push(this.buffer.subarray(from, to))
-      length += to - from
-      from = to
-    }
-    for (const { at, write } of this.holes) {
-      take(at)
-      const late = new Code(this.parameters)
-      write(late)
-      parts.push(late.bytes)
-      length += late.length
-    }
-    take(this.length)
-    const bytes = new Uint8Array(length + 1)
-    let at = 0
-    for (const part of parts) {
-      bytes.set(part, at)
-      at += part.length
-    }
-    bytes[at] = 0x0b
-    return { bytes, hints }
+    const hints = this.hints.map(({ at, likely }) => ({ at: out.length + at, likely }))
+    out.append(this.bytes)
+    out.byte(0x0b)
+    return { bytes: out.bytes, hints, type }
   }
 }
 
@@ -385,6 +357,8 @@ interface Hint {
 
 /** A function in the code section. */
 export interface Body {
+  /** Of the module's types. */
+  readonly type: number
   readonly bytes: Uint8Array
   readonly hints: readonly Hint[]
 }
@@ -401,9 +375,8 @@ export interface ModuleParts {
   globals: readonly { name: string; type: ValueType }[]
   memory?: boolean
   table?: boolean
-  /** All of type `type`; they are exported by their numbers, from 0 on. */
+  /** They are exported by their numbers, from 0 on. */
   bodies: readonly Body[]
-  type: number
 }
 
 /** A module whose imports are all of `env`. */
@@ -458,7 +431,7 @@ export function moduleBytes(parts: ModuleParts): Uint8Array<ArrayBuffer> {
   })
   section(3, (code) => {
     code.unsigned(parts.bodies.length)
-    for (let i = 0; i < parts.bodies.length; i++) code.unsigned(parts.type)
+    for (const { type } of parts.bodies) code.unsigned(type)
   })
   section(7, (code) => {
     code.unsigned(parts.bodies.length)

@@ -250,6 +250,73 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
     compare(cpus, () => 64)
   })
 
+  test.each([
+    ['32-bit', 'e'],
+    ['64-bit', 'r'],
+  ] as const)(
+    'what lies around a register is looked up at once, %s: over the ends of pages, beside code and in it',
+    (mode, r) => {
+      const cpus = both(
+        mode,
+        `bits ${mode.slice(0, 2)}
+      mov ecx, 300
+    top:
+      ; The stack goes over a page's end, by odd steps.
+      mov ${r}bp, 0x9090
+      lea ${r}sp, [${r}bp + ${r}cx * 2]
+      push ${r}ax
+      push ${r}bx
+      push ${r}cx
+      mov [${r}sp + 4], edx
+      sub ${r}sp, 24
+      mov eax, [${r}sp + 28]
+      add [${r}sp + 8], eax
+      mov [${r}sp], ecx
+      movzx ebx, byte [${r}sp + 25]
+      add ${r}sp, 24
+      push ${r}sp
+      pop ${r}bx
+      pop ${r}dx
+      pop ${r}bx
+      pop ${r}sp
+      ; So does a base, which is another one in the midst of it.
+      lea ${r}di, [${r}cx + 0xaf00]
+      mov eax, [${r}di]
+      add eax, [${r}di + 8]
+      mov [${r}di + 16], eax
+      xor [${r}di + 40], ecx
+      adc byte [${r}di + 59], 3
+      mov edi, [${r}di + 12]
+      and edi, 0xff
+      add edi, 0xbf80
+      inc dword [${r}di]
+      mov [${r}di + 4], ecx
+      lea ${r}si, [${r}di + 8]
+      sub [${r}si - 8], eax
+      mov [${r}si], edi
+      add ${r}si, 3
+      xor [${r}si], ebx
+      ; Stores beside what is executed, and into it.
+      mov ebx, change
+      add [${r}bx - 24], ecx
+      mov [${r}bx + 1], cl
+      mov eax, [${r}bx - 8]
+      jmp behind
+      times 24 db 0
+    behind:
+    change:
+      mov al, 0
+      add edx, eax
+      dec ecx
+      jnz top
+      hlt`,
+      )
+      compare(cpus, () => 1037)
+      expect(cpus[1].state.gpr[1]).toBe(0n)
+      expect(regions(cpus[1])).toBeGreaterThan(0)
+    },
+  )
+
   test('waits for ports shorten the budget', () => {
     const cpus = both(
       '32-bit',

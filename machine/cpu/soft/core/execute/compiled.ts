@@ -10,12 +10,13 @@ import {
   BLOCK_COUNT, BLOCK_ENTRY, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_MODE, BLOCK_PHYS, NEVER_HOT, mayHoldCode,
 } from './code-map'
 import { wantsAttention } from './chain'
-import { compile, enterRegion } from '../host'
-import { tlbEntry, tlbKnows, tlbPlace, tlbWrite } from '../memory/tlb'
+import { compile, enterLongRegion, enterRegion } from '../host'
+import { tlbEntry, tlbKnows, tlbPlace, tlbRead, tlbWrite } from '../memory/tlb'
 import { endOps, limit, nextIp, opsFrom, setCurrentOp, startOps } from './progress'
 import { OP_HANDLER } from './op'
 import {
-  FLAT_DATA, HANDLER_TABLE, ICOUNT, ICOUNT_LIMIT, JIT_BLOCK, JIT_QUEUE, JIT_QUEUED, JIT_QUEUE_SIZE, JIT_THRESHOLD, MODE, RIP,
+  FLAT_DATA, GPR, HANDLER_TABLE, ICOUNT, ICOUNT_LIMIT, JIT_BLOCK, JIT_QUEUE, JIT_QUEUED, JIT_QUEUE_SIZE, JIT_THRESHOLD, MODE,
+  MODE_CODE64, RIP,
 } from '../state'
 
 /** A region is left after so many instructions: only then can V8 put better code in its place. */
@@ -35,7 +36,7 @@ export function askForCompilation(block: usize): void {
   if (!waits) {
     store<u32>(JIT_QUEUE + (<usize>queued << 2), <u32>block)
     store<u32>(JIT_QUEUED, queued + 1)
-    if (queued + 1 < min<u32>(threshold, 16)) {
+    if (queued + 1 < min<u32>(threshold, JIT_QUEUE_SIZE)) {
       store<u32>(block, threshold, BLOCK_HEAT)
       return
     }
@@ -56,7 +57,21 @@ export function askForCompilation(block: usize): void {
   // Whoever enters a block pays for it.
   const left = end - count - <u64>load<u32>(block, BLOCK_COUNT)
   const page = ip - <u64>(load<u32>(block, BLOCK_PHYS) & 0xfff)
-  const op = enterRegion(<u32>load<u16>(block, BLOCK_ENTRY), page, <i32>left, end, load<u32>(block, BLOCK_JIT))
+  const entry = <u32>load<u16>(block, BLOCK_ENTRY)
+  const index = load<u32>(block, BLOCK_JIT)
+  const op = load<u32>(MODE) & MODE_CODE64
+    ? enterLongRegion(
+      entry, page, <i32>left, end, index, tlbRead,
+      load<u64>(GPR), load<u64>(GPR, 8), load<u64>(GPR, 16), load<u64>(GPR, 24),
+      load<u64>(GPR, 32), load<u64>(GPR, 40), load<u64>(GPR, 48), load<u64>(GPR, 56),
+      load<u64>(GPR, 64), load<u64>(GPR, 72), load<u64>(GPR, 80), load<u64>(GPR, 88),
+      load<u64>(GPR, 96), load<u64>(GPR, 104), load<u64>(GPR, 112), load<u64>(GPR, 120),
+    )
+    : enterRegion(
+      entry, page, <i32>left, end, index, tlbRead,
+      load<u32>(GPR), load<u32>(GPR, 8), load<u32>(GPR, 16), load<u32>(GPR, 24),
+      load<u32>(GPR, 32), load<u32>(GPR, 40), load<u32>(GPR, 48), load<u32>(GPR, 56),
+    )
   if (op) {
     const inside = <usize>load<u32>(JIT_BLOCK)
     startOps(inside + BLOCK_HEADER, <usize>load<u32>(inside, BLOCK_COUNT))
