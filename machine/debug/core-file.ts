@@ -98,6 +98,11 @@ function vmcoreinfo(memory: PhysicalView, ram: readonly { address: number; size:
 /** Where x86-64's Linux is linked to, before phys_base (arch/x86/include/asm/page_64_types.h). */
 const START_KERNEL_MAP = 0xffffffff80000000n
 
+/** As page tables count it. */
+const KERNEL_HALF = BigInt.asUintN(48, START_KERNEL_MAP)
+/** So often a page of RAM has a segment of its own: Linux maps that of its espfix stacks half a million times. */
+const MOST_ALIASES = 8
+
 /** The CPU with the page tables of Linux itself, as it may be in a process, whose own leave the kernel out (PTI). */
 function kernelTables(linux: Uint8Array | undefined, state: CpuState): CpuState {
   if (!linux || !(state.efer & EFER_LMA)) return state
@@ -106,6 +111,17 @@ function kernelTables(linux: Uint8Array | undefined, state: CpuState): CpuState 
   const base = /^NUMBER\(phys_base\)=(-?\d{1,18})$/m.exec(text)?.[1]
   if (top === undefined || base === undefined) return state
   return { ...state, cr3: BigInt.asUintN(52, BigInt(`0x${top}`) - START_KERNEL_MAP + BigInt(base)) }
+}
+
+/** What is mapped: in 64-bit code first where kernels are linked to, since there may be more than anyone has the patience for. */
+function* mappedPages(state: CpuState, memory: PhysicalView): ReturnType<typeof presentPages> {
+  if (!(state.cr0 & CR0_PG)) return
+  if (!(state.efer & EFER_LMA)) {
+    yield* presentPages(state, memory)
+    return
+  }
+  yield* presentPages(state, memory, undefined, KERNEL_HALF)
+  yield* presentPages(state, memory, undefined, 0n, KERNEL_HALF)
 }
 
 /** What the page tables of CPU 0 map of RAM, and RAM itself behind it. */
@@ -117,17 +133,23 @@ function segments(state: CpuState, machine: Dumped, ram: readonly { address: num
     offset += BigInt(size)
   }
   const loads: Load[] = []
-  for (const page of state.cr0 & CR0_PG ? presentPages(state, machine.physical) : []) {
-    if (!page) break
+  const aliases = new Map<bigint, number>()
+  for (const page of mappedPages(state, machine.physical)) {
+    if (!page) continue
     const { linear, physical, length } = page
     const place = places.find(({ address, end }) => physical >= address && physical < end)
     if (!place) continue
     const size = physical + length > place.end ? place.end - physical : length
     const last = loads.at(-1)
     const follows = last && linear === last.linear + last.size && physical === last.physical + last.size
-    if (follows && physical > place.address) last.size += size
-    else if (loads.length >= MOST_SEGMENTS) break
-    else loads.push({ linear, physical, size, offset: place.offset + physical - place.address })
+    if (follows && physical > place.address) {
+      last.size += size
+      continue
+    }
+    if (loads.length >= MOST_SEGMENTS) break
+    const times = (aliases.get(physical) ?? 0) + 1
+    aliases.set(physical, times)
+    if (times <= MOST_ALIASES) loads.push({ linear, physical, size, offset: place.offset + physical - place.address })
   }
   return [
     ...loads,

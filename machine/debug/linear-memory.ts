@@ -135,11 +135,13 @@ export function* presentPages(
   paging: Paging,
   memory: PhysicalView,
   most = MOST_ENTRIES,
+  from = 0n,
+  end = 1n << 48n,
 ): Generator<{ linear: bigint; physical: bigint; length: bigint; rights: bigint; entry: bigint } | undefined> {
   const isLong = (paging.efer & EFER_LMA) !== 0n
-  const top = isLong ? 1n << 48n : 1n << 32n
+  const top = isLong ? end : 1n << 32n
   let looked = 0
-  for (let linear = 0n; linear < top; ) {
+  for (let linear = from; linear < top; ) {
     if (++looked > most) {
       yield undefined
       return

@@ -75,3 +75,30 @@ test('a core of Linux has what its own page tables map, though a process is exec
   const loads = Array.from({ length: count }, (_, i) => file.readBigUInt64LE(64 + i * 56 + 16).toString(16))
   expect(loads).toEqual(['0', 'ffffffff80000000', '0'])
 })
+
+test('a page that is mapped a hundred thousand times takes the place of nothing else', () => {
+  CPU.boot(Uint8Array.of(0xf4))
+  const view = new DataView(CPU.ram.buffer, CPU.ram.byteOffset, CPU.ram.length)
+  // As Linux has its espfix stacks: every second page of 512 times 2 MiB at ffffff0000000000h is the same one.
+  view.setBigUint64(0x50000 + 510 * 8, 0x53003n, true)
+  view.setBigUint64(0x53000, 0x54003n, true)
+  for (let i = 0; i < 512; i++) {
+    view.setBigUint64(0x54000 + i * 8, 0x55003n, true)
+    view.setBigUint64(0x55000 + i * 8, i % 2 ? 0n : 0x70003n, true)
+  }
+  view.setBigUint64(0x50000 + 511 * 8, 0x51003n, true)
+  view.setBigUint64(0x51000 + 510 * 8, 0x52003n, true)
+  view.setBigUint64(0x52000, 0x83n, true)
+  const state = { ...CPU.state, cr0: 0x80000011n, cr3: 0x50000n, cr4: 0x20n, efer: 0x500n }
+  const bytes = (address: number, length: number) => CPU.ram.subarray(address, address + length)
+  const file = Buffer.concat([
+    ...coreFile({
+      ...{ cpus: 1, state: () => state, ram: () => [{ address: 0, size: CPU.ram.length }] },
+      physical: { bytes, store: () => 0 },
+    }),
+  ])
+  const count = file.readUInt16LE(56)
+  const loads = Array.from({ length: count }, (_, i) => file.readBigUInt64LE(64 + i * 56 + 16).toString(16))
+  expect(loads[1]).toBe('ffffffff80000000')
+  expect(count).toBeLessThan(20)
+})
