@@ -521,17 +521,8 @@ export class Frame {
   wrap(inside: () => void): void {
     const { code } = this
     if (!this.long) code.get(PAGE_IP).op(OP.i32Wrap).set(this.page)
-    code.block('leave').block('last').block('side').block('out').block('again')
+    code.loop('all').block('leave').block('last').block('side').block('out')
     inside()
-    code.end()
-    // again: in this region, at `entry`, which is paid for.
-    this.settleFlags()
-    this.enter(
-      () => code.get(ENTRY),
-      () => this.pushPage(),
-      () => code.get(LEFT),
-      () => code.i32(this.index),
-    )
     code.end()
     // out: in front of the block at `target`.
     this.settleFlags()
@@ -562,6 +553,7 @@ export class Frame {
     code.end()
     // leave: on to the block at `target`, in another region where the jump cache knows one.
     this.leave()
+    code.end().op(OP.unreachable)
   }
 
   /** Finds the slot of the jump cache where `target` belongs: leaves it and the linear address, as i64, in locals. */
@@ -609,24 +601,6 @@ export class Frame {
     this.code.op(this.long ? OP.i64Sub : OP.i32Sub).set(this.page)
   }
 
-  /** Goes on in a region; all registers go along. */
-  private enter(entry: () => void, page: () => void, left: () => void, index: () => void): void {
-    const { code } = this
-    entry()
-    page()
-    left()
-    code.get(END)
-    index()
-    code.get(TLB)
-    for (let n = 0; n < this.registers; n++) this.whole(n)
-    code.returnCall(this.long ? ENTER_LONG_REGION : ENTER_REGION)
-  }
-
-  private pushPage(): void {
-    this.code.get(this.page)
-    if (!this.long) this.code.op(OP.i64ExtendU)
-  }
-
   private leave(): void {
     const { code, long } = this
     const next = this.temp('next', I32)
@@ -668,12 +642,21 @@ export class Frame {
       if (!long) code.op(OP.i64ExtendU)
       code.get(next).memory(LOAD.i32, at.BLOCK_PHYS).i32(0xfff).op(OP.i32And, OP.i64ExtendU, OP.i64Sub)
     }
-    this.enter(
-      () => code.get(next).memory(LOAD.u16, at.BLOCK_ENTRY),
-      page,
-      () => code.get(left),
-      () => code.get(next).memory(LOAD.i32, at.BLOCK_JIT),
-    )
+    // Within this region nothing is handed over.
+    code.get(next).memory(LOAD.i32, at.BLOCK_JIT).i32(this.index).op(OP.i32Eq).if()
+    page()
+    if (!long) code.op(OP.i32Wrap)
+    code.set(this.page)
+    code.get(left).set(LEFT)
+    code.get(next).memory(LOAD.u16, at.BLOCK_ENTRY).set(ENTRY)
+    code.br('all').end()
+    code.get(next).memory(LOAD.u16, at.BLOCK_ENTRY)
+    page()
+    code.get(left).get(END)
+    code.get(next).memory(LOAD.i32, at.BLOCK_JIT)
+    code.get(TLB)
+    for (let n = 0; n < this.registers; n++) this.whole(n)
+    code.returnCall(long ? ENTER_LONG_REGION : ENTER_REGION)
     code.end()
     this.spill()
     this.storeCount()

@@ -311,7 +311,7 @@ class Region {
       // Back: to the first block of a loop around, or into its midst through the table at its start.
       const loop = [...around].reverse().find(({ first, last }) => first <= to && to <= last)
       code.i32(loop && loop.first === to ? NONE : to).set(entry)
-      code.br(loop ? `loop${loop.first}` : 'again')
+      code.br(loop ? `loop${loop.first}` : 'all')
       return
     }
     // Forward: past the outermost loop that begins behind here.

@@ -184,6 +184,13 @@ const OPEN: readonly [string, Difference][] = [
     (_e, c, h, s) => c.mode !== 64 && h.trap === PF && h.cr2 >= 0xffffffc0n && (s.trap === SS || s.trap === GP),
   ],
   [
+    'INVPCID, VAES and VPCLMULQDQ of 32 bytes: the host’s CPU may not have them',
+    (e, _c, h) =>
+      h.trap === UD &&
+      (also(legacy(2, 0x82), (x) => x.operandSize)(e, 64) ||
+        (e.long && any(vex(2, ...range(0xdc, 0xdf)), vex(3, 0x44))(e, 64))),
+  ],
+  [
     'FSTP and FBSTP of 80 bits over a page’s end: Intel has written the lower part already',
     (e, _c, h, s, found) =>
       legacy(0, 0xdb, 0xdf)(e, 64) && field(e) >= 6 && h.trap === PF && s.trap === PF && only(found, /^\[/),
@@ -262,16 +269,34 @@ const AMD: readonly [string, Difference][] = [
   [
     'SHLD and SHRD of 16 bits by more than 16: undefined',
     (e, c, h, s, found) =>
-      e.operandSize &&
+      (c.mode === 16) !== e.operandSize &&
       legacy(1, 0xa4, 0xa5, 0xac, 0xad)(e, 64) &&
       shiftCount(e, c) > 16 &&
       h.trap === s.trap &&
       only(found, /^(r|\[|flags)/),
   ],
   [
-    'CALL to an address that is not canonical: Intel has written the return address (restartable)',
+    'CALL to an address that is not canonical, or beyond the limit: Intel has written the return address (restartable)',
     (e, _c, h, s, found) =>
-      legacy(0, 0xff)(e, 64) && field(e) === 2 && h.trap === GP && s.trap === GP && only(found, /^\[/),
+      any(
+        legacy(0, 0xe8),
+        also(legacy(0, 0xff), (x) => field(x) === 2),
+      )(e, 64) &&
+      h.trap === GP &&
+      s.trap === GP &&
+      only(found, /^\[/),
+  ],
+  [
+    'PUSH of a segment register by 4 bytes: Intel writes two of them, AMD zeros the others (the SDM has both)',
+    (e, c, h, s, found) =>
+      any(legacy(0, 0x06, 0x0e, 0x16, 0x1e), legacy(1, 0xa0, 0xa8))(e, 64) &&
+      (c.mode === 32) !== e.operandSize &&
+      h.trap === s.trap &&
+      only(found, /^\[\w+\]: host 0, /),
+  ],
+  [
+    'SYSRET outside of 64-bit code: #UD on Intel, #GP in ring 3 on AMD',
+    (e, c, h, s) => c.mode !== 64 && legacy(1, 0x07)(e, 64) && h.trap === GP && s.trap === UD,
   ],
   [
     'FXSAVE: AMD has bit 17 in MXCSR_MASK, and looks at the last byte first',
