@@ -125,7 +125,7 @@ export const FENCES: { readonly [room: string]: Fence } = {
   },
   'harness/cli': { code: ['harness', ...EVERYTHING_BELOW] },
   // Guests import from 'bootwright', as users' do.
-  guests: { code: ['fixtures'] },
+  guests: { code: ['fixtures', 'machine/host/whole-file'] },
   test: { code: [...EVERYTHING_BELOW, 'harness', 'guests'] },
 }
 

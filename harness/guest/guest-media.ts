@@ -1,13 +1,13 @@
 /** Where guests' media come from: image files of the user, files of Debian packages, and what is built from those. */
 
-import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HostError } from '../../machine/errors.js'
 import { cacheFolder } from '../../machine/firmware/find-firmware.js'
 import { packagePath } from '../../machine/firmware/install-packages.js'
+import { writeWhole } from '../../machine/host/whole-file.js'
 import { type Download, downloaded } from '../images/download.js'
 import { findInFolder } from '../images/find-in-folder.js'
 import { parseMemorySize } from '../units/memory-size.js'
@@ -182,13 +182,6 @@ async function writeToCache(name: string, bytes: Uint8Array): Promise<string> {
   const folder = join(cacheFolder(), 'media')
   await mkdir(folder, { recursive: true })
   const path = join(folder, name)
-  const part = `${path}.${randomUUID()}`
-  try {
-    await writeFile(part, bytes)
-    await rename(part, path)
-  } catch (error) {
-    await rm(part, { force: true })
-    throw error
-  }
+  await writeWhole(path, bytes)
   return path
 }

@@ -3,13 +3,15 @@
  * has it, whatever it was called where it came from.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream, createWriteStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { createWriteStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
 import { cacheFolder } from '../../machine/firmware/find-firmware.js'
+import { hashOfFile } from '../../machine/host/file-hash.js'
+import { writeWhole } from '../../machine/host/whole-file.js'
 
 export interface StoredImage {
   sha256: string
@@ -64,13 +66,6 @@ export async function keepImage(contents: AsyncIterable<Uint8Array>): Promise<St
   }
 }
 
-/** Of a file, in hexadecimal. Rejects with the host's error. */
-export async function hashOfFile(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(path), hash)
-  return hash.digest('hex')
-}
-
 const Notes = z.record(z.string(), z.string())
 
 /**
@@ -83,9 +78,7 @@ export function noted(key: string): string | undefined {
 
 export async function note(key: string, value: string): Promise<void> {
   await mkdir(imagesFolder(), { recursive: true })
-  const part = join(imagesFolder(), `notes.json.${process.pid}-${randomUUID()}`)
-  await writeFile(part, JSON.stringify({ ...readNotes(), [key]: value }))
-  await rename(part, join(imagesFolder(), 'notes.json'))
+  await writeWhole(join(imagesFolder(), 'notes.json'), JSON.stringify({ ...readNotes(), [key]: value }))
 }
 
 function readNotes(): { [key: string]: string } {

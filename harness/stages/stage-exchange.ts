@@ -4,7 +4,7 @@
  * `stages.json` beside them says it, and what their contents are. A folder has it, too: any server may show it to others.
  */
 
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs'
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -12,6 +12,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
 import { HostError, UsageError } from '../../machine/errors.js'
+import { hashOfFile } from '../../machine/host/file-hash.js'
 import { withLock } from '../../machine/host/lock-file.js'
 import { type KeptStage, keptStages, parseStageName } from './kept-stages.js'
 
@@ -73,7 +74,7 @@ class Folder implements StageStore {
   async put({ file, bytes }: KeptStage): Promise<void> {
     await mkdir(this.path, { recursive: true })
     const name = basename(file)
-    const sha256 = await hashOf(file)
+    const sha256 = await hashOfFile(file)
     await whole(join(this.path, name), (part) => copyFile(file, part))
     const index = join(this.path, INDEX)
     await withLock(index, async () => {
@@ -86,7 +87,7 @@ class Folder implements StageStore {
     const expected = (await this.indexed()).find((one) => one.file === basename(file))?.sha256
     await whole(path, async (part) => {
       await copyFile(file, part)
-      if (expected !== undefined && (await hashOf(part)) !== expected)
+      if (expected !== undefined && (await hashOfFile(part)) !== expected)
         throw new StageStoreError(`${file} is not what ${INDEX} says: its contents differ; remove it and push it again`)
     })
   }
@@ -144,7 +145,7 @@ class Server implements StageStore {
 
   async put({ file, bytes }: KeptStage): Promise<void> {
     const name = basename(file)
-    const sha256 = await hashOf(file)
+    const sha256 = await hashOfFile(file)
     await this.ask('PUT', name, Readable.toWeb(createReadStream(file)) as ReadableStream, bytes)
     const others = (await this.indexed()).filter((one) => one.file !== name)
     this.index = [...others, { file: name, bytes, sha256 }]
@@ -157,7 +158,7 @@ class Server implements StageStore {
     await whole(path, async (part) => {
       await pipeline(Readable.fromWeb((body ?? new ReadableStream()) as never), createWriteStream(part))
       const expected = (await this.indexed()).find((one) => one.file === file)?.sha256
-      if ((await hashOf(part)) !== expected)
+      if ((await hashOfFile(part)) !== expected)
         throw new StageStoreError(`${this.base}${file} is not what ${INDEX} says: its contents differ; push it again`)
     })
   }
@@ -192,10 +193,4 @@ async function whole(path: string, write: (part: string) => Promise<void>): Prom
   } finally {
     await rm(part, { force: true })
   }
-}
-
-async function hashOf(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(file), hash)
-  return hash.digest('hex')
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { CpuState } from '../../../machine/cpu/engine.js'
 import { coreFile } from '../../../machine/debug/core-file.js'
 import { BareCpu } from '../cpu/driver.js'
 
@@ -30,12 +31,32 @@ function notes(file: Buffer): [string, string][] {
 
 function dumped(): Buffer {
   CPU.boot(Uint8Array.of(0xf4))
+  return coreOf(CPU.state)
+}
+
+function coreOf(state: CpuState): Buffer {
   const bytes = (address: number, length: number) => CPU.ram.subarray(address, address + length)
   const machine = {
-    ...{ cpus: 1, state: () => CPU.state, ram: () => [{ address: 0, size: CPU.ram.length }] },
+    ...{ cpus: 1, state: () => state, ram: () => [{ address: 0, size: CPU.ram.length }] },
     physical: { bytes, store: () => 0 },
   }
   return Buffer.concat([...coreFile(machine)])
+}
+
+/** Linear addresses, in hexadecimal, of what a core of 64-bit code has with page tables at `cr3`. */
+function loads(cr3: number): string[] {
+  const file = coreOf({ ...CPU.state, cr0: 0x80000011n, cr3: BigInt(cr3), cr4: 0x20n, efer: 0x500n })
+  return Array.from({ length: file.readUInt16LE(56) }, (_, i) => file.readBigUInt64LE(64 + i * 56 + 16).toString(16))
+}
+
+/** Tables at 50000h that map 2 MiB at ffffffff80000000h. */
+function mapKernel(): DataView {
+  CPU.boot(Uint8Array.of(0xf4))
+  const view = new DataView(CPU.ram.buffer, CPU.ram.byteOffset, CPU.ram.length)
+  view.setBigUint64(0x50000 + 511 * 8, 0x51003n, true)
+  view.setBigUint64(0x51000 + 510 * 8, 0x52003n, true)
+  view.setBigUint64(0x52000, 0x83n, true)
+  return view
 }
 
 /** As the kernel has it: a note at the beginning of a page. */
@@ -56,29 +77,14 @@ test('a core has what a Linux kernel says of itself, and nothing that only looks
 })
 
 test('a core of Linux has what its own page tables map, though a process is executed, whose tables leave the kernel out', () => {
-  CPU.boot(Uint8Array.of(0xf4))
-  // Tables at 50000h map 2 MiB at ffffffff80000000h; those in CR3 map nothing.
-  const view = new DataView(CPU.ram.buffer, CPU.ram.byteOffset, CPU.ram.length)
-  view.setBigUint64(0x50000 + 511 * 8, 0x51003n, true)
-  view.setBigUint64(0x51000 + 510 * 8, 0x52003n, true)
-  view.setBigUint64(0x52000, 0x83n, true)
+  mapKernel()
   place(33, 'OSRELEASE=6.1.0\nSYMBOL(swapper_pg_dir)=ffffffff80150000\nNUMBER(phys_base)=-1048576\n')
-  const state = { ...CPU.state, cr0: 0x80000011n, cr3: 0x60000n, cr4: 0x20n, efer: 0x500n }
-  const bytes = (address: number, length: number) => CPU.ram.subarray(address, address + length)
-  const file = Buffer.concat([
-    ...coreFile({
-      ...{ cpus: 1, state: () => state, ram: () => [{ address: 0, size: CPU.ram.length }] },
-      physical: { bytes, store: () => 0 },
-    }),
-  ])
-  const count = file.readUInt16LE(56)
-  const loads = Array.from({ length: count }, (_, i) => file.readBigUInt64LE(64 + i * 56 + 16).toString(16))
-  expect(loads).toEqual(['0', 'ffffffff80000000', '0'])
+  // Tables that map nothing.
+  expect(loads(0x60000)).toEqual(['0', 'ffffffff80000000', '0'])
 })
 
 test('a page that is mapped a hundred thousand times takes the place of nothing else', () => {
-  CPU.boot(Uint8Array.of(0xf4))
-  const view = new DataView(CPU.ram.buffer, CPU.ram.byteOffset, CPU.ram.length)
+  const view = mapKernel()
   // As Linux has its espfix stacks: every second page of 512 times 2 MiB at ffffff0000000000h is the same one.
   view.setBigUint64(0x50000 + 510 * 8, 0x53003n, true)
   view.setBigUint64(0x53000, 0x54003n, true)
@@ -86,19 +92,7 @@ test('a page that is mapped a hundred thousand times takes the place of nothing 
     view.setBigUint64(0x54000 + i * 8, 0x55003n, true)
     view.setBigUint64(0x55000 + i * 8, i % 2 ? 0n : 0x70003n, true)
   }
-  view.setBigUint64(0x50000 + 511 * 8, 0x51003n, true)
-  view.setBigUint64(0x51000 + 510 * 8, 0x52003n, true)
-  view.setBigUint64(0x52000, 0x83n, true)
-  const state = { ...CPU.state, cr0: 0x80000011n, cr3: 0x50000n, cr4: 0x20n, efer: 0x500n }
-  const bytes = (address: number, length: number) => CPU.ram.subarray(address, address + length)
-  const file = Buffer.concat([
-    ...coreFile({
-      ...{ cpus: 1, state: () => state, ram: () => [{ address: 0, size: CPU.ram.length }] },
-      physical: { bytes, store: () => 0 },
-    }),
-  ])
-  const count = file.readUInt16LE(56)
-  const loads = Array.from({ length: count }, (_, i) => file.readBigUInt64LE(64 + i * 56 + 16).toString(16))
-  expect(loads[1]).toBe('ffffffff80000000')
-  expect(count).toBeLessThan(20)
+  const found = loads(0x50000)
+  expect(found[1]).toBe('ffffffff80000000')
+  expect(found.length).toBeLessThan(20)
 })

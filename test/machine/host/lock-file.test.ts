@@ -7,19 +7,24 @@ import { withLock } from '../../../machine/host/lock-file.js'
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-lock-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
+/** How many of `count` that want the lock and keep it for `ms` had it at once. */
+async function mostInside(file: string, count: number, ms: number): Promise<number> {
+  let inside = 0
+  let most = 0
+  const enter = () =>
+    withLock(file, async () => {
+      most = Math.max(most, ++inside)
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      inside--
+    })
+  await Promise.all(Array.from({ length: count }, enter))
+  return most
+}
+
 describe('the lock', () => {
   test('lets one in at a time', async () => {
     const file = join(folder, 'locked.snapshot')
-    let inside = 0
-    let most = 0
-    const enter = () =>
-      withLock(file, async () => {
-        most = Math.max(most, ++inside)
-        await new Promise((resolve) => setTimeout(resolve, 20))
-        inside--
-      })
-    await Promise.all([enter(), enter(), enter()])
-    expect(most).toBe(1)
+    expect(await mostInside(file, 3, 20)).toBe(1)
   })
 
   test('of a process that is gone is broken', async () => {
@@ -38,16 +43,7 @@ describe('the lock', () => {
     for (let round = 0; round < 10; round++) {
       const file = join(folder, `many-${round}.snapshot`)
       writeFileSync(`${file}.lock`, '999999999')
-      let inside = 0
-      let most = 0
-      const enter = () =>
-        withLock(file, async () => {
-          most = Math.max(most, ++inside)
-          await new Promise((resolve) => setTimeout(resolve, 1))
-          inside--
-        })
-      await Promise.all(Array.from({ length: 4 }, enter))
-      expect(most).toBe(1)
+      expect(await mostInside(file, 4, 1)).toBe(1)
       expect(readdirSync(folder).filter((name) => name.startsWith(`many-${round}`))).toEqual([])
     }
   }, 60_000)

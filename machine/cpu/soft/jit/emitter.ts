@@ -170,7 +170,7 @@ export class Emitter {
     code.get(sp)
     const place = frame.place(this.stackSegment, size, true, 'stack')
     frame.storeTo(place, size, value)
-    frame.plus(STACK, -size, () => this.setSp(sp))
+    frame.move(STACK, -size, () => this.setSp(sp))
   }
 
   /** Pushes the stack's top; `addSp` is to follow. */
@@ -186,7 +186,7 @@ export class Emitter {
   }
 
   addSp(bytes: number): void {
-    this.frame.plus(STACK, bytes, () => this.setSp(this.stackOffset(bytes)))
+    this.frame.move(STACK, bytes, () => this.setSp(this.stackOffset(bytes)))
   }
 
   /** RSP to the value of a local plus `bytes`. */

@@ -5,7 +5,7 @@
  */
 import * as at from '../layout.js'
 import type { Block, Op } from './ops.js'
-import { baseOf, type Reaches } from './reach.js'
+import { baseOf, Lookups, type Place, Reaches } from './reach.js'
 import { Code, type FunctionType, I32, I64, LOAD, OP, STORE, type ValueType } from './wasm.js'
 
 /**
@@ -58,18 +58,6 @@ export interface CodePage {
   readonly version: number
 }
 
-/** Where an access goes: to the address in a local, or so many bytes on. */
-export type Place = number | { readonly local: number; readonly plus: number }
-
-/** What was looked up: bytes around a value that was in a register, which are in one page. `local` is where the first one is. */
-interface Span {
-  readonly value: number
-  readonly first: number
-  readonly end: number
-  readonly write: boolean
-  readonly local: number
-}
-
 export class Frame {
   readonly code: Code
   readonly long: boolean
@@ -93,11 +81,7 @@ export class Frame {
   private readonly blockLocal: number
   private readonly registers: number
   private readonly temps = new Map<string, number>()
-  /** Which value is in each register, by a number that no other value of the region has, and what was added to it. */
-  private readonly contents: { readonly value: number; readonly plus: number }[]
-  private values = 0
-  private spans: Span[] = []
-  private reaches: Reaches | undefined
+  private readonly lookups: Lookups
   /** How deep the present block is in others: what is looked up deeper may not have been looked up behind. */
   private depth = 0
   /** The op's number in its block. */
@@ -118,7 +102,7 @@ export class Frame {
     this.word = this.long ? I64 : I32
     this.registers = this.long ? 16 : 8
     this.code = new Code(REGISTERS + this.registers)
-    this.contents = Array.from({ length: this.registers }, () => this.newValue())
+    this.lookups = new Lookups(this.registers)
     this.page = this.long ? PAGE_IP : this.code.local(I32)
     this.target = this.code.local(this.word)
     const { code, word } = this
@@ -163,19 +147,13 @@ export class Frame {
   }
 
   setWhole(n: number): void {
-    this.contents[n] = this.newValue()
+    this.lookups.change(n)
     this.code.set(REGISTERS + n)
   }
 
-  private newValue() {
-    return { value: this.values++, plus: 0 }
-  }
-
-  /** What is in register `n` after the next `setWhole`: what is there now, and `plus` bytes on. */
-  plus(n: number, bytes: number, set: () => void): void {
-    const { value, plus } = this.contents[n]
-    set()
-    this.contents[n] = { value, plus: plus + bytes }
+  /** `set` puts into register `n` what is there already, and `bytes` more. */
+  move(n: number, bytes: number, set: () => void): void {
+    this.lookups.move(n, bytes, set)
   }
 
   /** Pushes a register: 8 and 16 bits are zero-extended to 32, 64 bits are an i64. */
@@ -196,7 +174,7 @@ export class Frame {
     const n = (address - at.GPR) >> 3
     const { code, long } = this
     const local = REGISTERS + n
-    this.contents[n] = this.newValue()
+    this.lookups.change(n)
     if (size === 4 && long) code.op(OP.i64ExtendU)
     if (size < 4) {
       const high = ((address - at.GPR) & 7) !== 0
@@ -337,18 +315,11 @@ export class Frame {
     return place
   }
 
-  /** The present block begins; `reaches` says what it may touch. */
-  begin(block: Block, reaches: Reaches): void {
+  /** The present block begins. */
+  begin(block: Block): void {
     this.block = block
-    this.reaches = reaches
     this.depth = this.code.depth
-    for (let n = 0; n < this.registers; n++) this.contents[n] = this.newValue()
-    this.forgetSpans()
-  }
-
-  /** Translations may be others from here on. */
-  private forgetSpans(): void {
-    this.spans = []
+    this.lookups.begin(new Reaches(block, this.long ? 8 : 4))
   }
 
   /** The place of the present op's operand in memory; `away` pushes what is added to its address. */
@@ -366,26 +337,19 @@ export class Frame {
    */
   near(base: number, displacement: number, size: number, write: boolean): Place | undefined {
     if (!this.flat || this.code.depth !== this.depth) return undefined
-    const { value, plus } = this.contents[base]
-    const start = plus + displacement
-    const known = this.spans.find(
-      (span) => span.value === value && span.first <= start && start + size <= span.end && (span.write || !write),
-    )
-    if (known) return { local: known.local, plus: start - known.first }
-    const reach = this.reaches?.of(this.number, base)
-    if (!reach || (write && !reach.write)) return undefined
-    const first = start + reach.first
-    const end = start + Math.max(reach.end, size)
-    if (end - first === size) return undefined
+    const { lookups } = this
+    const known = lookups.find(base, displacement, size, write)
+    if (known) return known
+    const lookup = lookups.around(this.number, base, displacement, size, write)
+    if (!lookup) return undefined
     this.whole(base)
-    if (first !== plus) {
-      this.wordConst(first - plus)
+    if (lookup.away) {
+      this.wordConst(lookup.away)
       this.wordAdd()
     }
     const segment = this.long ? at.FLAT : at.DS
-    const local = this.place(segment, end - first, reach.write, `span${this.spans.length}`)
-    this.spans.push({ value, first, end, write: reach.write, local })
-    return { local, plus: start - first }
+    lookups.add(lookup, this.place(segment, lookup.size, lookup.span.write, `lookup${lookups.count}`))
+    return lookups.find(base, displacement, size, write)
   }
 
   /** Loads `size` bytes: 8 and 16 bits are zero-extended. */
@@ -461,7 +425,7 @@ export class Frame {
     code.i32(this.op.address).i32(this.block.address).call(EXECUTE_OP).op(OP.i32Eqz)
     code.unlikely().if().i32(0).op(OP.return).end()
     this.reload()
-    this.forgetSpans()
+    this.lookups.forget()
     this.budget()
   }
 

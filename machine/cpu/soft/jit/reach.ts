@@ -1,7 +1,7 @@
 /**
- * What a block will touch around an address: accesses by the same register lie in one page nearly always, so that one look at the
- * TLB serves for several of them. Here is only guessed which: `Frame` knows what is in a register, and looks again where a
- * guess was wrong.
+ * Accesses of a block by the same register lie in one page nearly always, so that one look at the TLB serves for several of them.
+ * `Reaches` guesses what a block will touch around an address; `Lookups` knows what is in the registers and what was looked up, and
+ * so where a guess was wrong.
  */
 import * as at from '../layout.js'
 import type { Block, Op } from './ops.js'
@@ -88,6 +88,88 @@ export class Reaches {
       write ||= one.write
     }
     return { first: first - own.first, end: end - own.first, write }
+  }
+}
+
+/** Where an access goes: to the address in a local, or so many bytes on. */
+export type Place = number | { readonly local: number; readonly plus: number }
+
+/** Bytes in one page, from `first` up to `end` away from a value that was in a register. */
+interface Span extends Reach {
+  readonly value: number
+}
+
+/** To be looked up: `size` bytes, `away` from what is in the register. */
+export interface Lookup {
+  readonly span: Span
+  readonly away: number
+  readonly size: number
+}
+
+/** What was looked up in the present block. */
+export class Lookups {
+  /** Which value is in each register, by a number that no other value has, and what was added to it. */
+  private readonly contents: { readonly value: number; readonly plus: number }[] = []
+  private values = 0
+  /** The local has the address of the first byte. */
+  private known: { readonly span: Span; readonly local: number }[] = []
+  private reaches: Reaches | undefined
+
+  constructor(private readonly registers: number) {}
+
+  /** A block begins, in which anything may be in the registers. */
+  begin(reaches: Reaches): void {
+    this.reaches = reaches
+    this.forget()
+    for (let n = 0; n < this.registers; n++) this.change(n)
+  }
+
+  /** Translations may be others from here on. */
+  forget(): void {
+    this.known = []
+  }
+
+  /** Something else is in register `n`. */
+  change(n: number): void {
+    this.contents[n] = { value: this.values++, plus: 0 }
+  }
+
+  /** `set` puts into register `n` what is there already, and `bytes` more. */
+  move(n: number, bytes: number, set: () => void): void {
+    const { value, plus } = this.contents[n]
+    set()
+    this.contents[n] = { value, plus: plus + bytes }
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.known.length
+  }
+
+  /** Where `size` bytes are, `displacement` bytes on from register `base`; undefined where that was not looked up. */
+  find(base: number, displacement: number, size: number, write: boolean): Place | undefined {
+    const { value, plus } = this.contents[base]
+    const start = plus + displacement
+    const found = this.known.find(
+      ({ span }) => span.value === value && span.first <= start && start + size <= span.end && (span.write || !write),
+    )
+    return found && { local: found.local, plus: start - found.span.first }
+  }
+
+  /** What to look up for that access of op `op`; undefined where it is the only one there. */
+  around(op: number, base: number, displacement: number, size: number, write: boolean): Lookup | undefined {
+    const reach = this.reaches?.of(op, base)
+    if (!reach || (write && !reach.write)) return undefined
+    const { value, plus } = this.contents[base]
+    const start = plus + displacement
+    const first = start + reach.first
+    const end = start + Math.max(reach.end, size)
+    if (end - first === size) return undefined
+    return { span: { value, first, end, write: reach.write }, away: first - plus, size: end - first }
+  }
+
+  add({ span }: Lookup, local: number): void {
+    this.known.push({ span, local })
   }
 }
 

@@ -13,7 +13,6 @@ import { LOADS_SEGMENT, lastAction, pageOf, successors } from './flow.js'
 import { type CodePage, Frame, LONG_REGION_TYPE, REGION_TYPE, type RegionMode } from './frame.js'
 import type { Block, Op } from './ops.js'
 import { perfectHash } from './perfect-hash.js'
-import { Reaches } from './reach.js'
 import { isOnce } from './string.js'
 import { type Body, I32, I64, LOAD, OP } from './wasm.js'
 
@@ -146,7 +145,7 @@ class Region {
   private block(number: number, around: readonly Span[]): void {
     const { frame, emitter } = this
     const block = this.blocks[number]
-    frame.begin(block, new Reaches(block, frame.long ? 8 : 4))
+    frame.begin(block)
     emitter.flags.reset(flagsAsked(block.ops))
     emitter.checked.clear()
     for (const [i, op] of block.ops.entries()) {

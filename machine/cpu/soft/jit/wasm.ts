@@ -113,10 +113,6 @@ export class Code {
     return this.buffer.subarray(0, this.length)
   }
 
-  get locals(): readonly ValueType[] {
-    return this.types
-  }
-
   /** The `if` or br_if that comes next seldom branches. */
   unlikely(): this {
     this.hints.push({ at: this.length, likely: false })
