@@ -183,16 +183,15 @@ function parseNicWords(whole: string, where: string): NicParts {
   const text = rules.length > 0 ? joined(all.filter((part) => !RULES.test(part))) : whole
   const { type, id, options = {} } = parseDeviceWords(text, where, 'network card')
   const { mac, net, link, pcap, restrict, ...own } = options as { [option: string]: string | undefined }
-  if (restrict !== undefined && !/^(on|off|y|n|yes|no)$/.test(restrict))
-    throw new OptionError(`${where} ${whole}: restrict is on or off, not '${restrict}'`)
-  if (link !== undefined && link !== 'on' && link !== 'off')
-    throw new OptionError(`${where} ${text}: link is on or off, not '${link}'`)
+  for (const [name, value] of Object.entries({ restrict, link }))
+    if (value !== undefined && !isOn(value) && !isOff(value))
+      throw new OptionError(`${where} ${whole}: ${name} is on or off, not '${value}'`)
   return {
     type,
     ...(id !== undefined && { id }),
     ...(mac !== undefined && { mac }),
     ...(net !== undefined && { net: net as 'lan' }),
-    ...(link === 'off' && { link: false }),
+    ...(link !== undefined && isOff(link) && { link: false }),
     ...(pcap !== undefined && { pcap }),
     ...(hostfwd.length > 0 && { hostfwd }),
     ...(guestfwd.length > 0 && { guestfwd }),
@@ -226,10 +225,20 @@ export function cardOfDevice(device: DeviceWords, where: string): NicWords | und
 
 // QEMU's words -------------------------------------------------------------------------------------------------------
 
-const isOn = (word: string) => ['on', 'y', 'yes'].includes(word)
+const isOn = (word: string) => ['on', 'y', 'yes', 'true'].includes(word)
+const isOff = (word: string) => ['off', 'n', 'no', 'false'].includes(word)
 
-/** Of user networks in QEMU: what the LAN is anyway, or what a guest sees nothing of. */
-const AS_HERE = ['ipv4', 'ipv6', 'hostname', 'vectors']
+/** `restrict=on`, or `restrict` alone, as QEMU takes it. */
+function readSwitch(part: string, wrong: (what: string) => OptionError): boolean {
+  const [name, value = 'on'] = part.split(/=(.*)/s, 2)
+  if (!isOn(value) && !isOff(value)) throw wrong(`${name} is on or off, not '${value}'`)
+  return isOn(value)
+}
+
+/** Of user networks in QEMU: what a guest sees nothing of. */
+const AS_HERE = ['hostname', 'vectors']
+/** What the LAN speaks anyway. */
+const FAMILIES: { readonly [name: string]: string } = { ipv4: 'IPv4', ipv6: 'IPv6' }
 /** What QEMU's user network serves and the LAN serves otherwise. */
 const ELSEWHERE: { readonly [name: string]: string } = {
   ...Object.fromEntries(
@@ -277,13 +286,15 @@ function parseUserNet(text: string, where: string): UserNet | undefined {
     else if (name === 'bootfile') bootFile = value
     else if (Object.hasOwn(ELSEWHERE, name)) throw wrong(`${name} is not taken: ${ELSEWHERE[name]}`)
     else if (name === 'model') net.model = value
-    else if (name === 'restrict') isRestricted = isOn(value)
+    else if (name === 'restrict') isRestricted = readSwitch(part, wrong)
     else if (['hostfwd', 'guestfwd', 'allow'].includes(name)) net.net.push(part)
     else if (ADDRESSES.includes(name))
       throw wrong(
         `${name} cannot be changed: the LAN is 10.0.2.0/24 with its gateway at 10.0.2.2, as QEMU's; leave it out`,
       )
-    else if (!AS_HERE.includes(name)) net.card.push(part)
+    else if (Object.hasOwn(FAMILIES, name)) {
+      if (!readSwitch(part, wrong)) throw wrong(`${part} cannot be: the LAN always speaks ${FAMILIES[name]}; leave it out`)
+    } else if (!AS_HERE.includes(name)) net.card.push(part)
   }
   if (bootFile !== undefined && !folder) throw wrong('bootfile names a file of tftp=FOLDER; add that')
   if (folder !== undefined) net.tftp = joined([folder, ...(bootFile === undefined ? [] : [`bootfile=${bootFile}`])])

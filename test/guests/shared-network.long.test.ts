@@ -7,6 +7,7 @@ import { buildInitramfs } from '../../fixtures/initramfs.js'
 import { launch } from '../../harness/vm/launch.js'
 import { network, type SharedNetwork } from '../../harness/vm/network/shared-network.js'
 import type { Vm } from '../../harness/vm/vm.js'
+import { DEFAULT_EPOCH } from '../../machine/machine.js'
 import { haveLinux } from './linux-modules.js'
 
 const root = process.env.BOOTWRIGHT_LINUX ?? ''
@@ -48,30 +49,46 @@ async function boot(lan: SharedNetwork, run: string): Promise<Vm[]> {
   return machines
 }
 
+const MOST = /, (7|8|9|10) packets received/
+
+/** Pings of a machine of ours, each with a number of its own. */
+function pinger() {
+  let said = 0
+  return async (vm: Vm, to: number, words: string | RegExp) => {
+    const end = 100 + ++said
+    await vm.serial[0].write(`ping -c 10 -W 1 192.168.9.${to}; echo done-$((${end}))\n`)
+    await vm.serial[0].waitFor(`done-${end}`)
+    expect(vm.serial[0].text().slice(-250)).toMatch(words)
+  }
+}
+
+const looksOf = (machines: readonly Vm[]) =>
+  Promise.all(
+    machines.map(async (vm) => {
+      const { instructions, guestTimeNs } = await vm.look()
+      return { instructions, guestTimeNs, serial: vm.serial[0].text() }
+    }),
+  )
+
+// Runs of a minute and a half each: with 100 µs they meet a million times.
+const CABLES = { latency: '10ms', loss: '2%', seed: 5 }
+
 async function story(run: string) {
-  // Two runs of a minute and a half each: with 100 µs they meet a million times.
-  const lan = network({ latency: '10ms', loss: '2%', seed: 5 })
+  const lan = network(CABLES)
   try {
     const [a, b, c] = await boot(lan, run)
-    let said = 0
-    const ping = async (vm: Vm, to: number, words: string | RegExp) => {
-      await vm.serial[0].write(`ping -c 10 -W 1 192.168.9.${to} | grep received; echo done-$((100+${++said}))\n`)
-      await vm.serial[0].waitFor(`done-${100 + said}`)
-      expect(vm.serial[0].text().slice(-200)).toMatch(words)
-    }
-    const most = /, (7|8|9|10) packets received/
-    await ping(a, 2, most)
-    await ping(b, 3, most)
+    const ping = pinger()
+    await ping(a, 2, MOST)
+    await ping(b, 3, MOST)
     await b.network.link(false)
     await ping(a, 2, ', 0 packets received')
     await b.network.link(true)
-    await ping(a, 2, most)
+    await ping(a, 2, MOST)
     await lan.partition(a, [b, c])
     await ping(a, 3, ', 0 packets received')
     await lan.heal()
-    await ping(a, 3, most)
-    const looks = await Promise.all(lan.machines.map((vm) => vm.look()))
-    return looks.map(({ instructions, guestTimeNs }) => ({ instructions, guestTimeNs }))
+    await ping(a, 3, MOST)
+    return await looksOf(lan.machines)
   } finally {
     await lan.close()
   }
@@ -82,4 +99,63 @@ test.skipIf(!haveLinux)('three Linux machines with loss, a cable that is out and
   expect(await story('second')).toEqual(first)
   const frames = (run: string) => [1, 2, 3].map((n) => readFileSync(join(folder, `${run}-${n}.pcap`)))
   for (const [i, one] of frames('second').entries()) expect(one.equals(frames('first')[i])).toBe(true)
+})
+
+/** Records of a capture behind its header, each as text: its guest time, ns since the epoch's, and its bytes. */
+function recordsOf(path: string): { time: number; text: string }[] {
+  const data = readFileSync(path)
+  const records = []
+  for (let at = 24; at < data.length; ) {
+    const end = at + 16 + data.readUInt32LE(at + 8)
+    const time = (data.readUInt32LE(at) - DEFAULT_EPOCH) * 1e9 + data.readUInt32LE(at + 4)
+    records.push({ time, text: data.toString('hex', at, end) })
+    at = end
+  }
+  return records
+}
+
+test.skipIf(!haveLinux)('two forks of all three go on as they do themselves, twice over', async () => {
+  const lan = network(CABLES)
+  const networks = [lan]
+  try {
+    const [a, b] = await boot(lan, 'forked')
+    await pinger()(a, 2, MOST)
+    // Kept in the midst of what goes to and fro.
+    await b.serial[0].write('ping -c 30 192.168.9.3 >/pings &\n')
+    await a.wait('3s')
+    const kept = await lan.snapshot()
+    const since = (await looksOf(lan.machines)).map(({ guestTimeNs }) => guestTimeNs)
+    const goOn = async (own: SharedNetwork) => {
+      const [one, two, three] = own.machines
+      const ping = pinger()
+      await Promise.all([ping(one, 3, MOST), three.wait('1s')])
+      await own.partition(one, [two, three])
+      await ping(one, 2, ', 0 packets received')
+      await own.heal()
+      await ping(three, 1, MOST)
+      await two.serial[0].write('cat /pings /proc/net/dev /proc/net/snmp; echo seen-$((1))\n')
+      await two.serial[0].waitFor('seen-1')
+      return looksOf([one, two, three])
+    }
+    const first = await goOn(lan)
+    expect(first[1].serial).toMatch(/30 packets transmitted, 2\d packets received/)
+    for (let n = 0; n < 2; n++) {
+      const fork = await lan.forkFrom(kept)
+      networks.push(fork)
+      expect(await goOn(fork)).toEqual(first)
+    }
+    await lan.restore(kept)
+    expect(await goOn(lan)).toEqual(first)
+    await lan.close()
+    // The captures have what came since then twice.
+    for (const n of [1, 2, 3]) {
+      const times = new Map<string, number>()
+      for (const { time, text } of recordsOf(join(folder, `forked-${n}.pcap`)))
+        if (time > since[n - 1]) times.set(text, (times.get(text) ?? 0) + 1)
+      expect(times.size).toBeGreaterThan(20)
+      expect([...times].filter(([, count]) => count !== 2)).toEqual([])
+    }
+  } finally {
+    for (const one of networks) await one.close()
+  }
 })

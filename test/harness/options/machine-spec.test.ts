@@ -466,6 +466,7 @@ describe('cards in QEMU’s words', () => {
         'ne2k_isa,netdev=u',
       ),
     ).toEqual([{ ...user, user: { restrict: true, forwards: [...forwards, other] } }])
+    expect(nics('-nic', 'user,model=ne2k_isa,restrict,ipv6=on,ipv4')).toEqual([one])
     const rules = 'allow=127.0.0.1:8080,allow=192.168.0.0/16,allow=[::1]:53,allow=fd00::/8'
     expect(nics('--nic', `ne2k_isa,net=user,${rules}`)?.[0].user).toEqual({
       allow: [
@@ -495,6 +496,10 @@ describe('cards in QEMU’s words', () => {
     [['-nic', 'tap,ifname=t0'], "-nic tap,ifname=t0: there is no net 'tap'; cards are plugged into"],
     [['-nic', 'user,model=ne2k_isa,guestfwd=udp::22-cmd:x'], 'is not of TCP, and nothing else can be'],
     [['-nic', 'user,net=192.168.76.0/24'], 'net cannot be changed: the LAN is 10.0.2.0/24'],
+    [['-nic', 'user,ipv6=off'], 'ipv6=off cannot be: the LAN always speaks IPv6; leave it out'],
+    [['-nic', 'user,ipv6=of'], "ipv6 is on or off, not 'of'"],
+    [['-nic', 'user,restrict=onn'], "restrict is on or off, not 'onn'"],
+    [['--nic', 'ne2k_isa,link=of'], "link is on or off, not 'of'"],
     [['-netdev', 'user,id=a'], 'no card is connected to it'],
     [
       ['-netdev', 'user,id=a', '-device', 'e1000,netdev=a,bootindex=1'],
