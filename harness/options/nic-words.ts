@@ -71,10 +71,17 @@ const MAC = /^[\da-f]{2}(:[\da-f]{2}){5}$/i
 const NO_SUCH_NET =
   "cards are plugged into a LAN of the machine's own (lan), into that with a way out by the host's sockets (user), or into nothing (none)"
 
+/** QEMU's other names of cards, short ones of `model=` among them. */
+const CARD_ALIASES: { readonly [name: string]: string } = {
+  ...{ virtio: 'virtio-net-pci', 'virtio-net': 'virtio-net-pci', 'virtio-net-pci-transitional': 'virtio-net-pci' },
+  'e1000-82540em': 'e1000',
+}
+const cardNamed = (name: string) => (Object.hasOwn(CARD_ALIASES, name) ? CARD_ALIASES[name] : name)
+
 const cardTypes = () => DEVICE_TYPES.filter(({ category }) => category === 'Network').map(({ type }) => type)
 
 export function isCard(type: string): boolean {
-  return cardTypes().includes(type)
+  return cardTypes().includes(cardNamed(type))
 }
 
 /**
@@ -128,7 +135,8 @@ type NicDraft = Omit<NicConfig, 'id' | 'mac'> & Partial<Pick<NicConfig, 'id' | '
 
 function readNic(words: NicWords, where: string): NicDraft {
   const parts = typeof words === 'string' ? parseNicWords(words, where) : words
-  const { type, id, net = 'lan', link = true, pcap, options } = parts
+  const { id, net = 'lan', link = true, pcap, options } = parts
+  const type = cardNamed(parts.type)
   const what = `${where} ${typeof words === 'string' ? words : type}`
   const isKnown = DEVICE_TYPES.some((known) => known.type === type)
   if (isKnown && !isCard(type))
@@ -162,6 +170,7 @@ function readMac(mac: string | undefined, what: string): string | undefined {
   if (mac === undefined) return undefined
   if (!MAC.test(mac))
     throw new OptionError(`${what}: mac '${mac}' is no address; it has six bytes, as in 52:54:00:12:34:56`)
+  if (/^[0:]*$/.test(mac)) throw new OptionError(`${what}: mac '${mac}' is nobody's; give another, or leave it out`)
   if (Number.parseInt(mac.slice(0, 2), 16) & 1)
     throw new OptionError(
       `${what}: mac '${mac}' is of a group, and a card's own begins with an even byte, as in 52:54:00:12:34:56`,
@@ -208,15 +217,16 @@ function parseNicWords(whole: string, where: string): NicParts {
 export function cardOfDevice(device: DeviceWords, where: string): NicWords | undefined {
   const spec = typeof device === 'string' ? parseDeviceWords(device, where) : device
   if (!isCard(spec.type)) return undefined
+  const type = cardNamed(spec.type)
   const { netdev, ...options } = (spec.options ?? {}) as NonNullable<NicParts['options']>
   if (netdev !== undefined)
     throw new OptionError(
       `${where} ${spec.type}: there is no --netdev with the id '${netdev}'; add it, or give the card by --nic`,
     )
-  readDevice({ type: spec.type, options }, where)
+  readDevice({ type, options }, where)
   const { mac, ...rest } = options
   return {
-    ...{ type: spec.type, net: 'none' },
+    ...{ type, net: 'none' },
     ...(spec.id !== undefined && { id: spec.id }),
     ...(mac !== undefined && { mac: String(mac) }),
     ...(Object.keys(rest).length > 0 && { options: rest }),
@@ -269,13 +279,19 @@ export interface QemuNic {
 
 /** `user,model=e1000,mac=…`. Throws an OptionError. */
 function parseUserNet(text: string, where: string): UserNet | undefined {
-  const [first, ...parts] = commaParts(text)
-  const kind = first.replace(/^type=/, '')
+  const all = commaParts(text)
+  if (/(^|[,=])help$/.test(text)) throw new OptionError(`${where} ${text}: 'bootwright devices' lists the cards`)
+  const place = all.findIndex((part, i) => part.startsWith('type=') || (i === 0 && !part.includes('=')))
+  const parts = all.filter((_, i) => i !== place)
+  if (place < 0)
+    throw new OptionError(`${where} ${text} names no net; write user, lan or none first, as in ${where} user`)
+  const kind = all[place].replace(/^type=/, '')
   if (kind === 'none') return undefined
-  if (kind === 'help' || text.endsWith('model=help'))
-    throw new OptionError(`${where} ${text}: 'bootwright devices' lists the cards`)
   const wrong = (what: string) => new OptionError(`${where} ${text}: ${what}`)
-  if (kind !== 'user' && kind !== 'lan') throw wrong(`there is no net '${kind}'; ${NO_SUCH_NET}`)
+  if (kind !== 'user' && kind !== 'lan') {
+    const near = nearest(kind, ['user', 'none', ...cardTypes()])
+    throw wrong(`there is no net '${kind}'; ${near ? `did you mean '${near}'?` : NO_SUCH_NET}`)
+  }
   const net: UserNet = { net: [`net=${kind}`], card: [] }
   let isRestricted = false
   let [folder, bootFile]: (string | undefined)[] = []
@@ -293,7 +309,8 @@ function parseUserNet(text: string, where: string): UserNet | undefined {
         `${name} cannot be changed: the LAN is 10.0.2.0/24 with its gateway at 10.0.2.2, as QEMU's; leave it out`,
       )
     else if (Object.hasOwn(FAMILIES, name)) {
-      if (!readSwitch(part, wrong)) throw wrong(`${part} cannot be: the LAN always speaks ${FAMILIES[name]}; leave it out`)
+      if (!readSwitch(part, wrong))
+        throw wrong(`${part} cannot be: the LAN always speaks ${FAMILIES[name]}; leave it out`)
     } else if (!AS_HERE.includes(name)) net.card.push(part)
   }
   if (bootFile !== undefined && !folder) throw wrong('bootfile names a file of tftp=FOLDER; add that')
@@ -321,6 +338,8 @@ export function nicFromQemu(text: string, where: string): QemuNic {
   return { nic, ...(tftp !== undefined && { tftp }) }
 }
 
+const OF_OLD_NIC = ['model', 'macaddr', 'name', 'vectors']
+
 /**
  * QEMU's old `-net nic,model=…`; its other half, `-net user`, is what such a card has anyway.
  * @throws OptionError
@@ -329,7 +348,8 @@ export function oldNicFromQemu(text: string, where: string): QemuNic {
   const [kind, ...parts] = commaParts(text)
   if (kind !== 'nic') {
     const { net = [], card = [], tftp } = parseUserNet(text, where) ?? {}
-    const rule = [...net.slice(1), ...card][0]
+    if (card.length > 0) throw new OptionError(`${where} ${text}: there is no '${card[0].split('=')[0]}'; leave it out`)
+    const rule = net[1]
     if (rule !== undefined)
       throw new OptionError(
         `${where} ${text}: '${rule.split('=')[0]}' is said of a card; write -nic ${text},model=e1000`,
@@ -337,6 +357,13 @@ export function oldNicFromQemu(text: string, where: string): QemuNic {
     return tftp === undefined ? {} : { tftp }
   }
   const known = new Map(parts.map((part) => part.split(/=(.*)/s, 2) as [string, string]))
+  const other = [...known.keys()].find((name) => !OF_OLD_NIC.includes(name))
+  if (other !== undefined) {
+    const near = nearest(other, OF_OLD_NIC)
+    throw new OptionError(
+      `${where} ${text}: there is no '${other}'; ${near ? `did you mean '${near}'?` : `it takes ${OF_OLD_NIC.join(', ')}`}`,
+    )
+  }
   const mac = known.get('macaddr')
   return { nic: joined([known.get('model') ?? DEFAULT_MODEL, ...(mac === undefined ? [] : [`mac=${mac}`])]) }
 }
@@ -371,6 +398,10 @@ export function joinNetdevs(
     const parts = commaParts(text)
     const at = parts.findIndex((part) => part.startsWith('netdev='))
     const net = at < 0 ? undefined : nets.get(parts[at].slice('netdev='.length))
+    if (at >= 0 && !net && nets.size > 0)
+      throw new OptionError(
+        `${where}: ${text} is connected to none of these; there are ${[...nets.keys()].map((id) => `'${id}'`).join(', ')}`,
+      )
     if (!net) {
       rest.push(text)
       continue

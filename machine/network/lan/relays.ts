@@ -108,7 +108,7 @@ export class Relays implements Stateful {
   /** What they led to is gone. */
   reset(): void {
     for (const stream of this.streams.keys())
-      this.input({ kind: 'stream-gone', stream, why: 'the world outside is gone' })
+      this.input({ kind: 'stream-gone', stream, why: 'the machine goes on from a snapshot' })
   }
 
   private ask(relay: Relay): void {

@@ -484,6 +484,14 @@ describe('cards in QEMU’s words', () => {
     expect(network('-netdev', words, '-device', 'ne2k_isa,netdev=u')).toMatchObject(served)
     expect(network('-nic', `${words},model=ne2k_isa`)).toMatchObject(served)
   })
+  test('cards have QEMU’s other names', () => {
+    const virtio = { ...one, type: 'virtio-net-pci' }
+    expect(nics('-nic', 'user,model=virtio,restrict=on')).toEqual([virtio])
+    expect(nics('--nic', 'virtio-net')).toEqual([virtio])
+    expect(nics('-net', 'nic,model=virtio')).toEqual([virtio])
+    expect(nics('-netdev', 'id=u,type=lan', '-device', 'virtio-net,netdev=u')).toEqual([virtio])
+    expect(nics('-device', 'virtio-net')).toEqual([{ ...virtio, net: 'none' }])
+  })
   test('addresses count past those that are given', () => {
     const given = ['-nic', 'ne2k_isa,mac=52:54:00:12:34:56', '-nic', 'ne2k_isa,id=net0', '-nic', 'ne2k_isa']
     expect(nics(...given)?.map(({ id, mac }) => `${id} ${mac}`)).toEqual([
@@ -500,6 +508,14 @@ describe('cards in QEMU’s words', () => {
     [['-nic', 'user,ipv6=of'], "ipv6 is on or off, not 'of'"],
     [['-nic', 'user,restrict=onn'], "restrict is on or off, not 'onn'"],
     [['--nic', 'ne2k_isa,link=of'], "link is on or off, not 'of'"],
+    [['-nic', 'model=ne2k_isa'], 'names no net; write user, lan or none first, as in -nic user'],
+    [['-nic', 'model=help'], "'bootwright devices' lists the cards"],
+    [['-nic', 'usr,model=ne2k_isa'], "there is no net 'usr'; did you mean 'user'?"],
+    [['-nic', 'E1000'], "there is no net 'E1000'; did you mean 'e1000'?"],
+    [['-net', 'nic,modle=ne2k_isa'], "there is no 'modle'; did you mean 'model'?"],
+    [['-net', 'user,vlan=0'], "there is no 'vlan'; leave it out"],
+    [['-netdev', 'user,id=a', '-device', 'ne2k_isa,netdev=b'], "is connected to none of these; there are 'a'"],
+    [['--nic', 'ne2k_isa,mac=00:00:00:00:00:00'], "is nobody's; give another"],
     [['-netdev', 'user,id=a'], 'no card is connected to it'],
     [
       ['-netdev', 'user,id=a', '-device', 'e1000,netdev=a,bootindex=1'],
