@@ -1,5 +1,5 @@
 /** The examples, in a project of a user's: copied, installed beside and run as their README says. */
-import { cpSync } from 'node:fs'
+import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
@@ -36,4 +36,12 @@ test.skipIf(noFirmware)('every example passes', { timeout: 300_000 }, async () =
   if (!haveCompiler) return
   const covered = await bootwright(['coverage', '--at-least', '85%'], { env, cwd: project.folder })
   expect(covered.code, covered.stdout + covered.stderr).toBe(0)
+})
+
+test('the tour of an unattended installation in the README is its example', () => {
+  const readme = readFileSync(join(examples, '../README.md'), 'utf8')
+  const [, section] = readme.split('### Install an operating system unattended\n')
+  const [, code] = section.split(/^```(?:ts)?\n/m)
+  // The example has a line of its own that says what it is.
+  expect(readFileSync(join(examples, 'install/debian.test.ts'), 'utf8').replace(/^\/\/.*\n/, '')).toBe(code)
 })

@@ -57,8 +57,17 @@ export async function writeSnapshot(parts: SnapshotParts, file: string, memory?:
  * places, or another engine. Throws a SnapshotError, or an error of Node's where a medium cannot be read.
  */
 export async function snapshotConfig(file: string, changes: MachineConfig = {}) {
-  const { extra } = await readSnapshotHeader(file)
-  const saved = readExtra(extra, file)
+  try {
+    const { extra } = await readSnapshotHeader(file, false)
+    return await configOf(readExtra(extra, file), file, changes)
+  } catch (error) {
+    // Of a file that is damaged no word counts but that one.
+    await readSnapshotHeader(file)
+    throw error
+  }
+}
+
+async function configOf(saved: Extra, file: string, changes: MachineConfig) {
   const config: MachineConfig = { ...saved.config, ...absolute(changes) }
   // No file says where a guest may go.
   config.nics &&= config.nics.map(({ user: _, ...nic }) => nic)

@@ -36,12 +36,12 @@ const CHANGES = 5
 const PIECE = 256 * PAGE
 /** zlib's quickest: memory of guests is mostly text and code, and tests wait. */
 const LEVEL = 1
-/** Beyond any state: a broken file must not fill the host's memory. */
-const LONGEST = 1 << 30
 const LONGEST_HEADER = 16 << 20
+/** Bytes of a record of each kind, unpacked: beyond any state, and a broken file must not fill the host's memory. */
+const LONGEST = { [HEADER]: LONGEST_HEADER, [STATE]: 1 << 30, [MEMORY]: PIECE + 4, [CHANGES]: MEDIA_PIECE }
 
 const pack = promisify<Uint8Array, { level: number }, Buffer>(deflate)
-const unpack = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflate)
+const unpackWith = promisify<Uint8Array, { chunkSize: number; maxOutputLength: number }, Buffer>(inflate)
 
 export interface SnapshotHeader {
   shape: MachineShape
@@ -110,12 +110,17 @@ export interface SnapshotContents {
   more: State
 }
 
-/** The header alone, after the whole file was found sound. Throws a SnapshotError. */
-export async function readSnapshotHeader(path: string): Promise<SnapshotHeader> {
+/**
+ * The header alone. Throws a SnapshotError.
+ * @param isWhole The file is to be found sound before. Who reads all of it afterwards has that done there.
+ */
+export async function readSnapshotHeader(path: string, isWhole = true): Promise<SnapshotHeader> {
   let header: SnapshotHeader | undefined
-  await readRecords(path, async (kind, bytes) => {
-    if (kind === HEADER) header ??= await readHeader(bytes, path)
-  })
+  const take = (_: number, bytes: Buffer) => {
+    header ??= readHeader(bytes, path)
+    return isWhole
+  }
+  await readRecords(path, { [HEADER]: LONGEST_HEADER }, take)
   if (!header) throw broken(path, 'it has no header')
   return header
 }
@@ -128,26 +133,26 @@ export async function readSnapshotFile(path: string, here?: MachineShape): Promi
   let media: MediaReader | undefined
   try {
     let place: ReturnType<typeof placement> | undefined
-    await readRecords(path, async (kind, bytes) => {
+    await readRecords(path, LONGEST, (kind, bytes) => {
       if (kind === HEADER && !header) {
-        header = await readHeader(bytes, path)
+        header = readHeader(bytes, path)
         place = placement(header.shape, here ?? header.shape)
         memory = new LayerBuilder((here ?? header.shape).memorySize, canMap())
       } else if (kind === STATE) {
-        const decoded = decodeState(await unpack(bytes, { maxOutputLength: LONGEST }))
+        const decoded = decodeState(bytes)
         if (!isRecord(decoded) || !isRecord(decoded.media)) throw broken(path, 'its state is none')
         if (!header || state) throw broken(path, 'its state is not behind its header')
         state = decoded
         media = new MediaReader(decoded.media, header.shape.media)
       } else if (kind === CHANGES) {
         if (!media) throw broken(path, 'changes of media come before its state')
-        media.add(await unpack(bytes, { maxOutputLength: MEDIA_PIECE }))
+        media.add(bytes)
       } else if (kind === MEMORY) {
         if (!place || !memory) throw broken(path, 'its memory comes before its header')
-        const piece = await unpack(bytes, { maxOutputLength: PIECE + 4 })
-        if (piece.length < 4 || (piece.length - 4) % PAGE !== 0) throw broken(path, 'a piece of memory is cut off')
-        for (const pages of place(piece.readUInt32LE(0), piece.subarray(4))) memory.add(pages.page, pages.bytes)
+        if (bytes.length < 4 || (bytes.length - 4) % PAGE !== 0) throw broken(path, 'a piece of memory is cut off')
+        for (const pages of place(bytes.readUInt32LE(0), bytes.subarray(4))) memory.add(pages.page, pages.bytes)
       }
+      return true
     })
     if (!header || !state || !media || !memory) throw broken(path, `it has no ${header ? 'state' : 'header'}`)
     const { more } = state
@@ -186,12 +191,31 @@ function recordHead(kind: number, length: number): Buffer {
 
 /** Longest record: nothing that is written has one of this length. */
 const LONGEST_RECORD = 1 << 30
+/** Records that are unpacked at once, by threads of the host's. */
+const AT_ONCE = 4
+
+/** In few pieces, mostly one: each piece of zlib's is a buffer of its own, and is copied where there are more. */
+function unpack(packed: Uint8Array, longest: number): Promise<Buffer> {
+  const chunkSize = Math.min(longest + 1, Math.max(16 << 10, packed.length * 8), 8 << 20)
+  return unpackWith(packed, { chunkSize, maxOutputLength: longest })
+}
+
+interface Unpacking {
+  kind: number
+  contents: Promise<Buffer>
+}
 
 /**
- * Gives each record as it is read, and throws a SnapshotError when the end does not have the hash of what was before it:
- * what was given is to be used only then. A file is never in memory as a whole.
+ * Gives the contents of each record in their order, and throws a SnapshotError when the end does not have the hash of what
+ * was before it: what was given is to be used only then. A file is never in memory as a whole.
+ * @param longest Bytes of contents of each kind that is wanted.
+ * @param take Whether it wants more.
  */
-async function readRecords(path: string, take: (kind: number, bytes: Buffer) => Promise<void>): Promise<void> {
+async function readRecords(
+  path: string,
+  longest: { readonly [kind: number]: number },
+  take: (kind: number, contents: Buffer) => boolean,
+): Promise<void> {
   const name = JSON.stringify(path)
   let fd: number
   try {
@@ -199,10 +223,21 @@ async function readRecords(path: string, take: (kind: number, bytes: Buffer) => 
   } catch (error) {
     throw new SnapshotError(`the snapshot ${name} ${(error as Error).message}`)
   }
+  const unpacking: Unpacking[] = []
+  // Of a record that is not whole it is the checksum that tells.
+  let failed: Error | undefined
+  let isEnough = false
+  const takeFirst = async () => {
+    const { kind, contents } = unpacking.shift() as Unpacking
+    try {
+      const bytes = await contents
+      if (!failed && !take(kind, bytes)) isEnough = true
+    } catch (error) {
+      failed ??= error as Error
+    }
+  }
   try {
     const hash = createHash('sha256')
-    // Of a record that is not whole it is the checksum that tells.
-    let failed: Error | undefined
     let at = 0
     const next = (length: number, why: string): Buffer => {
       const bytes = readAt(fd, at, length)
@@ -217,7 +252,7 @@ async function readRecords(path: string, take: (kind: number, bytes: Buffer) => 
     const version = next(4, 'it ends after its first line')
     checkVersion(version.readUInt32LE(0), name)
     hash.update(magic).update(version)
-    for (;;) {
+    while (!isEnough) {
       const head = next(8, 'it is truncated')
       const kind = head.readUInt32LE(0)
       const length = head.readUInt32LE(4)
@@ -225,21 +260,26 @@ async function readRecords(path: string, take: (kind: number, bytes: Buffer) => 
       const bytes = next(length, 'it is truncated')
       if (kind === END) {
         if (!hash.digest().equals(bytes)) throw broken(path, 'its checksum is wrong')
-        if (failed) throw failed
-        return
+        break
+      }
+      if (longest[kind] !== undefined && !failed) {
+        const contents = unpack(bytes, longest[kind])
+        // Whoever takes it hears of that.
+        contents.catch(() => {})
+        unpacking.push({ kind, contents })
       }
       hash.update(head).update(bytes)
-      if (failed) continue
-      try {
-        await take(kind, bytes)
-      } catch (error) {
-        failed = error as Error
-      }
+      // What tells how to take the others is taken before they are unpacked.
+      const ahead = kind === MEMORY || kind === CHANGES ? AT_ONCE - 1 : 0
+      while (unpacking.length > ahead) await takeFirst()
     }
+    while (unpacking.length > 0) await takeFirst()
+    if (failed) throw failed
   } catch (error) {
     if (error instanceof SnapshotError) throw error
     throw broken(path, (error as Error).message)
   } finally {
+    await Promise.allSettled(unpacking.map(({ contents }) => contents))
     closeSync(fd)
   }
 }
@@ -293,10 +333,10 @@ const Header = z.object({
   extra: z.record(z.string(), z.unknown()),
 })
 
-async function readHeader(bytes: Buffer, path: string): Promise<SnapshotHeader> {
+function readHeader(bytes: Buffer, path: string): SnapshotHeader {
   let data: unknown
   try {
-    data = JSON.parse((await unpack(bytes, { maxOutputLength: LONGEST_HEADER })).toString())
+    data = JSON.parse(bytes.toString())
   } catch (error) {
     throw broken(path, (error as Error).message)
   }

@@ -4,7 +4,7 @@
  */
 import debian from '../../guests/debian-12-amd64-unattended/guest.js'
 import { describe, expect, stage, test } from '../../harness/vitest/index.js'
-import { base, begun, failureOf, lacking, lan, limits, retrieves, started, starts } from './debian-served.js'
+import { answering, base, begun, failureOf, lacking, lan, limits, retrieves, started, starts } from './debian-served.js'
 import { withoutMedia } from './media-here.js'
 
 describe.skipIf(await withoutMedia(debian))('an installation of Debian that fails', () => {
@@ -51,14 +51,13 @@ describe.skipIf(await withoutMedia(debian))('an installation of Debian that fail
     await next.close()
   })
 
-  test('by a disk that is too small', async () => {
-    const disks = [{ size: '600M', if: 'virtio' as const }]
-    const small = { guest: debian, engine: 'soft', network: lan(), disks, ...limits } as const
-    const { sentence, evidence } = await failureOf(stage('small disk', small, begun))
+  test.from(started)('by a disk that is too small', async () => {
+    const network = lan({ '/preseed.cfg': answering('partman-auto/disk string /dev/vdb') })
+    const { sentence, evidence } = await failureOf(stage('small disk', { from: started, network, ...limits }, begun))
     expect(sentence).toMatch(
       /^the stage 'small disk' could not be built: .*the guest failed: "\[!!\] Partition the disk"/,
     )
-    expect(evidence).toMatch(/The disk \/dev\/vda has 629 MB, and the base system\s+.*needs 1100 MB/)
+    expect(evidence).toMatch(/The disk \/dev\/vdb has 629 MB, and the base system\s+.*needs 1100 MB/)
     expect(evidence).toMatch(/last lines of COM1:[\s\S]*one-partition: error: too-small/)
   })
 })

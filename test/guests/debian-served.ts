@@ -17,6 +17,12 @@ const repository: HttpFunction = ({ path }) =>
 
 const answers: HttpFunction = () => readFile(http['/preseed.cfg'])
 
+/** The preseed, and one answer more. */
+export const answering =
+  (answer: string): HttpFunction =>
+  async () =>
+    `${await readFile(http['/preseed.cfg'], 'utf8')}d-i ${answer}\n`
+
 export const lan = (changes: { [path: string]: HttpFunction } = {}) => ({
   ...network,
   http: { ...http, '/preseed.cfg': answers, '/debian/': repository, ...changes },
@@ -29,12 +35,15 @@ export const lacking =
     file.test(request.path) ? { status: 404 } : repository(request)
 
 export const limits = { timeout: '1h', hostTimeout: '1h' } as const
+/** Which the installer leaves alone unless a preseed names it. */
+const SMALL = { size: '600M', if: 'virtio' } as const
+
 /** How often an installation was begun. */
 export let starts = 0
 
 export const started = stage(
   'debian-12-started',
-  { guest: debian, engine: 'soft', network: lan(), ...limits },
+  { guest: debian, engine: 'soft', network: lan(), disks: [{ size: '4G', if: 'virtio' }, SMALL], ...limits },
   async (vm) => {
     starts++
     await expect(vm.screen).toHaveText('Configuring the network')

@@ -42,7 +42,8 @@ test.skipIf(!haveLinux)('ata_piix by DMA, the floppy driver over a change of flo
     'echo suspending; echo disk > /sys/power/state; echo "it was $word; floppy $(floppy)"',
     'md5sum /dev/sda',
   ]
-  const options = { disks, memory: 96 * MIB, floppies: [new Overlay(floppies[0])] }
+  // Half of it has to be free: what hibernates copies itself.
+  const options = { disks, memory: 192 * MIB, floppies: [new Overlay(floppies[0])] }
   const first = bootLinux(MODULES, commands.join('\n'), options)
   try {
     first.until('change floppies', 300)
@@ -58,13 +59,13 @@ test.skipIf(!haveLinux)('ata_piix by DMA, the floppy driver over a change of flo
     first.machine.input({ kind: 'serial', port: 0, bytes: Uint8Array.of(10) })
     first.until('suspending', 100)
     expect(first.serial()).toContain(`${sum(floppies[1].data)}  /dev/fd0`)
-    for (const end = first.machine.now() + 200e9; first.machine.now() < end; ) {
-      const exit = first.machine.run(first.machine.now() + 1e9)
-      if (!exit) continue
-      expect(exit.reason).toBe('poweroff')
-      break
+    let ended: string | undefined
+    for (const end = first.machine.now() + 200e9; !ended && first.machine.now() < end; ) {
+      ended = first.machine.run(first.machine.now() + 1e9)?.reason
+      // Where it cannot, it says so and goes on.
+      expect(first.serial()).not.toContain('it was kept')
     }
-    expect(first.serial()).toContain('PM: hibernation')
+    expect(ended).toBe('poweroff')
     const second = bootLinux(
       MODULES,
       commands.join('\n'),
