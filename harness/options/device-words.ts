@@ -37,17 +37,41 @@ const LACKING: readonly [family: RegExp, words: string][] = [
     /^(ac97|sb16|intel-hda|hda-|es1370|adlib|gus|cs4231a|ich9-intel|virtio-sound)/i,
     'this machine has no such sound card yet; leave it out',
   ],
-  [/^(scsi-|nvme|usb-storage)/, 'disks here are IDE, AHCI or virtio; give the image by --drive file=F,if=virtio'],
+  [/^scsi-cd/, 'the CD drive here is an IDE one; give the image by --cdrom'],
+  [/^scsi-/, 'SCSI disks here are scsi-hd; give the image by --drive file=F,if=scsi'],
 ]
+
+/** Other names that QEMU has for types: its aliases, and virtio's without the bus or with a generation, of which the guest takes one. */
+function typeNamed(name: string, known: readonly string[]): string {
+  if (name === 'ich9-ahci') return 'ahci'
+  const whole = name.replace(/^(virtio-\w+?)(-pci)?(-non-transitional|-transitional)?$/, '$1-pci')
+  return !known.includes(name) && known.includes(whole) ? whole : name
+}
+
+/**
+ * QEMU's names of a disk's place. `bus=ide.1,unit=0` is the secondary master; `bus=ahci.2` is the third port of the adapter whose
+ * id stands there; a SCSI disk is on the one adapter that there is.
+ */
+function placed({ type, options, ...rest }: DeviceSpec): DeviceSpec {
+  const { bus, unit = 0, channel, ...others } = options ?? {}
+  const [, adapter, number] = /^([\w-]+)\.(\d)$/.exec(String(bus)) ?? []
+  if (number === undefined) return { type, ...(options && { options }), ...rest }
+  if (type === 'scsi-hd') return { type, options: others, ...rest }
+  if (type !== 'ide-hd') return { type, options, ...rest }
+  if (adapter !== 'ide') return { type, options: { ...others, bus: 'sata', unit: Number(number) }, ...rest }
+  if (Number(number) > 1 || !['0', '1'].includes(String(unit))) return { type, options, ...rest }
+  return { type, options: { ...others, unit: Number(number) * 2 + Number(unit) }, ...rest }
+}
 
 /**
  * The device, its type known and its options right.
  * @throws OptionError
  */
 export function readDevice(words: DeviceWords, where: string): DeviceSpec {
-  const spec = typeof words === 'string' ? parseDeviceWords(words, where) : words
-  const what = `${where} ${typeof words === 'string' ? words : spec.type}`
+  const given = typeof words === 'string' ? parseDeviceWords(words, where) : words
   const known = DEVICE_TYPES.map(({ type }) => type)
+  const spec = placed({ ...given, type: typeNamed(given.type, known) })
+  const what = `${where} ${typeof words === 'string' ? words : given.type}`
   if (!known.includes(spec.type)) {
     const lacking = LACKING.find(([family]) => family.test(spec.type))
     if (lacking) throw new OptionError(`${what}: ${lacking[1]}`)

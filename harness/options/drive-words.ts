@@ -40,6 +40,8 @@ export interface DriveWords {
 
 /** Of QEMU's, those that a guest sees something of, and those that are the host's own matter. */
 const PARTS = ['file', 'if', 'index', 'bus', 'unit', 'media', 'readonly', 'snapshot', 'format', 'id', 'size', 'serial']
+/** Which QEMU takes without a value, too. */
+const SWITCHES = ['readonly', 'snapshot']
 const HOST_ONLY: { readonly [name: string]: readonly string[] } = {
   cache: ['none', 'writeback', 'writethrough', 'directsync', 'unsafe'],
   aio: ['threads', 'native', 'io_uring'],
@@ -66,7 +68,7 @@ export function parseDrive(text: string, where: string): DriveWords {
   const wrong = (what: string) => new OptionError(`${where} ${text}${what}`)
   const given = new Map<string, string>()
   for (const part of commaParts(text)) {
-    const [name, value] = part.split(/=(.*)/s, 2)
+    const [name, value = SWITCHES.includes(part) ? 'on' : undefined] = part.split(/=(.*)/s, 2)
     if (value === undefined) throw wrong(`: '${part}' has no value; the image is file=PATH`)
     if (!PARTS.includes(name) && !HOST_ONLY[name]) {
       const near = nearest(name, PARTS)

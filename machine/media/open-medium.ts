@@ -312,9 +312,11 @@ function lockedError({ holder, writes }: ImageLockedError, what: string, write: 
 export function mediaError(error: unknown, what: string, write: boolean): MediaError {
   if (error instanceof ImageError) return new MediaError(`${what} ${error.message}`)
   if (error instanceof ImageLockedError) return lockedError(error, what, write)
-  const code = (error as NodeJS.ErrnoException).code
+  const { code, path } = error as NodeJS.ErrnoException
   switch (code) {
     case 'ENOENT':
+      if (/^[a-z][\w+.-]+:/.test(path ?? ''))
+        return new MediaError(`${what} is no file of this host, and addresses are not opened; name a file`)
       return new MediaError(`${what} does not exist; check the path`)
     case 'EISDIR':
       return new MediaError(`${what} is a directory; name a file in it`)

@@ -650,6 +650,34 @@ describe('--drive', () => {
     const devices = [{ type: 'virtio-scsi-pci', options: {} }]
     expect(driveDevices({ disks, devices })).toEqual([...drives, ...devices])
   })
+  test('devices of disks are named and placed in QEMU’s words', () => {
+    const devices = (...words: string[]) =>
+      parseRun('g', { device: words }, []).machine.devices?.map(({ type, options }) => [type, options])
+    expect(
+      devices(
+        ...[
+          'ich9-ahci,id=ahci',
+          'ide-hd,drive=x,bus=ahci.2',
+          'ide-hd,drive=x,bus=ide.1,unit=1',
+          'ide-hd,drive=x,bus=ide.1',
+        ],
+        ...['virtio-blk,drive=x', 'virtio-rng-pci-non-transitional', 'scsi-hd,drive=x,bus=scsi0.0,channel=0,scsi-id=3'],
+      ),
+    ).toEqual([
+      ['ahci', {}],
+      ['ide-hd', { drive: 'x', bus: 'sata', unit: 2 }],
+      ['ide-hd', { drive: 'x', unit: 3 }],
+      ['ide-hd', { drive: 'x', unit: 2 }],
+      ['virtio-blk-pci', { drive: 'x' }],
+      ['virtio-rng-pci', undefined],
+      ['scsi-hd', { drive: 'x', 'scsi-id': '3' }],
+    ])
+    expect(() => devices('ide-hd,drive=x,bus=ide.2')).toThrow("bus is 'ide.2'; it must be ide or sata")
+    expect(() => devices('scsi-cd,drive=x')).toThrow('the CD drive here is an IDE one')
+  })
+  test('switches need no value', () => {
+    expect(machine('file=a,if=virtio,readonly').disks).toEqual(machine('file=a,if=virtio,readonly=on').disks)
+  })
   test('two in one place are refused', () => {
     expect(() => machine('file=a,if=floppy,index=0', 'file=b,if=floppy,index=0')).toThrow('another floppy at index 0')
     expect(() => machine('file=a,media=cdrom', 'file=b,media=cdrom')).toThrow('there is one CD drive')

@@ -128,6 +128,7 @@ describe('opening a medium', () => {
 describe('refusing a medium', () => {
   test('that is not there, or not a file', () => {
     expect(refusal(join(folder, 'none.img'), 'disk')).toMatch(/does not exist; check the path/)
+    expect(refusal('nbd://localhost/disk', 'disk')).toMatch(/is no file of this host, and addresses are not opened/)
     expect(refusal('', 'disk')).toMatch(/path is empty/)
     expect(refusal(join(file('plain', 'x'), 'inside'), 'disk')).toMatch(/not a directory; check the path/)
     expect(refusal('a\0b', 'disk')).toMatch(/zero byte/)
