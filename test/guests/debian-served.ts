@@ -41,14 +41,19 @@ const SMALL = { size: '600M', if: 'virtio' } as const
 /** How often an installation was begun. */
 export let starts = 0
 
-export const started = stage(
-  'debian-12-started',
+/** The installer's kernel runs its first program. */
+const booted = stage(
+  'debian-12-booted',
   { guest: debian, engine: 'soft', network: lan(), disks: [{ size: '4G', if: 'virtio' }, SMALL], ...limits },
   async (vm) => {
     starts++
-    await expect(vm.screen).toHaveText('Configuring the network')
+    await expect(vm.screen).toHaveText('Starting system log daemon')
   },
 )
+
+export const started = stage('debian-12-started', { from: booted, network: lan(), ...limits }, async (vm) => {
+  await expect(vm.screen).toHaveText('Configuring the network')
+})
 
 export const base = stage('debian-12-debootstrap', { from: started, network: lan(), ...limits }, async (vm) => {
   await expect(vm.screen).toHaveText('Installing the base system')
