@@ -52,15 +52,16 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function perform(args: readonly string[]): Promise<number> {
+  let root: Command | undefined
   try {
-    const root = await program(args)
+    root = await program(args)
     const words = await inOurWords(args, root)
     const asked = words[0] === args[0] ? root : await program(words)
     await asked.parseAsync(words, { from: 'user' })
     return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
-    const told = error instanceof CommanderError ? usageError(error, args) : error
+    const told = error instanceof CommanderError ? usageError(error, args, root) : error
     if (args.includes('--json')) printJson(errorJson(told))
     return complain(told)
   }
@@ -148,7 +149,13 @@ function noCommand(name: string | undefined): UsageError {
 }
 
 /** Commander's words as one sentence. */
-function usageError(error: CommanderError, args: readonly string[]): UsageError {
+function usageError(error: CommanderError, args: readonly string[], root: Command | undefined): UsageError {
+  const verbs = root?.commands.find((one) => one.name() === args[0])?.commands ?? []
+  // It would print its help, and says no more than that.
+  if (error.code === 'commander.help' && verbs.length > 0) {
+    const names = verbs.map((one) => one.name())
+    return new UsageError(`'bootwright ${args[0]}' needs a command: ${names.join(', ')}; its --help says what they do`)
+  }
   const [words, second] = error.message.replace(/^error: /, '').split('\n')
   const first = words.replace(/ argument missing$/, ' needs a value').replace('. Expected', ': expected')
   const suggestion = /^\(Did you mean (?:one of )?(.+)\?\)$/.exec(second ?? '')?.[1]

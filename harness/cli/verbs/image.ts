@@ -6,7 +6,13 @@ import { HostError } from '../../../machine/errors.js'
 import { checkOutputFile } from '../../../machine/host/output-file.js'
 import { MediumError } from '../../../machine/media/block-device.js'
 import { copyDisk, createImage, type WrittenFormat } from '../../../machine/media/copy-disk.js'
-import { type DiskFormat, FORMAT_NAMES, formatNamed, probeFile } from '../../../machine/media/disk-format.js'
+import {
+  type DiskFormat,
+  FORMAT_NAMES,
+  filesOfImage,
+  formatNamed,
+  probeFile,
+} from '../../../machine/media/disk-format.js'
 import { HostFile } from '../../../machine/media/host-file.js'
 import { mediaError, openMedium } from '../../../machine/media/open-medium.js'
 import { checkQcow2 } from '../../../machine/media/qcow2/check.js'
@@ -62,6 +68,8 @@ function create(file: string, sizeText: string | undefined, flags: CreateFlags):
   if (sizeText === undefined && backing === undefined)
     throw new UsageError(`'${file}' needs a size, as in: bootwright image create -f ${format} ${file} 8G`)
   const behind = backing === undefined ? undefined : backingOf(file, backing, flags.backingFormat)
+  if (behind?.files.some((one) => isSameFile(one, file)))
+    throw new UsageError(`'${file}' is a part of its own backing file; name another file`)
   const size = sizeText === undefined ? (behind?.size as number) : diskSize(sizeText)
   const options = {
     ...qcow2Options(flags.options),
@@ -77,7 +85,14 @@ function backingOf(file: string, backing: string, named: string | undefined) {
   const { device, format } = openMedium(path, { as: 'disk', format: readFormat(named, '-F') })
   const { size } = device
   device.close()
-  return { size, format: format as string }
+  return { size, format: format as string, files: filesOfImage(path, format) }
+}
+
+function isSameFile(one: string, other: string): boolean {
+  // Of what cannot be looked at, opening it says why.
+  if (!existsSync(one) || !existsSync(other)) return false
+  const [a, b] = [statSync(one), statSync(other)]
+  return a.ino === b.ino && a.dev === b.dev
 }
 
 function infoCommand(): Command {
@@ -153,8 +168,7 @@ function convertCommand(): Command {
       const format = writtenFormat(flags.outputFormat, '-O')
       if (flags.options !== undefined && format === 'raw')
         throw new UsageError('a raw image has no options; leave out -o, or write a qcow2 one with -O qcow2')
-      const isSame = existsSync(to) && statSync(to).ino === statSync(from, { throwIfNoEntry: false })?.ino
-      if (isSame) throw new UsageError(`'${to}' is the image itself; name another file`)
+      if (isSameFile(from, to)) throw new UsageError(`'${to}' is the image itself; name another file`)
       checkOutputFile(to)
       const { device } = openMedium(from, { as: 'disk', format: readFormat(flags.format, '-f') })
       try {
@@ -278,11 +292,15 @@ function writtenFormat(name: string, option: string): WrittenFormat {
 }
 
 /** In bytes where there is no unit, as qemu-img has it. */
-function diskSize(text: string): number {
+function byteSize(text: string): number {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?$/i.exec(text.trim()) ?? []
   if (amount === undefined) throw new UsageError(`'${text}' is no size; write bytes, or a unit as in 512M, 8G or 1T`)
   const power = ['', 'k', 'm', 'g', 't'].indexOf(unit.toLowerCase().replace('b', ''))
-  const size = Math.ceil((Number(amount) * 1024 ** power) / 512) * 512
+  return Number(amount) * 1024 ** power
+}
+
+function diskSize(text: string): number {
+  const size = Math.ceil(byteSize(text) / 512) * 512
   if (size < 512 || size > LARGEST_DISK)
     throw new UsageError(`'${text}' is no size of a disk; those are 512 bytes to 2T`)
   return size
@@ -307,7 +325,7 @@ function qcow2Options(text: string | undefined) {
     }
     switch (name) {
       case 'cluster_size':
-        options.clusterBits = log2(diskSize(value), 9, 21, 'it is a power of two from 512 to 2M')
+        options.clusterBits = log2(byteSize(value), 9, 21, 'it is a power of two from 512 to 2M')
         break
       case 'refcount_bits':
         options.refcountOrder = log2(Number(value), 0, 6, 'it is 1, 2, 4, 8, 16, 32 or 64')
@@ -317,6 +335,7 @@ function qcow2Options(text: string | undefined) {
         options.version = value === '0.10' || value === 'v2' ? 2 : 3
         break
       case 'lazy_refcounts':
+        if (value !== 'on' && value !== 'off') throw wrong('it is on or off')
         options.lazyRefcounts = value === 'on'
         break
       default:

@@ -61,11 +61,7 @@ export function stagesCommand(): Command {
     .argument('[stages...]', 'names or keys; all of them by default')
     .action((place: string, names: string[]) => pullFrom(place, names))
   for (const command of [ls, show, rm, gc, push, pull]) all.addCommand(command)
-  return all
-    .addHelpText('after', () => paragraphs(HELP))
-    .action(() => {
-      throw new UsageError("'bootwright stages' lists, removes and copies: say ls, show, rm, gc, push or pull")
-    })
+  return all.addHelpText('after', () => paragraphs(HELP))
 }
 
 function parseUnused(value: string): number {

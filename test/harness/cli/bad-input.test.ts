@@ -203,6 +203,9 @@ describe('one sentence and the right exit code for', () => {
     [['a/disk.img', '-m', '64'], "did you mean 'bootwright run a/disk.img'?"],
     [['doctor', 'now'], 'too many arguments'],
     [['--verbose'], "unknown option '--verbose'"],
+    [['image'], "'bootwright image' needs a command: create, info, convert, check, resize"],
+    [['images'], "'bootwright images' needs a command: ls, get, verify, gc"],
+    [['stages', 'x'], "unknown command 'x'"],
   ])('bootwright %j', async (args, says) => {
     const ended = await inProcess(args)
     expect(ended.stderr).toMatch(/^bootwright: [^\n]+\n$/)

@@ -83,6 +83,18 @@ describe.skipIf(!haveQemuImg)('images', () => {
     )
   })
 
+  test('are not made upon themselves, nor on what stands behind what is behind them', async () => {
+    await image('create', '-f', 'qcow2', at('one.qcow2'), '1M')
+    await image('create', '-f', 'qcow2', '-b', 'one.qcow2', at('two.qcow2'))
+    const before = readFileSync(at('one.qcow2'))
+    for (const behind of ['one', 'two']) {
+      const made = image('create', '-f', 'qcow2', '-b', `${behind}.qcow2`, at('one.qcow2'))
+      await expect(made).rejects.toThrow('is a part of its own backing file; name another file')
+    }
+    await expect(image('convert', at('two.qcow2'), at('one.qcow2'))).rejects.toThrow('must be alone with it')
+    expect(readFileSync(at('one.qcow2')).equals(before)).toBe(true)
+  })
+
   test('that are damaged are found out, and lost room as well', async () => {
     await image('create', '-f', 'qcow2', at('bad.qcow2'), '1M')
     spawnSync('qemu-io', ['-c', 'write -P 5 0 512', at('bad.qcow2')])
@@ -105,6 +117,8 @@ test.each([
   [['create', '-f', 'qcow', at('x.img'), '1G'], "-f 'qcow' is no format of images here; did you mean 'qcow2'?"],
   [['create', at('x.img'), '1X'], "'1X' is no size"],
   [['create', '-f', 'qcow2', '-o', 'cluster_size=3000', at('x.img'), '1G'], 'it is a power of two from 512 to 2M'],
+  [['create', '-f', 'qcow2', '-o', 'cluster_size=3', at('x.img'), '1G'], 'it is a power of two from 512 to 2M'],
+  [['create', '-f', 'qcow2', '-o', 'lazy_refcounts=yes', at('x.img'), '1G'], 'it is on or off'],
   [['info', at('none.img')], 'does not exist; check the path'],
   [
     ['create', join(folder, 'no', 'x.img'), '1G'],
