@@ -242,16 +242,18 @@ export class Overlay implements BlockDevice {
     }
     const frozen = this.frozen.get(index)
     if (!frozen) this.checkLimit()
+    const isWhole = bytes.length === clusterSize
+    const hasRoom = this.memoryBytes + clusterSize <= this.inMemory
     let cluster: Uint8Array
-    if (frozen) cluster = this.contents(frozen)
+    if (isWhole) cluster = hasRoom ? new Uint8Array(bytes) : bytes
+    else if (frozen) cluster = this.contents(frozen)
     else {
       cluster = new Uint8Array(clusterSize)
       const offset = index * clusterSize
-      const whole = bytes.length === clusterSize
-      if (!whole) this.base.read(offset, cluster.subarray(0, Math.min(clusterSize, this.size - offset)))
+      this.base.read(offset, cluster.subarray(0, Math.min(clusterSize, this.size - offset)))
     }
-    cluster.set(bytes, start)
-    if (this.memoryBytes + clusterSize <= this.inMemory) {
+    if (!isWhole) cluster.set(bytes, start)
+    if (hasRoom) {
       this.memoryBytes += clusterSize
       this.clusters.set(index, cluster)
     } else this.clusters.set(index, this.file.add(cluster))

@@ -193,15 +193,20 @@ function recordHead(kind: number, length: number): Buffer {
 const LONGEST_RECORD = 1 << 30
 /** Records that are unpacked at once, by threads of the host's. */
 const AT_ONCE = 4
+/** Too short to look for a buffer. */
+const SMALL = 4096
+/** What mediaRecords() writes, numbers and all. */
+const LARGEST_PIECE = (4 << 20) + (64 << 10)
 
-/** In few pieces, mostly one: each piece of zlib's is a buffer of its own, and is copied where there are more. */
+/** In one piece nearly always: each piece of zlib's is a buffer of its own, and is copied where there are more. */
 function unpack(packed: Uint8Array, longest: number): Promise<Buffer> {
-  const chunkSize = Math.min(longest + 1, Math.max(16 << 10, packed.length * 8), 8 << 20)
+  const chunkSize = Math.min(longest + 1, Math.max(16 << 10, packed.length * 8), LARGEST_PIECE)
   return unpackWith(packed, { chunkSize, maxOutputLength: longest })
 }
 
 interface Unpacking {
   kind: number
+  packed: Buffer
   contents: Promise<Buffer>
 }
 
@@ -224,13 +229,16 @@ async function readRecords(
     throw new SnapshotError(`the snapshot ${name} ${(error as Error).message}`)
   }
   const unpacking: Unpacking[] = []
+  /** What records were read into, to be used again: thousands of new ones keep the collector busy. */
+  const spare: Buffer[] = []
   // Of a record that is not whole it is the checksum that tells.
   let failed: Error | undefined
   let isEnough = false
   const takeFirst = async () => {
-    const { kind, contents } = unpacking.shift() as Unpacking
+    const { kind, packed, contents } = unpacking.shift() as Unpacking
     try {
       const bytes = await contents
+      spare.push(packed)
       if (!failed && !take(kind, bytes)) isEnough = true
     } catch (error) {
       failed ??= error as Error
@@ -240,7 +248,7 @@ async function readRecords(
     const hash = createHash('sha256')
     let at = 0
     const next = (length: number, why: string): Buffer => {
-      const bytes = readAt(fd, at, length)
+      const bytes = readAt(fd, at, length, spare)
       if (bytes.length < length) throw broken(path, why)
       at += length
       return bytes
@@ -266,9 +274,12 @@ async function readRecords(
         const contents = unpack(bytes, longest[kind])
         // Whoever takes it hears of that.
         contents.catch(() => {})
-        unpacking.push({ kind, contents })
+        unpacking.push({ kind, packed: bytes, contents })
+        hash.update(head).update(bytes)
+      } else {
+        hash.update(head).update(bytes)
+        spare.push(bytes)
       }
-      hash.update(head).update(bytes)
       // What tells how to take the others is taken before they are unpacked.
       const ahead = kind === MEMORY || kind === CHANGES ? AT_ONCE - 1 : 0
       while (unpacking.length > ahead) await takeFirst()
@@ -284,10 +295,15 @@ async function readRecords(
   }
 }
 
-/** Shorter at the end of the file. */
-function readAt(fd: number, at: number, length: number): Buffer {
-  const size = fstatSync(fd).size
-  const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - at)))
+/**
+ * Shorter at the end of the file.
+ * @param spare Buffers that nobody looks at any more, the first of which it takes.
+ */
+function readAt(fd: number, at: number, length: number, spare: Buffer[] = []): Buffer {
+  const size = Math.max(0, Math.min(length, fstatSync(fd).size - at))
+  const used = size > SMALL ? spare.shift() : undefined
+  const whole = used && used.buffer.byteLength >= size ? used : Buffer.allocUnsafeSlow(Math.max(size, 1))
+  const bytes = Buffer.from(whole.buffer, 0, size)
   for (let done = 0; done < bytes.length; ) {
     const count = readSync(fd, bytes, done, bytes.length - done, at + done)
     if (count === 0) return bytes.subarray(0, done)

@@ -120,6 +120,11 @@ describe('a snapshot of a machine in a thread', () => {
         name: 'SnapshotError',
         message: expect.stringMatching(/echo\.img" is not the floppy A .*contents differ/),
       })
+      // Of what it names, nothing counts when the file itself is damaged.
+      const bytes = readFileSync(file)
+      bytes[bytes.length - 1] ^= 1
+      writeFileSync(file, bytes)
+      await expect(VmThread.open(file)).rejects.toThrow('its checksum is wrong')
     } finally {
       writeFileSync(floppy, image)
     }
