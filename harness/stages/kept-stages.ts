@@ -16,7 +16,7 @@ export interface KeptStage {
   busy: boolean
 }
 
-const FILE = /^(.+)-([0-9a-f]{20})\.snapshot$/
+const FILE = /^([\w.-]+)-([0-9a-f]{20})\.snapshot$/
 
 /** Name and key by the name of a file; undefined where it is none of a stage. */
 export function parseStageName(file: string): Pick<KeptStage, 'name' | 'key'> | undefined {

@@ -40,6 +40,8 @@ export function stageStore(place: string): StageStore {
 }
 
 const INDEX = 'stages.json'
+/** Longest one that is read, bytes: twice what 100,000 stages take. */
+const LONGEST_INDEX = 32 << 20
 const Index = z.object({
   stages: z
     .array(z.object({ file: z.string(), bytes: z.number().int().nonnegative(), sha256: z.string() }))
@@ -136,9 +138,12 @@ class Server implements StageStore {
     if (this.index) return this.index
     const response = await this.ask('GET', INDEX)
     if (response.status === 404) return []
-    const read = Index.safeParse(await response.json().catch(() => undefined))
-    if (!read.success)
-      throw new StageStoreError(`${this.base}${INDEX} is no list of stages; remove it, or name another place`)
+    const list = `${this.base}${INDEX}`
+    const pieces: Buffer[] = []
+    for await (const piece of this.body(response, LONGEST_INDEX, `${list} is longer than any list of stages`))
+      pieces.push(Buffer.from(piece))
+    const read = Index.safeParse(parsed(Buffer.concat(pieces).toString()))
+    if (!read.success) throw new StageStoreError(`${list} is no list of stages; remove it, or name another place`)
     this.index = read.data.stages
     return this.index
   }
@@ -153,14 +158,25 @@ class Server implements StageStore {
     await this.ask('PUT', INDEX, text, Buffer.byteLength(text))
   }
 
-  async get({ file }: StoredStage, path: string): Promise<void> {
-    const { body } = await this.ask('GET', file)
+  async get({ file, bytes }: StoredStage, path: string): Promise<void> {
+    const response = await this.ask('GET', file)
+    const longer = `${this.base}${file} is longer than ${INDEX} says; push it again`
     await whole(path, async (part) => {
-      await pipeline(Readable.fromWeb((body ?? new ReadableStream()) as never), createWriteStream(part))
+      await pipeline(this.body(response, bytes, longer), createWriteStream(part))
       const expected = (await this.indexed()).find((one) => one.file === file)?.sha256
       if ((await hashOfFile(part)) !== expected)
         throw new StageStoreError(`${this.base}${file} is not what ${INDEX} says: its contents differ; push it again`)
     })
+  }
+
+  /** A server may send without end. */
+  private async *body({ body }: Response, most: number, longer: string): AsyncGenerator<Uint8Array> {
+    let length = 0
+    for await (const piece of (body ?? []) as AsyncIterable<Uint8Array>) {
+      length += piece.length
+      if (length > most) throw new StageStoreError(longer)
+      yield piece
+    }
   }
 
   private async ask(method: 'GET' | 'PUT', name: string, body?: ReadableStream | string, bytes?: number) {

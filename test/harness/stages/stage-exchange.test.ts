@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -92,8 +92,16 @@ describe('by a folder', () => {
   })
 })
 
+const MIB = Buffer.alloc(1 << 20, 'x')
+function sendForever(response: ServerResponse): void {
+  while (!response.destroyed && response.write(MIB));
+  response.once('drain', () => sendForever(response))
+}
+
 describe('by a server', () => {
   const files = new Map<string, Buffer>()
+  /** What begins so is sent without end. */
+  let endless = 'nothing'
   let server: Server
   let place = ''
 
@@ -104,6 +112,7 @@ describe('by a server', () => {
       for await (const part of request) parts.push(part)
       if (request.headers.authorization !== `Basic ${Buffer.from('ci:secret').toString('base64')}`)
         response.writeHead(401).end()
+      else if (path.startsWith(endless)) sendForever(response)
       else if (request.method === 'PUT') {
         files.set(path, Buffer.concat(parts))
         response.writeHead(201).end()
@@ -142,6 +151,30 @@ describe('by a server', () => {
     const { code, stderr } = await stages('other', 'pull', place, 'prompt')
     expect([code, stderr]).toEqual([3, expect.stringContaining('its contents differ; push it again')])
     expect(here('other')).toEqual([])
+  })
+
+  test('what is sent without end is given up, and leaves nothing', async () => {
+    await stages('one', 'push', place)
+    try {
+      for (const [file, says] of [
+        [PROMPT, 'is longer than stages.json says'],
+        ['stages.json', 'is longer than any list of stages'],
+      ]) {
+        endless = `/stages/${file}`
+        const { code, stderr } = await stages('other', 'pull', place, 'prompt')
+        expect([code, stderr]).toEqual([3, expect.stringContaining(says)])
+      }
+    } finally {
+      endless = 'nothing'
+    }
+    expect(here('other')).toEqual([])
+  })
+
+  test('names that are none of a stage are passed by', async () => {
+    const stage = (file: string) => ({ file, bytes: 1, sha256: '' })
+    const names = [`../x-${'a'.repeat(20)}.snapshot`, `\u001b[2J-${'a'.repeat(20)}.snapshot`]
+    files.set('/stages/stages.json', Buffer.from(JSON.stringify({ stages: names.map(stage) })))
+    expect((await stages('other', 'pull', place)).stdout).toBe('there are no stages to copy\n')
   })
 
   test('a wrong password, and a server that is not there, are each one sentence without the password', async () => {
