@@ -49,13 +49,15 @@ function typeNamed(name: string, known: readonly string[]): string {
 }
 
 /**
- * QEMU's names of a disk's place. `bus=ide.1,unit=0` is the secondary master; `bus=ahci.2` is the third port of the adapter whose
- * id stands there; a SCSI disk is on the one adapter that there is.
+ * QEMU's names of a device's place. `bus=pci.0` is the one PCI bus that there is; `bus=ide.1,unit=0` is the secondary master;
+ * `bus=ahci.2` is the third port of the adapter whose id stands there; a SCSI disk is on the one adapter that there is.
  */
 function placed({ type, options, ...rest }: DeviceSpec): DeviceSpec {
-  const { bus, unit = 0, channel, ...others } = options ?? {}
+  const { bus, ...onBus } = options ?? {}
+  const { unit = 0, channel, ...others } = onBus
   const [, adapter, number] = /^([\w-]+)\.(\d)$/.exec(String(bus)) ?? []
   if (number === undefined) return { type, ...(options && { options }), ...rest }
+  if (bus === 'pci.0') return { type, options: onBus, ...rest }
   if (type === 'scsi-hd') return { type, options: others, ...rest }
   if (type !== 'ide-hd') return { type, options, ...rest }
   if (adapter !== 'ide') return { type, options: { ...others, bus: 'sata', unit: Number(number) }, ...rest }
