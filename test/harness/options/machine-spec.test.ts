@@ -672,7 +672,7 @@ describe('--drive', () => {
       ['virtio-rng-pci', undefined],
       ['scsi-hd', { drive: 'x', 'scsi-id': '3' }],
     ])
-    expect(() => devices('ide-hd,drive=x,bus=ide.2')).toThrow("bus is 'ide.2'; it must be ide or sata")
+    expect(() => devices('ide-hd,drive=x,bus=ide.2,unit=0')).toThrow("bus is 'ide.2'; it must be ide or sata")
     expect(() => devices('scsi-cd,drive=x')).toThrow('the CD drive here is an IDE one')
   })
   test('switches need no value', () => {
