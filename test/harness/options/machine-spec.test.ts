@@ -661,7 +661,11 @@ describe('--drive', () => {
           'ide-hd,drive=x,bus=ide.1,unit=1',
           'ide-hd,drive=x,bus=ide.1',
         ],
-        ...['virtio-blk,drive=x,bus=pci.0', 'virtio-rng-pci-non-transitional', 'scsi-hd,drive=x,bus=scsi0.0,channel=0,scsi-id=3'],
+        ...[
+          'virtio-blk,drive=x,bus=pci.0',
+          'virtio-rng-pci-non-transitional',
+          'scsi-hd,drive=x,bus=scsi0.0,channel=0,scsi-id=3',
+        ],
       ),
     ).toEqual([
       ['ahci', {}],
