@@ -390,7 +390,7 @@ export class VirtualMachine implements Machine, Stateful {
   }
 
   private reset(): void {
-    this.log.reset(this.cpuStates())
+    if (this.log.has('cpu_reset')) this.log.reset(this.cpuStates())
     for (const device of this.board.devices) device.reset()
     this.asleep = false
     this.wakeEvent = 0

@@ -28,6 +28,7 @@ const CHANGES = [
     'length',
     'max',
     'min',
+    'multipleOf',
     'nonnegative',
     'nullable',
     'nullish',

@@ -1,6 +1,6 @@
 /** QEMU's `-device` and `-vga` in words: `isa-debug-exit,iobase=0x501,id=exit`. */
 import * as z from 'zod'
-import { DEVICE_TYPES, type DeviceSpec, deviceTypeNamed } from '../../machine/devices/catalogue.js'
+import { chosenOptions, DEVICE_TYPES, type DeviceSpec, deviceTypeNamed } from '../../machine/devices/catalogue.js'
 import { nearest } from '../words/nearest.js'
 import { OptionError } from './option-error.js'
 
@@ -88,7 +88,7 @@ export function readDevice(words: DeviceWords, where: string): DeviceSpec {
     throw new OptionError(
       `${what}: drives come with their media; give the image by --drive, --disk, --cdrom or --floppy, or name a disk by drive=`,
     )
-  const names = Object.keys(type.options.shape)
+  const names = Object.keys(type.options)
   if (spec.options && 'chardev' in spec.options && !names.includes('chardev'))
     throw new OptionError(`${what}: the device is there; --serial FILE or --debugcon FILE keeps what it says`)
   for (const option of Object.keys(spec.options ?? {})) {
@@ -102,24 +102,15 @@ export function readDevice(words: DeviceWords, where: string): DeviceSpec {
     const why = option === 'bootindex' ? '--boot says what is booted first, as in --boot n' : there
     throw new OptionError(`${what}: ${spec.type} has no option '${option}'; ${why}`)
   }
-  const parsed = type.options.safeParse(spec.options ?? {})
-  if (parsed.success) return spec
-  const [issue] = parsed.error.issues
-  const option = String(issue.path[0])
+  const read = chosenOptions(type, spec.options)
+  if ('chosen' in read) return spec
+  const { option, must } = read.misfit
   const value = spec.options?.[option]
-  const must = `it must be ${expected(issue)}`
   throw new OptionError(
-    value === undefined ? `${what} needs ${option}; ${must}` : `${what}: ${option} is '${value}'; ${must}`,
+    value === undefined
+      ? `${what} needs ${option}; it must be ${must}`
+      : `${what}: ${option} is '${value}'; it must be ${must}`,
   )
-}
-
-function expected(issue: z.core.$ZodIssue): string {
-  const number = (value: number | bigint) => (value >= 0x100 ? `0x${value.toString(16)}` : `${value}`)
-  if (issue.code === 'too_big') return `at most ${number(issue.maximum)}`
-  if (issue.code === 'too_small') return `at least ${number(issue.minimum)}`
-  if (issue.code === 'invalid_value') return issue.values.map(String).join(' or ')
-  if (issue.code !== 'invalid_type') return 'of another form'
-  return { boolean: 'on or off', string: 'a text' }[issue.expected as string] ?? 'a number, as in 0x501'
 }
 
 /** @param what It is, for the sentence. Throws an OptionError. */

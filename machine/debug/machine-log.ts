@@ -241,7 +241,6 @@ export class MachineLog {
   }
 
   reset(states: readonly CpuState[]): void {
-    if (!this.has('cpu_reset')) return
     for (const [cpu, state] of states.entries()) this.line(`CPU Reset (CPU ${cpu})\n${cpuDump(state).trimEnd()}`)
   }
 }

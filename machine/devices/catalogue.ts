@@ -1,6 +1,6 @@
 /** Every type of device there is, one row each. A new device is its own file and a row here. */
 
-import type { z } from 'zod'
+import { readOptions } from './device-option.js'
 import { DeviceError, type DeviceType } from './device-type.js'
 import { cirrusVga } from './display/cirrus-vga.js'
 import { vga } from './display/vga-adapter.js'
@@ -50,14 +50,6 @@ export interface DeviceSpec {
   options?: { readonly [option: string]: unknown }
 }
 
-/** One option of a type, for help. */
-export interface DeviceOption {
-  name: string
-  help: string
-  /** undefined: it must be given, or nothing stands for it. */
-  default: unknown
-}
-
 /** The type of this name. Throws a DeviceError. */
 export function deviceTypeNamed(name: string): DeviceType {
   const found = DEVICE_TYPES.find(({ type }) => type === name)
@@ -67,32 +59,33 @@ export function deviceTypeNamed(name: string): DeviceType {
   )
 }
 
-export function deviceOptions({ options }: DeviceType): DeviceOption[] {
-  return Object.entries(options.shape).map(([name, schema]) => ({
-    name,
-    help: (schema as z.ZodType).description ?? '',
-    default: (schema as z.ZodType).safeParse(undefined).data,
-  }))
+/** Options as a type has them, with what stands where none was given; or the first that does not fit, and what it must be. */
+export function chosenOptions(
+  type: DeviceType,
+  given: { readonly [option: string]: unknown } = {},
+): ReturnType<typeof readOptions> {
+  const read = readOptions(type.options, given)
+  const misfit = 'chosen' in read && type.clash?.(read.chosen)
+  return misfit ? { misfit } : read
 }
 
 /** The options with their defaults filled in. Throws a DeviceError that names the option. */
 export function parseDevice({ type: name, options = {} }: DeviceSpec): { type: DeviceType; options: object } {
   const type = deviceTypeNamed(name)
-  const known = Object.keys(type.options.shape)
+  const known = Object.keys(type.options)
   for (const option of Object.keys(options)) {
     if (!known.includes(option))
       throw new DeviceError(
         `the device ${name} has no option '${option}'; ${known.length > 0 ? `options are ${known.join(', ')}` : 'it has none'}`,
       )
   }
-  const parsed = type.options.safeParse(options)
-  if (parsed.success) return { type, options: parsed.data as object }
-  const [issue] = parsed.error.issues
-  const option = String(issue.path[0])
+  const read = chosenOptions(type, options)
+  if ('chosen' in read) return { type, options: read.chosen }
+  const { option, must } = read.misfit
   const value = options[option]
   throw new DeviceError(
     value === undefined
       ? `the device ${name} needs ${option}`
-      : `the device ${name}: ${option} '${value}' does not fit: ${issue.message}`,
+      : `the device ${name}: ${option} is '${value}'; it must be ${must}`,
   )
 }

@@ -2,12 +2,12 @@
  * What a type of device says of itself, and what it is handed when one is plugged in. The catalogue (`catalogue.ts`) has a
  * row a type, named as QEMU names it; the command line, `launch()`, `bootwright devices` and the board read it.
  */
-import * as z from 'zod'
 import type { PciFunction, PciFunctionOptions } from '../bus/pci-function.js'
 import type { DmaChannel } from '../chipset/i8237.js'
 import type { Clock } from '../clock.js'
 import type { Device, IrqLine, PhysicalMemory, Warn } from '../device.js'
 import { UsageError } from '../errors.js'
+import type { Chosen, DeviceOptions } from './device-option.js'
 
 export interface PortClaim {
   name: string
@@ -23,23 +23,25 @@ export class DeviceError extends UsageError {
 /** The groups of `bootwright devices`, in QEMU's words. */
 export type DeviceCategory = 'Storage' | 'Network' | 'Display' | 'Input' | 'Sound' | 'Serial' | 'Misc'
 
-export interface DeviceType<S extends z.ZodObject = z.ZodObject> {
+export interface DeviceType<O extends DeviceOptions = DeviceOptions> {
   /** QEMU's name: `isa-debug-exit`, `VGA`, `ne2k_isa`. */
   readonly type: string
   /** What it is, a few words. */
   readonly title: string
   readonly category: DeviceCategory
   readonly bus: 'isa' | 'pci' | 'ide' | 'floppy' | 'scsi' | 'virtio-serial' | 'system'
-  /** By QEMU's names; `describe()` says what each is for. A value may come as text, as from a command line. */
-  readonly options: S
+  /** By QEMU's names. */
+  readonly options: O
+  /** An option that does not go with the others, and what it must be. */
+  clash?(chosen: Chosen<O>): { option: string; must: string } | undefined
   /** Where guests look for one: named in reports where none is plugged in. */
   readonly legacyPorts?: readonly PortClaim[]
   /** The firmware's file behind its expansion ROM register, where its option `romfile` names no other. */
   readonly rom?: string
   /** Guest-visible memory that it has beside RAM, bytes; the machine's arena is made for it. */
-  memory?(options: z.output<S>): number
+  memory?(options: Chosen<O>): number
   /** Makes one. undefined: what it is plugged into resets and saves it, as a controller does its drives. */
-  create(slot: Slot, options: z.output<S>): Device | undefined
+  create(slot: Slot, options: Chosen<O>): Device | undefined
 }
 
 /** Memory of the guest's that is not RAM. */
@@ -92,14 +94,11 @@ export interface MachineControl {
   watchdog(name: string, action: 'reset' | 'poweroff' | 'pause'): void
 }
 
-/**
- * A type's row: `export const isaDebugExit = deviceType({ … })`. Its options are made when somebody asks: all types'
- * together take longer than the rest of a machine's start.
- */
-export function deviceType<S extends z.ZodObject>(
-  type: Omit<DeviceType<S>, 'options'> & { options: () => S },
+/** A type's row: `export const isaDebugExit = deviceType({ … })`. Its options are made when somebody asks. */
+export function deviceType<O extends DeviceOptions>(
+  type: Omit<DeviceType<O>, 'options'> & { options: () => O },
 ): DeviceType {
-  let options: S | undefined
+  let options: O | undefined
   return Object.defineProperty({ ...type } as object, 'options', {
     get() {
       options ??= type.options()
@@ -107,17 +106,3 @@ export function deviceType<S extends z.ZodObject>(
     },
   }) as DeviceType
 }
-
-const asNumber = (value: unknown) =>
-  typeof value === 'string' && /^(0x[0-9a-f]+|\d+)$/i.test(value.trim()) ? Number(value) : value
-const asBoolean = (value: unknown) =>
-  value === 'on' || value === 'yes' || value === 'true'
-    ? true
-    : value === 'off' || value === 'no' || value === 'false'
-      ? false
-      : value
-
-export const integerOption = (least: number, most: number) =>
-  z.preprocess(asNumber, z.number().int().min(least).max(most))
-export const portOption = () => integerOption(0, 0xffff)
-export const flagOption = () => z.preprocess(asBoolean, z.boolean())

@@ -1,6 +1,7 @@
 /** Expansion ROMs (PCI Firmware Specification 3.0, 5.1): firmware's files behind a function's register. */
-import * as z from 'zod'
+
 import type { PciFunction } from '../bus/pci-function.js'
+import { textOption } from './device-option.js'
 import { DeviceError, type Slot } from './device-type.js'
 
 const SIGNATURE = 0xaa55
@@ -21,7 +22,7 @@ const SUM = 0x06
 export const CARD_ROM_SIZE = 256 << 10
 
 export const romFileOption = () =>
-  z.string().optional().describe('its boot ROM, a file; empty for none; default iPXE’s, where the host has it')
+  textOption(4096).optional().describe('its boot ROM, a file; empty for none; default iPXE’s, where the host has it')
 
 /** Puts a firmware file behind a function's expansion ROM register, where there is one. */
 export function setOptionRom(slot: Slot, pci: PciFunction, file: string): void {

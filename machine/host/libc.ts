@@ -59,8 +59,21 @@ let bound: Libc | undefined
 
 /** Throws an Error where koffi has no build for this platform. */
 export function libc(): Libc {
-  bound ??= inNativeCode(() => bind(createRequire(import.meta.url)('koffi') as Koffi))
+  bound ??= inNativeCode(() => bind(loadKoffi()))
   return bound
+}
+
+/**
+ * koffi takes 12 ms to find its native part among those for twenty platforms, which takes 4 to load: a machine with a medium
+ * waits for that. Where the packages lie otherwise than npm lays them, koffi finds it.
+ */
+function loadKoffi(): Koffi {
+  const load = createRequire(import.meta.url)
+  try {
+    return load('@koromix/koffi-linux-x64/linux_x64/koffi.node')
+  } catch {
+    return load('koffi')
+  }
 }
 
 function bind(koffi: Koffi): Libc {

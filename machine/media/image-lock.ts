@@ -4,7 +4,7 @@
  * looks whether somebody holds what it must not. So two of us, or QEMU and us, see each other, in one process, too, and
  * a lock ends with its file descriptor, whatever way its process ends.
  */
-import { fstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { EINTR, libc, Struct } from '../host/libc.js'
 
 const F_OFD_GETLK = 36
@@ -37,10 +37,10 @@ export class ImageLockedError extends Error {
 /**
  * Does nothing where the host or the file system has no such locks. Throws an ImageLockedError.
  *
- * @param options `briefly`: it is closed again at once, so that others' locks matter and its own do not.
+ * @param options `briefly`: it is closed again at once, so that others' locks matter and it takes none of its own.
  */
 export function lockImage(fd: number, path: string, options: { write: boolean; briefly?: boolean }): void {
-  if (process.platform !== 'linux' || (options.briefly && !hasLocks(fd))) return
+  if (process.platform !== 'linux') return
   let locks: FileLocks
   try {
     locks = new FileLocks(fd)
@@ -50,18 +50,10 @@ export function lockImage(fd: number, path: string, options: { write: boolean; b
   }
   const used = options.write ? [CONSISTENT_READ, WRITE] : [CONSISTENT_READ]
   const notShared = options.write ? [WRITE, RESIZE] : [WRITE]
-  if (![...used.map((n) => USED + n), ...notShared.map((n) => NOT_SHARED + n)].every((byte) => locks.take(byte))) return
+  const own = [...used.map((n) => USED + n), ...notShared.map((n) => NOT_SHARED + n)]
+  if (!options.briefly && !own.every((byte) => locks.take(byte))) return
   const taken = used.some((n) => locks.isTaken(NOT_SHARED + n)) || notShared.some((n) => locks.isTaken(USED + n))
   if (taken) throw new ImageLockedError(path, holderOf(path, fd), locks.isTaken(USED + WRITE))
-}
-
-/** Whether anybody may have a lock on the file: the kernel's list is quicker to read than koffi to load. */
-function hasLocks(fd: number): boolean {
-  try {
-    return readFileSync('/proc/locks', 'latin1').includes(`:${fstatSync(fd).ino} `)
-  } catch {
-    return true
-  }
 }
 
 class FileLocks {

@@ -40,8 +40,11 @@ const LONGEST_HEADER = 16 << 20
 /** Bytes of a record of each kind, unpacked: beyond any state, and a broken file must not fill the host's memory. */
 const LONGEST = { [HEADER]: LONGEST_HEADER, [STATE]: 1 << 30, [MEMORY]: PIECE + 4, [CHANGES]: MEDIA_PIECE }
 
-const pack = promisify<Uint8Array, { level: number }, Buffer>(deflate)
-const unpackWith = promisify<Uint8Array, { chunkSize: number; maxOutputLength: number }, Buffer>(inflate)
+// zlib is loaded by the first that is called: few machines are kept in files.
+const pack = (bytes: Uint8Array, options: { level: number }) =>
+  promisify<Uint8Array, { level: number }, Buffer>(deflate)(bytes, options)
+const unpackWith = (bytes: Uint8Array, options: { chunkSize: number; maxOutputLength: number }) =>
+  promisify<Uint8Array, { chunkSize: number; maxOutputLength: number }, Buffer>(inflate)(bytes, options)
 
 export interface SnapshotHeader {
   shape: MachineShape

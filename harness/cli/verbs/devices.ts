@@ -1,6 +1,6 @@
 /** `bootwright devices`: the types of devices that there are, as `qemu-system-x86_64 -device help` lists them. */
 import { Command } from 'commander'
-import { DEVICE_TYPES, deviceOptions } from '../../../machine/devices/catalogue.js'
+import { DEVICE_TYPES } from '../../../machine/devices/catalogue.js'
 import type { DeviceType } from '../../../machine/devices/device-type.js'
 import { nearest } from '../../words/nearest.js'
 import { UsageError } from '../errors.js'
@@ -62,7 +62,7 @@ export function listOptions(type: DeviceType): string {
 }
 
 function plain(type: DeviceType) {
-  const options = deviceOptions(type).map(({ name, help, default: value }) => ({
+  const options = Object.entries(type.options).map(([name, { help, preset: value }]) => ({
     name,
     help,
     ...(value !== undefined && { default: /base$/.test(name) ? `0x${Number(value).toString(16)}` : String(value) }),

@@ -1,7 +1,8 @@
 /** QEMU's `cirrus-vga`: the CL-GD5446 on the PCI bus, 1013:00B8: its VGA, and what its two base addresses lead to. */
-import * as z from 'zod'
+
 import type { AccessSize, MmioRange, PortRange } from '../../device.js'
-import { deviceType, integerOption, type Slot } from '../device-type.js'
+import { choiceOption } from '../device-option.js'
+import { deviceType, type Slot } from '../device-type.js'
 import { setOptionRom } from '../option-rom.js'
 import { Cirrus } from './cirrus.js'
 import { VgaCore, type VgaOptions } from './vga-core.js'
@@ -103,13 +104,9 @@ export const cirrusVga = deviceType({
   title: 'Cirrus Logic CL-GD5446',
   category: 'Display',
   bus: 'pci',
-  options: () =>
-    z.strictObject({
-      vgamem_mb: integerOption(2, 4)
-        .refine((size) => size !== 3, 'it has 2 or 4')
-        .default(4)
-        .describe('video memory, MiB, 2 or 4'),
-    }),
+  options: () => ({
+    vgamem_mb: choiceOption([2, 4]).default(4).describe('video memory, MiB, 2 or 4'),
+  }),
   rom: ROM,
   memory: ({ vgamem_mb }) => vgamem_mb << 20,
   create(slot: Slot, { vgamem_mb }) {

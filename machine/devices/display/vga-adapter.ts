@@ -1,6 +1,6 @@
 /** QEMU's `VGA`: the standard adapter on the PCI bus, 1234:1111 (QEMU's docs/specs/standard-vga.txt). */
-import * as z from 'zod'
-import { deviceType, integerOption, type Slot } from '../device-type.js'
+import { choiceOption } from '../device-option.js'
+import { deviceType, type Slot } from '../device-type.js'
 import { setOptionRom } from '../option-rom.js'
 import { Vga } from './vga.js'
 
@@ -12,10 +12,9 @@ export const vga = deviceType({
   title: 'VGA with the Bochs VBE extensions',
   category: 'Display',
   bus: 'pci',
-  options: () =>
-    z.strictObject({
-      vgamem_mb: integerOption(1, 16).default(16).describe('video memory, MiB, a power of two'),
-    }),
+  options: () => ({
+    vgamem_mb: choiceOption([1, 2, 4, 8, 16]).default(16).describe('video memory, MiB, a power of two'),
+  }),
   memory: ({ vgamem_mb }) => vgamem_mb << 20,
   create(slot: Slot, { vgamem_mb }) {
     const vram = slot.allocate('VGA memory', vgamem_mb << 20)

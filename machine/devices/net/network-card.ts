@@ -1,9 +1,10 @@
 /** What the rows of PCI network cards share: an address, iPXE's ROM, the network behind them, registers in ports and in memory. */
-import * as z from 'zod'
+
 import type { PciFunction } from '../../bus/pci-function.js'
 import type { Clock } from '../../clock.js'
 import type { AccessSize, Device, Warn } from '../../device.js'
 import type { NetworkPort } from '../../network/port.js'
+import type { Chosen, DeviceOptions } from '../device-option.js'
 import { type DeviceType, deviceType, type Slot } from '../device-type.js'
 import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
 import { macBytes, macOption } from './mac-option.js'
@@ -19,26 +20,26 @@ export interface CardParts {
 }
 
 /** A card's row in the catalogue: `export const pcnet = networkCardType({ … })`. */
-export function networkCardType<S extends z.ZodRawShape>(description: {
+export function networkCardType<O extends DeviceOptions>(description: {
   type: string
   title: string
   /** iPXE's for it. */
   rom: string
   /** Beside those of every card. */
-  options?: () => S
-  create(slot: Slot, given: CardParts, options: z.output<z.ZodObject<S>>): { card: Device; pci: PciFunction }
+  options?: () => O
+  create(slot: Slot, given: CardParts, options: Chosen<O>): { card: Device; pci: PciFunction }
 }): DeviceType {
   const { type, title, rom, options } = description
   return deviceType({
     ...{ type, title, category: 'Network', bus: 'pci', rom },
-    options: (): z.ZodObject => z.strictObject({ mac: macOption(), romfile: romFileOption(), ...options?.() }),
+    options: (): DeviceOptions => ({ mac: macOption(), romfile: romFileOption(), ...options?.() }),
     memory: () => CARD_ROM_SIZE,
     create(slot, chosen) {
       const given = {
         ...{ name: slot.name, clock: slot.clock, warn: slot.warn },
         ...{ port: slot.backend<NetworkPort>('net'), mac: macBytes(chosen.mac as string) },
       }
-      const { card, pci } = description.create(slot, given, chosen as z.output<z.ZodObject<S>>)
+      const { card, pci } = description.create(slot, given, chosen as Chosen<O>)
       setCardRom(slot, pci, chosen.romfile as string | undefined, rom)
       return card
     },

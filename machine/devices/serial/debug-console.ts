@@ -3,9 +3,9 @@
  * at 0xe9 Bochs's "port E9 hack". Reading returns E9, by which firmware finds out that it is there.
  */
 
-import * as z from 'zod'
 import type { Device, PortRange, StateTable } from '../../device.js'
-import { type CharBackend, deviceType, portOption } from '../device-type.js'
+import { portOption } from '../device-option.js'
+import { type CharBackend, deviceType } from '../device-type.js'
 
 const READBACK = 0xe9
 
@@ -44,7 +44,7 @@ export const isaDebugcon = deviceType({
   title: 'a port that prints what is written to it',
   category: 'Serial',
   bus: 'isa',
-  options: () => z.strictObject({ iobase: portOption().default(0xe9).describe('the port') }),
+  options: () => ({ iobase: portOption().default(0xe9).describe('the port') }),
   create(slot, { iobase }) {
     const backend = slot.backend<CharBackend>('char')
     return new DebugConsole({ base: iobase, output: (byte) => backend?.send(byte) })

@@ -5,13 +5,13 @@
  * status (as QEMU's `isa-parallel`), so it needs no clock.
  */
 
-import * as z from 'zod'
 import type { AcpiDevice, Device, IrqLine, PortRange, StateTable } from '../../device.js'
 import { isaDevice } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'
 import { flag, starts, u8 } from '../../state/fields.js'
 import { resetState } from '../../state/state-table.js'
-import { type CharBackend, deviceType, integerOption, portOption } from '../device-type.js'
+import { integerOption, portOption } from '../device-option.js'
+import { type CharBackend, deviceType } from '../device-type.js'
 
 // Registers.
 const DATA = 0
@@ -146,11 +146,10 @@ export const isaParallel = deviceType({
   title: 'parallel port with a printer that is always ready',
   category: 'Serial',
   bus: 'isa',
-  options: () =>
-    z.strictObject({
-      iobase: portOption().default(0x378).describe('first port'),
-      irq: integerOption(0, 15).default(7).describe('ISA interrupt'),
-    }),
+  options: () => ({
+    iobase: portOption().default(0x378).describe('first port'),
+    irq: integerOption(0, 15).default(7).describe('ISA interrupt'),
+  }),
   legacyPorts: [{ name: 'LPT1', base: 0x378, count: 8 }],
   create(slot, { iobase, irq }) {
     const backend = slot.backend<CharBackend>('char')

@@ -11,14 +11,14 @@
  * The file is longer than others, because transmitter, receiver and interrupts share its few registers.
  */
 
-import * as z from 'zod'
 import type { Clock, Timer } from '../../clock.js'
 import type { AcpiDevice, Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'
 import { isaDevice } from '../../firmware/tables/acpi-device.js'
 import * as aml from '../../firmware/tables/aml.js'
 import { bytes, flag, starts, timer, u8, u16 } from '../../state/fields.js'
 import { resetState } from '../../state/state-table.js'
-import { type CharBackend, deviceType, integerOption, portOption } from '../device-type.js'
+import { integerOption, portOption } from '../device-option.js'
+import { type CharBackend, deviceType } from '../device-type.js'
 
 // Registers by offset; DLL and DLM stand in for 0 and 1 while LCR.DLAB is set.
 const RBR_THR_DLL = 0
@@ -439,12 +439,11 @@ export const isaSerial = deviceType({
   title: 'serial port, a 16550A',
   category: 'Serial',
   bus: 'isa',
-  options: () =>
-    z.strictObject({
-      index: integerOption(0, 3).default(0).describe('0 to 3 for COM1 to COM4: gives port and interrupt'),
-      iobase: portOption().optional().describe('first port, in place of that of the index'),
-      irq: integerOption(0, 15).optional().describe('ISA interrupt, in place of that of the index'),
-    }),
+  options: () => ({
+    index: integerOption(0, 3).default(0).describe('0 to 3 for COM1 to COM4: gives port and interrupt'),
+    iobase: portOption().optional().describe('first port, in place of that of the index'),
+    irq: integerOption(0, 15).optional().describe('ISA interrupt, in place of that of the index'),
+  }),
   legacyPorts: PORTS.map((base, i) => ({ name: `COM${i + 1}`, base, count: 8 })),
   create(slot, { index, iobase = PORTS[index], irq = IRQS[index] }) {
     const backend = slot.backend<CharBackend>('char')

@@ -5,11 +5,11 @@
  * The file is longer than others, because it has the whole command set of a disk.
  */
 
-import * as z from 'zod'
 import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { count, flag, integer, lba, same, u8, u16 } from '../../state/fields.js'
-import { deviceType, integerOption } from '../device-type.js'
+import { choiceOption, integerOption, textOption } from '../device-option.js'
+import { deviceType } from '../device-type.js'
 import {
   CHECK_POWER_MODE,
   FLUSH_CACHE,
@@ -640,15 +640,14 @@ export const ideHd = deviceType({
   title: 'IDE disk',
   category: 'Storage',
   bus: 'ide',
-  options: () =>
-    z.strictObject({
-      unit: integerOption(0, 5).describe(
-        '0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave; on a sata bus the port, 0 to 5',
-      ),
-      bus: z.enum(['ide', 'sata']).default('ide').describe('ide, or sata for a port of ahci'),
-      drive: z.string().max(64).describe('the disk in it: disk0 is the first one'),
-      serial: z.string().max(20).optional().describe('serial number'),
-    }),
+  options: () => ({
+    unit: integerOption(0, 5).describe(
+      '0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave; on a sata bus the port, 0 to 5',
+    ),
+    bus: choiceOption(['ide', 'sata']).default('ide').describe('ide, or sata for a port of ahci'),
+    drive: textOption(64).describe('the disk in it: disk0 is the first one'),
+    serial: textOption(20).optional().describe('serial number'),
+  }),
   create(slot, { unit, bus, drive, serial }) {
     const medium = diskNamed(slot, drive)
     slot.bus<IdeBus>(bus).attach(unit, new AtaDisk({ medium, serial: serial ?? serialOf(drive) }))

@@ -5,11 +5,11 @@
  * The file is longer than others, because it has the whole command set of a CD drive.
  */
 
-import * as z from 'zod'
 import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { bytes, count, flag, integer, lba, same, u8 } from '../../state/fields.js'
-import { deviceType, integerOption } from '../device-type.js'
+import { integerOption } from '../device-option.js'
+import { deviceType } from '../device-type.js'
 import {
   CD_SECTOR,
   getConfiguration,
@@ -693,10 +693,9 @@ export const ideCd = deviceType({
   title: 'IDE CD-ROM drive',
   category: 'Storage',
   bus: 'ide',
-  options: () =>
-    z.strictObject({
-      unit: integerOption(0, 3).describe('0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave'),
-    }),
+  options: () => ({
+    unit: integerOption(0, 3).describe('0 primary master, 1 primary slave, 2 secondary master, 3 secondary slave'),
+  }),
   create(slot, { unit }) {
     slot.bus<IdeBus>('ide').attach(unit, new AtapiCd({ medium: slot.backend<BlockDevice>('block') }))
     return undefined

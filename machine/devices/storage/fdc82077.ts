@@ -7,7 +7,6 @@
  * The file is longer than others, because it has every command of the controller but for the transfers.
  */
 
-import * as z from 'zod'
 import type { DmaChannel } from '../../chipset/i8237.js'
 import type { Clock, Timer } from '../../clock.js'
 import type { AcpiDevice, Device, IrqLine, PortRange, StateTable, Warn } from '../../device.js'
@@ -624,7 +623,7 @@ export const isaFdc = deviceType({
   title: 'floppy disk controller, an 82077AA',
   category: 'Storage',
   bus: 'isa',
-  options: () => z.strictObject({}),
+  options: () => ({}),
   create: (slot) =>
     new Fdc82077({
       clock: slot.clock,

@@ -3,12 +3,12 @@
  * line; the controller does the rest.
  */
 
-import * as z from 'zod'
 import type { StateTable } from '../../device.js'
 import type { BlockDevice } from '../../media/block-device.js'
 import { FLOPPY_SECTOR_SIZE, type FloppyGeometry, floppyGeometry } from '../../media/floppy-geometry.js'
 import { count, flag, same, u8 } from '../../state/fields.js'
-import { deviceType, integerOption } from '../device-type.js'
+import { choiceOption, integerOption } from '../device-option.js'
+import { deviceType } from '../device-type.js'
 
 export type FloppyDriveType = '360K' | '1.2M' | '720K' | '1.44M' | '2.88M'
 
@@ -146,14 +146,12 @@ export const floppy = deviceType({
   title: 'floppy disk drive',
   category: 'Storage',
   bus: 'floppy',
-  options: () =>
-    z.strictObject({
-      unit: integerOption(0, 3).default(0).describe('0 for A: to 3'),
-      'drive-type': z
-        .enum(['360K', '1.2M', '720K', '1.44M', '2.88M'])
-        .optional()
-        .describe('default: one that takes the medium'),
-    }),
+  options: () => ({
+    unit: integerOption(0, 3).default(0).describe('0 for A: to 3'),
+    'drive-type': choiceOption(['360K', '1.2M', '720K', '1.44M', '2.88M'])
+      .optional()
+      .describe('default: one that takes the medium'),
+  }),
   create(slot, { unit, 'drive-type': type }) {
     slot.bus<FloppyBus>('floppy').attach(unit, new FloppyDrive({ type, medium: slot.backend<BlockDevice>('block') }))
     return undefined

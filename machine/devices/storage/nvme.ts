@@ -3,7 +3,7 @@
  * order in which their queues are looked at, one queue after the other; how long that takes is told to the clock.
  * The file is longer than others, because it has the registers and both command sets, whose commands are a few lines each.
  */
-import * as z from 'zod'
+
 import type { PciFunction } from '../../bus/pci-function.js'
 import type { Timer } from '../../clock.js'
 import type { AccessSize, Device, StateTable } from '../../device.js'
@@ -11,6 +11,7 @@ import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { count, list, same, starts, timer, u16, u32 } from '../../state/fields.js'
 import { part, resetState } from '../../state/state-table.js'
 import { BusMaster } from '../bus-master.js'
+import { textOption } from '../device-option.js'
 import { deviceType, type Slot } from '../device-type.js'
 import { gather, scatter } from '../segments.js'
 import { diskNamed, serialOf } from './disk-named.js'
@@ -604,10 +605,9 @@ export const nvme = deviceType({
   title: 'NVMe disk',
   category: 'Storage',
   bus: 'pci',
-  options: () =>
-    z.strictObject({
-      drive: z.string().max(64).describe('the disk in it: disk0 is the first one of --disk'),
-      serial: z.string().max(20).optional().describe('serial number'),
-    }),
+  options: () => ({
+    drive: textOption(64).describe('the disk in it: disk0 is the first one of --disk'),
+    serial: textOption(20).optional().describe('serial number'),
+  }),
   create: (slot, { drive, serial }) => new Nvme(slot, diskNamed(slot, drive), serial ?? serialOf(drive)),
 })

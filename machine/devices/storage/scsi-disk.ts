@@ -3,11 +3,12 @@
  * (T10 1799-D), as far as drivers of the last twenty years ask for them. A command is carried out at once: what it takes of
  * guest time is its host adapter's matter.
  */
-import * as z from 'zod'
+
 import type { Stateful, StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { count, flag, same } from '../../state/fields.js'
-import { DeviceError, deviceType, integerOption } from '../device-type.js'
+import { integerOption, textOption } from '../device-option.js'
+import { DeviceError, deviceType } from '../device-type.js'
 import { diskNamed, serialOf } from './disk-named.js'
 
 // Operation codes
@@ -412,13 +413,12 @@ export const scsiHd = deviceType({
   title: 'SCSI disk, on virtio-scsi-pci',
   category: 'Storage',
   bus: 'scsi',
-  options: () =>
-    z.strictObject({
-      drive: z.string().max(64).describe('the disk in it: disk0 is the first one'),
-      'scsi-id': integerOption(0, 255).optional().describe('its target, 0 to 255 (default: the next that is free)'),
-      lun: integerOption(0, 255).default(0).describe('its logical unit, 0 to 255'),
-      serial: z.string().max(20).optional().describe('serial number'),
-    }),
+  options: () => ({
+    drive: textOption(64).describe('the disk in it: disk0 is the first one'),
+    'scsi-id': integerOption(0, 255).optional().describe('its target, 0 to 255 (default: the next that is free)'),
+    lun: integerOption(0, 255).default(0).describe('its logical unit, 0 to 255'),
+    serial: textOption(20).optional().describe('serial number'),
+  }),
   create(slot, { drive, 'scsi-id': id, lun, serial }) {
     const { units } = slot.bus<ScsiBus>('scsi')
     const isTaken = (n: number) => units.some(({ target, lun: other }) => target === n && other === lun)

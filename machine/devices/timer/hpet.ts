@@ -9,7 +9,6 @@
  * The file is longer than others, because counter and comparators are one chip.
  */
 
-import * as z from 'zod'
 import type { Clock, Timer } from '../../clock.js'
 import type { AcpiDevice, Device, IrqLine, MmioRange, StateTable, Warn } from '../../device.js'
 import { PRESENT } from '../../firmware/tables/acpi-device.js'
@@ -442,7 +441,7 @@ export const hpet = deviceType({
   title: 'high precision event timer',
   category: 'Misc',
   bus: 'system',
-  options: () => z.strictObject({}),
+  options: () => ({}),
   create(slot) {
     const timers = slot.bus<LegacyTimers>('legacy-timers')
     timers.hpet = new Hpet({

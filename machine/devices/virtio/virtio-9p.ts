@@ -3,7 +3,7 @@
  * Documentation/filesystems/9p.rst and diod's protocol.md have them), for reading. A guest sees no time and no number of the
  * host's, so that it is the same wherever the folder lies.
  */
-import * as z from 'zod'
+
 import type { Stateful, StateTable } from '../../device.js'
 import {
   EACCES,
@@ -16,6 +16,7 @@ import {
 } from '../../media/shared-folder.js'
 import { flag, integer, list, starts, text } from '../../state/fields.js'
 import { made } from '../../state/state-table.js'
+import { textOption } from '../device-option.js'
 import { DeviceError } from '../device-type.js'
 import { bytesOf, gather, scatter } from '../segments.js'
 import { serveQueue } from './serve-queue.js'
@@ -419,8 +420,8 @@ export const virtio9p = virtioPciType({
   ...{ type: 'virtio-9p-pci', title: 'folder of the host, for reading (9p)', category: 'Storage' },
   ...{ id: 9, transitionalId: 0x1009, classCode: 0x000200, queues: [128] },
   options: () => ({
-    path: z.string().min(1).max(4096).describe('the folder'),
-    mount_tag: z.string().min(1).max(32).describe('by which the guest mounts it'),
+    path: textOption(4096, 1).describe('the folder'),
+    mount_tag: textOption(32, 1).describe('by which the guest mounts it'),
   }),
   create: (host, { path, mount_tag: tag }, slot) => {
     const folder = slot.backend<SharedFolder>('folder', path)

@@ -4,7 +4,8 @@
  */
 import type { StateTable } from '../../device.js'
 import { starts, u32 } from '../../state/fields.js'
-import { integerOption, type MachineControl } from '../device-type.js'
+import { integerOption } from '../device-option.js'
+import type { MachineControl } from '../device-type.js'
 import { bytesOf, gather } from '../segments.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
 import { virtioPciType } from './virtio-pci.js'

@@ -1,9 +1,10 @@
 /** QEMU's `virtio-blk-pci`: the block device of Virtual I/O Device 1.2, 5.2, over a medium. */
-import * as z from 'zod'
+
 import type { Timer } from '../../clock.js'
 import type { StateTable } from '../../device.js'
 import { type BlockDevice, MediumError } from '../../media/block-device.js'
 import { count, same, timer } from '../../state/fields.js'
+import { textOption } from '../device-option.js'
 import { bytesOf, gather, scatter } from '../segments.js'
 import { diskNamed } from '../storage/disk-named.js'
 import { DiskRequests } from './serve-queue.js'
@@ -200,8 +201,8 @@ export const virtioBlk = virtioPciType({
   ...{ type: 'virtio-blk-pci', title: 'virtio disk', category: 'Storage' },
   ...{ id: 2, transitionalId: 0x1001, classCode: 0x010000, queues: [256] },
   options: () => ({
-    drive: z.string().max(64).describe('the disk in it: disk0 is the first one of --disk'),
-    serial: z.string().max(ID_LENGTH).default('').describe('serial number'),
+    drive: textOption(64).describe('the disk in it: disk0 is the first one of --disk'),
+    serial: textOption(ID_LENGTH).default('').describe('serial number'),
   }),
   create: (host, { drive, serial }, slot) => new VirtioBlk(host, diskNamed(slot, drive), serial),
 })

@@ -3,14 +3,15 @@
  * memory at BAR4, message interrupts at BAR1, places as QEMU has them. Devices with both are transitional.
  * The file is longer than others, because the legacy and the modern interface are two views of one state.
  */
-import * as z from 'zod'
+
 import type { PciFunction } from '../../bus/pci-function.js'
 import type { Timer } from '../../clock.js'
 import type { AccessSize, Device, MmioRange, PortRange, StateTable } from '../../device.js'
 import { flag, list, timer, u8, u16, u32 } from '../../state/fields.js'
 import { part, parts } from '../../state/state-table.js'
 import { BusMaster } from '../bus-master.js'
-import { type DeviceCategory, type DeviceType, deviceType, flagOption, type Slot } from '../device-type.js'
+import { type Chosen, type DeviceOptions, flagOption } from '../device-option.js'
+import { type DeviceCategory, type DeviceType, deviceType, type Slot } from '../device-type.js'
 import { CARD_ROM_SIZE, romFileOption, setCardRom } from '../option-rom.js'
 import { ANY_LAYOUT, EVENT_IDX, INDIRECT_DESC, VERSION_1, type VirtioDevice, type VirtioHost } from './virtio-device.js'
 import { NO_VECTOR, VirtioError, Virtqueue } from './virtqueue.js'
@@ -569,35 +570,33 @@ export class VirtioPci implements Device, VirtioHost {
 }
 
 /** The row of a virtio device in the catalogue: `export const virtioRng = virtioPciType({ … })`. */
-export function virtioPciType<S extends z.ZodRawShape>(
+export function virtioPciType<O extends DeviceOptions>(
   description: Identity & {
     title: string
     category: DeviceCategory
-    options: () => S
-    create: (host: VirtioHost, options: z.output<z.ZodObject<S>>, slot: Slot) => VirtioDevice
+    options: () => O
+    create: (host: VirtioHost, options: Chosen<O>, slot: Slot) => VirtioDevice
     /** iPXE's for it. */
     rom?: string
   },
 ): DeviceType {
   const { type, title, category, options, rom } = description
-  const schema = (): z.ZodObject =>
-    z
-      .strictObject({
-        ...options(),
-        ...(rom !== undefined && { romfile: romFileOption() }),
-        'disable-legacy': flagOption().default(false).describe('without the interface of virtio 0.9'),
-        'disable-modern': flagOption().default(false).describe('without the interface of virtio 1'),
-      })
-      .refine((chosen: { [option: string]: unknown }) => !(chosen['disable-legacy'] && chosen['disable-modern']), {
-        path: ['disable-modern'],
-        message: 'the device would have no interface at all',
-      })
+  const all = (): DeviceOptions => ({
+    ...options(),
+    ...(rom !== undefined && { romfile: romFileOption() }),
+    'disable-legacy': flagOption().default(false).describe('without the interface of virtio 0.9'),
+    'disable-modern': flagOption().default(false).describe('without the interface of virtio 1'),
+  })
   return deviceType({
-    ...{ type, title, category, bus: 'pci', options: schema, rom },
+    ...{ type, title, category, bus: 'pci', options: all, rom },
+    clash: (chosen) =>
+      chosen['disable-legacy'] && chosen['disable-modern']
+        ? { option: 'disable-modern', must: 'off where disable-legacy is on: the device would have no interface' }
+        : undefined,
     memory: () => (rom === undefined ? 0 : CARD_ROM_SIZE),
     create: (slot, chosen) => {
       const device = new VirtioPci(slot, description, chosen as unknown as Interfaces, (host) =>
-        description.create(host, chosen as unknown as z.output<z.ZodObject<S>>, slot),
+        description.create(host, chosen as unknown as Chosen<O>, slot),
       )
       if (rom !== undefined) setCardRom(slot, device.pci, chosen.romfile as string | undefined, rom)
       return device

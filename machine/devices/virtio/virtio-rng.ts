@@ -5,7 +5,7 @@
 import type { StateTable } from '../../device.js'
 import { RandomNumbers } from '../../random-numbers.js'
 import { part } from '../../state/state-table.js'
-import { integerOption } from '../device-type.js'
+import { integerOption } from '../device-option.js'
 import { bytesOf, scatter } from '../segments.js'
 import { serveQueue } from './serve-queue.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'

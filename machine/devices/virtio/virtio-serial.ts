@@ -2,10 +2,11 @@
  * QEMU's `virtio-serial-pci` with `virtconsole` and `virtserialport`: the console device of Virtual I/O Device 1.2, 5.3, with
  * several ports, each a pair of queues, and a pair of queues on which ports are told of and opened.
  */
-import * as z from 'zod'
+
 import type { StateTable } from '../../device.js'
 import { bytes as byteField, flag, list } from '../../state/fields.js'
 import { parts } from '../../state/state-table.js'
+import { choiceOption, textOption } from '../device-option.js'
 import { type CharBackend, DeviceError, deviceType } from '../device-type.js'
 import { bytesOf, gather, scatter } from '../segments.js'
 import type { VirtioDevice, VirtioHost } from './virtio-device.js'
@@ -220,14 +221,12 @@ export const virtioSerial = virtioPciType({
 function portType(type: string, title: string, isConsole: boolean) {
   return deviceType({
     ...{ type, title, category: 'Serial', bus: 'virtio-serial' },
-    options: () =>
-      z.strictObject({
-        name: z.string().max(200).default('').describe('by which the guest finds it, as org.example.0'),
-        line: z
-          .enum(['COM1', 'COM2', 'COM3', 'COM4'])
-          .optional()
-          .describe('the serial line of the host’s that it has in place of that UART'),
-      }),
+    options: () => ({
+      name: textOption(200).default('').describe('by which the guest finds it, as org.example.0'),
+      line: choiceOption(['COM1', 'COM2', 'COM3', 'COM4'])
+        .optional()
+        .describe('the serial line of the host’s that it has in place of that UART'),
+    }),
     create(slot, { name, line }) {
       const { ports } = slot.bus<SerialBus>('virtio-serial')
       if (ports.length >= MOST_PORTS)

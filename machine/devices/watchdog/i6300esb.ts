@@ -2,7 +2,6 @@
  * The watchdog of Intel's 6300ESB I/O controller hub, QEMU's `i6300esb`, 8086:25ab (data sheet 300641, chapter 16). It counts
  * down twice: the first stage may interrupt, the second one pulls WDT_TOUT#.
  */
-import * as z from 'zod'
 import type { PciFunction } from '../../bus/pci-function.js'
 import type { Clock, Timer } from '../../clock.js'
 import type { AccessSize, Device, IrqLine, MmioRange, StateTable } from '../../device.js'
@@ -172,7 +171,7 @@ export const i6300esb = deviceType({
   title: 'Intel 6300ESB watchdog',
   category: 'Misc',
   bus: 'pci',
-  options: () => z.strictObject({ action: watchdogActionOption() }),
+  options: () => ({ action: watchdogActionOption() }),
   create(slot, { action }) {
     const pci = slot.pci({
       ...{ vendorId: 0x8086, deviceId: 0x25ab, classCode: 0x088000, interruptPin: 1 },

@@ -2,7 +2,6 @@
  * iBASE IB700's watchdog, QEMU's `ib700`: two ports. A write to 443h starts it, or starts it anew, with a time from the lower
  * four bits; one to 441h stops it.
  */
-import * as z from 'zod'
 import type { Clock, Timer } from '../../clock.js'
 import type { Device, PortRange, StateTable } from '../../device.js'
 import { timer } from '../../state/fields.js'
@@ -54,7 +53,7 @@ export const ib700 = deviceType({
   title: 'iBASE 700 watchdog',
   category: 'Misc',
   bus: 'isa',
-  options: () => z.strictObject({ action: watchdogActionOption() }),
+  options: () => ({ action: watchdogActionOption() }),
   create: (slot, { action }) =>
     new Ib700({ name: slot.name, clock: slot.clock, expired: watchdogExpiry(slot, action) }),
 })

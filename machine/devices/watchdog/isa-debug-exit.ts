@@ -3,9 +3,9 @@
  * is never 0. Hobby kernels' test runners live on it. Its ports by default are QEMU's; the board has one more at F4h.
  */
 
-import * as z from 'zod'
 import type { Device, PortRange, StateTable } from '../../device.js'
-import { deviceType, integerOption, type MachineControl, portOption } from '../device-type.js'
+import { integerOption, portOption } from '../device-option.js'
+import { deviceType, type MachineControl } from '../device-type.js'
 
 export interface IsaDebugExitOptions {
   /** Default `isa-debug-exit`; unique in a machine. */
@@ -47,11 +47,10 @@ export const isaDebugExit = deviceType({
   title: 'a port whose writes end the machine',
   category: 'Misc',
   bus: 'isa',
-  options: () =>
-    z.strictObject({
-      iobase: portOption().default(0x501).describe('first port'),
-      iosize: integerOption(1, 8).default(2).describe('number of ports'),
-    }),
+  options: () => ({
+    iobase: portOption().default(0x501).describe('first port'),
+    iosize: integerOption(1, 8).default(2).describe('number of ports'),
+  }),
   create: (slot, { iobase, iosize }) =>
     new IsaDebugExit({
       name: slot.name,

@@ -1,5 +1,5 @@
 /** What happens when a watchdog was not fed in time, in QEMU's words (`-watchdog-action`). */
-import * as z from 'zod'
+import { choiceOption } from '../device-option.js'
 import type { MachineControl, Slot } from '../device-type.js'
 
 /** `pause`: the run ends, and the machine goes on when it is run on. `none`: it is warned of, no more. */
@@ -7,8 +7,7 @@ export const WATCHDOG_ACTIONS = ['reset', 'poweroff', 'pause', 'none'] as const
 export type WatchdogAction = (typeof WATCHDOG_ACTIONS)[number]
 
 export const watchdogActionOption = () =>
-  z
-    .enum(WATCHDOG_ACTIONS)
+  choiceOption(WATCHDOG_ACTIONS)
     .default('reset')
     .describe(`what it does when its time is over: ${WATCHDOG_ACTIONS.join(', ')}`)
 

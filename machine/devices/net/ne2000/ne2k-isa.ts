@@ -1,7 +1,8 @@
 /** Novell's NE2000 on the ISA bus, QEMU's `ne2k_isa`, from 300h on. */
-import * as z from 'zod'
+
 import type { NetworkPort } from '../../../network/port.js'
-import { deviceType, integerOption, portOption } from '../../device-type.js'
+import { integerOption, portOption } from '../../device-option.js'
+import { deviceType } from '../../device-type.js'
 import { macBytes, macOption } from '../mac-option.js'
 import { NE2000_PORTS, Ne2000 } from './ne2000.js'
 
@@ -10,12 +11,11 @@ export const ne2kIsa = deviceType({
   title: 'NE2000 Ethernet card',
   category: 'Network',
   bus: 'isa',
-  options: () =>
-    z.strictObject({
-      iobase: portOption().default(0x300).describe('first of its 32 ports'),
-      irq: integerOption(3, 15).default(9).describe('ISA interrupt'),
-      mac: macOption(),
-    }),
+  options: () => ({
+    iobase: portOption().default(0x300).describe('first of its 32 ports'),
+    irq: integerOption(3, 15).default(9).describe('ISA interrupt'),
+    mac: macOption(),
+  }),
   legacyPorts: [{ name: 'NE2000', base: 0x300, count: NE2000_PORTS }],
   create: (slot, { iobase, irq, mac }) =>
     new Ne2000({
