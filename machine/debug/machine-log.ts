@@ -240,6 +240,7 @@ export class MachineLog {
     if (this.has('int')) this.line('Triple fault')
   }
 
+  /** Where it has `cpu_reset`. */
   reset(states: readonly CpuState[]): void {
     for (const [cpu, state] of states.entries()) this.line(`CPU Reset (CPU ${cpu})\n${cpuDump(state).trimEnd()}`)
   }
