@@ -3,6 +3,7 @@
  * stays as the linker has it.
  * Specification: Itanium C++ ABI, 5.1 "External Names (a.k.a. Mangling)"; Rust's legacy names are a C++ path that ends in a hash.
  */
+import { demangleRust } from './demangle-rust.js'
 
 const BUILTIN: { readonly [code: string]: string } = {
   ...{ v: 'void', w: 'wchar_t', b: 'bool', c: 'char', a: 'signed char', h: 'unsigned char', s: 'short' },
@@ -33,9 +34,14 @@ const RUST_ESCAPES: { readonly [word: string]: string } = {
 const LONGEST = 4096
 const DEEPEST = 64
 
+export function isMangled(name: string): boolean {
+  return name.startsWith('_Z') || name.startsWith('_R')
+}
+
 /** `kernel::Queue<int>::push` of `_ZN6kernel5QueueIiE4pushERKi`; the name itself where it is none of these. */
 export function demangle(name: string): string {
-  if (!name.startsWith('_Z') || name.length > LONGEST) return name
+  if (!isMangled(name) || name.length > LONGEST) return name
+  if (name[1] === 'R') return demangleRust(name) ?? name
   try {
     return new Reader(name).name()
   } catch (error) {

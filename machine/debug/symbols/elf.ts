@@ -4,6 +4,7 @@
  * "Section Compression"; GDB's manual, 18.3 "Debugging Information in Separate Files".
  */
 import { inflateSync } from 'node:zlib'
+import { decompress } from 'fzstd'
 import { LineTable } from './dwarf-lines.js'
 import { cleanName, textAt, viewOf } from './file-text.js'
 import { isKernelModule, layOutModule, type ModuleFile, relocated } from './kernel-module.js'
@@ -37,6 +38,7 @@ const SHT_NOBITS = 8
 const SHT_DYNSYM = 11
 const SHF_COMPRESSED = 0x800
 const COMPRESS_ZLIB = 1
+const COMPRESS_ZSTD = 2
 const SHN_UNDEF = 0
 const SHN_ABS = 0xfff1
 const STT = { notype: 0, object: 1, func: 2, gnuIfunc: 10 }
@@ -146,9 +148,10 @@ export class ElfFile {
     const head = this.wide ? 24 : 12
     if (bytes.length < head) return undefined
     const view = viewOf(bytes)
-    if (view.getUint32(0, true) !== COMPRESS_ZLIB) return undefined
+    const way = view.getUint32(0, true)
     const whole = this.wide ? Number(view.getBigUint64(8, true)) : view.getUint32(4, true)
-    return inflated(bytes.subarray(head), whole)
+    if (way === COMPRESS_ZLIB) return inflated(bytes.subarray(head), whole)
+    return way === COMPRESS_ZSTD ? unpackedZstd(bytes.subarray(head), whole) : undefined
   }
 
   private section(name: string): Uint8Array | undefined {
@@ -275,6 +278,16 @@ export class ElfFile {
 function rankOf(type: number, binding: number): number {
   const byType = type === STT.func || type === STT.gnuIfunc ? 4 : type === STT.object ? 2 : 0
   return byType + (binding === STB_LOCAL ? 0 : 1)
+}
+
+/** What is too long is cut, and what is too short ends in zeros. */
+function unpackedZstd(bytes: Uint8Array, size: number): Uint8Array | undefined {
+  if (size > LARGEST_SECTION) return undefined
+  try {
+    return decompress(bytes, new Uint8Array(size))
+  } catch {
+    return undefined
+  }
 }
 
 function inflated(bytes: Uint8Array, size: number): Uint8Array | undefined {

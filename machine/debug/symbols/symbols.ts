@@ -1,6 +1,6 @@
 /** Names and source lines for a guest's addresses, from all files that were given. */
 import type { ExecutedCode } from '../../cpu/executed-code.js'
-import { demangle } from './demangle.js'
+import { demangle, isMangled } from './demangle.js'
 import type { ModulePlace, Segment, SymbolEntry, SymbolFile } from './symbol-file.js'
 
 /** Behind a symbol without a size, nothing is said to be of it any more. */
@@ -51,9 +51,7 @@ class Placed {
 
   private get shown(): ReadonlyMap<string, SymbolEntry> {
     this.byShown ??= new Map(
-      [...this.byName.values()].flatMap((one) =>
-        one.name.startsWith('_Z') ? [[demangle(one.name), one] as const] : [],
-      ),
+      [...this.byName.values()].flatMap((one) => (isMangled(one.name) ? [[demangle(one.name), one] as const] : [])),
     )
     return this.byShown
   }

@@ -53,18 +53,24 @@ describe('an ELF file', () => {
     expect(symbolsOf(high, 0x400000n).find(0x400008n)).toMatchObject({ symbol: 'start', offset: 8 })
   })
 
-  test('may have compressed sections, as both ways to say it', () => {
+  test('may have compressed sections, as all ways to say it', () => {
     const { data } = LINES
     const packed = deflateSync(data)
     const gabi = { ...LINES, flags: 0x800, data: Buffer.from([...bytesOf(4, 1, data.length, 1), ...packed]) }
     const size = Buffer.alloc(8)
     size.writeBigUInt64BE(BigInt(data.length))
     const gnu = { ...LINES, name: '.zdebug_line', data: Buffer.concat([Buffer.from('ZLIB'), size, packed]) }
-    for (const section of [gabi, gnu])
+    // A frame of a single block, which is as it was (RFC 8878, 3.1.1).
+    const [low, high] = [((data.length << 3) | 1) & 0xff, data.length >> 5]
+    const frame = [0x28, 0xb5, 0x2f, 0xfd, 0x20, data.length, low, high, 0, ...data]
+    const zstd = { ...gabi, data: Buffer.from([...bytesOf(4, 2, data.length, 1), ...frame]) }
+    for (const section of [gabi, gnu, zstd])
       expect(symbolsOf(madeElf(FUNCTIONS, [section])).lineAt(0x100108n)).toEqual({ file: 'kernel.c', line: 12 })
     // One that says another size is none, and takes no more memory than it says.
     const wrong = { ...gabi, data: Buffer.from([...bytesOf(4, 1, 5, 1), ...packed]) }
     expect(symbolsOf(madeElf(FUNCTIONS, [wrong])).lineAt(0x100108n)).toBeUndefined()
+    const noFrame = { ...zstd, data: Buffer.from([...bytesOf(4, 2, data.length, 1), ...frame.slice(1)]) }
+    expect(symbolsOf(madeElf(FUNCTIONS, [noFrame])).lineAt(0x100108n)).toBeUndefined()
   })
 
   test('may have its symbols in another file, which is the right one by its sum', () => {
