@@ -36,13 +36,14 @@ export class StuckGuest {
     const { cpu } = this
     // Who polls for frames goes round a loop, too, and asks its card for the next one when one has come.
     const isAtWork = this.hasWorked || accesses !== this.accesses
-    const fault = isAtWork ? this.forget() : this.sameFault()
-    if (isAtWork || fault) return fault
-    const loops = cpu.foundLoop?.() === true
-    const waits = !loops && this.haltsAll()
-    if (!loops && !waits) return undefined
-    if (!cpu.interruptsEnabled())
-      return loops ? 'its CPU goes round a loop that nothing can end, with interrupts disabled' : undefined
+    if (isAtWork) return this.forget()
+    const loop = cpu.foundLoop?.()
+    const fault = this.sameFault(loop !== undefined)
+    if (fault) return fault
+    const waits = !loop && this.haltsAll()
+    if (!loop && !waits) return undefined
+    if (!loop?.takesInterrupts && !cpu.interruptsEnabled())
+      return loop ? 'its CPU goes round a loop that nothing can end, with interrupts disabled' : undefined
     const silence = this.silence()
     if (!silence) return undefined
     return `its CPU ${waits ? 'waits in HLT' : 'goes round a loop'} for an interrupt that cannot come: ${silence}`
@@ -57,8 +58,10 @@ export class StuckGuest {
   /**
    * One instruction has faulted in the same way every time since it was suspected, and the CPU came back to the very
    * registers that it had at an earlier look: who counts, or goes on to another instruction, has others.
+   *
+   * @param loops A pass from fault to fault leaves all memory as it was, too.
    */
-  private sameFault(): string | undefined {
+  private sameFault(loops: boolean): string | undefined {
     const { cpu } = this
     const faults = cpu.lastFaults()
     const [first] = faults
@@ -72,7 +75,7 @@ export class StuckGuest {
     if (cpu.cpus > 1 || faults.length < SAME_FAULTS || !faults.every(isSame)) return this.forget()
     const { gpr, rip, rflags } = cpu.getState(0)
     const now = [...gpr, rip, rflags].join()
-    this.cameBack ||= this.looked.has(now)
+    this.cameBack ||= loops || this.looked.has(now)
     if (this.looked.size < MOST_LOOKS) this.looked.add(now)
     if (!this.cameBack) return undefined
     const where = `exception ${first.vector}${first.cr2 ? `, CR2 ${first.cr2},` : ''} at ${first.cs.toString(16)}:${first.ip}`

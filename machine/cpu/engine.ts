@@ -171,8 +171,8 @@ export interface Engine {
   executedCode?(): ExecutedCode | undefined
   /** Finds out as the guest goes on whether it is in a loop that only something from outside could end. Absent where it cannot. */
   askForLoop?(): void
-  /** Whether it was found in one since that was asked. */
-  foundLoop?(): boolean
+  /** The loop in which it was found since that was asked, and whether that lets interrupts in on its way. */
+  foundLoop?(): { takesInterrupts: boolean } | undefined
   /** Makes a running `run()` come back soon after the present instruction: a timer was armed, or someone wants in. */
   stop(): void
   /** A running `run(deadline)` is to come back at this earlier guest time. */

@@ -430,8 +430,9 @@ export class SoftEngine implements Engine {
     this.core.askForLoop()
   }
 
-  foundLoop(): boolean {
-    return this.core.foundLoop() !== 0
+  foundLoop(): { takesInterrupts: boolean } | undefined {
+    const found = this.core.foundLoop()
+    return found ? { takesInterrupts: found === 2 } : undefined
   }
 
   interruptsEnabled(): boolean {

@@ -36,7 +36,8 @@ const REVIEWED: { [why: string]: string } = {
   'set by enterSmm() and rsm()': 'area',
   'the TLBs of the executing CPU and of its privilege: set by selectTlb() and privilegeChanged(), which raise nothing':
     'bank bankNumber tlbRead tlbWrite tlbWriteShown tlbReadSuper tlbWriteSuper tlbWriteSuperShown',
-  'a trial of spin.ts, which run() ends whenever it begins': 'trying asked kept began writesHidden',
+  'a trial of spin.ts, which run() ends whenever it begins':
+    'trying asked kept began writesHidden faultsBefore stalledBefore letsIn',
   'only when the next trial is': 'patience waits',
   'what a trial is to tell, and told: no instruction looks at it': 'asking inLoop',
   'set where a page is entered, cleared by flushTlb()': 'largeSizes filled',

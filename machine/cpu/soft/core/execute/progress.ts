@@ -61,6 +61,11 @@ export function instructionCount(): u64 {
 /** The CPU waits for a slower bus as long as `instructions` would have taken: time passes, nothing is retired. */
 export function stall(instructions: u64): void {
   asksOutside()
+  wait(instructions)
+}
+
+/** The same for what always takes as long, whoever watches. */
+export function wait(instructions: u64): void {
   store<u64>(STALLED, load<u64>(STALLED) + instructions)
   // The present instruction still counts: the budget never falls behind it.
   const least = instructionCount() + 1

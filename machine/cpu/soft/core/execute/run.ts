@@ -11,10 +11,10 @@ import { takeHits } from '../system/debug'
 import { acknowledge, lookAtClock } from '../host'
 import { endAftermath, faulted } from '../system/aftermath'
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi } from '../system/interrupt'
-import { endOps, stall } from './progress'
+import { endOps, wait } from './progress'
 import { enterSmm } from '../system/smm'
 import { asksOutside, trying } from '../memory/kept-memory'
-import { endTrial, startTrial, trialStep } from './spin'
+import { endTrial, startTrial, trialFaults, trialStep } from './spin'
 import {
   ATTENTION, ATTN_DEBUG, ATTN_INTR, ATTN_NMI, ATTN_SMI, ATTN_STEP, ATTN_STOP, ATTN_TRIAL, DR, EXIT_BUDGET, EXIT_HALT, EXIT_REASON,
   EXIT_STOP, FLAG_IF, FLAG_RF, FLAG_TF, HALTED, ICOUNT, ICOUNT_END, IN_SMM, NMI_MASKED, NO_VECTOR, PENDING_VECTOR, RFLAGS, RIP,
@@ -30,8 +30,8 @@ let looksIn: u32 = LOOK_INTERVAL
 
 /** Delivers the pending exception. That costs an instruction, so that a guest that only faults still spends its budget. */
 function takeException(): void {
-  endTrial(false)
-  stall(EXCEPTION_STALL)
+  trialFaults()
+  wait(EXCEPTION_STALL)
   deliverException()
   store<u64>(ICOUNT, load<u64>(ICOUNT) + 1)
   if (--looksIn) return

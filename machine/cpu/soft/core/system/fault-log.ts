@@ -26,6 +26,8 @@ export const REFUSED_TYPE: u32 = 4
 export const REFUSED_CANONICAL: u32 = 5
 
 const RING: usize = memory.data(<i32>(16 * 64), 16)
+/** The ring, while it is written anew. */
+const KEPT: usize = memory.data(<i32>(16 * 64), 16)
 /** REFUSAL to ACCESS of the exception that is about to be raised. */
 const NEXT: usize = memory.data(24, 16)
 let count: u32 = 0
@@ -51,6 +53,24 @@ export function noteFault(vector: u32, hasError: bool, errorCode: u32): void {
   for (let i: usize = 0; i < ENTRY - REFUSAL; i += 8) store<u64>(entry + i, load<u64>(NEXT + i), REFUSAL)
   store<u32>(NEXT, 0)
   count++
+}
+
+/** The faults since there were `before` come again `passes` times, each time so many instructions later. */
+export function repeatFaults(before: u32, passes: u64, instructions: u64): void {
+  const faults = count - before
+  if (!faults || !passes) return
+  memory.copy(KEPT, RING, <usize>ENTRIES * ENTRY)
+  const last = count - 1
+  const more = passes * faults
+  count += <u32>more
+  for (let back: u32 = 0; back < ENTRIES; back++) {
+    const isAgain = back < more
+    const pass = back / faults
+    const from = isAgain ? last - back % faults : last - (back - <u32>more)
+    const entry = RING + <usize>((count - 1 - back) % ENTRIES) * ENTRY
+    memory.copy(entry, KEPT + <usize>(from % ENTRIES) * ENTRY, ENTRY)
+    if (isAgain) store<u64>(entry, load<u64>(entry, RETIRED) + (passes - pass) * instructions, RETIRED)
+  }
 }
 
 /** How many there were; ENTRIES of them at most are kept. */

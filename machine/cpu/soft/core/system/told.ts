@@ -20,6 +20,10 @@ export function tellHost(bits: u32): void {
   wanted = bits
 }
 
+export function wants(bits: u32): bool {
+  return (wanted & bits) != 0
+}
+
 @inline export function tell(what: u32, value: u64, more: u32): void {
   if (wanted & what) told(what, value, more)
 }
