@@ -505,11 +505,12 @@ export class VmThread {
     this.gone()
   }
 
-  /** What was executed is written down. Someone who closes a machine that is lost has been told of that. */
+  /** What was executed is written down. */
   private async keepCoverage(): Promise<void> {
-    const parts = await this.askDebug({ what: 'executed', cpu: 0 }).catch(() => undefined)
-    if (!parts) return
+    // A machine that is lost has nothing to say, and whoever closes it has been told of that.
+    if (this.failure || this.isGone) return
     try {
+      const parts = await this.askDebug({ what: 'executed', cpu: 0 })
       const { writeRecord } = await import('../coverage/coverage-records.js')
       writeRecord(parts as ExecutedPart[])
     } catch (error) {
