@@ -22,7 +22,13 @@ export function driveDevices({ disks = [], cdrom, devices = [] }: Drives): Devic
     const at = ids.indexOf(String(drive))
     return at < 0 ? device : { ...device, options: { ...device.options, drive: `disk${at}` } }
   })
-  const taken = new Set(asked.flatMap(({ options }) => options?.drive ?? []))
+  const taken = new Set<unknown>()
+  for (const drive of asked.flatMap(({ options }) => options?.drive ?? [])) {
+    const at = ids.findIndex((_, i) => drive === `disk${i}`)
+    if (at >= 0 && taken.has(drive))
+      throw new OptionError(`two devices are given the drive '${ids[at]}'; give one another`)
+    taken.add(drive)
+  }
   const own: DeviceSpec[] = []
   let sata = 0
   const ide = new IdePlaces(asked)

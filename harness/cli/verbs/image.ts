@@ -14,7 +14,8 @@ import {
   probeFile,
 } from '../../../machine/media/disk-format.js'
 import { HostFile } from '../../../machine/media/host-file.js'
-import { mediaError, openMedium } from '../../../machine/media/open-medium.js'
+import { ImageLockedError } from '../../../machine/media/image-lock.js'
+import { MediaError, mediaError, openMedium } from '../../../machine/media/open-medium.js'
 import { checkQcow2 } from '../../../machine/media/qcow2/check.js'
 import { DIRTY, isMarkedCorrupt, LAZY_REFCOUNTS, readHeader } from '../../../machine/media/qcow2/header.js'
 import { Qcow2Image } from '../../../machine/media/qcow2/qcow2-image.js'
@@ -271,6 +272,11 @@ function guarded<T>(path: string, write: boolean, action: () => T): T {
   } catch (error) {
     if (error instanceof UsageError) throw error
     if (error instanceof MediumError) throw new HostError(error.message)
+    if (error instanceof ImageLockedError && write)
+      throw new MediaError(
+        `image ${JSON.stringify(path)} is being ${error.writes ? 'written' : 'read'} by ${error.holder ?? 'another process'}; ` +
+          'wait until it has ended, or name another file',
+      )
     throw mediaError(error, `image ${JSON.stringify(path)}`, write)
   }
 }

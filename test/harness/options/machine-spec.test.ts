@@ -633,6 +633,9 @@ describe('--drive', () => {
       { type: 'virtio-blk-pci', options: { drive: 'disk1' } },
     ])
     expect(() => driveDevices({ disks })).toThrow("the drive 'hd0' is plugged into nothing (if=none)")
+    expect(() => driveDevices({ disks, devices: [...devices, ...devices] })).toThrow(
+      "two devices are given the drive 'hd0'",
+    )
     const twice = [
       { path: 'a', index: 1 },
       { path: 'b', index: 1 },
