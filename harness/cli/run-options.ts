@@ -118,10 +118,10 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   const isViewed = views.uiPort !== undefined || views.vnc !== undefined
   if (isViewed && flags.json)
     throw new UsageError(`--json is for programs, and ${flags.ui ? '--ui' : '--vnc'} for people; leave one out`)
-  // UEFI firmware has a shell.
+  // UEFI firmware has a shell, and who names a BIOS may mean that alone.
   const hasMedia =
     given.firmware?.uefi ||
-    (guest ?? flags.snapshot ?? given.floppies ?? given.disks ?? given.cdrom ?? given.kernel) !== undefined
+    (given.firmware?.bios ?? guest ?? flags.snapshot ?? given.floppies ?? given.disks ?? given.cdrom ?? given.kernel) !== undefined
   const isFromNetwork = given.bootOrder?.includes('n') && given.nics !== undefined
   if (!hasMedia && !isFromNetwork && acts.length === 0)
     throw new UsageError(

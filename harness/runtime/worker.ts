@@ -95,8 +95,9 @@ async function serve(message: WorkerStart): Promise<boolean> {
           ...callbacks,
           onTrunk: (to, frame, time) => lockstep?.send(to, frame, time),
           onOutside: (event) => {
-            if (outside.passes(event)) tell({ kind: 'outside', event })
-            runner.streamed()
+            const told = outside.pass(event)
+            for (const one of told) tell({ kind: 'outside', event: one })
+            if (told.length > 0) runner.streamed()
           },
           ask: recorder ? recorder.asking(ask, () => opened.machine) : ask,
         },
@@ -211,6 +212,7 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
       try {
         return runner.run(request.script)
       } finally {
+        for (const event of outside.release()) tell({ kind: 'outside', event })
         opened.flushLog()
       }
     case 'look':

@@ -165,9 +165,10 @@ export async function machineConfig(options: LaunchOptions): Promise<MachineConf
   config.kernel &&= withModules(config.kernel)
   if (options.log !== undefined) config.log = readLog(options.log)
   const isFromNetwork = config.bootOrder?.includes('n') && config.nics?.length
-  // UEFI firmware has a shell.
+  // UEFI firmware has a shell, and who names a BIOS may mean that alone.
   const nothing =
     !config.firmware?.uefi &&
+    !config.firmware?.bios &&
     !config.floppies?.length &&
     !config.disks?.length &&
     !config.cdrom &&

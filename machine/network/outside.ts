@@ -49,7 +49,8 @@ export type OutsideEvent =
   | { kind: 'asked'; stream: number; address: string; port: number }
   /** The guest has taken the connection that was opened to it. */
   | { kind: 'opened'; stream: number }
-  | { kind: 'data'; stream: number; bytes: Uint8Array }
+  /** `isMore`: the guest has said more at once, which comes next (TCP's PSH is not set). */
+  | { kind: 'data'; stream: number; bytes: Uint8Array; isMore?: true }
   /** The guest has so many bytes more. */
   | { kind: 'taken'; stream: number; count: number }
   /** The guest has nothing more to say. */

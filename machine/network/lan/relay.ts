@@ -33,9 +33,9 @@ export class Relay implements TcpApplication {
     this.host.tell({ kind: 'opened', stream: this.stream })
   }
 
-  received(bytes: Uint8Array): void {
+  received(bytes: Uint8Array, isMore = false): void {
     this.held += bytes.length
-    this.host.tell({ kind: 'data', stream: this.stream, bytes })
+    this.host.tell({ kind: 'data', stream: this.stream, bytes, ...(isMore && { isMore }) })
   }
 
   ended(): void {

@@ -11,7 +11,7 @@ import {
   MachineClosedError,
   TimeoutError,
 } from '../../../harness/vm/errors.js'
-import { type LaunchOptions, launch } from '../../../harness/vm/launch.js'
+import { type LaunchOptions, launch, machineConfig } from '../../../harness/vm/launch.js'
 import type { Vm } from '../../../harness/vm/vm.js'
 import { compiledFakeMachine } from '../compiled.js'
 
@@ -311,6 +311,12 @@ describe('the mouse', () => {
 })
 
 describe('options are checked', () => {
+  test('a BIOS that was named may be all that is run', async () => {
+    const rom = join(folder, 'own.rom')
+    writeFileSync(rom, new Uint8Array(65536))
+    expect((await machineConfig({ bios: rom })).firmware).toEqual({ bios: rom })
+  })
+
   test.each<[object, string]>([
     [{}, 'there is nothing to boot'],
     [{ flopy: 'x' }, "launch() has no option 'flopy'; did you mean 'floppy'?"],

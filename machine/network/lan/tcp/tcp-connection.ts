@@ -49,7 +49,8 @@ export interface TcpApplication extends Stateful {
   readonly isPatient?: true
   /** The other end has taken the connection that was opened to it. */
   opened?(): void
-  received(data: Uint8Array): void
+  /** @param isMore The other end has said more at once, which comes with what follows. */
+  received(data: Uint8Array, isMore?: boolean): void
   /** The other end has nothing more to say. */
   ended(): void
   /** There is room to write again. */
@@ -385,7 +386,7 @@ export class TcpConnection implements Stateful {
       const room = this.space + known
       if (data.length > 0 && room > 0) this.outOfOrder.add(sequence, data.subarray(0, room))
     } else if (known < data.length) {
-      this.deliver(data.subarray(known, known + this.space))
+      this.deliver(data.subarray(known, known + this.space), !(flags & PSH))
       for (let more = this.outOfOrder.take(this.received); more; more = this.outOfOrder.take(this.received))
         this.deliver(more)
     }
@@ -394,9 +395,9 @@ export class TcpConnection implements Stateful {
     if (lengthOf(segment) > 0) this.sendAck()
   }
 
-  private deliver(data: Uint8Array): void {
+  private deliver(data: Uint8Array, isMore = false): void {
     this.received = (this.received + data.length) >>> 0
-    if (this.status !== 'CLOSED') this.application.received(data.slice())
+    if (this.status !== 'CLOSED') this.application.received(data.slice(), isMore)
   }
 
   private takeFin(): void {

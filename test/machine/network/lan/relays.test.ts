@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { ipv4 } from '../../../../machine/network/lan/addresses.js'
 import { MOST_RELAYS } from '../../../../machine/network/lan/relays.js'
-import { ACK, FIN, RST, type Segment, SYN } from '../../../../machine/network/lan/tcp/tcp-segment.js'
+import { ACK, FIN, PSH, RST, type Segment, SYN } from '../../../../machine/network/lan/tcp/tcp-segment.js'
 import { isOutsideInput, STREAM_CREDIT } from '../../../../machine/network/outside.js'
 import { Peer } from './peer.js'
 
@@ -34,18 +34,21 @@ test('a connection is opened to a guest, and bytes go both ways', () => {
   peer.outside({ kind: 'stream-data', stream: 7, bytes: Buffer.from('hello') })
   const data = only(peer.segments())
   expect(Buffer.from(data.data).toString()).toBe('hello')
-  peer.tcp({ ...ends, sequence: 501, acknowledgment: data.sequence + 5, flags: ACK, data: Buffer.from('well met') })
+  const said = { ...ends, acknowledgment: data.sequence + 5 }
+  peer.tcp({ ...said, sequence: 501, flags: ACK, data: Buffer.from('well ') })
+  peer.tcp({ ...said, sequence: 506, flags: ACK | PSH, data: Buffer.from('met') })
   expect(peer.told).toEqual([
     { kind: 'opened', stream: 7 },
     { kind: 'taken', stream: 7, count: 5 },
-    { kind: 'data', stream: 7, bytes: new Uint8Array(Buffer.from('well met')) },
+    { kind: 'data', stream: 7, bytes: new Uint8Array(Buffer.from('well ')), isMore: true },
+    { kind: 'data', stream: 7, bytes: new Uint8Array(Buffer.from('met')) },
   ])
   peer.segments()
   peer.outside({ kind: 'stream-ended', stream: 7 })
   const fin = only(peer.segments())
   expect(fin.flags).toBe(FIN | ACK)
   peer.tcp({ ...ends, sequence: 509, acknowledgment: fin.sequence + 1, flags: ACK | FIN })
-  expect(peer.told.slice(3).map(({ kind }) => kind)).toEqual(['ended', 'closed'])
+  expect(peer.told.slice(4).map(({ kind }) => kind)).toEqual(['ended', 'closed'])
 })
 
 test('a port that is closed, and a guest that does not answer', () => {
