@@ -121,7 +121,13 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   // UEFI firmware has a shell, and who names a BIOS may mean that alone.
   const hasMedia =
     given.firmware?.uefi ||
-    (given.firmware?.bios ?? guest ?? flags.snapshot ?? given.floppies ?? given.disks ?? given.cdrom ?? given.kernel) !== undefined
+    (given.firmware?.bios ??
+      guest ??
+      flags.snapshot ??
+      given.floppies ??
+      given.disks ??
+      given.cdrom ??
+      given.kernel) !== undefined
   const isFromNetwork = given.bootOrder?.includes('n') && given.nics !== undefined
   if (!hasMedia && !isFromNetwork && acts.length === 0)
     throw new UsageError(

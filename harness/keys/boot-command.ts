@@ -48,12 +48,14 @@ export type BootStep =
 export interface BootCommandOptions {
   /** The guest's keyboard layout; default `us`. */
   layout?: LayoutName
-  /** Template words without their dot: `{ HTTPIP: '10.0.2.2' }`. */
+  /** Template words without their dot: `{ Name: 'debian' }`; HTTPIP, HTTPPort and HTTPURL are the LAN's own server. */
   variables?: { readonly [word: string]: string | number }
   /** What the command is called in errors, e.g. `--keys`; default `the boot command`. */
   source?: string
 }
 
+/** Packer's words for where its HTTP server is: the LAN's. */
+const HTTP_VARIABLES = { HTTPIP: '10.0.2.2', HTTPPort: '80', HTTPURL: 'http://10.0.2.2' }
 const SECOND_NS = 1e9
 /** Flags that a pattern may have; `g` and `y` would give it a memory. */
 const FLAGS = /^[imsu]*$/
@@ -170,15 +172,11 @@ class Parser {
     const inner = this.text.slice(at + 2, end - 2).trim()
     const quoted = QUOTED.exec(inner)
     if (quoted) return quoted[2] ?? quoted[1].replace(/\\(.)/g, '$1')
-    const variables = this.options.variables ?? {}
+    const variables: NonNullable<BootCommandOptions['variables']> = { ...HTTP_VARIABLES, ...this.options.variables }
     const word = WORD.exec(inner)?.[1]
     if (word !== undefined && Object.hasOwn(variables, word)) return String(variables[word])
     const known = Object.keys(variables).map((name) => `{{ .${name} }}`)
-    this.fail(
-      `unknown template word '${this.text.slice(at, end)}'`,
-      at,
-      known.length > 0 ? `known words are ${known.join(', ')}` : 'no template words are set here',
-    )
+    this.fail(`unknown template word '${this.text.slice(at, end)}'`, at, `known words are ${known.join(', ')}`)
   }
 
   /** Index of the `>` that closes the `<` at `start`; quotes after a space may hold another. */

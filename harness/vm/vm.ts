@@ -38,8 +38,6 @@ import { memoryOf, type VmMemory, VmSnapshot } from './snapshots.js'
 import type { TraceSink } from './trace.js'
 
 const SERIAL_PORTS = 4
-/** Packer's words for where its HTTP server is. */
-const HTTP_VARIABLES = { HTTPIP: '10.0.2.2', HTTPPort: '80', HTTPURL: 'http://10.0.2.2' }
 
 export interface VmSettings extends DriverSettings {
   layout: LayoutName
@@ -168,8 +166,7 @@ export class Vm {
     options: BootCommandOptions & TimeoutOptions = {},
   ): Promise<void> {
     const layout = options.layout ?? this.settings.layout
-    const variables = { ...HTTP_VARIABLES, ...options.variables }
-    await this.driver.run(parseBootCommand(command, { ...options, layout, variables }), options)
+    await this.driver.run(parseBootCommand(command, { ...options, layout }), options)
   }
 
   /**

@@ -185,6 +185,11 @@ test('mouse', () => {
 describe('template words', () => {
   const variables = { HTTPIP: '10.0.2.2', HTTPPort: 80, Name: 'a.b<enter>' }
 
+  test('of Packer’s HTTP server lead to the LAN’s, on the command line and in guests, too', () => {
+    expect(steps('{{ .HTTPURL }} {{ .HTTPIP }}:{{ .HTTPPort }}')).toEqual(steps('http://10.0.2.2 10.0.2.2:80'))
+    expect(steps('{{ .HTTPPort }}', { variables: { HTTPPort: 8080 } })).toEqual(steps('8080'))
+  })
+
   test('are replaced in text, and what they bring is typed as it stands', () => {
     expect(steps('{{ .HTTPIP }}:{{.HTTPPort}}', { variables })).toEqual(steps('10.0.2.2:80'))
     expect(steps('{{ .Name }}', { variables })).toEqual(steps('a.b<lt>enter>'))
@@ -206,10 +211,10 @@ describe('template words', () => {
   })
 
   test('an unknown one is an error', () => {
-    expect(error('x{{ .Foo }}', { HTTPIP: '' })).toBe(
-      "unknown template word '{{ .Foo }}' at character 2 of --keys; known words are {{ .HTTPIP }}",
+    expect(error('x{{ .Foo }}', { Name: '' })).toBe(
+      "unknown template word '{{ .Foo }}' at character 2 of --keys; known words are {{ .HTTPIP }}, {{ .HTTPPort }}, {{ .HTTPURL }}, {{ .Name }}",
     )
-    expect(error('{{ .toString }}')).toContain('no template words are set here')
+    expect(error('{{ .toString }}')).toContain('unknown template word')
     expect(error('a {{ .Name')).toContain("'{{' at character 3 of --keys; it is not closed with '}}'")
   })
 })
