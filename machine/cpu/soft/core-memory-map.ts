@@ -14,12 +14,15 @@ export class CoreMemoryMap {
     this.words = new Uint32Array(memory.buffer, at.PHYS_MAP, PAGES)
   }
 
-  /** What it shows from now on. */
-  set(given: readonly MemoryRegion[]): void {
+  /** What it shows from now on; `gone` is told what it no longer shows as it did, while it still does. */
+  set(given: readonly MemoryRegion[], gone: (address: number, size: number) => void): void {
     const { words } = this
     const regions = given.map((region) => (showsTwice(region, given) ? { ...region, shared: true } : region))
     // Most of it, the RAM above 1 MiB, stays where it is.
-    for (const { address, size } of minus(this.regions, regions)) words.fill(0, address / PAGE, (address + size) / PAGE)
+    for (const { address, size } of minus(this.regions, regions)) {
+      gone(address, size)
+      words.fill(0, address / PAGE, (address + size) / PAGE)
+    }
     for (const region of minus(regions, this.regions)) {
       const bits = (region.kind === 'ram' ? at.PAGE_RAM : at.PAGE_ROM) | (region.shared ? at.PAGE_SHARED : 0)
       const first = region.address / PAGE

@@ -478,8 +478,8 @@ export class SoftEngine implements Engine {
   }
 
   setMemory(regions: readonly MemoryRegion[]): void {
-    this.core.dropEverything()
-    this.memoryMap.set(regions)
+    // Code that is where it was stays decoded and compiled.
+    this.memoryMap.set(regions, (address, size) => this.core.dropRange(address, size))
     this.core.flushAllTlbs()
   }
 
