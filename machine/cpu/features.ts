@@ -13,6 +13,7 @@ export const FEATURE_WORDS = [
   '80000001.edx',
   '80000001.ecx',
   'd.1.eax',
+  '7.2.edx',
 ] as const
 
 const BITS: readonly { readonly [name: string]: number }[] = [
@@ -78,10 +79,11 @@ const BITS: readonly { readonly [name: string]: number }[] = [
     sha: 29,
   },
   { umip: 2, vaes: 9, vpclmulqdq: 10, rdpid: 22 },
-  { fsrm: 4, 'arch-capabilities': 29 },
+  { fsrm: 4, 'spec-ctrl': 26, 'arch-capabilities': 29 },
   { syscall: 11, nx: 20, pdpe1gb: 26, rdtscp: 27, lm: 29 },
   { lahf: 0, lzcnt: 5, prefetchw: 8 },
   { xsaveopt: 0, xsavec: 1, xgetbv1: 2 },
+  { 'bhi-ctrl': 4 },
 ]
 
 /** Name to number: word * 32 + bit. */
@@ -134,6 +136,8 @@ export const NEEDS: { readonly [name: string]: readonly string[] } = {
   nx: ['pae', 'msr'],
   syscall: ['msr'],
   sep: ['msr'],
+  'spec-ctrl': ['msr'],
+  'bhi-ctrl': ['spec-ctrl'],
   mtrr: ['msr'],
   pat: ['msr'],
   apic: ['msr'],

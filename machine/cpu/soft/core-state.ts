@@ -24,7 +24,7 @@ export interface StateCore {
 
 /** MSRs in `CpuState.msrs`: those of `core/system/msr.ts` that are storage, but for the segments' bases. */
 const KEPT_MSRS = [
-  0x3b, // TSC_ADJUST
+  ...[0x3b, 0x48], // TSC_ADJUST, SPEC_CTRL
   ...[0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0x8b, 0x277, 0x2ff], // SYSENTER, MISC_ENABLE, DEBUGCTL, BIOS_SIGN_ID, PAT, MTRR
   ...Array.from({ length: 16 }, (_, i) => 0x200 + i), // MTRR_PHYSBASE, PHYSMASK
   ...[0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f], // MTRR_FIX

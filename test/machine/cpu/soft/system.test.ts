@@ -432,6 +432,51 @@ describe.skipIf(!haveNasm)('system registers', () => {
     expect(out).toEqual([0, 5, 6, 0])
   })
 
+  test('IA32_SPEC_CTRL keeps IBRS, IA32_PRED_CMD is written alone, and there is nothing to speculate with', () => {
+    const { out } = runProtected(`
+      mov eax, 7
+      xor ecx, ecx
+      cpuid
+      call emit_eax             ; the last sub-leaf
+      and edx, 1 << 26
+      emit edx
+      mov eax, 7
+      mov ecx, 2
+      cpuid
+      emit edx                  ; BHI_CTRL
+      mov ecx, 0x10a
+      rdmsr
+      and eax, 3                ; RDCL_NO, IBRS_ALL
+      call emit_eax
+      emit edx                  ; ITS_NO
+      mov ecx, 0x48
+      rdmsr
+      call emit_eax
+      mov eax, 0x401
+      xor edx, edx
+      wrmsr
+      rdmsr
+      call emit_eax
+      inc ecx
+      mov eax, 1
+      wrmsr
+      expect_fault one
+      rdmsr
+    one:
+      expect_fault two
+      mov ecx, 0x49
+      mov eax, 2
+      wrmsr
+    two:
+      expect_fault three
+      mov ecx, 0x48
+      mov eax, 4
+      wrmsr
+    three:`)
+    expect(out.slice(0, 7).map((one) => one >>> 0)).toEqual([2, 1 << 26, 16, 3, 0x40000000, 0, 0x401])
+    expect(out.filter((one) => one === 13)).toHaveLength(3)
+  })
+
   test('SYSENTER and SYSEXIT make flat segments from the MSR', () => {
     const { out } = runProtected(
       `

@@ -135,8 +135,10 @@ export function cpuid(op: usize): void {
       else answer(0, 0, 0, 0)
       break
     case 7:
-      if (sub) answer(0, 0, 0, 0)
-      else answer(0, featureWord(2), featureWord(3), featureWord(4))
+      // EAX of the first is the last that there is.
+      if (sub == 2) answer(0, 0, 0, featureWord(8))
+      else if (sub) answer(0, 0, 0, 0)
+      else answer(featureWord(8) ? 2 : 0, featureWord(2), featureWord(3), featureWord(4))
       break
     case 0xb:
       topology(sub)

@@ -2,7 +2,7 @@
 import { ring0 } from './control'
 import { raise } from './fault'
 import { has } from './features'
-import { F_ARCH_CAPABILITIES, F_LM, F_NX, F_RDTSCP, F_SYSCALL, F_TSC_ADJUST, F_TSC_DEADLINE, F_X2APIC } from '../generated/features'
+import { F_ARCH_CAPABILITIES, F_BHI_CTRL, F_LM, F_NX, F_RDTSCP, F_SPEC_CTRL, F_SYSCALL, F_TSC_ADJUST, F_TSC_DEADLINE, F_X2APIC } from '../generated/features'
 import { msrHigh, msrLow, msrRead, msrWrite, warn, WARN_UNKNOWN_MSR } from '../host'
 import { nonCanonical } from '../memory/memory'
 import { flushTlb } from '../memory/tlb'
@@ -60,6 +60,8 @@ const IA32_FS_BASE: u32 = 0xc0000100
 const IA32_GS_BASE: u32 = 0xc0000101
 const IA32_KERNEL_GS_BASE: u32 = 0xc0000102
 const IA32_TSC_AUX: u32 = 0xc0000103
+const IA32_SPEC_CTRL: u32 = 0x48
+const IA32_PRED_CMD: u32 = 0x49
 const IA32_ARCH_CAPABILITIES: u32 = 0x10a
 
 // Where they are kept.
@@ -78,6 +80,7 @@ export const MSR_KERNEL_GS_BASE: usize = MSR_AREA + 88
 export const MSR_DEBUGCTL: usize = MSR_AREA + 96
 export const MSR_TSC_AUX: usize = MSR_AREA + 104
 export const MSR_TSC_ADJUST: usize = MSR_AREA + 112
+export const MSR_SPEC_CTRL: usize = MSR_AREA + 120
 /** 250, 258, 259, 268 to 26f. */
 export const MSR_MTRR_FIXED: usize = MSR_AREA + 128
 /** 200 to 20f. */
@@ -90,9 +93,16 @@ const MISC_ENABLE_AT_RESET: u64 = 1
 const MTRRCAP: u64 = 0x508
 /**
  * None of the faults in speculation: RDCL, L1TF (SKIP_L1DFL), SSB, MDS, page size change, TAA, MMIO stale data (three
- * bits), BHI, PBRSB, GDS, RFDS.
+ * bits), BHI, PBRSB, GDS, RFDS, ITS. Guests that are not told so jump to each place, and return, by way of a thunk.
  */
-const ARCH_CAPABILITIES: u64 = 0xd10e179
+const ARCH_CAPABILITIES: u64 = 0x400000000d10e179
+/** IBRS is set once and not at each entry of the kernel. */
+const ARCH_CAPABILITIES_IBRS_ALL: u64 = 2
+/** IBRS; STIBP is accepted with it (Intel, Speculative Execution Side Channel Mitigations, 336996, 2.4). */
+const SPEC_CTRL_BITS: u64 = 3
+/** BHI_DIS_S: instead of loops that fill the history of branches. */
+const SPEC_CTRL_BHI_DIS_S: u64 = 0x400
+const PRED_CMD_IBPB: u64 = 1
 /** Bits above the physical address width of 40. */
 const ABOVE_PHYSICAL: u64 = 0xffffff0000000000
 
@@ -172,6 +182,8 @@ export function msrStorage(index: u32): usize {
       return has(F_RDTSCP) ? MSR_TSC_AUX : 0
     case IA32_TSC_ADJUST:
       return has(F_TSC_ADJUST) ? MSR_TSC_ADJUST : 0
+    case IA32_SPEC_CTRL:
+      return has(F_SPEC_CTRL) ? MSR_SPEC_CTRL : 0
   }
   return 0
 }
@@ -203,7 +215,7 @@ function readMsr(index: u32): u64 {
     case IA32_MCG_STATUS:
       return 0
     case IA32_ARCH_CAPABILITIES:
-      if (has(F_ARCH_CAPABILITIES)) return ARCH_CAPABILITIES
+      if (has(F_ARCH_CAPABILITIES)) return ARCH_CAPABILITIES | (has(F_SPEC_CTRL) ? ARCH_CAPABILITIES_IBRS_ALL : 0)
       break
     case IA32_EFER:
       if (eferBits()) return load<u64>(EFER)
@@ -252,6 +264,8 @@ function validMsr(index: u32, value: u64): bool {
     case IA32_FMASK:
     case IA32_TSC_AUX:
       return value >> 32 == 0
+    case IA32_SPEC_CTRL:
+      return !(value & ~(SPEC_CTRL_BITS | (has(F_BHI_CTRL) ? SPEC_CTRL_BHI_DIS_S : 0)))
   }
   return true
 }
@@ -303,6 +317,11 @@ function writeMsr(index: u32, value: u64): void {
     case IA32_P5_MC_TYPE:
     case IA32_BIOS_UPDT_TRIG:
     case IA32_MCG_STATUS:
+      return
+    case IA32_PRED_CMD:
+      // It cannot be read, and there are no predictions to forget.
+      if (!has(F_SPEC_CTRL)) break
+      if (value & ~PRED_CMD_IBPB) raise(EX_GP, 0)
       return
     case IA32_BIOS_SIGN_ID:
       // Software clears it, CPUID would load the update's signature: there is none.
