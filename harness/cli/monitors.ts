@@ -1,6 +1,6 @@
 /** The monitors that were asked for, around a machine's thread. */
-import { answerQmp, MonitorConsole, QMP_GREETING } from '../live/monitor-console.js'
-import { converse, MonitorServer, PROMPT } from '../live/monitor-server.js'
+import { MonitorConsole, QMP_GREETING } from '../live/monitor-console.js'
+import { converse, MonitorServer, PROMPT, replyTo } from '../live/monitor-server.js'
 import type { VmThread } from '../thread/machine-thread.js'
 import type { MonitorRequest } from './monitor-options.js'
 
@@ -80,8 +80,8 @@ export class Monitors {
     void converse(
       stdin as AsyncIterable<string>,
       async (line) => {
-        if (json) stdout.write(`${JSON.stringify(await answerQmp(this.console, line))}\n`)
-        else stdout.write((await this.console.answer(line)) + (this.hasQuit ? '' : PROMPT))
+        const said = await replyTo(this.console, line, json)
+        stdout.write(json ? said && `${said}\n` : said + (this.hasQuit ? '' : PROMPT))
       },
       () => {},
     )

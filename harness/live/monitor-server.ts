@@ -68,12 +68,18 @@ export class MonitorServer {
     void converse(
       socket,
       async (line) => {
-        if (json) socket.write(`${JSON.stringify(await answerQmp(console, line))}\r\n`)
-        else socket.write((await console.answer(line)) + PROMPT)
+        const said = await replyTo(console, line, json)
+        socket.write(json ? said && `${said}\r\n` : said + PROMPT)
       },
       () => socket.destroy(),
     )
   }
+}
+
+/** What a line is answered with, in JSON or a person's words; nothing where it is empty. */
+export async function replyTo(console: MonitorConsole, line: string, json: boolean): Promise<string> {
+  if (line.trim() === '') return ''
+  return json ? JSON.stringify(await answerQmp(console, line)) : console.answer(line)
 }
 
 /** Answers line by line, one after the other. @param over The machine has ended, or a line is no person's. */
@@ -88,7 +94,7 @@ export async function converse(
       const parts = (rest + piece).split(/\r?\n/)
       rest = parts.pop() ?? ''
       if (rest.length > LONGEST_LINE) break
-      for (const line of parts) if (line.trim() !== '') await answer(line)
+      for (const line of parts) await answer(line)
     }
   } catch {
     // It has gone.

@@ -13,6 +13,8 @@ export function nearest(
   let best: string | undefined
   let bestDistance = most + 1
   for (const candidate of candidates) {
+    // It is at least as far as the lengths are apart.
+    if (Math.abs(candidate.length - lower.length) >= bestDistance) continue
     const distance = editDistance(lower, candidate.toLowerCase())
     if (distance < bestDistance) {
       best = candidate

@@ -53,11 +53,12 @@ test.skipIf(noFirmware !== undefined)(
     let used: Promise<void> | undefined
     const use = async () => {
       await untilEcho('>')
-      const [status, pic, registers, ports, keys, wrong] = await talk(
+      const [empty, status, pic, registers, ports, keys, wrong] = await talk(
         socket,
-        ['info status', 'info pic', 'info registers', 'i/b 0x60', 'sendkey a', 'info blcok'],
+        ['', 'info status', 'info pic', 'info registers', 'i/b 0x60', 'sendkey a', 'info blcok'],
         PROMPT,
       )
+      expect(empty).toBe('')
       expect(status).toBe('VM status: running\n')
       expect(pic).toMatch(/ioapic: irr=.*\n {2}pin 0 [\s\S]*pic0: irr=\w\w imr=b8 isr=\w\w hprio=0 irq_base=08/)
       expect(registers).toMatch(/^\nCPU#0\nEAX=\w{8} EBX=\w{8} ECX=\w{8} EDX=\w{8}\n/)
