@@ -27,8 +27,9 @@ if (existsSync(build) && !existsSync(join(root, 'node_modules')))
 // From Node 22 on what it has compiled is kept.
 module_.enableCompileCache?.()
 
+const parts = () => require(join(bundle, 'load.cjs'))
 /** One of the parts of the bundle. */
-const partOf = (name) => require(join(bundle, 'load.cjs'))(name)
+const partOf = (name) => parts()(name)
 
 const args = process.argv.slice(2)
 // The machine's thread loads meanwhile, if there is to be one. Where it cannot, main.js says why.
@@ -66,4 +67,8 @@ async function run() {
   }
 }
 
-run().then((code) => process.exit(code))
+run().then((code) => {
+  // Other commands are quick by themselves.
+  if (args[0] === 'run') parts().keep?.()
+  process.exit(code)
+})

@@ -3,7 +3,7 @@
 // seldom needed is a file of its own; under BOOTWRIGHT_DEBUG=1 all are, so that stacks name the sources.
 'use strict'
 const { join } = require('node:path')
-const { compiledScript, requireIn } = require('./bundle-compiled.cjs')
+const { compiledScript, keepCompiled, requireIn } = require('./bundle-compiled.cjs')
 
 const TOGETHER = join(__dirname, 'together.cjs')
 const loaded = new Map()
@@ -30,5 +30,8 @@ function partOfTogether(name) {
   }
   return together[name]
 }
+
+/** For the next run, by this Node. */
+load.keep = () => load.script && keepCompiled(load.script, TOGETHER)
 
 module.exports = load

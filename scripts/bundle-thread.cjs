@@ -2,9 +2,15 @@
 // Node longer to load than a machine to be made.
 'use strict'
 const { join } = require('node:path')
-const { compiledScript, requireIn } = require('./bundle-compiled.cjs')
+const { parentPort } = require('node:worker_threads')
+const { compiledScript, isUnkept, keepCompiled, requireIn } = require('./bundle-compiled.cjs')
 
 const BUNDLE = join(__dirname, 'worker.bundle.cjs')
 const script = compiledScript(BUNDLE, '/node_modules/bootwright/dist/harness/runtime/worker.bundle.cjs')
 exports.script = script
+// When its first machine is closed, V8 has compiled what one needs.
+if (isUnkept(script))
+  parentPort.on('message', ({ method }) => {
+    if (method === 'close') keepCompiled(script, BUNDLE)
+  })
 script.runInThisContext()(requireIn(BUNDLE), BUNDLE, __dirname)

@@ -2,6 +2,7 @@
 // and the library share their parts in dist/bundle/, so that a guest that imports 'bootwright' gets the command's own
 // classes; the machine's thread is one file. Both lie beside what V8 compiled of them.
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
@@ -162,6 +163,9 @@ function closure(outputs, path, found = new Set()) {
   return found
 }
 
+/** Its last line says which it is. */
+const signed = (text) => `${text}\n// ${createHash('sha256').update(text).digest('hex').slice(0, 32)}\n`
+
 /** What begins a process or a thread, as one file. */
 const writeLoader = (script, outfile, before = '') =>
   build({
@@ -200,7 +204,7 @@ async function bundleShared() {
   const together = parts.filter(({ name }) => needed.has(name) && !first.includes(name)).map(inside)
   const firstParts = parts.filter(({ name }) => first.includes(name)).map(inside)
   await writeLoader('bundle-load.cjs', join(shared, 'load.cjs'), `'use strict';const FIRST={${firstParts.join(',\n')}}`)
-  writeFileSync(join(shared, 'together.cjs'), `'use strict';({${together.join(',\n')}})`)
+  writeFileSync(join(shared, 'together.cjs'), signed(`'use strict';({${together.join(',\n')}})`))
   writeLicences(join(shared, 'LICENSES.txt'), metafile)
 }
 
@@ -251,6 +255,7 @@ async function bundleThread() {
     },
     footer: { js: '})' },
   })
+  writeFileSync(THREAD, signed(readFileSync(THREAD, 'utf8')))
   await writeLoader('bundle-thread.cjs', THREAD_ENTRY)
   writeLicences(`${THREAD}.LICENSES.txt`, metafile)
 }

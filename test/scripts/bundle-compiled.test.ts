@@ -1,15 +1,17 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Script } from 'node:vm'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
 const COMPILED = fileURLToPath(new URL('../../scripts/bundle-compiled.cjs', import.meta.url))
-const { compiledScript, requireIn } = createRequire(import.meta.url)(COMPILED) as {
+const { compiledScript, isUnkept, keepCompiled, requireIn } = createRequire(import.meta.url)(COMPILED) as {
   compiledScript: (file: string, name: string) => Script | undefined
+  isUnkept: (script: Script) => boolean
+  keepCompiled: (script: Script, file: string) => void
   requireIn: (file: string) => (name: string) => { readonly [name: string]: unknown }
 }
 const folder = mkdtempSync(join(tmpdir(), 'compiled-'))
@@ -55,6 +57,63 @@ describe('a file with what V8 compiled of it', () => {
 
   test('is none where there is no such file', () => {
     expect(compiledScript(join(folder, 'none.cjs'), '/none.cjs')).toBeUndefined()
+  })
+})
+
+describe('what another V8 than the build’s has compiled', () => {
+  const cache = join(folder, 'cache')
+  const kept = join(cache, 'bootwright/compiled')
+  const text = (n: number, hash: string) => `(function (n) { return n * ${n} })\n// ${hash.repeat(32)}\n`
+  let loads = 0
+  // V8 itself remembers scripts by name.
+  const load = () => compiledScript(file, `/kept${loads++}.cjs`) as Script
+  const run = () => {
+    const script = load()
+    const result = script.runInThisContext()(2)
+    const was = isUnkept(script)
+    keepCompiled(script, file)
+    return [result, was, script.cachedDataRejected === false]
+  }
+  beforeEach(() => {
+    vi.stubEnv('XDG_CACHE_HOME', cache)
+    writeFileSync(file, text(3, 'a'))
+    rmSync(`${file}.v8`, { force: true })
+  })
+  afterEach(() => {
+    vi.unstubAllEnvs()
+    rmSync(cache, { recursive: true, force: true })
+  })
+
+  test('is kept for its next run', () => {
+    expect([run(), run()]).toEqual([
+      [6, true, false],
+      [6, false, true],
+    ])
+  })
+
+  test('is not what a text of the same length gets, in whose place it goes', () => {
+    run()
+    writeFileSync(file, text(4, 'b'))
+    expect(run()).toEqual([8, true, false])
+    expect(readdirSync(kept)).toEqual([expect.stringMatching(/^code\.cjs-v.*-b{32}\.v8$/)])
+  })
+
+  test('is not written anew where it is of a Node with other options', () => {
+    run()
+    writeFileSync(join(kept, readdirSync(kept)[0]), 'x'.repeat(500))
+    expect([run(), run()]).toEqual([
+      [6, false, false],
+      [6, false, false],
+    ])
+  })
+
+  test('is not kept where there is no folder for it, or what lies beside the file fits', () => {
+    const script = load()
+    vi.stubEnv('XDG_CACHE_HOME', join(file, 'no-folder'))
+    expect(run()).toEqual([6, true, false])
+    writeFileSync(`${file}.v8`, script.createCachedData())
+    vi.stubEnv('XDG_CACHE_HOME', cache)
+    expect(run()).toEqual([6, false, true])
   })
 })
 
