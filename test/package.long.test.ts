@@ -1,10 +1,20 @@
 /** The package as npm makes it, in an empty folder: without tests, with its sources in the maps, and it runs. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findFirmware } from '../machine/firmware/find-firmware.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'package-'))
@@ -56,6 +66,34 @@ describe('the package', () => {
     const program = "import { launch, text } from 'bootwright'; console.log(typeof launch, text('x').kind)"
     expect(run(['--input-type=module', '-e', program])).toBe('function text\n')
     expect(readdirSync(join(home, 'guests')).length).toBeGreaterThan(10)
+  })
+
+  test('what V8 compiles is kept after a run where what the build has compiled is another V8’s', () => {
+    const floppy = join(folder, 'empty.img')
+    writeFileSync(floppy, new Uint8Array(1440 << 10))
+    const compiled = ['dist/bundle/together.cjs.v8', 'dist/harness/runtime/worker.bundle.cjs.v8']
+    for (const file of compiled) writeFileSync(join(home, file), 'of another V8')
+    const cache = join(folder, 'cache')
+    const run = () => {
+      const args = [
+        join(home, 'bin/bootwright.js'),
+        'run',
+        '--engine',
+        'soft',
+        '--floppy',
+        floppy,
+        '--until-time',
+        '1ms',
+      ]
+      // Firmware may be in the cache, too.
+      const env = { ...process.env, XDG_CACHE_HOME: cache, BOOTWRIGHT_FIRMWARE: dirname(findFirmware().bios.path) }
+      const { status } = spawnSync(process.execPath, args, { cwd: folder, env })
+      const kept = join(cache, 'bootwright/compiled')
+      return [status, ...readdirSync(kept).map((name) => [name.split('-')[0], statSync(join(kept, name)).mtimeMs])]
+    }
+    const first = run()
+    expect(first).toEqual([0, ['together.cjs', expect.any(Number)], ['worker.bundle.cjs', expect.any(Number)]])
+    expect(run()).toEqual(first)
   })
 
   test('its types are whole in a strict project that has no types of Node', () => {
