@@ -1,6 +1,7 @@
 /** `vm.network`: what the guest asks of its LAN, cables, and the functions that answer for the LAN's HTTP server. */
 import { isIP } from 'node:net'
 import type { HttpAnswer, HttpQuestion } from '../../../machine/network/contents.js'
+import { LARGEST_BODY } from '../../../machine/network/lan/services/http-server.js'
 import type { LoggedRequest } from '../../../machine/network/lan/services/request-log.js'
 import { toPattern } from '../../keys/patterns.js'
 import type { HttpFunction, HttpResponse } from '../../options/network-words.js'
@@ -176,11 +177,19 @@ function wholeAnswer(response: HttpResponse): HttpAnswer {
   if (typeof response === 'string' || response instanceof Uint8Array) return wholeAnswer({ body: response })
   if (typeof response !== 'object' || response === null)
     throw new TypeError(`it answered ${response}; a text, bytes or { status, headers, body } is wanted`)
-  const { status = 200, headers = {}, body = '' } = response
+  const { status = 200, headers = {}, body = '', ...others } = response
+  const [other] = Object.keys(others)
+  if (other !== undefined)
+    throw new TypeError(`it answered with '${other}', which is nothing of an answer; that has status, headers and body`)
+  if (!Number.isInteger(status) || status < 200 || status > 599)
+    throw new TypeError(`it answered with status ${status}; give one from 200 to 599`)
+  if (typeof body !== 'string' && !(body instanceof Uint8Array))
+    throw new TypeError(`it answered with a body that is ${typeof body}; give a text or bytes`)
+  const bytes = typeof body === 'string' ? Buffer.from(body) : Uint8Array.from(body)
+  if (bytes.length > LARGEST_BODY)
+    throw new RangeError(`its answer is larger than ${LARGEST_BODY >> 20} MiB; serve a file in its place`)
   const named = Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)])
-  return {
-    status,
-    headers: Object.fromEntries(named),
-    body: typeof body === 'string' ? Buffer.from(body) : Uint8Array.from(body),
-  }
+  const odd = named.find(([name, value]) => !/^[\w-]+$/.test(name) || !/^[\x20-\x7e\t]*$/.test(value))
+  if (odd) throw new TypeError(`it answered with the header ${JSON.stringify(odd.join(': '))}, which cannot be sent`)
+  return { status, headers: Object.fromEntries(named), body: bytes }
 }
