@@ -188,13 +188,8 @@ export class ElfFile {
   get buildId(): string | undefined {
     for (const section of this.sections) {
       if (section.type !== SHT_NOTE || section.size > LONGEST_NOTE) continue
-      const note = this.contents(section)
-      if (!note || note.length < 16) continue
-      const view = viewOf(note)
-      const [nameBytes, length, type] = [0, 4, 8].map((at) => view.getUint32(at, true))
-      const id = note.subarray(16, 16 + length)
-      if (nameBytes === 4 && type === NT_GNU_BUILD_ID && textAt(note, 12) === 'GNU' && id.length >= 2)
-        return Buffer.from(id).toString('hex')
+      const id = buildIdIn(this.contents(section), section.align)
+      if (id !== undefined) return id
     }
     return undefined
   }
@@ -278,6 +273,22 @@ export class ElfFile {
 function rankOf(type: number, binding: number): number {
   const byType = type === STT.func || type === STT.gnuIfunc ? 4 : type === STT.object ? 2 : 0
   return byType + (binding === STB_LOCAL ? 0 : 1)
+}
+
+/** Of a section with notes, of which a Linux kernel's has many others first. */
+function buildIdIn(notes: Uint8Array | undefined, align: number): string | undefined {
+  if (!notes) return undefined
+  const view = viewOf(notes)
+  const whole = (bytes: number) => Math.ceil(bytes / (align === 8 ? 8 : 4)) * (align === 8 ? 8 : 4)
+  for (let at = 0; at + 12 <= notes.length; ) {
+    const [nameBytes, length, type] = [0, 4, 8].map((part) => view.getUint32(at + part, true))
+    const from = whole(at + 12 + nameBytes)
+    const id = notes.subarray(from, from + length)
+    if (nameBytes === 4 && type === NT_GNU_BUILD_ID && textAt(notes, at + 12) === 'GNU' && id.length >= 2)
+      return Buffer.from(id).toString('hex')
+    at = whole(from + length)
+  }
+  return undefined
 }
 
 /** What is too long is cut, and what is too short ends in zeros. */

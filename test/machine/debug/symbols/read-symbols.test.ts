@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { crc32, deflateSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openSymbols } from '../../../../harness/config/symbol-files.js'
+import { ElfFile } from '../../../../machine/debug/symbols/elf.js'
 import { readSymbols } from '../../../../machine/debug/symbols/read-symbols.js'
 import { Symbols } from '../../../../machine/debug/symbols/symbols.js'
 import { asBytes, bytesOf, lineTable, madeElf, madePe } from './made-elf.js'
@@ -71,6 +72,18 @@ describe('an ELF file', () => {
     expect(symbolsOf(madeElf(FUNCTIONS, [wrong])).lineAt(0x100108n)).toBeUndefined()
     const noFrame = { ...zstd, data: Buffer.from([...bytesOf(4, 2, data.length, 1), ...frame.slice(1)]) }
     expect(symbolsOf(madeElf(FUNCTIONS, [noFrame])).lineAt(0x100108n)).toBeUndefined()
+  })
+
+  test('has its build ID among other notes, as a Linux kernel', () => {
+    const xen = [...bytesOf(4, 4, 6, 6), ...Buffer.from('Xen\0linux\0'), 0, 0]
+    const gnu = [...bytesOf(4, 4, 4, 3), ...Buffer.from('GNU\0'), 0x6a, 0x2b, 0x4a, 0xc7]
+    const idOf = (...notes: number[]) =>
+      new ElfFile(asBytes(madeElf([], [{ name: '.notes', type: 7, data: Uint8Array.from(notes) }]))).buildId
+    expect(idOf(...gnu)).toBe('6a2b4ac7')
+    expect(idOf(...xen, ...xen, ...gnu)).toBe('6a2b4ac7')
+    expect(idOf(...xen)).toBeUndefined()
+    // One whose length leads out of the section is the last.
+    expect(idOf(...bytesOf(4, 4, 0xffffffff, 6), ...gnu)).toBeUndefined()
   })
 
   test('may have its symbols in another file, which is the right one by its sum', () => {
