@@ -1,8 +1,8 @@
 /** Pictures of the screen as files: PNG at the guest's own resolution. */
 import { readFile } from 'node:fs/promises'
-import sharp from 'sharp'
 import type { Frame } from '../../machine/devices/display/display.js'
 import { writeOutputFile } from '../../machine/host/output-file.js'
+import { loadSharp } from './sharp.js'
 
 export { type Area, type Comparison, comparePictures } from './compare-pictures.js'
 
@@ -10,7 +10,7 @@ export { type Area, type Comparison, comparePictures } from './compare-pictures.
 export function encodePng(frame: Frame): Promise<Uint8Array> {
   const { width, height, data } = frame
   if (width < 1 || height < 1) return Promise.reject(new Error('the screen is off: there is no picture of it'))
-  return sharp(data, { raw: { width, height, channels: 4 } })
+  return loadSharp()(data, { raw: { width, height, channels: 4 } })
     .removeAlpha()
     .png({ compressionLevel: 9, palette: false })
     .toBuffer()
@@ -27,6 +27,6 @@ export async function readPng(path: string): Promise<Frame> {
 }
 
 export async function decodePng(bytes: Uint8Array): Promise<Frame> {
-  const { data, info } = await sharp(bytes).ensureAlpha().raw().toBuffer({ resolveWithObject: true })
+  const { data, info } = await loadSharp()(bytes).ensureAlpha().raw().toBuffer({ resolveWithObject: true })
   return { width: info.width, height: info.height, data }
 }

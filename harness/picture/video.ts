@@ -1,6 +1,6 @@
 /** Videos of the screen: animated WebP, which browsers play as a picture, and which keeps text sharp. */
-import sharp from 'sharp'
 import type { Frame } from '../../machine/devices/display/display.js'
+import { loadSharp } from './sharp.js'
 
 export interface VideoFrame {
   frame: Frame
@@ -58,7 +58,7 @@ export async function encodeShown(frames: readonly ShownFrame[], most = MOST): P
   }
   const raw = { width, height: height * shown.length, channels: 3, pageHeight: height } as const
   const delay = shown.map(({ ms }) => Math.max(20, Math.min(LONGEST_MS, Math.round(ms))))
-  return sharp(pages, { raw }).webp({ lossless: true, delay, loop: 0 }).toBuffer()
+  return loadSharp()(pages, { raw }).webp({ lossless: true, delay, loop: 0 }).toBuffer()
 }
 
 /** So many at most, the last among them, evenly spread; each is shown for those that it stands for. */

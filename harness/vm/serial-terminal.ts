@@ -1,7 +1,10 @@
 /** What a terminal on a serial line shows: the stream rendered by xterm.js, without a window. */
-import headless from '@xterm/headless'
+import { createRequire } from 'node:module'
+import type headless from '@xterm/headless'
 
 const SCROLLBACK = 10_000
+/** Takes 30 ms to load, and few look at a terminal. */
+const load = createRequire(import.meta.url)
 
 export class SerialTerminal {
   private readonly terminal: InstanceType<typeof headless.Terminal>
@@ -10,7 +13,8 @@ export class SerialTerminal {
     readonly columns: number,
     readonly rows: number,
   ) {
-    this.terminal = new headless.Terminal({ cols: columns, rows, scrollback: SCROLLBACK, allowProposedApi: true })
+    const { Terminal } = load('@xterm/headless') as typeof headless
+    this.terminal = new Terminal({ cols: columns, rows, scrollback: SCROLLBACK, allowProposedApi: true })
   }
 
   write(bytes: Uint8Array): void {
