@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { launch } from '../../../../harness/vm/launch.js'
 import { network } from '../../../../harness/vm/network/shared-network.js'
+import type { SshSession } from '../../../../harness/vm/network/ssh.js'
 import type { Vm } from '../../../../harness/vm/vm.js'
 import { PASSWORD, serverGuest } from '../../../guests/server-guest.js'
 
@@ -75,6 +76,47 @@ describe.skipIf(!guest)('a guest with an SSH server', () => {
     await expect(vm.ssh({ user: 'root', password: PASSWORD, port: 23, timeout: '3s' })).rejects.toThrow(
       'ssh() found no server: no connection to port 23 of the guest: refused by the guest',
     )
+  })
+
+  test('goes on over a cable that was out', async () => {
+    const ssh = await vm.ssh({ user: 'root', password: PASSWORD })
+    await vm.network.link(false)
+    await expect(ssh.run('echo lost', { timeout: '3s' })).rejects.toThrow(
+      "waited 3 s of guest time for the end of the command 'echo lost'",
+    )
+    await vm.network.link(true)
+    expect(await ssh.run('echo and on')).toMatchObject({ code: 0, stdout: 'and on\n' })
+    const other = await vm.ssh({ user: 'root', password: PASSWORD })
+    expect((await other.run('echo anew')).stdout).toBe('anew\n')
+    await other.close()
+    await ssh.close()
+  })
+
+  test('a fork is logged into by itself, and a machine that went back anew', async () => {
+    const login = { user: 'root', password: PASSWORD }
+    const ssh = await vm.ssh(login)
+    const kept = await vm.snapshot()
+    const fork = await vm.fork()
+    try {
+      expect((await ssh.run('echo here >/tmp/who; cat /tmp/who')).stdout).toBe('here\n')
+      const there = await fork.ssh(login)
+      expect((await there.run('echo there >/tmp/who; cat /tmp/who')).stdout).toBe('there\n')
+      // What served the session that the fork was made with has heard that its other end is gone.
+      const sessions = async (one: SshSession) => (await one.run('pidof dropbear')).stdout.trim().split(' ').length
+      expect(await sessions(there)).toBe(await sessions(ssh))
+      expect((await ssh.run('cat /tmp/who')).stdout).toBe('here\n')
+    } finally {
+      await fork.close()
+    }
+
+    await vm.restore(kept)
+    await expect(ssh.run('true')).rejects.toThrow(
+      /^the SSH connection to the guest is over before 'true' began: .*the machine goes on from a snapshot$/,
+    )
+    const again = await vm.ssh(login)
+    expect((await again.run('cat /tmp/who; true')).stdout).toBe('')
+    await again.close()
+    kept.release()
   })
 
   test('its HTTP server is asked, too', async () => {

@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import type { GuestStream } from '../../../../harness/vm/network/guest-streams.js'
 import type { Network } from '../../../../harness/vm/network/network.js'
-import { SshSession } from '../../../../harness/vm/network/ssh.js'
+import { openSsh, SshSession } from '../../../../harness/vm/network/ssh.js'
 
 const PIECE = Buffer.alloc(1 << 20)
 
@@ -37,6 +37,13 @@ test('a command that talks without end is ended, and nothing more of it is kept'
     "'yes' said more than 64 MiB; have it write to a file, and copy that by copyFrom()",
   )
   expect([said(), closings()]).toEqual([65, 1])
+})
+
+test('a word that is none of its options is told', async () => {
+  const options = { user: 'root', pasword: 'x' }
+  await expect(openSsh({} as Network, options)).rejects.toThrow(
+    "ssh() has no option 'pasword'; did you mean 'password'?",
+  )
 })
 
 test('one that says much is heard whole', async () => {
