@@ -626,8 +626,9 @@ export class VmThread {
 
 function ignore(): void {}
 
+/** A thread has the environment of when it was made, and that is to be the one of now. */
 function kindOf(config: MachineConfig, machineModule: string | undefined): string {
-  return JSON.stringify([config, machineModule])
+  return JSON.stringify([config, machineModule, process.env])
 }
 
 async function startSpare(config: MachineConfig, machineModule: string | undefined): Promise<VmThread> {

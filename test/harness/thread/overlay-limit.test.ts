@@ -2,7 +2,7 @@
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { VmThread } from '../../../harness/thread/machine-thread.js'
 import { openLayers, partsOf } from '../../../harness/thread/snapshot.js'
 import { hashState } from '../../../machine/state/compare.js'
@@ -60,5 +60,30 @@ describe.skipIf(noFirmware)(`a guest that writes and writes${firmwareNote}`, () 
     again.release()
     await fork.close()
     expect(openLayers()).toBe(before)
+  })
+
+  test('has in a fork the folder for temporary files of now', { timeout: 120_000 }, async () => {
+    const vm = await VmThread.start({
+      ...{ engine: 'soft', memory: 16 * MIB, bootOrder: 'a' },
+      ...{ floppies: [{ path: floppy }], disks: [{ path: disk }] },
+    })
+    const snapshot = await vm.snapshot()
+    await vm.prepareForks()
+    const missing = join(folder, 'none')
+    vi.stubEnv('TMPDIR', missing)
+    try {
+      const fork = await vm.forkFrom(snapshot)
+      const serial = { kind: 'serial', port: 0, pattern: { source: 'E', flags: '' } } as const
+      const { mediaFailures } = await fork.run({
+        steps: [{ kind: 'until', condition: serial }],
+        hostTimeoutMs: 100_000,
+      })
+      expect(JSON.stringify(mediaFailures)).toContain(`in the folder for temporary files ${missing}`)
+      await fork.close()
+    } finally {
+      vi.unstubAllEnvs()
+      snapshot.release()
+      await vm.close()
+    }
   })
 })
