@@ -243,6 +243,7 @@ export class VirtualMachine implements Machine, Stateful {
     this.cpu.setEvents?.(log.engineEvents())
     const irq = log.has('irq')
     this.board.irqs.onLine = irq ? (n, source, level) => log.irq(n, source, level) : undefined
+    this.board.pci.onMessage = irq ? (source, address, data) => log.message(source, address, data) : undefined
     const unassigned = log.has('unassigned')
     this.ports.onUnassigned = unassigned ? (port, write) => log.unassigned('port', write, port) : undefined
     this.memory.onUnassigned = unassigned ? (address, write) => log.unassigned('memory', write, address) : undefined

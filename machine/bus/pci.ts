@@ -36,6 +36,8 @@ export class PciBus implements Device {
   private address = 0
   private router: PciInterrupts | undefined
   private messages: ((address: number, data: number) => void) | undefined
+  /** Told of each message interrupt (MSI, MSI-X) and of the function that sends it. */
+  onMessage: ((source: string, address: number, data: number) => void) | undefined
 
   constructor(
     readonly portBus: PortBus,
@@ -70,7 +72,10 @@ export class PciBus implements Device {
     const other = this.slots[place]
     if (other) throw new Error(`PCI ${device}.${functionNumber}: ${pciFunction.name} and ${other.name}`)
     this.slots[place] = pciFunction
-    pciFunction.attach(this.portBus, this.memory, device, (address, data) => this.messages?.(address, data))
+    pciFunction.attach(this.portBus, this.memory, device, (address, data) => {
+      this.onMessage?.(pciFunction.name, address, data)
+      this.messages?.(address, data)
+    })
     if (this.router) pciFunction.wire(this.router)
   }
 

@@ -15,7 +15,7 @@ export const LOG_ITEMS = [
   { names: ['in_asm'], help: 'the bytes of each instruction when it is executed first (slow)' },
   { names: ['mmu'], help: 'page faults, loads of CR3, INVLPG' },
   { names: ['io'], help: 'accesses to ports and to memory of devices' },
-  { names: ['irq'], help: "levels of the devices' interrupt lines" },
+  { names: ['irq'], help: "levels of the devices' interrupt lines, and message interrupts (MSI, MSI-X)" },
   { names: ['cpu_reset', 'reset'], help: 'resets of the machine, with the registers before' },
   { names: ['unassigned', 'unimp'], help: 'accesses to what the machine does not have' },
   { names: ['guest_errors'], help: 'what devices warn of' },
@@ -226,6 +226,10 @@ export class MachineLog {
 
   irq(n: number, source: string, level: boolean): void {
     this.line(`irq ${n} level ${level ? 1 : 0} '${source}'`)
+  }
+
+  message(source: string, address: number, data: number): void {
+    this.line(`msi address 0x${hex(address)} data 0x${hex(data)} vector 0x${hex(data & 0xff)} '${source}'`)
   }
 
   unassigned(kind: 'port' | 'memory', write: boolean, address: number): void {

@@ -7,6 +7,8 @@ test('a message in place of the pin, when it is on and the function is a bus mas
   const sent: [number, number][] = []
   const levels: boolean[] = []
   pci.connectMessages((address, data) => sent.push([address, data]))
+  const told: string[] = []
+  pci.onMessage = (source, address, data) => told.push(`${source} ${address.toString(16)} ${data.toString(16)}`)
   const device = new PciFunction({ name: 'device', vendorId: 1, deviceId: 2, classCode: 0, interruptPin: 1 })
   device.addMsi()
   pci.add(3, 0, device)
@@ -29,4 +31,5 @@ test('a message in place of the pin, when it is on and the function is a bus mas
   set(3, 0, 4, 0, 2)
   device.interrupt(true)
   expect(sent).toHaveLength(1)
+  expect(told).toEqual(['device fee01000 41'])
 })
