@@ -591,7 +591,10 @@ export function virtioPciType<O extends DeviceOptions>(
     ...{ type, title, category, bus: 'pci', options: all, rom },
     clash: (chosen) =>
       chosen['disable-legacy'] && chosen['disable-modern']
-        ? { option: 'disable-modern', must: 'off where disable-legacy is on: the device would have no interface' }
+        ? {
+            option: 'disable-modern',
+            must: 'off where disable-legacy is on: the device would have no interface at all',
+          }
         : undefined,
     memory: () => (rom === undefined ? 0 : CARD_ROM_SIZE),
     create: (slot, chosen) => {

@@ -67,7 +67,8 @@ test("each type's defaults fit, and each option says what it is for", () => {
 
 test('a misfit is a sentence', () => {
   const both = { 'disable-legacy': 'on', 'disable-modern': 'on' }
-  const clash = "disable-modern is 'on'; it must be off where disable-legacy is on: the device would have no interface"
+  const clash =
+    "disable-modern is 'on'; it must be off where disable-legacy is on: the device would have no interface at all"
   expect(() => parseDevice({ type: 'virtio-rng-pci', options: both })).toThrow(`the device virtio-rng-pci: ${clash}`)
   expect(() => readDevice({ type: 'virtio-rng-pci', options: both }, '--device')).toThrow(clash)
   expect(() => parseDevice({ type: 'VGA', options: { vgamem_mb: 3 } })).toThrow(
