@@ -136,7 +136,8 @@ export class Jit {
       if (blockMode === at.BLOCK_DROPPED || view.getUint32(address + at.BLOCK_JIT, true)) continue
       if (regions.some(({ blocks }) => blocks.some((block) => block.address === address))) continue
       const mode = this.modeOf(blockMode)
-      const blocks = this.gather(address, mode, queue)
+      const others = new Set(regions.flatMap((region) => region.blocks.map((block) => block.address)))
+      const blocks = this.gather(address, mode, queue, others)
       // Another block stands for the same bytes: it would be asked for at every entry.
       if (!blocks.length) {
         view.setUint32(address + at.BLOCK_HEAT, at.NEVER_HOT, true)
@@ -286,8 +287,11 @@ export class Jit {
     return { blocks: sorted, pages, code, led }
   }
 
-  /** The blocks of the page that `start` leads to, in the order of their addresses. */
-  private gather(start: number, { mode }: RegionMode, queue: readonly number[]): Block[] {
+  /**
+   * The blocks of the page that `start` leads to, in the order of their addresses. None that another region takes (`others`):
+   * a block's own region alone is forgotten where its bytes change.
+   */
+  private gather(start: number, { mode }: RegionMode, queue: readonly number[], others: ReadonlySet<number>): Block[] {
     const { view } = this
     const threshold = view.getUint32(at.JIT_THRESHOLD, true)
     const cold = threshold - Math.floor(threshold / WARM_SHARE)
@@ -315,7 +319,7 @@ export class Jit {
       const waiting = [first]
       for (let offset = waiting.shift(); offset !== undefined; offset = waiting.shift()) {
         const address = decoded.get(offset)
-        if (address === undefined || taken.has(offset)) continue
+        if (address === undefined || taken.has(offset) || others.has(address)) continue
         if (view.getUint32(address + at.BLOCK_HEAT, true) > cold && !queue.includes(address)) continue
         const region = view.getUint32(address + at.BLOCK_JIT, true)
         if (region) {

@@ -4,8 +4,11 @@ import { Random } from '../../../random.js'
 import { assemble, BareCpu, haveNasm } from '../driver.js'
 import { MODES, type Mode, randomProgram, startProgram } from './jit-program.js'
 
-/** A CPU that compiles nothing, and one that compiles each block when it is entered the second time. */
-const pair = (): [BareCpu, BareCpu] => [new BareCpu(1 << 20, {}, undefined, 0), new BareCpu(1 << 20, {}, undefined, 1)]
+/** A CPU that compiles nothing, and one that compiles a block after so many entries: when it is entered the second time. */
+const pair = (entries = 1): [BareCpu, BareCpu] => [
+  new BareCpu(1 << 20, {}, undefined, 0),
+  new BareCpu(1 << 20, {}, undefined, entries),
+]
 
 /** How many regions the CPU has compiled. */
 const regions = (cpu: BareCpu): number => (cpu.engine as unknown as { jit: { regions: number } }).jit.regions
@@ -41,9 +44,9 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
     })
   }
 
-  const both = (mode: Mode, source: string): [BareCpu, BareCpu] => {
+  const both = (mode: Mode, source: string, entries?: number): [BareCpu, BareCpu] => {
     const program = assemble(`org 0x7c00\n${source}`)
-    const cpus = pair()
+    const cpus = pair(entries)
     for (const cpu of cpus) startProgram(cpu, program, mode)
     return cpus
   }
@@ -70,6 +73,40 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
     )
     compare(cpus, () => 33)
     expect(cpus[1].state.gpr[3]).not.toBe(0n)
+  })
+
+  test('code that two functions share, which are compiled together, is written anew', () => {
+    const cpus = both(
+      '32-bit',
+      `bits 32
+      mov ecx, 300
+    top:
+      call first
+      call second
+      dec ecx
+      jz done
+      cmp ecx, 150
+      jne top
+      mov byte [shared + 2], 5
+      jmp top
+    done:
+      hlt
+      times 0x8000 - 0x7c00 - ($ - $$) nop
+    first:
+      add ebx, 1
+      jmp shared
+    second:
+      add ebx, 3
+      jmp shared
+      align 16
+    shared:
+      add edx, 0
+      ret`,
+      30,
+    )
+    compare(cpus, () => 5000)
+    expect(cpus[1].state.gpr[1]).toBe(0n)
+    expect(regions(cpus[1])).toBeGreaterThan(1)
   })
 
   test('a breakpoint in the midst of a loop that is compiled, armed and disarmed in each pass', () => {
