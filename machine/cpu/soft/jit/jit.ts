@@ -136,8 +136,7 @@ export class Jit {
       if (blockMode === at.BLOCK_DROPPED || view.getUint32(address + at.BLOCK_JIT, true)) continue
       if (regions.some(({ blocks }) => blocks.some((block) => block.address === address))) continue
       const mode = this.modeOf(blockMode)
-      const others = new Set(regions.flatMap((region) => region.blocks.map((block) => block.address)))
-      const blocks = this.gather(address, mode, queue, others)
+      const blocks = this.gather(address, mode, queue)
       // Another block stands for the same bytes: it would be asked for at every entry.
       if (!blocks.length) {
         view.setUint32(address + at.BLOCK_HEAT, at.NEVER_HOT, true)
@@ -173,11 +172,17 @@ export class Jit {
     for (const i of bodies.keys()) table.add(exports[i])
     this.bytes += bytes.length
     if (this.bytes > MOST_BYTES) this.full = true
+    // A block's own region alone is forgotten where its bytes change: of several that took it, the last one has it, and the
+    // others, which would go on with what it was, are entered by none.
+    const owners = new Map(regions.flatMap(({ blocks }, i) => blocks.map(({ address }) => [address, i] as const)))
+    const threshold = view.getUint32(at.JIT_THRESHOLD, true)
     for (const [i, { blocks, key }] of regions.entries()) {
+      const isWhole = blocks.every(({ address }) => owners.get(address) === i)
       for (const [entry, { address }] of blocks.entries()) {
-        view.setUint32(address + at.BLOCK_JIT, first + i, true)
-        view.setUint32(address + at.BLOCK_ENTRY, entry | (key << 16), true)
-        view.setUint32(address + at.BLOCK_HEAT, 0, true)
+        if (owners.get(address) !== i) continue
+        view.setUint32(address + at.BLOCK_JIT, isWhole ? first + i : 0, true)
+        view.setUint32(address + at.BLOCK_ENTRY, isWhole ? entry | (key << 16) : 0, true)
+        view.setUint32(address + at.BLOCK_HEAT, isWhole ? 0 : threshold, true)
       }
     }
   }
@@ -287,11 +292,8 @@ export class Jit {
     return { blocks: sorted, pages, code, led }
   }
 
-  /**
-   * The blocks of the page that `start` leads to, in the order of their addresses. None that another region takes (`others`):
-   * a block's own region alone is forgotten where its bytes change.
-   */
-  private gather(start: number, { mode }: RegionMode, queue: readonly number[], others: ReadonlySet<number>): Block[] {
+  /** The blocks of the page that `start` leads to, in the order of their addresses. */
+  private gather(start: number, { mode }: RegionMode, queue: readonly number[]): Block[] {
     const { view } = this
     const threshold = view.getUint32(at.JIT_THRESHOLD, true)
     const cold = threshold - Math.floor(threshold / WARM_SHARE)
@@ -319,7 +321,7 @@ export class Jit {
       const waiting = [first]
       for (let offset = waiting.shift(); offset !== undefined; offset = waiting.shift()) {
         const address = decoded.get(offset)
-        if (address === undefined || taken.has(offset) || others.has(address)) continue
+        if (address === undefined || taken.has(offset)) continue
         if (view.getUint32(address + at.BLOCK_HEAT, true) > cold && !queue.includes(address)) continue
         const region = view.getUint32(address + at.BLOCK_JIT, true)
         if (region) {
