@@ -24,20 +24,16 @@ const DEEPEST = 100
 const MOST_STEPS = 2000
 const LONGEST = 8192
 
-/** `kernel::Queue::<u8>::push` of what begins with `_R`; undefined where it is no such name. */
-export function demangleRust(name: string): string | undefined {
-  const [, text, suffix] = /^_R(\w+)(\.[\w.$@]*)?$/.exec(name) ?? []
-  if (text === undefined || /^\d/.test(text)) return undefined
-  try {
-    const shown = new RustName(text).whole()
-    return suffix === undefined || suffix.startsWith('.llvm.') ? shown : shown + suffix
-  } catch (error) {
-    if (error instanceof Unknown) return undefined
-    throw error
-  }
-}
+/** It is no name of a mangling that is known here. */
+export class Unknown extends Error {}
 
-class Unknown extends Error {}
+/** `kernel::Queue::<u8>::push` of what begins with `_R`. Throws an Unknown. */
+export function demangleRust(name: string): string {
+  const [, text, suffix] = /^_R(\w+)(\.[\w.$@]*)?$/.exec(name) ?? []
+  if (text === undefined || /^\d/.test(text)) throw new Unknown()
+  const shown = new RustName(text).whole()
+  return suffix === undefined || suffix.startsWith('.llvm.') ? shown : shown + suffix
+}
 
 class RustName {
   private at = 0

@@ -3,7 +3,7 @@
  * stays as the linker has it.
  * Specification: Itanium C++ ABI, 5.1 "External Names (a.k.a. Mangling)"; Rust's legacy names are a C++ path that ends in a hash.
  */
-import { demangleRust } from './demangle-rust.js'
+import { demangleRust, Unknown } from './demangle-rust.js'
 
 const BUILTIN: { readonly [code: string]: string } = {
   ...{ v: 'void', w: 'wchar_t', b: 'bool', c: 'char', a: 'signed char', h: 'unsigned char', s: 'short' },
@@ -41,16 +41,13 @@ export function isMangled(name: string): boolean {
 /** `kernel::Queue<int>::push` of `_ZN6kernel5QueueIiE4pushERKi`; the name itself where it is none of these. */
 export function demangle(name: string): string {
   if (!isMangled(name) || name.length > LONGEST) return name
-  if (name[1] === 'R') return demangleRust(name) ?? name
   try {
-    return new Reader(name).name()
+    return name[1] === 'R' ? demangleRust(name) : new Reader(name).name()
   } catch (error) {
     if (error instanceof Unknown) return name
     throw error
   }
 }
-
-class Unknown extends Error {}
 
 class Reader {
   private at = 2

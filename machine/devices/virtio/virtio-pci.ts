@@ -3,7 +3,6 @@
  * memory at BAR4, message interrupts at BAR1, places as QEMU has them. Devices with both are transitional.
  * The file is longer than others, because the legacy and the modern interface are two views of one state.
  */
-
 import type { PciFunction } from '../../bus/pci-function.js'
 import type { Timer } from '../../clock.js'
 import type { AccessSize, Device, MmioRange, PortRange, StateTable } from '../../device.js'

@@ -9,7 +9,6 @@ import { launchOptions } from '../../../harness/cli/verbs/codegen.js'
 import { runCommand } from '../../../harness/cli/verbs/run.js'
 import { Recording } from '../../../harness/codegen/recording.js'
 import { testText } from '../../../harness/codegen/write-test.js'
-import { driveDevices } from '../../../harness/config/drive-devices.js'
 import type { MachineConfig } from '../../../harness/config/machine-config.js'
 import { SavedConfig } from '../../../harness/config/saved-config.js'
 import { defineGuest, guestMachine } from '../../../harness/guest/guest.js'
@@ -23,6 +22,7 @@ import {
 import { attributeOf, DRIVE_FLAG, FLAGS, matrixColumn, NETDEV_FLAG } from '../../../harness/options/read-options.js'
 import { stageKey } from '../../../harness/stages/stage-store.js'
 import { machineConfig } from '../../../harness/vm/launch.js'
+import { flagsOf, request } from './typed.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-options-'))
 /** A file of its own contents. */
@@ -221,22 +221,12 @@ const EXAMPLES: { readonly [name in MachineOptionName]: Example } = {
   },
 }
 
-/** What commander makes of arguments. */
-function flagsOf(args: string[]) {
-  const command = runCommand()
-    .exitOverride()
-    .action(() => {})
-  command.parse(args, { from: 'user' })
-  return command.opts()
-}
-
 const typedArgs = (name: MachineOptionName, { typed, beside = [] }: Example) => {
   const { long } = MACHINE_OPTIONS[name].flag
   return [...(typed.length === 0 ? [long] : typed.flatMap((text) => [long, text])), ...beside]
 }
 const beside = (example: Example) =>
   Object.entries(example.with ?? {}).flatMap(([name, value]) => [`--${name}`, String(value)])
-const request = (args: string[]) => parseRun('guest', flagsOf(args), [])
 const sample = (machine: object) =>
   defineGuest({
     ...{ name: 'sample', title: 'Sample', family: 'hobby', licence: 'MIT' },
@@ -436,259 +426,6 @@ describe('what no machine can be is refused alike on every surface', () => {
     if (Object.keys(machine).length === 0) return
     const { smp, ...others } = machine
     expect(() => sample({ ...others, ...(smp !== undefined && { cpus: smp }) })).toThrow(/^guest 'sample': machine\./)
-  })
-})
-
-describe('cards in QEMU’s words', () => {
-  const nics = (...args: string[]) => request(fromQemu(args, () => false)).machine.nics
-  const one = { type: 'ne2k_isa', id: 'net0', mac: '52:54:00:12:34:56', net: 'lan' }
-  test('are cards on the LAN', () => {
-    expect(nics('-nic', 'user,model=ne2k_isa,restrict=on')).toEqual([one])
-    expect(nics('-net', 'nic,model=ne2k_isa', '-net', 'user')).toEqual([one])
-    expect(nics('-net', 'nic,model=ne2k_isa,macaddr=52:54:00:00:00:01')).toEqual([{ ...one, mac: '52:54:00:00:00:01' }])
-    expect(nics('-netdev', 'lan,id=u', '-device', 'ne2k_isa,netdev=u,mac=52:54:00:00:00:02,id=card')).toEqual([
-      { ...one, id: 'card', mac: '52:54:00:00:00:02' },
-    ])
-    expect(nics('-device', 'ne2k_isa')).toEqual([{ ...one, net: 'none' }])
-    expect(nics('-nic', 'none', '-net', 'none')).toBeUndefined()
-  })
-  test('are cards with a way out', () => {
-    const user = { ...one, net: 'user' }
-    const forwards = [{ address: '127.0.0.1', port: 2222, guestPort: 22 }]
-    expect(nics('-nic', 'user,model=ne2k_isa')).toEqual([{ ...user, user: {} }])
-    expect(nics('-nic', 'user,model=ne2k_isa,hostfwd=tcp::2222-:22')).toEqual([{ ...user, user: { forwards } }])
-    const other = { address: '::1', port: 80, guest: '10.0.2.16', guestPort: 8080 }
-    expect(
-      nics(
-        '-netdev',
-        'user,id=u,hostfwd=:127.0.0.1:2222-:22,hostfwd=tcp:[::1]:80-10.0.2.16:8080,restrict=on',
-        '-device',
-        'ne2k_isa,netdev=u',
-      ),
-    ).toEqual([{ ...user, user: { restrict: true, forwards: [...forwards, other] } }])
-    expect(nics('-nic', 'user,model=ne2k_isa,restrict,ipv6=on,ipv4')).toEqual([one])
-    const rules = 'allow=127.0.0.1:8080,allow=192.168.0.0/16,allow=[::1]:53,allow=fd00::/8'
-    expect(nics('--nic', `ne2k_isa,net=user,${rules}`)?.[0].user).toEqual({
-      allow: [
-        { address: '127.0.0.1', port: 8080 },
-        { address: '192.168.0.0', prefix: 16 },
-        { address: '::1', port: 53 },
-        { address: 'fd00::', prefix: 8 },
-      ],
-    })
-  })
-  test('tell what is served by TFTP', () => {
-    const served = { tftp: folder, bootFiles: { bios: '/pxelinux.0' } }
-    const words = `user,id=u,tftp=${folder},bootfile=/pxelinux.0`
-    const network = (...args: string[]) => request(fromQemu(args, () => false)).machine.network
-    expect(network('-netdev', words, '-device', 'ne2k_isa,netdev=u')).toMatchObject(served)
-    expect(network('-nic', `${words},model=ne2k_isa`)).toMatchObject(served)
-  })
-  test('cards have QEMU’s other names', () => {
-    const virtio = { ...one, type: 'virtio-net-pci' }
-    expect(nics('-nic', 'user,model=virtio,restrict=on')).toEqual([virtio])
-    expect(nics('--nic', 'virtio-net')).toEqual([virtio])
-    expect(nics('-net', 'nic,model=virtio')).toEqual([virtio])
-    expect(nics('-netdev', 'id=u,type=lan', '-device', 'virtio-net,netdev=u')).toEqual([virtio])
-    expect(nics('-device', 'virtio-net')).toEqual([{ ...virtio, net: 'none' }])
-  })
-  test('addresses count past those that are given', () => {
-    const given = ['-nic', 'ne2k_isa,mac=52:54:00:12:34:56', '-nic', 'ne2k_isa,id=net0', '-nic', 'ne2k_isa']
-    expect(nics(...given)?.map(({ id, mac }) => `${id} ${mac}`)).toEqual([
-      'net1 52:54:00:12:34:56',
-      'net0 52:54:00:12:34:57',
-      'net2 52:54:00:12:34:58',
-    ])
-  })
-  test.each([
-    [['-nic', 'tap,ifname=t0'], "-nic tap,ifname=t0: there is no net 'tap'; cards are plugged into"],
-    [['-nic', 'user,model=ne2k_isa,guestfwd=udp::22-cmd:x'], 'is not of TCP, and nothing else can be'],
-    [['-nic', 'user,net=192.168.76.0/24'], 'net cannot be changed: the LAN is 10.0.2.0/24'],
-    [['-nic', 'user,ipv6=off'], 'ipv6=off cannot be: the LAN always speaks IPv6; leave it out'],
-    [['-nic', 'user,ipv6=of'], "ipv6 is on or off, not 'of'"],
-    [['-nic', 'user,restrict=onn'], "restrict is on or off, not 'onn'"],
-    [['--nic', 'ne2k_isa,link=of'], "link is on or off, not 'of'"],
-    [['-nic', 'model=ne2k_isa'], 'names no net; write user, lan or none first, as in -nic user'],
-    [['-nic', 'model=help'], "'bootwright devices' lists the cards"],
-    [['-nic', 'usr,model=ne2k_isa'], "there is no net 'usr'; did you mean 'user'?"],
-    [['-nic', 'E1000'], "there is no net 'E1000'; did you mean 'e1000'?"],
-    [['-net', 'nic,modle=ne2k_isa'], "there is no 'modle'; did you mean 'model'?"],
-    [['-net', 'user,vlan=0'], "there is no 'vlan'; leave it out"],
-    [['-netdev', 'user,id=a', '-device', 'ne2k_isa,netdev=b'], "is connected to none of these; there are 'a'"],
-    [['--nic', 'ne2k_isa,mac=00:00:00:00:00:00'], "is nobody's; give another"],
-    [['-netdev', 'user,id=a'], 'no card is connected to it'],
-    [
-      ['-netdev', 'user,id=a', '-device', 'e1000,netdev=a,bootindex=1'],
-      '--boot says what is booted first, as in --boot n',
-    ],
-    [['-netdev', 'user', '-device', 'ne2k_isa,netdev=a'], 'has no id; write user,id=n0'],
-    [
-      ['-netdev', 'user,id=a', '-device', 'ne2k_isa,netdev=a', '-device', 'ne2k_isa,netdev=a'],
-      'two cards are connected to it',
-    ],
-  ])('%s is refused', (args, sentence) => {
-    expect(() => nics(...args)).toThrow(sentence)
-  })
-})
-
-describe('--drive', () => {
-  const machine = (...drives: string[]) => parseRun('g', { drive: drives, write: true }, []).machine
-  test('puts images in their places, and leaves alone what is readonly', () => {
-    const {
-      disks,
-      floppies,
-      cdrom: cd,
-    } = machine(
-      'file=b,index=1',
-      'file=a,if=ide,index=0,readonly=on',
-      'file=c',
-      'file=f,if=floppy,format=raw',
-      'file=d,media=cdrom,index=2',
-    )
-    expect(disks).toEqual([
-      { path: 'a', index: 0 },
-      { path: 'b', index: 1, write: true },
-      { path: 'c', write: true },
-    ])
-    expect(floppies).toEqual([{ path: 'f', format: 'raw', write: true }])
-    expect(cd).toEqual({ path: 'd' })
-    expect(machine('file=a,,b.img').disks).toEqual([{ path: 'a,b.img', write: true }])
-  })
-  test('write-protects what can be, and keeps an image from being written', () => {
-    const { disks, floppies } = machine(
-      'file=a,if=virtio,readonly=on',
-      'file=b,if=scsi,readonly=on',
-      'file=c,if=ahci,readonly=on',
-      'file=d,if=virtio,snapshot=on',
-      'file=e,if=virtio,snapshot=off,readonly=off',
-      'file=f,if=floppy,readonly=on',
-    )
-    expect(disks).toEqual([
-      { path: 'a', if: 'virtio', readonly: true },
-      { path: 'b', if: 'scsi', readonly: true },
-      { path: 'c', if: 'ahci' },
-      { path: 'd', if: 'virtio' },
-      { path: 'e', if: 'virtio', write: true },
-    ])
-    expect(floppies).toEqual([{ path: 'f', readonly: true }])
-  })
-  test('has places by bus and unit, as by index', () => {
-    const { disks, floppies } = machine(
-      'file=a,bus=1,unit=1',
-      'file=b,unit=1',
-      'file=c,if=ahci,bus=4',
-      'file=d,if=scsi,bus=0,unit=3',
-      'file=f,if=floppy,unit=0',
-    )
-    expect(disks?.map((disk) => disk.index)).toEqual([1, 3, 4, 3])
-    expect(floppies).toHaveLength(1)
-    expect(driveDevices({ disks: disks?.slice(3) })[0]).toEqual({
-      ...{ type: 'scsi-hd', id: 'disk0', options: { drive: 'disk0', 'scsi-id': 3 } },
-    })
-  })
-  test.each([
-    ['if=ide', 'names no image; add file=PATH, or size=8G for an empty disk'],
-    ['file=a,size=1G', 'an image has its own size'],
-    ['size=0', 'size 0 is no size of a disk'],
-    ['size=8X', "size '8X' is not a size"],
-    ['size=1G,media=cdrom', 'only a disk can be empty'],
-    ['file=a,if=none', 'a device finds it by its id; add id=NAME'],
-    ['file=a,fil=b', "there is no 'fil'; did you mean 'file'?"],
-    ['file=a,format=dmg', 'image formats here are raw, qcow2, vmdk, vdi, vpc or vhdx, not dmg'],
-    ['file=a,if=sd', 'drives here are ide, virtio, scsi, ahci, none or floppy, not sd'],
-    ['file=a,index=4', 'index is 0 to 3 on ide, not 4'],
-    ['file=a,if=floppy,index=1', 'none at 0; fill the places in order'],
-    ['file=a,media=cdrom,if=virtio', 'the CD drive here is an IDE one'],
-    ['file=a,if=floppy,index=2', 'index is 0 to 1 on floppy, not 2'],
-    ['file=a,readonly=yes', 'readonly is on or off, not yes'],
-    ['file=a,snapshot=1', 'snapshot is on or off, not 1'],
-    ['file=a,cache=of', 'cache is none, writeback, writethrough, directsync or unsafe, not of'],
-    ['file=a,bus=2', 'bus is 0 to 1 on ide, not 2'],
-    ['file=a,unit=2', 'unit is 0 to 1 on ide, not 2'],
-    ['file=a,if=ahci,bus=0,unit=1', 'unit is 0 to 0 on ahci, not 1'],
-    ['file=a,index=1,unit=0', 'index says what bus and unit say; leave out one of them'],
-    ['a.img', "'a.img' has no value; the image is file=PATH"],
-  ])('%s is refused', (drive, sentence) => {
-    expect(() => machine(drive)).toThrow(sentence)
-  })
-  test('plugs disks into what they are said to be on', () => {
-    const { disks, cdrom: cd } = machine(
-      'size=8G,if=virtio,serial=S',
-      'file=a,if=none,id=hd0',
-      'file=c,media=cdrom,index=0',
-    )
-    expect(disks).toEqual([
-      { size: 2 ** 33, if: 'virtio', serial: 'S' },
-      { path: 'a', if: 'none', id: 'hd0', write: true },
-    ])
-    expect(cd).toEqual({ path: 'c', index: 0 })
-    const devices = [{ type: 'virtio-blk-pci', options: { drive: 'hd0' } }]
-    expect(
-      driveDevices({ disks: [...(disks ?? []), { path: 'b' }, { path: 'd', index: 2 }], cdrom: cd, devices }),
-    ).toEqual([
-      { type: 'ide-cd', id: 'cdrom', options: { unit: 0 } },
-      { type: 'virtio-blk-pci', options: { drive: 'disk0', serial: 'S' } },
-      { type: 'ide-hd', id: 'disk2', options: { drive: 'disk2', unit: 1 } },
-      { type: 'ide-hd', id: 'disk3', options: { drive: 'disk3', unit: 2 } },
-      { type: 'virtio-blk-pci', options: { drive: 'disk1' } },
-    ])
-    expect(() => driveDevices({ disks })).toThrow("the drive 'hd0' is plugged into nothing (if=none)")
-    expect(() => driveDevices({ disks, devices: [...devices, ...devices] })).toThrow(
-      "two devices are given the drive 'hd0'",
-    )
-    const twice = [
-      { path: 'a', index: 1 },
-      { path: 'b', index: 1 },
-    ]
-    expect(() => driveDevices({ disks: twice })).toThrow(/'disk0' and the disk 'disk1' are both to be at IDE index 1/)
-    expect(() => driveDevices({ disks: [{ path: 'a', id: 'disk1' }, { path: 'b' }] })).toThrow("have the id 'disk1'")
-  })
-  test('a SCSI disk brings its host adapter, unless one is there', () => {
-    const { disks } = machine('file=a,if=scsi,serial=S', 'file=b,if=scsi')
-    const drives = [
-      { type: 'scsi-hd', id: 'disk0', options: { drive: 'disk0', serial: 'S' } },
-      { type: 'scsi-hd', id: 'disk1', options: { drive: 'disk1' } },
-    ]
-    expect(driveDevices({ disks })).toEqual([...drives, { type: 'virtio-scsi-pci' }])
-    const devices = [{ type: 'virtio-scsi-pci', options: {} }]
-    expect(driveDevices({ disks, devices })).toEqual([...drives, ...devices])
-  })
-  test('devices of disks are named and placed in QEMU’s words', () => {
-    const devices = (...words: string[]) =>
-      parseRun('g', { device: words }, []).machine.devices?.map(({ type, options }) => [type, options])
-    expect(
-      devices(
-        ...[
-          'ich9-ahci,id=ahci',
-          'ide-hd,drive=x,bus=ahci.2',
-          'ide-hd,drive=x,bus=ide.1,unit=1',
-          'ide-hd,drive=x,bus=ide.1',
-        ],
-        ...[
-          'virtio-blk,drive=x,bus=pci.0',
-          'virtio-rng-pci-non-transitional',
-          'scsi-hd,drive=x,bus=scsi0.0,channel=0,scsi-id=3',
-        ],
-      ),
-    ).toEqual([
-      ['ahci', {}],
-      ['ide-hd', { drive: 'x', bus: 'sata', unit: 2 }],
-      ['ide-hd', { drive: 'x', unit: 3 }],
-      ['ide-hd', { drive: 'x', unit: 2 }],
-      ['virtio-blk-pci', { drive: 'x' }],
-      ['virtio-rng-pci', undefined],
-      ['scsi-hd', { drive: 'x', 'scsi-id': '3' }],
-    ])
-    expect(() => devices('ide-hd,drive=x,bus=ide.2,unit=0')).toThrow("bus is 'ide.2'; it must be ide or sata")
-    expect(() => devices('scsi-cd,drive=x')).toThrow('the CD drive here is an IDE one')
-  })
-  test('switches need no value', () => {
-    expect(machine('file=a,if=virtio,readonly').disks).toEqual(machine('file=a,if=virtio,readonly=on').disks)
-  })
-  test('two in one place are refused', () => {
-    expect(() => machine('file=a,if=floppy,index=0', 'file=b,if=floppy,index=0')).toThrow('another floppy at index 0')
-    expect(() => machine('file=a,media=cdrom', 'file=b,media=cdrom')).toThrow('there is one CD drive')
-    expect(() => machine(...Array(17).fill('file=a'))).toThrow('there is room for 16 disks')
   })
 })
 
