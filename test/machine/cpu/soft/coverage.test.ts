@@ -126,6 +126,37 @@ describe.skipIf(!haveNasm)('executed code', () => {
     )
   })
 
+  // What is compiled early is compiled in pieces; what is never compiled ends each pass through a region.
+  describe('is compiled as it is where nobody asks', () => {
+    const THRESHOLD = 40
+    const regions = (source: string): number[] =>
+      [false, true].map((watches) => {
+        const program = assemble(`org 0x7c00\nbits 32\n${source}`)
+        const cpu = started(program, '32-bit', THRESHOLD, watches)
+        // It is longer than others, whose data come after them.
+        cpu.ram.set(program, 0x7c00)
+        expect(cpu.run(100_000).reason).toBe('halt')
+        return (cpu.engine as unknown as { jit: { regions: number } }).jit.regions
+      })
+
+    test('loops that come round a few times, not at all', () => {
+      const loop = (n: number): string => `mov ecx, 3\nloop${n}: dec ecx\njnz loop${n}`
+      const loops = Array.from({ length: THRESHOLD + 10 }, (_, n) => loop(n))
+      expect(regions(`${loops.join('\n')}\nhlt`)).toEqual([0, 0])
+    })
+
+    test('instructions that reach into the next page, too', () => {
+      const across = (n: number): string =>
+        `jmp near over${n}\ntimes ${0x3fe + n * 0x1000} - ($ - $$) nop\nover${n}: add eax, 0x12345678`
+      const places = Array.from({ length: 8 }, (_, n) => across(n))
+      const [plain, watched] = regions(
+        `mov ecx, ${THRESHOLD * 10}\ntop:\n${places.join('\n')}\ndec ecx\njnz near top\nhlt`,
+      )
+      expect(plain).toBeGreaterThan(8)
+      expect(watched).toBe(plain)
+    })
+  })
+
   test('nothing is kept where nobody asked', () => {
     const program = assemble('org 0x7c00\nbits 32\nhlt')
     const cpu = started(program, '32-bit', 0, false)

@@ -4,7 +4,7 @@
  * executed whole keep a heat of 0, which leads their entries here, and are not compiled; all others run as ever.
  */
 import {
-  BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, BLOCK_SEEN, BLOCK_SOUGHT, NEVER_HOT,
+  BLOCK_COUNT, BLOCK_HEADER, BLOCK_HEAT, BLOCK_JIT, BLOCK_SEEN, BLOCK_SOUGHT, NEVER_HOT, SOUGHT_WATCHED,
 } from './code-map'
 import { executed } from '../host'
 import { OP_NEXT, OP_SIZE } from './op'
@@ -16,11 +16,15 @@ export let entered: usize = 0
 let enteredOps: u32 = 0
 let enteredAt: u64 = 0
 
-/** `ops` of the ops of `block`, which is at `linear`, are about to execute. Whether all of it is known to have been. */
+/**
+ * `ops` of the ops of `block`, which is at `linear`, are about to execute. Whether it is hot: all of it is known to have been
+ * executed, and often. (Known since now alone, it is as cold as it would be if nobody asked: what is compiled too early is
+ * compiled without what it is going to lead to.)
+ */
 export function noteEntry(block: usize, linear: u64, ops: u32): bool {
   // It comes again, so it came to its end.
   if (entered == block) settle()
-  if (load<u32>(block, BLOCK_SEEN) >= load<u32>(block, BLOCK_COUNT)) return true
+  if (load<u32>(block, BLOCK_SEEN) >= load<u32>(block, BLOCK_COUNT)) return !load<u32>(block, BLOCK_HEAT)
   settle()
   entered = block
   enteredOps = ops
@@ -45,8 +49,10 @@ function commit(ops: u32): void {
   store<u32>(block, ops, BLOCK_SEEN)
   executed(enteredAt, <u32>load<u16>(block + BLOCK_HEADER + <usize>(ops - 1) * OP_SIZE, OP_NEXT))
   if (ops < load<u32>(block, BLOCK_COUNT)) return
+  // One that forgetSeen() was about may be compiled.
+  if (load<u32>(block, BLOCK_JIT)) return
   const threshold = load<u32>(JIT_THRESHOLD)
-  store<u32>(block, threshold && !load<u32>(block, BLOCK_SOUGHT) ? threshold : NEVER_HOT, BLOCK_HEAT)
+  store<u32>(block, threshold && !(load<u32>(block, BLOCK_SOUGHT) & SOUGHT_WATCHED) ? threshold : NEVER_HOT, BLOCK_HEAT)
 }
 
 /** Where the block is found at another address than before: there, nothing of it has been executed. */
