@@ -130,7 +130,6 @@ async function program(args: readonly string[]): Promise<Command> {
   for (const command of [root, ...commands, ...commands.flatMap((verb) => verb.commands)]) {
     withHelp(command)
       .exitOverride()
-      .allowExcessArguments(false)
       // The sentence is printed once, by main.
       .configureOutput({ writeErr: () => {} })
   }

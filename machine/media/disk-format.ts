@@ -42,7 +42,7 @@ export const DISK_FORMATS: readonly DiskFormat[] = [
     probe: isQcow2,
     open: (file, before = []) =>
       new Qcow2Image(file, (name, format) =>
-        openOther(beside(file.path, name), formatNamed(format), [...before, realpathSync(file.path)]),
+        openOther(beside(file.path, name), formatNamed(format), [...before, realpathSync.native(file.path)]),
       ),
     others(file) {
       const { backingFile: name, backingFormat: format } = readHeader(file)
@@ -104,7 +104,7 @@ function openOther(path: string, format: DiskFormat | undefined, before: readonl
   let file: HostFile | undefined
   try {
     file = new HostFile(path)
-    if (before.includes(realpathSync(path)))
+    if (before.includes(realpathSync.native(path)))
       throw new ChainError(
         `has backing files that lead in a circle, back to ${JSON.stringify(path)}; rebase one of them`,
       )
@@ -120,12 +120,18 @@ function openOther(path: string, format: DiskFormat | undefined, before: readonl
   }
 }
 
+/** A path as seen from a file; not made shorter, since a folder before `..` may be a link. */
+export function pathFrom(file: string, name: string): string {
+  const folder = dirname(file)
+  return isAbsolute(name) || folder === '.' ? name : `${folder}/${name}`
+}
+
 /** A backing file's path stands as seen from its image. */
 function beside(path: string, name: string): string {
   const plain = name.replace(/^file:(?!\/\/)/, '')
   if (/^(json|nbd|https?|ftp|ssh|rbd|iscsi|fat|blkdebug):/.test(plain))
     throw new ImageError(`has a backing file that is no file of this host, ${JSON.stringify(name)}; copy it to one`)
-  return isAbsolute(plain) ? plain : join(dirname(path), plain)
+  return pathFrom(path, plain)
 }
 
 /**
@@ -144,9 +150,9 @@ function inFolderOf(path: string, name: string): string {
 /** Of one that is not there, itself: opening it says so. */
 function realOf(path: string): string {
   try {
-    return realpathSync(path)
+    return realpathSync.native(path)
   } catch {
-    return join(realpathSync(dirname(path)), basename(path))
+    return join(realpathSync.native(dirname(path)), basename(path))
   }
 }
 
@@ -154,7 +160,8 @@ function realOf(path: string): string {
 export function filesOfImage(path: string, format?: string): string[] {
   const files = new Set<string>()
   const add = (one: string, named: string | undefined, depth: number) => {
-    const whole = resolve(one)
+    // A folder before `..` may be a link.
+    const whole = one.includes('..') ? realpathSync.native(one) : resolve(one)
     if (files.has(whole) || depth > DEEPEST) return
     files.add(whole)
     const file = new HostFile(whole)

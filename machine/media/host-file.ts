@@ -16,12 +16,13 @@ export class HostFile {
   private isDirty = false
 
   /**
-   * Opens `path`, for reading only unless `write` is set, and locks it; `briefly`: it is closed again at once. Throws Node's own error when that fails, an
-   * ImageError for what is no file, or an ImageLockedError: `openMedium` turns them into sentences for people.
+   * Opens `path`, for reading only unless `write` is set, and locks it; `briefly`: it is closed again at once; `unlocked`:
+   * whoever writes it. Throws Node's own error when that fails, an ImageError for what is no file, or an
+   * ImageLockedError: `openMedium` turns them into sentences for people.
    */
   constructor(
     readonly path: string,
-    options: { write?: boolean; briefly?: boolean } = {},
+    options: { write?: boolean; briefly?: boolean; unlocked?: boolean } = {},
   ) {
     this.writable = options.write ?? false
     // A pipe that an image names, and nobody writes to, would not open otherwise.
@@ -30,7 +31,7 @@ export class HostFile {
       const stats = fstatSync(this.fd)
       checkRegular(stats)
       this.size = stats.size
-      lockImage(this.fd, path, { write: this.writable, briefly: options.briefly })
+      if (!options.unlocked) lockImage(this.fd, path, { write: this.writable, briefly: options.briefly })
     } catch (error) {
       closeSync(this.fd)
       throw error instanceof UnreadableFile ? new ImageError(error.message) : error

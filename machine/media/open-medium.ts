@@ -48,8 +48,8 @@ const CD_SECTOR = 2048
 
 /**
  * Opens the image at `path` for a drive. Without `write`, the guest's writes go to an overlay in memory and the file is
- * never changed; with `readonly` there are none. `briefly`: it is only looked at, and closed again at once. Throws a
- * `MediaError`.
+ * never changed; with `readonly` there are none. `briefly`: it is only looked at, and closed again at once; `unlocked`:
+ * while another process writes it, too. Throws a `MediaError`.
  */
 export function openMedium(
   path: string,
@@ -58,18 +58,19 @@ export function openMedium(
     write?: boolean
     readonly?: boolean
     briefly?: boolean
+    unlocked?: boolean
     overlayLimit?: number
     format?: DiskFormat['name']
   },
 ): OpenMedium {
-  const { as, write = false, readonly = false, briefly } = options
+  const { as, write = false, readonly = false, briefly, unlocked } = options
   const what = `${as} ${JSON.stringify(path)}`
   if (write && readonly) throw new MediaError(`${what}: what is read-only cannot be written; leave out one of both`)
   if (write && as === 'cdrom') throw new MediaError(`${what}: a CD cannot be written; leave out "write"`)
   checkFileType(statOrRefuse(path, what), what)
   let file: HostFile
   try {
-    file = new HostFile(path, { write, briefly })
+    file = new HostFile(path, { write, briefly, unlocked })
   } catch (error) {
     throw mediaError(error, what, write)
   }

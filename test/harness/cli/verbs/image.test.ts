@@ -1,10 +1,11 @@
 /** `bootwright image` beside `qemu-img`: what one writes the other reads, and both say the same of it. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { imageCommand } from '../../../../harness/cli/verbs/image.js'
+import { HostFile } from '../../../../machine/media/host-file.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-image-'))
 const at = (name: string) => join(folder, name)
@@ -60,7 +61,8 @@ describe.skipIf(!haveQemuImg)('images', () => {
     await image('resize', at('a.qcow2'), '+512K')
     await expect(image('resize', at('a.qcow2'), '-512K')).rejects.toThrow('say --shrink for that')
     await image('resize', '--shrink', at('a.qcow2'), '-512K')
-    await expect(image('resize', at('a.qcow2'), '--shrank')).rejects.toThrow("shrank' is no size")
+    await expect(image('resize', at('a.qcow2'), '--shrank')).rejects.toThrow("'--shrank'; did you mean --shrink?")
+    await expect(image('resize', at('a.qcow2'), '-1G')).rejects.toThrow('all that it has and more')
     await image('resize', at('a.qcow2'), '600G')
     expect(spawnSync('qemu-img', ['check', at('a.qcow2')]).status).toBe(0)
     await image('resize', '--shrink', at('a.qcow2'), '2M')
@@ -97,6 +99,72 @@ describe.skipIf(!haveQemuImg)('images', () => {
     expect(readFileSync(at('one.qcow2')).equals(before)).toBe(true)
   })
 
+  test('are described line by line as qemu-img does, and the images behind them, too, in a folder that is a link', async () => {
+    mkdirSync(at('far/deep'), { recursive: true })
+    symlinkSync('far/deep', at('link'))
+    await image('create', at('far/base.img'), '0x100000')
+    const behind = 'backing_file=../base.img,backing_fmt=raw'
+    await image('create', '-q', '-f', 'qcow2', '-o', behind, '-o', 'cluster_size=4k', at('link/top.qcow2'))
+    const lines = (text: string) => text.split('\n').filter((line) => !line.startsWith('disk size: '))
+    const args = ['info', '--backing-chain', at('link/top.qcow2')]
+    expect(lines(await image(...args))).toEqual(lines(qemuImg(...args)).filter((line) => !/Child|^ {4}file/.test(line)))
+    const json = ['info', '--backing-chain', '--output=json', at('link/top.qcow2')]
+    const sizes = { 'actual-size': expect.any(Number) }
+    const both = JSON.parse(await image(...json)).map((one: object) => ({ ...one, ...sizes }))
+    expect(JSON.parse(qemuImg(...json))).toMatchObject(both)
+    await image('convert', at('link/top.qcow2'), at('top.raw'))
+    expect(statSync(at('top.raw')).size).toBe(1 << 20)
+  })
+
+  test('that another process writes are described where that is asked for', async () => {
+    await image('create', at('open.img'), '1M')
+    const held = new HostFile(at('open.img'), { write: true })
+    try {
+      await expect(image('info', at('open.img'))).rejects.toThrow('is being written by this bootwright itself')
+      expect(await image('info', '-U', at('open.img'))).toContain('virtual size: 1 MiB')
+    } finally {
+      held.close()
+    }
+  })
+
+  test('take the options of qemu-img that change nothing here, and are told of as it tells', async () => {
+    writeFileSync(at('plain.raw'), Buffer.alloc(1 << 20, 3))
+    const speed = ['-W', '-m', '4', '-t', 'none', '-T', 'none', '-S', '4k']
+    const written = 'preallocation=off,compression_type=zlib,extended_l2=off'
+    const told = await image(
+      'convert',
+      '-p',
+      ...speed,
+      '-O',
+      'qcow2',
+      '-o',
+      written,
+      at('plain.raw'),
+      at('plain.qcow2'),
+    )
+    expect(told).toMatch(/\(100\.00\/100%\)\n$/)
+    expect(qemuImg('compare', at('plain.raw'), at('plain.qcow2'))).toContain('Images are identical')
+    const quiet = [
+      ['create', '-q', '-u', '-f', 'qcow2', '-b', 'nowhere.qcow2', '-F', 'qcow2', at('waiting.qcow2'), '1M'],
+      ['check', '-q', '-f', 'qcow2', at('plain.qcow2')],
+      ['resize', '-q', '--preallocation=off', at('plain.qcow2'), '+1M'],
+    ]
+    for (const args of quiet) expect(await image(...args)).toBe('')
+    expect(await image('create', '-f', 'qcow2', '-o', 'help')).toMatch(/^ {2}cluster_size .*64k$/m)
+    expect(await image('create', '-o', '?')).not.toContain('cluster_size')
+  })
+
+  test.each([
+    ['of another format', 'raw.img', 63],
+    ['that is not there', 'none.qcow2', 1],
+  ])('%s are none whose check found something', async (_, name, code) => {
+    writeFileSync(at('raw.img'), Buffer.alloc(1 << 20))
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    await image('check', at(name))
+    expect(process.exitCode).toBe(code)
+    expect(spawnSync('qemu-img', ['check', at(name)]).status).toBe(code)
+  })
+
   test('that are damaged are found out, and lost room as well', async () => {
     await image('create', '-f', 'qcow2', at('bad.qcow2'), '1M')
     spawnSync('qemu-io', ['-c', 'write -P 5 0 512', at('bad.qcow2')])
@@ -120,7 +188,25 @@ test.each([
   [['create', at('x.img'), '1X'], "'1X' is no size"],
   [['create', '-f', 'qcow2', '-o', 'cluster_size=3000', at('x.img'), '1G'], 'it is a power of two from 512 to 2M'],
   [['create', '-f', 'qcow2', '-o', 'cluster_size=3', at('x.img'), '1G'], 'it is a power of two from 512 to 2M'],
-  [['create', '-f', 'qcow2', '-o', 'lazy_refcounts=yes', at('x.img'), '1G'], 'it is on or off'],
+  [['create', '-f', 'qcow2', '-o', 'lazy_refcounts=maybe', at('x.img'), '1G'], 'it is on or off'],
+  [['create', '-f', 'qcow2', '-o', 'cluster_size', at('x.img'), '1G'], 'it needs a value, as in cluster_size=…'],
+  [['create', '-f', 'qcow2', '-o', 'cluster_size=4k,,', at('x.img'), '1G'], 'has an empty part'],
+  [['create', '-f', 'qcow2', '-o', 'clustersize=4k', at('x.img'), '1G'], 'did you mean cluster_size?'],
+  [['create', '-f', 'qcow2', '-o', 'preallocation=full', at('x.img'), '1G'], 'it is off here; leave it out'],
+  [['create', '-f', 'qcow2', '-o', 'size=1G', at('x.img'), '2G'], 'the size is said twice'],
+  [['create', '-o', 'cluster_size=4k', at('x.img'), '2G'], 'a raw image has no such option; make a qcow2 one'],
+  [['create', '-f', 'qcow2', '-F', 'raw', at('x.img'), '2G'], '-F raw is of a backing file, and there is none'],
+  [['create'], 'create needs a file, as in:'],
+  [['create', at('x.img'), '8E'], "'8E' is no size of a disk; those are 512 bytes to 2T"],
+  [['info', '--output=xml', at('x.img')], "--output 'xml': it is human or json"],
+  [['convert', at('x.img')], 'convert needs two files, as in:'],
+  [['convert', '-c', at('x.img'), at('y.img')], '-c: compressed clusters are read here and not written'],
+  [['convert', '-B', at('x.img'), at('x.img'), at('y.img')], "'create -b' makes an image that has one"],
+  [['convert', '-O', 'qcow2', '-o', 'size=1G', at('x.img'), at('y.img')], "'resize' makes it larger"],
+  [['check', '-r', 'all', at('x.img')], '-r: images are not repaired here'],
+  [['resize', at('x.img'), '1M', '2M'], 'resize needs a file and a size, as in:'],
+  [['rebase', '-u', at('x.img')], "'rebase' is left to qemu-img; 'bootwright image' has create"],
+  [['inof', at('x.img')], "'bootwright image' has no command 'inof'; did you mean 'info'?"],
   [['info', at('none.img')], 'does not exist; check the path'],
   [
     ['create', join(folder, 'no', 'x.img'), '1G'],
