@@ -55,6 +55,19 @@ describe('a Multiboot kernel', () => {
     expect(() => bootImage(plan)).not.toThrow()
   })
 
+  test('whose segment of zeros begins on a page behind the end of its file is loaded', () => {
+    const code = { virtual: 0x100000, physical: 0x100000, data: new Uint8Array(64) }
+    const zeros = { virtual: 0x101000, physical: 0x101000, data: new Uint8Array(), memoryBytes: 0x4010 }
+    const image = makeElf([code, zeros], 0x100010, 0)
+    new DataView(image.buffer).setUint32(52 + 32 + 4, 0x2000, true) // p_offset, as ld has it
+    const { segments } = planMultiboot({ image, lowMemory })
+    expect(segments.find(({ name }) => name === 'kernel segment 2')).toMatchObject({
+      address: 0x101000,
+      data: new Uint8Array(),
+      size: 0x4010,
+    })
+  })
+
   test('with a virtual entry point is entered at its physical place', () => {
     const high = makeElf([{ virtual: 0xc0100000, physical: 0x100000, data: new Uint8Array(64) }], 0xc0100020, 0)
     expect(planMultiboot({ image: high, lowMemory }).entry).toMatchObject({ address: 0x100020 })
