@@ -1,4 +1,6 @@
 /** A card's frames in a file, in the order of their times on the cable. */
+import { statSync } from 'node:fs'
+import { join, parse } from 'node:path'
 import { HostError } from '../../machine/errors.js'
 import { OutputFile, UnwritableFile } from '../../machine/host/output-file.js'
 import { MediaError } from '../../machine/media/open-medium.js'
@@ -10,6 +12,23 @@ const LARGEST = 2 ** 30
 /** The host has no room for it, or another trouble; one sentence. */
 export class CaptureError extends HostError {
   override readonly name = 'CaptureError'
+}
+
+/** Files that get the frames of network cards, by the cards' names. */
+export interface Captures {
+  readonly [nic: string]: string
+}
+
+/** `F-fork1.pcap` in place of `F.pcap`, for a machine that goes on from another one. What is no file has one writer alone. */
+export function capturesOfCopy(captures: Captures = {}, copy: string): Captures {
+  const files = Object.entries(captures).filter(
+    ([, path]) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? true,
+  )
+  const named = (path: string) => {
+    const { dir, name, ext } = parse(path)
+    return join(dir, `${name}-${copy}${ext}`)
+  }
+  return Object.fromEntries(files.map(([nic, path]) => [nic, named(path)]))
 }
 
 export class CaptureFile {
@@ -50,8 +69,13 @@ export class CaptureFile {
     while (waiting.length > 0 && waiting[0].time <= now) this.writeFirst()
   }
 
-  close(): void {
+  /** Writes what waits for frames of earlier times: the machine goes back, and what comes then stands behind all this. */
+  settle(): void {
     while (this.waiting.length > 0) this.writeFirst()
+  }
+
+  close(): void {
+    this.settle()
     try {
       this.file.finish()
     } catch (error) {

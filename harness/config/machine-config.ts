@@ -17,7 +17,7 @@ import type { NicSpec } from '../../machine/network/machine-network.js'
 import type { TrunkOptions } from '../../machine/network/trunk.js'
 import type { CdConfig, DiskConfig, MediumConfig } from '../options/media-config.js'
 import { type BitmapFont, romFonts } from '../picture/bitmap-font.js'
-import { CaptureFile } from './capture-file.js'
+import { CaptureFile, type Captures } from './capture-file.js'
 import { driveDevices } from './drive-devices.js'
 import { engineFor, type LogConfig, LogFile } from './log-file.js'
 import { romPath } from './option-roms.js'
@@ -138,6 +138,10 @@ export interface OpenedMachine {
   saveDisk(disk: string, path: string, format: WrittenFormat): void
   /** Pulls a card's cable out or plugs it in; without a name the first card's. Throws a MediaError where there is none. */
   setLink(up: boolean, nic?: string): void
+  /** From now on these files get all frames. Throws a MediaError or a CaptureError. */
+  capture(files: Captures): void
+  /** Captures have what was until now, whatever time comes next. */
+  settleCaptures(): void
   /** What failed on the host's side when the guest read or wrote, which was told of an error: a sentence each. */
   mediaFailures(): string[]
   /** The log's lines are in its file. */
@@ -194,8 +198,9 @@ export function openMachine(
       overlayLimit: __,
       ...plain
     } = config
-    for (const { id, pcap } of config.nics ?? [])
-      if (pcap !== undefined) captures.set(id, CaptureFile.open(pcap, config.epoch ?? DEFAULT_EPOCH))
+    const capture = (nic: string, path: string) =>
+      captures.set(nic, CaptureFile.open(path, config.epoch ?? DEFAULT_EPOCH))
+    for (const { id, pcap } of config.nics ?? []) if (pcap !== undefined) capture(id, pcap)
     const diskDevices = disks.map(openDisk)
     logFile = LogFile.open(log)
     const kept = logFile
@@ -221,7 +226,7 @@ export function openMachine(
       firmware: readFirmware(firmware),
       ...((network || way) && { network: { ...networkContents(network ?? {}), ask, ...way } }),
       ...callbacks,
-      ...(captures.size > 0 && { onFrame: (nic, frame, time, now) => captures.get(nic)?.add(frame, time, now) }),
+      onFrame: (nic, frame, time, now) => captures.get(nic)?.add(frame, time, now),
     })
     let media = driveMedia(config)
     return {
@@ -254,6 +259,12 @@ export function openMachine(
         if (id === undefined) throw new MediaError('the machine has no network card; add one by nic')
         if (!ids.includes(id)) throw new MediaError(`there is no network card '${id}'; there are ${ids.join(', ')}`)
         machine.input({ kind: 'link', nic: id, up })
+      },
+      capture(files) {
+        for (const [nic, path] of Object.entries(files)) capture(nic, path)
+      },
+      settleCaptures() {
+        for (const one of captures.values()) one.settle()
       },
       mediaFailures() {
         const media = opened.map(({ device, name }) => ({ failure: device.failure, name }))

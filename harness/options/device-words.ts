@@ -29,10 +29,23 @@ export const SavedDevice = z.object({
 /** Buses whose devices come with their media. */
 const DRIVES = ['ide', 'floppy']
 
+function typesOf(category: string): string {
+  return DEVICE_TYPES.filter((type) => type.category === category)
+    .map(({ type }) => type)
+    .join(', ')
+}
+
+/** QEMU's options that are said otherwise here, or not at all. */
+const INSTEAD: { readonly [option: string]: string } = {
+  bootindex: '--boot says what is booted first, as in --boot n',
+  addr: 'its slot follows from the order of the devices; leave it out',
+  rombar: 'romfile= alone leaves its ROM out',
+}
+
 /** Families of QEMU's that this machine lacks, and what to do in their place. */
 const LACKING: readonly [family: RegExp, words: string][] = [
   [/usb|hci/, 'this machine has no USB; its keyboard and mouse are PS/2, so leave it out'],
-  [/^(e1000e|igb|i8255|tulip|vmxnet)/, 'this machine has no such network card yet; leave it out'],
+  [/^(e1000e|igb|i8255|tulip|vmxnet)/, `this machine has no such network card yet; it has ${typesOf('Network')}`],
   [
     /^(ac97|sb16|intel-hda|hda-|es1370|adlib|gus|cs4231a|ich9-intel|virtio-sound)/i,
     'this machine has no such sound card yet; leave it out',
@@ -42,7 +55,7 @@ const LACKING: readonly [family: RegExp, words: string][] = [
 ]
 
 /** Other names that QEMU has for types: its aliases, and virtio's without the bus or with a generation, of which the guest takes one. */
-function typeNamed(name: string, known: readonly string[]): string {
+export function typeNamed(name: string, known: readonly string[]): string {
   if (name === 'ich9-ahci') return 'ahci'
   const whole = name.replace(/^(virtio-\w+?)(-pci)?(-non-transitional|-transitional)?$/, '$1-pci')
   return !known.includes(name) && known.includes(whole) ? whole : name
@@ -67,9 +80,11 @@ function placed({ type, options, ...rest }: DeviceSpec): DeviceSpec {
 
 /**
  * The device, its type known and its options right.
+ *
+ * @param others Words that are said with it and are none of its type's, for the sentence.
  * @throws OptionError
  */
-export function readDevice(words: DeviceWords, where: string): DeviceSpec {
+export function readDevice(words: DeviceWords, where: string, others: readonly string[] = []): DeviceSpec {
   const given = typeof words === 'string' ? parseDeviceWords(words, where) : words
   const known = DEVICE_TYPES.map(({ type }) => type)
   const spec = placed({ ...given, type: typeNamed(given.type, known) })
@@ -93,13 +108,10 @@ export function readDevice(words: DeviceWords, where: string): DeviceSpec {
     throw new OptionError(`${what}: the device is there; --serial FILE or --debugcon FILE keeps what it says`)
   for (const option of Object.keys(spec.options ?? {})) {
     if (names.includes(option)) continue
-    const near = nearest(option, names)
-    const there = near
-      ? `did you mean '${near}'?`
-      : names.length > 0
-        ? `options are ${names.join(', ')}`
-        : 'it has none'
-    const why = option === 'bootindex' ? '--boot says what is booted first, as in --boot n' : there
+    const all = [...others, ...names.filter((name) => !others.includes(name))]
+    const near = nearest(option, all)
+    const there = near ? `did you mean '${near}'?` : all.length > 0 ? `options are ${all.join(', ')}` : 'it has none'
+    const why = Object.hasOwn(INSTEAD, option) ? INSTEAD[option] : there
     throw new OptionError(`${what}: ${spec.type} has no option '${option}'; ${why}`)
   }
   const read = chosenOptions(type, spec.options)

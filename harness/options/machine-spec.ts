@@ -434,7 +434,7 @@ export const MACHINE_OPTIONS: MachineTable = {
     flag: {
       long: '--nic',
       value: '<card>',
-      help: 'a network card on a LAN of its own: TYPE, and after commas net=user (with a way out; hostfwd=, guestfwd=, allow=, restrict=on) or net=none, mac=, pcap=FILE, link=off, id=; several times',
+      help: 'a network card on a LAN of its own: TYPE, and after commas net=user (with a way out; hostfwd=, guestfwd=, allow=, restrict=on) or net=none, mac=, pcap=FILE, link=off, ipv4=off, ipv6=off, id=; several times',
       many: true,
     },
     schema: z.union([NicValue, z.array(NicValue)]).describe("a list of network cards as in 'e1000,net=lan'"),

@@ -6,7 +6,7 @@ import * as z from 'zod'
 import { DEVICE_TYPES } from '../../machine/devices/catalogue.js'
 import type { NicConfig } from '../config/machine-config.js'
 import { nearest } from '../words/nearest.js'
-import { commaParts, type DeviceWords, parseDeviceWords, readDevice } from './device-words.js'
+import { commaParts, type DeviceWords, parseDeviceWords, readDevice, typeNamed } from './device-words.js'
 import { OptionError } from './option-error.js'
 import { readUserNet, SavedUserNet, type UserNetWords } from './user-net-words.js'
 
@@ -24,6 +24,10 @@ export type NicWords =
       net?: 'lan' | 'user' | 'none'
       /** false: the cable is out at power-on. */
       link?: boolean
+      /** false: its cable carries no IPv4, and the guest gets no lease. */
+      ipv4?: boolean
+      /** false: its cable carries no IPv6: no router advertisements come, and no answers. */
+      ipv6?: boolean
       /** A file that every frame of the card's is written to, as tcpdump and Wireshark read them. */
       pcap?: string
       /** Of its type. */
@@ -41,6 +45,8 @@ export const NicValue = z
       mac: z.string().optional(),
       net: z.string().optional(),
       link: z.boolean().optional(),
+      ipv4: z.boolean().optional(),
+      ipv6: z.boolean().optional(),
       pcap: z.string().optional(),
       hostfwd: Rules.optional(),
       guestfwd: Rules.optional(),
@@ -49,7 +55,7 @@ export const NicValue = z
       options: z.record(z.string(), OptionValue).optional(),
     }),
   ])
-  .describe("a network card as in 'e1000,net=lan', or { type, net, mac, pcap, link, id, options }")
+  .describe("a network card as in 'e1000,net=lan', or { type, net, mac, pcap, link, ipv4, ipv6, id, options }")
 
 /** As files name it: no file says what else is to be written. */
 export const SavedNic = z.object({
@@ -58,6 +64,8 @@ export const SavedNic = z.object({
   mac: z.string().regex(/^[\da-f]{2}(:[\da-f]{2}){5}$/),
   net: z.enum(['lan', 'user', 'none']),
   link: z.literal(false).optional(),
+  ipv4: z.literal(false).optional(),
+  ipv6: z.literal(false).optional(),
   user: SavedUserNet.optional(),
   options: z.record(z.string().max(64), z.union([z.string().max(4096), z.number(), z.boolean()])).optional(),
 })
@@ -73,10 +81,10 @@ const NO_SUCH_NET =
 
 /** QEMU's other names of cards, short ones of `model=` among them. */
 const CARD_ALIASES: { readonly [name: string]: string } = {
-  ...{ virtio: 'virtio-net-pci', 'virtio-net': 'virtio-net-pci', 'virtio-net-pci-transitional': 'virtio-net-pci' },
-  'e1000-82540em': 'e1000',
+  ...{ virtio: 'virtio-net-pci', 'e1000-82540em': 'e1000' },
 }
-const cardNamed = (name: string) => (Object.hasOwn(CARD_ALIASES, name) ? CARD_ALIASES[name] : name)
+const cardNamed = (name: string) =>
+  Object.hasOwn(CARD_ALIASES, name) ? CARD_ALIASES[name] : typeNamed(name, cardTypes())
 
 const cardTypes = () => DEVICE_TYPES.filter(({ category }) => category === 'Network').map(({ type }) => type)
 
@@ -135,7 +143,7 @@ type NicDraft = Omit<NicConfig, 'id' | 'mac'> & Partial<Pick<NicConfig, 'id' | '
 
 function readNic(words: NicWords, where: string): NicDraft {
   const parts = typeof words === 'string' ? parseNicWords(words, where) : words
-  const { id, net = 'lan', link = true, pcap, options } = parts
+  const { id, net = 'lan', link = true, ipv4 = true, ipv6 = true, pcap } = parts
   const type = cardNamed(parts.type)
   const what = `${where} ${typeof words === 'string' ? words : type}`
   const isKnown = DEVICE_TYPES.some((known) => known.type === type)
@@ -146,12 +154,22 @@ function readNic(words: NicWords, where: string): NicDraft {
     if (near) throw new OptionError(`${what}: there is no network card '${type}'; did you mean '${near}'?`)
   }
   const mac = readMac(parts.mac, what)
-  readDevice({ type, ...(options && { options: { ...options } }) }, where)
+  const others = typeof words === 'string' ? CARD_WORDS : []
+  const read = readDevice({ type, ...(parts.options && { options: { ...parts.options } }) }, where, others)
+  const options = read.options as NicParts['options']
   const { hostfwd, guestfwd, allow, restrict } = parts
   if (net !== 'user' && [hostfwd, guestfwd, allow, restrict].some((one) => one !== undefined))
     throw new OptionError(`${what}: hostfwd, guestfwd, allow and restrict are of net=user; add that, or leave them out`)
   if (net !== 'lan' && net !== 'user' && net !== 'none')
     throw new OptionError(`${what}: there is no net '${net}'; ${NO_SUCH_NET}`)
+  if (!ipv4 && !ipv6)
+    throw new OptionError(`${what}: with ipv4=off and ipv6=off no server answers; leave one out, or write net=none`)
+  const user = net === 'user' ? readUserNet(parts, what) : undefined
+  const lost = user?.forwards?.find(({ guest }) => guest !== undefined && !(guest.includes(':') ? ipv6 : ipv4))
+  if (lost)
+    throw new OptionError(
+      `${what}: hostfwd leads to ${lost.guest}, which the card cannot have; leave out ${lost.guest?.includes(':') ? 'ipv6' : 'ipv4'}=off`,
+    )
   if (pcap === '') throw new OptionError(`${what}: pcap is empty; name a file to write`)
   if (id !== undefined && !/^[\w. -]{1,64}$/.test(id))
     throw new OptionError(`${what}: the id '${id}' is not of letters, digits, '_', '-' and '.'`)
@@ -160,8 +178,10 @@ function readNic(words: NicWords, where: string): NicDraft {
     ...(id !== undefined && { id }),
     ...(mac !== undefined && { mac }),
     ...(link === false && { link }),
+    ...(ipv4 === false && { ipv4 }),
+    ...(ipv6 === false && { ipv6 }),
     ...(pcap !== undefined && { pcap }),
-    ...(net === 'user' && { user: readUserNet(parts, what) }),
+    ...(user && { user }),
     ...(options && Object.keys(options).length > 0 && { options: { ...options } }),
   }
 }
@@ -182,6 +202,8 @@ type NicParts = Exclude<NicWords, string>
 
 /** These may be there several times. */
 const RULES = /^(hostfwd|guestfwd|allow)=(.*)$/s
+/** Of every card, in words. */
+const CARD_WORDS = 'net id mac link ipv4 ipv6 pcap hostfwd guestfwd allow restrict'.split(' ')
 
 function parseNicWords(whole: string, where: string): NicParts {
   const all = commaParts(whole)
@@ -191,8 +213,8 @@ function parseNicWords(whole: string, where: string): NicParts {
   )
   const text = rules.length > 0 ? joined(all.filter((part) => !RULES.test(part))) : whole
   const { type, id, options = {} } = parseDeviceWords(text, where, 'network card')
-  const { mac, net, link, pcap, restrict, ...own } = options as { [option: string]: string | undefined }
-  for (const [name, value] of Object.entries({ restrict, link }))
+  const { mac, net, link, ipv4, ipv6, pcap, restrict, ...own } = options as { [option: string]: string | undefined }
+  for (const [name, value] of Object.entries({ restrict, link, ipv4, ipv6 }))
     if (value !== undefined && !isOn(value) && !isOff(value))
       throw new OptionError(`${where} ${whole}: ${name} is on or off, not '${value}'`)
   return {
@@ -201,6 +223,8 @@ function parseNicWords(whole: string, where: string): NicParts {
     ...(mac !== undefined && { mac }),
     ...(net !== undefined && { net: net as 'lan' }),
     ...(link !== undefined && isOff(link) && { link: false }),
+    ...(ipv4 !== undefined && isOff(ipv4) && { ipv4: false }),
+    ...(ipv6 !== undefined && isOff(ipv6) && { ipv6: false }),
     ...(pcap !== undefined && { pcap }),
     ...(hostfwd.length > 0 && { hostfwd }),
     ...(guestfwd.length > 0 && { guestfwd }),
@@ -223,8 +247,8 @@ export function cardOfDevice(device: DeviceWords, where: string): NicWords | und
     throw new OptionError(
       `${where} ${spec.type}: there is no --netdev with the id '${netdev}'; add it, or give the card by --nic`,
     )
-  readDevice({ type, options }, where)
-  const { mac, ...rest } = options
+  const read = readDevice({ type, options }, where, ['netdev', 'id'])
+  const { mac, ...rest } = (read.options ?? {}) as NonNullable<NicParts['options']>
   return {
     ...{ type, net: 'none' },
     ...(spec.id !== undefined && { id: spec.id }),
@@ -247,8 +271,6 @@ function readSwitch(part: string, wrong: (what: string) => OptionError): boolean
 
 /** Of user networks in QEMU: what a guest sees nothing of. */
 const AS_HERE = ['hostname', 'vectors']
-/** What the LAN speaks anyway. */
-const FAMILIES: { readonly [name: string]: string } = { ipv4: 'IPv4', ipv6: 'IPv6' }
 /** What QEMU's user network serves and the LAN serves otherwise. */
 const ELSEWHERE: { readonly [name: string]: string } = {
   ...Object.fromEntries(
@@ -286,14 +308,20 @@ function parseUserNet(text: string, where: string): UserNet | undefined {
   if (place < 0)
     throw new OptionError(`${where} ${text} names no net; write user, lan or none first, as in ${where} user`)
   const kind = all[place].replace(/^type=/, '')
+  if (kind.startsWith('{'))
+    throw new OptionError(`${where} ${text}: JSON is not taken; write it as in ${where} user,id=n0`)
   if (kind === 'none') return undefined
   const wrong = (what: string) => new OptionError(`${where} ${text}: ${what}`)
   if (kind !== 'user' && kind !== 'lan') {
     const near = nearest(kind, ['user', 'none', ...cardTypes()])
     throw wrong(`there is no net '${kind}'; ${near ? `did you mean '${near}'?` : NO_SUCH_NET}`)
   }
+  const names = parts.filter((part) => !RULES.test(part)).map((part) => part.split('=')[0])
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw wrong(`it has ${twice} twice; leave one out`)
   const net: UserNet = { net: [`net=${kind}`], card: [] }
   let isRestricted = false
+  const families: { ipv4?: boolean; ipv6?: boolean } = {}
   let [folder, bootFile]: (string | undefined)[] = []
   for (const part of parts) {
     const [name, value = ''] = part.split(/=(.*)/s, 2)
@@ -308,17 +336,23 @@ function parseUserNet(text: string, where: string): UserNet | undefined {
       throw wrong(
         `${name} cannot be changed: the LAN is 10.0.2.0/24 with its gateway at 10.0.2.2, as QEMU's; leave it out`,
       )
-    else if (Object.hasOwn(FAMILIES, name)) {
-      if (!readSwitch(part, wrong))
-        throw wrong(`${part} cannot be: the LAN always speaks ${FAMILIES[name]}; leave it out`)
-    } else if (!AS_HERE.includes(name)) net.card.push(part)
+    else if (name === 'ipv4' || name === 'ipv6') families[name] = readSwitch(part, wrong)
+    else if (!AS_HERE.includes(name)) net.card.push(part)
   }
   if (bootFile !== undefined && !folder) throw wrong('bootfile names a file of tftp=FOLDER; add that')
   if (folder !== undefined) net.tftp = joined([folder, ...(bootFile === undefined ? [] : [`bootfile=${bootFile}`])])
   // What lets nothing out, and nothing in, is the machine's own LAN.
   if (isRestricted && net.net.length === 1) net.net = []
   else if (isRestricted) net.net.push('restrict=on')
+  net.net.push(...familiesOff(families))
   return net
+}
+
+/** Of QEMU's user network: one family that is on by its name leaves the other one off. */
+function familiesOff({ ipv4, ipv6 }: { ipv4?: boolean; ipv6?: boolean }): string[] {
+  const isOff4 = ipv4 === false || (ipv4 === undefined && ipv6 === true)
+  const isOff6 = ipv6 === false || (ipv6 === undefined && ipv4 === true)
+  return [...(isOff4 ? ['ipv4=off'] : []), ...(isOff6 ? ['ipv6=off'] : [])]
 }
 
 const DEFAULT_MODEL = 'e1000'

@@ -7,6 +7,7 @@ import type { WrittenFormat } from '../../machine/media/copy-disk.js'
 import type { RemovableDrive } from '../../machine/media/drive-id.js'
 import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js'
 import type { OutsideEvent, OutsideInput } from '../../machine/network/outside.js'
+import type { Captures } from '../config/capture-file.js'
 import type { MachineConfig, MediumConfig } from '../config/machine-config.js'
 import type { Area } from '../picture/compare-pictures.js'
 import type { PhaseReached, Script } from './script.js'
@@ -104,6 +105,7 @@ export type Command =
   /** Nothing comes from these of its network any more. */
   | { method: 'cut'; members: readonly number[] }
   | { method: 'restore'; parts: SnapshotParts }
+  | { method: 'capture'; files: Captures }
   | { method: 'trace'; on: boolean }
   /** Departs from the plain run. */
   | { method: 'explore'; plan: ExplorationPlan }

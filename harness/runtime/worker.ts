@@ -253,12 +253,15 @@ function perform(runner: Runner, opened: OpenedMachine, request: Request): unkno
         media: opened.media,
       } satisfies SnapshotParts
     case 'restore':
+      opened.settleCaptures()
       changeMedia(opened, request.parts.media)
       runner.machine.load(request.parts.state)
       runner.load(request.parts.runner)
       // Nobody is at the other ends any more.
       runner.machine.input({ kind: 'outside-gone' })
       return undefined
+    case 'capture':
+      return opened.capture(request.files)
     case 'explore':
       if (!runner.machine.explore)
         throw new DebugError('a machine that is recorded cannot be explored; leave out the recording')

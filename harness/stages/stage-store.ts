@@ -47,8 +47,13 @@ export function stagesFolder(): string {
 /** Of a key, in a file's name. */
 const KEY_DIGITS = 20
 
+/** A stage's name where it is part of a file's. */
+export function stageFileName(name: string): string {
+  return name.replace(/[^\w.-]+/g, '-')
+}
+
 export function stageFile(name: string, key: string): string {
-  return join(stagesFolder(), `${name.replace(/[^\w.-]+/g, '-')}-${key.slice(0, KEY_DIGITS)}.snapshot`)
+  return join(stagesFolder(), `${stageFileName(name)}-${key.slice(0, KEY_DIGITS)}.snapshot`)
 }
 
 function version(): string {

@@ -8,12 +8,13 @@ import { existsSync } from 'node:fs'
 import { rm, utimes } from 'node:fs/promises'
 import { errorKind } from '../../machine/errors.js'
 import { withLock } from '../../machine/host/lock-file.js'
+import { type Captures, capturesOfCopy } from '../config/capture-file.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { at } from '../vm/call-site.js'
-import { type LaunchOptions, launch, machineConfig, vmSettings, withGuest } from '../vm/launch.js'
+import { capturesOf, type LaunchOptions, launch, machineConfig, vmSettings, withGuest } from '../vm/launch.js'
 import type { VmSnapshot } from '../vm/snapshots.js'
 import { Vm } from '../vm/vm.js'
-import { stageFile, stageKey } from './stage-store.js'
+import { stageFile, stageFileName, stageKey } from './stage-store.js'
 
 export interface StageOptions extends LaunchOptions {
   /** The stage that this one goes on from; the machine is that one's then. */
@@ -67,6 +68,7 @@ interface Built {
 
 export class Stage {
   private built: Promise<Built> | undefined
+  private captured: Promise<Captures> | undefined
 
   /** @internal `stage` makes it. */
   constructor(
@@ -91,7 +93,17 @@ export class Stage {
   /** A machine that goes on from here; of the options, those of time-outs, layout, needles and folders count. */
   async fork(options: LaunchOptions = {}): Promise<Vm> {
     const { vm, snapshot } = await this.build()
-    return vm.forkFrom(snapshot, vmSettings({ ...(await this.settings()), ...options }))
+    const settings = vmSettings({ ...(await this.settings()), ...options })
+    return vm.forkFrom(snapshot, { ...settings, captures: await this.captures() })
+  }
+
+  /** What its forks' files are named after, the same whether it was built now or kept. */
+  private captures(): Promise<Captures> {
+    const { from, ...own } = this.options
+    this.captured ??= from
+      ? from.captures().then((captures) => capturesOfCopy(captures, stageFileName(this.name)))
+      : machineConfig(own).then(capturesOf)
+    return this.captured
   }
 
   /** What its forks begin with: its own options, and what the stages before and their guest say. */

@@ -16,6 +16,7 @@ import type { HttpAnswer, HttpQuestion } from '../../machine/network/contents.js
 import type { LoggedRequest } from '../../machine/network/lan/services/request-log.js'
 import type { OutsideEvent, OutsideInput } from '../../machine/network/outside.js'
 import { filesOf } from '../../machine/state/machine-state.js'
+import type { Captures } from '../config/capture-file.js'
 import { forkConfig, type MachineConfig, type MediumConfig } from '../config/machine-config.js'
 import { withHostAddresses } from '../outside/host-addresses.js'
 import { type Forwarded, type MachineSide, WayOut } from '../outside/way-out.js'
@@ -414,7 +415,7 @@ export class VmThread {
   }
 
   /** Another machine that goes on from there; this one need not live any more. */
-  async forkFrom(snapshot: Snapshot, events: VmEvents = {}): Promise<VmThread> {
+  async forkFrom(snapshot: Snapshot, events: VmEvents = {}, captures: Captures = {}): Promise<VmThread> {
     const { config } = partsOf(snapshot)
     const { machineModule } = this.options
     const vm = await spares.take(kindOf(config, machineModule), () => startSpare(config, machineModule))
@@ -422,6 +423,7 @@ export class VmThread {
     vm.worker.ref()
     try {
       await vm.restore(snapshot)
+      if (Object.keys(captures).length > 0) await vm.ask({ method: 'capture', files: captures })
     } catch (error) {
       await vm.terminate()
       throw error

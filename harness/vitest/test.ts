@@ -139,7 +139,8 @@ function exploring(api: TestAPI<VmFixtures>, stage: Stage | undefined, isMeant: 
       const base = stage ? await ofStage(task, stage.fork(settings)) : await launch(settings)
       const from = await base.snapshot()
       const explorer = new Explorer({
-        open: () => base.forkFrom(from),
+        // Thousands of them would each write their frames.
+        open: () => base.forkFrom(from, { ...base.settings, captures: {} }),
         restart: (vm) => vm.restore(from),
         body: async (vm) => body({ vm }),
       })

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { withModules } from '../config/boot-modules.js'
+import type { Captures } from '../config/capture-file.js'
 import { driveDevices } from '../config/drive-devices.js'
 import { type LogWords, readLog } from '../config/log-file.js'
 import type { MachineConfig } from '../config/machine-config.js'
@@ -116,7 +117,8 @@ async function launchOn(shared: SharedNetwork, options: LaunchOptions): Promise<
   return shared.launch(place, { ...config, ...(nics && { nics }) }, settings, options.machineModule)
 }
 
-function capturesOf({ nics = [] }: MachineConfig): { [nic: string]: string } {
+/** What `pcap=` of the cards says. */
+export function capturesOf({ nics = [] }: MachineConfig): Captures {
   return Object.fromEntries(nics.flatMap(({ id, pcap }) => (pcap === undefined ? [] : [[id, pcap]])))
 }
 

@@ -8,6 +8,7 @@ import type { EventKind } from '../../machine/cpu/engine.js'
 import type { HttpQuestion } from '../../machine/network/contents.js'
 import type { OutsideEvent } from '../../machine/network/outside.js'
 import type { StackFrame } from '../../machine/report.js'
+import { type Captures, capturesOfCopy } from '../config/capture-file.js'
 import type { MachineConfig } from '../config/machine-config.js'
 import { type BootCommandOptions, parseBootCommand } from '../keys/boot-command.js'
 import type { LayoutName } from '../keys/keyboard-layouts.js'
@@ -45,7 +46,7 @@ export interface VmSettings extends DriverSettings {
   /** What answers for paths of the LAN's HTTP server. */
   functions?: { readonly [path: string]: HttpFunction }
   /** Files that get the frames of its network cards (`pcap=`), by the cards' names. */
-  captures?: { readonly [nic: string]: string }
+  captures?: Captures
 }
 
 /** A fork of a machine that stands still for gdb. */
@@ -86,6 +87,7 @@ export class Vm {
   private lastExit: VmExit | undefined
   private sink: TraceSink | undefined
   private readonly held = new Set<PausedMachine>()
+  private forks = 0
 
   /** @internal `launch` and stages go on from a snapshot file. */
   static async open(
@@ -318,7 +320,10 @@ export class Vm {
     await this.adopt(snapshot.memory)
   }
 
-  /** Another machine that goes on from where this one is; neither sees what the other does. */
+  /**
+   * Another machine that goes on from where this one is; neither sees what the other does. Where frames go to `F.pcap`, the
+   * first fork's go to `F-fork1.pcap`, from the fork on.
+   */
   async fork(): Promise<Vm> {
     const snapshot = await this.snapshot()
     try {
@@ -330,7 +335,9 @@ export class Vm {
 
   /** Another machine that goes on from a snapshot; this one need not be open any more. */
   async forkFrom(snapshot: VmSnapshot, settings = this.settings): Promise<Vm> {
-    return Vm.start(settings, (events) => this.driver.thread.forkFrom(snapshot.machine, events), snapshot.memory)
+    const captures = capturesOfCopy(settings.captures, `fork${++this.forks}`)
+    const start = (events: VmEvents) => this.driver.thread.forkFrom(snapshot.machine, events, captures)
+    return Vm.start({ ...settings, captures }, start, snapshot.memory)
   }
 
   /** Ends the machine. Never rejects; a second time does nothing. */

@@ -7,6 +7,7 @@ import type { Device, StateTable, Warn } from '../device.js'
 import { part } from '../state/state-table.js'
 import type { NetworkContents } from './contents.js'
 import { macBytes } from './lan/addresses.js'
+import { ARP, IPV4, IPV6 } from './lan/ethernet.js'
 import { Lan } from './lan/lan.js'
 import type { LoggedRequest } from './lan/services/request-log.js'
 import { isOutsideInput, type OutsideEvent, type OutsideInput } from './outside.js'
@@ -26,6 +27,10 @@ export interface NicSpec {
   net: 'lan' | 'user' | 'none'
   /** false: the cable is out at power-on. */
   link?: false
+  /** false: its cable carries no IPv4, nor ARP. */
+  ipv4?: false
+  /** false: its cable carries no IPv6. */
+  ipv6?: false
   /** Of its type. */
   options?: { readonly [option: string]: string | number | boolean }
 }
@@ -77,9 +82,10 @@ export class MachineNetwork implements Device {
     const { nics, clock, warn, epoch, contents = { http: {} }, onFrame, onRequest, onOutside, trunk, onTrunk } = options
     const { hasServices = !trunk && nics.some(({ net }) => net !== 'none') } = options
     this.switch = new Switch(clock)
-    for (const { id, net, link = true } of nics) {
+    for (const { id, net, link = true, ipv4, ipv6 } of nics) {
       const port = this.switch.port(id, net === 'none')
       port.link = link
+      port.blocked = [...(ipv4 === false ? [ARP, IPV4] : []), ...(ipv6 === false ? [IPV6] : [])]
       if (onFrame) port.tap = (frame, time, now) => onFrame(id, frame, time, now)
       this.cards.set(id, port)
     }

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.js'
 import type { Stateful, StateTable } from '../device.js'
 import { flag, integer, list, time } from '../state/fields.js'
 import { parts } from '../state/state-table.js'
+import { typeOf } from './lan/ethernet.js'
 import { LONGEST_FRAME, type NetworkPort, SHORTEST_FRAME } from './port.js'
 
 /** From the last bit in to the first bit out, ns. */
@@ -38,6 +39,8 @@ export class SwitchPort implements NetworkPort, Stateful {
   /** When the last frame to the card is through, ns. */
   free = 0
   tap: Tap | undefined
+  /** Types of frames (IEEE 802.3 3.2.6) that it lets neither in nor out. */
+  blocked: readonly number[] = []
 
   constructor(
     readonly name: string,
@@ -56,12 +59,12 @@ export class SwitchPort implements NetworkPort, Stateful {
     if (!this.link || frame.length < SHORTEST_FRAME) return
     if (frame.length > LONGEST_FRAME && frame.length > this.longestFor(frame)) return
     this.tap?.(frame, time, this.clock.now())
-    this.forward(frame, time)
+    if (!this.blocks(frame)) this.forward(frame, time)
   }
 
   /** A frame that the switch had in hand at `time`. */
   deliver(frame: Uint8Array, time: number): void {
-    if (!this.link || !this.receive) return
+    if (!this.link || !this.receive || this.blocks(frame)) return
     if (frame.length > LONGEST_FRAME && frame.length > (this.longest?.() ?? 0)) return
     const { speed = DEFAULT_SPEED } = this
     const start = Math.max(time + LATENCY, this.free)
@@ -70,6 +73,10 @@ export class SwitchPort implements NetworkPort, Stateful {
     this.free = start + Math.ceil((bytes * 8e9) / speed)
     this.tap?.(frame, this.free, this.clock.now())
     this.receive(frame, this.free)
+  }
+
+  private blocks(frame: Uint8Array): boolean {
+    return this.blocked.length > 0 && this.blocked.includes(typeOf(frame))
   }
 
   /** The cable is plugged in or pulled out. */

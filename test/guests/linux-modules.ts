@@ -21,6 +21,11 @@ export function haveModules(names: readonly string[]): boolean {
   return names.every((name) => files.some((file) => file.endsWith(`/${name}.ko`)))
 }
 
+/** Of the kernel's programs. */
+export function linuxBits(): 32 | 64 {
+  return root !== undefined && readdirSync(join(root, 'lib/modules'))[0].endsWith('-amd64') ? 64 : 32
+}
+
 export interface Linux {
   machine: Machine
   /** All that came by COM1. */

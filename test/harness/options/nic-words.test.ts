@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { fromQemu } from '../../../harness/cli/qemu-options.js'
+import { readNics } from '../../../harness/options/nic-words.js'
 import { request } from './typed.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-options-'))
@@ -46,6 +47,18 @@ describe('cards in QEMU’s words', () => {
       ],
     })
   })
+  test('speak what they are told to, one alone where it alone is on', () => {
+    const off4 = { ...one, ipv4: false }
+    const off6 = { ...one, ipv6: false }
+    expect(nics('--nic', 'ne2k_isa,ipv6=off')).toEqual([off6])
+    expect(nics('--nic', 'ne2k_isa,ipv6=on,ipv4=on')).toEqual([one])
+    expect(nics('-nic', 'user,model=ne2k_isa,restrict=on,ipv6=off')).toEqual([off6])
+    expect(nics('-nic', 'user,model=ne2k_isa,restrict=on,ipv4')).toEqual([off6])
+    expect(nics('-nic', 'user,model=ne2k_isa,restrict=on,ipv6=on')).toEqual([off4])
+    const user = { net: 'user', user: {} }
+    expect(nics('-netdev', 'user,id=u,ipv6=off', '-device', 'ne2k_isa,netdev=u')).toEqual([{ ...off6, ...user }])
+    expect(readNics([{ type: 'ne2k_isa', ipv4: false, ipv6: true }], 'nic')).toEqual([off4])
+  })
   test('tell what is served by TFTP', () => {
     const served = { tftp: folder, bootFiles: { bios: '/pxelinux.0' } }
     const words = `user,id=u,tftp=${folder},bootfile=/pxelinux.0`
@@ -60,6 +73,8 @@ describe('cards in QEMU’s words', () => {
     expect(nics('-net', 'nic,model=virtio')).toEqual([virtio])
     expect(nics('-netdev', 'id=u,type=lan', '-device', 'virtio-net,netdev=u')).toEqual([virtio])
     expect(nics('-device', 'virtio-net')).toEqual([{ ...virtio, net: 'none' }])
+    const other = ['virtio-net-pci-non-transitional,netdev=u,bus=pci.0', '-netdev', 'lan,id=u']
+    expect(nics('-device', ...other)).toEqual([virtio])
   })
   test('addresses count past those that are given', () => {
     const given = ['-nic', 'ne2k_isa,mac=52:54:00:12:34:56', '-nic', 'ne2k_isa,id=net0', '-nic', 'ne2k_isa']
@@ -73,9 +88,22 @@ describe('cards in QEMU’s words', () => {
     [['-nic', 'tap,ifname=t0'], "-nic tap,ifname=t0: there is no net 'tap'; cards are plugged into"],
     [['-nic', 'user,model=ne2k_isa,guestfwd=udp::22-cmd:x'], 'is not of TCP, and nothing else can be'],
     [['-nic', 'user,net=192.168.76.0/24'], 'net cannot be changed: the LAN is 10.0.2.0/24'],
-    [['-nic', 'user,ipv6=off'], 'ipv6=off cannot be: the LAN always speaks IPv6; leave it out'],
+    [['-nic', 'user,ipv4=off,ipv6=off'], 'with ipv4=off and ipv6=off no server answers'],
+    [['--nic', 'ne2k_isa,ipv6=of'], "ipv6 is on or off, not 'of'"],
+    [
+      ['--nic', 'ne2k_isa,net=user,ipv6=off,hostfwd=tcp::0-[fec0::15]:22'],
+      'leads to fec0::15, which the card cannot have',
+    ],
+    [['-net', 'user,ipv6=off', '-net', 'nic'], "'ipv6' is said of a card; write -nic user,ipv6=off,model=e1000"],
     [['-nic', 'user,ipv6=of'], "ipv6 is on or off, not 'of'"],
     [['-nic', 'user,restrict=onn'], "restrict is on or off, not 'onn'"],
+    [['-nic', 'user,model=e1000,model=ne2k_isa'], 'it has model twice; leave one out'],
+    [['-netdev', '{"type":"user","id":"n0"}'], 'JSON is not taken; write it as in --netdev user,id=n0'],
+    [['-nic', 'user,model=vmxnet3'], 'no such network card yet; it has ne2k_isa, ne2k_pci'],
+    [['-netdev', 'user,id=a', '-device', 'e1000,netdev=a,addr=3'], 'its slot follows from the order of the devices'],
+    [['-netdev', 'user,id=a', '-device', 'e1000,netdev=a,rombar=0'], 'romfile= alone leaves its ROM out'],
+    [['--nic', 'e1000,tap=x'], "e1000 has no option 'tap'; options are net, id, mac, link"],
+    [['--nic', 'e1000,ipv5=off'], "e1000 has no option 'ipv5'; did you mean 'ipv4'?"],
     [['--nic', 'ne2k_isa,link=of'], "link is on or off, not 'of'"],
     [['-nic', 'model=ne2k_isa'], 'names no net; write user, lan or none first, as in -nic user'],
     [['-nic', 'model=help'], "'bootwright devices' lists the cards"],

@@ -27,7 +27,7 @@ export class Noted implements Dialer {
     throw new Error('nothing is forwarded')
   }
 
-  datagrams(): never {
+  datagrams(_family?: 4 | 6): never {
     throw new Error('no datagram was to leave')
   }
 

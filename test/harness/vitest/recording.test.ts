@@ -37,6 +37,8 @@ describe('on a network', () => {
   test.use({ ...machine, nic: ${JSON.stringify(`ne2k_pci,pcap=${capture}`)}, trace: 'off', video: 'off' })
   test('boots', async ({ vm }) => { await vm.serial.waitFor('>') })
 })
+const wired = stage('wired', { ...machine, nic: ${JSON.stringify(`ne2k_pci,pcap=${capture}`)} }, async (vm) => { await vm.serial.waitFor('>') })
+test.from(wired)('has a card', async ({ vm }) => { await vm.keyboard.type('d'); await vm.wait('100ms') })
 describe('misspelt', () => {
   test.use({ ...machine, video: 'retain' })
   test('fails', async ({ vm }) => {})
@@ -114,6 +116,12 @@ describe('a test that passes', () => {
     // The magic number of a pcap file with times in nanoseconds or microseconds.
     expect(readFileSync(path(captured, 'net0.pcap')).readUInt32LE(0).toString(16)).toMatch(/^a1b2(3c4d|c3d4)$/)
     expect(readFileSync(join(project.report, 'report.html'), 'utf8')).toContain('download="net0.pcap"')
+  })
+
+  test('leaves the frames of a fork of its stage where those of forks go', () => {
+    const forked = named('has a card')
+    expect(files(forked)).toEqual(['capture net0.pcap'])
+    expect(existsSync(join(project.folder, 'frames-fork1.pcap'))).toBe(true)
   })
 
   test('after it failed, is flaky, and leaves what it did then', () => {

@@ -15,10 +15,10 @@ import { writeStationFloppy } from './station-floppy.js'
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-shared-'))
 const floppy = writeStationFloppy(join(folder, 'station.img'))
 
-async function stations(lan: SharedNetwork, count: number, pcap?: string): Promise<Vm[]> {
+async function stations(lan: SharedNetwork, count: number, name?: string): Promise<Vm[]> {
   const vms = await Promise.all(
     Array.from({ length: count }, (_, i) => {
-      const nic = `ne2k_isa${pcap === undefined ? '' : `,pcap=${pcap}-${i}`}`
+      const nic = `ne2k_isa${name === undefined ? '' : `,pcap=${captureOf(name, i)}`}`
       return launch({ engine: 'soft', memory: 4, floppy, vga: 'none', nic, network: lan })
     }),
   )
@@ -38,6 +38,9 @@ async function using<T>(options: SharedNetworkOptions, action: (lan: SharedNetwo
 /** Each machine is a thread, and a host that is busy runs one after the other, ms. */
 const HOST_TIME = 300_000
 
+const captureOf = (name: string, station: number) => join(folder, `${name}-${station}.pcap`)
+/** Of a capture, behind its header. */
+const recordsOf = (path: string) => readFileSync(path).subarray(24)
 const said = (vm: Vm) => vm.serial[0].text().replace(/^[^!]*!/, '')
 const counts = (vms: readonly Vm[]) =>
   Promise.all(vms.map(async (vm) => ({ ...(await vm.look()), serial: said(vm) }))).then((looks) =>
@@ -45,10 +48,10 @@ const counts = (vms: readonly Vm[]) =>
   )
 
 test(
-  'three stations hear each other, not over a cable that is out or cut; a fork goes on alike, and back is back',
-  () =>
-    using({ latency: '2ms' }, async (lan) => {
-      const [a, b, c] = await stations(lan, 3)
+  'three stations hear each other, not over a cable that is out or cut; a fork goes on alike, in files of its own, and back is back',
+  async () => {
+    await using({ latency: '2ms' }, async (lan) => {
+      const [a, b, c] = await stations(lan, 3, 'forked')
       await a.serial[0].write('x')
       await Promise.all([b.serial[0].waitFor('x'), c.serial[0].waitFor('x')])
       await b.network.link(false)
@@ -82,7 +85,15 @@ test(
       // No machine was ahead of another by more than the latency and the frame in which the test looked.
       const times = here.map(({ guestTimeNs }) => guestTimeNs)
       expect(Math.max(...times) - Math.min(...times)).toBeLessThan(1e9 / 60 + 2e6)
-    }),
+    })
+    for (const station of [0, 1, 2]) {
+      const whole = recordsOf(captureOf('forked', station))
+      const own = recordsOf(captureOf('forked', station).replace('.pcap', '-fork1.pcap'))
+      expect(own.length).toBeGreaterThan(0)
+      // The first one did the same twice since then.
+      expect(whole.subarray(-2 * own.length).equals(Buffer.concat([own, own]))).toBe(true)
+    }
+  },
   HOST_TIME,
 )
 
@@ -93,7 +104,7 @@ test(
       using(
         { latency: '2ms', loss: '20%', duplicate: '20%', reorder: '20%', bandwidth: '10Mbit', seed: 7 },
         async (lan) => {
-          const [a, b] = await stations(lan, 2, join(folder, name))
+          const [a, b] = await stations(lan, 2, name)
           await Promise.all([a.serial[0].write('abcdefghijklmnop'), b.serial[0].write('1')])
           await a.wait('200ms')
           return counts([a, b])
@@ -103,9 +114,7 @@ test(
     expect(first[1].serial).not.toBe('abcdefghijklmnop')
     expect(await run('second')).toEqual(first)
     for (const station of [0, 1])
-      expect(
-        readFileSync(join(folder, `second-${station}`)).equals(readFileSync(join(folder, `first-${station}`))),
-      ).toBe(true)
+      expect(readFileSync(captureOf('second', station)).equals(readFileSync(captureOf('first', station)))).toBe(true)
   },
   HOST_TIME,
 )
