@@ -127,6 +127,7 @@ export function readDevice(words: DeviceWords, where: string, others: readonly s
 
 /** @param what It is, for the sentence. Throws an OptionError. */
 export function parseDeviceWords(text: string, where: string, what = 'device'): DeviceSpec {
+  if (text.startsWith('{')) throw new OptionError(`${where} ${text}: JSON is not taken; write TYPE,OPTION=VALUE`)
   const [type, ...parts] = commaParts(text)
   if (!type) throw new OptionError(`${where} '${text}' names no ${what}; 'bootwright devices' lists them`)
   const options: { [option: string]: string } = {}

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { servedFiles } from '../../harness/config/served-files.js'
-import type { MachineNetwork } from '../../machine/network/machine-network.js'
+import type { MachineNetwork, NicSpec } from '../../machine/network/machine-network.js'
 import type { SwitchPort } from '../../machine/network/switch.js'
 import { Random } from '../random.js'
 import { bootLinux, haveLinux, type Linux } from './linux-modules.js'
@@ -51,11 +51,16 @@ const CARDS: { readonly [type: string]: string[] } = {
   rtl8139: ['mii', '8139too'],
 }
 
-function boot(type: string, commands: readonly string[], posted: Uint8Array[] = []): Linux {
+function boot(
+  type: string,
+  commands: readonly string[],
+  posted: Uint8Array[] = [],
+  card: Partial<NicSpec> = {},
+): Linux {
   const modules = CARDS[type]
   const script = [...modules.map((name) => `insmod /${name}.ko`), ...LEASE, ...commands]
   return bootLinux(modules, script.join('\n'), {
-    nics: [{ type, id: 'net0', mac: '52:54:00:12:34:56', net: 'lan' }],
+    nics: [{ type, id: 'net0', mac: '52:54:00:12:34:56', net: 'lan', ...card }],
     network: {
       http: {
         '/': { kind: 'files', tree: servedFiles(folder, '--http') },
@@ -120,6 +125,23 @@ describe.skipIf(!haveLinux)('Debian’s kernel on the LAN', () => {
       expect(machine.requests()).toContainEqual(
         expect.objectContaining({ protocol: 'refused', what: 'TCP 192.0.2.1 port 80' }),
       )
+    } finally {
+      machine.close()
+    }
+  })
+
+  test('without IPv6: a lease, no router and no address that is made of its prefix', () => {
+    const commands = [
+      'sleep 4; ip -6 addr show eth0; ip -6 route; ping6 -c 1 fec0::2; wget -q -O - http://10.0.2.2/text',
+    ]
+    const { machine, serial, until } = boot('e1000', commands, [], { ipv6: false })
+    try {
+      until('all done', 300)
+      expect(serial()).toContain('lease 10.0.2.15')
+      expect(serial()).toMatch(/inet6 fe80::/)
+      expect(serial()).not.toMatch(/inet6 fec0::|default via/)
+      expect(serial()).toMatch(/Network (is )?unreachable/)
+      expect(serial()).toContain('a text')
     } finally {
       machine.close()
     }

@@ -32,7 +32,10 @@ test.skipIf(await withoutMedia(uBoot)).each([
       await vm.serial.write(`${command}; echo ${end}''${end}\n`)
       await vm.serial.waitFor(`\n${end}${end}`)
     }
-    await ask('setenv stdout serial,vidconsole; setenv autoload no; virtio scan; net list; dhcp; ping 10.0.2.2', 'lease')
+    await ask(
+      'setenv stdout serial,vidconsole; setenv autoload no; virtio scan; net list; dhcp; ping 10.0.2.2',
+      'lease',
+    )
     await ask(`tftpboot 0x1000000 10.0.2.2:file; crc32 0x1000000 \${filesize}`, 'file')
     const { BOOTWRIGHT_SHOTS: shots } = process.env
     if (shots) writeFileSync(join(shots, `u-boot-${type}.png`), await vm.screen.png())

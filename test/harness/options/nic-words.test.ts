@@ -99,6 +99,7 @@ describe('cards in QEMU’s words', () => {
     [['-nic', 'user,restrict=onn'], "restrict is on or off, not 'onn'"],
     [['-nic', 'user,model=e1000,model=ne2k_isa'], 'it has model twice; leave one out'],
     [['-netdev', '{"type":"user","id":"n0"}'], 'JSON is not taken; write it as in --netdev user,id=n0'],
+    [['-device', '{"driver":"e1000"}'], 'JSON is not taken; write TYPE,OPTION=VALUE'],
     [['-nic', 'user,model=vmxnet3'], 'no such network card yet; it has ne2k_isa, ne2k_pci'],
     [['-netdev', 'user,id=a', '-device', 'e1000,netdev=a,addr=3'], 'its slot follows from the order of the devices'],
     [['-netdev', 'user,id=a', '-device', 'e1000,netdev=a,rombar=0'], 'romfile= alone leaves its ROM out'],
