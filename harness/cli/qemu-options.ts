@@ -2,7 +2,7 @@
  * QEMU's own options for what `run` and `codegen` have as well, so that what its users' hands know works:
  * `bootwright run -hda disk.img -cdrom install.iso -boot d -m 512 -nographic`.
  */
-import { nicFromQemu, oldNicFromQemu, type QemuNic } from '../options/nic-words.js'
+import { nicFromQemu, oldNicFromQemu, type QemuNic } from '../options/qemu-nic-words.js'
 import { FLAGS } from '../options/read-options.js'
 import { UsageError } from './errors.js'
 import { GDB_PORT } from './gdb-options.js'

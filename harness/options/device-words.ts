@@ -152,6 +152,11 @@ export function commaParts(text: string): string[] {
     .map((part) => part.replaceAll('\0', ','))
 }
 
+/** Parts as such a list. */
+export function joined(parts: readonly string[]): string {
+  return parts.map((part) => part.replaceAll(',', ',,')).join(',')
+}
+
 /** QEMU's short words for display adapters. */
 const VGA_WORDS: { readonly [word: string]: string } = { std: 'VGA', cirrus: 'cirrus-vga', none: 'none' }
 

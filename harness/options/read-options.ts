@@ -16,8 +16,9 @@ import {
 } from './machine-spec.js'
 import type { CdConfig, DiskConfig, MediumConfig } from './media-config.js'
 import { networkOfFlags } from './network-words.js'
-import { cardOfDevice, joinNetdevs, type NicWords } from './nic-words.js'
+import { cardOfDevice, type NicWords } from './nic-words.js'
 import { OptionError } from './option-error.js'
+import { joinNetdevs } from './qemu-nic-words.js'
 
 /** `--drive` says which of the drives' options is meant. */
 export const DRIVE_FLAG = {
