@@ -16,9 +16,10 @@ const file = Uint8Array.from({ length: 2_000_000 }, () => random.u32() >>> 24)
 writeFileSync(join(folder, 'file'), file)
 
 test.skipIf(await withoutMedia(uBoot)).each([
-  ['e1000', 'e1000#0'],
-  ['virtio-net-pci', 'virtio-net#0'],
-])('%s', async (type, name) => {
+  ['e1000', 'e1000#0', '52:54:00:12:34:56'],
+  // Its driver reads the first byte of the address six times, in QEMU, too.
+  ['virtio-net-pci', 'virtio-net#0', '52:52:52:52:52:52'],
+])('%s', async (type, name, mac) => {
   const vm = await launch({
     ...({ guest: uBoot, engine: 'soft', nic: `${type},romfile=`, timeout: '2m', hostTimeout: '10m' } as const),
     network: { tftp: folder },
@@ -40,7 +41,7 @@ test.skipIf(await withoutMedia(uBoot)).each([
     const { BOOTWRIGHT_SHOTS: shots } = process.env
     if (shots) writeFileSync(join(shots, `u-boot-${type}.png`), await vm.screen.png())
     const text = vm.serial.text()
-    expect(text).toContain(`${name} 52:54:00:12:34:56`)
+    expect(text).toContain(`${name} ${mac}`)
     expect(text).toMatch(/DHCP client bound to address 10\.0\.2\.15/)
     expect(text).toContain(`Using ${name} device`)
     expect(text).toContain('host 10.0.2.2 is alive')
