@@ -10,6 +10,7 @@ import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promis
 import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import { HostError, UsageError } from '../../machine/errors.js'
 import { hashOfFile } from '../../machine/host/file-hash.js'
@@ -34,9 +35,30 @@ export class StageStoreError extends HostError {
   override readonly name = 'StageStoreError'
 }
 
-/** @param place A folder, or an address that begins with `http://` or `https://`. */
+/** @param place A folder, by its `file://` as well, or an address that begins with `http://` or `https://`. */
 export function stageStore(place: string): StageStore {
-  return /^https?:\/\//i.test(place) ? new Server(place) : new Folder(place)
+  const [, scheme] = /^([a-z][a-z\d+.-]+):\/\//i.exec(place) ?? []
+  switch (scheme?.toLowerCase()) {
+    case undefined:
+      return new Folder(place)
+    case 'http':
+    case 'https':
+      return new Server(place)
+    case 'file':
+      return new Folder(folderOf(place))
+    default:
+      throw new UsageError(
+        `'${place}': stages are copied by http and https; mount what speaks ${scheme}, and name the folder`,
+      )
+  }
+}
+
+function folderOf(url: string): string {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    throw new UsageError(`'${url}' is no address of a folder; write it as file:///path, or its path alone`)
+  }
 }
 
 const INDEX = 'stages.json'

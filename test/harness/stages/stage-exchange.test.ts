@@ -6,6 +6,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { inProcess } from '../cli/in-process.js'
 
@@ -78,6 +79,20 @@ describe('by a folder', () => {
     const { stages: told } = JSON.parse(readFileSync(join(shared, 'stages.json'), 'utf8'))
     expect(told.map(({ file }: { file: string }) => file).sort()).toEqual([INSTALLED, PROMPT])
     expect(readdirSync(shared).sort()).toEqual([INSTALLED, PROMPT, 'stages.json'])
+  })
+
+  test('its address is taken, too, and one of another kind is no folder', async () => {
+    await stages('one', 'push', pathToFileURL(shared).href)
+    expect(readdirSync(shared).sort()).toEqual([INSTALLED, PROMPT, 'stages.json'])
+    for (const verb of ['push', 'pull']) {
+      const { code, stderr } = await stages('one', verb, 's3://bucket/stages')
+      expect([code, stderr]).toEqual([
+        2,
+        expect.stringContaining("'s3://bucket/stages': stages are copied by http and https;"),
+      ])
+    }
+    expect((await stages('one', 'push', 'file://host/x')).stderr).toContain('is no address of a folder')
+    expect(existsSync('s3:')).toBe(false)
   })
 
   test('a stage that is not there, and a place that is a file, are each one sentence', async () => {
