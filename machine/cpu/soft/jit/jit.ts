@@ -44,6 +44,8 @@ export interface JitCore {
 const DEFAULT_THRESHOLD = 6000
 /** Ops of the largest region. */
 const MOST_OPS = 600
+/** And of one that several became that would have had blocks in common. */
+const MOST_JOINED_OPS = 1200
 /** Of its entries before it is compiled, a block must have had this share to be compiled along with one that leads to it. */
 const WARM_SHARE = 16
 /** How often the code of a page is compiled anew because more of it turned out to be hot. */
@@ -90,6 +92,12 @@ export function jitThreshold(value = process.env.BOOTWRIGHT_JIT): number {
   throw new Error(`BOOTWRIGHT_JIT is "${value}": it is "off" or a number of entries from 1 to 1000000`)
 }
 
+/** Blocks of a page that become one region. */
+interface Planned {
+  readonly blocks: readonly Block[]
+  readonly mode: RegionMode
+}
+
 export class Jit {
   private readonly view: DataView
   private generation: number
@@ -129,22 +137,10 @@ export class Jit {
     }
     const count = view.getUint32(at.JIT_QUEUED, true)
     const queue = Array.from({ length: count }, (_, i) => view.getUint32(at.JIT_QUEUE + i * 4, true))
-    const bodies: Body[] = []
-    const regions: { blocks: readonly Block[]; key: number }[] = []
-    for (const address of queue) {
-      const blockMode = view.getUint32(address + at.BLOCK_MODE, true)
-      if (blockMode === at.BLOCK_DROPPED || view.getUint32(address + at.BLOCK_JIT, true)) continue
-      if (regions.some(({ blocks }) => blocks.some((block) => block.address === address))) continue
-      const mode = this.modeOf(blockMode)
-      const blocks = this.gather(address, mode, queue)
-      // Another block stands for the same bytes: it would be asked for at every entry.
-      if (!blocks.length) {
-        view.setUint32(address + at.BLOCK_HEAT, at.NEVER_HOT, true)
-        continue
-      }
-      bodies.push(compileRegion(blocks, this.beside(blocks, mode), mode, this.table.free + bodies.length))
-      regions.push({ blocks, key: regionKey(mode) })
-    }
+    const regions = this.regionsOf(queue)
+    const bodies = regions.map(({ blocks, mode }, i) =>
+      compileRegion(blocks, this.beside(blocks, mode), mode, this.table.free + i),
+    )
     if (!bodies.length) return
     const bytes = moduleBytes({
       types: TYPES,
@@ -172,19 +168,48 @@ export class Jit {
     for (const i of bodies.keys()) table.add(exports[i])
     this.bytes += bytes.length
     if (this.bytes > MOST_BYTES) this.full = true
-    // A block's own region alone is forgotten where its bytes change: of several that took it, the last one has it, and the
-    // others, which would go on with what it was, are entered by none.
-    const owners = new Map(regions.flatMap(({ blocks }, i) => blocks.map(({ address }) => [address, i] as const)))
-    const threshold = view.getUint32(at.JIT_THRESHOLD, true)
-    for (const [i, { blocks, key }] of regions.entries()) {
-      const isWhole = blocks.every(({ address }) => owners.get(address) === i)
+    for (const [i, { blocks, mode }] of regions.entries()) {
       for (const [entry, { address }] of blocks.entries()) {
-        if (owners.get(address) !== i) continue
-        view.setUint32(address + at.BLOCK_JIT, isWhole ? first + i : 0, true)
-        view.setUint32(address + at.BLOCK_ENTRY, isWhole ? entry | (key << 16) : 0, true)
-        view.setUint32(address + at.BLOCK_HEAT, isWhole ? 0 : threshold, true)
+        view.setUint32(address + at.BLOCK_JIT, first + i, true)
+        view.setUint32(address + at.BLOCK_ENTRY, entry | (regionKey(mode) << 16), true)
+        view.setUint32(address + at.BLOCK_HEAT, 0, true)
       }
     }
+  }
+
+  /**
+   * What becomes of blocks that wait. Where the bytes of a block change, its own region alone is forgotten: so no two have the same
+   * block. Those that would become one, or the one that came later stands where that would be too large.
+   */
+  private regionsOf(queue: readonly number[]): Planned[] {
+    const { view } = this
+    let regions: Planned[] = []
+    for (const address of queue) {
+      const blockMode = view.getUint32(address + at.BLOCK_MODE, true)
+      if (blockMode === at.BLOCK_DROPPED || view.getUint32(address + at.BLOCK_JIT, true)) continue
+      if (regions.some(({ blocks }) => blocks.some((block) => block.address === address))) continue
+      const mode = this.modeOf(blockMode)
+      const blocks = this.gather(address, mode, queue)
+      // Another block stands for the same bytes: it would be asked for at every entry.
+      if (!blocks.length) {
+        view.setUint32(address + at.BLOCK_HEAT, at.NEVER_HOT, true)
+        continue
+      }
+      const taken = new Set(blocks.map((block) => block.address))
+      const others = regions.filter((region) => region.blocks.some((block) => taken.has(block.address)))
+      regions = regions.filter((region) => !others.includes(region))
+      const more = others.flatMap((other) => other.blocks).filter((block) => !taken.has(block.address))
+      if (opsOf(blocks) + opsOf(more) <= MOST_JOINED_OPS) blocks.push(...more)
+      else for (const block of more) this.forgetRegion(block.address)
+      regions.push({ blocks: blocks.sort((a, b) => a.offset - b.offset), mode })
+    }
+    return regions
+  }
+
+  /** The block belongs to no region: it is compiled when it was entered as often again. */
+  private forgetRegion(address: number): void {
+    this.view.setBigUint64(address + at.BLOCK_JIT, 0n, true)
+    this.view.setUint32(address + at.BLOCK_HEAT, this.view.getUint32(at.JIT_THRESHOLD, true), true)
   }
 
   /** The core rests: what takes too much room goes. */
@@ -345,9 +370,10 @@ export class Jit {
     // A function holds only as long as all its blocks do: what its successor has not, goes.
     for (const [offset, address] of decoded) {
       if (taken.has(offset) || !replaced.has(view.getUint32(address + at.BLOCK_JIT, true))) continue
-      view.setBigUint64(address + at.BLOCK_JIT, 0n, true)
-      view.setUint32(address + at.BLOCK_HEAT, threshold, true)
+      this.forgetRegion(address)
     }
     return [...taken.values()].sort((a, b) => a.offset - b.offset)
   }
 }
+
+const opsOf = (blocks: readonly Block[]) => blocks.reduce((sum, { ops }) => sum + ops.length, 0)

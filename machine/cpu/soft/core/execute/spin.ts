@@ -19,14 +19,14 @@ import { hideWriteTlb } from '../memory/tlb'
 
 /** Instructions of the longest pass. */
 const LONGEST: u64 = 4000
-/** What the budget must have left for a trial to be worth it. The machine's own budgets are of 100,000. */
+/** What the budget must have left for a trial to be worth it. */
 const WORTH: u64 = 50_000
-/** After trials that failed so many budgets go by without one, twice as many each time. */
-const MOST_PATIENCE: u32 = 64
+/** After a trial that failed so many instructions go by without one, twice as many each time. */
+const FIRST_PAUSE: u64 = 100_000
+const LONGEST_PAUSE: u64 = FIRST_PAUSE << 7
 
 let began: u64 = 0
-let patience: u32 = 0
-let waits: u32 = 0
+let pause: u64 = 0
 /** Someone wants to know whether the guest is in such a loop now: the next trial is due, and tells. */
 let asking: bool = false
 let inLoop: u32 = 0
@@ -43,10 +43,8 @@ export function startTrial(): void {
   // An interrupt that is not taken is no news.
   const ignored = ATTN_TRIAL | (load<u32>(RFLAGS) & FLAG_IF ? 0 : ATTN_INTR)
   if (load<u32>(ATTENTION) & ~ignored) return
-  if (waits && !asking) {
-    waits--
-    return
-  }
+  // Where the count was set back by a debugger this is due, too.
+  if (load<u64>(ICOUNT) - began < pause && !asking) return
   memory.copy(BEFORE, STATE, STATE_SIZE)
   began = load<u64>(ICOUNT)
   faultsBefore = faultCount()
@@ -60,8 +58,7 @@ export function endTrial(success: bool): void {
   if (!trying) return
   stopKeeping()
   hideWriteTlb(false)
-  patience = success ? 0 : min<u32>(patience * 2 + 1, MOST_PATIENCE)
-  waits = patience
+  pause = success ? 0 : min<u64>(max<u64>(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
 }
 
 /** A trial is to be made as soon as the guest goes on, which tells `foundLoop()`. It is of the same kind as all others. */
