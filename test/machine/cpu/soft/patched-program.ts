@@ -74,11 +74,13 @@ export function patchedProgram(random: Random, bits: 32 | 64, passes: number): s
     return `dd ${name} + ${alias}\n${random.pick(forms)()}\ntimes 3 db 0`
   }
   const word = bits === 64 ? 'r' : 'e'
-  const store = random.pick([
-    'mov eax, [patches + WCX + 4]\nmov [WDX], eax\nmov al, [patches + WCX + 8]\nmov [WDX + 4], al',
-    'mov al, [patches + WCX + 8]\nmov [WDX + 4], al\nmov eax, [patches + WCX + 4]\nmov [WDX], eax',
-    'push WSI\nlea esi, [patches + WCX + 4]\nmov edi, edx\nmov ecx, 5\nrep movsb\npop WSI',
-  ]).replaceAll('W', word)
+  const store = random
+    .pick([
+      'mov eax, [patches + WCX + 4]\nmov [WDX], eax\nmov al, [patches + WCX + 8]\nmov [WDX + 4], al',
+      'mov al, [patches + WCX + 8]\nmov [WDX + 4], al\nmov eax, [patches + WCX + 4]\nmov [WDX], eax',
+      'push WSI\nlea esi, [patches + WCX + 4]\nmov edi, edx\nmov ecx, 5\nrep movsb\npop WSI',
+    ])
+    .replaceAll('W', word)
   return `org ${AT}
 bits ${bits}
   mov dword [${COUNTER}], ${passes}
