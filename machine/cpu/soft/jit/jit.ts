@@ -18,7 +18,7 @@ import {
 import { type Block, readBlock } from './ops.js'
 import { type Beside, compileRegion } from './region.js'
 import type { RegionTable } from './region-table.js'
-import { type Body, type FunctionType, I32, I64, moduleBytes } from './wasm.js'
+import { type FunctionType, I32, I64, moduleBytes } from './wasm.js'
 
 interface Global {
   readonly value: number
