@@ -38,7 +38,7 @@ const REVIEWED: { [why: string]: string } = {
     'bank bankNumber tlbRead tlbWrite tlbWriteShown tlbReadSuper tlbWriteSuper tlbWriteSuperShown',
   'a trial of spin.ts, which run() ends whenever it begins':
     'trying asked kept began writesHidden faultsBefore stalledBefore letsIn',
-  'only when the next trial is': 'patience waits',
+  'only when the next trial is': 'pause',
   'what a trial is to tell, and told: no instruction looks at it': 'asking inLoop',
   'set where a page is entered, cleared by flushTlb()': 'largeSizes filled',
   'only ever too careful: true asks for a flush that may not be needed':
