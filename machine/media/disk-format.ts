@@ -42,7 +42,7 @@ export const DISK_FORMATS: readonly DiskFormat[] = [
     probe: isQcow2,
     open: (file, before = []) =>
       new Qcow2Image(file, (name, format) =>
-        openOther(beside(file.path, name), formatNamed(format), [...before, realpathSync.native(file.path)]),
+        openOther(backingPath(file.path, name), formatNamed(format), [...before, realpathSync.native(file.path)]),
       ),
     others(file) {
       const { backingFile: name, backingFormat: format } = readHeader(file)
@@ -120,18 +120,16 @@ function openOther(path: string, format: DiskFormat | undefined, before: readonl
   }
 }
 
-/** A path as seen from a file; not made shorter, since a folder before `..` may be a link. */
-export function pathFrom(file: string, name: string): string {
-  const folder = dirname(file)
-  return isAbsolute(name) || folder === '.' ? name : `${folder}/${name}`
-}
-
-/** A backing file's path stands as seen from its image. */
-function beside(path: string, name: string): string {
+/**
+ * Where an image's backing file is, whose name stands as seen from the image. Not made shorter, since a folder before `..` may be a
+ * link. Throws an ImageError for what is no file of this host.
+ */
+export function backingPath(image: string, name: string): string {
   const plain = name.replace(/^file:(?!\/\/)/, '')
   if (/^(json|nbd|https?|ftp|ssh|rbd|iscsi|fat|blkdebug):/.test(plain))
     throw new ImageError(`has a backing file that is no file of this host, ${JSON.stringify(name)}; copy it to one`)
-  return pathFrom(path, plain)
+  const folder = dirname(image)
+  return isAbsolute(plain) || folder === '.' ? plain : `${folder}/${plain}`
 }
 
 /**
@@ -168,7 +166,7 @@ export function filesOfImage(path: string, format?: string): string[] {
     try {
       const kind = formatNamed(named) ?? probeFile(file)
       for (const other of kind.others?.(file) ?? [])
-        add(kind.name === 'qcow2' ? beside(whole, other.name) : inFolderOf(whole, other.name), other.format, depth + 1)
+        add(kind.name === 'qcow2' ? backingPath(whole, other.name) : inFolderOf(whole, other.name), other.format, depth + 1)
     } finally {
       file.close()
     }

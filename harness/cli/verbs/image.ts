@@ -5,7 +5,7 @@ import { HostError } from '../../../machine/errors.js'
 import { checkOutputFile } from '../../../machine/host/output-file.js'
 import { MediumError } from '../../../machine/media/block-device.js'
 import { copyDisk, createImage } from '../../../machine/media/copy-disk.js'
-import { type DiskFormat, filesOfImage, pathFrom, probeFile } from '../../../machine/media/disk-format.js'
+import { backingPath, type DiskFormat, filesOfImage, probeFile } from '../../../machine/media/disk-format.js'
 import { HostFile } from '../../../machine/media/host-file.js'
 import { ImageLockedError } from '../../../machine/media/image-lock.js'
 import { MediaError, mediaError, openMedium } from '../../../machine/media/open-medium.js'
@@ -110,7 +110,7 @@ function say({ quiet }: { quiet?: boolean }, words: string): void {
 }
 
 function backingOf(file: string, backing: string, named: string | undefined) {
-  const path = pathFrom(file, backing)
+  const path = guarded(file, true, () => backingPath(file, backing))
   const { device, format } = openMedium(path, { as: 'disk', format: readFormat(named, '-F') })
   const { size } = device
   device.close()
@@ -178,7 +178,7 @@ function imageInfo(path: string, named: DiskFormat['name'] | undefined, { forceS
       'cluster-size': 2 ** header.clusterBits,
       ...(backingFile !== undefined && {
         'backing-filename': backingFile,
-        'full-backing-filename': pathFrom(path, backingFile),
+        'full-backing-filename': backingPath(path, backingFile),
       }),
       ...(backingFormat !== undefined && { 'backing-filename-format': backingFormat }),
       'format-specific': {
@@ -385,7 +385,7 @@ function resize(args: readonly string[], flags: ResizeFlags): void {
       if (format === 'raw') open.truncate(size)
       else {
         const image = new Qcow2Image(open, (name, kind) => {
-          return openMedium(pathFrom(file, name), { as: 'disk', format: readFormat(kind, '-F') }).device
+          return openMedium(backingPath(file, name), { as: 'disk', format: readFormat(kind, '-F') }).device
         })
         image.resize(size)
         image.backing?.close()

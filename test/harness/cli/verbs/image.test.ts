@@ -116,6 +116,20 @@ describe.skipIf(!haveQemuImg)('images', () => {
     expect(statSync(at('top.raw')).size).toBe(1 << 20)
   })
 
+  test("with a backing file that is called file:, as QEMU's tools may write it", async () => {
+    await image('create', '-f', 'qcow2', at('behind.qcow2'), '1M')
+    await image('create', '-f', 'qcow2', '-b', 'file:behind.qcow2', '-F', 'qcow2', at('named.qcow2'))
+    qemuImg('info', at('named.qcow2'))
+    await image('resize', at('named.qcow2'), '2M')
+    expect(await image('info', '--backing-chain', at('named.qcow2'))).toMatch(
+      /virtual size: 2 MiB[\s\S]*image: .*behind.qcow2/,
+    )
+    const elsewhere = image('create', '-f', 'qcow2', '-b', 'json:{}', '-F', 'qcow2', at('x.qcow2'))
+    await expect(elsewhere).rejects.toThrow(
+      'has a backing file that is no file of this host, "json:{}"; copy it to one',
+    )
+  })
+
   test('that another process writes are described where that is asked for', async () => {
     await image('create', at('open.img'), '1M')
     const held = new HostFile(at('open.img'), { write: true })

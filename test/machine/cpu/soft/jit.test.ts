@@ -109,6 +109,37 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
     expect(regions(cpus[1])).toBeGreaterThan(1)
   })
 
+  test('code that three functions share, too long to be compiled as one, is written anew', () => {
+    const function_ = (name: string) => `${name}:\ntimes 500 inc ebx\njmp near shared`
+    const cpus = both(
+      '32-bit',
+      `bits 32
+      mov ecx, 300
+    top:
+      call first
+      call second
+      call third
+      dec ecx
+      jz done
+      cmp ecx, 150
+      jne top
+      mov byte [shared + 2], 5
+      jmp top
+    done:
+      hlt
+      times 0x8000 - 0x7c00 - ($ - $$) nop
+    ${['first', 'second', 'third'].map(function_).join('\n')}
+      align 16
+    shared:
+      add edx, 0
+      ret`,
+      30,
+    )
+    compare(cpus, () => 100_000, 1_000_000)
+    expect(cpus[1].state.gpr[1]).toBe(0n)
+    expect(regions(cpus[1])).toBeGreaterThan(1)
+  })
+
   test('a breakpoint in the midst of a loop that is compiled, armed and disarmed in each pass', () => {
     const cpus = both(
       '16-bit',

@@ -25,6 +25,7 @@ const WORTH: u64 = 50_000
 const FIRST_PAUSE: u64 = 100_000
 const LONGEST_PAUSE: u64 = FIRST_PAUSE << 7
 
+/** ICOUNT when the last trial began, and for how many instructions from there on no other one does. */
 let began: u64 = 0
 let pause: u64 = 0
 /** Someone wants to know whether the guest is in such a loop now: the next trial is due, and tells. */
