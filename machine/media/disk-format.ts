@@ -166,7 +166,11 @@ export function filesOfImage(path: string, format?: string): string[] {
     try {
       const kind = formatNamed(named) ?? probeFile(file)
       for (const other of kind.others?.(file) ?? [])
-        add(kind.name === 'qcow2' ? backingPath(whole, other.name) : inFolderOf(whole, other.name), other.format, depth + 1)
+        add(
+          kind.name === 'qcow2' ? backingPath(whole, other.name) : inFolderOf(whole, other.name),
+          other.format,
+          depth + 1,
+        )
     } finally {
       file.close()
     }
