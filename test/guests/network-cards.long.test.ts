@@ -14,6 +14,8 @@ interface Card {
   found: RegExp
   /** The driver tells the kernel whether the cable is in. */
   carrier?: boolean
+  /** Its driver counts as overruns what comes while the ring is full, which is smaller than TCP's window. */
+  overruns?: boolean
 }
 
 const VIRTIO = [
@@ -53,7 +55,7 @@ const CARDS: Card[] = [
     found: /eth0: RTL-8139C\+ at 0x\w+, 52:54:00:12:34:56, IRQ \d+/,
   },
   {
-    ...{ type: 'rtl8139', options: { plus: false }, modules: ['mii', '8139too'], carrier: true },
+    ...{ type: 'rtl8139', options: { plus: false }, modules: ['mii', '8139too'], carrier: true, overruns: true },
     load: 'insmod /mii.ko; insmod /8139too.ko',
     found: /eth0: RealTek RTL8139 at 0x\w+, 52:54:00:12:34:56, IRQ \d+/,
   },
@@ -68,7 +70,7 @@ const file = Uint8Array.from({ length: 3 << 20 }, (_, i) => (i * 7 + (i >> 8) * 
 const sum = createHash('md5').update(file).digest('hex')
 
 // One boot for all of it: that is what takes the time.
-describe.each(CARDS)('$type $options with $modules', ({ type, options, modules, load, found, carrier }) => {
+describe.each(CARDS)('$type $options with $modules', ({ type, options, modules, load, found, carrier, overruns }) => {
   const isHere = haveModules(modules)
   test.skipIf(!isHere)('a lease, pings as large as a frame, the link, a file by HTTP, and the statistics', () => {
     const carrierIs = (state: number) =>
@@ -113,7 +115,8 @@ describe.each(CARDS)('$type $options with $modules', ({ type, options, modules, 
       expect(first).toContain(sum)
       // Of virtio's, a packet is as many segments as the LAN had at once.
       // A ring that is full for a while drops frames, and TCP sends them again.
-      expect(last).toMatch(/RX packets:\d+ errors:0 dropped:\d+ overruns:0 frame:0.*RX bytes:3\d{6} /s)
+      expect(last).toMatch(/RX packets:\d+ errors:\d+ dropped:\d+ overruns:\d+ frame:0.*RX bytes:3\d{6} /s)
+      if (!overruns) expect(last).toMatch(/RX packets:\d+ errors:0 dropped:\d+ overruns:0 /)
       expect(frames).toBeGreaterThan(2 * 46)
     } finally {
       if (process.env.BOOTWRIGHT_SHOW) console.log(serial())
