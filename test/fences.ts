@@ -16,7 +16,7 @@ const GROUND = ['harness/units', 'harness/words', 'harness/keys', 'harness/pictu
 
 /** Who may import whom; of the rooms that a file lies in, the innermost counts. */
 export const FENCES: { readonly [room: string]: Fence } = {
-  // The machine: contracts, virtual-machine.ts and create-machine.ts.
+  // The machine: its contracts, and how one is put together, run and saved.
   machine: { code: [] },
   'machine/boards': { code: ['machine'] },
   'machine/bus': { code: ['machine/device', 'machine/state'], types: ['machine/cpu/engine'] },

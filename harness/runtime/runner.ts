@@ -1,8 +1,7 @@
 /**
- * Runs scripts on a machine, in the thread of the machine. Guest time passes only while a step waits for something, and
- * stands still at the very frame or byte at which the condition came true; the host's clock is looked at for nothing
- * but the host time-out and the progress report.
- * The file is longer than others, because each kind of end of a step meets in its one loop.
+ * Runs scripts on a machine, in the thread of the machine. Guest time passes only while a step waits for something
+ * (`guest-time.ts`), and stands still at the very frame or byte at which the condition came true; the host's clock is looked
+ * at for nothing but the host time-out and the progress report.
  */
 
 import type { State } from '../../machine/device.js'
@@ -16,77 +15,41 @@ import type { Area } from '../picture/compare-pictures.js'
 import type { ScreenReading } from '../picture/screen-reading.js'
 import {
   type Condition,
-  claimsExit,
-  comesByItself,
   compilePattern,
   DEBUG_CONSOLE,
   describeCondition,
   NETWORK,
-  outlivesPanic,
-  STOPPED,
   STREAMS,
 } from '../protocol/condition.js'
-import type { LivePicture, Progress, TraceInput } from '../protocol/messages.js'
+import type { LivePicture, TraceInput } from '../protocol/messages.js'
 import type { Look, RunResult, Script, Shot, Step } from '../protocol/script.js'
 import { describeExit } from '../words/exit-words.js'
 import { whereWords } from '../words/place-words.js'
 import { requestWords, tellingRequests } from '../words/request-words.js'
 import { DebugError, StopPoints } from './debug/stop-points.js'
+import { EarlyEnds, GoOnAt } from './early-ends.js'
 import { FirmwareAccesses } from './firmware-accesses.js'
 import { GuestOutput, type OutputHooks } from './guest-output.js'
-import { LiveInput } from './live-input.js'
-import type { Lockstep } from './lockstep.js'
-import { Pace } from './pace.js'
+import { GuestTime, type SliceHooks } from './guest-time.js'
 import { Pointing } from './pointing.js'
-import { RunLimits } from './run-limits.js'
+import { ScriptPosition } from './script-position.js'
 import { SerialLog } from './serial-log.js'
-import { awaitedAhead, isLastInput, isWanted, StepFailed, timeoutWhile, whileWhat } from './steps.js'
+import { StepFailed } from './steps.js'
 import { Tracer } from './tracer.js'
 import { Typist } from './typist.js'
-import { nextFrame } from './watches/guest-frames.js'
-import { HangWatch } from './watches/hang-watch.js'
-import { PanicWatch } from './watches/panic-watch.js'
 import { PhaseWatch } from './watches/phase-watch.js'
 import { SampledDisplay } from './watches/sampled-display.js'
-import type { Scene, Watch } from './watches/watch.js'
 import { WatchedScreen } from './watches/watched-screen.js'
-import { createWatch } from './watches/watches.js'
 
 const SERIAL_PORTS = 4
 const LAST_LINES = 20
-const PROGRESS_MS = 200
-/** The longest that the machine is let alone at a time, of the host's: a stop and a time-out wait so long at most. */
-const HOST_SLICE_MS = 50
 
-/** And while it has to do with the real world, ns of the guest's time. */
-const OUTSIDE_SLICE = 1e6
-
-/** What the thread around the runner is told, and what it may say, between two slices of guest time. */
-export interface RunnerHooks extends OutputHooks {
-  onProgress?: (progress: Progress) => void
-  /** So many bytes of `serialInput` have gone to the machine. */
-  onSerialTaken?: (bytes: number) => void
+/** What the thread around the runner is told, and what it may say. */
+export interface RunnerHooks extends OutputHooks, SliceHooks {
   /** What failed on the host's side when the guest read or wrote a medium. */
   mediaFailures?: () => readonly string[]
   /** Fonts to read text in graphics modes with; asked for when there is something to read. */
   fonts?: () => readonly BitmapFont[]
-  /** Looks whether someone wants something: `stop` ends the script, input goes to the machine. */
-  poll?: (runner: Runner) => void
-  /** The guest has to do with the real world: its time is the host's, and what comes from there is looked for often. */
-  isOutside?: () => boolean
-  /** The machine shares its network with others. */
-  lockstep?: Lockstep
-  /** A debugger may hold the machine here; `isOver` tells that the script is to end. Returns the machine's end. */
-  hold?: (isOver: () => boolean) => MachineExit | undefined
-  /** The same where the machine has just ended; returns what is left of that end. */
-  holdAtEnd?: (exit: MachineExit, isOver: () => boolean) => MachineExit | undefined
-}
-
-/** The exit that a later step waits for came while the last keys were typed: the script goes on behind that step. */
-class GoOnAt extends Error {
-  constructor(readonly step: number) {
-    super()
-  }
 }
 
 export class Runner {
@@ -95,44 +58,22 @@ export class Runner {
   private readonly logs = Array.from({ length: DEBUG_CONSOLE + 1 }, () => new SerialLog())
   private readonly firmware = new FirmwareAccesses(() => this.machine.report().unhandled)
   private readonly output: GuestOutput
-  private readonly scene: Scene
   private readonly typist: Typist
   private readonly pointing: Pointing
   private readonly display: SampledDisplay
   private readonly screen: WatchedScreen
   private tracer: Tracer | undefined
 
-  private steps: readonly Step[] = []
-  private step = 0
-  private watch: Watch | undefined
-  /** The watch's condition came true at a serial byte. */
-  private hit = false
-  /** What the watch watches for. */
-  private awaited: Condition | undefined
-  /** The test's thread waits for something of its own. */
-  private polled = false
-  private lastExit: MachineExit | undefined
-  /** It came while something else was waited for, which was met by then: the next wait has it. */
-  private unclaimed: MachineExit | undefined
-  private readonly panics = new PanicWatch()
+  private readonly at: ScriptPosition
+  private readonly time: GuestTime
+  private readonly ends: EarlyEnds
   private readonly phases = new PhaseWatch()
-  private readonly hang: HangWatch
   private readonly stops: StopPoints
-  private failsEarly = true
   private resets = 0
   private hostInput = false
-  private readonly live = new LiveInput((bytes) => this.hooks.onSerialTaken?.(bytes))
-  private pace: Pace | undefined
-  private readonly outsidePace = new Pace()
-  private stopAsked = false
   private runs = false
-  /** What of the test's own failed while the guest ran. */
-  private broken: string | undefined
   private shots: Shot[] = []
   private matched: string[] | undefined
-
-  private limits = new RunLimits()
-  private nextProgress = 0
 
   /**
    * @param create Makes the machine with these callbacks, e.g. `(callbacks) => createMachine({ ...options, ...callbacks })`.
@@ -142,7 +83,7 @@ export class Runner {
     private readonly hooks: RunnerHooks = {},
   ) {
     this.output = new GuestOutput(SERIAL_PORTS, hooks)
-    this.machine = create({
+    const machine = create({
       onSerial: (port, byte) => this.serialByte(port, byte),
       onDebug: (byte) => {
         this.output.debugByte(byte)
@@ -151,59 +92,61 @@ export class Runner {
       },
       onRequest: (request) => this.requested(request),
     })
-    const { machine } = this
-    this.hang = new HangWatch(machine)
-    this.stops = new StopPoints(machine.debugTarget)
+    this.machine = machine
     const display = new SampledDisplay(machine.display)
     this.display = display
     this.screen = new WatchedScreen(display, () => this.hooks.fonts?.() ?? [])
-    this.scene = {
+    this.stops = new StopPoints(machine.debugTarget)
+    const scene = {
       now: () => machine.now(),
       display,
-      text: (area) => this.screen.text(area),
-      serial: (port) => this.logs[port],
+      text: (area?: Area) => this.screen.text(area),
+      serial: (port: number) => this.logs[port],
       requests: () => machine.requests(),
       stops: this.stops,
     }
-    const advance = (ns: number) => {
-      this.advance(machine.now() + ns)
+    this.at = new ScriptPosition(scene, machine)
+    this.ends = new EarlyEnds(machine, this.at)
+    const onlookers = {
+      afterSlice: () => this.afterSlice(),
+      atFrame: () => this.atFrame(),
+      atExit: (exit: MachineExit) => this.atExit(exit),
+      said: () => ({ lastLine: this.screen.lastLine(), phase: this.phases.reached.at(-1) }),
     }
-    this.typist = new Typist(machine, advance)
-    this.pointing = new Pointing(display, this.screen, this.typist, advance)
+    this.time = new GuestTime(machine, this.at, this.ends, this.stops, onlookers, hooks)
+    const pass = (ns: number) => {
+      this.time.pass(ns)
+    }
+    this.typist = new Typist(machine, pass)
+    this.pointing = new Pointing(display, this.screen, this.typist, pass)
   }
 
   run(script: Script): RunResult {
-    this.steps = script.steps
-    this.pace = script.realTime ? (this.pace ?? new Pace()) : undefined
-    this.limits = new RunLimits(script, this.machine.now())
-    this.nextProgress = this.limits.started
-    this.lastExit = undefined
-    this.stopAsked = false
+    const { at } = this
+    at.steps = script.steps
+    this.time.begin(script)
+    this.ends.begin(script.failOn)
+    this.phases.configure(script.phases)
     this.shots = []
     this.matched = undefined
-    this.panics.configure(script.failOn)
-    this.phases.configure(script.phases)
-    this.failsEarly = script.failOn !== false
     let end: StepFailed | undefined
     this.runs = true
     this.display.passed()
     this.screen.begin()
     this.tracer?.begin(script.title)
-    for (this.step = 0; this.step < this.steps.length && !end; this.step++) {
+    for (at.index = 0; at.index < at.steps.length && !end; at.index++) {
       try {
-        this.execute(this.steps[this.step])
+        this.execute(at.step)
       } catch (thrown) {
-        if (thrown instanceof GoOnAt) this.step = thrown.step - 1
+        if (thrown instanceof GoOnAt) at.index = thrown.step - 1
         else if (thrown instanceof StepFailed) end = thrown
         else if (thrown instanceof DebugError) end = new StepFailed('failed', 'script', thrown.message)
         else if (isUnexpected(thrown)) end = new StepFailed('failed', 'failure', describeUnexpected(thrown))
         else throw thrown
       } finally {
-        this.watch = undefined
-        this.awaited = undefined
+        at.leave()
         this.stops.clear()
-        this.polled = false
-        this.flush()
+        this.output.flush(this.machine.now())
       }
       if (end) break
     }
@@ -224,12 +167,12 @@ export class Runner {
 
   /** The script is to end, and nothing that it waits for is worth waiting for. */
   get isEnding(): boolean {
-    return this.stopAsked || this.limits.isPast
+    return this.time.isEnding
   }
 
   /** A function of the test's failed: the script fails at the next slice. */
   failBy(sentence: string): void {
-    this.broken ??= sentence
+    this.time.failBy(sentence)
   }
 
   /** What comes in is nothing that another run need get. */
@@ -239,12 +182,12 @@ export class Runner {
 
   /** Something has left for the world outside. */
   streamed(): void {
-    this.noticed(STREAMS)
+    this.at.noticed(STREAMS)
   }
 
   /** Ends the script at the next slice. */
   stop(): void {
-    this.stopAsked = true
+    this.time.stop()
   }
 
   /**
@@ -253,7 +196,7 @@ export class Runner {
    */
   input(event: InputEvent): void {
     this.hostInput = true
-    this.live.add(event)
+    this.time.input(event)
   }
 
   /** The screen as it is, if anything has changed since the generation `since`. */
@@ -296,7 +239,8 @@ export class Runner {
 
   /** What the runner itself knows of the guest, for snapshots. Between scripts. */
   save(): State {
-    const { resets, hostInput, screen, typist, unclaimed } = this
+    const { resets, hostInput, screen, typist } = this
+    const { unclaimed } = this.ends
     return {
       logs: this.logs.map((log) => log.save()),
       typist: typist.save(),
@@ -314,9 +258,9 @@ export class Runner {
     this.typist.load(state.typist as State)
     this.resets = state.resets as number
     this.hostInput = state.hostInput as boolean
-    this.unclaimed = (state.unclaimed as MachineExit | null | undefined) ?? undefined
-    this.panics.load()
-    this.hang.forget()
+    this.ends.unclaimed = (state.unclaimed as MachineExit | null | undefined) ?? undefined
+    this.ends.panics.load()
+    this.ends.hang.forget()
     this.display.passed()
     this.screen.load(state.screens as State)
     this.firmware.load(state.firmware)
@@ -326,7 +270,7 @@ export class Runner {
 
   private execute(step: Step): void {
     this.display.passed()
-    const { machine, typist } = this
+    const { machine, time, typist } = this
     this.tracer?.step(step)
     switch (step.kind) {
       case 'tap':
@@ -336,18 +280,17 @@ export class Runner {
         typist.key(step.code, step.down)
         break
       case 'wait':
-        this.advance(machine.now() + step.ns)
+        time.pass(step.ns)
         break
       case 'poll':
-        this.polled = true
-        if (step.condition) this.watch = createWatch(step.condition, this.scene)
-        this.advance(machine.now() + step.ns)
+        this.at.poll(step.condition)
+        time.pass(step.ns)
         break
       case 'go-along':
-        this.goAlong()
+        time.goAlong()
         break
       case 'until-time':
-        if (step.ns > machine.now()) this.advance(step.ns)
+        time.advance(step.ns)
         break
       case 'wait-text':
         this.until({ kind: 'text', pattern: step.pattern }, step.timeoutNs)
@@ -396,17 +339,23 @@ export class Runner {
         machine.input({ kind: 'power-button' })
         break
       case 'reset':
-        this.unclaimed = undefined
-        this.panics.forget()
+        this.ends.unclaimed = undefined
+        this.ends.panics.forget()
         machine.input({ kind: 'reset' })
         break
     }
   }
 
-  private until(condition: Condition, timeoutNs?: number): void {
+  private until(condition: Condition, timeoutNs = Number.POSITIVE_INFINITY): void {
     this.tracer?.wait(describeCondition(condition))
     try {
-      this.runUntil(condition, timeoutNs)
+      this.ends.lastExit = undefined
+      if (!this.at.waitFor(condition) && !this.time.pass(timeoutNs)) {
+        const waited = `waited ${timeoutNs / 1e9} s of guest time`
+        throw new StepFailed('timeout', 'timeout', `${waited} for ${describeCondition(condition)}`)
+      }
+      if (condition.kind === 'serial') this.matched = this.logs[condition.port].lastMatch
+      this.ends.panics.waitMet()
       this.tracer?.waited('met')
     } catch (thrown) {
       if (thrown instanceof StepFailed) this.tracer?.waited(thrown.outcome, this.withPlace(thrown.message))
@@ -414,107 +363,21 @@ export class Runner {
     }
   }
 
-  private runUntil(condition: Condition, timeoutNs = Number.POSITIVE_INFINITY): void {
-    this.lastExit = undefined
-    const watch = createWatch(condition, this.scene)
-    this.watch = watch
-    this.awaited = condition
-    if (watch.atFrame() || this.advance(this.machine.now() + timeoutNs)) {
-      if (condition.kind === 'serial') this.matched = this.logs[condition.port].lastMatch
-      this.panics.waitMet()
-      return
-    }
-    const seconds = timeoutNs / 1e9
-    throw new StepFailed('timeout', 'timeout', `waited ${seconds} s of guest time for ${describeCondition(condition)}`)
-  }
-
-  /**
-   * Runs to the guest time `until`, in slices of a guest frame. True as soon as the watch's condition is met. Throws
-   * what ends the script.
-   */
-  private advance(until: number): boolean {
-    const { machine } = this
-    while (machine.now() < until) {
-      this.attend()
-      const frame = nextFrame(machine.now())
-      this.hit = false
-      const slice = machine.now() + (this.isOutside ? OUTSIDE_SLICE : Number.POSITIVE_INFINITY)
-      const exit = this.unclaimed ?? this.runOn(Math.min(until, frame, slice, this.limits.guestEnd))
-      this.unclaimed = undefined
-      if (exit && this.stopped(exit)) return true
-      if (this.hit) return true
-      if (machine.now() >= frame && this.atFrame()) return true
-    }
-    return false
-  }
-
-  private runOn(until: number): MachineExit | undefined {
-    const { machine, hooks } = this
-    const hostEnd = performance.now() + HOST_SLICE_MS
-    const ended = hooks.lockstep
-      ? hooks.lockstep.run(machine, until, hostEnd, () => this.hit)
-      : machine.run(until, hostEnd)
-    const exit = ended && hooks.holdAtEnd ? hooks.holdAtEnd(ended, () => this.isOver()) : ended
+  private afterSlice(): void {
     this.display.passed()
-    this.flush()
-    if (exit) this.noteExit(exit)
-    if (this.stops.take()) this.noticed(STOPPED)
-    return exit
+    this.output.flush(this.machine.now())
   }
 
-  /** The others of its network are awaited: runs with them, until it is stopped where it waits for them. */
-  private goAlong(): void {
-    const { machine, hooks } = this
-    for (let isOver = false; ; ) {
-      this.attend()
-      if (isOver) {
-        hooks.lockstep?.standBy(machine, performance.now() + HOST_SLICE_MS)
-        continue
-      }
-      const frame = nextFrame(machine.now())
-      this.hit = false
-      const exit = this.runOn(frame)
-      if (exit && exit.reason !== 'reset') this.unclaimed = exit
-      if (exit) isOver = ['poweroff', 'halted', 'suspended', 'failure'].includes(exit.action ?? exit.reason)
-      if (machine.now() >= frame) this.atFrame()
-    }
-  }
-
-  private atFrame(): boolean {
-    const { machine, display, screen, panics } = this
-    if (display.mode().kind === 'text') {
-      const { text } = screen.fresh()
-      panics.atFrame(text, machine.now())
-      this.phases.atFrame(text, machine.now())
+  private atFrame(): void {
+    if (this.display.mode().kind === 'text') {
+      const { text } = this.screen.fresh()
+      this.ends.panics.atFrame(text, this.machine.now())
+      this.phases.atFrame(text, this.machine.now())
     }
     this.tracer?.atFrame()
-    if (this.watch?.atFrame()) return true
-    const verdict = this.endsOnPanic && panics.verdict(machine.now())
-    if (verdict) throw new StepFailed('failed', 'panic', `${verdict} ${this.whileWhat()}`.trim())
-    const stuck = this.hang.atFrame()
-    if (stuck && this.endsOnHang)
-      throw new StepFailed(
-        'failed',
-        'hang',
-        [`the guest hangs: ${stuck}`, this.whileWhat()].filter((part) => part !== '').join(', '),
-      )
-    return false
   }
 
-  /** The guest waits for somebody of the real world. */
-  private get isOutside(): boolean {
-    return this.hooks.isOutside?.() === true
-  }
-
-  private get endsOnHang(): boolean {
-    return this.failsEarly && this.endsOnPanic && (this.awaited === undefined || !comesByItself(this.awaited))
-  }
-
-  private get endsOnPanic(): boolean {
-    return this.polled || (this.awaited !== undefined && !outlivesPanic(this.awaited))
-  }
-
-  private noteExit(exit: MachineExit): void {
+  private atExit(exit: MachineExit): void {
     this.tracer?.exit(describeExit(exit))
     if (exit.reason === 'reset') this.resets++
     if (exit.reason === 'reset' || exit.reason === 'triple-fault' || exit.action === 'reset') {
@@ -523,115 +386,22 @@ export class Runner {
     }
   }
 
-  /** The machine stopped by itself. True: that is what was waited for; false: it runs on. Throws if it cannot. */
-  private stopped(exit: MachineExit): boolean {
-    const wasMet = this.hit
-    if (wasMet || this.watch?.atExit(exit)) {
-      this.lastExit = exit
-      const isClaimed = this.awaited !== undefined && claimsExit(this.awaited, exit)
-      if (!isClaimed) this.unclaimed = exit
-      else if (this.panics.said !== undefined && this.endsOnPanic)
-        throw new StepFailed('failed', 'panic', `${this.panics.said}; then ${describeExit(exit)}`, exit)
-      return true
-    }
-    if (exit.reason === 'reset') this.panics.forget()
-    const behind = this.watch ? undefined : awaitedAhead(this.steps, this.step, exit)
-    if (behind !== undefined) {
-      this.lastExit = exit
-      throw new GoOnAt(behind)
-    }
-    if (exit.reason === 'reset') return false
-    if (!this.watch && isLastInput(this.steps, this.step) && isWanted(exit)) {
-      this.unclaimed = exit
-      throw new GoOnAt(this.steps.length)
-    }
-    const said = this.endsOnPanic && this.panics.said !== undefined ? `${this.panics.said}; then ` : ''
-    throw new StepFailed('failed', exit.reason, `${said}${describeExit(exit)} ${this.whileWhat(exit)}`.trim(), exit)
-  }
-
-  private whileWhat(exit?: MachineExit): string {
-    return whileWhat(this.steps[this.step], exit)
-  }
-
-  private timeoutWhile(): string {
-    return timeoutWhile(this.steps[this.step], this.machine.pending('keyboard'))
-  }
-
-  /** Between two slices: the outside. */
-  private attend(): void {
-    if (this.isOutside) this.outsidePace.keep(this.machine.now())
-    else this.pace?.keep(this.machine.now())
-    this.hooks.poll?.(this)
-    this.live.feed(this.machine)
-    const { broken } = this
-    this.broken = undefined
-    if (broken !== undefined) throw new StepFailed('failed', 'script', broken)
-    const before = this.machine.now()
-    const exit = this.hooks.hold?.(() => this.isOver())
-    // Its past was changed.
-    if (this.machine.now() < before) this.hang.forget()
-    this.display.passed()
-    if (exit) {
-      this.noteExit(exit)
-      this.unclaimed = exit
-    }
-    if (this.stopAsked && this.mayStop) throw new StepFailed('interrupted', 'interrupted', 'the run was interrupted')
-    this.limits.check(this.machine.now(), () => this.timeoutWhile())
-    const now = performance.now()
-    if (this.hooks.onProgress && now >= this.nextProgress) {
-      this.nextProgress = now + PROGRESS_MS
-      const { machine } = this
-      const { hostMs } = this.limits
-      this.hooks.onProgress({
-        guestTimeNs: machine.now(),
-        instructions: machine.instructions(),
-        hostMs,
-        lastLine: this.screen.lastLine(),
-        phase: this.phases.reached.at(-1),
-      })
-    }
-  }
-
-  /** While a debugger holds the machine. */
-  private isOver(): boolean {
-    this.display.passed()
-    this.hooks.poll?.(this)
-    return this.stopAsked
-  }
-
-  /** One that goes along finishes what it has begun, so that it stops at a moment of its guest's time. */
-  private get mayStop(): boolean {
-    const { lockstep } = this.hooks
-    return this.steps[this.step]?.kind !== 'go-along' || !lockstep || lockstep.stands(this.machine)
-  }
-
   private serialByte(port: number, byte: number): void {
     this.output.serialByte(port, byte)
-    this.panics.serialByte(port, byte, this.machine.now())
+    this.ends.panics.serialByte(port, byte, this.machine.now())
     this.phases.serialByte(port, byte, this.machine.now())
     this.heard(port, byte)
   }
 
-  private requested(request: LoggedRequest): void {
-    if (request.result === undefined) return
-    this.tracer?.note(`${requestWords(request)}`)
-    this.noticed(NETWORK)
-  }
-
   private heard(port: number, byte: number): void {
     this.logs[port].add(byte)
-    this.noticed(port)
+    this.at.noticed(port)
   }
 
-  private noticed(port: number): void {
-    if (this.watch && !this.hit && this.watch.atByte(port)) {
-      this.hit = true
-      this.machine.requestStop()
-    }
-  }
-
-  private flush(): void {
-    this.output.flush(this.machine.now())
+  private requested(request: LoggedRequest): void {
+    if (request.result === undefined) return
+    this.tracer?.note(requestWords(request))
+    this.at.noticed(NETWORK)
   }
 
   /** A failure's sentence, with where the guest was. */
@@ -647,7 +417,7 @@ export class Runner {
   }
 
   private result(end: StepFailed | undefined): RunResult {
-    const exit = end ? end.exit : this.lastExit
+    const exit = end ? end.exit : this.ends.lastExit
     const screen = this.screen.last(exit)
     const reason = end?.reason ?? exit?.reason ?? 'condition'
     return {
@@ -661,10 +431,10 @@ export class Runner {
         ...(exit?.detail !== undefined && { detail: exit.detail }),
       },
       error: end && this.withMedia(this.withPlace(end.message)),
-      step: this.step,
+      step: this.at.index,
       matched: this.matched,
       resets: this.resets,
-      hostMs: this.limits.hostMs,
+      hostMs: this.time.limits.hostMs,
       shots: this.shots,
       hostInput: this.hostInput || this.machine.debugTarget?.touched === true,
     }

@@ -111,7 +111,7 @@ async function serve(message: WorkerStart): Promise<boolean> {
       onSerialTaken: (bytes) => tell({ kind: 'serial-taken', bytes }),
       onProgress: (progress) => tell({ kind: 'progress', ...progress }),
       mediaFailures: () => opened.mediaFailures(),
-      poll: (runner) => takeControlMessages(runner, opened),
+      poll: () => takeControlMessages(runner, opened),
       lockstep,
       isOutside: () => outside.isBusy,
       hold: (isOver) => gate.hold(isOver),

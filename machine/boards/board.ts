@@ -1,4 +1,4 @@
-/** What a board is built into, and what the virtual machine knows of it: the contract between `boards/` and `virtual-machine.ts`. */
+/** What a board is built into, and what the machine knows of it: the contract between `boards/` and `assembly.ts`. */
 import type { MemoryMap } from '../bus/memory-map.js'
 import type { PciBus } from '../bus/pci.js'
 import type { PortBus } from '../bus/port-bus.js'

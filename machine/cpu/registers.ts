@@ -1,5 +1,5 @@
-/** A CPU's registers as text, for failure reports. */
-import type { CpuState } from './engine.js'
+/** CPUs' registers as text, for failure reports. */
+import type { CpuState, Engine } from './engine.js'
 
 const GPR_NAMES = ['ax', 'cx', 'dx', 'bx', 'sp', 'bp', 'si', 'di']
 const SEGMENT_NAMES = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS']
@@ -32,4 +32,15 @@ export function formatRegisters(state: CpuState): string {
     `CR0=${hex(state.cr0, 8)} CR2=${hex(state.cr2, digits)} CR3=${hex(state.cr3, digits)} CR4=${hex(state.cr4, 8)} EFER=${hex(state.efer, 4)}`,
   )
   return lines.join('\n')
+}
+
+/** Of all CPUs in order. */
+export function cpuStates(engine: Engine): CpuState[] {
+  return Array.from({ length: engine.cpus }, (_, i) => engine.getState(i))
+}
+
+/** Those of all CPUs. */
+export function formatAllRegisters(engine: Engine): string {
+  const [first, ...others] = cpuStates(engine).map(formatRegisters)
+  return others.length === 0 ? first : [first, ...others].map((text, i) => `CPU ${i}:\n${text}`).join('\n')
 }

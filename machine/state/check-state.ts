@@ -13,8 +13,8 @@ export interface LikeState {
   cpus: CpuState[]
   clock: State
   devices: readonly Device[]
-  /** Its own members. */
-  machine: Stateful
+  /** Whose members are its own, in one record. */
+  owners: readonly Stateful[]
 }
 
 const COUNT = integer(0, Number.MAX_SAFE_INTEGER)
@@ -38,7 +38,7 @@ export function checkState(state: MachineState, own: LikeState): void {
   for (const [i, cpu] of state.cpus.entries()) checkCpu(cpu, own.cpus[i], `cpu${i}`)
   checkClock(state, own.clock)
   for (const device of own.devices) checkTable(device, state.devices[device.name], device.name, state.time.ns)
-  checkTable(own.machine, state.machine, 'machine')
+  for (const owner of own.owners) checkTable(owner, state.machine, 'machine')
 }
 
 function checkTime({ time: saved, cpus }: MachineState, own: LikeState): void {

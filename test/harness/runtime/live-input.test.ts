@@ -21,12 +21,12 @@ const wait = (ms: number): Step => ({ kind: 'wait', ns: ms * MS })
 describe('a person at a machine that runs', () => {
   test("a guest that is slow to fetch loses nothing, and the result is marked as a person's", () => {
     let given = false
-    const runner = new Runner((callbacks) => new FakeMachine({ fetchMs: 100 }, callbacks), {
-      poll: (now) => {
+    const runner: Runner = new Runner((callbacks) => new FakeMachine({ fetchMs: 100 }, callbacks), {
+      poll: () => {
         if (given) return
         given = true
         for (const code of ['KeyD', 'KeyI', 'KeyR'])
-          for (const down of [true, false]) now.input({ kind: 'key', code, down })
+          for (const down of [true, false]) runner.input({ kind: 'key', code, down })
       },
     })
     const machine = runner.machine as FakeMachine
@@ -43,17 +43,17 @@ describe('a person at a machine that runs', () => {
 
   test.skipIf(noFirmware)(`fast hands lose no key to a BIOS whose program is slow to take them${firmwareNote}`, () => {
     let isReady = false
-    const runner = new Runner(
+    const runner: Runner = new Runner(
       (callbacks) => {
         const floppies = [{ path: floppy }]
         return openMachine({ engine: 'soft', memory: 2 << 20, floppies }, callbacks, createMachine).machine
       },
       {
-        poll(now) {
+        poll() {
           if (!isReady) return
           isReady = false
           for (const letter of LETTERS)
-            for (const down of [true, false]) now.input({ kind: 'key', code: `Key${letter.toUpperCase()}`, down })
+            for (const down of [true, false]) runner.input({ kind: 'key', code: `Key${letter.toUpperCase()}`, down })
         },
       },
     )

@@ -377,7 +377,7 @@ describe('the host', () => {
 
   test('can stop a script, and the machine can be run on', () => {
     let polls = 0
-    const runner = start({ happenings: [show(5000, 'ready')] }, { poll: (self) => ++polls === 10 && self.stop() })
+    const runner: Runner = start({ happenings: [show(5000, 'ready')] }, { poll: () => ++polls === 10 && runner.stop() })
     const steps = [until(text('ready'))]
     expect(runner.run({ steps })).toMatchObject({ outcome: 'interrupted', exit: { reason: 'interrupted' } })
     expect(runner.run({ steps }).outcome).toBe('ok')
@@ -386,7 +386,7 @@ describe('the host', () => {
   test('sees progress, and input from it marks the result', () => {
     const lines: string[] = []
     let sent = false
-    const runner = start(
+    const runner: Runner = start(
       {
         hostPerGuest: 1,
         happenings: [show(1, 'first', 'last', '')],
@@ -394,8 +394,8 @@ describe('the host', () => {
       },
       {
         onProgress: ({ lastLine }) => lines.push(lastLine),
-        poll: (self) => {
-          if (!sent) self.input({ kind: 'serial', port: 0, bytes: new TextEncoder().encode('hi') })
+        poll: () => {
+          if (!sent) runner.input({ kind: 'serial', port: 0, bytes: new TextEncoder().encode('hi') })
           sent = true
         },
       },
