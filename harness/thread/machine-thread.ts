@@ -1,6 +1,6 @@
 /**
- * A machine in a thread of its own, as the rest of the harness holds it.
- * The file is longer than others, because it is all that can be asked of the thread.
+ * A machine in a thread of its own, as the rest of the harness holds it: all that can be asked of it, and what becomes of the
+ * thread.
  */
 
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
@@ -24,23 +24,22 @@ import type { Area } from '../picture/compare-pictures.js'
 import type { ScreenReading } from '../picture/screen-reading.js'
 import type {
   Command,
-  ControlMessage,
   DebugMessage,
   DebugQuestion,
   LivePicture,
   Progress,
   Ready,
-  Request,
   TraceInput,
   WorkerMessage,
   WorkerStart,
 } from '../protocol/messages.js'
 import type { Look, RunResult, Script } from '../protocol/script.js'
 import type { SnapshotParts } from '../protocol/snapshot-parts.js'
+import { Correspondence } from './correspondence.js'
 import { InfrastructureError, VmError } from './errors.js'
 import { HeldFiles } from './held-files.js'
 import { LastWords } from './last-words.js'
-import { losePatience } from './patience.js'
+import { ScriptRuns } from './script-runs.js'
 import { keepSnapshot, partsOf, type Snapshot } from './snapshot.js'
 import { Spares } from './stand-by-threads.js'
 import { endThread, leaveThread, takeThread } from './worker-thread.js'
@@ -73,21 +72,10 @@ interface Opened {
   memory: State | undefined
 }
 
-interface Run {
-  id: number
-  script: Script
-  /** The host's time at which it began. */
-  started: number
-  timer?: NodeJS.Timeout
-  patience?: NodeJS.Timeout
-}
-
 /** How long a closed machine may take to end by itself before its thread is ended, ms: longer than a script's patience. */
 const GRACE = 5000
 /** What becomes of files by what the thread says of them. */
 const FILES = { kept: 'keep', forgotten: 'forget', 'stood-on': 'standOn' } as const
-/** The longest that a timer of the host's takes, ms. */
-const LONGEST_TIMER = 2 ** 31 - 1
 
 const spares = new Spares<VmThread>((vm) => {
   vm.terminate()
@@ -96,26 +84,16 @@ const spares = new Spares<VmThread>((vm) => {
 export class VmThread {
   private readonly worker: Worker
   private readonly control: MessagePort
-  private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
-  private nextId = 1
-  private lastRun = 0
-  private running = 0
-  private serialSent = 0
-  /** Scripts that have not ended, by request. */
-  private readonly runs = new Map<number, Run>()
-  private lastReply: Promise<void> = Promise.resolve()
+  private readonly letters: Correspondence
+  private readonly runs: ScriptRuns
   private readonly lastWords = new LastWords()
-  /** Asked while a script runs, and not answered yet. */
-  private readonly askedMeanwhile = new Map<number, Request>()
+  private serialSent = 0
   private ready: Ready = { engine: 'soft', engineReason: '' }
   private readonly ended: Promise<void>
   /** Lets go what the machine held, since it is no more. */
   private readonly gone: () => void
   private isGone = false
   private closing: Promise<void> | undefined
-  /** It takes nothing more. */
-  private isClosed = false
-  private failure: Error | undefined
   /** Of its forks, which are not recorded. */
   private readonly config: MachineConfig
   private readonly files = new HeldFiles()
@@ -134,7 +112,7 @@ export class VmThread {
     const core = await compileCore().catch(() => undefined)
     const vm = new VmThread(withHostAddresses(config), options, core)
     try {
-      vm.ready = await vm.wait<Ready>(0)
+      vm.ready = await vm.letters.wait<Ready>(0)
       await vm.wayOut?.open()
       return vm
     } catch (error) {
@@ -179,10 +157,12 @@ export class VmThread {
     const { machineModule } = options
     const start: WorkerStart = { config, machineModule, core, control: port2 }
     this.worker = takeThread(machineModule !== undefined)
+    this.letters = new Correspondence(this.worker, port1)
+    this.runs = new ScriptRuns(this.letters, this.lastWords, () => this.lose())
     this.worker.postMessage(start, [port2])
     const ears = {
       message: (message: WorkerMessage) => this.receive(message),
-      error: (error: Error) => this.fail(error),
+      error: (error: Error) => this.letters.fail(error),
       exit: () => this.gone(),
     }
     let ended!: () => void
@@ -192,7 +172,7 @@ export class VmThread {
     this.gone = () => {
       for (const [event, ear] of Object.entries(ears)) this.worker.off(event, ear)
       this.isGone = true
-      this.fail(new InfrastructureError("the machine's thread has ended"))
+      this.letters.fail(new InfrastructureError("the machine's thread has ended"))
       this.files.releaseAll()
       this.dropSpares?.()
       this.wayOut?.close()
@@ -210,7 +190,7 @@ export class VmThread {
     return {
       say: (event, isLate) => {
         // A network that has nobody to hand a datagram to drops it.
-        if (!isLate || this.running > 0) this.input(event)
+        if (!isLate || this.runs.areUnderWay) this.input(event)
       },
       datagramSeen: () => {
         if (this.datagramsSeen++ === 0) setImmediate(() => this.tellSeen())
@@ -219,7 +199,7 @@ export class VmThread {
   }
 
   private tellSeen(): void {
-    this.tell({ kind: 'datagrams-seen', count: this.datagramsSeen })
+    this.letters.tell({ kind: 'datagrams-seen', count: this.datagramsSeen })
     this.datagramsSeen = 0
   }
 
@@ -236,44 +216,12 @@ export class VmThread {
     return this.ready.engineReason
   }
 
-  async run(script: Script): Promise<RunResult> {
-    this.running++
-    const before = this.lastReply
-    const reply = this.ask<RunResult>({ method: 'run', script })
-    const run: Run = { id: this.lastRun, script, started: performance.now() }
-    this.runs.set(run.id, run)
-    const isOver = () => !this.runs.has(run.id)
-    this.lastReply = reply.then(ignore, ignore)
-    before.then(() => {
-      run.started = performance.now()
-      const limit = script.hostTimeoutMs ?? Number.POSITIVE_INFINITY
-      if (!isOver() && limit <= LONGEST_TIMER) run.timer = setTimeout(() => this.expectEnd(run, 'timeout'), limit)
-    })
-    try {
-      return await reply
-    } finally {
-      this.runs.delete(run.id)
-      clearTimeout(run.timer)
-      clearInterval(run.patience)
-      this.running--
-      // The script may have ended before it saw them; a second answer is not heard.
-      for (const request of this.askedMeanwhile.values()) this.post(request)
-      this.askedMeanwhile.clear()
-    }
+  run(script: Script): Promise<RunResult> {
+    return this.runs.run(script)
   }
 
-  /** Its end was asked for: it comes soon, or by force. */
-  private expectEnd(run: Run, outcome: 'timeout' | 'interrupted'): void {
-    run.patience ??= losePatience((why) => this.giveUp(run, outcome, why))
-  }
-
-  private giveUp({ id, script, started }: Run, outcome: 'timeout' | 'interrupted', why: string): void {
-    const waiting = this.settle(id)
-    const how = outcome === 'timeout' ? `the time-out of ${(script.hostTimeoutMs ?? 0) / 1000} s came` : 'a stop came'
-    const error = `${how} and the machine's thread did not answer, so it was ended: ${why}`
-    const result = this.lastWords.result(script, outcome, error, performance.now() - started)
-    waiting?.resolve(result as never)
-    this.fail(new InfrastructureError("the machine's thread did not answer and was ended"))
+  private lose(): void {
+    this.letters.fail(new InfrastructureError("the machine's thread did not answer and was ended"))
     void this.terminate()
   }
 
@@ -353,8 +301,8 @@ export class VmThread {
   /** Runs with the others of its network, until it is told to stop where it waits for them, however long that takes. */
   goAlong(): { ended: Promise<RunResult>; stop: () => void } {
     const ended = this.run({ steps: [{ kind: 'go-along' }] })
-    const id = this.lastRun
-    return { ended, stop: () => this.tell({ kind: 'stop', id }) }
+    const id = this.runs.lastId
+    return { ended, stop: () => this.letters.tell({ kind: 'stop', id }) }
   }
 
   /** From now on the machine departs from the plain run. Rejects with a VmError of one sentence. */
@@ -455,20 +403,18 @@ export class VmThread {
 
   /** Ends the script that runs; its `run` then resolves with the outcome `interrupted`. */
   stop(): void {
-    this.tell({ kind: 'stop', id: this.lastRun })
-    const run = this.runs.get(this.lastRun)
-    if (run) this.expectEnd(run, 'interrupted')
+    this.runs.stop()
   }
 
   /** What a person does while a script runs; makes the result one that another run need not give. */
   input(event: InputEvent): void {
     if (event.kind === 'serial') this.serialSent += event.bytes.length
-    this.tell({ kind: 'input', event })
+    this.letters.tell({ kind: 'input', event })
   }
 
   /** What a debugger does; its answers come by `onGdb`. */
   debug(message: DebugMessage): void {
-    this.tell(message)
+    this.letters.tell(message)
   }
 
   /** Bytes for serial lines that have not gone to the machine; `onSerialTaken` tells when they become fewer. */
@@ -491,7 +437,7 @@ export class VmThread {
     // What another engine has of the host's goes with its thread.
     const stay = this.engine === 'soft' && this.options.machineModule === undefined
     const reply = this.ask<void>({ method: 'close', stay })
-    this.isClosed = true
+    this.letters.close()
     const closed = reply.then(
       () => stay || this.ended.then(() => false),
       () => false,
@@ -502,7 +448,7 @@ export class VmThread {
     })
     const stays = await Promise.race([closed, late])
     clearTimeout(timer)
-    if (!stays || this.failure || !leaveThread(this.worker)) return this.terminate()
+    if (!stays || this.letters.failure || !leaveThread(this.worker)) return this.terminate()
     this.control.close()
     this.gone()
   }
@@ -510,7 +456,7 @@ export class VmThread {
   /** What was executed is written down. */
   private async keepCoverage(): Promise<void> {
     // A machine that is lost has nothing to say, and whoever closes it has been told of that.
-    if (this.failure || this.isGone) return
+    if (this.letters.failure || this.isGone) return
     try {
       const parts = await this.askDebug({ what: 'executed', cpu: 0 })
       const { writeRecord } = await import('../coverage/coverage-records.js')
@@ -527,50 +473,25 @@ export class VmThread {
     if (!this.isGone) await endThread(this.worker)
   }
 
-  private tell(message: ControlMessage): void {
-    this.control.postMessage(message)
-  }
-
   private ask<T>(command: Command): Promise<T> {
-    const id = this.nextId++
-    if (command.method === 'run') this.lastRun = id
-    const reply = this.wait<T>(id)
-    this.post({ ...command, id })
-    return reply
-  }
-
-  /** The thread may be another machine's by then. */
-  private post(request: Request): void {
-    if (!this.isClosed) this.worker.postMessage(request)
+    return this.letters.ask(command)
   }
 
   private askMeanwhile<T>(command: Command): Promise<T> {
-    if (this.running === 0) return this.ask(command)
-    const request: Request = { ...command, id: this.nextId++ }
-    this.askedMeanwhile.set(request.id, request)
-    this.tell({ kind: 'ask', request })
-    return this.wait(request.id)
-  }
-
-  private wait<T>(id: number): Promise<T> {
-    if (this.failure) return Promise.reject(this.failure)
-    if (this.isClosed) return Promise.reject(new InfrastructureError('the machine was closed'))
-    return new Promise<T>((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject })
-    })
+    return this.runs.areUnderWay ? this.letters.askMeanwhile(command) : this.letters.ask(command)
   }
 
   private receive(message: WorkerMessage): void {
-    const { options } = this
+    const { letters, options } = this
     switch (message.kind) {
       case 'ready':
-        this.settle(0)?.resolve({ engine: message.engine, engineReason: message.engineReason } as never)
+        letters.settle(0)?.resolve({ engine: message.engine, engineReason: message.engineReason } as never)
         break
       case 'reply':
-        this.settle(message.id)?.resolve(message.value as never)
+        letters.settle(message.id)?.resolve(message.value as never)
         break
       case 'error':
-        this.settle(message.id ?? 0)?.reject(new VmError(message.error))
+        letters.settle(message.id ?? 0)?.reject(new VmError(message.error))
         break
       case 'serial':
         this.lastWords.onSerial(message.port, message.bytes)
@@ -609,20 +530,7 @@ export class VmThread {
   private async answerQuestion(id: number, name: string, question: HttpQuestion): Promise<void> {
     const none = { answer: { status: 503, headers: {}, body: Buffer.from(`nobody is there to answer for ${name}\n`) } }
     const answered = (await this.options.onQuestion?.(name, question)) ?? none
-    this.tell({ kind: 'answer', id, ...answered })
-  }
-
-  private settle(id: number) {
-    const waiting = this.waiting.get(id)
-    this.waiting.delete(id)
-    this.askedMeanwhile.delete(id)
-    return waiting
-  }
-
-  private fail(error: Error): void {
-    this.failure ??= error
-    for (const { reject } of this.waiting.values()) reject(this.failure)
-    this.waiting.clear()
+    this.letters.tell({ kind: 'answer', id, ...answered })
   }
 }
 
