@@ -1,6 +1,6 @@
 /**
- * A machine in a thread of its own, as the rest of the harness holds it: all that can be asked of it, and what becomes of the
- * thread.
+ * A machine in a thread of its own, as the rest of the harness holds it.
+ * The file is longer than others, because it is all that can be asked of the thread.
  */
 
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
