@@ -45,6 +45,9 @@ const ENTER_LONG_REGION = 5
 /** A region is left after so many instructions at the latest: only then can V8 put better code in its place. */
 const LONGEST = 0x200000n
 
+/** Handlers of the x87 that no general register is changed by. */
+const KEEPS_REGISTERS = /^f(?!nstsw_ax$)/
+
 export interface RegionMode {
   /** MODE as its blocks have it. */
   readonly mode: number
@@ -86,6 +89,9 @@ export class Frame {
   private depth = 0
   /** The op's number in its block. */
   number = 0
+  /** Registers of which the core's memory has what the locals have; and whether it has the block's count and address. */
+  private readonly shown = new Set<number>()
+  private isCounted = false
 
   /**
    * @param index where in the function table the region will be.
@@ -147,8 +153,13 @@ export class Frame {
   }
 
   setWhole(n: number): void {
-    this.lookups.change(n)
+    this.change(n)
     this.code.set(REGISTERS + n)
+  }
+
+  private change(n: number): void {
+    this.lookups.change(n)
+    this.shown.delete(n)
   }
 
   /** `set` puts into register `n` what is there already, and `bytes` more. */
@@ -174,7 +185,7 @@ export class Frame {
     const n = (address - at.GPR) >> 3
     const { code, long } = this
     const local = REGISTERS + n
-    this.lookups.change(n)
+    this.change(n)
     if (size === 4 && long) code.op(OP.i64ExtendU)
     if (size < 4) {
       const high = ((address - at.GPR) & 7) !== 0
@@ -188,11 +199,31 @@ export class Frame {
     code.set(local)
   }
 
-  /** Writes the registers to where the interpreter has them. */
+  /** Writes a register to where the interpreter has it. */
+  private spillOne(n: number): void {
+    this.storeAt(this.long ? STORE.i64 : STORE.i32, at.GPR + n * 8, () => this.whole(n))
+  }
+
   private spill(): void {
+    for (let n = 0; n < this.registers; n++) this.spillOne(n)
+  }
+
+  /** The core's memory gets what it has not: registers, the count, and where the block is. */
+  private show(): void {
+    const { code } = this
+    const always = code.depth === this.depth
     for (let n = 0; n < this.registers; n++) {
-      this.storeAt(this.long ? STORE.i64 : STORE.i32, at.GPR + n * 8, () => this.whole(n))
+      if (this.shown.has(n)) continue
+      this.spillOne(n)
+      if (always) this.shown.add(n)
     }
+    if (this.isCounted) return
+    this.storeCount()
+    this.storeAt(STORE.i64, at.REG_BLOCK_IP, () => {
+      this.ipOf(this.block.offset)
+      if (!this.long) code.op(OP.i64ExtendU)
+    })
+    this.isCounted = always
   }
 
   private reload(): void {
@@ -320,6 +351,8 @@ export class Frame {
     this.block = block
     this.depth = this.code.depth
     this.lookups.begin(new Reaches(block, this.long ? 8 : 4))
+    this.shown.clear()
+    this.isCounted = false
   }
 
   /** The place of the present op's operand in memory; `away` pushes what is added to its address. */
@@ -414,17 +447,17 @@ export class Frame {
 
   /** Has the interpreter execute the present op, and goes on. Flags are in memory before and after. */
   call(): void {
-    const { code } = this
+    const { code, op } = this
     this.flagsOut()
-    this.spill()
-    this.storeCount()
-    this.storeAt(STORE.i64, at.REG_BLOCK_IP, () => {
-      this.ipOf(this.block.offset)
-      if (!this.long) code.op(OP.i64ExtendU)
-    })
-    code.i32(this.op.address).i32(this.block.address).call(EXECUTE_OP).op(OP.i32Eqz)
+    this.show()
+    code.i32(op.address).i32(this.block.address).call(EXECUTE_OP).op(OP.i32Eqz)
     code.unlikely().if().i32(0).op(OP.return).end()
-    this.reload()
+    const keeps = KEEPS_REGISTERS.test(op.action.name)
+    if (!keeps) {
+      this.reload()
+      if (code.depth === this.depth) for (let n = 0; n < this.registers; n++) this.shown.add(n)
+    }
+    if (keeps && !(op.flags & at.OPF_MEM)) return
     this.lookups.forget()
     this.budget()
   }

@@ -240,8 +240,8 @@ export function setFlat(seg: usize, selector: u32, access: u32): void {
 }
 
 /**
- * Derives the fast-path bounds from access, limit and base; to be called after every change of a record. What lies where
- * base and offset together pass 4 GiB, and so wrap, is left to the slow path.
+ * Derives the fast-path bounds from access, limit and base; to be called after every change of a record, and updateMode() behind it
+ * after one of CS or SS. What lies where base and offset together pass 4 GiB, and so wrap, is left to the slow path.
  */
 export function setSegmentBounds(seg: usize): void {
   const access = load<u32>(seg, SEG_ACCESS)
@@ -256,8 +256,8 @@ export function setSegmentBounds(seg: usize): void {
   else if (!(access & ACC_WRITABLE)) writeBound = 0
   store<u64>(seg, readBound, SEG_READ_BOUND)
   store<u64>(seg, writeBound, SEG_WRITE_BOUND)
-  if (seg != CS) flatChanged()
-  if (seg == FS) setFlat64(FS64, base)
+  if (seg == DS || seg == ES) flatChanged()
+  else if (seg == FS) setFlat64(FS64, base)
   else if (seg == GS) setFlat64(GS64, base)
 }
 
