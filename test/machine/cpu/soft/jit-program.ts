@@ -109,6 +109,8 @@ export function randomProgram(random: Random, mode: Mode): string {
       () => vectorInstruction(random, bits, at),
       () => vectorInstruction(random, bits, at),
       () => vectorInstruction(random, bits, at),
+      () => x87Instruction(random, at),
+      () => x87Instruction(random, at),
       () => `call near function${random.below(3)}`,
       () => {
         const b = { 16: 'bx', 32: 'ebx', 64: 'rbx' }[bits]
@@ -141,6 +143,26 @@ const PACKED =
   'pshufb pabsb pabsw pabsd pminsb pmaxsb pminuw pmaxuw pminsd pmaxsd pminud pmaxud pmulld pcmpeqq pcmpgtq packusdw psadbw ' +
   'psllw pslld psllq psrlw psrld psrlq psraw psrad addps addpd subps subpd mulps mulpd divps divpd minps maxpd sqrtps sqrtpd'
 const SCALAR = 'addss addsd subss subsd mulss mulsd divss divsd sqrtss sqrtsd comiss ucomisd comisd ucomiss cvtss2sd'
+
+/** Between which general registers change and are read; the stack may be empty or full. */
+function x87Instruction(random: Random, at: () => string): string {
+  const st = (): string => `st${random.below(8)}`
+  const kind = random.pick(['add', 'mul', 'sub', 'subr', 'div', 'divr'])
+  const forms: (() => string)[] = [
+    () => `fld ${random.pick(['dword', 'qword', 'tword'])} ${at()}`,
+    () => `fild ${random.pick(['word', 'dword', 'qword'])} ${at()}`,
+    () => `${random.pick(['fst', 'fstp'])} ${random.pick(['dword', 'qword'])} ${at()}`,
+    () => `fistp ${random.pick(['word', 'dword', 'qword'])} ${at()}`,
+    () => `f${kind} ${random.pick(['dword', 'qword'])} ${at()}`,
+    () => `f${kind} st0, ${st()}\nf${kind}p ${st()}, st0`,
+    () => `fld ${st()}\nfxch ${st()}`,
+    () => random.pick(['fld1', 'fldz', 'fldpi', 'fchs', 'fabs', 'fsqrt', 'frndint', 'fincstp', 'fninit', 'fnclex']),
+    () => `fcom ${st()}\nfnstsw ax`,
+    () => `fcomi st0, ${st()}\nset${random.pick(CC)} bl`,
+    () => `fcmov${random.pick(['b', 'e', 'be', 'u', 'nb', 'ne', 'nbe', 'nu'])} st0, ${st()}`,
+  ]
+  return random.pick(forms)()
+}
 
 /** On three XMM registers, whose values are ordinary floats and denormals, NaNs and infinities now and then. */
 function vectorInstruction(random: Random, bits: number, at: () => string): string {

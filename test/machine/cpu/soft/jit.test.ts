@@ -318,6 +318,42 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
     compare(cpus, () => 64)
   })
 
+  test('a fault among instructions of the x87 finds registers, flags and the count as they are there', () => {
+    const cpus = both(
+      '64-bit',
+      `bits 64
+      mov rcx, 100
+      mov rsi, 0x9000
+      fninit
+      fld1
+    top:
+      fadd qword [rsi]
+      add rbx, 3
+      fstp qword [rsi]
+      lea rdi, [rsi + rcx]
+      fld qword [rsi]
+      cmp rcx, 1
+      mov rax, 0x700000000000
+      cmove rsi, rax
+      shl rsi, 1
+      fmul st0, st0
+      shr rsi, 1
+      cmove rdx, rdi
+      cmp rcx, 1
+      jne on
+      shl rsi, 2
+    on:
+      xor rbx, rcx
+      fadd qword [rsi]
+      dec rcx
+      jnz top
+      hlt`,
+    )
+    compare(cpus, () => 777)
+    expect(regions(cpus[1])).toBeGreaterThan(0)
+    expect(cpus[1].state.gpr[1]).toBe(1n)
+  })
+
   test.each([
     ['32-bit', 'e'],
     ['64-bit', 'r'],
