@@ -17,12 +17,16 @@ export interface Person {
   letGo(forget: AbortSignal): Promise<void>
 }
 
-/** Holds the moment, tells of it, and goes on when told. Never rejects: a pause is no part of the test. */
+/**
+ * Holds the moment, tells of it, and goes on when told. Never rejects: a pause is no part of the test.
+ * @param why One line of what went wrong, where nobody has told it yet.
+ */
 export async function pause(
   machine: VmThread,
   what: string,
   person: Person | string,
   tell: (text: string) => void,
+  why?: string,
 ): Promise<void> {
   if (typeof person === 'string') {
     tell(`${what} failed and is not paused: ${person}`)
@@ -39,6 +43,7 @@ export async function pause(
   try {
     const lines = [
       `${what} failed and is paused: a fork of its machine stands still as it was then`,
+      ...(why ? [`why:       ${why}`] : []),
       ...held.lines,
       "'cont' in the view's monitor, or 'continue' in gdb, lets the fork run; Enter here, or 'quit' in the monitor, goes on",
     ]

@@ -25,12 +25,15 @@ export interface StageOptions extends LaunchOptions {
 export class StageError extends Error {
   override readonly name = 'StageError'
 
-  /** @param stage Its name. */
+  /**
+   * @param stage Its name.
+   * @param reason What its steps failed with, with the evidence.
+   */
   constructor(
     readonly stage: string,
-    sentence: string,
+    readonly reason: string,
   ) {
-    super(sentence)
+    super(`the stage '${stage}' could not be built: ${reason}`)
   }
 }
 
@@ -41,8 +44,8 @@ export interface StageWatch {
   begin(vm: Vm): Promise<void>
   /** The steps are through. Throws for what they left undone. */
   check(): void
-  /** Before the machine is closed. */
-  end(failed: boolean): Promise<void>
+  /** Before the machine is closed. @param failure What the steps failed with. */
+  end(failure: StageError | undefined): Promise<void>
 }
 
 let watch: (name: string) => StageWatch | undefined = () => undefined
@@ -201,17 +204,17 @@ export class Stage {
     const watched = watch(this.name)
     const options = { ...(watched && { outputFolder: watched.outputFolder }), ...own }
     const vm = from ? await from.fork(options) : await launch(options)
-    let failed = true
+    let failure: StageError | undefined
     try {
       await watched?.begin(vm)
       await this.steps(vm)
       watched?.check()
-      failed = false
       return { vm, snapshot: await vm.snapshot() }
     } catch (error) {
-      throw await this.failure(vm, error)
+      failure = await this.failure(vm, error)
+      throw failure
     } finally {
-      await watched?.end(failed)
+      await watched?.end(failure)
       await vm.close()
     }
   }
@@ -219,7 +222,6 @@ export class Stage {
   /** What is thrown in the steps is not its cause: test runners print that, too, with all that hangs on it. */
   private async failure(vm: Vm, thrown: unknown): Promise<StageError> {
     const reason = thrown instanceof Error ? thrown.message : String(thrown)
-    const message = `the stage '${this.name}' could not be built: ${await vm.driver.withEvidence(reason)}`
-    return at(thrown as Error, new StageError(this.name, message)) as StageError
+    return at(thrown as Error, new StageError(this.name, await vm.driver.withEvidence(reason))) as StageError
   }
 }

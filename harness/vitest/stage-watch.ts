@@ -3,11 +3,12 @@
  * leaves, in a folder of its own.
  */
 import { expect } from 'vitest'
-import type { StageWatch } from '../stages/stage.js'
+import type { StageError, StageWatch } from '../stages/stage.js'
 import type { Vm } from '../vm/vm.js'
 import { progressLines } from '../words/progress-words.js'
 import { outputFolder } from './baselines.js'
 import { forgotten } from './forgotten.js'
+import { holdFailure, pauseByDefault } from './hold-failure.js'
 import { Recording } from './recording.js'
 
 /** The files of a stage are found by this, as those of a test are by its name. */
@@ -45,13 +46,15 @@ class Watch implements StageWatch {
     await this.recording.begin()
   }
 
-  async end(failed: boolean): Promise<void> {
+  async end(failure: StageError | undefined): Promise<void> {
     const { vm } = this
     if (!vm) return
     vm.onProgress = undefined
     const seconds = ((performance.now() - this.began) / 1000).toFixed(0)
-    if (this.told && !failed) process.stderr.write(`bootwright: stage '${this.name}' is built (${seconds} s)\n`)
-    if (failed) await this.recording?.end(this.outputFolder, { failed, retry: 0 })
+    if (this.told && !failure) process.stderr.write(`bootwright: stage '${this.name}' is built (${seconds} s)\n`)
+    if (!failure) return
+    if (pauseByDefault() === 'failure') await holdFailure(vm, `the stage '${this.name}'`, failure.reason)
+    await this.recording?.end(this.outputFolder, { failed: true, retry: 0 })
   }
 
   check(): void {

@@ -1,9 +1,7 @@
 /** `test` with a machine: launched for each test, or forked from a stage, and closed behind it. */
 
 import { beforeAll, type TestAPI, type TestContext, vi, test as vitestTest } from 'vitest'
-import { printable } from '../../reports/printable.js'
 import { Explorer } from '../explore/explorer.js'
-import { PAUSE_VARIABLE, pause as pauseAt, personOfTest } from '../live/pause.js'
 import { type Stage, StageError, watchStages } from '../stages/stage.js'
 import { usersStack } from '../vm/call-site.js'
 import { type LaunchOptions, launch } from '../vm/launch.js'
@@ -11,6 +9,7 @@ import type { Vm } from '../vm/vm.js'
 import { clearTestOutput, outputFolder } from './baselines.js'
 import { askedToExplore, type ExploreOptions, exploreTest } from './explore.js'
 import { forgotten } from './forgotten.js'
+import { holdFailure, pauseByDefault } from './hold-failure.js'
 import { keepCaptures, Recording, type RecordingOptions } from './recording.js'
 import { stageTitle, watchStage } from './stage-watch.js'
 import { restartNames } from './to-have-screenshot.js'
@@ -52,6 +51,8 @@ export type VmTest = TestAPI<VmFixtures> & {
 const VITEST_TIMEOUT = 5000
 const TEST_TIMEOUT = 10 * 60_000
 const STAGE_TIMEOUT = 2 * 60 * 60_000
+/** A person may look at a stage that failed for as long as they like. */
+const NO_TIMEOUT = 0
 
 /** Where the user has set no time-out in the configuration, tests with machines get one that suits them. */
 function widenTimeout(): void {
@@ -84,7 +85,9 @@ function create(stage: Stage | undefined): VmTest {
         await use(vm)
         const [unawaited] = forgotten(vm.driver)
         await tell(task, vm)
-        if (pause === 'failure' && task.result?.state === 'fail') await hold(task, vm)
+        const failure = task.result?.state === 'fail' ? task.result.errors?.at(-1) : unawaited
+        // It has its time-out behind it: fixtures end outside of the test's time.
+        if (pause === 'failure' && failure) await holdFailure(vm, `the test '${fullName(task)}'`, failure.message)
         task.meta.guestTimeNs = recording.guestTimeNs()
         await recording.end(folder, { failed: task.result?.state === 'fail' || unawaited !== undefined, retry })
         if (unawaited) task.context.onTestFinished(() => Promise.reject(unawaited))
@@ -112,7 +115,7 @@ function create(stage: Stage | undefined): VmTest {
     },
     from(parent: Stage): VmTest {
       // Here, and not in a fixture: what a test waits for in its fixtures counts as its own time.
-      beforeAll(() => parent.prepare(), STAGE_TIMEOUT)
+      beforeAll(() => parent.prepare(), pauseByDefault() === 'failure' ? NO_TIMEOUT : STAGE_TIMEOUT)
       return create(parent)
     },
   }) as unknown as VmTest
@@ -203,17 +206,6 @@ async function tell(task: TestContext['task'], vm: Vm): Promise<void> {
   for (const one of errors) one.stack &&= usersStack(one.stack)
   const error = errors.at(-1)
   if (error) error.message = await vm.driver.withEvidence(error.message)
-}
-
-/** It has its time-out behind it: fixtures end outside of the test's time. */
-async function hold(task: TestContext['task'], vm: Vm): Promise<void> {
-  const what = `the test '${fullName(task)}'`
-  if (vm.driver.membership) console.log(`${what} failed and is not paused: its machine shares a network with others`)
-  else await pauseAt(vm.driver.thread, what, personOfTest(process.env), (text) => console.log(printable(text)))
-}
-
-function pauseByDefault(): UseOptions['pause'] {
-  return process.env[PAUSE_VARIABLE] === 'failure' ? 'failure' : 'off'
 }
 
 function checkPause(pause: unknown): void {

@@ -1,15 +1,16 @@
 /** Failures that are paused: where the moment can be seen and debugged, how it goes on, and where it is not held at all. */
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import { pause, personOfCommand, personOfTest } from '../../../harness/live/pause.js'
+import { PAUSE_SOCKET_VARIABLE, pause, personOfCommand, personOfTest } from '../../../harness/live/pause.js'
 import { launch } from '../../../harness/vm/launch.js'
 import { noFirmware } from '../../firmware-here.js'
 import { programFloppy } from '../boot-programs.js'
 import { inProcess } from '../cli/in-process.js'
+import { Project } from '../cli/project.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'bootwright-pause-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -122,6 +123,39 @@ test.skipIf(noFirmware || !haveScript)(
     }
   },
 )
+
+test.skipIf(noFirmware)('`test --pause-on-failure` holds stages and tests that fail, and says why', async () => {
+  const project = new Project()
+  const socket = join(folder, 'person')
+  let pauses = 0
+  // Whoever sits before the terminal presses Enter at once.
+  const person = createServer((one) => one.on('error', () => {}).end(`go on ${++pauses}\n`))
+  await new Promise<void>((resolve) => person.listen(socket, resolve))
+  try {
+    const machine = `{ floppy: ${JSON.stringify(floppy)}, engine: 'soft', memory: 16 }`
+    project.write(
+      'some',
+      `const begun = stage('begun', ${machine}, (vm) => vm.serial.waitFor('>'))
+      const broken = stage('broken', ${machine}, (vm) => vm.serial.waitFor('never', { timeout: '100ms' }))
+      test.from(broken)('one of a stage', () => {})
+      test.from(broken)('another of a stage', () => {})
+      test.from(begun)('passes', async ({ vm }) => vm.keyboard.type('a'))
+      test.from(begun)('compares', async ({ vm }) => expect((await vm.look()).instructions).toBe(5))
+      test.from(begun)('forgets', ({ vm }) => void expect(vm.serial).toHaveText('never'))`,
+    )
+    const { stdout } = await project.run(['--pause-on-failure'], { env: { [PAUSE_SOCKET_VARIABLE]: socket } })
+    const held = stdout.matchAll(/^(.*) failed and is paused: .*\n {2}why: +(.*)\n {2}live view: http/gm)
+    expect([...held].map(([, what, why]) => `${what}: ${why}`)).toEqual([
+      "the stage 'broken': waited 0.1 s of guest time for /never/ on COM1",
+      expect.stringMatching(/^the test 'compares': expected \d+ to be 5/),
+      expect.stringMatching(/^the test 'forgets': toHaveText\(\) was not awaited/),
+    ])
+    expect(pauses).toBe(3)
+  } finally {
+    person.close()
+    project.remove()
+  }
+})
 
 test('nobody can let it go on in CI, or without a terminal', () => {
   expect(personOfTest({ CI: 'true' })).toMatch(/^the environment says CI/)
