@@ -1,4 +1,4 @@
-/** Text screens as people and programs read them: rows, cells with attributes, ANSI colours. */
+/** Text screens as people and programs read them: rows, and runs of characters with one attribute. */
 import type { TextScreen } from '../../machine/devices/display/display.js'
 import { CODE_PAGE_437 } from './code-page-437.js'
 
@@ -54,21 +54,4 @@ export function styledScreen(screen: TextScreen): StyledScreen {
     lines.push(runs)
   }
   return { columns: screen.columns, rows: screen.rows, ...(screen.cursor && { cursor: screen.cursor }), lines }
-}
-
-/** VGA's colours have blue in bit 0 and red in bit 2, ANSI's the other way round. */
-const VGA_TO_ANSI = [0, 4, 2, 6, 1, 5, 3, 7]
-
-/** The exact screen with ANSI escape sequences (16 colours, blink), rows ended by line feeds. */
-export function screenAnsi(screen: TextScreen): string {
-  let text = ''
-  for (const runs of styledScreen(screen).lines) {
-    for (const { text: characters, foreground, background, blink } of runs) {
-      const front = (foreground & 8 ? 90 : 30) + VGA_TO_ANSI[foreground & 7]
-      const back = (background & 8 ? 100 : 40) + VGA_TO_ANSI[background & 7]
-      text += `\x1b[0;${blink ? '5;' : ''}${front};${back}m${characters}`
-    }
-    text += '\x1b[0m\n'
-  }
-  return text
 }

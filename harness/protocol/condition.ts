@@ -1,4 +1,4 @@
-/** Conditions: what a test waits for, as plain data that is sent to the machine's thread. `runtime/watches.ts` checks them there. */
+/** Conditions: what a test waits for, as plain data that is sent to the machine's thread. `runtime/watches/watches.ts` checks them there. */
 import type { EventKind } from '../../machine/cpu/engine.js'
 import type { Frame } from '../../machine/devices/display/display.js'
 import type { MachineExit } from '../../machine/machine.js'

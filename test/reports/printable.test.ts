@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import { renderJunit } from '../../reports/junit.js'
 import { printable, printableJson, printableLine } from '../../reports/printable.js'
 import { renderRunHtml } from '../../reports/run-html.js'
-import { closingLines, testLine } from '../../reports/run-lines.js'
 import { renderRunMarkdown } from '../../reports/run-markdown.js'
 import { RunResult } from '../../reports/run-result.js'
 import { renderTap } from '../../reports/tap.js'
@@ -32,8 +31,6 @@ describe('text from a guest', () => {
     ['report.md', renderRunMarkdown],
     ['junit.xml', renderJunit],
     ['report.html', (run) => renderRunHtml(run).replaceAll('\r', '')],
-    ['the terminal', (run) => closingLines(run, { colour: false })],
-    ['a line on the terminal', (run) => run.tests.map((one) => testLine(one, { colour: false })).join('\n')],
   ])('reaches %s without controls', (_, render) => {
     const [one] = sampleRun([sampleTest({ titles: ['one'] })]).tests
     const errors = [{ message: EVIL, stack: EVIL, diff: EVIL }]

@@ -7,7 +7,6 @@ import { renderJunit } from '../../reports/junit.js'
 import { renderBadge, runBadge } from '../../reports/matrix/badge.js'
 import { addToHistory, emptyHistory, historyOf, LONGEST_HISTORY, readHistory } from '../../reports/matrix/history.js'
 import { mergeRuns } from '../../reports/merge-runs.js'
-import { closingLines, testDot, testLine } from '../../reports/run-lines.js'
 import { renderRunMarkdown } from '../../reports/run-markdown.js'
 import { parseRun, runSummary } from '../../reports/run-result.js'
 import { renderTap } from '../../reports/tap.js'
@@ -17,7 +16,6 @@ import { pictureTest, sampleRun, sampleTest } from './run-sample.js'
 const folder = mkdtempSync(join(tmpdir(), 'run-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const run = sampleRun()
-const plain = { colour: false }
 
 describe('a run', () => {
   test('is checked when it is read', () => {
@@ -61,17 +59,6 @@ describe('a run', () => {
     const long = sampleTest({ titles: ['x'], status: 'failed', errors: [{ message: 'y'.repeat(1e6) }] })
     const many = sampleRun(Array.from({ length: 300 }, (_, i) => ({ ...long, titles: [`x${i}`] })))
     expect(renderRunMarkdown(many, { short: true }).length).toBeLessThan(1024 * 1024)
-  })
-
-  test('is a line or a dot a test on a terminal', () => {
-    const [passed, failed, flaky, skipped] = run.tests
-    expect(testLine(passed, plain)).toBe('✓ test/login.test.ts > login > shows a prompt  12.3 s guest, 1.2 s')
-    expect(testLine(skipped, plain)).toBe('- test/flaky.test.ts > needs media  no image')
-    expect([passed, failed, flaky, skipped].map((one) => testDot(one, plain)).join('')).toBe('·F±-')
-    expect(testDot(failed, { colour: true })).toBe('\x1b[31mF\x1b[0m')
-    expect(closingLines(run, plain)).toMatch(
-      /✗ .*looks as ever[\s\S]*at x\.ts:1\n\n1 passed, 1 failed, 1 flaky, 1 skipped in 1 min 15 s\n$|in 75\.4 s\n$/,
-    )
   })
 
   test('is a badge that says the worst', () => {

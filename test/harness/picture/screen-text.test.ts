@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { CODE_PAGE_437 } from '../../../harness/picture/code-page-437.js'
-import { screenAnsi, screenRows, screenText, styledScreen } from '../../../harness/picture/screen-text.js'
+import { screenRows, screenText, styledScreen } from '../../../harness/picture/screen-text.js'
 import type { TextScreen } from '../../../machine/devices/display/display.js'
 
 function screen(rows: number[][], attribute = { foreground: 7, background: 0, blink: false }): TextScreen {
@@ -47,9 +47,4 @@ test('the styled screen has runs of like cells', () => {
       ],
     ],
   })
-})
-
-test('ANSI has its own order of colours', () => {
-  const text = screen([[0x41]], { foreground: 12, background: 1, blink: true })
-  expect(screenAnsi(text)).toBe('\x1b[0;5;91;44mA\x1b[0m\n')
 })
