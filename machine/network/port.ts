@@ -28,6 +28,8 @@ export interface NetworkPort {
   longest?: () => number
   /** How long a frame to a station may be. */
   longestFor?(station: Uint8Array): number
+  /** Whether a station's cable lets frames of this type (IEEE 802.3 3.2.6) through. */
+  carriesFor?(station: Uint8Array, type: number): boolean
   /** The card sets it: bits a second that come to it at most; 1 Gbit/s where it does not. */
   speed?: number
 }

@@ -55,6 +55,10 @@ export class SwitchPort implements NetworkPort, Stateful {
     return this.find(to)?.longest?.() ?? LONGEST_FRAME
   }
 
+  carriesFor(to: Uint8Array, type: number): boolean {
+    return !this.find(to)?.blocked.includes(type)
+  }
+
   send(frame: Uint8Array, time: number): void {
     if (!this.link || frame.length < SHORTEST_FRAME) return
     if (frame.length > LONGEST_FRAME && frame.length > this.longestFor(frame)) return

@@ -43,7 +43,7 @@ import { Neighbours } from './neighbours.js'
 import { Reassembly } from './reassembly.js'
 import { gatewayFor, type Place, Relays } from './relays.js'
 import { DHCP_CLIENT, DHCP_SERVER, DhcpServer } from './services/dhcp.js'
-import { answerDns } from './services/dns.js'
+import { answerDns, type Families } from './services/dns.js'
 import { HTTP, HttpServer } from './services/http-server.js'
 import { HttpSession } from './services/http-session.js'
 import { answerNtp } from './services/ntp.js'
@@ -117,7 +117,7 @@ export class Lan implements Stateful {
     const longestFor = (mac: Uint8Array) => port.longestFor?.(mac) ?? LONGEST_FRAME
     this.tcp = new TcpEndPoint(clock, send, longestFor, {
       most: MOST_CONNECTIONS,
-      listens: (to) => to === HTTP,
+      listens: (to, address) => to === HTTP && !isNameServer(address),
       application: (connection) => new HttpSession(connection, http),
     })
     this.wayOut = contents.wayOut
@@ -316,10 +316,9 @@ export class Lan implements Stateful {
     const reply = (data: Uint8Array) =>
       this.send(writeUdp({ mac, source: destination, destination: source }, { from: udp.to, to: udp.from, data }))
     const now = this.clock.now()
-    const isNameServer = sameBytes(destination, NAME_SERVER) || sameBytes(destination, NAME_SERVER6)
-    if (isNameServer) {
+    if (isNameServer(destination)) {
       if (udp.to !== DNS) return false
-      const answer = answerDns(udp.data, this.dhcp)
+      const answer = answerDns(udp.data, this.dhcp, this.familiesOf(mac))
       if (!answer) return true
       if (answer.isElsewhere && this.wayOut) {
         this.log.add(now, 'dns', addressText(source), answer.question, "asked of the host's resolver")
@@ -340,6 +339,11 @@ export class Lan implements Stateful {
     if (udp.to !== TFTP && !this.tftp.has(udp.to)) return false
     this.tftp.receive({ mac, source, destination, port: udp.from }, udp.to, udp.data)
     return true
+  }
+
+  private familiesOf(station: Uint8Array): Families {
+    const carries = (type: number) => this.port.carriesFor?.(station, type) ?? true
+    return { v4: carries(IPV4), v6: carries(IPV6) }
   }
 
   private takeDhcp({ mac }: Datagram, { data }: UdpDatagram): void {
@@ -370,6 +374,11 @@ export class Lan implements Stateful {
     const frames = datagram.source.length === 4 ? this.ipv4.write(datagram) : this.ipv6.write(datagram)
     for (const frame of frames) this.port.send(frame, this.clock.now())
   }
+}
+
+/** Nothing but names is asked there: on QEMU's user network it stands for the host's name server, not for the host. */
+function isNameServer(address: Uint8Array): boolean {
+  return sameBytes(address, NAME_SERVER) || sameBytes(address, NAME_SERVER6)
 }
 
 type Ends = Pick<Outgoing, 'mac' | 'source' | 'destination'>

@@ -23,6 +23,14 @@ const SERVICES: { readonly [name: string]: { v4: Address; v6: Address } } = {
   dns: { v4: NAME_SERVER, v6: NAME_SERVER6 },
 }
 
+/** What the one who asks can reach. */
+export interface Families {
+  v4: boolean
+  v6: boolean
+}
+
+const BOTH: Families = { v4: true, v6: true }
+
 /** Machines of the LAN. */
 export interface Names {
   addressOf(name: string): Address | undefined
@@ -38,8 +46,8 @@ export interface DnsReply {
   isElsewhere: boolean
 }
 
-/** undefined: it is no question. */
-export function answerDns(data: Uint8Array, names: Names): DnsReply | undefined {
+/** undefined: it is no question. Nobody is told addresses of a family that its cable does not carry. */
+export function answerDns(data: Uint8Array, names: Names, families = BOTH): DnsReply | undefined {
   if (data.length > LONGEST) return undefined
   let packet: Packet & { opcode?: string }
   try {
@@ -50,7 +58,7 @@ export function answerDns(data: Uint8Array, names: Names): DnsReply | undefined 
   const question = packet.questions?.[0]
   if (packet.type !== 'query' || !question || packet.questions?.length !== 1) return undefined
   const isQuery = packet.opcode === undefined || packet.opcode === 'QUERY'
-  const { answers, known } = isQuery ? lookUp(question, names) : { answers: [], known: true }
+  const { answers, known } = isQuery ? lookUp(question, names, families) : { answers: [], known: true }
   const code = !isQuery ? NOT_IMPLEMENTED : known ? 0 : NXDOMAIN
   const flags = AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | ((packet.flags ?? 0) & RECURSION_DESIRED) | code
   try {
@@ -67,7 +75,7 @@ function words(answers: readonly Answer[]): string {
   return answers.map((answer) => ('data' in answer ? String(answer.data) : '')).join(' ') || 'nothing of that type'
 }
 
-function lookUp({ name, type }: Question, names: Names): { answers: Answer[]; known: boolean } {
+function lookUp({ name, type }: Question, names: Names, families: Families): { answers: Answer[]; known: boolean } {
   const lower = name.toLowerCase().replace(/\.$/, '')
   if (type === 'PTR') {
     const pointed = pointedTo(lower, names)
@@ -77,8 +85,8 @@ function lookUp({ name, type }: Question, names: Names): { answers: Answer[]; kn
   const service = Object.hasOwn(SERVICES, label) ? SERVICES[label] : undefined
   const v4 = service?.v4 ?? names.addressOf(label)
   if (!v4) return { answers: [], known: lower === DOMAIN }
-  if (type === 'A') return { answers: [{ type, name, ttl: TTL, data: addressText(v4) }], known: true }
-  if (type === 'AAAA' && service)
+  if (type === 'A' && families.v4) return { answers: [{ type, name, ttl: TTL, data: addressText(v4) }], known: true }
+  if (type === 'AAAA' && families.v6 && service)
     return { answers: [{ type, name, ttl: TTL, data: addressText(service.v6) }], known: true }
   return { answers: [], known: true }
 }

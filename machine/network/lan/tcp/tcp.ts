@@ -18,8 +18,8 @@ const SEQUENCE_TICK = 4000
 type Ends = Pick<TcpConnection, 'mac' | 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'>
 
 export interface TcpOptions {
-  /** Somebody listens at this port. */
-  listens(port: number): boolean
+  /** Somebody listens at this port of this address. */
+  listens(port: number, address: Address): boolean
   application(connection: TcpConnection): TcpApplication
   /** A SYN is not answered yet: somebody is asked first, who calls `answer` or `abort`. */
   holds?(connection: TcpConnection): void
@@ -93,7 +93,7 @@ export class TcpEndPoint implements Stateful, TcpHost {
       connection?.status === 'TIME-WAIT' &&
       segment.flags & SYN &&
       !(segment.flags & ACK) &&
-      this.options.listens(segment.to)
+      this.options.listens(segment.to, destination)
     if (connection && !isReused) {
       connection.mac = mac
       connection.receive(segment)
@@ -101,7 +101,7 @@ export class TcpEndPoint implements Stateful, TcpHost {
       return
     }
     const isOpening = (segment.flags & (SYN | ACK | RST | FIN)) === SYN
-    if (!isOpening || !this.options.listens(segment.to) || !this.makeRoom()) {
+    if (!isOpening || !this.options.listens(segment.to, destination) || !this.makeRoom()) {
       this.refuse(datagram, segment)
       return
     }

@@ -1,6 +1,7 @@
 /** HTTP on TCP, segment by segment, as a guest's client has it. */
 import { expect, test } from 'vitest'
 import type { HttpQuestion, NetworkContents } from '../../../../../machine/network/contents.js'
+import { ipv4 } from '../../../../../machine/network/lan/addresses.js'
 import { MOST_CONNECTIONS } from '../../../../../machine/network/lan/tcp/tcp.js'
 import { ACK, FIN, RST, SYN } from '../../../../../machine/network/lan/tcp/tcp-segment.js'
 import { filesOf, Peer } from '../peer.js'
@@ -131,6 +132,15 @@ test.each([
 ])('the range %s', (range, status, words, body) => {
   const answer = new Client(new Peer(contents)).send(get('/files/a.txt', `Range: ${range}`)).answer()
   expect([answer.status, answer.headers['Content-Range'], answer.body.toString()]).toEqual([status, words, body])
+})
+
+test('it is at the gateway’s address alone: at the name server’s nobody listens, as on QEMU’s user network', () => {
+  const peer = new Peer(contents)
+  const flags = ['10.0.2.2', '10.0.2.3'].map((to) => {
+    peer.tcp({ sequence: 1000, flags: SYN }, ipv4(to))
+    return peer.segments().map((segment) => segment.flags)
+  })
+  expect(flags).toEqual([[SYN | ACK], [RST | ACK]])
 })
 
 test('HEAD has the length and no body; other methods are for functions', () => {
