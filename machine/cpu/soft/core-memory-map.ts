@@ -32,13 +32,21 @@ export class CoreMemoryMap {
     this.regions = regions
   }
 
-  /** Physical addresses at which bytes of the arena are to be seen. */
-  *showing(offset: number, length: number): Generator<{ address: number; size: number }> {
+  /** Tells `gone` of physical addresses at which these bytes of the arena are to be seen, where code was decoded from their pages. */
+  written(offset: number, length: number, gone: (address: number, size: number) => void): void {
     for (const region of this.regions) {
       const from = Math.max(offset, region.offset)
       const to = Math.min(offset + length, region.offset + region.size)
-      if (from < to) yield { address: region.address + from - region.offset, size: to - from }
+      if (from >= to) continue
+      const address = region.address + from - region.offset
+      if (this.holdsCode(address, to - from)) gone(address, to - from)
     }
+  }
+
+  private holdsCode(address: number, size: number): boolean {
+    const last = Math.floor((address + size - 1) / PAGE)
+    for (let page = Math.floor(address / PAGE); page <= last; page++) if (this.words[page] & at.PAGE_CODE) return true
+    return false
   }
 }
 

@@ -484,7 +484,7 @@ export class SoftEngine implements Engine {
   }
 
   memoryChanged(offset: number, length: number): void {
-    for (const { address, size } of this.memoryMap.showing(offset, length)) this.core.dropRange(address, size)
+    this.memoryMap.written(offset, length, (address, size) => this.core.dropRange(address, size))
   }
 
   getState(cpu = this.current): CpuState {
