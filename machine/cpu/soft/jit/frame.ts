@@ -31,17 +31,18 @@ const REGISTERS = 6
 
 /** Imported functions and globals by their place. */
 export const IMPORTS = {
-  functions: ['executeOp', 'storePlace', 'executeLast', 'settleFlags', 'enterRegion', 'enterLongRegion'],
+  functions: ['executeOp', 'storePlace', 'loadPlace', 'executeLast', 'settleFlags', 'enterRegion', 'enterLongRegion'],
   globals: ['tlbRead', 'tlbGeneration'],
 } as const
 const TLB_READ = 0
 const TLB_GENERATION = 1
 const EXECUTE_OP = 0
 const STORE_PLACE = 1
-const EXECUTE_LAST = 2
-const SETTLE_FLAGS = 3
-const ENTER_REGION = 4
-const ENTER_LONG_REGION = 5
+const LOAD_PLACE = 2
+const EXECUTE_LAST = 3
+const SETTLE_FLAGS = 4
+const ENTER_REGION = 5
+const ENTER_LONG_REGION = 6
 /** A region is left after so many instructions at the latest: only then can V8 put better code in its place. */
 const LONGEST = 0x200000n
 
@@ -292,9 +293,10 @@ export class Frame {
 
   /**
    * Pops an offset in the segment and leaves the place of `size` bytes there in a local; goes to the interpreter where no TLB
-   * has them or the segment does not reach so far. `write` asks for the right to write.
+   * has them or the segment does not reach so far. `write` asks for the right to write, `apart` says that these are bytes of
+   * several accesses.
    */
-  place(segment: number, size: number, write: boolean, name = 'place'): number {
+  place(segment: number, size: number, write: boolean, name = 'place', apart = false): number {
     const { code, long, word } = this
     const linear = this.temp(`${name}Linear`, word)
     const entry = this.temp(`${name}Entry`, I32)
@@ -329,10 +331,15 @@ export class Frame {
     }
     this.wordConst(-4096)
     code.op(long ? OP.i64And : OP.i32And, long ? OP.i64Ne : OP.i32Ne)
-    if (write) {
+    const isCalled = write || apart
+    if (isCalled) {
       code.unlikely().if().get(linear)
       if (!long) code.op(OP.i64ExtendU)
-      code.i32(size).call(STORE_PLACE).tee(place).op(OP.i32Eqz)
+      code
+        .i32(size)
+        .call(write ? STORE_PLACE : LOAD_PLACE)
+        .tee(place)
+        .op(OP.i32Eqz)
       this.handOverIf()
       code.op(OP.else)
     } else this.handOverIf()
@@ -342,7 +349,7 @@ export class Frame {
       .memory(LOAD.i32, table + 8)
       .op(OP.i32Add)
       .set(place)
-    if (write) code.end()
+    if (isCalled) code.end()
     return place
   }
 
@@ -381,7 +388,7 @@ export class Frame {
       this.wordAdd()
     }
     const segment = this.long ? at.FLAT : at.DS
-    lookups.add(lookup, this.place(segment, lookup.size, lookup.span.write, `lookup${lookups.count}`))
+    lookups.add(lookup, this.place(segment, lookup.size, lookup.span.write, `lookup${lookups.count}`, true))
     return lookups.find(base, displacement, size, write)
   }
 

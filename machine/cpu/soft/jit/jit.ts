@@ -33,6 +33,7 @@ export interface JitCore {
   executeOp(op: number, block: number): number
   executeLast(op: number, block: number, needs: number): number
   storePlace(linear: bigint, size: number): number
+  loadPlace(linear: bigint, size: number): number
   settleFlags(parked: number, a: bigint, b: bigint, stepped: bigint): void
   dropEverything(): void
 }
@@ -81,7 +82,7 @@ const TYPES: readonly FunctionType[] = [
   { parameters: [I32, I64, I64, I64], results: [] },
 ]
 /** Of the functions in IMPORTS, in their order. */
-const IMPORTED_TYPES = [2, 3, 4, 5, REGION_TYPE, LONG_REGION_TYPE]
+const IMPORTED_TYPES = [2, 3, 3, 4, 5, REGION_TYPE, LONG_REGION_TYPE]
 
 /** `BOOTWRIGHT_JIT`: `off`, or after how many entries a block is compiled. */
 export function jitThreshold(value = process.env.BOOTWRIGHT_JIT): number {
@@ -150,12 +151,13 @@ export class Jit {
       bodies,
     })
     const { core, memory, table } = this
-    const { executeOp, storePlace, executeLast, settleFlags, tlbRead, tlbGeneration } = core
+    const { executeOp, storePlace, loadPlace, executeLast, settleFlags, tlbRead, tlbGeneration } = core
     const { exports } = new WebAssembly.Instance(hinted(bytes), {
       env: {
         memory,
         executeOp,
         storePlace,
+        loadPlace,
         executeLast,
         settleFlags,
         enterRegion: table.enter,

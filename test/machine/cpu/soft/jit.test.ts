@@ -297,6 +297,60 @@ describe.skipIf(!haveNasm)('compiled code does what the interpreter does', () =>
     compare(cpus, () => 101)
   })
 
+  test('what is looked up together lies in two pages, one behind the other in memory, apart, and at last in none', () => {
+    const cpus = both(
+      '32-bit',
+      `bits 32
+      mov edi, 0x21000
+      mov eax, 3
+    map:
+      mov [edi], eax
+      add edi, 4
+      add eax, 0x1000
+      cmp eax, 0x100003
+      jb map
+      mov dword [0x20000], 0x21003
+      mov eax, 0x20000
+      mov cr3, eax
+      mov eax, cr0
+      or eax, 0x80000000
+      mov cr0, eax
+      mov esp, 0x43004
+      mov ecx, 640
+    top:
+      mov esi, 0x40ff4
+      mov eax, [esi]
+      add eax, [esi + 8]
+      sub eax, [esi + 16]
+      mov [esi + 4], eax
+      add [esi + 10], ecx
+      mov edx, [esi + 14]
+      add ebx, edx
+      push ebx
+      push edx
+      push ecx
+      pop ebp
+      pop edi
+      pop ebp
+      test cl, 31
+      jnz same
+      xor dword [0x21000 + 0x41 * 4], 0x13000
+      xor dword [0x21000 + 0x42 * 4], 0x15000
+      invlpg [0x41000]
+      invlpg [0x42000]
+    same:
+      dec ecx
+      jnz top
+      mov dword [0x21000 + 0x41 * 4], 0
+      invlpg [0x41000]
+      inc ecx
+      jmp top`,
+    )
+    compare(cpus, () => 500)
+    expect(regions(cpus[1])).toBeGreaterThan(0)
+    expect(cpus[1].state.cr2).toBe(0x41004n)
+  })
+
   test('faults are taken where they happen', () => {
     const cpus = both(
       '64-bit',

@@ -11,7 +11,7 @@ import {
 } from './code-map'
 import { wantsAttention } from './chain'
 import { compile, enterLongRegion, enterRegion } from '../host'
-import { tlbEntry, tlbKnows, tlbPlace, tlbRead, tlbWrite } from '../memory/tlb'
+import { tlbEntry, tlbHits, tlbKnows, tlbPlace, tlbRead, tlbWrite } from '../memory/tlb'
 import { endOps, limit, nextIp, opsFrom, setCurrentOp, startOps } from './progress'
 import { OP_HANDLER } from './op'
 import {
@@ -117,8 +117,22 @@ export function executeLast(op: usize, block: usize, needs: u32): bool {
  */
 export function storePlace(linear: u64, size: u32): usize {
   const e = tlbEntry(tlbWrite, linear)
-  if (!tlbKnows(e, linear, size)) return 0
+  if (!tlbKnows(e, linear, size)) return placeOverPages(tlbWrite, linear, size)
   const phys = (load<u32>(e, 12) & ~0xfff) | (<u32>linear & 0xfff)
   for (let i: u32 = 0; i < size; i += 8) if (mayHoldCode(phys + i, min<u32>(size - i, 8))) return 0
+  return tlbPlace(e, linear)
+}
+
+/** For regions: where bytes are that are looked up together, and lie in two pages. 0 where the interpreter is to see to it. */
+export function loadPlace(linear: u64, size: u32): usize {
+  return placeOverPages(tlbRead, linear, size)
+}
+
+/** Of two pages that the arena has one behind the other. */
+function placeOverPages(table: usize, linear: u64, size: u32): usize {
+  const last = linear + (size - 1)
+  const e = tlbEntry(table, linear)
+  const next = tlbEntry(table, last)
+  if (!tlbHits(e, linear, 1) || !tlbHits(next, last, 1) || load<u32>(e, 8) != load<u32>(next, 8)) return 0
   return tlbPlace(e, linear)
 }
