@@ -75,6 +75,8 @@ export interface MmioRange {
   readonly width?: 1 | 2 | 4
   read(offset: number, size: AccessSize): number
   write(offset: number, value: number, size: AccessSize): void
+  /** For debuggers: what a read of the aligned 4 bytes gives, and nothing changes. Without it they cannot look at the range. */
+  peek?(offset: number): number
 }
 
 /** AML, byte by byte (`firmware/tables/aml.ts`), and the scope that it stands in. */

@@ -344,6 +344,33 @@ export class MemoryMap implements PhysicalMemory {
     return source === undefined || source.kind === 'mmio' ? -1 : source.offset + (address - source.base)
   }
 
+  /**
+   * For debuggers: the bytes at `address` as a CPU reads them, as many as stand there without a break, `length` at most, and
+   * nothing hears of it. Empty where neither memory is nor a device that can be looked at.
+   */
+  look(address: number, length: number): Uint8Array {
+    const { read: source, end } = this.find(address)
+    const fitting = Math.min(length, end - address)
+    if (source && source.kind !== 'mmio') return this.arenaBytes(source.offset + (address - source.base), fitting)
+    const window = source?.window
+    if (!source || !window?.peek) return new Uint8Array()
+    const found = new Uint8Array(fitting)
+    for (let i = 0; i < fitting; i++) {
+      const at = address + i - source.base
+      found[i] = window.peek(at & ~3) >>> (8 * (at & 3))
+    }
+    return found
+  }
+
+  /** For debuggers: writes what lies in RAM or in a device that can be looked at. Returns how many bytes, from the first on. */
+  patch(address: number, from: Uint8Array): number {
+    const { read: source, write: target, end } = this.find(address)
+    if (!target || target !== source || (target.kind !== 'ram' && !target.window?.peek)) return 0
+    const fitting = from.subarray(0, end - address)
+    this.write(address, fitting)
+    return fitting.length
+  }
+
   /** Addresses that the CPU touched without an owner, lowest first; `others` counts accesses past the bound. */
   unhandled(): { addresses: UnhandledAddress[]; others: number } {
     return this.unassigned.report()

@@ -97,6 +97,7 @@ export class IoApic implements Device, EoiTarget {
         size: 0x1000,
         read: (offset, size) => this.read(offset, size),
         write: (offset, value, size) => this.write(offset, value, size),
+        peek: (offset) => this.read(offset, 4),
       },
     ]
     options.bus.attachIoApic(this)

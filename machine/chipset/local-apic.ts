@@ -113,6 +113,7 @@ export function localApicWindow(ofCurrentCpu: () => LocalApic): MmioRange {
     size: 0x1000,
     read: (offset, size) => ofCurrentCpu().readMmio(offset, size),
     write: (offset, value, size) => ofCurrentCpu().writeMmio(offset, value, size),
+    peek: (offset) => ofCurrentCpu().readMmio(offset, 4),
   }
 }
 

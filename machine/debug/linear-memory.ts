@@ -1,15 +1,16 @@
 /**
  * Guest memory as a debugger sees it: by linear address through the guest's page tables, or by physical address, without a
- * trace. No accessed or dirty bit is set, no right is asked for, no device hears of it: what is no memory cannot be read.
+ * trace. No accessed or dirty bit is set, no right is asked for, no device hears of it: of devices those can be read that tell
+ * without a change what they hold, as video memory and the APICs do.
  * Specification: Intel SDM vol. 3, 4.3 (32-bit paging), 4.4 (PAE), 4.5 (4-level paging).
  */
 import type { CpuState } from '../cpu/engine.js'
 
-/** RAM and ROM by physical address. */
+/** RAM, ROM, and devices that can be looked at, by physical address. */
 export interface PhysicalView {
   /** The bytes at `address`, as many as stand there without a break, `length` at most; empty where no memory is. */
   bytes(address: number, length: number): Uint8Array
-  /** Writes what lies in RAM; ROM stays as it is. Returns how many bytes were written, from the first on. */
+  /** Writes what lies in RAM or such a device; ROM stays as it is. Returns how many bytes were written, from the first on. */
   store(address: number, bytes: Uint8Array): number
 }
 

@@ -1,6 +1,6 @@
 /** The debugger's hand in a machine: what `DebugTarget` promises, on an engine and its memory. */
 import type { MemoryMap } from '../bus/memory-map.js'
-import type { Breakpoint, CpuState, Engine, Fault, MemoryRegion } from '../cpu/engine.js'
+import type { Breakpoint, CpuState, Engine, Fault } from '../cpu/engine.js'
 import type { Backtrace, MachineReport } from '../report.js'
 import { backtrace, placeOf } from './backtrace.js'
 import type { DebugStop, DebugTarget } from './debug-target.js'
@@ -21,7 +21,7 @@ const ACCESS_L = 1 << 13
 const ACCESS_DB = 1 << 14
 
 export class MachineDebugger implements DebugTarget {
-  /** RAM and ROM as the CPUs see them. */
+  /** Memory as the CPUs see it. */
   readonly physical: PhysicalView
   /** Why the last run came back, where it did for a debugger. */
   stopped: DebugStop | undefined
@@ -45,22 +45,9 @@ export class MachineDebugger implements DebugTarget {
     symbols: readonly PlacedFile[] = [],
   ) {
     this.files = new Symbols(symbols)
-    const regionAt = (address: number): MemoryRegion | undefined =>
-      memory.regions().find((one) => address >= one.address && address < one.address + one.size)
     this.physical = {
-      bytes(address, length) {
-        const region = regionAt(address)
-        if (!region) return new Uint8Array()
-        const at = address - region.address
-        return memory.arenaBytes(region.offset + at, Math.min(length, region.size - at))
-      },
-      store(address, bytes) {
-        const region = regionAt(address)
-        if (region?.kind !== 'ram') return 0
-        const fitting = bytes.subarray(0, region.address + region.size - address)
-        memory.write(address, fitting)
-        return fitting.length
-      },
+      bytes: (address, length) => memory.look(address, length),
+      store: (address, bytes) => memory.patch(address, bytes),
     }
   }
 

@@ -147,6 +147,14 @@ export class VgaWindow implements MmioRange, Stateful {
     return value >>> 0
   }
 
+  /** The latches stay as they are. */
+  peek(offset: number): number {
+    const { latch } = this
+    const value = this.read(offset, 4)
+    this.latch = latch
+    return value
+  }
+
   write(offset: number, value: number, size: AccessSize): void {
     const { window } = this.extension
     if (window) {

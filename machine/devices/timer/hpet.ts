@@ -153,6 +153,7 @@ export class Hpet implements Device {
         size: 0x400,
         read: (offset, size) => this.read(offset, size),
         write: (offset, value, size) => this.write(offset, value, size),
+        peek: (offset) => this.read(offset, 4),
       },
     ]
   }

@@ -40,6 +40,11 @@ export class Bench {
     return this.vga.mmio[0].read(offset, size)
   }
 
+  /** As a debugger reads. */
+  peek(offset: number): number | undefined {
+    return this.vga.mmio[0].peek?.(offset)
+  }
+
   write(offset: number, value: number, size: AccessSize = 1): void {
     this.vga.mmio[0].write(offset, value, size)
   }

@@ -273,6 +273,16 @@ describe('the memory window', () => {
     expect([...bench.vram.subarray(800, 804)]).toEqual([1, 2, 3, 4])
   })
 
+  test('a debugger that looks leaves the latches as they are', () => {
+    const bench = benchIn(MODE_12)
+    bench.vram.set([1, 2, 3, 4, 5, 6, 7, 8], 400)
+    bench.set(0x3ce, 5, 1)
+    bench.read(100)
+    expect(bench.peek(100)).toBe(0x0501)
+    bench.write(200, 0xff)
+    expect([...bench.vram.subarray(800, 804)]).toEqual([1, 2, 3, 4])
+  })
+
   test('write modes 2 and 3 set a colour where the bit mask or the data say', () => {
     const bench = benchIn(MODE_12)
     bench.set(0x3ce, 5, 2)
