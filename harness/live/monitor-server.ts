@@ -24,7 +24,8 @@ export class MonitorServer {
     console: MonitorConsole,
     json: boolean,
   ): Promise<MonitorServer> {
-    const server = createServer()
+    // Scripts end their side as soon as they have asked all: 'echo info status | socat - UNIX:…'.
+    const server = createServer({ allowHalfOpen: true })
     if ('path' in address) await listenAt(server, address.path, option)
     else await listen(server, address.port, address.host, `${option}: port ${address.port}`)
     return new MonitorServer(server, address, console, json)
@@ -71,7 +72,7 @@ export class MonitorServer {
         const said = await replyTo(console, line, json)
         socket.write(json ? said && `${said}\r\n` : said + PROMPT)
       },
-      () => socket.destroy(),
+      () => socket.destroySoon(),
     )
   }
 }

@@ -40,6 +40,21 @@ function talk(path: string, lines: readonly string[], ends: RegExp): Promise<str
   })
 }
 
+/** Sends all lines and no more, as `echo … | socat - UNIX:…` does. */
+function tell(path: string, lines: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let heard = ''
+    const client = connect({ path, allowHalfOpen: true })
+    client.setEncoding('utf8')
+    client.on('error', reject)
+    client.on('data', (text) => {
+      heard += text
+    })
+    client.on('end', () => resolve(heard))
+    client.end(lines)
+  })
+}
+
 const PROMPT = /\(qemu\) $/
 const LINE = /\r\n$/
 
@@ -87,6 +102,9 @@ test.skipIf(noFirmware !== undefined)(
       expect(readFileSync(shot).subarray(0, 15).toString()).toBe('P6\n720 400\n255\n')
       const asked = await bootwright(['monitor', `unix:${socket}`, 'x/2xb', '0x7dfe'])
       expect(asked).toMatchObject({ code: 0, stdout: '0000000000007dfe: 0x55 0xaa\n' })
+      expect(await tell(socket, 'info status\np/d 6*7\n')).toMatch(
+        /\n\(qemu\) VM status: running\n\(qemu\) 42\n\(qemu\) $/,
+      )
       const tree = await talk(socket, ['info mtree', 'info pci', 'info qtree i8042', 'info irq', 'info block'], PROMPT)
       expect(tree[0]).toMatch(/address-space: memory\n[\s\S]*address-space: I\/O\n[\s\S]*\(i\/o\): 8259 master/)
       expect(tree[1]).toMatch(/Bus {2}0, device {3}0, function 0:\n {4}Host bridge: PCI device 8086:1237\n/)
