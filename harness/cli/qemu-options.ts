@@ -29,8 +29,8 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   d: (value) => ['--log', value],
   D: (value) => ['--log-file', value],
   dfilter: (value) => ['--log-range', value],
-  serial: (value) => characters('serial', value),
-  debugcon: (value) => characters('debugcon', value),
+  serial: (value) => ['--serial', value],
+  debugcon: (value) => ['--debugcon', value],
   display: (value) => display(value),
   k: (value) => ['--layout', value],
   nic: (value) => card(inWords(() => nicFromQemu(value, '-nic'))),
@@ -65,7 +65,7 @@ const REFUSED: { readonly [name: string]: string } = {
   ...{ dtb: LINUX_ALONE, shim: LINUX_ALONE },
   blockdev: 'give the image by -drive file=PATH, --disk, --cdrom or --floppy',
   object: "a card's frames are kept by its pcap=FILE, as in --nic e1000,pcap=FILE; of other objects leave it out",
-  chardev: '--serial takes a file or stdio',
+  chardev: 'give the place itself, as in --serial unix:PATH,server=on,wait=off or --debugcon stdio',
   parallel: 'what a guest prints is not kept; leave it out',
   'no-shutdown': "a guest's power-off ends the run; --screenshot keeps its last picture, --save-snapshot the machine",
   daemonize: "add '&' for the background",
@@ -141,12 +141,4 @@ function machine(option: string, value: string): string[] {
   if (!/^(pc|pc-i440fx-[\d.]+)$/.test(type))
     throw new UsageError(`-${option} ${value} is nothing that this machine has; leave it out`)
   return engine === undefined ? [] : WITH_VALUE.accel(engine.split(':')[0])
-}
-
-/** `stdio`, `mon:stdio`, `file:out.txt`, `none`. */
-function characters(option: string, value: string): string[] {
-  if (value === 'none' || value === 'null') return []
-  if (value === 'stdio' || value === 'mon:stdio') return [`--${option}`, 'stdio']
-  if (value.startsWith('file:')) return [`--${option}`, value.slice(5)]
-  throw new UsageError(`-${option} ${value} is not known here; it takes stdio, file:PATH or none`)
 }

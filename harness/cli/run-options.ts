@@ -19,6 +19,7 @@ import type { ExitCondition } from '../protocol/condition.js'
 import type { Step } from '../protocol/script.js'
 import { tryParseDuration } from '../units/durations.js'
 import { nearest } from '../words/nearest.js'
+import { parseCharacters, parseSerial, type SerialSocketRequest } from './character-options.js'
 import { UsageError } from './errors.js'
 import { type GdbFlags, type GdbRequest, parseGdb } from './gdb-options.js'
 import { type LogFlags, parseLog } from './log-options.js'
@@ -72,6 +73,7 @@ export interface RunRequest {
   screenshot: string | undefined
   /** A path, or `stdio`. */
   serial: string | undefined
+  serialSocket: SerialSocketRequest | undefined
   debugcon: string | undefined
   json: boolean
   pauseOnFailure: boolean
@@ -101,6 +103,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
       : withPart({}, given)
   const views = parseViews(flags)
   const monitors = parseMonitors(flags)
+  const { serial, serialSocket } = parseSerial(flags.serial)
   const isAsked = monitors.monitor !== undefined || monitors.qmp !== undefined
   // A monitor can let it go as well.
   const gdb = parseGdb(isAsked && flags.gdb === undefined ? {} : flags)
@@ -109,7 +112,7 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
   // KVM stops at what the processor can stop at, and goes nowhere back: only where it was asked for.
   if (gdb && given.engine !== 'kvm') machine.engine = 'soft'
   const atTerminal = monitors.monitor === 'stdio' ? '--monitor' : monitors.qmp === 'stdio' ? '--qmp' : undefined
-  if (atTerminal && (flags.serial === 'stdio' || flags.json))
+  if (atTerminal && (serial === 'stdio' || flags.json))
     throw new UsageError(
       `${atTerminal} stdio and ${flags.json ? '--json' : '--serial stdio'} both want standard output; give the monitor a socket, as in unix:monitor.sock`,
     )
@@ -141,13 +144,12 @@ export function parseRun(guest: string | undefined, flags: RunFlags, acts: reado
     write,
     steps: parseActs(acts, isViewed, parseLayout(flags.layout, acts)),
     timeoutMs:
-      flags.timeout === undefined && (isViewed || gdb || isAsked)
+      flags.timeout === undefined && (isViewed || gdb || isAsked || serialSocket)
         ? Number.POSITIVE_INFINITY
         : parseTimeout('--timeout', flags.timeout ?? DEFAULT_TIMEOUT) / 1e6,
     guestTimeoutNs: flags.guestTimeout === undefined ? undefined : parseTimeout('--guest-timeout', flags.guestTimeout),
     screenshot: flags.screenshot,
-    serial: flags.serial,
-    debugcon: flags.debugcon,
+    ...{ serial, serialSocket, debugcon: parseCharacters('--debugcon', flags.debugcon) },
     json: flags.json ?? false,
     pauseOnFailure: flags.pauseOnFailure ?? false,
     ...{ views, gdb, monitors, paused: flags.paused ?? false },

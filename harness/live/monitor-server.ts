@@ -1,11 +1,7 @@
 /** Where monitors connect: a socket in the file system, or a port of this host; lines for people, JSON for programs. */
-import { chmodSync, existsSync, lstatSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
-import { dirname, resolve } from 'node:path'
 import { answerQmp, type MonitorConsole, QMP_GREETING } from './monitor-console.js'
-import { listen, ViewError } from './vnc-server.js'
-
-export type MonitorAddress = { path: string } | { host: string; port: number }
+import { listenAt, nameOf, type SocketAddress } from './socket-address.js'
 
 /** As QEMU's, which scripts wait for. */
 export const PROMPT = '(qemu) '
@@ -19,21 +15,20 @@ export class MonitorServer {
 
   /** @param option For messages. Rejects with a ViewError. */
   static async open(
-    address: MonitorAddress,
+    address: SocketAddress,
     option: string,
     console: MonitorConsole,
     json: boolean,
   ): Promise<MonitorServer> {
     // Scripts end their side as soon as they have asked all: 'echo info status | socat - UNIX:…'.
     const server = createServer({ allowHalfOpen: true })
-    if ('path' in address) await listenAt(server, address.path, option)
-    else await listen(server, address.port, address.host, `${option}: port ${address.port}`)
+    await listenAt(server, address, option)
     return new MonitorServer(server, address, console, json)
   }
 
   private constructor(
     private readonly server: Server,
-    private readonly at: MonitorAddress,
+    private readonly at: SocketAddress,
     private readonly console: MonitorConsole,
     private readonly json: boolean,
   ) {
@@ -42,9 +37,7 @@ export class MonitorServer {
 
   /** For people. */
   get address(): string {
-    if ('path' in this.at) return `unix:${this.at.path}`
-    const { port } = this.server.address() as { port: number }
-    return `${this.at.host.includes(':') ? `[${this.at.host}]` : this.at.host}:${port}`
+    return nameOf(this.at, this.server)
   }
 
   async close(): Promise<void> {
@@ -101,28 +94,4 @@ export async function converse(
     // It has gone.
   }
   over()
-}
-
-/** Node says EACCES for all. */
-function whyNot(path: string, { code }: NodeJS.ErrnoException): string {
-  const folder = dirname(resolve(path))
-  return existsSync(folder) ? String(code) : `there is no folder '${folder}'`
-}
-
-/** Nobody else of this host gets in. What a machine that was killed has left is replaced. */
-async function listenAt(server: Server, path: string, option: string): Promise<void> {
-  try {
-    if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path)
-  } catch {
-    // Listening tells why not.
-  }
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        new ViewError(`${option}: there can be no socket at '${path}' (${whyNot(path, error)}); name another path`),
-      ),
-    )
-    server.listen(path, () => resolve())
-  })
-  chmodSync(path, 0o600)
 }

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { logHelp } from '../../../machine/debug/machine-log.js'
 import { printable } from '../../../reports/printable.js'
 import type { GdbServer } from '../../live/gdb-server.js'
+import type { SerialSocket } from '../../live/serial-socket.js'
 import type { RunResult } from '../../protocol/script.js'
 import { type VmEvents, VmThread } from '../../thread/machine-thread.js'
 import { partsOf } from '../../thread/snapshot.js'
@@ -11,7 +12,7 @@ import { answerBy } from '../../vm/network/network.js'
 import { upstreamFunctions } from '../../vm/network/upstream.js'
 import { evidence } from '../../words/evidence.js'
 import { progressLine } from '../../words/progress-words.js'
-import { complain, EXIT } from '../errors.js'
+import { complain, EXIT, UsageError } from '../errors.js'
 import { gdbAddress } from '../gdb-options.js'
 import { paragraphs } from '../help.js'
 import { machineOptions, prepareMachine } from '../machine-options.js'
@@ -23,6 +24,8 @@ import type { Views } from '../views.js'
 
 /** Bytes for COM1 that may wait for the guest; standard input waits then, and a page is told. */
 const SERIAL_BACKLOG = 256 << 10
+/** Between two looks whether somebody has come. */
+const WAIT_MS = 20
 
 export function runCommand(): Command {
   const acts: Act[] = []
@@ -48,7 +51,10 @@ export function runCommand(): Command {
     .option('--save-snapshot <file>', 'write a snapshot of the machine as it is at the end')
     .option('--write', "the guest's writes go to the images of --disk and --floppy")
     .option('--record <file>', "record all input, for 'bootwright replay' (soft engine)")
-    .option('--serial <file>', "write COM1's output to a file, or connect COM1 to stdio")
+    .option(
+      '--serial <place>',
+      "write COM1's output to a file, or connect COM1 to stdio, or to unix:PATH,server=on,wait=off",
+    )
     .option('--debugcon <file>', "write the debug console's output (ports 0x402 and 0xe9) to a file")
     .option('--ui', 'a live view in the browser, on this host alone; its address is printed')
     .option('--ui-port <n>', "the live view's port (default: any that is free)")
@@ -110,6 +116,7 @@ async function runMachine(request: RunRequest): Promise<number> {
   let vm: VmThread | undefined
   let views: Views | undefined
   let gdb: GdbServer | undefined
+  let line: SerialSocket | undefined
   let monitors: Monitors | undefined
   let failure: unknown
   const guarded = (work: () => void) => {
@@ -126,11 +133,13 @@ async function runMachine(request: RunRequest): Promise<number> {
       onSerial: (port, bytes) => {
         if (port !== 0) return
         guarded(() => sinks.serial?.write(bytes))
+        line?.send(bytes)
         views?.onSerial(bytes)
       },
       onSerialTaken: () => {
-        if (request.serial === 'stdio' && process.stdin.isPaused() && (vm?.serialBacklog ?? 0) < SERIAL_BACKLOG)
-          process.stdin.resume()
+        if ((vm?.serialBacklog ?? 0) >= SERIAL_BACKLOG) return
+        if (request.serial === 'stdio' && process.stdin.isPaused()) process.stdin.resume()
+        line?.resume()
       },
       onGdb: (bytes) => gdb?.send(bytes),
       onDebug: (bytes) => guarded(() => sinks.debugcon?.write(bytes)),
@@ -141,6 +150,8 @@ async function runMachine(request: RunRequest): Promise<number> {
     })
     if (ending.asked) return complainInterrupted(request)
     if (request.serial === 'stdio') forwardInput(vm)
+    line = await openLine(request, vm, () => ending.asked)
+    if (ending.asked) return complainInterrupted(request)
     views = await openViews(request, vm)
     if (request.paused) vm.debug({ kind: 'gdb-wait' })
     gdb = await openGdb(request, vm)
@@ -179,6 +190,7 @@ async function runMachine(request: RunRequest): Promise<number> {
     await views?.close('the run has ended')
     await monitors?.close()
     await gdb?.close()
+    await line?.close()
     await vm?.close()
     for (const sink of Object.values(sinks)) sink?.close()
     ending.forget()
@@ -222,6 +234,31 @@ async function openViews({ views, guest }: RunRequest, vm: VmThread): Promise<Vi
       return isTaken
     },
   })
+}
+
+/** With the time-out of the run, where somebody is waited for. */
+async function openLine(
+  { serialSocket, timeoutMs }: RunRequest,
+  vm: VmThread,
+  isEnding: () => boolean,
+): Promise<SerialSocket | undefined> {
+  if (!serialSocket) return undefined
+  const { SerialSocket } = await import('../../live/serial-socket.js')
+  const { address, connects, waits } = serialSocket
+  const line = await SerialSocket[connects ? 'connect' : 'listen'](address, (bytes) => {
+    vm.input({ kind: 'serial', port: 0, bytes: Uint8Array.from(bytes) })
+    return vm.serialBacklog <= SERIAL_BACKLOG
+  })
+  process.stderr.write(`serial: ${line.name}${waits ? '; the machine waits for somebody there' : ''}\n`)
+  const end = performance.now() + timeoutMs
+  while (waits && !line.isConnected && !isEnding()) {
+    if (performance.now() > end) {
+      await line.close()
+      throw new UsageError(`nobody came to --serial ${line.name} before --timeout; add ,wait=off to begin without`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, WAIT_MS))
+  }
+  return line
 }
 
 async function openGdb({ gdb }: RunRequest, vm: VmThread): Promise<GdbServer | undefined> {
