@@ -51,6 +51,7 @@ const NO_WINDOW = '--ui shows the screen in the browser, --vnc to a VNC viewer'
 const NO_MIGRATION = '--snapshot F goes on from what --save-snapshot F wrote'
 const FIRMWARE =
   '--bios FILE is another BIOS, and BOOTWRIGHT_FIRMWARE names a folder with bios-256k.bin and vgabios-stdvga.bin'
+const SAME_HARDWARE = 'the machine is the same one in every run; leave it out'
 const LINUX_ALONE = 'a kernel is started directly by --kernel, --initrd and --append'
 
 /** QEMU's options that nothing here stands for: what to do in their place. */
@@ -63,6 +64,18 @@ const REFUSED: { readonly [name: string]: string } = {
   ...{ loadvm: NO_MIGRATION, incoming: NO_MIGRATION },
   ...{ mon: NO_MONITOR, 'qmp-pretty': NO_MONITOR },
   ...{ dtb: LINUX_ALONE, shim: LINUX_ALONE },
+  ...{ singlestep: NO_TRACE, global: 'a device takes its properties by --device TYPE,PROPERTY=VALUE' },
+  ...{
+    uuid: SAME_HARDWARE,
+    smbios: SAME_HARDWARE,
+    fw_cfg: SAME_HARDWARE,
+    acpitable: SAME_HARDWARE,
+    numa: SAME_HARDWARE,
+  },
+  ...{ 'no-acpi': SAME_HARDWARE, 'no-hpet': SAME_HARDWARE, 'mem-path': SAME_HARDWARE, 'mem-prealloc': SAME_HARDWARE },
+  'watchdog-action': 'a watchdog ends the run, and --device i6300esb,action=… says how it may do otherwise',
+  sd: 'this machine has no SD card; give the image by --disk',
+  mtdblock: 'this machine has no flash memory; give the image by --disk',
   blockdev: 'give the image by -drive file=PATH, --disk, --cdrom or --floppy',
   object: "a card's frames are kept by its pcap=FILE, as in --nic e1000,pcap=FILE; of other objects leave it out",
   chardev: 'give the place itself, as in --serial unix:PATH,server=on,wait=off or --debugcon stdio',

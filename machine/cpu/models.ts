@@ -74,6 +74,12 @@ const DEFINITIONS: { readonly [name: string]: Definition } = {
   },
 }
 
+/** QEMU's names of the same generations; `host` is what the soft engine has at most. */
+const ALIASES: { readonly [name: string]: string } = {
+  host: 'max',
+  ...{ qemu64: 'core2duo', kvm64: 'core2duo', Conroe: 'core2duo', Nehalem: 'x86-64-v2', Haswell: 'x86-64-v3' },
+}
+
 const allFeatures = [...FEATURES.keys()]
 
 /** What no CPU has by itself: a hypervisor shows it, and guests then expect one's devices. */
@@ -98,30 +104,26 @@ export function hasLongMode(cpu = DEFAULT_CPU): boolean {
 }
 
 /**
- * The CPU that `text` names: a model, then single features on and off, as in `pentium3,+sse2,-pge`. Throws a
+ * The CPU that `text` names: a model, then single features on and off, as in `pentium3,+sse2,pge=off`. Throws a
  * CpuModelError. A feature that is switched on brings what it needs, one that is switched off takes along what needs it.
  */
 export function parseCpu(text: string): CpuModel {
-  const [name, ...changes] = text.split(',').map((part) => part.trim())
-  if (!cpuModelNames().includes(name)) {
-    throw new CpuModelError(
-      `There is no CPU model "${name}": did you mean "${nearest(name, cpuModelNames())}"? The models are ${cpuModelNames().join(', ')}.`,
-    )
-  }
+  const [asked, ...changes] = text.split(',').map((part) => part.trim())
+  const name = Object.hasOwn(ALIASES, asked) ? ALIASES[asked] : asked
+  if (!cpuModelNames().includes(name)) throw new CpuModelError(noModel(name))
   const present = new Set(name === 'max' ? allFeatures.filter((one) => !ON_REQUEST.includes(one)) : featuresOf(name))
   for (const change of changes) {
-    const sign = change[0]
-    if (sign !== '+' && sign !== '-') {
+    const [, sign, plain = '', named = '', word] = /^(?:([+-])(.*)|(.*)=(on|off))$/.exec(change) ?? []
+    if (sign === undefined && word === undefined)
       throw new CpuModelError(`"${change}" is no change to a CPU model: write +NAME or -NAME, as in "pentium3,+sse2".`)
-    }
-    const asked = change.slice(1).toLowerCase()
-    const feature = FEATURE_ALIASES.get(asked) ?? asked
+    const wanted = (plain || named).toLowerCase()
+    const feature = FEATURE_ALIASES.get(wanted) ?? wanted
     if (!allFeatures.includes(feature)) {
       throw new CpuModelError(
-        `There is no CPU feature "${change.slice(1)}": did you mean "${nearest(feature, allFeatures)}"?`,
+        `There is no CPU feature "${plain || named}": did you mean "${nearest(feature, allFeatures)}"?`,
       )
     }
-    if (sign === '+') addWithNeeds(present, feature)
+    if (sign === '+' || word === 'on') addWithNeeds(present, feature)
     else removeWithDependants(present, feature)
   }
   const features = new Uint32Array(FEATURE_WORDS.length)
@@ -140,6 +142,15 @@ export function parseCpu(text: string): CpuModel {
     extendedLevel: any(5, 7) ? EXTENDED : base.extendedLevel,
     features,
   }
+}
+
+function noModel(name: string): string {
+  const models = `The models are ${cpuModelNames().join(', ')}.`
+  if (name === 'help' || name === '?') return models
+  const near = nearest(name, cpuModelNames())
+  // Far from every name it is another maker's or generation's.
+  const isNear = distance(name.toLowerCase(), near) <= name.length / 2
+  return `There is no CPU model "${name}"${isNear ? `: did you mean "${near}"?` : '.'} ${models}`
 }
 
 function addWithNeeds(present: Set<string>, feature: string): void {

@@ -53,6 +53,9 @@ test.each([
   ['-mon x', '--monitor unix:PATH is a monitor'],
   ['-display gtk', '--ui shows the screen in the browser'],
   ['-loadvm s', '--snapshot F goes on'],
+  ['-chardev stdio,id=c', '--serial unix:PATH,server=on,wait=off'],
+  ['-mem-path /dev/shm', 'the machine is the same one in every run'],
+  ['-global isa-fdc.x=y', '--device TYPE,PROPERTY=VALUE'],
 ])('%s is refused', (qemu, sentence) => {
   expect(() => ours(qemu)).toThrow(sentence)
 })

@@ -36,6 +36,14 @@ describe('CPU models', () => {
     expect(shows(parseCpu('max,-pge,+pge'), 'pge')).toBe(true)
     expect(shows(parseCpu('core2duo,+SSE4_1'), 'sse4.1')).toBe(true)
   })
+  test('names and changes that QEMU has stand for ours', () => {
+    expect(parseCpu('host').features).toEqual(parseCpu('max').features)
+    expect(parseCpu('Haswell,avx2=off,aes=on').features).toEqual(parseCpu('x86-64-v3,-avx2,+aes').features)
+    expect(() => parseCpu('help')).toThrow(/^The models are 486, .*, max\.$/)
+    expect(() => parseCpu('EPYC-Rome')).toThrow(/^There is no CPU model "EPYC-Rome"\. The models are 486/)
+    expect(() => parseCpu('max,avx9=on')).toThrow('There is no CPU feature "avx9": did you mean "avx')
+    expect(() => parseCpu('max,migratable')).toThrow('"migratable" is no change to a CPU model')
+  })
   test('a wrong name is told in a sentence that names the nearest', () => {
     expect(() => parseCpu('pentum3')).toThrow(/no CPU model "pentum3": did you mean "pentium3"/)
     expect(() => parseCpu('max,+ssse4')).toThrow(/did you mean "ssse3"/)
