@@ -56,7 +56,7 @@ export const StackFrame = Place.extend({
    * return address behind a call of the very function; `interrupt`: it was interrupted there; `guess`: the stack has a
    * return address behind some call.
    */
-  by: z.enum(['registers', 'frame pointer', 'call', 'interrupt', 'guess']),
+  by: z.enum(['registers', 'unwind table', 'frame pointer', 'call', 'interrupt', 'guess']),
   /** So many frames of it follow one another, where it is more than one: a function that calls itself. */
   times: Count.optional(),
 })

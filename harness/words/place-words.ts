@@ -10,6 +10,7 @@ export function placeWords({ address, symbol, offset = 0, file, line }: Place): 
 /** How a frame was found, where that is not plain. */
 const HOW: { readonly [by in StackFrame['by']]: string } = {
   registers: '',
+  'unwind table': '',
   'frame pointer': '',
   call: '',
   interrupt: ', interrupted',

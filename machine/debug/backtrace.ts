@@ -67,9 +67,13 @@ export function backtrace(state: CpuState, read: ReadLinear, symbols: Symbols): 
   }
   return frames.map(({ pc, by, times }) => {
     // A return address may be the next function's: the call stands before it.
-    const isReturn = by !== 'registers' && by !== 'interrupt'
-    return { ...placeOf(isReturn ? pc - 1n : pc, symbols, pc), by, ...(times > 1 && { times }) }
+    return { ...placeOf(isReturnAddress(by) ? pc - 1n : pc, symbols, pc), by, ...(times > 1 && { times }) }
   })
+}
+
+/** It is behind a call; else an instruction was about to be executed there. */
+function isReturnAddress(by: StackFrame['by']): boolean {
+  return by !== 'registers' && by !== 'interrupt'
 }
 
 /** What symbols know of an address. @param shown The address that is shown for it. */
@@ -100,12 +104,33 @@ class Stack {
 
   callerOf(frame: Frame): Frame | undefined {
     const { symbols } = this
-    const found = symbols.find(frame.by === 'registers' || frame.by === 'interrupt' ? frame.pc : frame.pc - 1n)
+    const told = this.byTable(frame)
+    if (told) return told === 'end' ? undefined : told
+    const found = symbols.find(isReturnAddress(frame.by) ? frame.pc - 1n : frame.pc)
     if (!found) return symbols.isEmpty || !this.isKnown(frame) ? this.byFramePointer(frame) : undefined
     const { framed, hasFrame } = this.prologue(found.start, found.offset)
     if (hasFrame) return this.byFramePointer(frame) ?? this.bySearch(frame, found.start)
     if (framed) return this.byPrologue(frame, found) ?? this.bySearch(frame, found.start)
     return this.bySearch(frame, found.start) ?? this.byFramePointer(frame)
+  }
+
+  /** As the compiler has written it down, where the stack bears that out. */
+  private byTable({ pc, sp, fp, by }: Frame): Frame | 'end' | undefined {
+    const rule = this.symbols.unwindAt(isReturnAddress(by) ? pc - 1n : pc, this.word)
+    if (!rule || rule === 'end') return rule
+    const word = (at: bigint): bigint | undefined => this.words(at, 1)[0]
+    const here = (rule.base === 'sp' ? sp : fp) + rule.offset
+    const found = rule.indirect === undefined ? here : word(here)
+    if (found === undefined) return undefined
+    const cfa = found + (rule.indirect ?? 0n)
+    const back = word(cfa + rule.pc)
+    const saved = rule.fp ? word((rule.fp.base === 'cfa' ? cfa : fp) + rule.fp.offset) : fp
+    const stack = rule.sp === undefined ? cfa : word(cfa + rule.sp)
+    if (back === undefined || saved === undefined || stack === undefined) return undefined
+    if (rule.sp !== undefined) return { pc: back, sp: stack, fp: saved, by: 'interrupt', times: 1 }
+    // Code that Linux has thrown away once it was up has no calls any more.
+    if (stack <= sp || !(this.isReturn(back) || this.symbols.find(back - 1n))) return undefined
+    return { pc: back, sp: stack, fp: saved, by: 'unwind table', times: 1 }
   }
 
   /** A file of symbols has something there, if not a name. */

@@ -5,9 +5,11 @@
  */
 import { inflateSync } from 'node:zlib'
 import { decompress } from 'fzstd'
+import { CallFrames } from './call-frames.js'
 import { LineTable } from './dwarf-lines.js'
 import { cleanName, textAt, viewOf } from './file-text.js'
 import { isKernelModule, layOutModule, type ModuleFile, relocated } from './kernel-module.js'
+import { OrcTable } from './orc.js'
 import {
   LARGEST_SECTION,
   MOST_SYMBOLS,
@@ -17,6 +19,7 @@ import {
   SymbolError,
   type SymbolFile,
 } from './symbol-file.js'
+import { anyOf, type UnwindTable } from './unwind.js'
 
 const EM_386 = 3
 const EM_X86_64 = 62
@@ -54,6 +57,8 @@ interface Section {
   name: string
   type: number
   flags: number
+  /** Where it is linked to. */
+  address: bigint
   offset: number
   size: number
   link: number
@@ -132,6 +137,7 @@ export class ElfFile {
       const [link, info] = wide ? [40, 44] : [24, 28]
       return {
         ...{ at, type: view.getUint32(4, true), flags: word(0), offset: word(2), size: word(3) },
+        address: wide ? view.getBigUint64(16, true) : BigInt(view.getUint32(12, true)),
         ...{ link: view.getUint32(link, true), info: view.getUint32(info, true), align: word(wide ? 5 : 6) },
       }
     })
@@ -194,6 +200,25 @@ export class ElfFile {
     return undefined
   }
 
+  private addressOf(name: string): bigint {
+    return this.sections.find((one) => one.name === name)?.address ?? 0n
+  }
+
+  /** How the callers of its functions are found, as far as it says; undefined where it does not. */
+  get unwind(): UnwindTable | undefined {
+    const word = this.wide ? 8 : 4
+    const [ips, entries] = [this.section('.orc_unwind_ip'), this.section('.orc_unwind')]
+    const hasHeader = this.sections.some(({ name }) => name === '.orc_header')
+    const address = this.addressOf('.orc_unwind_ip')
+    // Where Linux switches stacks in the midst of a function, only its own table knows.
+    const orc = ips && entries ? [new OrcTable({ ips, address, entries, hasHeader })] : []
+    const frames = ['.debug_frame', '.eh_frame'].flatMap((name) => {
+      const bytes = this.section(name)
+      return bytes ? [new CallFrames({ bytes, address: this.addressOf(name), eh: name === '.eh_frame' }, word)] : []
+    })
+    return anyOf(word, [...orc, ...frames])
+  }
+
   /** Throws a SymbolError where there are none. */
   read(): SymbolFile {
     const { name } = this.bytes
@@ -209,9 +234,11 @@ export class ElfFile {
         `${name} has no symbols: it was stripped; give the file from before 'strip', or the one that 'objcopy --only-keep-debug' made`,
       )
     const starts = this.segments.map(({ virtual }) => virtual)
+    const { unwind } = this
     return {
       name,
       symbols,
+      ...(unwind && { unwind }),
       segments: this.segments,
       ...(line && {
         lines: new LineTable(line, this.section('.debug_line_str'), this.section('.debug_str')),

@@ -22,8 +22,9 @@ function readElf(elf: ElfFile, findSplit: FindSplit | undefined): SymbolFile {
   const split = elf.hasSymbols && elf.hasLines ? undefined : findSplit?.(elf)
   if (!split) return elf.read()
   const debug = new ElfFile(split).read()
-  // Of what is split off, the segments may have no place in the file, but they have their addresses.
-  return { ...debug, segments: elf.segments }
+  // What is for the program itself is not split off, and of that the segments may have no place in the file.
+  const unwind = debug.unwind ?? elf.unwind
+  return { ...debug, ...(unwind && { unwind }), segments: elf.segments }
 }
 
 function whatElse(head: Uint8Array): string {

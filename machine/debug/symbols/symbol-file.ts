@@ -1,6 +1,7 @@
 /** What a file tells of a program's addresses: names, source lines, and where its parts are loaded. */
 import { UsageError } from '../../errors.js'
 import type { LineTable } from './dwarf-lines.js'
+import type { UnwindTable } from './unwind.js'
 
 /** A file that symbols are read from, as far as they are asked for. */
 export interface SymbolBytes {
@@ -56,6 +57,8 @@ export interface SymbolFile {
   readonly name: string
   readonly symbols: readonly SymbolEntry[]
   readonly lines?: LineTable
+  /** How functions' callers are found. */
+  readonly unwind?: UnwindTable
   /** Empty where the file does not say. */
   readonly segments: readonly Segment[]
   /** The address that it was linked for, which `FILE@ADDRESS` moves. */

@@ -2,6 +2,7 @@
 import type { ExecutedCode } from '../../cpu/executed-code.js'
 import { demangle, isMangled } from './demangle.js'
 import type { ModulePlace, Segment, SymbolEntry, SymbolFile } from './symbol-file.js'
+import type { UnwindRule } from './unwind.js'
 
 /** Behind a symbol without a size, nothing is said to be of it any more. */
 const FAR = 0x1_0000n
@@ -81,6 +82,11 @@ class Placed {
       return offset < FAR && this.segmentOf(symbol.address) === segment ? symbol : undefined
     }
     return undefined
+  }
+
+  /** Something of it is loaded there. */
+  covers(linked: bigint): boolean {
+    return this.file.segments.length === 0 || this.segmentOf(linked) !== undefined
   }
 
   private segmentOf(linked: bigint): Segment | undefined {
@@ -183,6 +189,16 @@ export class Symbols {
     for (const { file, linked } of this.linked(address)) {
       const line = file.file.lines?.at(linked)
       if (line) return line
+    }
+    return undefined
+  }
+
+  /** How the caller of what is at `address` is found, where a file says so. @param word Bytes of a word of the stack. */
+  unwindAt(address: bigint, word: 4 | 8): UnwindRule | undefined {
+    for (const { file, linked } of this.linked(address)) {
+      const { unwind } = file.file
+      const rule = unwind?.word === word && file.covers(linked) ? unwind.at(linked) : undefined
+      if (rule) return rule
     }
     return undefined
   }

@@ -28,8 +28,21 @@ const haveGdb = spawnSync('gdb', ['--version']).status === 0
 let vm: Vm | undefined
 afterEach(() => vm?.close())
 
-async function failure(mode: Mode, optimization: '-O0' | '-O2', act = (vm: Vm) => vm.serial.waitFor('never')) {
-  const kernel = compiledKernel(`${mode}${optimization}`, SOURCE, `-DMODE=${mode}`, optimization)
+const NO_TABLES = ['-g0', '-fno-asynchronous-unwind-tables']
+
+async function failure(
+  mode: Mode,
+  optimization: '-O0' | '-O2',
+  act = (vm: Vm) => vm.serial.waitFor('never'),
+  flags: readonly string[] = [],
+) {
+  const kernel = compiledKernel(
+    `${mode}${optimization}${flags.join('')}`,
+    SOURCE,
+    `-DMODE=${mode}`,
+    optimization,
+    ...flags,
+  )
   vm = await launch({ kernel, engine: 'soft', timeout: '20s' })
   const failed = (await act(vm).then(
     () => new Error('it went well'),
@@ -101,6 +114,12 @@ describe.skipIf(!haveCompiler || noFirmware)('a failure says where the guest was
 
   test('and without frame pointers', async () => {
     const { calls, by } = await failure('LOCK_TWICE', '-O2')
+    expect(calls.slice(0, 2)).toEqual(['spin_lock', 'take_twice'])
+    expect(by.slice(0, 2)).toEqual(['registers', 'unwind table'])
+  })
+
+  test('and without unwind tables', async () => {
+    const { calls, by } = await failure('LOCK_TWICE', '-O2', undefined, NO_TABLES)
     expect(calls.slice(0, 2)).toEqual(['spin_lock', 'take_twice'])
     expect(by.slice(0, 2)).toEqual(['registers', 'call'])
   })
