@@ -2,6 +2,7 @@
  * QEMU's own options for what `run` and `codegen` have as well, so that what its users' hands know works:
  * `bootwright run -hda disk.img -cdrom install.iso -boot d -m 512 -nographic`.
  */
+import { commaParts, joined } from '../options/device-words.js'
 import { nicFromQemu, oldNicFromQemu, type QemuNic } from '../options/qemu-nic-words.js'
 import { FLAGS } from '../options/read-options.js'
 import { UsageError } from './errors.js'
@@ -33,6 +34,9 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   debugcon: (value) => ['--debugcon', value],
   display: (value) => display(value),
   k: (value) => ['--layout', value],
+  // A device takes it by its name (`withFolder`).
+  fsdev: nothing,
+  virtfs: (value) => sharedFolder(value, folderOf('-virtfs', value)),
   nic: (value) => card(inWords(() => nicFromQemu(value, '-nic'))),
   net: (value) => card(inWords(() => oldNicFromQemu(value, '-net'))),
   // What a run's host and its reports are called is nothing that the guest sees.
@@ -82,7 +86,6 @@ const REFUSED: { readonly [name: string]: string } = {
   parallel: 'what a guest prints is not kept; leave it out',
   'no-shutdown': "a guest's power-off ends the run; --screenshot keeps its last picture, --save-snapshot the machine",
   daemonize: "add '&' for the background",
-  virtfs: 'give the guest its files on an image: --disk or --cdrom',
   smb: 'there is no way out of the machine; give the guest its files on an image: --disk or --cdrom',
 }
 
@@ -106,6 +109,7 @@ const ALONE: { readonly [name: string]: readonly string[] } = {
  */
 export function fromQemu(args: readonly string[], takesValue: (option: string) => boolean): string[] {
   const translated: string[] = []
+  const folders = new Map<string, string>()
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]
     const name = nameOf(arg)
@@ -115,7 +119,8 @@ export function fromQemu(args: readonly string[], takesValue: (option: string) =
       const value = args[++i]
       if (value === undefined)
         throw new UsageError(`${arg} needs a value, as in QEMU; 'bootwright run --help' shows what there is`)
-      translated.push(...WITH_VALUE[name](value))
+      if (name === 'fsdev') folders.set(partOf(value, 'id') ?? '', folderOf(arg, value))
+      else translated.push(...WITH_VALUE[name](name === 'device' ? withFolder(value, folders) : value))
     } else {
       translated.push(arg)
       if (takesValue(arg) && i + 1 < args.length) translated.push(args[++i])
@@ -140,6 +145,38 @@ function card({ nic, tftp }: QemuNic): string[] {
 
 function nothing(): string[] {
   return []
+}
+
+const partOf = (value: string, name: string) =>
+  commaParts(value)
+    .find((part) => part.startsWith(`${name}=`))
+    ?.slice(name.length + 1)
+
+/** The host's folder of `local,path=…`. */
+function folderOf(option: string, value: string): string {
+  const path = partOf(value, 'path')
+  if (commaParts(value)[0] !== 'local' || path === undefined)
+    throw new UsageError(`${option} ${value} is not known here; it takes local,path=FOLDER, which the guest may read`)
+  return path
+}
+
+function sharedFolder(value: string, path: string): string[] {
+  const tag = partOf(value, 'mount_tag')
+  if (tag === undefined) throw new UsageError(`-virtfs ${value} lacks mount_tag=TAG, by which the guest mounts it`)
+  return ['--device', joined(['virtio-9p-pci', `path=${path}`, `mount_tag=${tag}`])]
+}
+
+/** `virtio-9p-pci,fsdev=ID,…` with the folder that `-fsdev` has named so in front of it. */
+function withFolder(value: string, folders: ReadonlyMap<string, string>): string {
+  const parts = commaParts(value)
+  const id = partOf(value, 'fsdev')
+  if (id === undefined) return value
+  const path = folders.get(id)
+  if (path === undefined)
+    throw new UsageError(
+      `-device ${value} names fsdev '${id}', which is not there; add -fsdev local,id=${id},path=FOLDER in front`,
+    )
+  return joined(parts.map((part) => (part === `fsdev=${id}` ? `path=${path}` : part)))
 }
 
 function display(value: string): string[] {

@@ -22,6 +22,14 @@ test.each([
     '--hda disk.img --nographic --snapshot s --cdrom a.iso',
     '--disk disk.img --serial stdio --snapshot s --cdrom a.iso',
   ],
+  [
+    '-virtfs local,path=/tmp,mount_tag=host0,security_model=none,readonly=on',
+    '--device virtio-9p-pci,path=/tmp,mount_tag=host0',
+  ],
+  [
+    '-fsdev local,id=f,path=/tmp,security_model=none -device virtio-9p-pci,fsdev=f,mount_tag=host0',
+    '--device virtio-9p-pci,path=/tmp,mount_tag=host0',
+  ],
   ['-k de -nic none -net none -rtc base=utc -serial null', '--layout de --epoch utc --serial null'],
   ['-m size=512M,slots=2 -nodefaults -name x', '-m 512M'],
   ['disk.img --engine soft -h', 'disk.img --engine soft -h'],
@@ -53,6 +61,8 @@ test.each([
   ['-mon x', '--monitor unix:PATH is a monitor'],
   ['-display gtk', '--ui shows the screen in the browser'],
   ['-loadvm s', '--snapshot F goes on'],
+  ['-virtfs synth,mount_tag=t', 'it takes local,path=FOLDER'],
+  ['-device virtio-9p-pci,fsdev=g,mount_tag=t', "fsdev 'g', which is not there"],
   ['-chardev stdio,id=c', '--serial unix:PATH,server=on,wait=off'],
   ['-mem-path /dev/shm', 'the machine is the same one in every run'],
   ['-global isa-fdc.x=y', '--device TYPE,PROPERTY=VALUE'],
