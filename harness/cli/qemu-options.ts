@@ -30,12 +30,9 @@ const WITH_VALUE: { readonly [name: string]: (value: string) => string[] } = {
   d: (value) => ['--log', value],
   D: (value) => ['--log-file', value],
   dfilter: (value) => ['--log-range', value],
-  serial: (value) => ['--serial', value],
   debugcon: (value) => ['--debugcon', value],
   display: (value) => display(value),
   k: (value) => ['--layout', value],
-  // A device takes it by its name (`withFolder`).
-  fsdev: nothing,
   virtfs: (value) => sharedFolder(value, folderOf('-virtfs', value)),
   nic: (value) => card(inWords(() => nicFromQemu(value, '-nic'))),
   net: (value) => card(inWords(() => oldNicFromQemu(value, '-net'))),
@@ -66,7 +63,7 @@ const REFUSED: { readonly [name: string]: string } = {
   ...{ usb: NO_USB, usbdevice: NO_USB },
   ...{ sdl: NO_WINDOW, gtk: NO_WINDOW, curses: NO_WINDOW, 'full-screen': NO_WINDOW, spice: NO_WINDOW },
   ...{ loadvm: NO_MIGRATION, incoming: NO_MIGRATION },
-  ...{ mon: NO_MONITOR, 'qmp-pretty': NO_MONITOR },
+  'qmp-pretty': NO_MONITOR,
   ...{ dtb: LINUX_ALONE, shim: LINUX_ALONE },
   ...{ singlestep: NO_TRACE, global: 'a device takes its properties by --device TYPE,PROPERTY=VALUE' },
   ...{
@@ -82,7 +79,6 @@ const REFUSED: { readonly [name: string]: string } = {
   mtdblock: 'this machine has no flash memory; give the image by --disk',
   blockdev: 'give the image by -drive file=PATH, --disk, --cdrom or --floppy',
   object: "a card's frames are kept by its pcap=FILE, as in --nic e1000,pcap=FILE; of other objects leave it out",
-  chardev: 'give the place itself, as in --serial unix:PATH,server=on,wait=off or --debugcon stdio',
   parallel: 'what a guest prints is not kept; leave it out',
   'no-shutdown': "a guest's power-off ends the run; --screenshot keeps its last picture, --save-snapshot the machine",
   daemonize: "add '&' for the background",
@@ -102,6 +98,64 @@ const ALONE: { readonly [name: string]: readonly string[] } = {
   snapshot: [],
 }
 
+/** What options name before others use it: folders of `-fsdev`, and where the characters of `-chardev` go. */
+class Named {
+  private readonly folders = new Map<string, string>()
+  private readonly places = new Map<string, string>()
+
+  readonly options: { readonly [name: string]: (value: string) => string[] } = {
+    fsdev: (value) => this.name(this.folders, value, folderOf('-fsdev', value)),
+    chardev: (value) => this.name(this.places, value, placeOf(value)),
+    device: (value) => this.device(value),
+    serial: (value) => ['--serial', value.startsWith('chardev:') ? this.place(value, value.slice(8)) : value],
+    mon: (value) => this.monitor(value),
+  }
+
+  private name(names: Map<string, string>, value: string, what: string): string[] {
+    const id = partOf(value, 'id')
+    if (id !== undefined) names.set(id, what)
+    return []
+  }
+
+  private place(value: string, id: string): string {
+    const place = this.places.get(id)
+    if (place === undefined)
+      throw new UsageError(`${value} names chardev '${id}', which is not there; add -chardev stdio,id=${id} in front`)
+    return place
+  }
+
+  /** The debug console's characters go to what it names; a device of 9p has the folder of what it names. */
+  private device(value: string): string[] {
+    const [type, ...rest] = commaParts(value)
+    const [fsdev, chardev] = [partOf(value, 'fsdev'), partOf(value, 'chardev')]
+    if (type === 'isa-debugcon' && chardev !== undefined) return ['--debugcon', this.place(`-device ${value}`, chardev)]
+    if (fsdev === undefined) return ['--device', value]
+    const path = this.folders.get(fsdev)
+    if (path === undefined)
+      throw new UsageError(
+        `-device ${value} names fsdev '${fsdev}', which is not there; add -fsdev local,id=${fsdev},path=FOLDER in front`,
+      )
+    return ['--device', joined([type, ...rest.map((part) => (part === `fsdev=${fsdev}` ? `path=${path}` : part))])]
+  }
+
+  private monitor(value: string): string[] {
+    const place = this.place(`-mon ${value}`, partOf(value, 'chardev') ?? commaParts(value)[0])
+    const option = partOf(value, 'mode') === 'control' ? '--qmp' : '--monitor'
+    // Of a terminal that several share, QEMU's Ctrl-A C changes to the monitor: here it is COM1's alone.
+    return place === 'stdio' || place === 'null' ? [] : [option, place]
+  }
+}
+
+/** `stdio,id=…`, `file,path=…`, `socket,path=…,server=on` as `--serial` has them. */
+function placeOf(value: string): string {
+  const [kind, ...rest] = commaParts(value)
+  const [path, host, port] = ['path', 'host', 'port'].map((name) => partOf(value, name))
+  if (kind === 'file' && path !== undefined) return `file:${path}`
+  if (kind !== 'socket') return kind
+  const words = rest.filter((part) => /^(?:no)?(?:server|wait)(?:=|$)/.test(part))
+  return [path === undefined ? `tcp:${host ?? ''}:${port}` : `unix:${path}`, ...words].join(',')
+}
+
 /**
  * The arguments with QEMU's options in this command's words. Throws a UsageError for a value that this machine has not.
  *
@@ -109,24 +163,30 @@ const ALONE: { readonly [name: string]: readonly string[] } = {
  */
 export function fromQemu(args: readonly string[], takesValue: (option: string) => boolean): string[] {
   const translated: string[] = []
-  const folders = new Map<string, string>()
+  const named = new Named()
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]
     const name = nameOf(arg)
-    if (name !== undefined && Object.hasOwn(REFUSED, name)) refused(name, REFUSED[name])
-    else if (name !== undefined && Object.hasOwn(ALONE, name)) translated.push(...ALONE[name])
-    else if (name !== undefined && Object.hasOwn(WITH_VALUE, name)) {
+    const translate = own(named.options, name) ?? own(WITH_VALUE, name)
+    const instead = own(REFUSED, name)
+    const alone = own(ALONE, name)
+    if (instead !== undefined) refused(`${name}`, instead)
+    else if (alone) translated.push(...alone)
+    else if (translate) {
       const value = args[++i]
       if (value === undefined)
         throw new UsageError(`${arg} needs a value, as in QEMU; 'bootwright run --help' shows what there is`)
-      if (name === 'fsdev') folders.set(partOf(value, 'id') ?? '', folderOf(arg, value))
-      else translated.push(...WITH_VALUE[name](name === 'device' ? withFolder(value, folders) : value))
+      translated.push(...translate(value))
     } else {
       translated.push(arg)
       if (takesValue(arg) && i + 1 < args.length) translated.push(args[++i])
     }
   }
   return translated
+}
+
+function own<T>(table: { readonly [name: string]: T }, name: string | undefined): T | undefined {
+  return name !== undefined && Object.hasOwn(table, name) ? table[name] : undefined
 }
 
 /** QEMU takes one dash or two; with two, a name that is this command's own is that. */
@@ -164,19 +224,6 @@ function sharedFolder(value: string, path: string): string[] {
   const tag = partOf(value, 'mount_tag')
   if (tag === undefined) throw new UsageError(`-virtfs ${value} lacks mount_tag=TAG, by which the guest mounts it`)
   return ['--device', joined(['virtio-9p-pci', `path=${path}`, `mount_tag=${tag}`])]
-}
-
-/** `virtio-9p-pci,fsdev=ID,…` with the folder that `-fsdev` has named so in front of it. */
-function withFolder(value: string, folders: ReadonlyMap<string, string>): string {
-  const parts = commaParts(value)
-  const id = partOf(value, 'fsdev')
-  if (id === undefined) return value
-  const path = folders.get(id)
-  if (path === undefined)
-    throw new UsageError(
-      `-device ${value} names fsdev '${id}', which is not there; add -fsdev local,id=${id},path=FOLDER in front`,
-    )
-  return joined(parts.map((part) => (part === `fsdev=${id}` ? `path=${path}` : part)))
 }
 
 function display(value: string): string[] {
