@@ -148,15 +148,16 @@ export class Explorer {
       const { error } = await this.attempt({ departures })
       return error !== undefined && sameFailure(error, wanted)
     }
-    let departures = await shrink(failed.departures, fails)
+    // Each try is a run: the longer a list, the more of them.
+    let departures = await shrink(failed.departures, fails, MOST_TRIES)
     if (departures.length > MOST_CUTS && failed.cpus > 1) {
-      onProgress?.(`${departures.length} departures are needed by this seed; fewer elsewhere are tried`)
+      onProgress?.(`${departures.length} departures are left of this seed's; fewer elsewhere are tried`)
       const range = { first: 0, last: MOST_ELSEWHERE }
       const elsewhere = await this.firstOf(range, jobs, async (other) => {
         const tried = await this.attempt(sparsePlan(seed * MOST_ELSEWHERE + other, plain))
         return tried.error && sameFailure(tried.error, wanted) ? tried : undefined
       })
-      if (elsewhere) departures = await shrink(elsewhere.failed.departures, fails)
+      departures = await shrink(elsewhere?.failed.departures ?? departures, fails, MOST_TRIES)
     }
     const again = await this.attempt({ departures })
     return { seed, found: failed.departures.length, failed: { ...again, error: again.error ?? wanted, departures } }
@@ -237,6 +238,8 @@ function sparsePlan(seed: number, { begunNs, guestTimeNs, cpus }: Attempt): Expl
 }
 
 const MOST_CUTS = 4
+/** Runs that a list is shrunk by. */
+const MOST_TRIES = 300
 /** So often fewer departures are looked for elsewhere. */
 const MOST_ELSEWHERE = 300
 

@@ -4,13 +4,20 @@
  */
 
 /**
- * @param fails Whether it does with these parts of the list, in their order.
- * @returns Parts of which none can be left out. The whole list where it does not fail at all.
+ * @param tries Whether it fails with these parts of the list, in their order.
+ * @param most So often it is asked at the most: of a long list that hangs together each part is tried alone.
+ * @returns Parts of which none can be left out, or what so many tries have left. The whole list where it does not fail at all.
  */
-export async function shrink<T>(list: readonly T[], fails: (parts: readonly T[]) => Promise<boolean>): Promise<T[]> {
+export async function shrink<T>(
+  list: readonly T[],
+  tries: (parts: readonly T[]) => Promise<boolean>,
+  most = Number.POSITIVE_INFINITY,
+): Promise<T[]> {
+  let asked = 0
+  const fails = async (parts: readonly T[]) => asked++ < most && tries(parts)
   if (list.length > 0 && (await fails([]))) return []
   let parts = list.slice(0, await needed(list, fails))
-  for (let pieces = 2; parts.length >= 2; ) {
+  for (let pieces = 2; parts.length >= 2 && asked < most; ) {
     const chunks = split(parts, pieces)
     const smaller = await firstOf(chunks, fails)
     if (smaller) {

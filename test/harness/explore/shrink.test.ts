@@ -25,4 +25,18 @@ describe('shrink', () => {
   test('what does not fail stays whole', async () => {
     expect(await shrink([1, 2, 3], async () => false)).toEqual([1, 2, 3])
   })
+
+  test('ends after so many tries with what still fails, where parts hang together', async () => {
+    const numbers = Array.from({ length: 2000 }, (_, i) => i)
+    let asked = 0
+    // Of any two neighbours one is needed.
+    const fails = async (parts: readonly number[]) => {
+      asked++
+      return parts.every((part, i) => (i === 0 ? part : part - parts[i - 1]) < 3) && (parts.at(-1) ?? 0) > 1995
+    }
+    const left = await shrink(numbers, fails, 100)
+    expect(asked).toBe(100)
+    expect(await fails(left)).toBe(true)
+    expect(left.length).toBeLessThan(2000)
+  })
 })
