@@ -98,29 +98,29 @@ const ALONE: { readonly [name: string]: readonly string[] } = {
   snapshot: [],
 }
 
-/** What options name before others use it: folders of `-fsdev`, and where the characters of `-chardev` go. */
+/** What options name and others use: folders of `-fsdev`, and where the characters of `-chardev` go. */
 class Named {
   private readonly folders = new Map<string, string>()
   private readonly places = new Map<string, string>()
 
   readonly options: { readonly [name: string]: (value: string) => string[] } = {
-    fsdev: (value) => this.name(this.folders, value, folderOf('-fsdev', value)),
-    chardev: (value) => this.name(this.places, value, placeOf(value)),
+    ...{ fsdev: nothing, chardev: nothing },
     device: (value) => this.device(value),
     serial: (value) => ['--serial', value.startsWith('chardev:') ? this.place(value, value.slice(8)) : value],
     mon: (value) => this.monitor(value),
   }
 
-  private name(names: Map<string, string>, value: string, what: string): string[] {
-    const id = partOf(value, 'id')
-    if (id !== undefined) names.set(id, what)
-    return []
+  /** Wherever it stands among the arguments, as in QEMU. */
+  define(option: string | undefined, value: string): void {
+    const id = partOf(value, 'id') ?? ''
+    if (option === 'fsdev') this.folders.set(id, folderOf('-fsdev', value))
+    if (option === 'chardev') this.places.set(id, placeOf(value))
   }
 
   private place(value: string, id: string): string {
     const place = this.places.get(id)
     if (place === undefined)
-      throw new UsageError(`${value} names chardev '${id}', which is not there; add -chardev stdio,id=${id} in front`)
+      throw new UsageError(`${value} names chardev '${id}', which is not there; add -chardev stdio,id=${id}`)
     return place
   }
 
@@ -133,7 +133,7 @@ class Named {
     const path = this.folders.get(fsdev)
     if (path === undefined)
       throw new UsageError(
-        `-device ${value} names fsdev '${fsdev}', which is not there; add -fsdev local,id=${fsdev},path=FOLDER in front`,
+        `-device ${value} names fsdev '${fsdev}', which is not there; add -fsdev local,id=${fsdev},path=FOLDER`,
       )
     return ['--device', joined([type, ...rest.map((part) => (part === `fsdev=${fsdev}` ? `path=${path}` : part))])]
   }
@@ -164,6 +164,11 @@ function placeOf(value: string): string {
 export function fromQemu(args: readonly string[], takesValue: (option: string) => boolean): string[] {
   const translated: string[] = []
   const named = new Named()
+  for (let i = 0; i + 1 < args.length; i++) {
+    const name = nameOf(args[i])
+    if (own(named.options, name) || own(WITH_VALUE, name)) named.define(name, args[++i])
+    else if (takesValue(args[i])) i++
+  }
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]
     const name = nameOf(arg)

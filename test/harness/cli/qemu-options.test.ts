@@ -31,7 +31,7 @@ test.each([
     '--device virtio-9p-pci,path=/tmp,mount_tag=host0',
   ],
   [
-    '-chardev stdio,id=c,mux=on,signal=off -serial chardev:c -mon chardev=c,mode=readline -device isa-debugcon,iobase=0xe9,chardev=c',
+    '-serial chardev:c -mon chardev=c,mode=readline -device isa-debugcon,iobase=0xe9,chardev=c -chardev stdio,id=c,mux=on,signal=off',
     '--serial stdio --debugcon stdio',
   ],
   [
@@ -71,7 +71,7 @@ test.each([
   ['-loadvm s', '--snapshot F goes on'],
   ['-virtfs synth,mount_tag=t', 'it takes local,path=FOLDER'],
   ['-device virtio-9p-pci,fsdev=g,mount_tag=t', "fsdev 'g', which is not there"],
-  ['-serial chardev:d', "chardev 'd', which is not there; add -chardev stdio,id=d in front"],
+  ['-serial chardev:d', "chardev 'd', which is not there; add -chardev stdio,id=d"],
   ['-mem-path /dev/shm', 'the machine is the same one in every run'],
   ['-global isa-fdc.x=y', '--device TYPE,PROPERTY=VALUE'],
 ])('%s is refused', (qemu, sentence) => {
